@@ -1,0 +1,1 @@
+"""carsync keeps a PostgreSQL table of vehicle listings in step with a REST API."""

@@ -1,0 +1,162 @@
+"""The error tree: a class says who is to blame, the exit code and what happens next.
+
+    CarsyncError                      exit 1   a bug, unless a subclass says otherwise
+    ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
+    ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
+    │  ├─ ApiAuthError                         401/403: ends the run at once
+    │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
+    │  └─ RejectBudgetError                    too many records cannot be mapped
+    ├─ PageError                               one attempt at one page failed; `kind` decides the retry
+    ├─ DatabaseError                  exit 4   PostgreSQL refused or went away; resumable
+    │  ├─ DatabaseUnavailableError             no connection, or it broke
+    │  ├─ DatabasePermissionError              a grant is missing
+    │  └─ StagingLostError                     the ledger no longer holds what was staged
+    ├─ CheckpointError                exit 2   the checkpoint file cannot be written or read
+    ├─ WorkersDiedError               exit 8   the restart budget is spent
+    └─ LockedError                    exit 75  another run holds the lock
+
+A message has three parts: the problem, the detail and the hint what to do next
+(PostgreSQL Error Message Style Guide, section 55.3 of its manual).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the `carsync` command; 75 is EX_TEMPFAIL of sysexits.h."""
+
+    OK = 0
+    BUG = 1
+    CONFIG = 2
+    API = 3
+    DATABASE = 4
+    PARTIAL = 5
+    HELD = 6
+    ACCEPTANCE = 7
+    WORKERS = 8
+    LOCKED = 75
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class FailureKind(StrEnum):
+    """Why one attempt failed; each kind has its own back-off in `retry.py`."""
+
+    RATE_LIMITED = "rate_limited"  # 429, or 503 with Retry-After
+    SERVER = "server_error"  # 5xx
+    NETWORK = "network"  # refused, reset, name not resolved, TLS
+    TIMEOUT = "timeout"  # connect, read or total deadline
+    BAD_PAGE = "bad_page"  # 200 that is not the page asked for
+    CLIENT = "client_error"  # any other 4xx, or a redirect: not retried
+    AUTH = "auth"  # 401/403: ends the run
+
+
+class CarsyncError(Exception):
+    """Base of all errors that an operator may read.
+
+    `problem` is one sentence without a secret in it, `detail` what was seen,
+    `hint` what to do. Both may be empty.
+    """
+
+    exit_code: ExitCode = ExitCode.BUG
+
+    def __init__(self, problem: str, *, detail: str = "", hint: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.detail = detail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        if self.detail:
+            lines.append(f"detail: {self.detail}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigError(CarsyncError):
+    """The configuration is wrong; nothing was touched."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class ApiError(CarsyncError):
+    """The API failed for good."""
+
+    exit_code = ExitCode.API
+
+
+class ApiAuthError(ApiError):
+    """The API refused the key (401/403)."""
+
+
+class ApiUnavailableError(ApiError):
+    """The API could not be read at all, or kept failing until the breaker gave up."""
+
+
+class RejectBudgetError(ApiError):
+    """More records than `sync.max_reject_share` could not be mapped."""
+
+
+class PageError(CarsyncError):
+    """One attempt at one page failed.
+
+    `status` is the HTTP status where there was an answer; `retry_after_s` the
+    parsed Retry-After (RFC 9110, section 10.2.3) in seconds.
+    """
+
+    exit_code = ExitCode.API
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        problem: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        detail: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(problem, detail=detail, hint=hint)
+        self.kind = kind
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class DatabaseError(CarsyncError):
+    """PostgreSQL refused a statement."""
+
+    exit_code = ExitCode.DATABASE
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """No connection to PostgreSQL, or it broke."""
+
+
+class DatabasePermissionError(DatabaseError):
+    """The role lacks a privilege."""
+
+
+class StagingLostError(DatabaseError):
+    """The ledger does not hold what was staged (PostgreSQL empties UNLOGGED tables in a crash)."""
+
+
+class CheckpointError(CarsyncError):
+    """The checkpoint file cannot be read or written."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class WorkersDiedError(CarsyncError):
+    """Worker processes kept dying until the restart budget was spent."""
+
+    exit_code = ExitCode.WORKERS
+
+
+class LockedError(CarsyncError):
+    """Another run holds the lock of this target."""
+
+    exit_code = ExitCode.LOCKED

@@ -1,0 +1,1 @@
+"""Mapping presets: one YAML file a feed."""

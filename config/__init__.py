@@ -1,0 +1,1 @@
+"""Example and production configuration files, shipped with the wheel."""

@@ -1,0 +1,1 @@
+"""systemd units, shipped with the wheel."""

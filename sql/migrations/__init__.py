@@ -1,0 +1,1 @@
+"""Forward-only schema migrations, applied in the order of their names."""
