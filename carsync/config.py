@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -235,7 +235,7 @@ class Acceptance(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole configuration; every section has working defaults but `api.base_url` and the DSN."""
+    """The whole configuration; all has working defaults but `api.base_url` and the DSN."""
 
     api: Api = Api()
     limits: Limits = Limits()
@@ -278,7 +278,9 @@ VARIABLES: dict[str, str] = {
 """Environment variables that always work, and the key each one sets."""
 
 _SECRET_KEYS = frozenset({"api.auth.key", "database.dsn", "api.proxy"})
+_SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _TAGLESS = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
@@ -360,7 +362,7 @@ def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, 
         raise ConfigError(
             f"{origin} must be a mapping of sections",
             detail=f"got {type(tree).__name__}",
-            hint=f"the sections are {', '.join(f.encode_name for f in msgspec.structs.fields(Config))}",
+            hint=f"the sections are {', '.join(Config.__struct_encode_fields__)}",
         )
     substituted = _substitute(tree, environ, "", origin)
     assert isinstance(substituted, dict)
@@ -508,7 +510,7 @@ def _nearest(key: str, prefix: str, fields: Iterable[str]) -> str:
 
 
 def _show(path: str, value: Any) -> str:
-    if path in _SECRET_KEYS or isinstance(value, Secret) or re.search(r"key|dsn|pass|secret|token", path):
+    if path in _SECRET_KEYS or _SECRET_NAME.search(path):
         return "***"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
@@ -584,7 +586,7 @@ def _check_relations(config: Config) -> None:
             "api.record_path must hold {id}", detail=f"got {record_path!r}", hint="e.g. /cars/{id}"
         )
     auth = config.api.auth
-    if auth.key is not None and not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", auth.key.reveal()):
+    if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
         raise ConfigError(
             "api.auth.key holds characters that no HTTP header can carry",
             hint="look for a line break or a blank at its end",

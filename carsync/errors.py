@@ -6,7 +6,7 @@
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
     │  └─ RejectBudgetError                    too many records cannot be mapped
-    ├─ PageError                               one attempt at one page failed; `kind` decides the retry
+    ├─ PageError                               one attempt failed; `kind` decides the retry
     ├─ DatabaseError                  exit 4   PostgreSQL refused or went away; resumable
     │  ├─ DatabaseUnavailableError             no connection, or it broke
     │  ├─ DatabasePermissionError              a grant is missing

@@ -46,7 +46,7 @@ class Leases:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Parent to child: finish (`drain`: what is in hand and, for writers, in the queue) and exit."""
+    """Parent to child: exit; with `drain` finish what is in hand, and on the queue, first."""
 
     drain: bool
 
@@ -121,6 +121,7 @@ class PageFailed:
     attempt: int
     kind: FailureKind
     problem: str
+    hint: str
     status: int | None
     retry_after_s: float | None
     latency_s: float
@@ -143,13 +144,6 @@ class ProbeAnswered:
     verdict: ProbeVerdict
     latency_s: float
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseReturned:
-    """Fetcher to parent: not attempted (stopping); hand it out again."""
-
-    lease: PageLease | ProbeLease
 
 
 @dataclass(frozen=True, slots=True)

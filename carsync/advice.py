@@ -1,0 +1,56 @@
+"""What each exit code means and what the operator does then: one table, told everywhere."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from carsync.errors import ExitCode
+
+
+class Advice(NamedTuple):
+    """What happened, and the next step."""
+
+    meaning: str
+    next_step: str
+
+
+_RESUMES = "run `carsync sync` again: it resumes"
+
+ADVICE: dict[ExitCode, Advice] = {
+    ExitCode.OK: Advice("complete", "nothing to do"),
+    ExitCode.BUG: Advice("a bug in carsync", "report it, with the log"),
+    ExitCode.CONFIG: Advice(
+        "usage or configuration", "mend what is named above, then run `carsync sync` again"
+    ),
+    ExitCode.API: Advice("the API failed for good", _RESUMES),
+    ExitCode.DATABASE: Advice("the database failed", _RESUMES),
+    ExitCode.PARTIAL: Advice(
+        "partial: some pages failed, nothing was deactivated",
+        "run `carsync sync` again",
+    ),
+    ExitCode.HELD: Advice(
+        "complete, deactivations held for approval", "look at the held cars, then approve them"
+    ),
+    ExitCode.ACCEPTANCE: Advice(
+        "complete, but an acceptance check failed", "look at the checks; the table is in step"
+    ),
+    ExitCode.WORKERS: Advice("worker processes kept dying", "look at the log, then " + _RESUMES),
+    ExitCode.LOCKED: Advice("another run holds the lock", "nothing to do: let it finish"),
+    ExitCode.SIGINT: Advice("stopped by SIGINT", _RESUMES),
+    ExitCode.SIGTERM: Advice("stopped by SIGTERM", _RESUMES),
+}
+"""Every exit code of the `carsync` command."""
+
+_UNKNOWN = Advice("ended in an unknown way", _RESUMES)
+
+
+def advise(exit_code: int) -> Advice:
+    """Return what `exit_code` means and the next step.
+
+    >>> advise(5).next_step
+    'run `carsync sync` again'
+    """
+    try:
+        return ADVICE[ExitCode(exit_code)]
+    except ValueError:
+        return _UNKNOWN

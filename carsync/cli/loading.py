@@ -1,0 +1,73 @@
+"""What every command needs first: the options for the configuration, and reading it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from carsync.checkpoint import default_path, target_name
+from carsync.config import Config, parse, supabase_hint
+from carsync.errors import ConfigError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def config_options(command: _Command) -> _Command:
+    """Add `--config` and `--set`, given to the command as `config_path` and `overrides`."""
+    command = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override one key, e.g. --set limits.requests_per_second=5 (repeatable).",
+    )(command)
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="YAML file; without one the environment variables decide.",
+    )(command)
+
+
+def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read and check the configuration: options over environment over file over defaults.
+
+    Raises `ConfigError` with the key, its value and a hint.
+    """
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as exc:
+            raise ConfigError(
+                f"the configuration file {path} cannot be read",
+                detail=exc.strerror or "",
+                hint="check the path given to --config",
+            ) from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
+    return parse(text, os.environ, overrides, origin=str(path) if path else "the environment")
+
+
+def require_database(config: Config) -> Config:
+    """Return `config`, or raise `ConfigError` saying where the connection string is found."""
+    hint = supabase_hint(os.environ)
+    if not config.database.dsn and hint:
+        raise ConfigError("database.dsn is not set", hint=hint)
+    config.require_dsn()
+    return config
+
+
+def checkpoint_path(config: Config) -> Path:
+    """Return where this target's checkpoint lies; needs the database's DSN only for its name."""
+    if config.checkpoint.path is not None:
+        return Path(config.checkpoint.path).expanduser()
+    dsn = require_database(config).require_dsn()
+    name = target_name(dsn.reveal(), config.database.schema, config.database.table)
+    return default_path(os.environ, Path.home(), name)

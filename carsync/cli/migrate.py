@@ -1,0 +1,39 @@
+"""`carsync migrate`: create or adopt the tables, and say what was done."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from carsync import migrations
+from carsync.cli.loading import config_options, load_config, require_database
+from carsync.mapping import compile_mapper
+from carsync.presets import read_preset
+from carsync.sync import open_database, target_columns, target_of
+
+
+@click.command()
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as a JSON array.")
+def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Create or adopt the target table and carsync's own tables.
+
+    An existing table is adopted: missing columns are added, nothing is changed or
+    removed. Running it twice does nothing the second time. `carsync sync` does the
+    same first, unless `database.auto_migrate` is false.
+    """
+    config = require_database(load_config(config_path, overrides))
+    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
+    mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+    with closing(open_database(config, "carsync migrate")) as connection:
+        done = migrations.migrate(connection, target_of(config), target_columns(mapper))
+    if as_json:
+        click.echo(json.dumps(done))
+        return
+    for sentence in done:
+        click.echo(sentence)
+    if not done:
+        click.echo("Nothing to do: the schema is up to date.")

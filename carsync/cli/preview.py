@@ -1,0 +1,102 @@
+"""`carsync preview`: what the mapping makes of real records, before any database is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from carsync import __version__
+from carsync.cli.loading import config_options, load_config
+from carsync.config import Config
+from carsync.errors import ApiError, ConfigError, PageError
+from carsync.mapping import Mapper, PageContent, compile_mapper
+from carsync.presets import read_preset
+from carsync.transport import Transport
+
+
+@click.command()
+@config_options
+@click.option("--page", default=None, type=int, help="Which page to fetch.  [default: the first]")
+@click.option(
+    "--from-file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Map the records of FILE (a JSON array) instead of a page of the feed.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Show at most this many rows.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines (the only format; for scripts).")
+@click.pass_context
+def preview(
+    ctx: click.Context,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    page: int | None,
+    file: Path | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
+
+    One request to the API, none with --from-file; never touches a database.
+
+    \b
+    Examples:
+      carsync preview --config prod.yaml --page 3 --limit 5
+      carsync preview --from-file records.json | jq .data_hash
+    """
+    config = load_config(config_path, overrides)
+    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
+    mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+    if file is not None:
+        content = _map_file(mapper, file)
+    else:
+        content = _map_page(config, mapper, page)
+    _print_rows(config, mapper, content, limit)
+    for reject in content.rejects:
+        who = f"id {reject.record_id}" if reject.record_id is not None else "no id"
+        column = f", column {reject.column}" if reject.column else ""
+        click.echo(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
+    click.echo(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
+
+
+def _map_file(mapper: Mapper, file: Path) -> PageContent:
+    try:
+        return mapper.map_array(file.read_bytes())
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be read", detail=exc.strerror or "") from None
+    except PageError as exc:
+        raise ConfigError(
+            f"{file} is not a JSON array of records",
+            detail=exc.problem,
+            hint="it looks like [{…}, {…}]",
+        ) from None
+
+
+def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
+    config.require_api()
+    transport = Transport(config.api, connections=1, user_agent=f"carsync/{__version__}")
+    number = config.api.pagination.first_page if page is None else page
+    try:
+        return mapper.map_page(transport.get_page(number).body)
+    except PageError as exc:
+        raise ApiError(
+            f"page {number} cannot be shown: {exc.problem}", detail=exc.detail, hint=exc.hint
+        ) from None
+    finally:
+        transport.close()
+
+
+def _print_rows(config: Config, mapper: Mapper, content: PageContent, limit: int | None) -> None:
+    fixed: dict[str, Any] = {column.name: value for column, value in mapper.constants}
+    fixed["source_api"] = config.sync.source
+    for row in content.rows[:limit]:
+        shown: dict[str, Any] = {}
+        for column, value in zip(mapper.columns, row[1:], strict=True):
+            is_json = column.type == "jsonb" and value is not None
+            shown[column.name] = json.loads(value) if is_json else value
+        data_hash = shown.pop("data_hash")
+        click.echo(msgspec.json.encode({**shown, **fixed, "data_hash": data_hash}).decode())

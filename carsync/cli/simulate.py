@@ -1,0 +1,126 @@
+"""`carsync simulate`: the simulated API alone, until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from carsync.demo.feed import FeedOptions
+from carsync.demo.server import RunningSimulator, running
+from carsync.demo.simulator import Simulator, SimulatorOptions
+
+SHARE = click.FloatRange(0, 1)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _parse_latency(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float]:
+    """Read `MIN-MAX`, or one number for both, in milliseconds."""
+    low, _, high = value.partition("-")
+    try:
+        bounds = (float(low), float(high or low))
+    except ValueError:
+        bounds = (-1.0, -1.0)
+    if not 0 <= bounds[0] <= bounds[1] < float("inf"):
+        raise click.BadParameter(f"{value!r} is not MIN-MAX in milliseconds, e.g. 300-600")
+    return bounds
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0: any free one."
+)
+@click.option("--cars", type=click.IntRange(0), default=20_000, help="Cars in snapshot 0.")
+@click.option("--seed", type=int, default=1, help="The same seed gives the same feed and faults.")
+@click.option("--page-size", type=click.IntRange(1), default=100, help="Cars a page by default.")
+@click.option("--max-page-size", type=click.IntRange(1), default=1000, help="Larger asks are cut.")
+@click.option("--snapshot", type=click.IntRange(0), default=0, help="The snapshot to start with.")
+@click.option(
+    "--changed", "changed_share", type=SHARE, default=0.01, help="Share of cars changed a snapshot."
+)
+@click.option(
+    "--added", "added_share", type=SHARE, default=0.005, help="Share of cars added a snapshot."
+)
+@click.option(
+    "--removed",
+    "removed_share",
+    type=SHARE,
+    default=0.005,
+    help="Share of cars removed a snapshot.",
+)
+@click.option("--prefix", default="/api", help="Path before /cars.")
+@click.option("--key", default="demo", help="Required X-API-Key; empty: everyone is let in.")
+@click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
+@click.option(
+    "--rate", type=click.FloatRange(0), default=0.0, help="Requests/s before 429; 0: no limit."
+)
+@click.option(
+    "--burst", type=click.IntRange(1), help="Requests let in at once  [default: 2 x rate]"
+)
+@click.option(
+    "--latency",
+    "latency_ms",
+    metavar="MIN-MAX",
+    callback=_parse_latency,
+    default="0-0",
+    help="Delay of answers in ms, uniform.",
+)
+@click.option(
+    "--errors", "error_share", type=SHARE, default=0.0, help="Share of requests answered 500."
+)
+@click.option(
+    "--html",
+    "html_share",
+    type=SHARE,
+    default=0.0,
+    help="Share of requests answered 200 with HTML.",
+)
+@click.option(
+    "--cuts", "cut_share", type=SHARE, default=0.0, help="Share of answers cut off half-way."
+)
+@click.option(
+    "--broken-pages",
+    "broken_share",
+    type=SHARE,
+    default=0.0,
+    help="Share of pages that always answer 500.",
+)
+@click.option(
+    "--empty-from", type=click.IntRange(1), help='Pages from this one on are {"data": []}.'
+)
+@click.option("--warm", is_flag=True, help="Build all pages before listening.")
+def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
+    """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
+
+    The first line of standard output, printed once it answers, sets the variables
+    that point carsync at it.
+    """
+    feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
+    options = SimulatorOptions(feed=feed, key=key or None, with_meta=not no_meta, **values)
+    app = Simulator(options)
+    if warm:
+        app.warm()
+    # Blocked before the server's threads start, so that only sigwait receives them.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        with running(app, port=port) as api:
+            click.echo(f"API_BASE_URL={api.base_url} API_KEY={key or 'none'}")
+            click.echo(_usage(api), err=True)
+            signal.sigwait(STOP_SIGNALS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+
+def _usage(api: RunningSimulator) -> str:
+    app = api.app
+    pages = app.feed.page_count(app.snapshot, app.options.page_size)
+    return (
+        f"serving {len(app.snapshot.ids):,} cars in {pages:,} pages, "
+        f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
+        f"  a page:        curl -H 'X-API-Key: {app.options.key}' '{api.base_url}/cars?page=1'\n"
+        f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
+        f"  the truth:     curl '{api.origin}/_sim/truth'\n"
+        f"  arrivals:      curl '{api.origin}/_sim/log'"
+    )

@@ -1,0 +1,319 @@
+"""The one place that opens psycopg2 connections, runs SQL and translates its errors.
+
+Other rooms get a `Connection` from `connect`, run named statements of `sql/`
+through a `Cursor` from `transaction`, and compose identifiers with the
+functions below. Statements hold `{name}` for composed parts and `%(name)s` for
+parameters. Connections are in autocommit mode: nothing is left idle in a
+transaction, and `transaction` says BEGIN and COMMIT itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import IO, Any
+
+import psycopg2
+from psycopg2 import extensions, extras, sql
+
+from carsync import sqlstate
+from carsync.config import Secret
+from carsync.errors import DatabaseError
+
+Connection = extensions.connection
+Cursor = extensions.cursor
+Composable = sql.Composable
+
+BAD_VALUE: tuple[type[Exception], ...] = (psycopg2.DataError, ValueError)
+"""What a statement raises for a value no column can hold; for NUL psycopg2 says ValueError."""
+
+_APPLICATION_NAME_BYTES = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table that carsync keeps in step with the feed."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def identifier(self) -> Composable:
+        """The quoted, schema-qualified name, ready to be composed."""
+        return identifier(self.schema, self.table)
+
+
+# ── connections ──────────────────────────────────────────────────────────────
+
+
+def connect(
+    dsn: Secret,
+    *,
+    application_name: str,
+    connect_timeout_s: float = 10.0,
+    lock_timeout_s: float = 30.0,
+    statement_timeout_s: float = 0.0,
+) -> Connection:
+    """Open a connection in autocommit mode, its session set up for unattended work.
+
+    `statement_timeout_s` 0 means none: a role's own (Supabase gives some roles two
+    minutes) would end a long merge. A connection string may be a URL or `key=value`
+    pairs. Raises `DatabaseUnavailableError`, or `DatabaseError` for a string that
+    libpq cannot read, with no password in either.
+    """
+    with translating("connecting to PostgreSQL"):
+        conn: Connection = psycopg2.connect(
+            dsn.reveal(),
+            connect_timeout=max(2, round(connect_timeout_s)),
+            application_name=application_name[:_APPLICATION_NAME_BYTES],
+            keepalives=1,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+            tcp_user_timeout=60_000,
+        )
+        conn.autocommit = True
+        try:
+            _set_up_session(conn, lock_timeout_s, statement_timeout_s)
+        except BaseException:
+            conn.close()
+            raise
+    return conn
+
+
+def _set_up_session(conn: Connection, lock_timeout_s: float, statement_timeout_s: float) -> None:
+    """Set the session's parameters; those a server does not know are left out.
+
+    They are set by a statement, since poolers refuse the start-up parameter `options`.
+    """
+    wanted = {
+        "lock_timeout": f"{lock_timeout_s * 1000:.0f}",
+        "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+        "idle_in_transaction_session_timeout": "120000",
+        "idle_session_timeout": "0",
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, YMD",
+        "default_transaction_isolation": "read committed",
+        "default_transaction_read_only": "off",
+        "client_min_messages": "warning",
+    }
+    with conn.cursor() as cur:
+        cur.execute(
+            statement("set_session"), {"names": list(wanted), "settings": list(wanted.values())}
+        )
+        # Lets the server notice within seconds that a killed client is gone, and give
+        # up its locks. Not every platform has it.
+        with suppress(psycopg2.Error):
+            cur.execute("SET client_connection_check_interval = '5s'")
+
+
+def close(conn: Connection | None) -> None:
+    """Close `conn` if it is open; a connection that is already broken is no error."""
+    if conn is not None:
+        with suppress(psycopg2.Error):
+            conn.close()
+
+
+def is_open(conn: Connection) -> bool:
+    """Tell whether `conn` still answers; one round trip."""
+    try:
+        with conn.cursor() as cur:
+            cur.execute("SELECT 1")
+        return True
+    except psycopg2.Error:
+        return False
+
+
+def shares_server_sessions(first: Connection, second: Connection) -> bool:
+    """Tell whether a pooler in transaction mode stands between (session locks are void there).
+
+    Two connections have a server process each, and keep it; behind such a pooler the
+    second, held in a transaction, gets the first one's process, or the first one another.
+    """
+    with translating("looking for a pooler"), first.cursor() as a, second.cursor() as b:
+        before = _backend(a)
+        b.execute("BEGIN")
+        try:
+            other = _backend(b)
+            after = _backend(a)
+        finally:
+            b.execute("ROLLBACK")
+    return other == before or after != before
+
+
+def _backend(cur: Cursor) -> int:
+    cur.execute("SELECT pg_backend_pid()")
+    row = cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextmanager
+def transaction(conn: Connection, doing: str) -> Iterator[Cursor]:
+    """Give a cursor inside a transaction; commit at the end, roll back on any error.
+
+    `doing` names the work in error messages ("merging"). An error that was swallowed
+    inside turns PostgreSQL's COMMIT into a silent ROLLBACK; here it raises
+    `DatabaseError`. Raises the translated error of any statement.
+    """
+    with translating(doing), conn.cursor() as cur:
+        cur.execute("BEGIN")
+        try:
+            yield cur
+            cur.execute("COMMIT")
+        except BaseException:
+            with suppress(psycopg2.Error):
+                cur.execute("ROLLBACK")
+            raise
+        if cur.statusmessage != "COMMIT":
+            raise DatabaseError(
+                f"PostgreSQL rolled the transaction back while {doing}",
+                detail=f"COMMIT was answered with {cur.statusmessage}",
+                hint="an error inside the transaction was swallowed; this is a bug in carsync",
+            )
+
+
+@contextmanager
+def savepoint(cur: Cursor) -> Iterator[None]:
+    """Undo the block's statements, and only those, when it raises; the error goes on."""
+    cur.execute("SAVEPOINT carsync")
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg2.Error):
+            cur.execute("ROLLBACK TO SAVEPOINT carsync")
+        raise
+    cur.execute("RELEASE SAVEPOINT carsync")
+
+
+# ── statements ───────────────────────────────────────────────────────────────
+
+
+@cache
+def _read_statement(name: str) -> str:
+    return files("carsync.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def statement(name: str, /, **parts: Composable) -> Composable:
+    """Load `sql/NAME.sql` and put composed `parts` in the place of its `{names}`."""
+    return sql.SQL(_read_statement(name)).format(**parts)
+
+
+def identifier(*names: str) -> Composable:
+    """Quote a name, qualified by those before it."""
+    return sql.Identifier(*names)
+
+
+def identifiers(names: Iterable[str], prefix: str | None = None) -> Composable:
+    """Quote names and join them with commas, each qualified by `prefix` if given."""
+    qualifier = () if prefix is None else (prefix,)
+    return sql.SQL(", ").join(sql.Identifier(*qualifier, name) for name in names)
+
+
+def literal(value: object) -> Composable:
+    """Quote a value."""
+    return sql.Literal(value)
+
+
+def raw(text: str) -> Composable:
+    """Take SQL text as it is: type names and operators from carsync's own tables only."""
+    return sql.SQL(text)
+
+
+def comma_separated(parts: Iterable[Composable]) -> Composable:
+    """Join composed parts with commas."""
+    return sql.SQL(", ").join(parts)
+
+
+def run(cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None) -> int:
+    """Execute a statement and return the number of rows it touched."""
+    cur.execute(query, parameters or None)
+    return max(cur.rowcount, 0)
+
+
+def rows(
+    cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Execute a query and return its rows."""
+    cur.execute(query, parameters or None)
+    return cur.fetchall()
+
+
+def one(
+    cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """Execute a query that has exactly one row and return it."""
+    found = rows(cur, query, parameters)
+    if len(found) != 1:
+        raise DatabaseError(f"a query meant to give one row gave {len(found)}")
+    return found[0]
+
+
+def fetch(
+    conn: Connection, doing: str, query: Composable, parameters: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Execute one query outside a transaction, its errors translated, and return its rows."""
+    with translating(doing), conn.cursor() as cur:
+        return rows(cur, query, parameters)
+
+
+def insert_values(
+    cur: Cursor, query: Composable, values: Sequence[Sequence[Any]], template: str | None = None
+) -> None:
+    """Execute `query`, which holds one `%s` for the VALUES list, over all `values` at once."""
+    extras.execute_values(cur, query, values, template=template, page_size=max(1, len(values)))
+
+
+def copy_from(cur: Cursor, query: Composable, text: IO[bytes]) -> None:
+    """Execute a COPY … FROM STDIN, reading `text`."""
+    cur.copy_expert(query, text, size=1 << 16)
+
+
+def json_parameter(value: object, dumps: Callable[[object], str]) -> object:
+    """Wrap a value so that it arrives as JSON, written by `dumps`."""
+    return extras.Json(value, dumps=dumps)
+
+
+# ── errors ───────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Turn any psycopg2 error inside into carsync's own; `doing` names the work."""
+    try:
+        yield
+    except psycopg2.Error as exc:
+        raise translate(exc, doing) from exc
+
+
+def is_bad_value(exc: BaseException | None) -> bool:
+    """Tell whether a value, and not the statement or the server, was to blame (class 22)."""
+    return isinstance(exc, BAD_VALUE) or isinstance(getattr(exc, "__cause__", None), BAD_VALUE)
+
+
+def translate(exc: psycopg2.Error, doing: str) -> DatabaseError:
+    """Give the `DatabaseError` for a psycopg2 error: class by culprit, hint by SQLSTATE."""
+    said = _first_lines(exc)
+    if exc.pgcode:
+        return sqlstate.explain(exc.pgcode, said, doing)
+    if isinstance(exc, psycopg2.ProgrammingError) and "dsn" in said:
+        return sqlstate.unreadable_dsn()
+    if isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return sqlstate.no_connection(said, doing)
+    return DatabaseError(f"psycopg2 failed while {doing}", detail=said)
+
+
+def _first_lines(exc: psycopg2.Error) -> str:
+    """Return the server's message and its DETAIL, without the statement (it may hold data)."""
+    message = exc.diag.message_primary
+    if message:
+        more = exc.diag.message_detail
+        return f"{message}: {more}" if more else str(message)
+    lines = str(exc).strip().splitlines()
+    return "; ".join(line.strip() for line in lines[:3]) or type(exc).__name__

@@ -1,0 +1,1 @@
+"""The demo's parts: a simulated auction feed and an embedded PostgreSQL."""

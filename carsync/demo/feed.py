@@ -1,0 +1,196 @@
+"""Which cars a simulated feed lists, snapshot by snapshot, and its pages as bytes.
+
+Everything follows from `FeedOptions`: the same options give the same ids,
+changes and bytes in every process. A car costs twelve bytes of memory; records
+are built when a page is asked for.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from carsync.demo.cars import build_car, seed_key
+
+FIRST_ID = 7_000_001
+GZIP_LEVEL = 4  # a page of 380 KB becomes 40 KB, as the real feed's do
+_KEPT_SNAPSHOTS = 4
+Result = TypeVar("Result")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOptions:
+    """A feed of `cars` cars at snapshot 0; the shares (0 to 1) say what each next snapshot does."""
+
+    cars: int = 20_000
+    seed: int = 1
+    changed_share: float = 0.01
+    added_share: float = 0.005
+    removed_share: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cars listed at one moment: `ids` ascending, `versions` their changes so far."""
+
+    number: int
+    ids: array[int]
+    versions: array[int]
+    next_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a sync must find: the ids of `snapshot`, and how many differ from snapshot `since`."""
+
+    snapshot: int
+    since: int
+    ids: tuple[int, ...]
+    added: int
+    removed: int
+    changed: int
+
+
+class Feed:
+    """A deterministic feed of cars.
+
+    >>> feed = Feed(FeedOptions(cars=1000, changed_share=0.02))
+    >>> truth = feed.truth(1)
+    >>> len(truth.ids), truth.added, truth.removed, truth.changed
+    (1000, 5, 5, 20)
+    """
+
+    def __init__(self, options: FeedOptions) -> None:
+        self.options = options
+        self._key = seed_key(options.seed)
+        ids = array("q", range(FIRST_ID, FIRST_ID + options.cars))
+        first = Snapshot(0, ids, array("i", bytes(4 * options.cars)), FIRST_ID + options.cars)
+        self._known = {0: first}
+
+    def at(self, number: int) -> Snapshot:
+        """Return snapshot `number` (0 or more), computing it from the nearest earlier one known."""
+        snapshot = self._known[max(n for n in self._known if n <= number)]
+        while snapshot.number < number:
+            snapshot = self._follow(snapshot)
+            self._known[snapshot.number] = snapshot
+            if len(self._known) > _KEPT_SNAPSHOTS:
+                del self._known[min(n for n in self._known if n > 0)]
+        return snapshot
+
+    def truth(self, number: int, since: int | None = None) -> Truth:
+        """Return what differs between snapshots `since` (the one before by default) and `number`.
+
+        Counted by comparing the two, so any pair will do: a car that is listed
+        again counts as added, one with another version as changed.
+        """
+        since = max(number - 1, 0) if since is None else since
+        old_snapshot, new_snapshot = self.at(since), self.at(number)
+        old = dict(zip(old_snapshot.ids, old_snapshot.versions, strict=True))
+        new = dict(zip(new_snapshot.ids, new_snapshot.versions, strict=True))
+        common = old.keys() & new.keys()
+        return Truth(
+            snapshot=number,
+            since=since,
+            ids=tuple(new_snapshot.ids),
+            added=len(new) - len(common),
+            removed=len(old) - len(common),
+            changed=sum(old[car_id] != new[car_id] for car_id in common),
+        )
+
+    def record(self, snapshot: Snapshot, car_id: int) -> dict[str, Any] | None:
+        """Return the record of car `car_id`, or None where `snapshot` does not list it."""
+        index = bisect_left(snapshot.ids, car_id)
+        if index == len(snapshot.ids) or snapshot.ids[index] != car_id:
+            return None
+        return build_car(self._key, car_id, snapshot.versions[index])
+
+    def page_count(self, snapshot: Snapshot, page_size: int) -> int:
+        """Return the number of the last page; an empty feed has one page."""
+        return max(1, -(-len(snapshot.ids) // page_size))
+
+    def page_body(
+        self, snapshot: Snapshot, page: int, page_size: int, *, with_meta: bool = True
+    ) -> bytes:
+        """Return page `page` (from 1) as JSON bytes; a page past the last one holds no records."""
+        span = slice((page - 1) * page_size, page * page_size)
+        cars = zip(snapshot.ids[span], snapshot.versions[span], strict=True)
+        body: dict[str, Any] = {"data": [build_car(self._key, *car) for car in cars]}
+        if with_meta:
+            body["meta"] = {
+                "current_page": page,
+                "last_page": self.page_count(snapshot, page_size),
+                "per_page": page_size,
+                "total": len(snapshot.ids),
+            }
+        return _encode(body)
+
+    def _follow(self, last: Snapshot) -> Snapshot:
+        """Return the snapshot after `last`; all shares are of the cars listed in `last`."""
+        options = self.options
+        number = last.number + 1
+        draw = random.Random(f"{options.seed}:{number}")
+        count = len(last.ids)
+        removed = set(draw.sample(range(count), round(count * options.removed_share)))
+        kept = [index for index in range(count) if index not in removed]
+        ids = array("q", (last.ids[index] for index in kept))
+        versions = array("i", (last.versions[index] for index in kept))
+        changes = min(round(count * options.changed_share), len(kept))
+        for index in draw.sample(range(len(kept)), changes):
+            versions[index] += 1
+        next_id = last.next_id + round(count * options.added_share)
+        ids.extend(range(last.next_id, next_id))
+        versions.extend([0] * (next_id - last.next_id))
+        return Snapshot(number, ids, versions, next_id)
+
+
+def compress(body: bytes) -> bytes:
+    """Return `body` as one gzip member without a time stamp, so equal bodies give equal bytes."""
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def in_parallel(work: Callable[[int], Result], numbers: Iterable[int]) -> Iterator[Result]:
+    """Give `work(number)` in order, computed on as many threads as there are cores.
+
+    Compression, half of a page's cost, runs without the GIL. Leaving early drops
+    what has not begun.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            yield from pool.map(work, numbers)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def write_static(
+    directory: Path, feed: Feed, number: int, page_size: int = 100, *, with_meta: bool = True
+) -> int:
+    """Write snapshot `number` as `1.json.gz` … `N.json.gz` into `directory`; return N.
+
+    For a web server that serves the files with `Content-Encoding: gzip`. Pages
+    left over from a longer snapshot are deleted. Raises `OSError`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    snapshot = feed.at(number)
+    pages = feed.page_count(snapshot, page_size)
+
+    def build(page: int) -> bytes:
+        return compress(feed.page_body(snapshot, page, page_size, with_meta=with_meta))
+
+    for page, body in enumerate(in_parallel(build, range(1, pages + 1)), start=1):
+        (directory / f"{page}.json.gz").write_bytes(body)
+    for path in directory.glob("*.json.gz"):
+        stem = path.name.removesuffix(".json.gz")
+        if stem.isdigit() and int(stem) > pages:
+            path.unlink()
+    return pages

@@ -1,0 +1,303 @@
+"""The simulated auction API, a plain ASGI application; `server.py` runs it.
+
+    GET  {prefix}/cars?page=N&per_page=S   {"data": [record…], "meta": {…}}
+    GET  {prefix}/cars/{id}                {"data": record}, or 404
+    GET  /_sim/log                         the arrivals since the last reset
+    GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
+    POST /_sim/snapshot?n=K                list the cars of snapshot K from now on
+    POST /_sim/reset                       forget arrivals, attempts and the rate limit's past
+
+The routes under /_sim are never limited, delayed, spoilt or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from carsync.demo.feed import Feed, FeedOptions, Snapshot, compress, in_parallel
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+CACHE_BYTES = 512 * 1024 * 1024
+_HTML = b"<!doctype html><html><body><h1>We will be back soon</h1></body></html>"
+_GUNZIP = 31  # zlib's wbits for a gzip member
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """How the simulated API behaves.
+
+    Shares are of requests (0 to 1), drawn from (seed, page or id, attempt), so a
+    run meets the same faults again. `broken_share` is of pages, which answer 500
+    for good. `rate` is in requests per second, 0 for no limit; `burst` is twice
+    the rate by default. `key` None lets everyone in.
+    """
+
+    feed: FeedOptions = field(default_factory=FeedOptions)
+    snapshot: int = 0
+    page_size: int = 100
+    max_page_size: int = 1000
+    prefix: str = "/api"
+    key: str | None = "demo"
+    with_meta: bool = True
+    rate: float = 0.0
+    burst: int | None = None
+    latency_ms: tuple[float, float] = (0.0, 0.0)
+    error_share: float = 0.0
+    html_share: float = 0.0
+    cut_share: float = 0.0
+    broken_share: float = 0.0
+    empty_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; `body` is gzipped where `gzipped` says so, `cut` ends it half-way."""
+
+    status: int
+    body: bytes
+    gzipped: bool = False
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    cut: bool = False
+
+
+class ArrivalLimit:
+    """The API's own token bucket: it lets `burst + rate × t` requests in and counts nothing else.
+
+    Written apart from `carsync.ratelimit` on purpose: it is the referee of that one.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._last_s = -math.inf
+
+    def admit(self, now_s: float) -> int:
+        """Return 0 to let the request in at `now_s`, else whole seconds for Retry-After."""
+        if self._rate == 0:
+            return 0
+        gained = (now_s - self._last_s) * self._rate
+        self._tokens = min(float(self._burst), self._tokens + gained)
+        self._last_s = now_s
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0
+        return math.ceil((1 - self._tokens) / self._rate)
+
+
+class Simulator:
+    """The ASGI application; all state lives on its one event loop."""
+
+    def __init__(self, options: SimulatorOptions) -> None:
+        self.options = options
+        self.feed = Feed(options.feed)
+        self._snapshot = self.feed.at(options.snapshot)
+        self._cars_path = options.prefix.rstrip("/") + "/cars"
+        self._key = None if options.key is None else options.key.encode("latin-1")
+        self._cache: dict[tuple[int, int, int], bytes] = {}
+        self._cached_bytes = 0
+        self.reset()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot listed now."""
+        return self._snapshot
+
+    def show(self, number: int) -> None:
+        """List the cars of snapshot `number` (0 or more) from now on."""
+        self._snapshot = self.feed.at(number)
+
+    def reset(self) -> None:
+        """Forget arrivals, attempts and the rate limit's past; the snapshot stays."""
+        options = self.options
+        burst = options.burst if options.burst is not None else max(1, math.ceil(2 * options.rate))
+        self._limit = ArrivalLimit(options.rate, burst)
+        self._attempts: Counter[str] = Counter()
+        self.log: list[tuple[float, str, int]] = []
+
+    def warm(self) -> int:
+        """Build all pages of the present snapshot at the default page size; return their number.
+
+        To be called before serving.
+        """
+        snapshot, page_size = self._snapshot, self.options.page_size
+        pages = range(1, self.feed.page_count(snapshot, page_size) + 1)
+        bodies = in_parallel(lambda page: self._build_page(snapshot, page, page_size), pages)
+        for page, body in zip(pages, bodies, strict=True):
+            self._keep((snapshot.number, page_size, page), body)
+        return len(pages)
+
+    def truth(self, number: int | None = None, since: int | None = None) -> dict[str, Any]:
+        """Return `Feed.truth` as JSON-ready data, with the pages that are broken for good."""
+        number = self._snapshot.number if number is None else number
+        pages = self.feed.page_count(self.feed.at(number), self.options.page_size)
+        truth = asdict(self.feed.truth(number, since))
+        truth["broken_pages"] = [page for page in range(1, pages + 1) if self._is_broken(page)]
+        return truth
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request (ASGI 3.0, HTTP connection scope)."""
+        path: str = scope["path"]
+        if path.startswith("/_sim/"):
+            await _respond(send, scope, self._control(scope["method"], path, _query(scope)))
+            return
+        arrived_s = time.monotonic()
+        raw_query: bytes = scope["query_string"]
+        target = f"{path}?{raw_query.decode('latin-1')}" if raw_query else path
+        wait_s = self._limit.admit(arrived_s)
+        if wait_s:
+            retry_after = ((b"retry-after", b"%d" % wait_s),)
+            answer = _error(429, "too many requests", headers=retry_after)
+        else:
+            answer = self._answer(scope, path)
+        self.log.append((arrived_s, target, answer.status))
+        low_ms, high_ms = self.options.latency_ms
+        if high_ms > 0 and not wait_s:
+            draw = random.Random(f"{self.options.feed.seed}:{len(self.log)}:latency").random()
+            await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
+        await _respond(send, scope, answer)
+
+    def _answer(self, scope: Message, path: str) -> Answer:
+        if scope["method"] != "GET":
+            return _error(405, "only GET is answered here")
+        if self._key is not None and _header(scope, b"x-api-key") != self._key:
+            return _error(401, "missing or wrong X-API-Key")
+        if path == self._cars_path:
+            return self._answer_page(_query(scope))
+        if path.startswith(self._cars_path + "/"):
+            return self._answer_car(path.removeprefix(self._cars_path + "/"))
+        return _error(404, "no such route")
+
+    def _answer_page(self, query: dict[str, str]) -> Answer:
+        try:
+            page = int(query.get("page", 1))
+            page_size = int(query.get("per_page", self.options.page_size))
+        except ValueError:
+            return _error(422, "page and per_page must be whole numbers")
+        if page < 1 or page_size < 1:
+            return _error(422, "page and per_page start at 1")
+        page_size = min(page_size, self.options.max_page_size)
+        if self._is_broken(page):
+            return _error(500, "internal server error")
+        if self.options.empty_from is not None and page >= self.options.empty_from:
+            return Answer(200, b'{"data":[]}')
+        return self._spoil(f"page {page}", Answer(200, self._page(page, page_size), gzipped=True))
+
+    def _answer_car(self, text: str) -> Answer:
+        known = text.isascii() and text.isdigit() and len(text) < 19
+        record = self.feed.record(self._snapshot, int(text)) if known else None
+        if record is None:
+            return self._spoil(f"car {text}", _error(404, "no such car"))
+        return self._spoil(f"car {text}", Answer(200, msgspec.json.encode({"data": record})))
+
+    def _spoil(self, subject: str, answer: Answer) -> Answer:
+        """Return `answer`, or the fault that this attempt at `subject` was dealt."""
+        options = self.options
+        if options.error_share + options.html_share + options.cut_share == 0:
+            return answer
+        attempt = self._attempts[subject] = self._attempts[subject] + 1
+        draw = random.Random(f"{options.feed.seed}:{subject}:{attempt}").random()
+        if draw < options.error_share:
+            return _error(500, "internal server error")
+        draw -= options.error_share
+        if draw < options.html_share:
+            return Answer(200, _HTML, content_type=b"text/html")
+        if draw - options.html_share < options.cut_share:
+            return Answer(answer.status, answer.body, answer.gzipped, cut=True)
+        return answer
+
+    def _is_broken(self, page: int) -> bool:
+        share = self.options.broken_share
+        seed = self.options.feed.seed
+        return share > 0 and random.Random(f"{seed}:broken:{page}").random() < share
+
+    def _page(self, page: int, page_size: int) -> bytes:
+        """Return the page gzipped, from the cache where it is."""
+        snapshot = self._snapshot
+        key = (snapshot.number, page_size, page)
+        body = self._cache.get(key)
+        if body is None:
+            body = self._build_page(snapshot, page, page_size)
+            self._keep(key, body)
+        return body
+
+    def _build_page(self, snapshot: Snapshot, page: int, page_size: int) -> bytes:
+        meta = self.options.with_meta
+        return compress(self.feed.page_body(snapshot, page, page_size, with_meta=meta))
+
+    def _keep(self, key: tuple[int, int, int], body: bytes) -> None:
+        """Put a page into the cache, dropping the oldest ones past `CACHE_BYTES`."""
+        self._cache[key] = body
+        self._cached_bytes += len(body)
+        while self._cached_bytes > CACHE_BYTES:
+            self._cached_bytes -= len(self._cache.pop(next(iter(self._cache))))
+
+    def _control(self, method: str, path: str, query: dict[str, str]) -> Answer:
+        try:
+            number = int(query["n"]) if "n" in query else None
+            since = int(query["since"]) if "since" in query else None
+        except ValueError:
+            return _error(422, "n and since must be whole numbers")
+        if min(number or 0, since or 0) < 0:
+            return _error(422, "snapshots start at 0")
+        match method, path:
+            case "GET", "/_sim/log":
+                log = [{"t": t, "path": target, "status": s} for t, target, s in self.log]
+                return Answer(200, msgspec.json.encode(log))
+            case "GET", "/_sim/truth":
+                return Answer(200, msgspec.json.encode(self.truth(number, since)))
+            case "POST", "/_sim/snapshot" if number is not None:
+                self.show(number)
+            case "POST", "/_sim/reset":
+                self.reset()
+            case _:
+                return _error(404, "no such control route")
+        return Answer(200, msgspec.json.encode({"snapshot": self._snapshot.number}))
+
+
+def _error(status: int, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+    return Answer(status, msgspec.json.encode({"message": message}), headers=headers)
+
+
+def _header(scope: Message, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _query(scope: Message) -> dict[str, str]:
+    pairs = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return {name: values[-1] for name, values in pairs.items()}
+
+
+async def _respond(send: Send, scope: Message, answer: Answer) -> None:
+    body, gzipped = answer.body, answer.gzipped
+    if gzipped and b"gzip" not in (_header(scope, b"accept-encoding") or b""):
+        body, gzipped = zlib.decompress(body, _GUNZIP), False
+    headers = [
+        (b"content-type", answer.content_type),
+        (b"content-length", b"%d" % len(body)),
+        *answer.headers,
+    ]
+    if gzipped:
+        headers.append((b"content-encoding", b"gzip"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.cut:
+        # Returning with the body unfinished makes the server close the connection.
+        half = body[: len(body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        return
+    await send({"type": "http.response.body", "body": body})

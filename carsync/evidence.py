@@ -1,0 +1,124 @@
+"""May the cars that the feed no longer lists be deactivated? Pure; the rules are the design's.
+
+A run that read every page is evidence of absence only as far as what it saw adds up
+to what the API says it has. Anything less is held, or needs a second proof per car.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from carsync.config import Deactivate
+
+Action = Literal["deactivate", "prove", "hold", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivationPlan:
+    """What the staged pages would deactivate, in rows.
+
+    `active` are the source's active rows in the table, `candidates` those of them that
+    were not seen; `seen` counts distinct ids, rejected ones included; `duplicates` are
+    staged rows beyond the first of an id.
+    """
+
+    candidates: int
+    active: int
+    seen: int
+    rejected_without_id: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the candidates, and why, in words for the operator."""
+
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+
+def judge(
+    plan: DeactivationPlan,
+    reported_records: int | None,
+    drift_signs: Sequence[str],
+    failed_pages: int,
+    rules: Deactivate,
+) -> Decision:
+    """Decide over the candidates of a run that has nothing left to fetch.
+
+    `reported_records` is the total the API reported last (None: it reports none).
+    `skip`: nothing to decide, or not this run's to decide; `hold`: the evidence is too
+    thin or the cap is exceeded, an operator must look; `prove`: each car needs a second
+    proof; `deactivate`: go on.
+
+    >>> judge(DeactivationPlan(3, 1000, 997, 0, 0), 997, (), 0, Deactivate()).action
+    'deactivate'
+    >>> judge(DeactivationPlan(3, 1000, 997, 0, 0), 998, (), 0, Deactivate()).action
+    'prove'
+    >>> judge(DeactivationPlan(500, 1000, 500, 0, 0), 1000, (), 0, Deactivate()).action
+    'hold'
+    """
+    if not rules.enabled:
+        return Decision("skip", ("sync.deactivate.enabled is false",))
+    if failed_pages:
+        return Decision("skip", (f"{failed_pages:,} pages could not be read",))
+    against = (*_too_little_seen(plan, reported_records, rules), *_over_the_cap(plan, rules))
+    if against:
+        return Decision("hold", against)
+    doubts = _doubts(plan, reported_records, drift_signs)
+    if not plan.candidates:
+        return Decision("skip", doubts)
+    if doubts and rules.second_proof != "none":
+        return Decision("prove", doubts)
+    return Decision("deactivate", doubts)
+
+
+def _too_little_seen(
+    plan: DeactivationPlan, reported_records: int | None, rules: Deactivate
+) -> tuple[str, ...]:
+    if reported_records is None:
+        return ()
+    seen = plan.seen + plan.rejected_without_id
+    if seen >= rules.min_seen_share * reported_records:
+        return ()
+    return (
+        f"only {seen:,} of the {reported_records:,} records that the API reports were seen "
+        f"({seen / reported_records:.1%}; sync.deactivate.min_seen_share is "
+        f"{rules.min_seen_share:.1%})",
+    )
+
+
+def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
+    found = []
+    if plan.candidates > rules.max_share * plan.active:
+        found.append(
+            f"{plan.candidates:,} of {plan.active:,} active cars would go "
+            f"({plan.candidates / plan.active:.1%}; sync.deactivate.max_share is "
+            f"{rules.max_share:.1%})"
+        )
+    if rules.max_count is not None and plan.candidates > rules.max_count:
+        found.append(
+            f"{plan.candidates:,} cars would go; sync.deactivate.max_count is {rules.max_count:,}"
+        )
+    return tuple(found)
+
+
+def _doubts(
+    plan: DeactivationPlan, reported_records: int | None, drift_signs: Sequence[str]
+) -> tuple[str, ...]:
+    """Say why a car that was not seen may be in the feed, having slipped between pages."""
+    doubts = list(drift_signs)
+    if plan.duplicates:
+        doubts.append(f"{plan.duplicates:,} records were listed more than once")
+    if plan.rejected_without_id:
+        doubts.append(f"{plan.rejected_without_id:,} records have no usable id")
+    if reported_records is None:
+        doubts.append("the API reports no total")
+    elif plan.seen + plan.rejected_without_id != reported_records:
+        doubts.append(
+            f"{plan.seen + plan.rejected_without_id:,} records were seen, "
+            f"the API reports {reported_records:,}"
+        )
+    return tuple(doubts)

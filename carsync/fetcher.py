@@ -1,0 +1,285 @@
+"""A fetcher process: T threads take leases, ask the API, map, and put pages on the queue."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.queues import Queue
+from typing import Any
+
+from carsync import __version__
+from carsync.child import become_child
+from carsync.config import Config
+from carsync.errors import CarsyncError, FailureKind, PageError
+from carsync.mapping import Mapper, compile_mapper
+from carsync.model import (
+    BreakerOpened,
+    ChildFailed,
+    ChildReady,
+    Heartbeat,
+    Leases,
+    MappedPage,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    ProbeAnswered,
+    ProbeLease,
+    ProbeVerdict,
+    Stop,
+)
+from carsync.pagination import check_page
+from carsync.probing import holds_record
+from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
+from carsync.transport import Transport
+
+POLL_S = 0.2
+HEARTBEAT_S = 1.0
+_BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
+
+
+@dataclass(frozen=True, slots=True)
+class FetcherSettings:
+    """All that a fetcher needs, sent to it at its start over a private pipe."""
+
+    config: Config
+    preset_text: str | None
+    threads: int
+    parent_pid: int
+
+
+def run_fetcher(
+    pipe: Connection, pages: Queue[MappedPage], gate: Gate, settings: FetcherSettings
+) -> None:
+    """Run one fetcher process until the parent says `Stop` or dies."""
+    become_child(settings.parent_pid)
+    # A switch interval of 5 ms makes threads that have just read a body fight over the
+    # interpreter; they give it up at every socket call anyway.
+    sys.setswitchinterval(0.1)
+    try:
+        fetcher = Fetcher(pipe, pages, gate, settings)
+    except CarsyncError as exc:
+        pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+        return
+    fetcher.run()
+
+
+class Fetcher:
+    """The control loop (main thread) and the worker threads of one fetcher process."""
+
+    def __init__(
+        self,
+        pipe: Connection,
+        pages: Queue[MappedPage],
+        gate: Gate,
+        settings: FetcherSettings,
+    ) -> None:
+        config = settings.config
+        self._pipe = pipe
+        self._pages = pages
+        self._gate = gate
+        self._config = config
+        self._mapper: Mapper = compile_mapper(
+            config.mapping, settings.preset_text, config.api.pagination
+        )
+        self._transport = Transport(
+            config.api, connections=settings.threads, user_agent=f"carsync/{__version__}"
+        )
+        self._leases: queue.SimpleQueue[PageLease | ProbeLease] = queue.SimpleQueue()
+        self._stopping = threading.Event()  # finish what is in hand
+        self._aborting = threading.Event()  # drop even that
+        self._send_lock = threading.Lock()
+        self._turned_s: dict[int, float] = {}
+        self._threads = [
+            threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
+            for n in range(settings.threads)
+        ]
+
+    def run(self) -> None:
+        """Turn the control loop: leases in, heartbeats out, deadlines enforced."""
+        for thread in self._threads:
+            thread.start()
+        self._send(ChildReady(os.getpid()))
+        beat_s = 0.0
+        while not self._stopping.is_set():
+            self._receive()
+            self._transport.enforce_deadlines()
+            if time.monotonic() - beat_s >= HEARTBEAT_S:
+                beat_s = time.monotonic()
+                self._send(Heartbeat(self._longest_turn_s()))
+        while not self._aborting.is_set() and any(t.is_alive() for t in self._threads):
+            self._receive()
+            self._transport.enforce_deadlines()
+        if self._aborting.is_set():
+            self._pages.cancel_join_thread()
+        self._pages.close()
+        self._pages.join_thread()
+
+    def _receive(self) -> None:
+        try:
+            if not self._pipe.poll(POLL_S):
+                return
+            message = self._pipe.recv()
+        except (EOFError, OSError):  # the parent is gone
+            self._abort()
+            return
+        if isinstance(message, Leases):
+            for lease in message.leases:
+                self._leases.put(lease)
+        elif isinstance(message, Stop):
+            self._stopping.set()
+            if not message.drain:
+                self._abort()
+
+    def _abort(self) -> None:
+        self._stopping.set()
+        self._aborting.set()
+
+    def _send(self, event: Any) -> None:
+        try:
+            with self._send_lock:
+                self._pipe.send(event)
+        except OSError:
+            self._abort()
+
+    def _longest_turn_s(self) -> float:
+        now = time.monotonic()
+        return max((now - turned for turned in list(self._turned_s.values())), default=0.0)
+
+    def _work(self, number: int) -> None:
+        """Loop of one worker thread; whatever goes wrong in it ends the process, loudly."""
+        try:
+            while not self._stopping.is_set():
+                self._turned_s[number] = time.monotonic()
+                try:
+                    lease = self._leases.get(timeout=POLL_S)
+                except queue.Empty:
+                    continue
+                admission = self._pass_gate(number)
+                if admission is None:
+                    return
+                if isinstance(lease, PageLease):
+                    self._attempt(lease, admission)
+                else:
+                    self._probe(lease, admission)
+        except Exception as exc:
+            self._send(ChildFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", ""))
+            self._abort()
+        finally:
+            self._turned_s.pop(number, None)
+
+    def _pass_gate(self, number: int) -> Admission | None:
+        """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
+        while True:
+            admission = self._gate.admit()
+            send_at_s = time.monotonic() + admission.wait_s
+            while (left_s := send_at_s - time.monotonic()) > 0:
+                self._turned_s[number] = time.monotonic()
+                if self._stopping.wait(min(left_s, 1.0)):
+                    return None
+            if admission.granted:
+                return admission
+
+    def _attempt(self, lease: PageLease, admission: Admission) -> None:
+        started = time.monotonic()
+        try:
+            answer = self._transport.get_page(lease.page)
+            content = self._mapper.map_page(answer.body)
+            problem = check_page(
+                lease.page,
+                content.records,
+                content.reported_pages,
+                content.reported_records,
+                lease.expected_pages,
+                self._config.api.pagination,
+            )
+            if problem is not None:
+                raise PageError(FailureKind.BAD_PAGE, problem)
+        except PageError as exc:
+            self._page_failed(lease, exc, admission, time.monotonic() - started)
+            return
+        self._tell_gate(admission, ok=True)
+        mapped = MappedPage(
+            lease.page,
+            content.rows,
+            content.rejects,
+            content.records,
+            content.reported_pages,
+            content.reported_records,
+            answer.requested_monotonic_s,
+        )
+        if self._put(mapped):
+            self._send(
+                PageFetched(
+                    lease.page,
+                    content.records,
+                    len(content.rejects),
+                    answer.latency_s,
+                    answer.wire_bytes,
+                    len(answer.body),
+                    content.reported_pages,
+                    content.reported_records,
+                )
+            )
+
+    def _page_failed(
+        self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float
+    ) -> None:
+        self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
+        if exc.kind is FailureKind.RATE_LIMITED and exc.retry_after_s is not None:
+            self._gate.silence(min(exc.retry_after_s, MAX_RETRY_AFTER_S))
+        self._send(
+            PageFailed(
+                lease.page,
+                lease.attempt,
+                exc.kind,
+                f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem,
+                exc.hint,
+                exc.status,
+                exc.retry_after_s,
+                latency_s,
+            )
+        )
+
+    def _probe(self, lease: ProbeLease, admission: Admission) -> None:
+        """Ask for one record; an answer that does not hold the record itself proves nothing."""
+        started = time.monotonic()
+        try:
+            verdict, detail, body = self._transport.probe(lease.record_id)
+            self._tell_gate(admission, ok=True)
+            if verdict is ProbeVerdict.ALIVE and not holds_record(
+                self._mapper, body, lease.record_id
+            ):
+                verdict, detail = ProbeVerdict.NOTHING, "the answer is not the record asked for"
+        except PageError as exc:
+            self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
+            if exc.retry_after_s is not None:
+                self._gate.silence(min(exc.retry_after_s, MAX_RETRY_AFTER_S))
+            verdict, detail = ProbeVerdict.NOTHING, exc.problem
+        self._send(
+            ProbeAnswered(
+                lease.record_id, lease.attempt, verdict, time.monotonic() - started, detail
+            )
+        )
+
+    def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
+        """Report an outcome; a success that changes nothing saves the round trip."""
+        if ok and admission.failures == 0:
+            return
+        openings = self._gate.report(ok)
+        if openings:
+            self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
+
+    def _put(self, page: MappedPage) -> bool:
+        """Put a page on the bounded queue, waiting for room; False when told to abort."""
+        while not self._aborting.is_set():
+            try:
+                self._pages.put(page, timeout=POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,198 @@
+"""How figures are written for the eyes of an operator: counts, durations, sizes, bars.
+
+Pure, and the same everywhere: progress, summary and status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from carsync.errors import FailureKind
+
+Tone = Literal["strong", "dim", "good", "warn", "bad"]
+
+_SGR: dict[Tone, str] = {"strong": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31"}
+
+_ERROR_NAMES: dict[str, str] = {
+    FailureKind.RATE_LIMITED: "429",
+    FailureKind.SERVER: "5xx",
+    FailureKind.NETWORK: "network",
+    FailureKind.TIMEOUT: "timeout",
+    FailureKind.BAD_PAGE: "bad page",
+    FailureKind.CLIENT: "4xx",
+    FailureKind.AUTH: "401/403",
+}
+
+_ASCII = str.maketrans({"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"})
+
+
+def count(number: int) -> str:
+    """Write a whole number with thousands marked.
+
+    >>> count(200000)
+    '200,000'
+    """
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    >>> plural(1, "page"), plural(2000, "page")
+    ('1 page', '2,000 pages')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def rate(per_s: float) -> str:
+    """Write a rate: one decimal below a hundred, none above.
+
+    >>> rate(20.04), rate(2001.3)
+    ('20.0', '2,001')
+    """
+    return f"{per_s:,.1f}" if per_s < 99.95 else f"{per_s:,.0f}"
+
+
+def share(part: int, whole: int) -> str:
+    """Write a share in per cent; only all of it is 100 %, for 99.97 % is not done.
+
+    >>> share(812, 2000), share(1999, 2000), share(0, 0)
+    ('40.6 %', '99.9 %', '0.0 %')
+    """
+    tenths = 1000 * part // whole if whole else 0
+    return f"{tenths / 10:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in its two largest units.
+
+    >>> duration(0.42), duration(59), duration(103), duration(5400), duration(187200)
+    ('0.4 s', '59 s', '1 min 43 s', '1 h 30 min', '2 d 4 h')
+    """
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s" if seconds % 1 else f"{max(seconds, 0):.0f} s"
+    whole = round(seconds)
+    for unit_s, name, below_s, below in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= unit_s:
+            rest = whole % unit_s // below_s
+            return f"{whole // unit_s} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
+
+
+def latency(seconds: float) -> str:
+    """Write an answer time: milliseconds below ten seconds.
+
+    >>> latency(0.5123), latency(0.0004), latency(12.34)
+    ('512 ms', '0.4 ms', '12.3 s')
+    """
+    if seconds >= 9.9995:
+        return f"{seconds:,.1f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.1f} ms" if milliseconds < 9.95 else f"{milliseconds:,.0f} ms"
+
+
+def latencies(
+    mean_s: float | None, p50_s: float | None, p95_s: float | None, p99_s: float | None
+) -> str:
+    """Write mean and percentiles of answer times; a dash where none was measured.
+
+    >>> latencies(0.41, 0.4, 0.512, 0.64)
+    'mean 410 ms · p50 400 ms · p95 512 ms · p99 640 ms'
+    """
+    named = (("mean", mean_s), ("p50", p50_s), ("p95", p95_s), ("p99", p99_s))
+    known = [f"{name} {latency(value)}" for name, value in named if value is not None]
+    return " · ".join(known) or "–"
+
+
+def size(size_bytes: float) -> str:
+    """Write an amount of bytes in decimal units.
+
+    >>> size(999), size(78_000_000), size(3.2e9)
+    ('999 B', '78 MB', '3.2 GB')
+    """
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size_bytes >= limit:
+            value = size_bytes / limit
+            return f"{value:,.1f} {unit}" if value < 9.95 else f"{value:,.0f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def moment(at: datetime) -> str:
+    """Write a moment in UTC, to the second.
+
+    >>> moment(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02 03:04:05 UTC'
+    """
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def error_name(kind: str) -> str:
+    """Write a class of errors as operators know it; an unknown one stays as it is.
+
+    >>> error_name("rate_limited"), error_name("odd")
+    ('429', 'odd')
+    """
+    return _ERROR_NAMES.get(kind, kind)
+
+
+def errors(by_kind: Mapping[str, int]) -> str:
+    """Write failed attempts: their number, and by class, the most frequent first.
+
+    >>> errors({"timeout": 1, "rate_limited": 2}), errors({})
+    ('3 (429: 2, timeout: 1)', '0')
+    """
+    seen = sorted(((n, kind) for kind, n in by_kind.items() if n), key=lambda e: (-e[0], e[1]))
+    if not seen:
+        return "0"
+    classes = ", ".join(f"{error_name(kind)}: {n:,}" for n, kind in seen)
+    return f"{sum(n for n, _ in seen):,} ({classes})"
+
+
+def bar(part: int, whole: int | None, width: int) -> str:
+    """Draw a bar of `width` characters; it is full only where `part` is all of `whole`.
+
+    >>> bar(812, 2000, 10), bar(1999, 2000, 4), bar(3, None, 4)
+    ('████░░░░░░', '███░', '░░░░')
+    """
+    filled = min(width * part // whole, width) if whole else 0
+    return "█" * filled + "░" * (width - filled)
+
+
+def paint(text: str, tone: Tone, color: bool) -> str:
+    """Colour `text` for a terminal (ECMA-48, SGR), or leave it as it is.
+
+    >>> paint("failed", "bad", False)
+    'failed'
+    """
+    return f"\x1b[{_SGR[tone]}m{text}\x1b[0m" if color else text
+
+
+def columns(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
+    """Lay out name and value in two aligned columns; an empty name continues the value above.
+
+    >>> columns([("run", "42"), ("pages", "7 of 9")])
+    ['  run    42', '  pages  7 of 9']
+    """
+    table = list(rows)
+    width = max((len(name) for name, _ in table), default=0)
+    return [f"{'':{indent}}{name:<{width}}  {value}".rstrip() for name, value in table]
+
+
+def fit(text: str, encoding: str | None) -> str:
+    """Replace what an output of `encoding` cannot show, so that printing never fails.
+
+    >>> fit("██░ · 3 …", "ascii")
+    '##. | 3 ...'
+    """
+    encoding = encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    return text

@@ -1,0 +1,181 @@
+"""The record of runs in `carsync.runs`, and the lock that keeps two from running at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from carsync import database
+from carsync.database import Connection, Target
+from carsync.errors import LockedError
+
+RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge."""
+
+    run_id: int
+    token: str
+    schema_name: str
+    table_name: str
+    source: str
+    state: RunState
+    started_at: datetime
+    resumed_at: datetime | None
+    merged_at: datetime | None
+    finished_at: datetime | None
+    exit_code: int | None
+    version: str
+    fingerprints: dict[str, str]
+    hash_scheme: str
+    counts: dict[str, int] | None
+    summary: dict[str, Any] | None
+
+    @property
+    def target(self) -> Target:
+        """The table the run writes."""
+        return Target(self.schema_name, self.table_name)
+
+
+_COLUMNS = database.identifiers(field.name for field in fields(Run))
+
+
+def try_lock(conn: Connection, target: Target) -> bool:
+    """Take the target's lock for as long as `conn` lives; False: another session has it.
+
+    A session may take it again. Behind a pooler in transaction mode the lock is void
+    (see `database.shares_server_sessions`).
+    """
+    found = database.fetch(
+        conn,
+        "taking the table's lock",
+        database.statement("lock_target"),
+        {"target": str(target)},
+    )
+    return bool(found[0][0])
+
+
+def describe_lock_holder(conn: Connection, target: Target) -> str:
+    """Say in words which session holds the target's lock; empty where none does."""
+    found = database.fetch(
+        conn,
+        "looking for the lock's holder",
+        database.statement("find_lock_holder"),
+        {"target": str(target)},
+    )
+    if not found:
+        return ""
+    pid, application, address, since = found[0]
+    who = application or "a session"
+    return f"{who} (PostgreSQL pid {pid}, from {address}, since {since:%F %T} UTC)"
+
+
+def lock(conn: Connection, target: Target) -> None:
+    """Take the target's lock like `try_lock`; raise `LockedError`, naming the holder."""
+    if not try_lock(conn, target):
+        raise LockedError(
+            f"another run holds the lock of {target}",
+            detail=describe_lock_holder(conn, target),
+            hint="wait for it to end; a run that was killed gives it up within seconds",
+        )
+
+
+def start_run(
+    conn: Connection,
+    target: Target,
+    source: str,
+    *,
+    version: str,
+    fingerprints: Mapping[str, str],
+    hash_scheme: str,
+) -> Run:
+    """Record a new run in state `running`, `version` being carsync's own, and return it."""
+    query = database.statement("start_run", columns=_COLUMNS)
+    parameters = {
+        **_key(target, source),
+        "version": version,
+        "fingerprints": json.dumps(dict(fingerprints)),
+        "hash_scheme": hash_scheme,
+    }
+    return Run(*database.fetch(conn, "recording the run", query, parameters)[0])
+
+
+def resume_run(conn: Connection, run_id: int) -> Run | None:
+    """Take an unfinished run over under a new token; None where it is finished or merged."""
+    query = database.statement("resume_run", columns=_COLUMNS)
+    found = database.fetch(conn, "resuming the run", query, {"run_id": run_id})
+    return Run(*found[0]) if found else None
+
+
+def finish_run(
+    conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
+) -> bool:
+    """Record how the run ended; False where another process took it over meanwhile."""
+    with database.transaction(conn, "recording the run's end") as cur:
+        changed = database.run(
+            cur,
+            database.statement("finish_run"),
+            {
+                "run_id": run.run_id,
+                "token": run.token,
+                "state": state,
+                "exit_code": int(exit_code),
+                "summary": json.dumps(dict(summary)),
+            },
+        )
+    return changed == 1
+
+
+def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> int:
+    """Mark unfinished runs of target and source, `keep_run_id` aside, as abandoned; count them."""
+    with database.transaction(conn, "abandoning old runs") as cur:
+        return database.run(
+            cur,
+            database.statement("abandon_runs"),
+            {**_key(target, source), "keep_run_id": keep_run_id},
+        )
+
+
+def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
+    """Return the newest run of target and source if it is unmerged and at most that old."""
+    query = database.statement("find_resumable_run", columns=_COLUMNS)
+    parameters = {**_key(target, source), "max_age_s": max_age_h * 3600}
+    found = database.fetch(conn, "looking for an unfinished run", query, parameters)
+    return Run(*found[0]) if found else None
+
+
+def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest run that read the whole feed and was merged (complete or held)."""
+    query = database.statement("find_last_completed_run", columns=_COLUMNS)
+    found = database.fetch(conn, "looking for the last run", query, _key(target, source))
+    return Run(*found[0]) if found else None
+
+
+def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
+    """Return the target's newest runs, newest first."""
+    query = database.statement("list_runs", columns=_COLUMNS)
+    parameters = {"schema": target.schema, "table": target.table, "limit": limit}
+    return [Run(*line) for line in database.fetch(conn, "listing runs", query, parameters)]
+
+
+def find_run(conn: Connection, run_id: int) -> Run | None:
+    """Return the run, or None where there is no such one."""
+    query = database.statement("find_run", columns=_COLUMNS)
+    found = database.fetch(conn, "looking for the run", query, {"run_id": run_id})
+    return Run(*found[0]) if found else None
+
+
+def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
+    """Return how the table's `data_hash` values were made; None before the first merge."""
+    query = database.statement("find_hash_scheme")
+    found = database.fetch(conn, "looking for the hash scheme", query, _key(target, source))
+    return str(found[0][0]) if found else None
+
+
+def _key(target: Target, source: str) -> dict[str, Any]:
+    return {"schema": target.schema, "table": target.table, "source": source}

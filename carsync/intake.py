@@ -1,0 +1,332 @@
+"""Intake: every page of the feed into staging. Leases, retries, restarts and measurements.
+
+The parent's loop. A page is leased, fetched, queued, staged; only the writer's word
+that its transaction committed makes it done. A failed attempt comes back here, and
+`retry.py` says when, or whether, the page is leased again: no fetcher waits for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from carsync.config import Config
+from carsync.errors import (
+    ApiAuthError,
+    ApiUnavailableError,
+    CarsyncError,
+    ConfigError,
+    DatabaseError,
+    DatabasePermissionError,
+    DatabaseUnavailableError,
+    FailureKind,
+    RejectBudgetError,
+    StagingLostError,
+    WorkersDiedError,
+)
+from carsync.metrics import Metrics
+from carsync.model import (
+    BreakerOpened,
+    ChildFailed,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+    ProbeAnswered,
+    ProbeLease,
+    ProbeVerdict,
+)
+from carsync.pagination import PagePlan
+from carsync.retry import next_delay_s
+from carsync.stopping import StopSignal
+from carsync.supervisor import Child, ChildLost, Fleet
+
+log = logging.getLogger(__name__)
+
+TURN_S = 0.1
+DRAIN_S = 60.0
+"""How long the children may take to finish what they have in hand."""
+MAX_RESTARTS = 5
+RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
+MIN_RECORDS_TO_JUDGE = 1000
+"""How many records are seen before `sync.max_reject_share` can end a run early."""
+
+
+class Intake:
+    """One run's intake. `tick` is called several times a second for progress and checkpoint.
+
+    `reread_ledger` marks in the plan what the ledger holds, after a fleet was lost.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plan: PagePlan,
+        metrics: Metrics,
+        new_fleet: Callable[[], Fleet],
+        reread_ledger: Callable[[], None],
+        stop: StopSignal,
+        tick: Callable[[Fleet, str], None],
+    ) -> None:
+        self._config = config
+        self._plan = plan
+        self._metrics = metrics
+        self._new_fleet = new_fleet
+        self._reread_ledger = reread_ledger
+        self._stop = stop
+        self._tick = tick
+        self._fleet = new_fleet()
+        self._restarts = 0
+        self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
+        self._rate_limited: Counter[int] = Counter()  # 429s by page
+        self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
+        self._records = 0
+        self._rejects = 0
+        self._last_problem = ("", "")
+
+    def __enter__(self) -> Intake:
+        self._fleet.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._fleet.kill()
+
+    def run(self) -> None:
+        """Bring in every page, or raise the error that ended it.
+
+        Returns when each planned page is staged or has failed for good, or when a
+        stop was asked for; what was in hand is staged first, except after a second
+        signal or where the database or the processes failed.
+        """
+        try:
+            while not self._finished() and not self._stop.requested:
+                self._lease()
+                self._turn("fetching")
+        except (DatabaseError, WorkersDiedError):
+            raise
+        except CarsyncError:
+            self._drain()
+            raise
+        if self._stop.requested:
+            log.info("stopping: staging what is in hand")
+            self._drain()
+        elif self._plan.staged_count == 0:
+            problem, hint = self._last_problem
+            raise ApiUnavailableError(
+                "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
+            )
+
+    def probe(self, record_ids: list[str], control_id: str) -> dict[str, ProbeVerdict]:
+        """Ask the API for single records under the same limits.
+
+        `control_id` names a record just seen: unless the API answers 200 for it,
+        nothing it says is believed. Returns id → verdict, without the ids that got
+        no answer; empty when the control failed.
+        """
+        if self._ask([control_id]).get(control_id) is not ProbeVerdict.ALIVE:
+            return {}
+        return self._ask(record_ids)
+
+    def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
+        verdicts: dict[str, ProbeVerdict] = {}
+        fetchers = self._fleet.fetchers
+        for number, fetcher in enumerate(fetchers):
+            share = record_ids[number :: len(fetchers)]
+            self._fleet.lease(fetcher, tuple(ProbeLease(i, 1) for i in share))
+        while len(verdicts) < len(record_ids) and not self._stop.requested:
+            for _, event in self._fleet.events(TURN_S):
+                if isinstance(event, ProbeAnswered):
+                    verdicts[event.record_id] = event.verdict
+                    self._metrics.probe(event)
+                elif isinstance(event, ChildLost | ChildFailed):
+                    return verdicts  # what was answered stands; the rest proves nothing
+            self._tick(self._fleet, "proving")
+        return verdicts
+
+    def _finished(self) -> bool:
+        return self._plan.is_exhausted and not self._out and not self._due
+
+    def _lease(self) -> None:
+        """Top up every fetcher to twice its threads: retries that are due first, then new pages."""
+        for fetcher in self._fleet.fetchers:
+            room = fetcher.capacity - len(fetcher.pages)
+            leases: list[PageLease] = []
+            while len(leases) < room and (lease := self._next_lease()) is not None:
+                leases.append(lease)
+                self._out[lease.page] = lease.attempt
+                fetcher.pages.add(lease.page)
+            if leases:
+                self._fleet.lease(fetcher, tuple(leases))
+
+    def _next_lease(self) -> PageLease | None:
+        if self._due and self._due[0][0] <= time.monotonic():
+            _, page, attempt = heapq.heappop(self._due)
+        else:
+            next_page = self._plan.next_page()
+            if next_page is None:
+                return None
+            page, attempt = next_page, 1
+        return PageLease(page, attempt, self._plan.planned, self._plan.reported_records)
+
+    def _turn(self, phase: str) -> None:
+        """Handle what the children said, then let the caller show and save it."""
+        for child, event in self._fleet.events(TURN_S):
+            if isinstance(event, ChildLost):
+                self._restart(event)
+                break
+            self._handle(child, event)
+        self._tick(self._fleet, phase)
+
+    def _handle(self, child: Child, event: Any) -> None:
+        match event:
+            case PageFetched():
+                child.pages.discard(event.page)
+                self._metrics.page_fetched(event)
+                self._plan.observe(
+                    event.page, event.records, event.reported_pages, event.reported_records
+                )
+                self._judge_rejects(event)
+            case PagesStaged():
+                self._metrics.pages_staged(event)
+                for staged in event.pages:
+                    self._plan.mark_staged(
+                        staged.page,
+                        staged.records,
+                        staged.reported_pages,
+                        staged.reported_records,
+                    )
+                    self._out.pop(staged.page, None)
+            case PageFailed():
+                child.pages.discard(event.page)
+                self._page_failed(event)
+            case BreakerOpened():
+                self._breaker_opened(event)
+            case ChildFailed():
+                raise _as_error(event)
+
+    def _page_failed(self, event: PageFailed) -> None:
+        self._out.pop(event.page, None)
+        self._last_problem = (event.problem, event.hint)
+        self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
+        delay_s = next_delay_s(
+            event.kind,
+            event.attempt,
+            event.retry_after_s,
+            self._config.limits.retry,
+            random.random,
+            rate_limited=self._rate_limited[event.page],
+        )
+        self._metrics.page_failed(event, given_up=delay_s is None)
+        if event.kind is FailureKind.AUTH:
+            raise ApiAuthError(event.problem, hint=event.hint)
+        if delay_s is None:
+            log.warning("page %d given up: %s", event.page, event.problem)
+            self._plan.fail(event.page, event.problem)
+            return
+        log.debug(
+            "page %d, attempt %d: %s; again in %.1f s",
+            event.page,
+            event.attempt,
+            event.problem,
+            delay_s,
+        )
+        heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _breaker_opened(self, event: BreakerOpened) -> None:
+        self._metrics.breaker_opened()
+        problem, hint = self._last_problem
+        breaker = self._config.limits.circuit_breaker
+        log.warning(
+            "circuit breaker open for %.0f s (%d of %d): %s",
+            event.open_s,
+            event.openings,
+            breaker.give_up_after,
+            problem or "requests keep failing",
+        )
+        if event.openings >= breaker.give_up_after:
+            raise ApiUnavailableError(
+                f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
+                detail=problem,
+                hint=hint or _API_HINT,
+            )
+
+    def _judge_rejects(self, event: PageFetched) -> None:
+        """End the run early when far too many records cannot be mapped."""
+        self._records += event.records
+        self._rejects += event.rejects
+        if self._records >= MIN_RECORDS_TO_JUDGE:
+            judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
+
+    def _restart(self, lost: ChildLost) -> None:
+        """End the fleet, wait a moment, start a new one and lease again what is not staged."""
+        self._fleet.kill()
+        if self._restarts >= MAX_RESTARTS:
+            raise WorkersDiedError(
+                f"worker processes kept dying ({self._restarts} restarts)",
+                detail=f"{lost.name} {lost.reason}",
+                hint="look at the log and at memory (a SIGKILL may be the kernel's OOM killer); "
+                "run again: it resumes",
+            )
+        log.warning("%s %s: restarting all workers", lost.name, lost.reason)
+        back_off_until_s = time.monotonic() + RESTART_BACK_OFF_S[self._restarts]
+        self._restarts += 1
+        while time.monotonic() < back_off_until_s and not self._stop.requested:
+            self._tick(self._fleet, "restarting")
+            time.sleep(TURN_S)
+        self._reread_ledger()
+        for page in self._out:
+            self._plan.give_back(page)
+        self._out.clear()
+        self._fleet = self._new_fleet()
+        self._fleet.start()
+
+    def _drain(self) -> None:
+        """Let fetchers finish, then writers empty the queue; stop waiting at a second signal."""
+        for group in (self._fleet.fetchers, self._fleet.writers):
+            self._fleet.stop(group, drain=True)
+            deadline = time.monotonic() + DRAIN_S
+            while any(c.process.is_alive() for c in group):
+                if self._stop.forced or time.monotonic() > deadline:
+                    return
+                for child, event in self._fleet.events(TURN_S, watch=False):
+                    if isinstance(event, PagesStaged | PageFetched):
+                        self._handle(child, event)
+                self._tick(self._fleet, "draining")
+            for child, event in self._fleet.events(0, watch=False):
+                if isinstance(event, PagesStaged | PageFetched):
+                    self._handle(child, event)
+
+
+def judge_rejects(rejects: int, records: int, max_share: float) -> None:
+    """Raise `RejectBudgetError` when more than `max_share` of the records cannot be mapped."""
+    if rejects > max_share * records:
+        raise RejectBudgetError(
+            f"{rejects:,} of {records:,} records cannot be mapped, more than "
+            f"sync.max_reject_share ({max_share:.1%})",
+            hint="see their reasons with `carsync preview`, then mend the mapping; "
+            "nothing was merged",
+        )
+
+
+_API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
+_ERRORS = {
+    cls.__name__: cls
+    for cls in (
+        ConfigError,
+        DatabaseError,
+        DatabaseUnavailableError,
+        DatabasePermissionError,
+        StagingLostError,
+    )
+}
+
+
+def _as_error(event: ChildFailed) -> CarsyncError:
+    """Rebuild a child's error from its words; an unknown class is a bug."""
+    cls = _ERRORS.get(event.error, CarsyncError)
+    return cls(event.problem, detail=event.detail, hint=event.hint)

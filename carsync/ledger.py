@@ -1,0 +1,86 @@
+"""Does the ledger hold every page, and does it add up with what is staged?
+
+PostgreSQL empties UNLOGGED tables in a crash. Nothing is merged, let alone
+deactivated, on the word of a checkpoint: the ledger is counted against the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from carsync import database
+from carsync.database import Connection, Cursor
+from carsync.errors import StagingLostError
+from carsync.staging import exists, ledger_table, staging_table
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What waits for the merge: rows, distinct ids among them, and rejects.
+
+    `unstaged_reject_ids` are distinct ids that were rejected and not staged as well;
+    `oldest_fetch` is when the oldest page was asked for, on the server's clock.
+    """
+
+    rows: int
+    ids: int
+    rejects: int
+    rejects_without_id: int
+    unstaged_reject_ids: int
+    oldest_fetch: datetime
+
+    @property
+    def seen(self) -> int:
+        """Distinct ids that the feed listed, rejects included."""
+        return self.ids + self.unstaged_reject_ids
+
+
+def check_exists(conn: Connection, run_id: int) -> None:
+    """Raise `StagingLostError` where the run's tables are gone."""
+    if not exists(conn, run_id):
+        raise StagingLostError(
+            f"the staging table of run {run_id} is gone",
+            hint="run again: its pages are fetched again",
+        )
+
+
+def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) -> Staged:
+    """Return what is staged; raise `StagingLostError` where it is not what was planned.
+
+    Each of `pages`, those given up aside, must have its line, and the lines' sums must
+    equal the rows and rejects that are there.
+    """
+    missing, rows, rejects = database.one(
+        cur,
+        database.statement("check_ledger", ledger=ledger_table(run_id)),
+        {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)},
+    )
+    if missing:
+        raise StagingLostError(
+            f"{len(missing):,} pages of run {run_id} are not staged",
+            detail=f"the first is page {missing[0]}; PostgreSQL empties UNLOGGED tables in a crash",
+            hint="run again: they are fetched again",
+        )
+    staged = measure(cur, run_id)
+    if (rows, rejects) != (staged.rows, staged.rejects):
+        raise StagingLostError(
+            f"the ledger of run {run_id} does not add up",
+            detail=f"it counts {rows:,} rows and {rejects:,} rejects, there are "
+            f"{staged.rows:,} and {staged.rejects:,}",
+            hint="run again with --fresh",
+        )
+    return staged
+
+
+def measure(cur: Cursor, run_id: int) -> Staged:
+    """Count what is staged."""
+    parts = {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
+    rows, ids = database.one(cur, database.statement("count_staged", staging=parts["staging"]))
+    (oldest_fetch,) = database.one(
+        cur, database.statement("find_oldest_fetch", ledger=parts["ledger"])
+    )
+    rejects, without_id, unstaged_ids = database.one(
+        cur, database.statement("count_rejects", **parts), {"run_id": run_id}
+    )
+    return Staged(rows, ids, rejects, without_id, unstaged_ids, oldest_fetch)

@@ -1,0 +1,54 @@
+"""The manager process: one `Gate` (token bucket and circuit breaker) shared by all fetchers."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from multiprocessing.context import SpawnContext
+from multiprocessing.managers import BaseManager
+
+from carsync.child import become_child
+from carsync.config import Limits
+from carsync.ratelimit import CircuitBreaker, Gate, TokenBucket
+
+_gate: Gate | None = None
+
+
+def _open_gate(limits: Limits) -> None:
+    """Build the gate inside the manager process, before it serves."""
+    global _gate
+    become_child()
+    rate = limits.requests_per_second
+    burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
+    breaker = limits.circuit_breaker
+    _gate = Gate(
+        TokenBucket(rate, burst, time.monotonic),
+        CircuitBreaker(breaker.failures, breaker.open_s, time.monotonic),
+    )
+
+
+def _the_gate() -> Gate:
+    assert _gate is not None
+    return _gate
+
+
+class GateManager(BaseManager):
+    """Serves the one gate; `gate()` gives a proxy that any process and thread may use."""
+
+    def gate(self) -> Gate:
+        """Return a proxy of the shared gate."""
+        return self._gate()  # type: ignore[attr-defined, no-any-return]
+
+
+GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "silence"))
+
+
+def start_manager(context: SpawnContext, limits: Limits) -> GateManager:
+    """Start the manager process; must be called from the main thread."""
+    # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
+    # connect is decided by the random authentication key that only the children inherit.
+    address = f"\0carsync-{secrets.token_hex(8)}" if sys.platform == "linux" else None
+    manager = GateManager(address, ctx=context)
+    manager.start(_open_gate, (limits,))
+    return manager

@@ -1,0 +1,354 @@
+"""The merge: from staging into the target table, in one transaction.
+
+Everything the run did becomes visible at once, with its line in `carsync.runs`, or
+not at all. Readers of the table are never blocked: only rows are locked, and only
+those that are written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from carsync import access, database, ledger
+from carsync.database import Composable, Connection, Cursor, Target
+from carsync.errors import (
+    ConfigError,
+    DatabaseError,
+    LockedError,
+)
+from carsync.evidence import Action, DeactivationPlan
+from carsync.ledger import Staged
+from carsync.model import Column, MergeCounts
+from carsync.staging import ledger_table, staging_table
+
+MANAGED_COLUMNS = ("source_api", "is_active", "created_at", "updated_at", "last_synced_at")
+"""Columns that the merge itself writes; a mapping may fix `is_active` to true, no more."""
+
+ANALYZE_SHARE = 0.05
+"""Share of rows written from which on the planner needs new statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Second proofs of absence: ids that the API, asked by id, called gone or alive.
+
+    Candidates in neither set are deactivated if an earlier complete run missed them too.
+    """
+
+    gone: Collection[str] = ()
+    alive: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """All that one merge needs.
+
+    `columns` and `constants` are the mapper's; `pages` all planned pages, of which
+    `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
+    is read where it is `prove`.
+    """
+
+    run_id: int
+    token: str
+    target: Target
+    source: str
+    columns: tuple[Column, ...]
+    constants: tuple[tuple[Column, Any], ...]
+    hash_scheme: str
+    pages: range
+    failed_pages: frozenset[int] = frozenset()
+    action: Action = "skip"
+    proof: Proof = field(default_factory=Proof)
+
+
+def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
+    """Bring the target in step with what is staged, record the run, and return the counts.
+
+    A failed merge left nothing behind and may be repeated. Where the connection broke
+    (`DatabaseUnavailableError`), ask `lookup_outcome` on a new one first. Raises
+    `StagingLostError` where pages must be fetched again, `LockedError` where the run is
+    not this process's any more, and `DatabaseError`.
+    """
+    parts = _parts(request)
+    ledger.check_exists(conn, request.run_id)
+    with database.transaction(conn, "merging") as cur:
+        database.run(cur, database.statement("set_merge"))
+        _fence(cur, request)
+        access.check(request.target, access.describe(cur, request.target))
+        database.run(
+            cur,
+            database.statement("lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
+        )
+        staged = ledger.check(cur, request.run_id, request.pages, request.failed_pages)
+        duplicates = 0
+        if staged.rows > staged.ids:
+            duplicates = _run(cur, "delete_duplicates", parts)
+        parts["oldest_fetch"] = database.literal(staged.oldest_fetch)
+        _run(cur, "create_delta", parts)
+        counts = _write_seen(cur, request, parts, staged)
+        counts = replace(counts, duplicate=duplicates)
+        counts = _settle_absent(cur, request, parts, staged, counts)
+        _record(cur, request, counts)
+        _run(cur, "drop_delta", parts)
+    return counts
+
+
+def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
+    """Return what the run's merge did, or None where none was committed.
+
+    Waits, up to the lock timeout, for a merge whose connection broke but that the
+    server may still be working on.
+    """
+    with database.transaction(conn, "looking up the merge's outcome") as cur:
+        found = database.rows(cur, database.statement("find_outcome"), {"run_id": run_id})
+    if not found or found[0][0] is None:
+        return None
+    return MergeCounts(**found[0][0])
+
+
+def plan_deactivation(
+    conn: Connection, run_id: int, target: Target, source: str
+) -> DeactivationPlan:
+    """Count what the staged pages would deactivate; changes nothing.
+
+    Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
+    """
+    ledger.check_exists(conn, run_id)
+    parts = _tables(run_id, target)
+    with database.transaction(conn, "counting deactivations") as cur:
+        database.run(cur, database.statement("set_merge"))
+        access.check(target, access.describe(cur, target))
+        staged = ledger.measure(cur, run_id)
+        active, candidates = database.one(
+            cur,
+            _statement("count_candidates", parts),
+            {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
+        )
+    rejects_with_id = staged.rejects - staged.rejects_without_id
+    return DeactivationPlan(
+        candidates=candidates,
+        active=active,
+        seen=staged.seen,
+        rejected_without_id=staged.rejects_without_id,
+        duplicates=staged.rows + rejects_with_id - staged.seen,
+    )
+
+
+def list_candidates(
+    conn: Connection, run_id: int, target: Target, source: str, limit: int
+) -> list[str]:
+    """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
+    ledger.check_exists(conn, run_id)
+    with database.transaction(conn, "listing deactivations") as cur:
+        database.run(cur, database.statement("set_merge"))
+        staged = ledger.measure(cur, run_id)
+        found = database.rows(
+            cur,
+            _statement("list_candidates", _tables(run_id, target)),
+            {
+                **_key(target, source),
+                "run_id": run_id,
+                "oldest_fetch": staged.oldest_fetch,
+                "limit": limit,
+            },
+        )
+    return [record_id for (record_id,) in found]
+
+
+def list_seen(conn: Connection, run_id: int, limit: int) -> list[str]:
+    """Return ids of at most `limit` cars that the run staged, as controls for by-id requests."""
+    query = database.statement("list_staged_ids", staging=staging_table(run_id))
+    found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
+    return [record_id for (record_id,) in found]
+
+
+def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
+    """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
+    with database.transaction(conn, "approving held deactivations") as cur:
+        access.check(target, access.describe(cur, target))
+        return database.run(
+            cur,
+            database.statement("approve_held", target=target.identifier),
+            {**_key(target, source), "run_id": run_id},
+        )
+
+
+def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool:
+    """Run ANALYZE on the target if the merge wrote a substantial share; tell whether it did."""
+    written = counts.inserted + counts.updated + counts.reactivated + counts.deactivated
+    if written <= ANALYZE_SHARE * counts.seen:
+        return False
+    query = database.statement("analyze_target", target=target.identifier)
+    with database.translating("analyzing the table"), conn.cursor() as cur:
+        database.run(cur, query)
+    return True
+
+
+# ── steps of the merge ───────────────────────────────────────────────────────
+
+
+def _fence(cur: Cursor, request: MergeRequest) -> None:
+    """Lock the run's line; raise `LockedError` if the run is not this process's to merge."""
+    mine = database.rows(
+        cur,
+        database.statement("fence_run"),
+        {"run_id": request.run_id, "token": request.token},
+    )
+    if not mine:
+        raise LockedError(
+            f"run {request.run_id} is not this process's any more",
+            detail="it was merged, given up, or taken over by another process",
+            hint="see `carsync runs`",
+        )
+
+
+def _write_seen(
+    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
+) -> MergeCounts:
+    """Update the changed, bring back the returned, insert the new."""
+    planned: dict[str, int] = dict(database.rows(cur, _statement("count_delta", parts)))
+    if planned.get("foreign"):
+        _refuse_foreign(cur, request, parts, planned["foreign"])
+    updated = reactivated = inserted = 0
+    if planned.get("update") or planned.get("reactivate"):
+        updated, reactivated = database.one(cur, _statement("update_changed", parts))
+    if planned.get("insert"):
+        inserted = _run(cur, "insert_new", parts)
+    written = updated + reactivated + inserted
+    to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
+    return MergeCounts(
+        seen=staged.seen,
+        inserted=inserted,
+        updated=updated,
+        reactivated=reactivated,
+        unchanged=staged.ids - to_write,
+        stale=to_write - written,
+        rejected=staged.rejects,
+    )
+
+
+def _refuse_foreign(
+    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], number: int
+) -> None:
+    examples = database.rows(cur, _statement("list_foreign", parts))
+    owner = examples[0][1]
+    raise DatabaseError(
+        f"{number:,} cars of this feed belong to another source in {request.target}",
+        detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
+        f"{request.source!r}",
+        hint=f"if it is the same feed, set sync.source: {owner}; else give it its own table",
+    )
+
+
+def _settle_absent(
+    cur: Cursor,
+    request: MergeRequest,
+    parts: dict[str, Composable],
+    staged: Staged,
+    counts: MergeCounts,
+) -> MergeCounts:
+    """Deactivate, or hold and remember, the cars that were not seen."""
+    parameters = {
+        **_key(request.target, request.source),
+        "run_id": request.run_id,
+        "oldest_fetch": staged.oldest_fetch,
+        "needs_proof": request.action == "prove",
+        "counts_as_proof": request.action == "prove",
+        "gone": list(request.proof.gone),
+        "alive": list(request.proof.alive),
+    }
+    if staged.rejects:
+        _run(cur, "discard_rejected", parts, parameters)
+    if request.proof.alive:
+        _run(cur, "discard_alive", parts, parameters)
+    deactivated = held = 0
+    if request.action in {"deactivate", "prove"}:
+        deactivated = _run(cur, "deactivate_absent", parts, parameters)
+    _run(cur, "forget_absences", parts, parameters)
+    if request.action in {"prove", "hold"}:
+        held = _run(cur, "record_absences", parts, parameters)
+    return replace(counts, deactivated=deactivated, held=held)
+
+
+def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
+    """Write the run's line and the table's hash scheme, in the merge's own transaction."""
+    if request.failed_pages:
+        state = "partial"
+    else:
+        state = "held" if counts.held or request.action == "hold" else "complete"
+    database.run(
+        cur,
+        database.statement("record_merge"),
+        {"run_id": request.run_id, "state": state, "counts": json.dumps(asdict(counts))},
+    )
+    database.run(
+        cur,
+        database.statement("record_hash_scheme"),
+        {**_key(request.target, request.source), "hash_scheme": request.hash_scheme},
+    )
+
+
+# ── composing ────────────────────────────────────────────────────────────────
+
+
+def _tables(run_id: int, target: Target) -> dict[str, Composable]:
+    return {
+        "staging": staging_table(run_id),
+        "ledger": ledger_table(run_id),
+        "delta": database.identifier("carsync", f"delta_{run_id:d}"),
+        "target": target.identifier,
+    }
+
+
+def _parts(request: MergeRequest) -> dict[str, Composable]:
+    """Compose what the statements share: tables, columns, values and assignments."""
+    clashing = sorted({c.name for c in request.columns} & set(MANAGED_COLUMNS))
+    if clashing:
+        raise ConfigError(
+            f"mapping.columns.{clashing[0]} is written by carsync itself",
+            hint=f"leave it out: mapping.columns: {{{clashing[0]}: null}}",
+        )
+    now = database.raw("now()")
+    source = database.literal(request.source)
+    staged = {c.name: database.identifier("s", c.name) for c in request.columns}
+    fixed = {c.name: database.literal(value) for c, value in request.constants}
+    managed = {
+        "source_api": source,
+        "is_active": database.raw("true"),
+        "updated_at": now,
+        "last_synced_at": now,
+    }
+    on_update = {**fixed, **staged, **managed}
+    on_insert = {**on_update, "created_at": now}
+    assignments = database.comma_separated(
+        database.identifier(name) + database.raw(" = ") + value
+        for name, value in on_update.items()
+        if name != "id"
+    )
+    return {
+        **_tables(request.run_id, request.target),
+        "source": source,
+        "columns": database.identifiers(on_insert),
+        "values": database.comma_separated(on_insert.values()),
+        "assignments": assignments,
+    }
+
+
+def _statement(name: str, parts: dict[str, Composable]) -> Composable:
+    return database.statement(name, **parts)
+
+
+def _run(
+    cur: Cursor,
+    name: str,
+    parts: dict[str, Composable],
+    parameters: dict[str, Any] | None = None,
+) -> int:
+    return database.run(cur, _statement(name, parts), parameters)
+
+
+def _key(target: Target, source: str) -> dict[str, Any]:
+    return {"schema": target.schema, "table": target.table, "source": source}

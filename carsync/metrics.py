@@ -1,0 +1,299 @@
+"""What a run measured: counters, latency percentiles, rates, memory. Constant in size."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from carsync.errors import FailureKind
+from carsync.model import PageFailed, PageFetched, PagesStaged, ProbeAnswered, ProbeVerdict
+
+WINDOW_S = 30
+"""Width of the window of `Snapshot.pages_per_s`, in seconds."""
+
+MIN_JUDGED_S = 10.0
+"""Rates after the warm-up are given once they stand on this many seconds."""
+
+MIN_SLOPE_S = 60.0
+"""The memory slope is given once it stands on this many seconds after the warm-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The figures at one moment. Rates are per second; None where nothing can be said yet.
+
+    `pages_staged` counts this session, `pages_resumed` those that an earlier one
+    had staged. Latencies are those of good answers, percentiles within 1 %.
+    `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
+    last page staged, so that the merge does not dilute them. `error_rate` is the
+    share of attempts that failed.
+    """
+
+    elapsed_s: float
+    pages_planned: int | None
+    pages_resumed: int
+    pages_staged: int
+    pages_failed: int
+    rows_staged: int
+    records: int
+    rejects: int
+    pages_per_s: float
+    pages_per_s_mean: float
+    pages_per_s_after_warmup: float | None
+    rows_per_s: float
+    writer_rows_per_busy_s: float | None
+    eta_s: float | None
+    latency_mean_s: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+    wire_bytes: int
+    body_bytes: int
+    attempts: int
+    retries: int
+    errors: dict[str, int]
+    error_rate: float
+    breaker_openings: int
+    probes: dict[str, int]
+    queue_depth: int
+    queue_depth_peak: int
+    rss_bytes: int
+    rss_by_process: dict[str, int]
+    rss_peak_bytes: int
+    rss_slope_mb_per_min: float | None
+
+
+class Metrics:
+    """Fed by the parent with what its children report; starts its clock when built.
+
+    `clock` gives monotonic seconds. Rates and slope for the acceptance are
+    measured from `warmup_s` seconds on (`acceptance.warmup_s`).
+    """
+
+    def __init__(self, clock: Callable[[], float], warmup_s: float = 30.0) -> None:
+        self._clock = clock
+        self._started_at = clock()
+        self._warm_from_s = warmup_s
+        self._warm_pages = 0
+        self._last_staged_s = 0.0
+        self._recent_pages = _SlidingCount(WINDOW_S)
+        self._latency = LatencyHistogram()
+        self._errors: Counter[FailureKind] = Counter()
+        self._probes: Counter[ProbeVerdict] = Counter()
+        self._memory = MemorySlope()
+        self._rss: dict[str, int] = {}
+        self._rss_peak = 0
+        self._pages_staged = self._pages_failed = self._rows_staged = 0
+        self._records = self._rejects = self._wire_bytes = self._body_bytes = 0
+        self._fetched = self._retries = self._breaker_openings = 0
+        self._queue_depth = self._queue_depth_peak = 0
+        self._busy_s = 0.0
+
+    def page_fetched(self, event: PageFetched) -> None:
+        """Count a good answer."""
+        self._fetched += 1
+        self._records += event.records
+        self._rejects += event.rejects
+        self._wire_bytes += event.wire_bytes
+        self._body_bytes += event.body_bytes
+        self._latency.add(event.latency_s)
+
+    def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
+        """Count a failed attempt; `given_up`: the last one at its page."""
+        self._errors[event.kind] += 1
+        self._pages_failed += given_up
+        self._retries += not given_up
+
+    def pages_staged(self, event: PagesStaged) -> None:
+        """Count what a writer committed."""
+        now_s, pages = self._elapsed_s(), len(event.pages)
+        self._pages_staged += pages
+        self._rows_staged += event.rows
+        self._busy_s += event.busy_s
+        self._last_staged_s = now_s
+        self._recent_pages.add(now_s, pages)
+        if now_s >= self._warm_from_s:
+            self._warm_pages += pages
+
+    def probe(self, event: ProbeAnswered) -> None:
+        """Count an answer to a by-id request."""
+        self._probes[event.verdict] += 1
+
+    def breaker_opened(self) -> None:
+        """Count an opening of the circuit breaker."""
+        self._breaker_openings += 1
+
+    def queue_depth(self, pages: int) -> None:
+        """Note how many pages wait for a writer."""
+        self._queue_depth = pages
+        self._queue_depth_peak = max(self._queue_depth_peak, pages)
+
+    def rss(self, bytes_by_name: dict[str, int]) -> None:
+        """Note the resident memory of each process, by its name, in bytes."""
+        self._rss = dict(bytes_by_name)
+        total = sum(bytes_by_name.values())
+        self._rss_peak = max(self._rss_peak, total)
+        now_s = self._elapsed_s()
+        if now_s >= self._warm_from_s:
+            self._memory.add(now_s, total, frozenset(bytes_by_name))
+
+    def snapshot(self, planned: int | None, resumed_pages: int) -> Snapshot:
+        """Return the figures of this moment; `planned` counts the `resumed_pages` too."""
+        now_s = self._elapsed_s()
+        done = planned is not None and resumed_pages + self._pages_staged >= planned
+        reading_s = self._last_staged_s if done else now_s
+        recent = self._recent_pages.per_second(now_s)
+        mean = _ratio(self._pages_staged, reading_s)
+        failed = sum(self._errors.values())
+        attempts = self._fetched + failed
+        return Snapshot(
+            elapsed_s=now_s,
+            pages_planned=planned,
+            pages_resumed=resumed_pages,
+            pages_staged=self._pages_staged,
+            pages_failed=self._pages_failed,
+            rows_staged=self._rows_staged,
+            records=self._records,
+            rejects=self._rejects,
+            pages_per_s=recent,
+            pages_per_s_mean=mean,
+            pages_per_s_after_warmup=self._warm_rate(reading_s),
+            rows_per_s=_ratio(self._rows_staged, reading_s),
+            writer_rows_per_busy_s=self._rows_staged / self._busy_s if self._busy_s else None,
+            eta_s=self._eta_s(planned, resumed_pages, recent or mean),
+            latency_mean_s=self._latency.mean(),
+            latency_p50_s=self._latency.percentile(50),
+            latency_p95_s=self._latency.percentile(95),
+            latency_p99_s=self._latency.percentile(99),
+            wire_bytes=self._wire_bytes,
+            body_bytes=self._body_bytes,
+            attempts=attempts,
+            retries=self._retries,
+            errors={kind.value: count for kind, count in self._errors.items()},
+            error_rate=_ratio(failed, attempts),
+            breaker_openings=self._breaker_openings,
+            probes={verdict.value: count for verdict, count in self._probes.items()},
+            queue_depth=self._queue_depth,
+            queue_depth_peak=self._queue_depth_peak,
+            rss_bytes=sum(self._rss.values()),
+            rss_by_process=dict(self._rss),
+            rss_peak_bytes=self._rss_peak,
+            rss_slope_mb_per_min=self._memory.mb_per_min(),
+        )
+
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._started_at
+
+    def _warm_rate(self, until_s: float) -> float | None:
+        warm_s = until_s - self._warm_from_s
+        return self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None
+
+    def _eta_s(self, planned: int | None, resumed: int, pages_per_s: float) -> float | None:
+        if planned is None:
+            return None
+        left = max(0, planned - resumed - self._pages_staged - self._pages_failed)
+        if not left:
+            return 0.0
+        return left / pages_per_s if pages_per_s else None
+
+
+class LatencyHistogram:
+    """Percentiles within 1 % from counts in logarithmic buckets, 0.1 ms to 10,000 s.
+
+    The buckets of DDSketch (Masson, Rim and Lee, VLDB 2019) with a relative
+    accuracy of 1 %; values outside the range count in its first or last bucket.
+    """
+
+    _ACCURACY = 0.01
+    _LOWEST_S, _HIGHEST_S = 1e-4, 1e4
+    _GROWTH = (1 + _ACCURACY) / (1 - _ACCURACY)
+    _LOG_GROWTH = math.log(_GROWTH)
+    _BUCKETS = math.ceil(math.log(_HIGHEST_S / _LOWEST_S) / _LOG_GROWTH) + 1
+
+    def __init__(self) -> None:
+        self._counts = [0] * self._BUCKETS
+        self._count = 0
+        self._sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one value."""
+        self._count += 1
+        self._sum_s += seconds
+        ratio = max(seconds, self._LOWEST_S) / self._LOWEST_S
+        bucket = math.ceil(math.log(ratio) / self._LOG_GROWTH)
+        self._counts[min(bucket, self._BUCKETS - 1)] += 1
+
+    def mean(self) -> float | None:
+        """Return the exact mean in seconds; None without values."""
+        return self._sum_s / self._count if self._count else None
+
+    def percentile(self, percent: float) -> float | None:
+        """Return the value that `percent` of all values do not exceed (nearest rank)."""
+        rank = max(1, math.ceil(self._count * percent / 100))
+        seen = 0
+        for bucket, count in enumerate(self._counts):
+            seen += count
+            if seen >= rank:
+                upper = self._LOWEST_S * self._GROWTH**bucket
+                return upper * 2 / (1 + self._GROWTH)
+        return None
+
+
+class MemorySlope:
+    """Growth of a sum over processes: least squares in one pass (Welford's recurrences).
+
+    The sum jumps when a process comes or goes, which is no growth. So each set
+    of processes has its own mean, and all of them share one slope.
+    """
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] = frozenset()
+        self._samples = 0
+        self._mean_s = self._mean_bytes = 0.0
+        self._from_s = self._covered_s = self._until_s = 0.0
+        self._sum_ss = self._sum_sb = 0.0
+
+    def add(self, now_s: float, total_bytes: int, names: frozenset[str]) -> None:
+        """Note the memory of the processes `names` at `now_s` seconds."""
+        if names != self._names:
+            self._names, self._samples, self._until_s = names, 0, now_s
+            self._mean_s = self._mean_bytes = 0.0
+        self._samples += 1
+        self._covered_s += now_s - self._until_s
+        self._until_s = now_s
+        before_s = now_s - self._mean_s
+        self._mean_s += before_s / self._samples
+        self._mean_bytes += (total_bytes - self._mean_bytes) / self._samples
+        self._sum_ss += before_s * (now_s - self._mean_s)
+        self._sum_sb += before_s * (total_bytes - self._mean_bytes)
+
+    def mb_per_min(self) -> float | None:
+        """Return the slope in MB (10**6 bytes) per minute; None below `MIN_SLOPE_S` seconds."""
+        if self._covered_s < MIN_SLOPE_S or not self._sum_ss:
+            return None
+        return self._sum_sb / self._sum_ss * 60 / 1e6
+
+
+class _SlidingCount:
+    """Events in the last `width_s` seconds, counted by the second."""
+
+    def __init__(self, width_s: int) -> None:
+        self._width_s = width_s
+        self._counts: dict[int, int] = {}
+
+    def add(self, now_s: float, count: int) -> None:
+        second = int(now_s)
+        self._counts[second] = self._counts.get(second, 0) + count
+        for old in [s for s in self._counts if s <= second - self._width_s]:
+            del self._counts[old]
+
+    def per_second(self, now_s: float) -> float:
+        first = int(now_s) - self._width_s + 1
+        total = sum(count for second, count in self._counts.items() if second >= first)
+        return _ratio(total, min(now_s, now_s - first))
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0

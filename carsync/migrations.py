@@ -1,0 +1,254 @@
+"""Migrations of carsync's own schema, and the creation or adoption of the target table.
+
+Migrations are forward-only files `sql/migrations/NNNN_verb_object.sql`, recorded
+with a checksum and applied under an advisory lock, all in one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from carsync import access, database
+from carsync.database import Composable, Connection, Cursor, Target
+from carsync.errors import ConfigError, DatabaseError
+from carsync.model import Column
+
+TARGET_COLUMNS: tuple[Column, ...] = tuple(
+    Column(name, type_)
+    for type_, names in (
+        ("text", "external_id make model"),
+        ("integer", "year"),
+        ("numeric", "price"),
+        ("integer", "mileage"),
+        ("text", "title vin color fuel transmission condition location lot_number"),
+        ("numeric", "current_bid buy_now_price final_bid"),
+        ("timestamptz", "sale_date"),
+        ("text", "image_url"),
+        ("jsonb", "images"),
+        ("text", "source_api domain_name status"),
+        ("boolean", "is_active is_live is_archived keys_available"),
+        ("text", "data_hash"),
+        ("timestamptz", "created_at updated_at last_synced_at"),
+    )
+    for name in names.split()
+)
+"""The columns of a new table beside `id text PRIMARY KEY`, in their order."""
+
+_TEXTS = frozenset({"text", "character varying", "citext", "character"})
+_NUMBERS = frozenset({"numeric", "double precision"})
+_TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
+_ACCEPTED: dict[str, frozenset[str]] = {
+    "text": _TEXTS,
+    "integer": frozenset({"integer", "bigint"}) | _NUMBERS,
+    "numeric": _NUMBERS,
+    "boolean": frozenset({"boolean"}),
+    "timestamptz": _TIMES,
+    "jsonb": frozenset({"jsonb", "json", "text"}),
+}
+"""Column type of the mapping → types of an existing column that hold all of its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sql/migrations/`; `checksum` is the SHA-256 of its text."""
+
+    version: int
+    name: str
+    checksum: str
+    text: str
+
+
+def load_migrations() -> list[Migration]:
+    """Read the shipped migrations, in the order of their versions."""
+    found = []
+    for file in files("carsync.sql.migrations").iterdir():
+        if file.name.endswith(".sql"):
+            text = file.read_text(encoding="utf-8")
+            number, _, name = file.name.removesuffix(".sql").partition("_")
+            checksum = hashlib.sha256(text.encode()).hexdigest()
+            found.append(Migration(int(number), name, checksum, text))
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:
+    """Bring schema `carsync` and the target up to date and say in sentences what was done.
+
+    `columns` are those the mapping writes. Everything happens in one transaction; a
+    second call does nothing and returns an empty list. Raises `DatabaseError` where an
+    existing table cannot be adopted, and `DatabasePermissionError` for a missing grant.
+    """
+    with database.transaction(conn, "migrating") as cur:
+        database.run(cur, database.statement("lock_migrations"))
+        done = []
+        for migration in _pending(cur):
+            if migration.version == 1:
+                database.run(cur, database.statement("create_migrations"))
+                done.append("created schema carsync, closed to PUBLIC")
+            cur.execute(migration.text)
+            database.run(
+                cur,
+                database.statement("record_migration"),
+                {
+                    "version": migration.version,
+                    "name": migration.name,
+                    "checksum": migration.checksum,
+                },
+            )
+            done.append(f"applied migration {migration.version:04d}_{migration.name}")
+        return done + _fit_target(cur, target, wanted_columns(columns))
+
+
+def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:
+    """Say what `migrate` would do, changing nothing; raises what it would raise."""
+    with database.transaction(conn, "looking for pending migrations") as cur:
+        waiting = [f"migration {m.version:04d}_{m.name} is pending" for m in _pending(cur)]
+        if not access.describe(cur, target):
+            return [*waiting, f"table {target} does not exist"]
+        missing = _check_adoptable(cur, target, wanted_columns(columns))
+        return waiting + [f"column {target}.{column.name} is missing" for column in missing]
+
+
+def wanted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Give the target's columns: the documented ones, then any further ones of the mapping.
+
+    Raises `ConfigError` where the mapping gives a documented column another type.
+    """
+    wanted = {column.name: column for column in TARGET_COLUMNS}
+    for column in columns:
+        if column.name == "id":
+            continue
+        known = wanted.setdefault(column.name, column)
+        if column.type not in _ACCEPTED:
+            raise ConfigError(f"mapping.columns.{column.name}.type: {column.type} is not known")
+        if known.type != column.type:
+            raise ConfigError(
+                f"mapping.columns.{column.name} must be of type {known.type}",
+                detail=f"got {column.type}",
+                hint="give a column of another type another name",
+            )
+    return tuple(wanted.values())
+
+
+def _pending(cur: Cursor) -> list[Migration]:
+    """Return the migrations not applied yet; raise `DatabaseError` if history was rewritten."""
+    shipped = load_migrations()
+    if not database.one(cur, database.statement("find_migrations_table"))[0]:
+        return shipped
+    applied = {
+        version: (name, checksum)
+        for version, name, checksum in database.rows(cur, database.statement("list_migrations"))
+    }
+    newest = shipped[-1].version
+    if any(version > newest for version in applied):
+        raise DatabaseError(
+            "the database was migrated by a newer carsync",
+            detail=f"it is at version {max(applied)}, this carsync knows {newest}",
+            hint="upgrade carsync",
+        )
+    for migration in shipped:
+        if migration.version not in applied:
+            continue
+        if applied[migration.version] != (migration.name, migration.checksum):
+            raise DatabaseError(
+                f"migration {migration.version:04d} differs from the one that was applied",
+                detail=f"applied {applied[migration.version][0]}, shipped {migration.name}",
+                hint="install the carsync that applied it, or a later release",
+            )
+    return [migration for migration in shipped if migration.version not in applied]
+
+
+# ── the target table ─────────────────────────────────────────────────────────
+
+
+def _fit_target(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> list[str]:
+    """Create the target, or add what it lacks; return a sentence for each thing done."""
+    relation = access.describe(cur, target)
+    if relation is None:
+        definitions = database.comma_separated(_definition(column) for column in wanted)
+        database.run(
+            cur,
+            database.statement("create_target", target=target.identifier, columns=definitions),
+        )
+        return [f"created table {target} with {len(wanted) + 1} columns"]
+    missing = _check_adoptable(cur, target, wanted)
+    if not missing:
+        return []
+    additions = database.comma_separated(
+        database.raw("ADD COLUMN ") + _definition(column) for column in missing
+    )
+    database.run(
+        cur, database.statement("add_columns", target=target.identifier, additions=additions)
+    )
+    names = [column.name for column in missing]
+    done = [f"adopted table {target}: added {', '.join(names)}"]
+    empty = [name for name in ("data_hash", "source_api") if name in names]
+    if empty and relation.rows_estimate > 0:
+        done.append(
+            f"the rows of {target} have no {' and '.join(empty)} yet: the first sync will write "
+            "each row that the feed lists once"
+        )
+    return done
+
+
+def _definition(column: Column) -> Composable:
+    return database.identifier(column.name) + database.raw(f" {column.type}")
+
+
+def _check_adoptable(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that the existing table lacks; raise where it cannot be kept in step."""
+    relation = access.describe(cur, target)
+    assert relation is not None
+    if relation.kind not in {"r", "p"}:
+        raise DatabaseError(
+            f"{target} is not a table",
+            hint="set database.schema and database.table to a table, or to a free name",
+        )
+    access.check(target, relation)
+    found = {
+        name: (type_, must_be_given, computed)
+        for name, type_, must_be_given, computed in database.rows(
+            cur,
+            database.statement("list_columns"),
+            {"schema": target.schema, "table": target.table},
+        )
+    }
+    _check_key(target, found.get("id", ("",))[0], relation.id_is_unique)
+    for column in wanted:
+        type_, _, computed = found.get(column.name, (None, False, False))
+        if computed:
+            raise DatabaseError(
+                f"column {target}.{column.name} is computed by the database",
+                hint=f"leave it out: mapping.columns: {{{column.name}: null}}",
+            )
+        if type_ is not None and type_ not in _ACCEPTED[column.type]:
+            raise DatabaseError(
+                f"column {target}.{column.name} has type {type_}, which cannot hold the "
+                f"mapping's {column.type}",
+                hint=f"ALTER TABLE {target} ALTER COLUMN {column.name} TYPE {column.type}, or "
+                "choose another table",
+            )
+    names = {column.name for column in wanted} | {"id"}
+    demanding = [name for name, (_, must, _) in found.items() if must and name not in names]
+    if demanding:
+        raise DatabaseError(
+            f"{target} demands values that the mapping does not give",
+            detail=f"NOT NULL without default: {', '.join(demanding)}",
+            hint="map these columns, or give them a default in the table",
+        )
+    return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_key(target: Target, id_type: str, id_is_unique: bool) -> None:
+    if id_type not in _TEXTS:
+        raise DatabaseError(
+            f"{target} has no text column id" if not id_type else f"{target}.id has type {id_type}",
+            hint="carsync keeps the feed's own ids: make column id text, or choose another table",
+        )
+    if not id_is_unique:
+        raise DatabaseError(
+            f"{target}.id is not unique",
+            hint=f"ALTER TABLE {target} ADD PRIMARY KEY (id), after removing duplicates",
+        )

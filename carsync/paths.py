@@ -1,0 +1,193 @@
+"""Dotted paths into records, and the decodable types that hold just the values at them.
+
+What a path finds is a JSON value, or a marker saying why there is none:
+`Misplaced` (the record has another shape) or `Unholdable` (no value can hold it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+Path = tuple[str, ...]
+
+SCALARS = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """Stands for a value that its path cannot reach; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unholdable:
+    """Stands for a JSON token that no value can hold: NaN, 1e400, nesting without end."""
+
+    token: str
+
+
+def parse_path(text: str) -> Path:
+    """Split a dotted path; `""` is the record, or the answer, itself.
+
+    >>> parse_path("lots.0.bid"), parse_path("")
+    (('lots', '0', 'bid'), ())
+    """
+    return tuple(text.split(".")) if text else ()
+
+
+def describe(value: Any) -> str:
+    """Say what kind of JSON value this is, in words for a reject's reason."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case Unholdable(token):
+            return token
+        case _:
+            return "an object"
+
+
+def walk(value: Any, path: Path) -> Any:
+    """Follow `path` through a plain JSON value; None where a part of it is missing, null or empty.
+
+    >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
+    ('a.jpg', None)
+    >>> walk("x", ("normal",))
+    Misplaced(reason='a text stands where an object was expected')
+    """
+    for part in path:
+        if value.__class__ is dict:
+            value = value.get(part)
+        elif value.__class__ is list and part.isdecimal():
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            return _astray(value, "a list" if part.isdecimal() else "an object")
+    return value
+
+
+def _astray(value: Any, expected: str) -> Misplaced | Unholdable | None:
+    if value is None or value == [] or value == {}:  # PHP writes an empty object as []
+        return None
+    if isinstance(value, Misplaced | Unholdable):
+        return value
+    return Misplaced(f"{describe(value)} stands where {expected} was expected")
+
+
+Step = tuple[int, Callable[[list[Any]], list[Any]]]
+
+
+class Shape:
+    """The decodable type that holds exactly `paths`, and the way to the values at them."""
+
+    def __init__(self, paths: Iterable[Path], leaf_types: dict[Path, Any] | None = None) -> None:
+        self._steps: list[Step] = []
+        self._slots: dict[Path, int] = {}
+        self._leaf_types = leaf_types or {}
+        self.type: Any = self._build((), 0, sorted(set(paths)))
+
+    def slot(self, path: Path) -> int:
+        """Return where `gather` puts the values found at `path`, one of the paths given."""
+        return self._slots[path]
+
+    def gather(self, owners: list[Any]) -> list[list[Any]]:
+        """Return for each slot the values in `owners`: decoded instances, or plain JSON."""
+        slots = [owners]
+        for source, step in self._steps:
+            slots.append(step(slots[source]))
+        return slots
+
+    def _add(self, source: int, step: Callable[[list[Any]], list[Any]]) -> int:
+        self._steps.append((source, step))
+        return len(self._steps)
+
+    def _build(self, prefix: Path, source: int, rests: Sequence[Path]) -> Any:
+        """Return the type of the values in slot `source`, which stand at `prefix`."""
+        heads = sorted({rest[0] for rest in rests if rest})
+        if () not in rests and all(map(_is_field_name, heads)):
+            return self._build_object(prefix, source, rests, heads)
+        if () not in rests and len(heads) == 1 and heads[0].isdecimal():
+            return self._build_list(prefix, source, rests, heads[0])
+        # Wanted whole, or at several positions that need not look alike.
+        for rest in rests:
+            self._slots[prefix + rest] = self._add(source, _walker(rest)) if rest else source
+        return self._leaf_types.get(prefix, Any)
+
+    def _build_list(self, prefix: Path, source: int, rests: Sequence[Path], position: str) -> Any:
+        slot = self._add(source, _item_getter(int(position)))
+        element = self._build((*prefix, position), slot, [rest[1:] for rest in rests])
+        return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
+
+    def _build_object(
+        self, prefix: Path, source: int, rests: Sequence[Path], heads: list[str]
+    ) -> Any:
+        opener = _Opener(heads)
+        opened = self._add(source, opener)
+        fields: list[tuple[str, Any, None]] = []
+        for attribute, head in zip(opener.attributes, heads, strict=True):
+            slot = self._add(opened, _attribute_getter(attribute))
+            below = [rest[1:] for rest in rests if rest[0] == head]
+            fields.append((attribute, self._build((*prefix, head), slot, below), None))
+        opener.struct = msgspec.defstruct(
+            "_".join(("Record", *prefix)).replace("-", "_"),
+            fields,
+            rename=dict(zip(opener.attributes, heads, strict=True)),
+            gc=False,
+        )
+        return opener.struct | list[Any] | SCALARS
+
+
+def _is_field_name(key: str) -> bool:
+    """Tell whether a struct can have a field for this key: msgspec refuses what needs an escape."""
+    return not key.isdecimal() and key.isprintable() and not set(key) & {'"', "\\"}
+
+
+def _walker(path: Path) -> Callable[[list[Any]], list[Any]]:
+    return lambda owners: [walk(owner, path) for owner in owners]
+
+
+def _attribute_getter(attribute: str) -> Callable[[list[Any]], list[Any]]:
+    get = attrgetter(attribute)
+    return lambda owners: list(map(get, owners))
+
+
+def _item_getter(position: int) -> Callable[[list[Any]], list[Any]]:
+    def get(owners: list[Any]) -> list[Any]:
+        return [
+            (owner[position] if position < len(owner) else None)
+            if owner.__class__ is list
+            else _astray(owner, "a list")
+            for owner in owners
+        ]
+
+    return get
+
+
+class _Opener:
+    """Makes every value an instance of `struct`: as decoded, from a plain object, or a stand-in."""
+
+    def __init__(self, heads: list[str]) -> None:
+        self.heads = heads
+        self.attributes = [f"f{n}" for n in range(len(heads))]
+        self.struct: Any = None
+
+    def __call__(self, owners: list[Any]) -> list[Any]:
+        struct, stand_in = self.struct, self._stand_in
+        return [o if o.__class__ is struct else stand_in(o) for o in owners]
+
+    def _stand_in(self, owner: Any) -> Any:
+        if owner.__class__ is dict:
+            return self.struct(*[owner.get(head) for head in self.heads])
+        return self.struct(*[_astray(owner, "an object")] * len(self.heads))

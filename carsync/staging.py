@@ -1,0 +1,272 @@
+"""Staging: where a run's pages wait for the merge, and the ledger that says which ones do.
+
+Each run has an UNLOGGED table of rows and an UNLOGGED ledger with one line a page,
+written in the same transaction. Both survive or vanish together, so the ledger is
+the truth about what was fetched; whatever it does not hold is fetched again.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from carsync import database
+from carsync.database import Composable, Connection, Cursor, Target
+from carsync.errors import DatabaseError
+from carsync.model import Column, MappedPage, Reject, Row, StagedPage
+
+LoadMethod = Literal["execute_values", "copy"]
+
+
+def staging_table(run_id: int) -> Composable:
+    """Give the name of the run's staging table."""
+    return database.identifier("carsync", f"staging_{run_id:d}")
+
+
+def ledger_table(run_id: int) -> Composable:
+    """Give the name of the run's ledger."""
+    return database.identifier("carsync", f"ledger_{run_id:d}")
+
+
+def create(conn: Connection, run_id: int, columns: Sequence[Column]) -> None:
+    """Create the run's staging table, with the mapping's `columns`, and its ledger."""
+    definitions = database.comma_separated(
+        database.identifier(column.name) + database.raw(f" {column.type}") for column in columns
+    )
+    purpose = database.literal(f"carsync: pages of run {run_id}, dropped after the merge")
+    with database.transaction(conn, "creating the staging table") as cur:
+        database.run(
+            cur,
+            database.statement(
+                "create_staging", **_tables(run_id), columns=definitions, purpose=purpose
+            ),
+        )
+
+
+def drop(conn: Connection, run_id: int) -> None:
+    """Drop the run's staging table and ledger; a left-over writer fails from now on."""
+    with database.transaction(conn, "dropping the staging table") as cur:
+        database.run(cur, database.statement("drop_staging", **_tables(run_id)))
+
+
+def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
+    """Drop what other runs of this target and source left, and return their ids.
+
+    Tables whose run is not on record any more go too. The caller holds the target's lock.
+    """
+    ours = (target.schema, target.table, source)
+    stale = [
+        run_id
+        for run_id, *owner in database.fetch(
+            conn, "looking for stale staging tables", database.statement("list_staging")
+        )
+        if run_id != keep_run_id and (tuple(owner) == ours or owner[0] is None)
+    ]
+    for run_id in stale:
+        drop(conn, run_id)
+    return sorted(stale)
+
+
+def exists(conn: Connection, run_id: int) -> bool:
+    """Tell whether the run has its staging table and its ledger."""
+    parts = {
+        "staging": database.literal(f"carsync.staging_{run_id:d}"),
+        "ledger": database.literal(f"carsync.ledger_{run_id:d}"),
+    }
+    found = database.fetch(
+        conn, "looking for the staging table", database.statement("find_staging", **parts)
+    )
+    return bool(found[0][0])
+
+
+def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
+    """Return the run's ledger in the order of pages; empty after a crash of PostgreSQL."""
+    query = database.statement("read_ledger", ledger=ledger_table(run_id))
+    return [StagedPage(*line) for line in database.fetch(conn, "reading the ledger", query)]
+
+
+def _tables(run_id: int) -> dict[str, Composable]:
+    return {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
+
+
+class Stager:
+    """Writes batches of pages of one run over one connection.
+
+    `columns` are the mapping's, in row order. Both load methods leave the same rows.
+    """
+
+    def __init__(
+        self, conn: Connection, run_id: int, columns: Sequence[Column], load_method: LoadMethod
+    ) -> None:
+        self._conn = conn
+        self._run_id = run_id
+        names = database.identifiers(column.name for column in columns)
+        parts = {"staging": staging_table(run_id), "columns": names}
+        fields = database.comma_separated(
+            database.raw(f"{short} {type_}")
+            for short, type_ in zip(
+                _short_names(len(columns)), ["integer", *(c.type for c in columns)], strict=True
+            )
+        )
+        self._claim = database.statement(
+            "insert_ledger", ledger=ledger_table(run_id), run_id=database.literal(run_id)
+        )
+        self._insert_json = database.statement("insert_staging", **parts, fields=fields)
+        self._insert_rows = database.statement("insert_staging_rows", **parts)
+        self._copy = database.statement("copy_staging", **parts)
+        self._encode_json = _json_encoder(columns)
+        self._load = self._load_json if load_method == "execute_values" else self._load_copy
+
+    def stage(self, pages: Sequence[MappedPage], now_monotonic_s: float) -> tuple[StagedPage, ...]:
+        """Stage `pages` in one transaction and return their ledger lines, one a page, in order.
+
+        A page that the ledger holds already is left as it is, and its stored line is
+        returned. A value that PostgreSQL refuses costs its row, which becomes a reject,
+        never the batch. Raises `DatabaseError`; nothing is staged then.
+        """
+        once = {page.page: page for page in pages}
+        try:
+            return self._stage(once, now_monotonic_s, self._load)
+        except (DatabaseError, ValueError) as exc:
+            if not database.is_bad_value(exc):
+                raise
+            return self._stage(once, now_monotonic_s, self._load_carefully)
+
+    def _stage(
+        self,
+        pages: dict[int, MappedPage],
+        now_monotonic_s: float,
+        load: Callable[[Cursor, list[MappedPage]], None],
+    ) -> tuple[StagedPage, ...]:
+        with database.transaction(self._conn, "staging pages") as cur:
+            fresh = self._claim_pages(cur, pages.values(), now_monotonic_s)
+            new_pages = [page for number, page in pages.items() if number in fresh]
+            load(cur, new_pages)
+            self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
+            lines = database.rows(
+                cur,
+                database.statement("read_ledger_pages", ledger=ledger_table(self._run_id)),
+                {"pages": list(pages)},
+            )
+        stored = {line[0]: StagedPage(*line) for line in lines}
+        return tuple(stored[number] for number in pages)
+
+    def _claim_pages(
+        self, cur: Cursor, pages: Iterable[MappedPage], now_monotonic_s: float
+    ) -> set[int]:
+        claims = [
+            (
+                page.page,
+                len(page.rows),
+                len(page.rejects),
+                page.records,
+                page.reported_pages,
+                page.reported_records,
+                max(0.0, now_monotonic_s - page.requested_monotonic_s),
+            )
+            for page in pages
+        ]
+        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::double precision)"
+        database.insert_values(cur, self._claim, claims, template)
+        return {page for (page,) in cur.fetchall()}
+
+    def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
+        bodies = [(page.page, self._encode_json(page.rows)) for page in pages if page.rows]
+        if bodies:
+            database.insert_values(cur, self._insert_json, bodies)
+
+    def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
+        text = "".join(
+            [copy_line((page.page, *row)) for page in pages for row in page.rows]
+        ).encode()
+        if text:
+            database.copy_from(cur, self._copy, io.BytesIO(text))
+
+    def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
+        """Insert row by row; one that PostgreSQL refuses becomes a reject with its reason."""
+        for page in pages:
+            refused = []
+            for row in page.rows:
+                try:
+                    with database.savepoint(cur):
+                        database.insert_values(cur, self._insert_rows, [(page.page, *row)])
+                except database.BAD_VALUE as exc:
+                    refused.append((page.page, _refusal(row, exc)))
+            if refused:
+                self._insert_rejects(cur, refused)
+                database.run(
+                    cur,
+                    database.statement("correct_ledger", ledger=ledger_table(self._run_id)),
+                    {"page": page.page, "refused": len(refused)},
+                )
+
+    def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
+        lines = [
+            (self._run_id, page, r.ordinal, r.record_id, r.column, r.reason, r.original)
+            for page, r in rejects
+        ]
+        if lines:
+            database.insert_values(cur, database.statement("insert_rejects"), lines)
+
+
+# ── encodings ────────────────────────────────────────────────────────────────
+
+
+def _short_names(columns: int) -> list[str]:
+    """Give the JSON keys: the ordinal's, then one for each column; short, for they repeat."""
+    return [f"c{i}" for i in range(columns + 1)]
+
+
+def _json_encoder(columns: Sequence[Column]) -> Callable[[Sequence[Row]], str]:
+    """Return a function that writes rows as a JSON array of objects with short keys.
+
+    JSON columns hold JSON text already and go in as they are. Encoding structs takes a
+    third of the time that dictionaries take.
+    """
+    keys = _short_names(len(columns))
+    record: Any = msgspec.defstruct("StagedRow", [(key, Any) for key in keys], gc=False)
+    raw_at = [i for i, column in enumerate(columns, start=1) if column.type == "jsonb"]
+    encode = msgspec.json.encode
+
+    def encode_rows(rows: Sequence[Row]) -> str:
+        records = []
+        for row in rows:
+            values = list(row)
+            for i in raw_at:
+                if values[i] is not None:
+                    values[i] = msgspec.Raw(values[i].encode())
+            records.append(record(*values))
+        return encode(records).decode()
+
+    return encode_rows
+
+
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def copy_line(row: Row) -> str:
+    r"""Write a row as a line of COPY's text format (manual, COPY, "Text Format").
+
+    >>> copy_line((1, None, True, "a\tb"))
+    '1\t\\N\tTrue\ta\\tb\n'
+    """
+    fields = [
+        value.translate(_COPY_ESCAPES)
+        if type(value) is str
+        else "\\N"
+        if value is None
+        else str(value)
+        for value in row
+    ]
+    return "\t".join(fields) + "\n"
+
+
+def _refusal(row: Row, exc: BaseException) -> Reject:
+    """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
+    ordinal, record_id, *_ = row
+    original = msgspec.json.encode(row).decode().replace("\\u0000", "")
+    reason = "PostgreSQL refused it: " + str(exc).strip().splitlines()[0]
+    return Reject(ordinal, record_id, None, reason, original)

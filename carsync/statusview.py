@@ -1,0 +1,241 @@
+"""What `carsync status` says, worked out from the checkpoint alone.
+
+Pure: the checkpoint, the moment and whether the lock is held come in; text or
+plain data go out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from carsync import figures
+from carsync.checkpoint import ACTIVE_STATES, CheckpointState, RunState
+from carsync.summary import WIDTH, counts_grid, next_step, outcome, title, wrap
+
+SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
+"""A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
+
+_SHOWN_FAILED_PAGES = 3
+_BAR_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the checkpoint and the lock say together: the state shown, why, and the next step."""
+
+    state: RunState | Literal["none"]
+    reason: str
+    next_step: str
+
+
+def judge(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
+) -> Verdict:
+    """Return the true state: a run that says it is going on while nobody holds the lock died."""
+    if state is None:
+        step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
+        return Verdict("none", "no run of this target has left a checkpoint here", step)
+    if lock_held:
+        return _judge_living(state, now)
+    if state.state in ACTIVE_STATES:
+        return _judge_dead(state, now, resume_within_h)
+    if state.exit_code is None:
+        return Verdict(state.state, state.problem, state.hint or "run `carsync sync` again")
+    step = next_step(state.exit_code, state.hint)
+    reason = state.problem or (outcome(state.exit_code) if state.exit_code else "")
+    if state.state == "interrupted" and _age_s(state, now) > resume_within_h * 3600:
+        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+    return Verdict(state.state, reason, step)
+
+
+def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
+    if state.state not in ACTIVE_STATES:
+        return Verdict(state.state, "another run is starting just now", "wait a moment, look again")
+    silent_s = _age_s(state, now)
+    if silent_s > SILENT_AFTER_S[state.state]:
+        return Verdict(
+            state.state,
+            f"process {state.pid} lives, but gave no sign for {figures.duration(silent_s)}",
+            "look at its log; if it hangs, stop it and run `carsync sync`: it resumes",
+        )
+    return Verdict(state.state, "", "nothing to do; it is at work")
+
+
+def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -> Verdict:
+    reason = f"its process {state.pid} ended without a word"
+    if state.state == "merging":
+        step = "run `carsync sync` again: it finds out whether the merge was committed"
+    elif _age_s(state, now) > resume_within_h * 3600:
+        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+    else:
+        step = "run `carsync sync` again: it fetches only the pages that were not staged"
+    return Verdict("interrupted", reason, step)
+
+
+def _age_s(state: CheckpointState, now: datetime) -> float:
+    return max((now - state.updated_at).total_seconds(), 0.0)
+
+
+def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) -> str | None:
+    """Return why the last success is too old (`--max-age`), or None where it is young enough."""
+    allowed = figures.duration(max_age_s)
+    if state is None or state.last_success_at is None:
+        return f"no run has succeeded yet; one within {allowed} is asked for"
+    age_s = (now - state.last_success_at).total_seconds()
+    if age_s <= max_age_s:
+        return None
+    return (
+        f"the last success is {figures.duration(age_s)} old, more than {allowed} "
+        f"({figures.moment(state.last_success_at)})"
+    )
+
+
+def as_data(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+) -> dict[str, Any]:
+    """Return what `--json` prints: the checkpoint's fields, with the true state and next step.
+
+    `recorded_state` is what the file says; `state` what is the case ("none": no file).
+    """
+    verdict = judge(state, now, lock_held, resume_within_h)
+    shown: dict[str, Any] = {
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "next_step": verdict.next_step,
+        "lock_held": lock_held,
+    }
+    if state is None:
+        return shown
+    recorded = msgspec.to_builtins(state)
+    last_success_age_s = (
+        round((now - state.last_success_at).total_seconds(), 1) if state.last_success_at else None
+    )
+    return {
+        **recorded,
+        **shown,
+        "recorded_state": state.state,
+        "age_s": round((now - state.started_at).total_seconds(), 1),
+        "updated_age_s": round(_age_s(state, now), 1),
+        "last_success_age_s": last_success_age_s,
+    }
+
+
+def render(
+    state: CheckpointState | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float = 24.0,
+    *,
+    color: bool = False,
+) -> str:
+    """Return the status as text for an 80-column terminal, without a final line feed."""
+    verdict = judge(state, now, lock_held, resume_within_h)
+    name = f"carsync · {state.source} → {state.target}" if state else "carsync"
+    lines = [title(name, None if verdict.state == "none" else verdict.state, color), ""]
+    if state is not None:
+        lines += figures.columns(_run_rows(state, now, verdict))
+        lines += _last_lines(state, now, color)
+        lines += [""]
+    if verdict.reason:
+        lines += wrap("why", verdict.reason, color)
+    return "\n".join([*lines, *wrap("next", verdict.next_step, color)])
+
+
+def _run_rows(state: CheckpointState, now: datetime, verdict: Verdict) -> list[tuple[str, str]]:
+    """Return name and value of each line on the run itself."""
+    going_on = verdict.state in ACTIVE_STATES
+    run = "–" if state.run_id is None else str(state.run_id)
+    rows = [
+        ("run", f"{run} · started {_ago(state.started_at, now)}"),
+        (
+            "phase",
+            f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
+        ),
+        ("pages", _pages(state)),
+        ("rows", _staged(state)),
+    ]
+    if not going_on:
+        phase = "" if state.phase == "ended" else f", while {state.phase}"
+        rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
+    if state.pages_per_s:
+        rows.append(("rate", _rates(state, going_on)))
+    if state.latency is not None:
+        latency = state.latency
+        rows.append(
+            (
+                "latency",
+                figures.latencies(latency.mean_s, latency.p50_s, latency.p95_s, latency.p99_s),
+            )
+        )
+    rows.append(("errors", figures.errors(state.errors)))
+    return rows + _failed_rows(state)
+
+
+def _pages(state: CheckpointState) -> str:
+    done, planned = state.pages_done, state.pages_planned
+    drawn = figures.bar(done, planned, _BAR_WIDTH)
+    if planned is None:
+        return f"{drawn}  {done:,}, total not known yet"
+    return f"{drawn}  {done:,} of {planned:,} ({figures.share(done, planned)})"
+
+
+def _staged(state: CheckpointState) -> str:
+    rejects = f" · {state.rejects:,} rejected" if state.rejects else ""
+    return f"{state.rows_staged:,} staged{rejects}"
+
+
+def _rates(state: CheckpointState, going_on: bool) -> str:
+    text = f"{figures.rate(state.pages_per_s)} pages/s · {figures.rate(state.rows_per_s)} rows/s"
+    if going_on and state.eta_s is not None:
+        text += f" · eta {figures.duration(state.eta_s)}"
+    return text
+
+
+def _failed_rows(state: CheckpointState) -> list[tuple[str, str]]:
+    """Name the first failed pages, one line each, and say how many more there are."""
+    total = max(state.pages_failed_count, len(state.pages_failed))
+    shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
+    lines = [_cut(f"page {page}: {problem}") for page, problem in shown]
+    if total > len(shown):
+        lines.append(f"and {figures.plural(total - len(shown), 'page')} more")
+    return [("failed" if n == 0 else "", line) for n, line in enumerate(lines)]
+
+
+def _last_lines(state: CheckpointState, now: datetime, color: bool) -> list[str]:
+    """Show the counts of the last completed run, and the age of the last success."""
+    last = state.last_completed
+    if last is None:
+        return ["", "  no run of this target has completed yet"]
+    took = figures.duration(last.duration_s)
+    rows = [
+        ("run", f"{last.run_id} · took {took} · ended {_ago(last.finished_at, now)}"),
+        ("outcome", outcome(last.exit_code)),
+    ]
+    rows += [
+        ("failed", f"{check.name} {check.measured}, target {check.target}")
+        for check in last.acceptance
+        if check.verdict == "fail"
+    ]
+    if state.last_success_at is None:
+        rows.append(("success", "never yet"))
+    elif state.last_success_at < last.finished_at:
+        rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
+    head = figures.paint("last completed run", "strong", color)
+    return ["", head, *figures.columns(rows), "", *counts_grid(last.counts)]
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    age_s = max((now - at).total_seconds(), 0.0)
+    return f"{figures.moment(at)}, {figures.duration(round(age_s))} ago"
+
+
+def _age(state: CheckpointState, now: datetime) -> str:
+    return figures.duration(round(_age_s(state, now)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH - 12 else f"{text[: WIDTH - 13]}…"

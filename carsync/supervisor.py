@@ -1,0 +1,241 @@
+"""The fleet: manager, fetchers and writers of a run, started, watched and ended together.
+
+One for all: a multiprocessing.Queue cannot be trusted once a process that used it
+was killed (a lock in it may be held for ever), so a fleet is never repaired. When
+a child ends abnormally or stops beating, the whole fleet ends and a new one, with
+a new queue and manager, takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
+from typing import Any
+
+import psutil
+
+from carsync.config import Config
+from carsync.fetcher import FetcherSettings, run_fetcher
+from carsync.manager import GateManager, start_manager
+from carsync.model import (
+    ChildReady,
+    Column,
+    Heartbeat,
+    Leases,
+    MappedPage,
+    PageLease,
+    ProbeLease,
+    Stop,
+)
+from carsync.ratelimit import Gate
+from carsync.writer import WriterSettings, run_writer
+
+BOOT_S = 60.0
+"""How long a child may take to report that it works."""
+SILENCE_S = {"fetcher": 20.0, "writer": 90.0}
+"""How long a child may go without a heartbeat; a writer is silent inside one transaction."""
+TURN_S = 60.0
+"""How long a fetcher thread may take for one turn, beyond `api.timeout.total_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLost:
+    """Event: a child died or hangs; the fleet is unusable."""
+
+    name: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A child process, its private pipe and what it last said.
+
+    `capacity` is how many pages a fetcher may hold at once, `pages` those it holds.
+    """
+
+    name: str
+    role: str
+    process: BaseProcess
+    pipe: Connection
+    last_heard_s: float
+    ready: bool = False
+    busy_for_s: float = 0.0
+    capacity: int = 0
+    pages: set[int] = field(default_factory=set)
+
+
+class Fleet:
+    """All child processes of a run; built, used and ended on the parent's main thread."""
+
+    def __init__(
+        self, config: Config, preset_text: str | None, run_id: int, columns: tuple[Column, ...]
+    ) -> None:
+        self._config = config
+        self._preset_text = preset_text
+        self._run_id = run_id
+        self._columns = columns
+        self._context = multiprocessing.get_context("spawn")
+        self._manager: GateManager | None = None
+        self._gate: Gate | None = None
+        self._pages: Queue[MappedPage] | None = None
+        self.fetchers: list[Child] = []
+        self.writers: list[Child] = []
+
+    def start(self) -> None:
+        """Start manager, fetchers and writers; returns before they are ready."""
+        limits = self._config.limits
+        processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
+        self._pages = self._context.Queue(maxsize=max(8, 2 * limits.concurrency))
+        self._manager = start_manager(self._context, limits)
+        # The manager forgets the gate when the last proxy goes; children take theirs from this.
+        gate = self._gate = self._manager.gate()
+        for number in range(processes):
+            threads = limits.concurrency // processes + (number < limits.concurrency % processes)
+            fetcher = FetcherSettings(self._config, self._preset_text, threads, os.getpid())
+            child = self._spawn("fetcher", number + 1, run_fetcher, self._pages, gate, fetcher)
+            child.capacity = 2 * threads
+            self.fetchers.append(child)
+        writer = WriterSettings(self._config.database, self._run_id, self._columns, os.getpid())
+        for number in range(self._config.database.writers):
+            self.writers.append(self._spawn("writer", number + 1, run_writer, self._pages, writer))
+
+    def _spawn(self, role: str, number: int, target: Any, *args: Any) -> Child:
+        ours, theirs = self._context.Pipe()
+        name = f"{role}-{number}"
+        process = self._context.Process(
+            target=target, args=(theirs, *args), name=f"carsync {name}", daemon=True
+        )
+        process.start()
+        theirs.close()
+        return Child(name, role, process, ours, time.monotonic())
+
+    @property
+    def children(self) -> list[Child]:
+        """All fetchers and writers."""
+        return self.fetchers + self.writers
+
+    def pids(self) -> dict[str, int]:
+        """Return the process identifiers by child name, the manager's included."""
+        pids = {c.name: c.process.pid for c in self.children if c.process.pid is not None}
+        if (manager := self._manager_process()) is not None and manager.pid is not None:
+            pids["manager"] = manager.pid
+        return pids
+
+    def rss(self) -> dict[str, int]:
+        """Return the resident memory of every process of the run, the parent included, in bytes."""
+        memory: dict[str, int] = {}
+        for name, pid in {"parent": os.getpid(), **self.pids()}.items():
+            with contextlib.suppress(psutil.Error):
+                memory[name] = psutil.Process(pid).memory_info().rss
+        return memory
+
+    def queue_depth(self) -> int:
+        """Return how many pages wait on the queue (0 where the system cannot tell)."""
+        try:
+            return self._pages.qsize() if self._pages is not None else 0
+        except NotImplementedError:  # macOS has no sem_getvalue(3)
+            return 0
+
+    def lease(self, fetcher: Child, leases: tuple[PageLease | ProbeLease, ...]) -> None:
+        """Hand leases to a fetcher; a broken pipe shows as `ChildLost` at the next `events`."""
+        with contextlib.suppress(OSError):
+            fetcher.pipe.send(Leases(leases))
+
+    def events(self, timeout_s: float, *, watch: bool = True) -> list[tuple[Child, Any]]:
+        """Wait up to `timeout_s` seconds and return what the children said.
+
+        With `watch`, the end or silence of any child adds a `ChildLost`.
+        """
+        pipes = {c.pipe: c for c in self.children if not c.pipe.closed}
+        heard: list[tuple[Child, Any]] = []
+        if not pipes:
+            time.sleep(timeout_s)
+        for ready in wait(list(pipes), timeout_s):
+            assert isinstance(ready, Connection)
+            child = pipes[ready]
+            heard.extend((child, event) for event in self._drain_pipe(child))
+        if watch and (lost := self._find_lost()) is not None:
+            heard.append(lost)
+        return heard
+
+    def _drain_pipe(self, child: Child) -> list[Any]:
+        """Receive all that waits on one pipe; note heartbeats here."""
+        events: list[Any] = []
+        try:
+            while child.pipe.poll(0):
+                event = child.pipe.recv()
+                child.last_heard_s = time.monotonic()
+                if isinstance(event, ChildReady):
+                    child.ready = True
+                elif isinstance(event, Heartbeat):
+                    child.busy_for_s = event.busy_for_s
+                else:
+                    events.append(event)
+        except (EOFError, OSError):
+            child.pipe.close()
+        return events
+
+    def _find_lost(self) -> tuple[Child, ChildLost] | None:
+        now = time.monotonic()
+        for child in self.children:
+            if child.process.exitcode is not None or child.pipe.closed:
+                code = child.process.exitcode
+                reason = "closed its pipe" if code is None else _exit_words(code)
+                return child, ChildLost(child.name, reason)
+            silence_s = now - child.last_heard_s
+            if silence_s > (SILENCE_S[child.role] if child.ready else BOOT_S):
+                what = "gave no sign of life" if child.ready else "did not start"
+                return child, ChildLost(child.name, f"{what} for {silence_s:.0f} s")
+            if child.busy_for_s > self._config.api.timeout.total_s + TURN_S:
+                return child, ChildLost(child.name, f"hangs for {child.busy_for_s:.0f} s")
+        manager = self._manager_process()
+        if manager is not None and manager.exitcode is not None and self.children:
+            return self.children[0], ChildLost("manager", _exit_words(manager.exitcode))
+        return None
+
+    def _manager_process(self) -> BaseProcess | None:
+        return getattr(self._manager, "_process", None)
+
+    def stop(self, children: list[Child], *, drain: bool) -> None:
+        """Ask children to end: after what is in hand (`drain`), or at once."""
+        for child in children:
+            with contextlib.suppress(OSError):
+                child.pipe.send(Stop(drain))
+
+    def kill(self) -> None:
+        """End every process of the fleet now and reap it; safe to call twice."""
+        for process in self._processes():
+            if process.pid is not None and process.exitcode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+        for process in self._processes():
+            process.join(10)
+        for child in self.children:
+            child.pipe.close()
+        if self._pages is not None:
+            self._pages.cancel_join_thread()
+            self._pages.close()
+        self.fetchers, self.writers = [], []
+        self._manager = self._gate = self._pages = None
+
+    def _processes(self) -> list[BaseProcess]:
+        manager = self._manager_process()
+        return [c.process for c in self.children] + ([manager] if manager is not None else [])
+
+
+def _exit_words(code: int) -> str:
+    """Say how a process ended.
+
+    >>> _exit_words(-9)
+    'was killed by SIGKILL'
+    """
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,124 @@
+"""A writer process: pages off the queue, gathered to batches, each one transaction."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.queues import Queue
+from typing import Any
+
+from carsync.child import become_child
+from carsync.config import Database
+from carsync.database import connect
+from carsync.errors import CarsyncError
+from carsync.model import ChildFailed, ChildReady, Column, Heartbeat, MappedPage, PagesStaged, Stop
+from carsync.staging import Stager
+
+POLL_S = 0.2
+HEARTBEAT_S = 1.0
+GATHER_S = 0.05
+"""How long a batch may wait for more pages once it has its first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """All that a writer needs, sent to it at its start over a private pipe."""
+
+    database: Database
+    run_id: int
+    columns: tuple[Column, ...]
+    parent_pid: int
+
+
+def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterSettings) -> None:
+    """Run one writer process until the parent says `Stop` or dies."""
+    become_child(settings.parent_pid)
+    try:
+        Writer(pipe, pages, settings).run()
+    except CarsyncError as exc:
+        pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+    except Exception as exc:
+        pipe.send(ChildFailed(type(exc).__name__, f"a writer failed: {exc!r}", "", ""))
+
+
+class Writer:
+    """One connection, one loop."""
+
+    def __init__(
+        self, pipe: Connection, pages: Queue[MappedPage], settings: WriterSettings
+    ) -> None:
+        database = settings.database
+        assert database.dsn is not None
+        self._pipe = pipe
+        self._pages = pages
+        self._batch_rows = database.batch_size
+        self._connection = connect(
+            database.dsn,
+            application_name=f"carsync writer run {settings.run_id}",
+            connect_timeout_s=database.connect_timeout_s,
+            lock_timeout_s=database.lock_timeout_s,
+        )
+        self._stager = Stager(
+            self._connection, settings.run_id, settings.columns, database.load_method
+        )
+        self._draining = False
+        self._stopped = False
+        self._beat_s = 0.0
+
+    def run(self) -> None:
+        """Gather and stage until stopped; a drained writer leaves the queue empty."""
+        self._send(ChildReady(os.getpid()))
+        while not self._stopped:
+            self._turn()
+            batch = self._gather()
+            if batch:
+                self._stage(batch)
+            elif self._draining:
+                break
+        self._connection.close()
+
+    def _turn(self) -> None:
+        """Take the parent's word, if any, and show that the loop turns."""
+        try:
+            while self._pipe.poll(0):
+                message = self._pipe.recv()
+                if isinstance(message, Stop):
+                    self._draining = message.drain
+                    self._stopped = not message.drain
+        except (EOFError, OSError):  # the parent is gone
+            self._stopped = True
+        if time.monotonic() - self._beat_s >= HEARTBEAT_S:
+            self._beat_s = time.monotonic()
+            self._send(Heartbeat())
+
+    def _gather(self) -> list[MappedPage]:
+        """Take pages up to `batch_size` rows, or those that come within `GATHER_S`."""
+        batch: list[MappedPage] = []
+        rows = 0
+        until_s = time.monotonic() + POLL_S
+        while rows < self._batch_rows:
+            try:
+                page = self._pages.get(timeout=max(0.0, until_s - time.monotonic()))
+            except queue.Empty:
+                break
+            if not batch:
+                until_s = time.monotonic() + GATHER_S
+            batch.append(page)
+            rows += len(page.rows)
+        return batch
+
+    def _stage(self, batch: list[MappedPage]) -> None:
+        started = time.monotonic()
+        staged = self._stager.stage(batch, time.monotonic())
+        self._send(
+            PagesStaged(staged, sum(page.rows for page in staged), time.monotonic() - started)
+        )
+
+    def _send(self, event: Any) -> None:
+        try:
+            self._pipe.send(event)
+        except OSError:  # the parent is gone
+            self._stopped = True

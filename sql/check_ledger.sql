@@ -1,0 +1,8 @@
+-- Planned pages that the ledger lacks, and sums to hold against the tables.
+SELECT (SELECT coalesce(array_agg(planned.page ORDER BY planned.page), '{{}}')
+        FROM generate_series(%(first)s, %(last)s) AS planned(page)
+        WHERE planned.page <> ALL (%(failed)s::integer[])
+          AND NOT EXISTS (SELECT FROM {ledger} AS l WHERE l.page = planned.page)) AS missing,
+       coalesce(sum(rows), 0)::bigint AS rows,
+       coalesce(sum(rejects), 0)::bigint AS rejects
+FROM {ledger}

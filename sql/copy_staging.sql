@@ -1,0 +1,1 @@
+COPY {staging} (page, ordinal, {columns}) FROM STDIN

@@ -1,0 +1,1 @@
+SELECT action, count(*) FROM {delta} GROUP BY action

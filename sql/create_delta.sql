@@ -1,0 +1,34 @@
+-- What is different between the staged rows and the table, from one hash join over narrow
+-- columns: one row for each car that is to be written, and for each active car of this
+-- source that was not seen. Unchanged cars go no further than this filter, so that they
+-- are neither locked nor logged. A car that somebody wrote after its page was asked for
+-- is stale here; a car written after the oldest page was asked for cannot be absent.
+CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
+SELECT coalesce(s.id, t.id) AS id,
+       s.fetched_at,
+       CASE
+           WHEN t.id IS NULL THEN 'insert'
+           WHEN s.id IS NULL THEN 'absent'
+           WHEN t.source_api <> {source} THEN 'foreign'
+           WHEN t.touched_at > s.fetched_at THEN 'stale'
+           WHEN t.is_active IS NOT TRUE THEN 'reactivate'
+           ELSE 'update'
+       END AS action
+FROM (
+    SELECT staged.id, staged.data_hash, l.fetched_at
+    FROM {staging} AS staged
+    JOIN {ledger} AS l ON l.page = staged.page
+) AS s
+FULL JOIN (
+    SELECT id::text AS id, data_hash, is_active, source_api,
+           greatest(created_at, updated_at, last_synced_at) AS touched_at
+    FROM {target}
+) AS t ON t.id = s.id
+WHERE CASE
+    WHEN t.id IS NULL THEN true
+    WHEN s.id IS NULL THEN t.source_api = {source} AND t.is_active
+        AND (t.touched_at IS NULL OR t.touched_at <= {oldest_fetch})
+    ELSE t.data_hash IS DISTINCT FROM s.data_hash
+        OR t.is_active IS NOT TRUE
+        OR t.source_api IS DISTINCT FROM {source}
+END

@@ -1,0 +1,17 @@
+-- A run's staging table and ledger. UNLOGGED both, so that a crash empties both or
+-- neither. No index: the merge reads staging whole. No autovacuum: its lock would make
+-- the merge wait.
+CREATE UNLOGGED TABLE {staging} (page integer NOT NULL, ordinal integer NOT NULL, {columns})
+    WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false);
+CREATE UNLOGGED TABLE {ledger} (
+    page integer PRIMARY KEY,
+    rows integer NOT NULL,
+    rejects integer NOT NULL,
+    records integer NOT NULL,
+    reported_pages integer,
+    reported_records bigint,
+    fetched_at timestamptz NOT NULL
+) WITH (autovacuum_enabled = false);
+COMMENT ON TABLE {staging} IS {purpose};
+COMMENT ON TABLE {ledger} IS {purpose};
+REVOKE ALL ON {staging}, {ledger} FROM PUBLIC

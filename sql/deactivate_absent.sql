@@ -1,0 +1,23 @@
+-- Deactivate absent cars and take them out of the delta. Where a second proof is asked
+-- for, only those that the API said are gone, or that an earlier complete run missed too.
+WITH gone AS (
+    UPDATE {target} AS t
+    SET is_active = false, updated_at = now()
+    FROM {delta} AS d
+    WHERE d.action = 'absent'
+      AND t.id = d.id
+      AND t.source_api = %(source)s
+      AND t.is_active
+      AND coalesce(
+          greatest(t.created_at, t.updated_at, t.last_synced_at) <= %(oldest_fetch)s, true)
+      AND (NOT %(needs_proof)s
+           OR d.id IN (SELECT unnest(%(gone)s::text[]))
+           OR d.id IN (
+               SELECT a.id FROM carsync.absences AS a
+               WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
+                 AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))
+    RETURNING d.id
+)
+DELETE FROM {delta} AS d
+USING gone
+WHERE d.id = gone.id

@@ -1,0 +1,12 @@
+-- Of rows with the same id the one from the highest page stays, and on that page the last.
+-- Only the narrow rows of repeated ids are sorted.
+WITH repeated AS (
+    SELECT id FROM {staging} GROUP BY id HAVING count(*) > 1
+), ranked AS (
+    SELECT s.ctid, row_number() OVER (PARTITION BY s.id ORDER BY s.page DESC, s.ordinal DESC) AS place
+    FROM {staging} AS s
+    JOIN repeated ON repeated.id = s.id
+)
+DELETE FROM {staging} AS s
+USING ranked
+WHERE s.ctid = ranked.ctid AND ranked.place > 1

@@ -1,0 +1,1 @@
+SELECT coalesce(min(fetched_at), clock_timestamp()) FROM {ledger}

@@ -1,0 +1,1 @@
+SELECT {columns} FROM carsync.runs WHERE run_id = %(run_id)s

@@ -1,0 +1,17 @@
+-- Claim pages: a page that is in the ledger already stays as it is, and only those
+-- returned here may be staged. Rejects of an earlier fetch of the page, whose staging was
+-- lost in a crash, go with it.
+WITH fresh AS (
+    INSERT INTO {ledger}
+        (page, rows, rejects, records, reported_pages, reported_records, fetched_at)
+    SELECT page, rows, rejects, records, reported_pages, reported_records,
+           clock_timestamp() - make_interval(secs => age_s)
+    FROM (VALUES %s) AS claimed
+        (page, rows, rejects, records, reported_pages, reported_records, age_s)
+    ON CONFLICT (page) DO NOTHING
+    RETURNING page
+), outdated AS (
+    DELETE FROM carsync.rejects
+    WHERE run_id = {run_id} AND page IN (SELECT page FROM fresh)
+)
+SELECT page FROM fresh

@@ -1,0 +1,1 @@
+INSERT INTO {staging} (page, ordinal, {columns}) VALUES %s

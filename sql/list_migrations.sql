@@ -1,0 +1,1 @@
+SELECT version, name, checksum FROM carsync.migrations ORDER BY version

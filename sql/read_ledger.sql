@@ -1,0 +1,3 @@
+SELECT page, rows, rejects, records, reported_pages, reported_records
+FROM {ledger}
+ORDER BY page

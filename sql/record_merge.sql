@@ -1,0 +1,3 @@
+UPDATE carsync.runs
+SET state = %(state)s, counts = %(counts)s, merged_at = now()
+WHERE run_id = %(run_id)s

@@ -1,0 +1,114 @@
+"""A real PostgreSQL for the tests that need one.
+
+`CARSYNC_TEST_DSN` names a server (its role must be allowed to create databases);
+without it an embedded one is started for the session. One migrated template database
+is made a session and copied for each test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2 import extensions, sql
+
+from carsync import database, migrations
+from carsync.config import Secret
+from carsync.database import Connection, Target
+from carsync.demo import postgres
+
+TARGET = Target("public", "cars")
+
+# A test's crash of the machine is not what is tested; the suite is a third faster without.
+_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "max_connections": "60"}
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> Iterator[str]:
+    """The connection string of a server, its role a superuser or one with CREATEDB."""
+    given = os.environ.get("CARSYNC_TEST_DSN")
+    if given:
+        yield given
+        return
+    with postgres.temporary(_SETTINGS) as server:
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def template(server_dsn: str) -> Iterator[str]:
+    """The name of a migrated database that tests copy."""
+    name = f"carsync_template_{os.getpid()}"
+    _administer(server_dsn, "CREATE DATABASE {} TEMPLATE template0", name)
+    try:
+        with closing(_connect(_dsn_of(server_dsn, name))) as conn:
+            migrations.migrate(conn, TARGET, ())
+        yield name
+    finally:
+        _drop(server_dsn, name)
+
+
+@pytest.fixture
+def dsn(server_dsn: str, template: str) -> Iterator[str]:
+    """The connection string of a migrated database of the test's own."""
+    yield from _database(server_dsn, template)
+
+
+@pytest.fixture
+def empty_dsn(server_dsn: str) -> Iterator[str]:
+    """The connection string of an empty database of the test's own."""
+    yield from _database(server_dsn, "template0")
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[Connection]:
+    """A connection to the test's migrated database."""
+    with closing(_connect(dsn)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def empty_conn(empty_dsn: str) -> Iterator[Connection]:
+    """A connection to the test's empty database."""
+    with closing(_connect(empty_dsn)) as connection:
+        yield connection
+
+
+def _connect(dsn: str) -> Connection:
+    return database.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
+
+
+def _database(server_dsn: str, template_name: str) -> Iterator[str]:
+    name = f"carsync_test_{os.getpid()}_{next(_numbers)}"
+    _administer(server_dsn, "CREATE DATABASE {} TEMPLATE {}", name, template_name)
+    try:
+        yield _dsn_of(server_dsn, name)
+    finally:
+        _drop(server_dsn, name)
+
+
+def _drop(server_dsn: str, name: str) -> None:
+    _administer(server_dsn, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def _dsn_of(server_dsn: str, name: str) -> str:
+    return extensions.make_dsn(server_dsn, dbname=name)
+
+
+def _administer(server_dsn: str, query: str, *names: str) -> None:
+    with closing(psycopg2.connect(server_dsn)) as admin:
+        admin.autocommit = True
+        with admin.cursor() as cur:
+            cur.execute(sql.SQL(query).format(*map(sql.Identifier, names)))
+
+
+def ask(conn: Connection, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Run a query of a test's own and return its rows, if it has any."""
+    with conn.cursor() as cur:
+        cur.execute(query, parameters)
+        return cur.fetchall() if cur.description else []
