@@ -9,6 +9,7 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
 def become_child(parent_pid: int | None = None) -> None:
@@ -22,7 +23,10 @@ def become_child(parent_pid: int | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if hasattr(libc, "mallopt"):  # glibc gives every thread an arena that keeps its pages
+            libc.mallopt(_M_ARENA_MAX, 1)
         if parent_pid is not None and os.getppid() != parent_pid:
             os._exit(1)  # the parent died before prctl took effect
     gc.collect()

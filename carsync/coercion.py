@@ -56,8 +56,12 @@ def read_text(value: Any) -> str | None:
 
 def read_stripped_text(value: Any) -> str | None:
     """Read a text without the blanks at its ends, those that `String.prototype.trim` removes."""
-    text = read_text(value)
-    return None if text is None else text.strip(WHITESPACE) or None
+    text = value if value.__class__ is str and value.isascii() else read_text(value)
+    if text is None:
+        return None
+    if "\0" in text:
+        _check_text(text)
+    return text.strip(WHITESPACE) or None
 
 
 def _check_text(text: str) -> None:
@@ -134,7 +138,7 @@ def read_json(value: Any) -> str | None:
 
 
 def _refuse(value: Any) -> Any:
-    raise RejectedValueError(f"the JSON holds what no value can: {describe(value)}")
+    raise RejectedValueError(f"no column can hold {describe(value)}")
 
 
 _json_encoder = msgspec.json.Encoder(enc_hook=_refuse)
@@ -243,7 +247,7 @@ def compile_reader(rule: ColumnRule) -> Reader:
 
 def _unreadable(value: Any, wanted: str) -> RejectedValueError:
     if isinstance(value, Unholdable):
-        return RejectedValueError(f"{value.token} is no value")
+        return RejectedValueError(f"no column can hold {value.token}")
     if isinstance(value, Misplaced):
         return UnreadableValueError(value.reason)
     seen = _quote(value) if isinstance(value, str) else describe(value)

@@ -9,7 +9,7 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import IO, Any
 
 import psycopg2
-from psycopg2 import extensions, extras, sql
+from psycopg2 import errors, extensions, extras, sql
 
 from carsync import sqlstate
 from carsync.config import Secret
@@ -29,6 +29,9 @@ Composable = sql.Composable
 
 BAD_VALUE: tuple[type[Exception], ...] = (psycopg2.DataError, ValueError)
 """What a statement raises for a value no column can hold; for NUL psycopg2 says ValueError."""
+
+DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
+"""What an INSERT raises where a unique index holds the key already."""
 
 _APPLICATION_NAME_BYTES = 63
 
@@ -205,20 +208,28 @@ def statement(name: str, /, **parts: Composable) -> Composable:
     return sql.SQL(_read_statement(name)).format(**parts)
 
 
+class _Quoted(sql.Composable):
+    """A composed part whose percent signs are doubled: they are no place for a parameter."""
+
+    def as_string(self, context: Connection | Cursor | None = None) -> str:
+        text: str = self._wrapped.as_string(context)
+        return text.replace("%", "%%")
+
+
 def identifier(*names: str) -> Composable:
     """Quote a name, qualified by those before it."""
-    return sql.Identifier(*names)
+    return _Quoted(sql.Identifier(*names))
 
 
 def identifiers(names: Iterable[str], prefix: str | None = None) -> Composable:
     """Quote names and join them with commas, each qualified by `prefix` if given."""
     qualifier = () if prefix is None else (prefix,)
-    return sql.SQL(", ").join(sql.Identifier(*qualifier, name) for name in names)
+    return sql.SQL(", ").join(identifier(*qualifier, name) for name in names)
 
 
 def literal(value: object) -> Composable:
     """Quote a value."""
-    return sql.Literal(value)
+    return _Quoted(sql.Literal(value))
 
 
 def raw(text: str) -> Composable:
@@ -233,7 +244,7 @@ def comma_separated(parts: Iterable[Composable]) -> Composable:
 
 def run(cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None) -> int:
     """Execute a statement and return the number of rows it touched."""
-    cur.execute(query, parameters or None)
+    cur.execute(query, parameters or {})
     return max(cur.rowcount, 0)
 
 
@@ -241,7 +252,7 @@ def rows(
     cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
     """Execute a query and return its rows."""
-    cur.execute(query, parameters or None)
+    cur.execute(query, parameters or {})
     return cur.fetchall()
 
 
@@ -272,12 +283,8 @@ def insert_values(
 
 def copy_from(cur: Cursor, query: Composable, text: IO[bytes]) -> None:
     """Execute a COPY … FROM STDIN, reading `text`."""
-    cur.copy_expert(query, text, size=1 << 16)
-
-
-def json_parameter(value: object, dumps: Callable[[object], str]) -> object:
-    """Wrap a value so that it arrives as JSON, written by `dumps`."""
-    return extras.Json(value, dumps=dumps)
+    # COPY takes no parameters, so nothing halves the percent signs of names again.
+    cur.copy_expert(query.as_string(cur).replace("%%", "%"), text, size=1 << 16)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ alone, so that only the poisoned ones are lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 
 from carsync.config import Pagination
 from carsync.errors import FailureKind, PageError
-from carsync.paths import SCALARS, Path, Shape, Unholdable, parse_path
+from carsync.paths import SCALARS, Shape, Unholdable, parse_path
 from carsync.splitting import MalformedJsonError, Splitter
 
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -27,7 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """The records of a page, for `PageDecoder.shape`; `texts()` gives each one's JSON text."""
+    """The records of a page, for the decoder's shape; `texts()` gives each one's JSON text."""
 
     records: list[Any]
     reported_pages: int | None
@@ -36,17 +36,16 @@ class DecodedPage:
 
 
 class PageDecoder:
-    """Decodes pages of one feed; compiled once from where records and totals are found."""
+    """Decodes pages of one feed: `pagination` says where the records and totals are found."""
 
-    def __init__(self, pagination: Pagination, record_paths: Iterable[Path]) -> None:
-        self.shape = Shape(record_paths)
+    def __init__(self, pagination: Pagination, shape: Shape) -> None:
         self._records = parse_path(pagination.records)
         self._totals = [
             None if path is None else parse_path(path)
             for path in (pagination.total_pages, pagination.total_records)
         ]
         paths = [self._records, *(path for path in self._totals if path is not None)]
-        record_type = self.shape.type
+        record_type = shape.type
         listed = list[record_type] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
         self._envelope = Shape(paths, {self._records: listed})
         self._texts = Shape([self._records], {self._records: list[msgspec.Raw]})
@@ -83,7 +82,10 @@ class PageDecoder:
         return DecodedPage(records, pages, total, lambda: texts)
 
     def _read_texts(self, body: bytes) -> list[str]:
-        found = self._texts.gather([self._decode_texts(body)])
+        try:
+            found = self._texts.gather([self._decode_texts(body)])
+        except _REFUSALS:  # nested so deeply that it could only just be decoded
+            return self._split(body)[0]
         raws = found[self._texts.slot(self._records)][0]
         return [bytes(raw).decode("utf-8", "replace") for raw in raws]
 

@@ -45,19 +45,18 @@ def compile_canonical(fields: Sequence[str]) -> Callable[[Sequence[Any]], bytes]
             values = [values[i] for i in order]
         for value in values:
             kind = value.__class__
-            if (kind is float and not _is_plain(value)) or (
-                kind is int and not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
-            ):
+            if kind is int:
+                plain = -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+            elif kind is float:
+                plain = 1e-5 <= abs(value) < MAX_SAFE_INTEGER and not value.is_integer()
+            else:
+                continue
+            if not plain:  # msgspec would write it otherwise than JavaScript does
                 values = [_as_written_by_js(v) for v in values]
                 break
         return encode(record(*values))
 
     return canonical
-
-
-def _is_plain(number: float) -> bool:
-    """Tell whether msgspec writes this float as JavaScript does: digits, point, digits."""
-    return 1e-5 <= abs(number) < MAX_SAFE_INTEGER and not number.is_integer()
 
 
 def _as_written_by_js(value: HashValue) -> HashValue | msgspec.Raw:

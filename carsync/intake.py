@@ -42,6 +42,7 @@ from carsync.model import (
     ProbeVerdict,
 )
 from carsync.pagination import PagePlan
+from carsync.ratelimit import MAX_RETRY_AFTER_S
 from carsync.retry import next_delay_s
 from carsync.stopping import StopSignal
 from carsync.supervisor import Child, ChildLost, Fleet
@@ -60,6 +61,7 @@ MIN_RECORDS_TO_JUDGE = 1000
 class Intake:
     """One run's intake. `tick` is called several times a second for progress and checkpoint.
 
+    `new_fleet(used)` builds a fleet; `used`: another has asked the API just before it.
     `reread_ledger` marks in the plan what the ledger holds, after a fleet was lost.
     """
 
@@ -68,7 +70,7 @@ class Intake:
         config: Config,
         plan: PagePlan,
         metrics: Metrics,
-        new_fleet: Callable[[], Fleet],
+        new_fleet: Callable[[bool], Fleet],
         reread_ledger: Callable[[], None],
         stop: StopSignal,
         tick: Callable[[Fleet, str], None],
@@ -80,8 +82,9 @@ class Intake:
         self._reread_ledger = reread_ledger
         self._stop = stop
         self._tick = tick
-        self._fleet = new_fleet()
+        self._fleet = new_fleet(False)
         self._restarts = 0
+        self._silent_until_s = 0.0
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -116,10 +119,13 @@ class Intake:
             log.info("stopping: staging what is in hand")
             self._drain()
         elif self._plan.staged_count == 0:
-            problem, hint = self._last_problem
-            raise ApiUnavailableError(
-                "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
-            )
+            raise self._unreadable()
+
+    def _unreadable(self) -> ApiUnavailableError:
+        problem, hint = self._last_problem
+        return ApiUnavailableError(
+            "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
+        )
 
     def probe(self, record_ids: list[str], control_id: str) -> dict[str, ProbeVerdict]:
         """Ask the API for single records under the same limits.
@@ -213,6 +219,9 @@ class Intake:
         self._out.pop(event.page, None)
         self._last_problem = (event.problem, event.hint)
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
+        if event.retry_after_s is not None:
+            silent_until_s = time.monotonic() + min(event.retry_after_s, MAX_RETRY_AFTER_S)
+            self._silent_until_s = max(self._silent_until_s, silent_until_s)
         delay_s = next_delay_s(
             event.kind,
             event.attempt,
@@ -227,6 +236,8 @@ class Intake:
         if delay_s is None:
             log.warning("page %d given up: %s", event.page, event.problem)
             self._plan.fail(event.page, event.problem)
+            if self._plan.planned is None and self._plan.staged_count == 0:
+                raise self._unreadable()  # the first answer decides how to go on
             return
         log.debug(
             "page %d, attempt %d: %s; again in %.1f s",
@@ -282,8 +293,8 @@ class Intake:
         for page in self._out:
             self._plan.give_back(page)
         self._out.clear()
-        self._fleet = self._new_fleet()
-        self._fleet.start()
+        self._fleet = self._new_fleet(True)
+        self._fleet.start(silence_s=max(0.0, self._silent_until_s - time.monotonic()))
 
     def _drain(self) -> None:
         """Let fetchers finish, then writers empty the queue; stop waiting at a second signal."""

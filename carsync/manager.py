@@ -15,7 +15,7 @@ from carsync.ratelimit import CircuitBreaker, Gate, TokenBucket
 _gate: Gate | None = None
 
 
-def _open_gate(limits: Limits) -> None:
+def _open_gate(limits: Limits, start_empty: bool) -> None:
     """Build the gate inside the manager process, before it serves."""
     global _gate
     become_child()
@@ -23,7 +23,7 @@ def _open_gate(limits: Limits) -> None:
     burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
     breaker = limits.circuit_breaker
     _gate = Gate(
-        TokenBucket(rate, burst, time.monotonic),
+        TokenBucket(rate, burst, time.monotonic, start_empty=start_empty),
         CircuitBreaker(breaker.failures, breaker.open_s, time.monotonic),
     )
 
@@ -44,11 +44,14 @@ class GateManager(BaseManager):
 GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "silence"))
 
 
-def start_manager(context: SpawnContext, limits: Limits) -> GateManager:
-    """Start the manager process; must be called from the main thread."""
+def start_manager(context: SpawnContext, limits: Limits, *, start_empty: bool) -> GateManager:
+    """Start the manager process; must be called from the main thread.
+
+    `start_empty`: the bucket begins without tokens.
+    """
     # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
     # connect is decided by the random authentication key that only the children inherit.
     address = f"\0carsync-{secrets.token_hex(8)}" if sys.platform == "linux" else None
     manager = GateManager(address, ctx=context)
-    manager.start(_open_gate, (limits,))
+    manager.start(_open_gate, (limits, start_empty))
     return manager

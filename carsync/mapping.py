@@ -26,7 +26,7 @@ from carsync.config import ColumnRule, Mapping_, Pagination, Scalar
 from carsync.decoding import DecodedPage, PageDecoder
 from carsync.hashing import compile_hasher, scheme_of
 from carsync.model import Column, Reject, Row
-from carsync.paths import describe, parse_path
+from carsync.paths import Shape, describe, parse_path
 from carsync.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
 
 MAX_ORIGINAL_CHARS = 1_000_000
@@ -74,12 +74,13 @@ class Mapper:
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         self.fingerprint = _fingerprint(rules)
         paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
-        self._page_decoder = PageDecoder(pagination, [*paths, *raw_paths(varying.values())])
+        self._shape = Shape([*paths, *raw_paths(varying.values())])
+        self._page_decoder = PageDecoder(pagination, self._shape)
         bare_list = msgspec.structs.replace(
             pagination, records="", total_pages=None, total_records=None
         )
-        self._list_decoder = PageDecoder(bare_list, [*paths, *raw_paths(varying.values())])
-        self._plans = [_Plan(name, rule, self._page_decoder) for name, rule in varying.items()]
+        self._list_decoder = PageDecoder(bare_list, self._shape)
+        self._plans = [_Plan(name, rule, self._shape) for name, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
@@ -96,7 +97,7 @@ class Mapper:
         for ordinal, record in enumerate(page.records):
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
                 faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
-        found = self._page_decoder.shape.gather(page.records)
+        found = self._shape.gather(page.records)
         values: dict[str, Iterable[Any]] = {c.name: repeat(v) for c, v in self.constants}
         for plan in self._plans:
             values[plan.name] = plan.read(found, faults)
@@ -160,12 +161,12 @@ class _Faults:
 class _Plan:
     """How one column of a page is filled."""
 
-    def __init__(self, name: str, rule: ColumnRule, decoder: PageDecoder) -> None:
+    def __init__(self, name: str, rule: ColumnRule, shape: Shape) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
         self._required = rule.required
-        self._slot = None if rule.path is None else decoder.shape.slot(parse_path(rule.path))
-        self._shape = decoder.shape
+        self._slot = None if rule.path is None else shape.slot(parse_path(rule.path))
+        self._shape = shape
         reader = _read_id if name == "id" else compile_reader(rule)
         default = constant_value(rule, rule.default)
         self._read = _complete(reader, default, rule.required and self.template is None)

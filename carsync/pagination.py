@@ -52,7 +52,6 @@ class PagePlan:
         self._states = bytearray()  # by page index; as long as the highest page ever touched
         self._cursor = 0  # every page below was leased, staged or failed at some time
         self._returned: deque[int] = deque()
-        self._leased_count = 0
         self._observed = False
         self._filled = 0  # pages up to and with the last one that held a record
         self._watch = DriftWatch()
@@ -60,7 +59,7 @@ class PagePlan:
 
     def next_page(self) -> int | None:
         """Lease a page and return it; None where none can be leased now."""
-        if not self._observed and self._leased_count:
+        if not self._observed and _State.LEASED in self._states:
             return None  # the first answer decides how to go on
         index = self._take_returned()
         if index is None:
@@ -68,7 +67,6 @@ class PagePlan:
         if index is None:
             return None
         self._states[index] = _State.LEASED
-        self._leased_count += 1
         return index + self._pagination.first_page
 
     def observe(
@@ -96,10 +94,8 @@ class PagePlan:
         index = self._index(page)
         self._grow(index)
         self.observe(page, records, reported_pages, reported_records)
-        state = self._states[index]
-        if state == _State.STAGED:
+        if self._states[index] == _State.STAGED:
             return
-        self._leased_count -= state == _State.LEASED
         self.failed.pop(page, None)
         self._states[index] = _State.STAGED
         self.staged_count += 1
@@ -110,7 +106,6 @@ class PagePlan:
         if self._state(index) != _State.LEASED:
             return
         self._states[index] = _State.WAITING
-        self._leased_count -= 1
         self._returned.append(index)
 
     def give_back_all(self) -> int:
@@ -126,7 +121,6 @@ class PagePlan:
         if self._state(index) != _State.LEASED:
             return
         self._states[index] = _State.FAILED
-        self._leased_count -= 1
         self.failed[page] = problem
 
     def is_staged(self, page: int) -> bool:
@@ -143,7 +137,7 @@ class PagePlan:
     @property
     def is_complete(self) -> bool:
         """Whether every page of the feed is staged."""
-        return self._observed and self.staged_count == self._limit and not self.is_truncated
+        return self.staged_count == self._limit and not self.is_truncated
 
     @property
     def is_exhausted(self) -> bool:

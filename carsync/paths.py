@@ -7,7 +7,6 @@ What a path finds is a JSON value, or a marker saying why there is none:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -18,18 +17,28 @@ Path = tuple[str, ...]
 SCALARS = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
 class Misplaced:
     """Stands for a value that its path cannot reach; `reason` says why."""
 
-    reason: str
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"Misplaced({self.reason!r})"
 
 
-@dataclass(frozen=True, slots=True)
 class Unholdable:
-    """Stands for a JSON token that no value can hold: NaN, 1e400, nesting without end."""
+    """Stands for a JSON token that no value can hold: NaN, 1e400, nesting without end.
 
-    token: str
+    No dataclass, which msgspec would write as JSON without asking.
+    """
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: str) -> None:
+        self.token = token
 
 
 def parse_path(text: str) -> Path:
@@ -54,8 +63,8 @@ def describe(value: Any) -> str:
             return "a text"
         case list():
             return "a list"
-        case Unholdable(token):
-            return token
+        case Unholdable():
+            return value.token
         case _:
             return "an object"
 
@@ -66,7 +75,7 @@ def walk(value: Any, path: Path) -> Any:
     >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
     ('a.jpg', None)
     >>> walk("x", ("normal",))
-    Misplaced(reason='a text stands where an object was expected')
+    Misplaced('a text stands where an object was expected')
     """
     for part in path:
         if value.__class__ is dict:

@@ -13,7 +13,6 @@ from typing import Self, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +22,7 @@ from carsync.metrics import Snapshot
 LINE_EVERY_S = 5.0
 REDRAW_EVERY_S = 0.25
 VIEW_COLUMNS = 80
+BAR_COLUMNS = 24
 
 _LOGGER = logging.getLogger("carsync.progress")
 
@@ -215,26 +215,17 @@ def live_view(snapshot: Snapshot, phase: str, phase_since: datetime) -> Renderab
     return Constrain(Group(Text(), head, _bar(snapshot), body), VIEW_COLUMNS)
 
 
-def _bar(snapshot: Snapshot) -> RenderableType:
+def _bar(snapshot: Snapshot) -> Text:
     done, planned = snapshot.pages_resumed + snapshot.pages_staged, snapshot.pages_planned
-    text = f"{figures.count(done)} pages so far"
-    if planned is not None:
-        text = f"{figures.count(done)} of {figures.count(planned)}  {figures.share(done, planned)}"
+    text = Text(figures.bar(done, planned, BAR_COLUMNS), "green")
+    if planned is None:
+        text.append(f"  {figures.count(done)} pages, total not known yet", "default")
+    else:
+        counts = f"{figures.count(done)} of {figures.count(planned)}"
+        text.append(f"  {counts} ({figures.share(done, planned)})", "default")
     if snapshot.eta_s is not None:
-        text += f"  eta {figures.duration(snapshot.eta_s)}"
-    row = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    row.add_column(ratio=1)
-    row.add_column(no_wrap=True)
-    row.add_row(
-        ProgressBar(
-            total=max(planned or 1, 1),
-            completed=done if planned else 0,
-            complete_style="green",
-            finished_style="green",
-        ),
-        text,
-    )
-    return row
+        text.append(f" · eta {figures.duration(snapshot.eta_s)}", "default")
+    return text
 
 
 def _live_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:

@@ -150,7 +150,7 @@ class CircuitBreaker:
             self.failures = self.openings = 0
             return 0
         self.failures += 1
-        if self.state == "closed" and self.failures < self._threshold:
+        if self.failures < self._threshold:
             return 0
         self.state = "open"
         self.openings += 1
@@ -233,7 +233,7 @@ def parse_retry_after(value: str | None, now_epoch_s: float) -> float | None:
         return min(float(text), MAX_RETRY_AFTER_S)
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:  # asctime dates carry no zone and mean UTC (section 5.6.7)
         date = date.replace(tzinfo=UTC)

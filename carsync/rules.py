@@ -126,7 +126,7 @@ def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
         == (None,) * 3,
         "constant excludes every other key but type": fixed
         and rule != ColumnRule(constant=rule.constant, type=rule.type),
-        "path has an empty part": rule.path is not None and "" in rule.path.split("."),
+        "path has an empty part": rule.path is not None and "" in parse_path(rule.path),
         "equals makes a boolean: type must be boolean": rule.equals is not None
         and rule.type not in {"boolean", "text"},
         "min and max are for numbers": not numeric and (rule.min, rule.max) != (None, None),

@@ -54,7 +54,7 @@ def judge(
 
 def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
     if state.state not in ACTIVE_STATES:
-        return Verdict(state.state, "another run is starting just now", "wait a moment, look again")
+        return Verdict(state.state, "a run is just starting or ending", "wait a moment, look again")
     silent_s = _age_s(state, now)
     if silent_s > SILENT_AFTER_S[state.state]:
         return Verdict(

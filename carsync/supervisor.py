@@ -72,11 +72,22 @@ class Child:
 
 
 class Fleet:
-    """All child processes of a run; built, used and ended on the parent's main thread."""
+    """All child processes of a run; built, used and ended on the parent's main thread.
+
+    `used_gate`: an earlier fleet may have used up the API's burst, so this one begins
+    without tokens.
+    """
 
     def __init__(
-        self, config: Config, preset_text: str | None, run_id: int, columns: tuple[Column, ...]
+        self,
+        config: Config,
+        preset_text: str | None,
+        run_id: int,
+        columns: tuple[Column, ...],
+        *,
+        used_gate: bool = False,
     ) -> None:
+        self._used_gate = used_gate
         self._config = config
         self._preset_text = preset_text
         self._run_id = run_id
@@ -88,14 +99,19 @@ class Fleet:
         self.fetchers: list[Child] = []
         self.writers: list[Child] = []
 
-    def start(self) -> None:
-        """Start manager, fetchers and writers; returns before they are ready."""
+    def start(self, *, silence_s: float = 0.0) -> None:
+        """Start manager, fetchers and writers; returns before they are ready.
+
+        No request is sent before `silence_s` seconds from now.
+        """
         limits = self._config.limits
         processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
         self._pages = self._context.Queue(maxsize=max(8, 2 * limits.concurrency))
-        self._manager = start_manager(self._context, limits)
+        self._manager = start_manager(self._context, limits, start_empty=self._used_gate)
         # The manager forgets the gate when the last proxy goes; children take theirs from this.
         gate = self._gate = self._manager.gate()
+        if silence_s > 0:
+            gate.silence(silence_s)
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
             fetcher = FetcherSettings(self._config, self._preset_text, threads, os.getpid())

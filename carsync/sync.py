@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from carsync import __version__, database, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
@@ -87,11 +88,14 @@ def sync(
     return run.execute(fresh=fresh)
 
 
+EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
+
+
 @dataclass(slots=True)
 class Ending:
     """How a run ended, filled in as it goes."""
 
-    state: RunState = "failed"
+    state: EndState = "failed"
     exit_code: ExitCode = ExitCode.BUG
     counts: MergeCounts | None = None
     problem: str = ""
@@ -257,8 +261,12 @@ class SyncRun:
             self._config,
             self._plan,
             self._metrics,
-            new_fleet=lambda: Fleet(
-                self._config, self._preset_text, run.run_id, self._mapper.columns
+            new_fleet=lambda used: Fleet(
+                self._config,
+                self._preset_text,
+                run.run_id,
+                self._mapper.columns,
+                used_gate=used or self._resumed_pages > 0,
             ),
             reread_ledger=lambda: self._mark_ledger(connection, run.run_id),
             stop=self._stop,
@@ -497,7 +505,7 @@ class SyncRun:
                 history.finish_run(
                     connection,
                     self._run,
-                    report.state,
+                    self._ending.state,
                     report.exit_code,
                     summary_data(report),
                 )

@@ -110,5 +110,5 @@ def _administer(server_dsn: str, query: str, *names: str) -> None:
 def ask(conn: Connection, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Run a query of a test's own and return its rows, if it has any."""
     with conn.cursor() as cur:
-        cur.execute(query, parameters)
+        cur.execute(query, parameters or None)
         return cur.fetchall() if cur.description else []

@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from carsync.cli.loading import config_options, load_config
-from carsync.config import Secret, json_schema
+from carsync.config import Secret
+from carsync.configfile import json_schema
 
 
 @click.group()

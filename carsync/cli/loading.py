@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from carsync.checkpoint import default_path, target_name
-from carsync.config import Config, parse, supabase_hint
+from carsync.config import Config
+from carsync.configfile import parse, supabase_hint
 from carsync.errors import ConfigError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

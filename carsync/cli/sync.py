@@ -59,6 +59,10 @@ def sync(
         report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
     if as_json:
         click.echo(json.dumps(summary_data(report)))
+    elif report.run_id is None:  # it never began: the problem says it all
+        for name in ("problem", "detail", "hint"):
+            if text := getattr(report, name):
+                click.echo(f"{'carsync' if name == 'problem' else name}: {text}", err=True)
     else:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         click.echo(render_summary(report, color=color))

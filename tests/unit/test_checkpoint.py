@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import resource
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,6 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync import checkpoint
 from carsync.checkpoint import (
     MAX_FAILED_PAGES,
     MAX_PROBLEM_CHARS,
@@ -107,20 +107,20 @@ def test_a_file_cut_at_any_byte_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match="is truncated|is empty|is damaged"):
+        with pytest.raises(CheckpointError, match=r"is (truncated|empty|damaged)"):
             load(path)
 
 
 def test_a_file_with_any_single_bit_flipped_is_refused(path: Path) -> None:
     save(path, samples.checkpoint(pages_failed={}, last_completed=None))
-    whole = path.read_bytes()
-    for position in range(len(whole)):
-        for bit in range(8):
-            damaged = bytearray(whole)
-            damaged[position] ^= 1 << bit
-            path.write_bytes(damaged)
-            with pytest.raises(CheckpointError, match="is truncated|is damaged"):
-                load(path)
+    with path.open("r+b", buffering=0) as file:
+        for position, byte in enumerate(path.read_bytes()):
+            for bit in range(8):
+                os.pwrite(file.fileno(), bytes([byte ^ 1 << bit]), position)
+                with pytest.raises(CheckpointError, match=r"is (truncated|damaged)"):
+                    load(path)
+            os.pwrite(file.fileno(), bytes([byte]), position)
+    assert load(path) is not None
 
 
 @given(data=st.binary(max_size=200))
@@ -289,7 +289,7 @@ def test_a_file_that_may_not_be_read_is_no_missing_file(path: Path) -> None:
 def test_a_path_through_a_file_is_refused(path: Path) -> None:
     path.write_text("a file")
     for action in (lambda p: save(p, samples.checkpoint()), load, lambda p: FileLock(p).acquire()):
-        with pytest.raises(CheckpointError, match="not a directory|file exists") as caught:
+        with pytest.raises(CheckpointError, match=r"not a directory|file exists") as caught:
             action(path / "below.json")
         assert "no folder" in caught.value.hint
 
@@ -311,9 +311,6 @@ def test_devices_pipes_and_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_name_of_a_target_tells_databases_apart_and_ignores_the_password() -> None:
     name = target_name("postgresql://carsync:one@db.example.com:5432/shop", "public", "cars")
-    assert name == target_name("postgresql://carsync:two@db.example.com/shop", "public", "cars")[
-        : len("public.cars-")
-    ] + name[-8:]
     same = target_name("postgresql://carsync:t%2Fwo@db.example.com:5432/shop", "public", "cars")
     assert same == name
     others = {
@@ -351,7 +348,10 @@ def test_an_unreadable_dsn_still_gives_a_name() -> None:
         ({}, "/home/op/.local/state/carsync/t.json"),
         ({"XDG_STATE_HOME": "/xdg"}, "/xdg/carsync/t.json"),
         ({"XDG_STATE_HOME": "relative"}, "/home/op/.local/state/carsync/t.json"),
-        ({"STATE_DIRECTORY": "/var/lib/carsync", "XDG_STATE_HOME": "/x"}, "/var/lib/carsync/t.json"),
+        (
+            {"STATE_DIRECTORY": "/var/lib/carsync", "XDG_STATE_HOME": "/x"},
+            "/var/lib/carsync/t.json",
+        ),
         ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}, "/var/lib/a/t.json"),
         ({"STATE_DIRECTORY": ""}, "/home/op/.local/state/carsync/t.json"),
     ],
@@ -415,7 +415,7 @@ def test_a_status_that_looks_does_not_turn_a_starting_run_away(
         pass
     looking = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    monkeypatch.setattr(checkpoint.time, "sleep", lambda _s: os.close(looking))
+    monkeypatch.setattr(time, "sleep", lambda _s: os.close(looking))
     with FileLock(path):
         assert is_held(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,19 +208,32 @@ def test_sound_records_map_the_same_in_a_page_with_a_poisoned_one(records: list[
 
 def _map_or_refuse(mapper: Mapper, body: bytes) -> PageContent | None:
     """Map a page as a fetcher does: rows and rejects have to be fit for PostgreSQL."""
+    content: PageContent | None
     try:
         content = mapper.map_page(body)
     except PageError as exc:
-        assert exc.kind is FailureKind.BAD_PAGE
-        assert "\0" not in str(exc)
-        return None
-    texts = [value for row in content.rows for value in row if isinstance(value, str)]
-    for reject in content.rejects:
-        texts += [reject.reason, reject.original, reject.record_id or "", reject.column or ""]
+        texts = [str(exc)]
+        content = None
+    else:
+        texts = [value for row in content.rows for value in row if isinstance(value, str)]
+        for reject in content.rejects:
+            texts += [reject.reason, reject.original, reject.record_id or "", reject.column or ""]
     for text in texts:
         text.encode()
         assert "\0" not in text
     return content
+
+
+def test_nesting_near_the_limit_of_recursion_costs_its_record_at_most() -> None:
+    limit = sys.getrecursionlimit()
+    for depth in [*range(limit // 8, limit, 20), *range(limit - 120, limit + 20)]:
+        deep = "[" * depth + "]" * depth
+        poisoned = f'{{"id": 6, "lots": [{{"images": {{"normal": {deep}}}}}]}}'
+        body = f'{{"data": [{json.dumps(RECORDS[0])}, {poisoned}]}}'
+        content = _map_or_refuse(MAPPER, body.encode())
+        assert content is not None
+        assert [row[0] for row in content.rows] == [0]
+        assert content.rejects[0].record_id == "6"
 
 
 def test_split_parts_are_the_texts_as_they_stand() -> None:

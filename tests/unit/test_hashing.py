@@ -92,14 +92,17 @@ def test_texts_are_read_as_number_and_parsefloat_read_them(
 @given(ROWS)
 def test_canonical_bytes_hold_the_row_sorted_and_compact(row: dict[str, Any]) -> None:
     written = compile_canonical(list(row))(list(row.values()))
-    assert json.loads(written) == row
+    # A double beyond 2**53 is written with fewer digits than the integer has that it equals.
+    assert json.loads(written, parse_int=float) == row
     assert list(json.loads(written)) == sorted(row)
-    escaped = {k: v for k, v in row.items() if not isinstance(v, float)}
-    plain = compile_canonical(list(escaped))(list(escaped.values())) if escaped else b"{}"
-    # Of the two lower-case forms of an escape JSON.stringify and Python write the same one,
-    # DEL included, which both leave alone.
-    dumped = json.dumps(escaped, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    assert plain == dumped.encode()
+
+
+@given(st.dictionaries(NAMES, TEXTS | st.integers(-(2**53), 2**53) | st.booleans(), min_size=1))
+def test_texts_and_integers_are_written_as_python_and_javascript_alike_do(
+    row: dict[str, Any],
+) -> None:
+    dumped = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert compile_canonical(list(row))(list(row.values())) == dumped.encode()
 
 
 @given(DOUBLES | st.integers(-(10**300), 10**300))

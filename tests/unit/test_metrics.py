@@ -108,7 +108,17 @@ class TestRates:
         metrics = Metrics(clock)
         metrics.pages_staged(staged(100))
         clock.advance(60)
-        assert metrics.snapshot(200, 0).pages_per_s == 0
+        got = metrics.snapshot(200, 0)
+        assert got.pages_per_s == 0
+        assert got.eta_s == pytest.approx(60)  # what the whole run so far would need
+
+    def test_a_long_run_takes_no_more_memory_than_a_short_one(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        for _ in range(1000):
+            clock.advance(1)
+            metrics.pages_staged(staged(1))
+        assert len(metrics._recent_pages._counts) <= 31
 
     def test_the_merge_does_not_dilute_the_rates_of_reading(self) -> None:
         clock = FakeClock()
@@ -301,6 +311,10 @@ class TestAcceptance:
         checks = evaluate(Acceptance(), metrics.snapshot(1, 0), 20.0)
         assert [check.verdict for check in checks] == ["pass", "n/a", "n/a", "pass", "n/a"]
         assert checks[1].measured == "not measured"
+
+    def test_a_run_without_a_request_has_no_error_rate(self) -> None:
+        checks = evaluate(Acceptance(), Metrics(FakeClock()).snapshot(5, 5), 20.0)
+        assert checks[3].verdict == "n/a"
 
     def test_null_switches_a_target_off(self) -> None:
         off = Acceptance(

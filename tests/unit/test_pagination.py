@@ -192,6 +192,11 @@ class TestFeedWithoutTotals:
         assert plan.is_truncated
         assert not plan.is_complete
 
+    def test_an_empty_feed_is_complete_even_if_few_pages_are_allowed(self) -> None:
+        plan = PagePlan(Pagination(stop_after_empty_pages=3, max_pages=2))
+        assert self.read(plan, set()) == [1, 2]
+        assert plan.is_complete
+
     def test_an_end_seen_just_before_max_pages_counts(self) -> None:
         plan = PagePlan(self.EMPTIES)
         assert self.read(plan, set(range(1, 18))) == list(range(1, 21))
@@ -286,6 +291,19 @@ class TestDrift:
         for page in order:
             plan.mark_staged(page, {3: 5, 4: 0}.get(page, 100))
         assert plan.drift == ()
+
+    @given(st.lists(st.sampled_from([0, 1, 7, 99, 100]), max_size=8), st.randoms())
+    def test_the_first_short_page_is_found_in_any_order(
+        self, sizes: list[int], chance: random.Random
+    ) -> None:
+        plan = PagePlan(FEED)
+        for page, size in chance.sample(list(enumerate(sizes, 1)), len(sizes)):
+            plan.mark_staged(page, size)
+        filled = [(page, size) for page, size in enumerate(sizes, 1) if size]
+        short = [page for page, size in filled[:-1] if size < max(sizes)]
+        assert plan.drift == tuple(
+            f"page {page} held fewer records than other pages" for page in short[:1]
+        )
 
 
 class Feed:

@@ -38,6 +38,12 @@ def test_each_kind_of_failure_has_its_own_back_off_and_its_own_end(
     assert [longest(kind, attempt) for attempt in range(1, len(delays) + 1)] == delays
 
 
+def test_a_bad_page_never_waits_as_long_as_a_failing_server() -> None:
+    policy = Retry(base_s=1000.0, cap_s=60.0)
+    assert longest(FailureKind.SERVER, 1, policy) == 60
+    assert longest(FailureKind.BAD_PAGE, 1, policy) == 15
+
+
 @given(
     kind=st.sampled_from(RETRIED),
     attempt=st.integers(1, 5000),

@@ -1,0 +1,112 @@
+"""A run reduced to staging and merging, for tests that need no feed and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from carsync import history, merge, staging
+from carsync.database import Connection, Target
+from carsync.evidence import Action
+from carsync.history import Run
+from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage
+from carsync.staging import LoadMethod
+
+TARGET = Target("public", "cars")
+SOURCE = "external"
+COLUMNS = (
+    Column("id", "text"),
+    Column("make", "text"),
+    Column("year", "integer"),
+    Column("price", "numeric"),
+    Column("is_live", "boolean"),
+    Column("sale_date", "timestamptz"),
+    Column("images", "jsonb"),
+    Column("data_hash", "text"),
+)
+CONSTANTS = (
+    (Column("status", "text"), "active"),
+    (Column("is_active", "boolean"), True),
+    (Column("is_archived", "boolean"), False),
+)
+
+
+def car(record_id: str, version: str = "a", *, make: str | None = "Kia") -> Row:
+    """Give a mapped row without its ordinal; another `version` is another data_hash."""
+    return (record_id, make, 2019, 12500.5, True, None, '["1.jpg"]', f"{record_id}:{version}")
+
+
+def cars(ids: Iterable[int], version: str = "a") -> list[Row]:
+    """Give a row for each id."""
+    return [car(str(i), version) for i in ids]
+
+
+def page(
+    number: int, rows: Iterable[Row], rejects: Iterable[Reject] = (), age_s: float = 0.0
+) -> MappedPage:
+    """Give a page of rows, asked for `age_s` before the monotonic moment 0."""
+    numbered = tuple((ordinal, *row) for ordinal, row in enumerate(rows))
+    refused = tuple(rejects)
+    records = len(numbered) + len(refused)
+    return MappedPage(number, numbered, refused, records, None, None, -age_s)
+
+
+def reject(ordinal: int, record_id: str | None) -> Reject:
+    """Give a reject."""
+    return Reject(ordinal, record_id, "make", "no make", "{}")
+
+
+class Rig:
+    """Begins, stages and merges runs of one table over one connection."""
+
+    def __init__(self, conn: Connection, target: Target = TARGET, source: str = SOURCE) -> None:
+        self.conn = conn
+        self.target = target
+        self.source = source
+        self.run: Run
+
+    def begin(self) -> Run:
+        """Start a run with its staging tables."""
+        self.run = history.start_run(
+            self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
+        )
+        staging.create(self.conn, self.run.run_id, COLUMNS)
+        return self.run
+
+    def stage(
+        self, *pages: MappedPage, method: LoadMethod = "execute_values"
+    ) -> tuple[StagedPage, ...]:
+        """Stage pages of the current run; the monotonic clock stands at 0."""
+        return staging.Stager(self.conn, self.run.run_id, COLUMNS, method).stage(pages, 0.0)
+
+    def request(self, pages: int, action: Action = "deactivate", **more: Any) -> merge.MergeRequest:
+        """Give the merge request of the current run, its pages being 1 to `pages`."""
+        return merge.MergeRequest(
+            run_id=self.run.run_id,
+            token=self.run.token,
+            target=self.target,
+            source=self.source,
+            columns=COLUMNS,
+            constants=CONSTANTS,
+            hash_scheme="h:v1",
+            pages=range(1, pages + 1),
+            action=action,
+            **more,
+        )
+
+    def sync(
+        self, *pages: Iterable[Row], action: Action = "deactivate", **more: Any
+    ) -> MergeCounts:
+        """Begin a run, stage one page for each list of rows, merge."""
+        self.begin()
+        self.stage(*(page(number, rows) for number, rows in enumerate(pages, start=1)))
+        return merge.merge(self.conn, self.request(len(pages), action, **more))
+
+    def active(self) -> dict[str, str]:
+        """Return the active cars of the source: id → data_hash."""
+        with self.conn.cursor() as cur:
+            cur.execute(
+                f"SELECT id, data_hash FROM {self.target} WHERE is_active AND source_api = %s",
+                (self.source,),
+            )
+            return dict(cur.fetchall())

@@ -1,0 +1,125 @@
+"""May absent cars be deactivated? Every rule of the design, and none by accident."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carsync.config import Deactivate
+from carsync.evidence import DeactivationPlan, judge
+
+GOOD = DeactivationPlan(candidates=10, active=1000, seen=990, rejected_without_id=0, duplicates=0)
+RULES = Deactivate()
+
+
+def plan(**changes: int) -> DeactivationPlan:
+    values = {name: getattr(GOOD, name) for name in DeactivationPlan.__slots__}
+    return DeactivationPlan(**{**values, **changes})
+
+
+def rules(**changes: object) -> Deactivate:
+    return msgspec.structs.replace(RULES, **changes)
+
+
+def test_everything_adds_up_deactivates_without_further_proof() -> None:
+    assert judge(GOOD, 990, (), 0, RULES).action == "deactivate"
+
+
+def test_failed_pages_leave_deactivation_to_another_run() -> None:
+    decision = judge(GOOD, 990, (), 1, RULES)
+    assert decision.action == "skip"
+    assert "1 pages" in decision.reasons[0]
+
+
+def test_disabled_never_deactivates() -> None:
+    assert judge(GOOD, 990, (), 0, rules(enabled=False)).action == "skip"
+
+
+def test_no_candidates_leave_nothing_to_decide() -> None:
+    assert judge(plan(candidates=0), 990, (), 0, RULES).action == "skip"
+
+
+@pytest.mark.parametrize(
+    ("found", "reported", "drift", "word"),
+    [
+        (GOOD, 991, (), "the API reports 991"),
+        (GOOD, 989, (), "the API reports 989"),
+        (GOOD, None, (), "no total"),
+        (GOOD, 990, ("the total moved from 990 to 991",), "moved"),
+        (plan(duplicates=1), 990, (), "more than once"),
+        (plan(rejected_without_id=1), 991, (), "no usable id"),
+    ],
+)
+def test_any_doubt_asks_for_a_second_proof(
+    found: DeactivationPlan, reported: int | None, drift: tuple[str, ...], word: str
+) -> None:
+    decision = judge(found, reported, drift, 0, RULES)
+    assert decision.action == "prove"
+    assert word in " ".join(decision.reasons)
+
+
+def test_second_proof_none_accepts_doubts_and_still_names_them() -> None:
+    decision = judge(GOOD, 991, (), 0, rules(second_proof="none"))
+    assert decision.action == "deactivate"
+    assert decision.reasons
+
+
+@pytest.mark.parametrize(("seen", "action"), [(995, "prove"), (994, "hold")])
+def test_too_little_seen_is_held(seen: int, action: str) -> None:
+    assert judge(plan(seen=seen), 1000, (), 0, RULES).action == action
+
+
+def test_too_little_seen_is_held_even_without_candidates() -> None:
+    """A first load of half a feed is not a complete run, though nobody would vanish."""
+    assert judge(plan(candidates=0, active=0, seen=500), 1000, (), 0, RULES).action == "hold"
+
+
+@pytest.mark.parametrize(("candidates", "action"), [(100, "deactivate"), (101, "hold")])
+def test_cap_on_the_share_of_active_cars(candidates: int, action: str) -> None:
+    assert judge(plan(candidates=candidates), 990, (), 0, RULES).action == action
+
+
+@pytest.mark.parametrize(("candidates", "action"), [(7, "deactivate"), (8, "hold")])
+def test_cap_on_the_count(candidates: int, action: str) -> None:
+    assert judge(plan(candidates=candidates), 990, (), 0, rules(max_count=7)).action == action
+
+
+def test_cap_holds_even_where_each_car_could_be_proven() -> None:
+    assert judge(plan(candidates=500, duplicates=3), 990, (), 0, RULES).action == "hold"
+
+
+def test_empty_feed_never_empties_the_table() -> None:
+    empty = plan(seen=0, candidates=1000)
+    assert judge(empty, 0, (), 0, RULES).action == "hold"
+    assert judge(empty, None, (), 0, RULES).action == "hold"
+
+
+counts = st.integers(0, 2000)
+
+
+@given(
+    st.builds(DeactivationPlan, counts, counts, counts, counts, counts),
+    st.none() | counts,
+    st.lists(st.just("sign"), max_size=1),
+    st.integers(0, 2),
+    st.builds(rules, second_proof=st.sampled_from(["by_id", "next_run", "none"])),
+)
+def test_deactivation_without_proof_needs_all_the_evidence(
+    found: DeactivationPlan,
+    reported: int | None,
+    drift: list[str],
+    failed: int,
+    given_rules: Deactivate,
+) -> None:
+    decision = judge(found, reported, drift, failed, given_rules)
+    if decision.action == "deactivate":
+        assert failed == 0
+        assert 0 < found.candidates <= given_rules.max_share * found.active
+        if given_rules.second_proof != "none":
+            assert not drift
+            assert found.duplicates == found.rejected_without_id == 0
+            assert found.seen == reported
+    if decision.action in {"prove", "hold"}:
+        assert decision.reasons

@@ -1,0 +1,268 @@
+"""Progress: a line every five seconds in a log, a view that redraws on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from carsync.progress import (
+    LINE_EVERY_S,
+    REDRAW_EVERY_S,
+    LiveProgress,
+    PlainProgress,
+    choose_progress,
+    live_view,
+    progress_line,
+)
+from tests import samples
+from tests.samples import NOW
+
+
+class Terminal(io.StringIO):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """A clock that is set by hand, in seconds."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+# The line
+
+
+def test_the_line_holds_what_an_operator_asks_first() -> None:
+    assert progress_line(samples.snapshot()) == (
+        "pages 812/2000 (40.6 %) · 20.0 pages/s · 2,001 rows/s · p95 512 ms · queue 3 · "
+        "errors 2 (429: 2) · eta 59 s"
+    )
+
+
+def test_the_line_before_anything_is_known_invents_nothing() -> None:
+    early = samples.snapshot(
+        pages_planned=None,
+        pages_staged=0,
+        pages_per_s=0.0,
+        rows_per_s=0.0,
+        latency_p95_s=None,
+        queue_depth=0,
+        errors={},
+        eta_s=None,
+    )
+    assert progress_line(early) == "pages 0 · 0.0 pages/s · 0.0 rows/s · queue 0 · errors 0"
+
+
+def test_pages_of_an_earlier_session_count_as_done() -> None:
+    resumed = samples.snapshot(pages_resumed=500, pages_staged=312)
+    assert progress_line(resumed).startswith("pages 812/2000 (40.6 %)")
+
+
+def test_pages_given_up_are_told() -> None:
+    assert "given up 2 pages" in progress_line(samples.snapshot(pages_failed=2))
+
+
+# Plain
+
+
+def plain(clock: Clock) -> PlainProgress:
+    return PlainProgress(clock=clock, logger=logging.getLogger("test.progress"))
+
+
+def test_plain_logs_one_line_every_five_seconds_however_often_it_is_called(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with plain(clock) as progress:
+        for _ in range(1000):
+            progress.update(samples.snapshot(), "fetching")
+            clock.now_s += 0.0201
+    assert caplog.messages[0] == "phase: fetching"
+    assert caplog.messages[1:] == [progress_line(samples.snapshot())] * int(20.1 / LINE_EVERY_S)
+
+
+def test_plain_tells_a_new_phase_at_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with plain(clock) as progress:
+        progress.update(samples.snapshot(), "fetching")
+        progress.update(samples.snapshot(), "merging")
+        progress.message("2,000 cars are new")
+    assert caplog.messages == ["phase: fetching", "phase: merging", "2,000 cars are new"]
+
+
+# Live
+
+
+def drawn(width: int = 80, phase: str = "fetching", **changes: Any) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, color_system=None, force_terminal=True)
+    console.print(live_view(samples.snapshot(**changes), phase, NOW))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def test_the_view_shows_all_figures_on_80_columns() -> None:
+    assert drawn().splitlines() == [
+        "",
+        "fetching since 03:05:21 UTC                                   elapsed 1 min 12 s",
+        "█████████░░░░░░░░░░░░░░░  812 of 2,000 (40.6 %) · eta 59 s",
+        "rate     20.0 pages/s · 2,001 rows/s",
+        "rows     81,197 staged · 3 rejected",
+        "latency  mean 410 ms · p50 401 ms · p95 512 ms · p99 640 ms",
+        "queue    3 pages · memory 312 MB",
+        "errors   2 (429: 2)",
+    ]
+
+
+HUGE: dict[str, Any] = {
+    "pages_planned": 20_000_000,
+    "pages_staged": 19_999_999,
+    "rows_staged": 1_999_999_900,
+    "eta_s": 3_599_999.0,
+    "elapsed_s": 9_999_999.0,
+    "rss_bytes": 999_000_000_000,
+    "latency_p99_s": 59.99,
+    "pages_failed": 1234,
+    "breaker_openings": 17,
+    "errors": dict.fromkeys(
+        ("rate_limited", "server_error", "network", "timeout", "bad_page", "client_error", "auth"),
+        123_456,
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [80, 60, 300])
+@pytest.mark.parametrize("changes", [{}, HUGE, {"pages_planned": None, "eta_s": None}])
+def test_no_figures_break_the_view(width: int, changes: dict[str, Any]) -> None:
+    text = drawn(width, **changes)
+    assert max(map(len, text.splitlines())) <= min(width, 80)
+    assert "…" not in text
+
+
+def test_huge_figures_are_all_there() -> None:
+    text = " ".join(drawn(**HUGE).split())
+    for words in ("99.9 %", "401/403: 123,456", "breaker opened 17 times", "1,234 pages"):
+        assert words in text
+
+
+def live(stream: Terminal, clock: Clock) -> LiveProgress:
+    return LiveProgress(stream, clock=clock, now=lambda: NOW)
+
+
+def test_live_redraws_at_most_four_times_a_second_but_at_once_for_a_new_phase(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with live(stream, clock) as progress:
+        lengths = [len(stream.getvalue())]
+        for wait_s, phase in (
+            (0.0, "fetching"),
+            (REDRAW_EVERY_S / 2, "fetching"),
+            (REDRAW_EVERY_S, "fetching"),
+            (0.0, "merging"),
+        ):
+            clock.now_s += wait_s
+            progress.update(samples.snapshot(), phase)
+            lengths.append(len(stream.getvalue()))
+    redrawn = [after > before for before, after in itertools.pairwise(lengths)]
+    assert redrawn == [True, False, True, True]
+
+
+def test_log_lines_for_the_same_terminal_stay_whole_while_the_view_is_on(clock: Clock) -> None:
+    stream, elsewhere = Terminal(), io.StringIO()
+    here, there = logging.StreamHandler(stream), logging.StreamHandler(elsewhere)
+    root = logging.getLogger()
+    for handler in (here, there):
+        root.addHandler(handler)
+    line = "a line [bold]longer[/bold] than eighty columns, " * 4
+    try:
+        with live(stream, clock) as progress:
+            progress.update(samples.snapshot(), "fetching")
+            assert here.stream is not stream
+            logging.getLogger("test").warning(line)
+            progress.message("and [one] more")
+        assert here.stream is stream
+    finally:
+        for handler in (here, there):
+            root.removeHandler(handler)
+    assert line + "\n" in stream.getvalue()
+    assert "and [one] more\n" in stream.getvalue()
+    assert elsewhere.getvalue() == line + "\n"
+
+
+def test_the_view_is_gone_at_the_end_also_after_an_error(clock: Clock) -> None:
+    stream = Terminal()
+    with contextlib.suppress(ZeroDivisionError), live(stream, clock) as progress:
+        progress.update(samples.snapshot(), "fetching")
+        raise ZeroDivisionError
+    show_cursor, erase_line = "\x1b[?25h", "\x1b[2K"
+    end = stream.getvalue().partition(show_cursor)[2]
+    assert show_cursor in stream.getvalue()
+    assert end.count(erase_line) >= len(drawn().splitlines())
+
+
+# The choice
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "expected"),
+    [
+        (Terminal(), {"TERM": "xterm-256color"}, LiveProgress),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, LiveProgress),
+        (Terminal(), {"TERM": "dumb"}, PlainProgress),
+        (Terminal(), {}, PlainProgress),
+        (io.StringIO(), {"TERM": "xterm"}, PlainProgress),
+    ],
+)
+def test_only_a_terminal_that_can_redraw_gets_the_view(
+    stream: io.StringIO, environ: dict[str, str], expected: type
+) -> None:
+    assert type(choose_progress(stream, environ)) is expected
+
+
+def test_plain_lines_may_be_asked_for_on_a_terminal() -> None:
+    assert type(choose_progress(Terminal(), {"TERM": "xterm"}, plain=True)) is PlainProgress
+
+
+def test_no_color_leaves_no_colour_in_the_view(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    with choose_progress(stream, {"TERM": "xterm-256color", "NO_COLOR": "1"}) as progress:
+        progress.update(samples.snapshot(pages_failed=1), "fetching")
+    assert "fetching" in stream.getvalue()
+    assert "\x1b[32m" not in stream.getvalue()
+    assert "\x1b[31m" not in stream.getvalue()
+
+
+def test_the_phase_keeps_the_time_it_began(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    moments = iter([NOW, NOW, NOW + timedelta(minutes=2)])
+    with LiveProgress(stream, clock=clock, now=lambda: next(moments)) as progress:
+        progress.update(samples.snapshot(), "fetching")
+        clock.now_s += 1
+        progress.update(samples.snapshot(), "fetching")
+        clock.now_s += 1
+        progress.update(samples.snapshot(), "merging")
+    assert "since 03:05:21 UTC" in stream.getvalue()
+    assert "since 03:07:21 UTC" in stream.getvalue()
