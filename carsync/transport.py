@@ -97,7 +97,6 @@ class Transport:
     def _open_session(self, connections: int, user_agent: str) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
-        session.max_redirects = 0
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         adapter = _Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         session.mount("https://", adapter)
@@ -189,6 +188,8 @@ class Transport:
             ) as response:
                 _check_status(response)
                 wire = self._read_body(response, deadline)
+                if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
+                    raise _timed_out(self._api.timeout.total_s)
                 body = self._decode_body(wire, response.headers.get("Content-Encoding", ""))
                 return Answer(body, len(wire), time.monotonic() - started, started)
         except _FOREIGN_ERRORS as exc:

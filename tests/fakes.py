@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -61,6 +63,7 @@ class ScriptedApi:
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
+        self.connections = 0
         self._script: dict[tuple[str, int | None], tuple[Reply, ...]] = {}
         self._attempts: Counter[tuple[str, int | None]] = Counter()
         self._lock = threading.Lock()
@@ -109,6 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        super().setup()
+        self.api.connections += 1
+
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -119,3 +126,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_request(self, *_: object) -> None: ...
+
+
+class DrippingServer:
+    """Sends `first`, then `drop` every `every_s` seconds for as long as the client stays."""
+
+    def __init__(self, first: bytes, drop: bytes, every_s: float) -> None:
+        self._first, self._drop, self._every_s = first, drop, every_s
+        self._leaving = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = self._socket.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(self._first)
+                while not self._leaving.wait(self._every_s):
+                    connection.sendall(self._drop)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __exit__(self, *exc: object) -> None:
+        self._leaving.set()
+        self._socket.close()
+        self._thread.join()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from carsync import figures
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
 from carsync.presets import read_preset
 from carsync.progress import choose_progress
@@ -65,5 +66,5 @@ def sync(
                 click.echo(f"{'carsync' if name == 'problem' else name}: {text}", err=True)
     else:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        click.echo(render_summary(report, color=color))
+        click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
     ctx.exit(int(report.exit_code))
