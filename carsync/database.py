@@ -211,9 +211,12 @@ def statement(name: str, /, **parts: Composable) -> Composable:
 class _Quoted(sql.Composable):
     """A composed part whose percent signs are doubled: they are no place for a parameter."""
 
-    def as_string(self, context: Connection | Cursor | None = None) -> str:
-        text: str = self._wrapped.as_string(context)
-        return text.replace("%", "%%")
+    def __init__(self, part: Composable) -> None:
+        super().__init__(part)
+        self._part = part
+
+    def as_string(self, context: Connection | Cursor) -> str:
+        return self._part.as_string(context).replace("%", "%%")
 
 
 def identifier(*names: str) -> Composable:

@@ -94,9 +94,8 @@ def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
     found = []
     if plan.candidates > rules.max_share * plan.active:
         found.append(
-            f"{plan.candidates:,} of {plan.active:,} active cars would go "
-            f"({plan.candidates / plan.active:.1%}; sync.deactivate.max_share is "
-            f"{rules.max_share:.1%})"
+            f"{plan.candidates:,} of {plan.active:,} active cars would go; "
+            f"sync.deactivate.max_share is {rules.max_share:.1%}"
         )
     if rules.max_count is not None and plan.candidates > rules.max_count:
         found.append(

@@ -184,7 +184,7 @@ def _fit_target(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> list
     )
     names = [column.name for column in missing]
     done = [f"adopted table {target}: added {', '.join(names)}"]
-    empty = [name for name in ("data_hash", "source_api") if name in names]
+    empty = [name for name in ("source_api", "is_active", "data_hash") if name in names]
     if empty and relation.rows_estimate > 0:
         done.append(
             f"the rows of {target} have no {' and '.join(empty)} yet: the first sync will write "

@@ -18,9 +18,10 @@ from typing import Literal
 
 from carsync import __version__, database, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
-from carsync.checkpoint import CheckpointState, FileLock, LastRun, RunState, load
+from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
 from carsync.config import Config
 from carsync.database import Connection, Target
+from carsync.deactivation import decide
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
@@ -28,24 +29,21 @@ from carsync.errors import (
     ExitCode,
     LockedError,
 )
-from carsync.evidence import Decision, judge
+from carsync.evidence import Decision
 from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal
 from carsync.mapping import Mapper, compile_mapper
-from carsync.metrics import Metrics, Snapshot
-from carsync.model import Column, MergeCounts, ProbeVerdict
-from carsync.pagination import PagePlan
+from carsync.model import Column, MergeCounts
+from carsync.monitor import Monitor
 from carsync.progress import Progress
-from carsync.resume import differences, fingerprints
+from carsync.resume import fingerprints
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
 
 log = logging.getLogger(__name__)
 
-SAMPLE_S = 1.0
-PING_S = 10.0
 OUTCOME_S = 60.0
 """How long a merge's outcome is asked for after its connection broke."""
 
@@ -117,22 +115,15 @@ class SyncRun:
         self._config = config
         self._preset_text = preset_text
         self._checkpoint_file = checkpoint_file
-        self._progress = progress
         self._stop = stop
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
-        self._plan = PagePlan(config.api.pagination)
-        self._metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
+        self._monitor = Monitor(config, progress)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending()
-        self._notes: list[str] = []
         self._checks: tuple[Check, ...] = ()
-        self._resumed_pages = 0
         self._run: Run | None = None
-        self._journal: Journal | None = None
-        self._connection: Connection | None = None
-        self._sampled_s = self._pinged_s = 0.0
 
     # ── the run ──────────────────────────────────────────────────────────────
 
@@ -148,7 +139,7 @@ class SyncRun:
     def _execute_locked(self, *, fresh: bool) -> None:
         previous = self._read_checkpoint()
         prints = fingerprints(self._config, self._mapper)
-        self._journal = Journal(
+        self._monitor.journal = Journal(
             self._checkpoint_file,
             source=self._config.sync.source,
             target=str(self._target),
@@ -157,13 +148,13 @@ class SyncRun:
         )
         try:
             with closing(open_database(self._config, "carsync")) as connection:
-                self._connection = connection
+                self._monitor.connection = connection
                 history.lock(connection, self._target)
                 self._prepare_schema(connection)
                 self._begin(connection, prints, previous, fresh=fresh)
                 self._intake(connection)
         except LockedError:
-            self._journal = None  # the file belongs to the run that holds the lock
+            self._monitor.journal = None  # the file belongs to the run that holds the lock
             raise
         except CarsyncError as exc:
             self._fail(exc)
@@ -173,17 +164,17 @@ class SyncRun:
         try:
             return load(self._checkpoint_file)
         except CheckpointError as exc:
-            self._note(f"{exc.problem}; it will be replaced ({exc.detail})")
+            self._monitor.note(f"{exc.problem}; it will be replaced ({exc.detail})")
             return None
 
     def _prepare_schema(self, connection: Connection) -> None:
         columns = target_columns(self._mapper)
         if self._config.database.auto_migrate:
             for sentence in migrations.migrate(connection, self._target, columns):
-                self._progress.message(sentence)
+                self._monitor.say(sentence)
         scheme = history.find_hash_scheme(connection, self._target, self._config.sync.source)
         if scheme is not None and scheme != self._mapper.hash_scheme:
-            self._note(
+            self._monitor.note(
                 f"the hash scheme changes from {scheme} to {self._mapper.hash_scheme}: "
                 "every row is rewritten once"
             )
@@ -198,7 +189,9 @@ class SyncRun:
     ) -> None:
         """Resume the unfinished run, or begin a new one and clear up what others left."""
         source = self._config.sync.source
-        run = None if fresh else self._find_resumable(connection, prints, previous)
+        run = None
+        if not fresh:
+            run = take_up(self._config, connection, self._target, prints, previous, self._monitor)
         history.abandon_runs(connection, self._target, source, run.run_id if run else None)
         staging.drop_stale(connection, self._target, source, run.run_id if run else None)
         if run is None:
@@ -212,46 +205,8 @@ class SyncRun:
             )
             staging.create(connection, run.run_id, self._mapper.columns)
         self._run = run
-        assert self._journal is not None
-        self._journal.begin(run.run_id, run.token, run.started_at)
-
-    def _find_resumable(
-        self, connection: Connection, prints: dict[str, str], previous: CheckpointState | None
-    ) -> Run | None:
-        """Take up the last run if it is unmerged, young, of the same making, and staged."""
-        source = self._config.sync.source
-        max_age_h = self._config.checkpoint.max_age_h
-        found = history.find_resumable(connection, self._target, source, max_age_h)
-        if found is None:
-            return None
-        changed = differences(found.fingerprints, prints)
-        if changed:
-            self._note(f"run {found.run_id} is not resumed: {'; '.join(changed)}")
-            return None
-        if not staging.exists(connection, found.run_id):
-            self._note(f"run {found.run_id} is not resumed: its staging tables are gone")
-            return None
-        run = history.resume_run(connection, found.run_id)
-        if run is None:
-            return None
-        self._mark_ledger(connection, run.run_id)
-        self._resumed_pages = self._plan.staged_count
-        known = previous.pages_done if previous and previous.run_id == run.run_id else 0
-        self._progress.message(
-            f"resuming run {run.run_id}: {self._resumed_pages:,} pages are staged already"
-        )
-        if known > self._resumed_pages:
-            self._note(
-                f"the ledger lost {known - self._resumed_pages:,} of {known:,} staged pages "
-                "(PostgreSQL empties unlogged tables when it crashes); they are fetched again"
-            )
-        return run
-
-    def _mark_ledger(self, connection: Connection, run_id: int) -> None:
-        for page in staging.read_ledger(connection, run_id):
-            self._plan.mark_staged(
-                page.page, page.records, page.reported_pages, page.reported_records
-            )
+        assert self._monitor.journal is not None
+        self._monitor.journal.begin(run.run_id, run.token, run.started_at)
 
     def _intake(self, connection: Connection) -> None:
         """Read all pages into staging; then decide, prove and merge unless stopped."""
@@ -259,30 +214,39 @@ class SyncRun:
         assert run is not None
         with Intake(
             self._config,
-            self._plan,
-            self._metrics,
+            self._monitor.plan,
+            self._monitor.metrics,
             new_fleet=lambda used: Fleet(
                 self._config,
                 self._preset_text,
                 run.run_id,
                 self._mapper.columns,
-                used_gate=used or self._resumed_pages > 0,
+                used_gate=used or self._monitor.resumed_pages > 0,
             ),
-            reread_ledger=lambda: self._mark_ledger(connection, run.run_id),
+            reread_ledger=lambda: mark_ledger(connection, run.run_id, self._monitor),
             stop=self._stop,
-            tick=self._tick,
+            tick=self._monitor.tick,
         ) as intake:
             intake.run()
-            if self._stop.requested and not self._plan.is_exhausted:
-                self._ending.state = "interrupted"
-                self._ending.exit_code = self._stop.exit_code
+            if self._is_stopped():
                 return
             self._judge_rejects(connection, run)
-            self._tell("deciding")
-            decision, proof = self._decide(connection, run, intake)
-        self._tell("merging", state="merging")
+            self._monitor.phase("deciding")
+            decision, proof = decide(
+                self._config, connection, run.run_id, self._target, intake, self._monitor
+            )
+            if self._is_stopped():
+                return
+        self._monitor.phase("merging", state="merging")
         counts = self._merge(connection, run, decision, proof)
         self._conclude(connection, run, decision, counts)
+
+    def _is_stopped(self) -> bool:
+        """Say whether a signal asked to stop; what is staged waits for the next run then."""
+        if self._stop.requested:
+            self._ending.state = "interrupted"
+            self._ending.exit_code = self._stop.exit_code
+        return self._stop.requested
 
     def _judge_rejects(self, connection: Connection, run: Run) -> None:
         """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
@@ -295,38 +259,10 @@ class SyncRun:
 
     # ── evidence and merge ───────────────────────────────────────────────────
 
-    def _decide(
-        self, connection: Connection, run: Run, intake: Intake
-    ) -> tuple[Decision, merge.Proof]:
-        """Judge the evidence of absence, and where it is doubtful ask for the cars themselves."""
-        rules = self._config.sync.deactivate
-        source = self._config.sync.source
-        found = merge.plan_deactivation(connection, run.run_id, self._target, source)
-        drift = list(self._plan.drift)
-        if self._plan.is_truncated:
-            drift.append("the feed's end was not seen before api.pagination.max_pages")
-        decision = judge(found, self._plan.reported_records, drift, len(self._plan.failed), rules)
-        if decision.action != "prove" or rules.second_proof != "by_id":
-            return decision, merge.Proof()
-        if self._config.api.record_path is None or not rules.max_probes:
-            return decision, merge.Proof()
-        ids = merge.list_candidates(connection, run.run_id, self._target, source, rules.max_probes)
-        controls = merge.list_seen(connection, run.run_id, 1)
-        verdicts = intake.probe(ids, controls[0]) if controls else {}
-        if not verdicts:
-            self._note(
-                "the API gave no usable answer to by-id requests; cars that are absent wait "
-                "for the next complete run"
-            )
-        return decision, merge.Proof(
-            gone=[i for i, verdict in verdicts.items() if verdict is ProbeVerdict.GONE],
-            alive=[i for i, verdict in verdicts.items() if verdict is ProbeVerdict.ALIVE],
-        )
-
     def _merge(
         self, connection: Connection, run: Run, decision: Decision, proof: merge.Proof
     ) -> MergeCounts:
-        planned = self._plan.planned
+        planned = self._monitor.plan.planned
         assert planned is not None
         first = self._config.api.pagination.first_page
         request = merge.MergeRequest(
@@ -338,7 +274,7 @@ class SyncRun:
             constants=self._mapper.constants,
             hash_scheme=self._mapper.hash_scheme,
             pages=range(first, first + planned),
-            failed_pages=frozenset(self._plan.failed),
+            failed_pages=frozenset(self._monitor.plan.failed),
             action=decision.action,
             proof=proof,
         )
@@ -367,13 +303,13 @@ class SyncRun:
     ) -> None:
         """Draw the exit code from what was merged."""
         self._ending.counts = counts
-        self._notes.extend(decision.reasons)
-        if self._plan.failed:
+        self._monitor.notes.extend(decision.reasons)
+        if self._monitor.plan.failed:
             self._ending.state, self._ending.exit_code = "partial", ExitCode.PARTIAL
-            number = len(self._plan.failed)
-            page, why = next(iter(sorted(self._plan.failed.items())))
+            number = len(self._monitor.plan.failed)
+            page, why = next(iter(sorted(self._monitor.plan.failed.items())))
             self._ending.problem = (
-                f"{number:,} of {self._plan.planned:,} pages could not be read; "
+                f"{number:,} of {self._monitor.plan.planned:,} pages could not be read; "
                 "what was read is merged, nothing is deactivated"
             )
             self._ending.detail = f"page {page}: {why}"
@@ -384,46 +320,12 @@ class SyncRun:
         else:
             self._ending.state, self._ending.exit_code = "complete", ExitCode.OK
         if not database.is_open(connection):
-            self._connection = None  # merged, as the look-up showed; nothing more to tidy here
+            self._monitor.connection = (
+                None  # merged, as the look-up showed; nothing more to tidy here
+            )
             return
         staging.drop(connection, run.run_id)
         merge.analyze_after(connection, self._target, counts)
-
-    # ── telling ──────────────────────────────────────────────────────────────
-
-    def _tick(self, fleet: Fleet, phase: str) -> None:
-        """Several times a second: sample, show, save, and keep the database connection honest."""
-        now = time.monotonic()
-        if now - self._sampled_s >= SAMPLE_S:
-            self._sampled_s = now
-            self._metrics.rss(fleet.rss())
-            self._metrics.queue_depth(fleet.queue_depth())
-        if now - self._pinged_s >= PING_S:
-            self._pinged_s = now
-            if self._connection is None or not database.is_open(self._connection):
-                raise DatabaseUnavailableError(
-                    "the connection to PostgreSQL broke",
-                    detail="the connection that holds this run's lock does not answer",
-                    hint="see whether PostgreSQL is up; run again: it resumes",
-                )
-        snapshot = self._snapshot()
-        self._progress.update(snapshot, phase)
-        if self._journal is not None:
-            self._journal.progress(phase, self._plan, snapshot)
-
-    def _tell(self, phase: str, state: RunState = "running") -> None:
-        snapshot = self._snapshot()
-        self._progress.update(snapshot, phase)
-        if self._journal is not None:
-            self._journal.note(phase, self._plan, snapshot, state=state)
-
-    def _note(self, sentence: str) -> None:
-        """Say something now that the report will say again."""
-        self._notes.append(sentence)
-        self._progress.message(sentence)
-
-    def _snapshot(self) -> Snapshot:
-        return self._metrics.snapshot(self._plan.planned, self._resumed_pages)
 
     # ── the end ──────────────────────────────────────────────────────────────
 
@@ -445,10 +347,10 @@ class SyncRun:
             started_at=self._run.started_at if self._run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
-            snapshot=self._snapshot(),
+            snapshot=self._monitor.snapshot(),
             counts=ending.counts,
             checks=self._checks,
-            notes=tuple(self._notes),
+            notes=tuple(self._monitor.notes),
             problem=ending.problem,
             detail=ending.detail,
             hint=ending.hint,
@@ -460,7 +362,7 @@ class SyncRun:
         if ending.counts is not None:
             self._checks = evaluate(
                 self._config.acceptance,
-                self._snapshot(),
+                self._monitor.snapshot(),
                 self._config.limits.requests_per_second,
             )
             failed = any(check.verdict == "fail" for check in self._checks)
@@ -468,7 +370,8 @@ class SyncRun:
                 ending.exit_code = ExitCode.ACCEPTANCE
         report = self._report()
         self._finish_run(report)
-        if self._journal is None:
+        journal = self._monitor.journal
+        if journal is None:
             return
         merged = None
         if ending.counts is not None and self._run is not None:
@@ -482,8 +385,8 @@ class SyncRun:
                 acceptance=self._checks,
             )
         try:
-            self._journal.note("ended", self._plan, report.snapshot)
-            self._journal.end(
+            journal.note("ended", self._monitor.plan, report.snapshot)
+            journal.end(
                 ending.state,
                 ending.exit_code,
                 problem=ending.problem,
@@ -492,7 +395,7 @@ class SyncRun:
                 success=ending.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
             )
         except CheckpointError as exc:
-            self._note(f"{exc.problem} ({exc.detail})")
+            self._monitor.note(f"{exc.problem} ({exc.detail})")
             if ending.exit_code is ExitCode.OK:
                 self._fail(exc)
 

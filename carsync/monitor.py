@@ -1,0 +1,81 @@
+"""The parent's eyes and voice while a run goes on: samples, progress, checkpoint, notes."""
+
+from __future__ import annotations
+
+import time
+
+from carsync import database
+from carsync.checkpoint import RunState
+from carsync.config import Config
+from carsync.database import Connection
+from carsync.errors import DatabaseUnavailableError
+from carsync.journal import Journal
+from carsync.metrics import Metrics, Snapshot
+from carsync.pagination import PagePlan
+from carsync.progress import Progress
+from carsync.supervisor import Fleet
+
+SAMPLE_S = 1.0
+PING_S = 10.0
+
+
+class Monitor:
+    """Measures one run and tells it: to the operator, to the checkpoint, to the report."""
+
+    def __init__(self, config: Config, progress: Progress) -> None:
+        self.plan = PagePlan(config.api.pagination)
+        self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
+        self.notes: list[str] = []
+        """Sentences that the report says again."""
+        self.resumed_pages = 0
+        self.journal: Journal | None = None
+        self.connection: Connection | None = None
+        """The connection that holds the run's lock."""
+        self._progress = progress
+        self._sampled_s = self._pinged_s = time.monotonic()
+
+    def snapshot(self) -> Snapshot:
+        """Return the run's figures as they are now."""
+        return self.metrics.snapshot(self.plan.planned, self.resumed_pages)
+
+    def say(self, sentence: str) -> None:
+        """Tell the operator something, once."""
+        self._progress.message(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Tell the operator something now that the report will say again."""
+        self.notes.append(sentence)
+        self.say(sentence)
+
+    def phase(self, name: str, state: RunState = "running") -> None:
+        """Show and save that a phase begins."""
+        snapshot = self.snapshot()
+        self._progress.update(snapshot, name)
+        if self.journal is not None:
+            self.journal.note(name, self.plan, snapshot, state=state)
+
+    def tick(self, fleet: Fleet, phase: str) -> None:
+        """Sample, show and save; called several times a second by whoever drives the fleet.
+
+        Raises `DatabaseUnavailableError` when the connection that holds the lock is gone.
+        """
+        now = time.monotonic()
+        if now - self._sampled_s >= SAMPLE_S:
+            self._sampled_s = now
+            self.metrics.rss(fleet.rss())
+            self.metrics.queue_depth(fleet.queue_depth())
+        if now - self._pinged_s >= PING_S:
+            self._pinged_s = now
+            self._check_connection()
+        snapshot = self.snapshot()
+        self._progress.update(snapshot, phase)
+        if self.journal is not None:
+            self.journal.progress(phase, self.plan, snapshot)
+
+    def _check_connection(self) -> None:
+        if self.connection is None or not database.is_open(self.connection):
+            raise DatabaseUnavailableError(
+                "the connection to PostgreSQL broke",
+                detail="the connection that holds this run's lock does not answer",
+                hint="see whether PostgreSQL is up",
+            )
