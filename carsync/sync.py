@@ -37,7 +37,7 @@ from carsync.mapping import Mapper, compile_mapper
 from carsync.model import Column, MergeCounts
 from carsync.monitor import Monitor
 from carsync.progress import Progress
-from carsync.resume import fingerprints
+from carsync.resume import fingerprints, mark_ledger, take_up
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
@@ -320,10 +320,7 @@ class SyncRun:
         else:
             self._ending.state, self._ending.exit_code = "complete", ExitCode.OK
         if not database.is_open(connection):
-            self._monitor.connection = (
-                None  # merged, as the look-up showed; nothing more to tidy here
-            )
-            return
+            return  # merged, as the look-up showed; the next run tidies up
         staging.drop(connection, run.run_id)
         merge.analyze_after(connection, self._target, counts)
 

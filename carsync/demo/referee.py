@@ -125,7 +125,7 @@ class Referee:
                 }
         total = len(self._feed.at(number).ids)
         if not wrong:
-            text = f"all {len(self._columns)} mapped columns of all {total:,} equal the feed's"
+            text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
             return Finding(True, "rows", text)
         car, difference = min(wrong.items())
         return Finding(False, "rows", f"{len(wrong):,} of {total:,} differ; {car}: {difference}")
@@ -138,9 +138,9 @@ class Referee:
         if written == wanted == NOTHING:
             text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
             return Finding(True, "writes", text)
-        text = f"rows inserted {written[0]:,}, updated {written[1]:,}, deleted {written[2]:,}"
+        text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
         if written == wanted:
-            return Finding(True, "writes", f"{text}: no row more")
+            return Finding(True, "writes", f"{text}: not one more than needed")
         needed = f"{wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
         return Finding(False, "writes", f"{text}; needed were {needed}")
 

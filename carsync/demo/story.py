@@ -155,11 +155,11 @@ class Story:
     def introduce(self) -> None:
         """Say what stands ready, and the variables that are all the configuration there is."""
         cars, pages = self._options.cars, self._referee.pages(0)
-        limit = f"{self._options.rps} requests/s" if self._options.rps else "no rate limit"
+        limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
         say = self._screen.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
         say()
-        say(f"  feed      {cars:,} cars in {pages:,} pages, answered in 20 to 60 ms, {limit}")
+        say(f"  feed      {cars:,} cars in {pages:,} pages, {limit}")
         say("  database  empty; both are started for the demo, and gone after it")
         say()
         for name, value in self._variables.items():
@@ -260,7 +260,7 @@ class Story:
         self._show(ended, ExitCode.SIGINT)
 
     def _show(self, ended: Ended, wanted: ExitCode, *, whole: bool = False) -> None:
-        """Show a run's output; raise `StoryEndedError` where its exit code is not the one wanted."""
+        """Show a run's output; raise `StoryEndedError` where it did not exit as `wanted`."""
         failed = ended.exit_code != wanted
         self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
         if failed:
