@@ -29,7 +29,7 @@ ADVICE: dict[ExitCode, Advice] = {
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(
-        "complete, deactivations held for approval", "look at the held cars, then approve them"
+        "complete, deactivations held for approval", "or leave it: the next run judges anew"
     ),
     ExitCode.ACCEPTANCE: Advice(
         "complete, but an acceptance check failed", "look at the checks; the table is in step"

@@ -161,6 +161,15 @@ def list_seen(conn: Connection, run_id: int, limit: int) -> list[str]:
     return [record_id for (record_id,) in found]
 
 
+def list_held(
+    conn: Connection, target: Target, source: str, run_id: int
+) -> list[tuple[str, str | None]]:
+    """Return (id, title) of the cars that `run_id` held and that are active, as `approve` takes."""
+    query = database.statement("list_held", target=target.identifier)
+    parameters = {**_key(target, source), "run_id": run_id}
+    return [(i, title) for i, title in database.fetch(conn, "listing held cars", query, parameters)]
+
+
 def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
     """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
     with database.transaction(conn, "approving held deactivations") as cur:

@@ -269,7 +269,15 @@ def copy_line(row: Row) -> str:
 def _refusal(row: Row, exc: BaseException) -> Reject:
     """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
     ordinal, record_id, *_ = row
-    is_storable = record_id.isprintable()  # neither NUL nor a lone surrogate is
     original = json.dumps(row).replace("\\u0000", "")
     reason = "PostgreSQL refused it: " + str(exc).strip().splitlines()[0]
-    return Reject(ordinal, record_id if is_storable else None, None, reason, original)
+    return Reject(ordinal, record_id if _is_storable(record_id) else None, None, reason, original)
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether PostgreSQL's text can hold it: no NUL, no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

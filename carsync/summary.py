@@ -100,7 +100,8 @@ def next_step(exit_code: int, hint: str) -> str:
     'check the password; then run `carsync sync` again: it resumes'
     """
     step = advise(exit_code).next_step
-    return f"{hint.rstrip('.')}; then {step}" if hint else step
+    joint = "; " if step.startswith("or ") else "; then "
+    return f"{hint.rstrip('.')}{joint}{step}" if hint else step
 
 
 def counts_grid(counts: MergeCounts) -> list[str]:

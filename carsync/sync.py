@@ -25,6 +25,7 @@ from carsync.deactivation import decide
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
+    DatabaseError,
     DatabaseUnavailableError,
     ExitCode,
     LockedError,
@@ -317,12 +318,18 @@ class SyncRun:
             self._ending.state, self._ending.exit_code = "held", ExitCode.HELD
             self._ending.problem = f"{counts.held:,} deactivations are held"
             self._ending.detail = "; ".join(decision.reasons)
+            self._ending.hint = (
+                f"look at the held cars and say yes with `carsync approve {run.run_id}`"
+                if counts.held
+                else "see why the feed does not add up"
+            )
         else:
             self._ending.state, self._ending.exit_code = "complete", ExitCode.OK
-        if not database.is_open(connection):
-            return  # merged, as the look-up showed; the next run tidies up
-        staging.drop(connection, run.run_id)
-        merge.analyze_after(connection, self._target, counts)
+        try:
+            staging.drop(connection, run.run_id)
+            merge.analyze_after(connection, self._target, counts)
+        except DatabaseError as exc:  # it is merged all the same; the next run tidies up
+            log.warning("after the merge: %s", exc.problem)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

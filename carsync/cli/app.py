@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
+import os
+import signal
 import sys
 import traceback
 
@@ -16,6 +18,7 @@ from carsync.errors import CarsyncError, ExitCode
 COMMANDS: dict[str, str] = {
     "sync": "Bring the table in step with the feed (resumes an unfinished run).",
     "status": "Show the state of the current or last run, from the checkpoint alone.",
+    "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
     "config": "Show the JSON Schema, or the effective configuration without secrets.",
@@ -55,6 +58,51 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; an error is shown and becomes its exit code.
+
+        Usage errors are left to click, which shows them and exits with 2 as well.
+        """
+        try:
+            super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (click.Abort, KeyboardInterrupt):
+            ctx.exit(ExitCode.SIGINT)
+        except Exception as exc:
+            if isinstance(exc, BrokenPipeError) and _reader_is_gone():
+                ctx.exit(128 + signal.SIGPIPE)
+            if ctx.params["debug"]:
+                traceback.print_exc()
+            ctx.exit(_show_error(exc))
+
+
+def _reader_is_gone() -> bool:
+    """Say whether standard output is a broken pipe (`carsync preview | head`), and leave it be.
+
+    What waits to be written goes nowhere, so that the interpreter's own flush at exit
+    does not fail (Python manual, signal, "Note on SIGPIPE").
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+def _show_error(exc: Exception) -> ExitCode:
+    """Show problem, detail and hint on standard error and return the exit code."""
+    if isinstance(exc, CarsyncError):
+        click.echo(f"carsync: {exc}", err=True)
+        return exc.exit_code
+    click.echo(
+        f"carsync: a bug: {type(exc).__name__}: {exc}\n"
+        "hint: run `carsync --debug …` for the traceback and report it",
+        err=True,
+    )
+    return ExitCode.BUG
+
 
 @click.group(
     cls=LazyGroup,
@@ -79,30 +127,5 @@ def app(verbose: bool, quiet: bool, debug: bool) -> None:
 
 
 def run() -> None:
-    """Run the command line and exit; a `CarsyncError` is shown as problem, detail and hint."""
-    debug = "--debug" in sys.argv
-    try:
-        code = app.main(standalone_mode=False, prog_name="carsync")
-    except CarsyncError as exc:
-        if debug:
-            traceback.print_exc()
-        click.echo(f"carsync: {exc}", err=True)
-        code = exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        code = ExitCode.CONFIG
-    except (click.Abort, KeyboardInterrupt):
-        code = ExitCode.SIGINT
-    except BrokenPipeError:  # `carsync preview | head`
-        sys.stderr.close()
-        code = ExitCode.OK
-    except Exception as exc:
-        if debug:
-            traceback.print_exc()
-        click.echo(
-            f"carsync: a bug: {type(exc).__name__}: {exc}\n"
-            "hint: run `carsync --debug …` for the traceback and report it",
-            err=True,
-        )
-        code = ExitCode.BUG
-    sys.exit(int(code) if isinstance(code, int) else 0)
+    """Run the command line and exit."""
+    app.main(prog_name="carsync")

@@ -111,7 +111,9 @@ def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) 
         except StoryEndedError:
             screen.say("the story ends here: what follows would show nothing", "bad")
         _conclude(screen, time.monotonic() - began_s)
-        if stay is not None:
+        if stay is None:
+            screen.say("To look into the database yourself, run it with --keep.")
+        else:
             story.show_around()
             stay()
     return screen.failed == 0
@@ -262,9 +264,10 @@ class Story:
     def _show(self, ended: Ended, wanted: ExitCode, *, whole: bool = False) -> None:
         """Show a run's output; raise `StoryEndedError` where it did not exit as `wanted`."""
         failed = ended.exit_code != wanted
-        self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
+        if ended.output:
+            self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
         if failed:
-            text = f"{ended.exit_code}, not {wanted.value}"
+            text = f"{ended.exit_code}, not {wanted.value}; its log, above, says why"
             self._screen.judge([Finding(False, "exit", text)])
             raise StoryEndedError
 

@@ -18,8 +18,15 @@ import psycopg2
 import requests
 from psycopg2.extras import execute_values
 
-COLUMNS = ["id", "external_id", "make", "model", "year", "price", "mileage", "title", "vin", "color", "fuel", "transmission", "condition", "location", "lot_number", "current_bid", "buy_now_price", "image_url", "images", "source_api", "domain_name", "status", "is_active", "is_live", "is_archived", "keys_available", "data_hash"]
-HASHED = ["make", "model", "year", "price", "mileage", "vin", "color", "fuel", "transmission", "condition", "lot_number", "current_bid", "buy_now_price", "is_live", "keys_available"]
+COLUMNS = tuple(
+    "id external_id make model year price mileage title vin color fuel transmission condition "
+    "location lot_number current_bid buy_now_price image_url images source_api domain_name "
+    "status is_active is_live is_archived keys_available data_hash".split()  # noqa: SIM905
+)
+HASHED = tuple(
+    "make model year price mileage vin color fuel transmission condition lot_number "
+    "current_bid buy_now_price is_live keys_available".split()  # noqa: SIM905
+)
 UPSERT = (
     f"INSERT INTO public.cars ({', '.join(COLUMNS)}, created_at, updated_at, last_synced_at) "
     "VALUES %s ON CONFLICT (id) DO UPDATE SET "
@@ -82,9 +89,7 @@ def main(base_url: str, dsn: str) -> None:
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))
 
     def fetch(page: int) -> tuple[list[tuple[Any, ...]], int]:
-        answer = session.get(
-            f"{base_url}/cars", params={"page": page, "per_page": 100}, timeout=30
-        )
+        answer = session.get(f"{base_url}/cars", params={"page": page, "per_page": 100}, timeout=30)
         answer.raise_for_status()
         body = answer.json()
         return [to_row(r) for r in body["data"]], body["meta"]["last_page"]

@@ -1,0 +1,4 @@
+-- Cars by id, with the columns asked for.
+SELECT {columns}
+FROM {target}
+WHERE id = ANY (%(ids)s::text[])
