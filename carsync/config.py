@@ -1,7 +1,7 @@
 """Typed configuration: the sections, their keys and their defaults. Each key lives here once.
 
-`configfile.py` reads them from YAML text and an environment; the JSON Schema and the
-reference are derived from them. Child processes import this module, so it stays light.
+`configfile.py` reads them from YAML text and an environment; `configkeys.py` derives the
+JSON Schema from them. Child processes import this module, so it stays light.
 """
 
 from __future__ import annotations

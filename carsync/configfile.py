@@ -7,36 +7,24 @@ and the nearest known key.
 
 from __future__ import annotations
 
-import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import yaml
 from msgspec import Struct
 
 from carsync.config import ColumnRule, Config, Secret
+from carsync.configkeys import choices, fields, holds_secret, nearest, section_of, shown, type_of
 from carsync.errors import ConfigError
+from carsync.variables import environment_layer
 
-VARIABLES: dict[str, str] = {
-    "API_BASE_URL": "api.base_url",
-    "API_KEY": "api.auth.key",
-    "CONCURRENCY": "limits.concurrency",
-    "RPS": "limits.requests_per_second",
-    "PAGE_SIZE": "api.pagination.page_size",
-    "BATCH_SIZE": "database.batch_size",
-    "PARALLEL_BATCHES": "database.writers",
-    "DATABASE_URL": "database.dsn",
-}
-"""Environment variables that always work, and the key each one sets."""
-
-_SECRET_KEYS = frozenset({"api.auth.key", "database.dsn", "api.proxy"})
-_SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_TAGLESS = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
 def parse(
@@ -53,86 +41,171 @@ def parse(
     >>> parse("limits: {concurrency: 4}", {"RPS": "5"}).limits.requests_per_second
     5.0
     """
-    tree = _load_yaml(text, environ, origin)
-    for path, value in _environment_layer(environ).items():
-        _put(tree, path, value)
+    reading = _Reading(_load_yaml(text, environ, origin), origin)
+    for name, path, value in environment_layer(environ):
+        reading.put(path, value, f"the variable {name}")
     for override in overrides:
         path, value = _split_override(override)
-        _put(tree, path, value)
-    _refuse_unknown(tree, Config, "", origin)
-    try:
-        config = msgspec.convert(tree, Config, strict=False, dec_hook=_decode_secret)
-    except msgspec.ValidationError as exc:
-        raise _explain(exc, tree, origin) from None
+        reading.put(path, value, "--set")
+    config = reading.finish()
     _check_relations(config)
     return config
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the file; scalars may also be `${NAME}` references."""
-    schema = msgspec.json.schema(Config, schema_hook=_secret_schema)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "carsync configuration",
-        **_allow_references(schema),
-    }
+class _Reading:
+    """The file's tree on its way to a `Config`, and where the values laid over it come from."""
+
+    def __init__(self, tree: dict[str, Any], origin: str) -> None:
+        self._tree = tree
+        self._origin = origin
+        self._sources: dict[str, str] = {}
+
+    def put(self, path: str, value: Any, source: str) -> None:
+        """Set one key; `source` is how errors call the place it comes from."""
+        *parents, leaf = path.split(".")
+        node = self._tree
+        for depth, name in enumerate(parents, start=1):
+            if node.get(name) is None:
+                node[name] = {}
+            node = node[name]
+            if not isinstance(node, dict):
+                parent = ".".join(parents[:depth])
+                raise ConfigError(
+                    f"{parent} in {self._origin}: must be a mapping of keys",
+                    detail=f"its value is {shown(parent, node)}; {source} sets {path}",
+                    hint="see the comments in config/carsync.example.yaml",
+                )
+        node[leaf] = value
+        self._sources[path] = source
+
+    def finish(self) -> Config:
+        """Check the whole and return it; raise `ConfigError` for the first fault."""
+        self._check_keys(self._tree, Config, "")
+        try:
+            config = msgspec.convert(self._tree, Config, strict=False, dec_hook=_decode_secret)
+        except msgspec.ValidationError as exc:
+            raise self._explain(str(exc)) from None
+        self._refuse_infinite(msgspec.to_builtins(config, enc_hook=str), "")
+        return config
+
+    def _source(self, path: str) -> str:
+        """Say where the value of `path` comes from."""
+        near = [source for key, source in self._sources.items() if f"{path}.".startswith(f"{key}.")]
+        return near[-1] if near else self._origin
+
+    def _check_keys(self, tree: Any, struct: type[Struct], prefix: str) -> None:
+        """Refuse the first key that `struct` does not have; drop sections without any key."""
+        if not isinstance(tree, dict):
+            return
+        known = fields(struct)
+        for key, value in list(tree.items()):
+            path = f"{prefix}{key}"
+            if key not in known:
+                meant = nearest(str(key), prefix, known)
+                raise ConfigError(
+                    f"unknown key {path} in {self._source(path)}",
+                    detail=f"its value is {shown(path, value, meant)}",
+                    hint=f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}",
+                )
+            section = section_of(known[key])
+            if section is not None and value is None:
+                del tree[key]  # all of its keys are commented out
+            elif section is not None:
+                self._check_keys(value, section, f"{path}.")
+            elif path == "mapping.columns" and isinstance(value, dict):
+                for name, rule in value.items():
+                    self._check_keys(rule, ColumnRule, f"{path}.{name}.")
+
+    def _explain(self, message: str) -> ConfigError:
+        """Turn msgspec's message into one with the key's path, its value and a hint."""
+        match = _PLACE.search(message)
+        path = match["path"].lstrip(".") if match else ""
+        what = message[: match.start()] if match else message
+        if "[...]" in path:
+            path = self._name_entry(path)
+        value = _value_at(self._tree, path)
+        hint = "see `carsync config schema`, or the comment in config/carsync.example.yaml"
+        if "regex" in what:
+            what = "must be a plain SQL identifier (letters, digits, _)"
+        elif words := choices(path):
+            hint = f"it is one of: {', '.join(words)}"
+        elif isinstance(value, int | float) and "`str" in what:
+            hint = "put it in quotes"
+        return ConfigError(
+            f"{path or 'a key'} in {self._source(path)}: {what[:1].lower()}{what[1:]}",
+            detail=f"its value is {shown(path, value)}",
+            hint=hint,
+        )
+
+    def _name_entry(self, path: str) -> str:
+        """Put a name in place of the `[...]` by which msgspec means some entry of a mapping."""
+        mapping, _, rest = path.partition("[...]")
+        for name, value in _value_at(self._tree, mapping).items():
+            try:
+                msgspec.convert({name: value}, type_of(mapping), strict=False)
+            except msgspec.ValidationError:
+                return f"{mapping}.{name}{rest}"
+        return mapping
+
+    def _refuse_infinite(self, node: Any, path: str) -> None:
+        """Refuse a number that is not finite, which YAML and float() can write."""
+        if isinstance(node, dict):
+            for name, value in node.items():
+                self._refuse_infinite(value, f"{path}.{name}".lstrip("."))
+        elif isinstance(node, float) and not math.isfinite(node):
+            raise ConfigError(
+                f"{path} in {self._source(path)}: must be a finite number",
+                detail=f"its value is {node}",
+                hint="see the comment in config/carsync.example.yaml for how to switch it off",
+            )
 
 
-def keys() -> list[str]:
-    """Return the dotted names of all keys, in the order of the sections."""
-    return list(_walk_keys(Config, ""))
-
-
-def _walk_keys(struct: type[Struct], prefix: str) -> Iterable[str]:
-    for field in msgspec.structs.fields(struct):
-        path = f"{prefix}{field.encode_name}"
-        section = _section_of(field.type)
-        if section is not None:
-            yield from _walk_keys(section, f"{path}.")
+def _value_at(tree: Any, path: str) -> Any:
+    """Return the value at a dotted path (`a.b[1]`), None where there is none."""
+    for name in re.findall(r"[^.\[\]]+", path):
+        if isinstance(tree, list):
+            tree = tree[int(name)]
         else:
-            yield path
-
-
-def _section_of(annotation: Any) -> type[Struct] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Struct):
-        return annotation
-    return None
+            tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
 
 
 def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(text)
+        if tree is None:
+            return {}
+        if isinstance(tree, dict):
+            return dict(_substitute(tree, environ, "", origin))
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(exc, "problem", None) or "cannot be read"
+        problem = getattr(exc, "problem", None) or getattr(exc, "reason", None)
         raise ConfigError(
             f"{origin} is not valid YAML{where}",
-            detail=str(problem),
+            detail=str(problem or "cannot be read"),
             hint="check indentation and quotes around that place",
         ) from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(
-            f"{origin} must be a mapping of sections",
-            detail=f"got {type(tree).__name__}",
-            hint=f"the sections are {', '.join(Config.__struct_encode_fields__)}",
-        )
-    substituted = _substitute(tree, environ, "", origin)
-    assert isinstance(substituted, dict)
-    return {name: section for name, section in substituted.items() if section is not None}
+    except RecursionError:
+        raise ConfigError(f"{origin} is nested too deeply, or an alias holds itself") from None
+    raise ConfigError(
+        f"{origin} must be a mapping of sections",
+        detail=f"got {type(tree).__name__}",
+        hint=f"the sections are {', '.join(Config.__struct_encode_fields__)}",
+    )
 
 
 def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -> Any:
-    """Replace `${NAME}` and `${NAME:-default}` in all strings; an empty result means unset."""
+    """Replace `${NAME}` and `${NAME:-default}` in all strings; what becomes empty is unset."""
     if isinstance(node, dict):
-        return {
+        filled = {
             str(k): _substitute(v, environ, f"{path}.{k}".lstrip("."), origin)
             for k, v in node.items()
         }
+        return {k: v for k, v in filled.items() if v is not _UNSET}
     if isinstance(node, list):
-        return [_substitute(v, environ, f"{path}[{i}]", origin) for i, v in enumerate(node)]
+        items = [_substitute(v, environ, f"{path}[{i}]", origin) for i, v in enumerate(node)]
+        return [item for item in items if item is not _UNSET]
     if not isinstance(node, str) or "${" not in node:
         return node
 
@@ -144,57 +217,15 @@ def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -
         if value is None:
             raise ConfigError(
                 f"{path}: the variable {name} is not set",
-                detail=f"{origin} says {match.group(0)}",
+                detail=f"{origin} says ${{{name}}}",
                 hint=f"export {name}=…, or write ${{{name}:-default}}",
             )
         return value
 
-    return _REFERENCE.sub(replace, node) or None
+    return _REFERENCE.sub(replace, node) or _UNSET
 
 
-def _environment_layer(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give key → value for the variables that always work, Supabase's included."""
-    layer = {path: environ[name] for name, path in VARIABLES.items() if environ.get(name)}
-    if "database.dsn" in layer:
-        return layer
-    if environ.get("SUPABASE_DB_URL"):
-        layer["database.dsn"] = environ["SUPABASE_DB_URL"]
-    elif environ.get("SUPABASE_URL") and environ.get("SUPABASE_DB_PASSWORD"):
-        layer["database.dsn"] = _supabase_dsn(
-            environ["SUPABASE_URL"], environ["SUPABASE_DB_PASSWORD"]
-        )
-    return layer
-
-
-def _supabase_dsn(url: str, password: str) -> str:
-    """Derive the direct connection string of a Supabase project from its URL.
-
-    >>> _supabase_dsn("https://abcd.supabase.co", "p/w")
-    'postgresql://postgres:p%2Fw@db.abcd.supabase.co:5432/postgres?sslmode=require'
-    """
-    host = urlsplit(url).hostname or ""
-    reference, _, domain = host.partition(".")
-    if not reference or domain not in {"supabase.co", "supabase.in", "supabase.net"}:
-        raise ConfigError(
-            "SUPABASE_URL is not a Supabase project URL",
-            detail=f"got host {host!r}",
-            hint="it looks like https://PROJECT.supabase.co; for anything else set DATABASE_URL",
-        )
-    secret = quote(password, safe="")
-    return f"postgresql://postgres:{secret}@db.{reference}.{domain}:5432/postgres?sslmode=require"
-
-
-def supabase_hint(environ: Mapping[str, str]) -> str:
-    """Say what is missing where only part of Supabase's variables is set; empty otherwise."""
-    if environ.get("SUPABASE_SERVICE_ROLE_KEY"):
-        return (
-            "SUPABASE_SERVICE_ROLE_KEY opens Supabase's REST gateway, which carsync does not use; "
-            "copy the connection string from Supabase: project → Connect → Session pooler, "
-            "and set it as SUPABASE_DB_URL"
-        )
-    if environ.get("SUPABASE_URL"):
-        return "SUPABASE_URL alone is not enough: set SUPABASE_DB_PASSWORD too, or SUPABASE_DB_URL"
-    return ""
+_UNSET = object()
 
 
 def _split_override(override: str) -> tuple[str, Any]:
@@ -205,7 +236,7 @@ def _split_override(override: str) -> tuple[str, Any]:
             f"--set {path or override!r} is not KEY=VALUE",
             hint="for example --set limits.requests_per_second=5",
         )
-    if path in _SECRET_KEYS:
+    if holds_secret(path):
         raise ConfigError(
             f"--set {path} would show a secret to everyone who may run ps",
             hint="use the environment variable or the file",
@@ -216,125 +247,26 @@ def _split_override(override: str) -> tuple[str, Any]:
         return path, value
 
 
-def _put(tree: dict[str, Any], path: str, value: Any) -> None:
-    *parents, leaf = path.split(".")
-    node = tree
-    for name in parents:
-        child = node.get(name)
-        if not isinstance(child, dict):
-            child = {}
-            node[name] = child
-        node = child
-    node[leaf] = value
-
-
-def _refuse_unknown(tree: Any, struct: type[Struct], prefix: str, origin: str) -> None:
-    """Raise `ConfigError` for the first key that `struct` does not have, naming the nearest one."""
-    if not isinstance(tree, dict):
-        return
-    fields = {f.encode_name: f.type for f in msgspec.structs.fields(struct)}
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        if key not in fields:
-            raise ConfigError(
-                f"unknown key {path} in {origin}",
-                detail=f"its value is {_show(path, value)}",
-                hint=_nearest(str(key), prefix, fields),
-            )
-        section = _section_of(fields[key])
-        if section is not None:
-            _refuse_unknown(value, section, f"{path}.", origin)
-        elif key == "columns" and isinstance(value, dict):
-            for name, rule in value.items():
-                _refuse_unknown(rule, ColumnRule, f"{path}.{name}.", origin)
-
-
-def _nearest(key: str, prefix: str, fields: Iterable[str]) -> str:
-    names = list(fields)
-    close = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {prefix}{close[0]}?"
-    elsewhere = [k for k in keys() if k.rsplit(".", 1)[-1] == key]
-    if elsewhere:
-        return f"did you mean {elsewhere[0]}?"
-    far = difflib.get_close_matches(key, [k.rsplit(".", 1)[-1] for k in keys()], n=1, cutoff=0.75)
-    if far:
-        found = next(k for k in keys() if k.rsplit(".", 1)[-1] == far[0])
-        return f"did you mean {found}?"
-    return f"known keys here: {', '.join(names)}"
-
-
-def _show(path: str, value: Any) -> str:
-    if path in _SECRET_KEYS or _SECRET_NAME.search(path):
-        return "***"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _explain(exc: msgspec.ValidationError, tree: Any, origin: str) -> ConfigError:
-    """Turn msgspec's message into one with the key's path, its value and a hint."""
-    message = str(exc)
-    match = _TAGLESS.search(message)
-    path = match.group("path").lstrip(".") if match else ""
-    what = message[: match.start()] if match else message
-    value: Any = tree
-    for part in path.split(".") if path else []:
-        value = value.get(part) if isinstance(value, dict) else None
-    if "pattern" in what:
-        what = "must be a plain SQL identifier (letters, digits, _)"
-    hint = "see `carsync config schema`, or the comment in config/carsync.example.yaml"
-    if isinstance(value, int | float) and "`str`" in what:
-        hint = f'put it in quotes: "{value}"' if path not in _SECRET_KEYS else "put it in quotes"
-    return ConfigError(
-        f"{path or 'a key'} in {origin}: {what[:1].lower()}{what[1:]}",
-        detail=f"its value is {_show(path, value)}",
-        hint=hint,
-    )
-
-
 def _decode_secret(annotation: type, value: Any) -> Any:
     if annotation is Secret and isinstance(value, str):
         return Secret(value)
     raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
 
 
-def _secret_schema(annotation: type) -> dict[str, Any]:
-    if annotation is Secret:
-        return {"type": "string"}
-    raise NotImplementedError
-
-
-def _allow_references(node: Any) -> Any:
-    """Let every number and boolean of the schema also be a `${NAME}` string."""
-    if isinstance(node, list):
-        return [_allow_references(v) for v in node]
-    if not isinstance(node, dict):
-        return node
-    walked = {k: _allow_references(v) for k, v in node.items()}
-    kind = walked.get("type")
-    if isinstance(kind, str) and kind in {"integer", "number", "boolean"}:
-        about = {k: walked.pop(k) for k in ("default", "title", "description") if k in walked}
-        reference = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
-        return {"anyOf": [walked, reference], **about}
-    return walked
+def _split_url(url: str) -> SplitResult | None:
+    """Split a URL; None where it is none (bad brackets, a port that is no port number)."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _check_relations(config: Config) -> None:
-    """Check what no single key can tell."""
-    base_url = config.api.base_url
-    if base_url is not None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(
-                "api.base_url is not an http(s) URL",
-                detail=f"got {parts._replace(netloc=parts.hostname or '').geturl()!r}",
-                hint="it looks like https://api.example.com/v1",
-            )
-        if parts.username or parts.password:
-            raise ConfigError(
-                "api.base_url must not hold a user name or password",
-                hint="use api.auth, which keeps the key out of logs",
-            )
+    """Check what no type can tell."""
+    if config.api.base_url is not None:
+        _check_base_url(config.api.base_url)
     record_path = config.api.record_path
     if record_path is not None and "{id}" not in record_path:
         raise ConfigError(
@@ -352,4 +284,23 @@ def _check_relations(config: Config) -> None:
             "limits.fetcher_processes is greater than limits.concurrency",
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
+        )
+
+
+def _check_base_url(base_url: str) -> None:
+    parts = _split_url(base_url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            "api.base_url is not an http(s) URL",
+            detail=f"its value is {shown('api.base_url', base_url)}",
+            hint="it looks like https://api.example.com/v1",
+        )
+    if parts.username or parts.password:
+        raise ConfigError(
+            "api.base_url must not hold a user name or password",
+            hint="use api.auth, which keeps the key out of logs",
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            "api.base_url must end before `?` and `#`", hint="query parameters go to api.params"
         )

@@ -39,6 +39,8 @@ from carsync.transport import Transport
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
+STEP_S = 10.0
+"""How long any step but a request may take: asking the gate, mapping a page, a turn."""
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
@@ -93,7 +95,7 @@ class Fetcher:
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
-        self._turned_s: dict[int, float] = {}
+        self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
             for n in range(settings.threads)
@@ -110,7 +112,7 @@ class Fetcher:
             self._transport.enforce_deadlines()
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
-                self._send(Heartbeat(self._longest_turn_s()))
+                self._send(Heartbeat(self._overdue_s()))
         while not self._aborting.is_set() and any(t.is_alive() for t in self._threads):
             self._receive()
             self._transport.enforce_deadlines()
@@ -146,15 +148,19 @@ class Fetcher:
         except OSError:
             self._abort()
 
-    def _longest_turn_s(self) -> float:
+    def _overdue_s(self) -> float:
         now = time.monotonic()
-        return max((now - turned for turned in list(self._turned_s.values())), default=0.0)
+        return max((now - due_s for due_s in list(self._due_s.values())), default=0.0)
+
+    def _allow(self, number: int, seconds: float) -> None:
+        """Note that this thread's next step takes at most `seconds`."""
+        self._due_s[number] = time.monotonic() + seconds
 
     def _work(self, number: int) -> None:
         """Loop of one worker thread; whatever goes wrong in it ends the process, loudly."""
         try:
             while not self._stopping.is_set():
-                self._turned_s[number] = time.monotonic()
+                self._allow(number, STEP_S)
                 try:
                     lease = self._leases.get(timeout=POLL_S)
                 except queue.Empty:
@@ -162,29 +168,31 @@ class Fetcher:
                 admission = self._pass_gate(number)
                 if admission is None:
                     return
+                self._allow(number, self._config.api.timeout.total_s + STEP_S)
                 if isinstance(lease, PageLease):
-                    self._attempt(lease, admission)
+                    self._attempt(number, lease, admission)
                 else:
                     self._probe(lease, admission)
         except Exception as exc:
             self._send(ChildFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", ""))
             self._abort()
         finally:
-            self._turned_s.pop(number, None)
+            self._due_s.pop(number, None)
 
     def _pass_gate(self, number: int) -> Admission | None:
         """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
         while True:
+            self._allow(number, STEP_S)
             admission = self._gate.admit()
             send_at_s = time.monotonic() + admission.wait_s
             while (left_s := send_at_s - time.monotonic()) > 0:
-                self._turned_s[number] = time.monotonic()
+                self._allow(number, STEP_S)
                 if self._stopping.wait(min(left_s, 1.0)):
                     return None
             if admission.granted:
                 return admission
 
-    def _attempt(self, lease: PageLease, admission: Admission) -> None:
+    def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
         started = time.monotonic()
         try:
             answer = self._transport.get_page(lease.page)
@@ -212,7 +220,7 @@ class Fetcher:
             content.reported_records,
             answer.requested_monotonic_s,
         )
-        if self._put(mapped):
+        if self._put(number, mapped):
             self._send(
                 PageFetched(
                     lease.page,
@@ -274,9 +282,10 @@ class Fetcher:
         if openings:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
 
-    def _put(self, page: MappedPage) -> bool:
+    def _put(self, number: int, page: MappedPage) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""
         while not self._aborting.is_set():
+            self._allow(number, STEP_S)
             try:
                 self._pages.put(page, timeout=POLL_S)
             except queue.Full:

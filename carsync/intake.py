@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import random
 import time
 from collections import Counter
@@ -216,7 +217,8 @@ class Intake:
                 raise _as_error(event)
 
     def _page_failed(self, event: PageFailed) -> None:
-        self._out.pop(event.page, None)
+        if self._out.pop(event.page, None) is None:
+            return  # it was given up meanwhile
         self._last_problem = (event.problem, event.hint)
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
         if event.retry_after_s is not None:
@@ -259,12 +261,30 @@ class Intake:
             breaker.give_up_after,
             problem or "requests keep failing",
         )
-        if event.openings >= breaker.give_up_after:
+        if event.openings >= breaker.give_up_after and not self._give_up_rest(problem):
             raise ApiUnavailableError(
                 f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
                 detail=problem,
                 hint=hint or _API_HINT,
             )
+
+    def _give_up_rest(self, problem: str) -> bool:
+        """Give up the pages that are left where each has failed before; say whether it was so.
+
+        At the end of a feed with broken pages only their retries are left. These then fail
+        in a row because of the pages, and the rest of the feed need not wait for them.
+        """
+        in_hand = {page for fetcher in self._fleet.fetchers for page in fetcher.pages}
+        unleased = (self._plan.planned or math.inf) - self._plan.staged_count
+        unleased -= len(self._plan.failed) + len(self._out) + len(self._due)
+        if unleased > 0 or any(self._out[page] == 1 for page in in_hand):
+            return False
+        for page in in_hand.union(page for _, page, _ in self._due):
+            log.warning("page %d given up: %s", page, problem)
+            self._out.pop(page, None)
+            self._plan.fail(page, problem)
+        self._due.clear()
+        return True
 
     def _judge_rejects(self, event: PageFetched) -> None:
         """End the run early when far too many records cannot be mapped."""

@@ -94,9 +94,12 @@ class ChildReady:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Child to parent, sent by the working loop: it turned over just now."""
+    """Child to parent, sent by the working loop: it turned over just now.
 
-    busy_for_s: float = 0.0
+    `overdue_s`: how far the slowest thread is past the end of its step; negative when none is.
+    """
+
+    overdue_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,4 +31,6 @@ def _ids(mapper: Mapper, record: bytes) -> list[str | None]:
         content = mapper.map_array(b"[" + record + b"]")
     except PageError:
         return []
+    if content.records != 1:
+        return []
     return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]

@@ -41,8 +41,10 @@ BOOT_S = 60.0
 """How long a child may take to report that it works."""
 SILENCE_S = {"fetcher": 20.0, "writer": 90.0}
 """How long a child may go without a heartbeat; a writer is silent inside one transaction."""
-TURN_S = 60.0
-"""How long a fetcher thread may take for one turn, beyond `api.timeout.total_s`."""
+OVERDUE_S = 15.0
+"""How far a thread may be past the end of its step (a stopped manager shows here)."""
+LAST_BREATH_S = 1.0
+"""How long after a child's pipe closed its exit code, which says why, is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Child:
     pipe: Connection
     last_heard_s: float
     ready: bool = False
-    busy_for_s: float = 0.0
+    overdue_s: float = 0.0
     capacity: int = 0
     pages: set[int] = field(default_factory=set)
 
@@ -191,7 +193,7 @@ class Fleet:
                 if isinstance(event, ChildReady):
                     child.ready = True
                 elif isinstance(event, Heartbeat):
-                    child.busy_for_s = event.busy_for_s
+                    child.overdue_s = event.overdue_s
                 else:
                     events.append(event)
         except (EOFError, OSError):
@@ -201,6 +203,8 @@ class Fleet:
     def _find_lost(self) -> tuple[Child, ChildLost] | None:
         now = time.monotonic()
         for child in self.children:
+            if child.pipe.closed:
+                child.process.join(LAST_BREATH_S)
             if child.process.exitcode is not None or child.pipe.closed:
                 code = child.process.exitcode
                 reason = "closed its pipe" if code is None else _exit_words(code)
@@ -209,8 +213,8 @@ class Fleet:
             if silence_s > (SILENCE_S[child.role] if child.ready else BOOT_S):
                 what = "gave no sign of life" if child.ready else "did not start"
                 return child, ChildLost(child.name, f"{what} for {silence_s:.0f} s")
-            if child.busy_for_s > self._config.api.timeout.total_s + TURN_S:
-                return child, ChildLost(child.name, f"hangs for {child.busy_for_s:.0f} s")
+            if child.overdue_s > OVERDUE_S:
+                return child, ChildLost(child.name, f"is overdue by {child.overdue_s:.0f} s")
         manager = self._manager_process()
         if manager is not None and manager.exitcode is not None and self.children:
             return self.children[0], ChildLost("manager", _exit_words(manager.exitcode))

@@ -25,6 +25,7 @@ from carsync.deactivation import decide
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
+    ConfigError,
     DatabaseError,
     DatabaseUnavailableError,
     ExitCode,
@@ -151,6 +152,7 @@ class SyncRun:
             with closing(open_database(self._config, "carsync")) as connection:
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
+                self._refuse_transaction_pooler(connection)
                 self._prepare_schema(connection)
                 self._begin(connection, prints, previous, fresh=fresh)
                 self._intake(connection)
@@ -160,6 +162,17 @@ class SyncRun:
         except CarsyncError as exc:
             self._fail(exc)
         self._close_run()
+
+    def _refuse_transaction_pooler(self, connection: Connection) -> None:
+        """Raise where session locks are void: two runs could write at once."""
+        with closing(open_database(self._config, "carsync")) as second:
+            if database.shares_server_sessions(connection, second):
+                raise ConfigError(
+                    "a connection pooler in transaction mode stands before PostgreSQL",
+                    detail="two connections share one server session, so locks do not hold",
+                    hint="connect directly or through a pooler in session mode (on Supabase the "
+                    "Session pooler, port 5432 instead of 6543)",
+                )
 
     def _read_checkpoint(self) -> CheckpointState | None:
         try:

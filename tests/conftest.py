@@ -15,12 +15,17 @@ from typing import Any
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg2 import extensions, sql
 
 from carsync import database, migrations
 from carsync.config import Secret
 from carsync.database import Connection, Target
 from carsync.demo import postgres
+
+# A busy machine is no fault of the code.
+settings.register_profile("carsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("carsync")
 
 TARGET = Target("public", "cars")
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from carsync.cli.loading import config_options, load_config
-from carsync.configfile import json_schema
+from carsync.configkeys import json_schema
 
 
 @click.group()

@@ -12,8 +12,9 @@ from typing import NoReturn
 
 import click
 
+from carsync.demo.screen import Screen
 from carsync.demo.shell import forget_configuration
-from carsync.demo.story import DemoOptions, Screen, play
+from carsync.demo.story import DemoOptions, play
 from carsync.errors import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -11,8 +11,9 @@ import click
 
 from carsync.checkpoint import default_path, target_name
 from carsync.config import Config
-from carsync.configfile import parse, supabase_hint
+from carsync.configfile import parse
 from carsync.errors import ConfigError
+from carsync.variables import supabase_hint
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -7,16 +7,18 @@ anew for every finding.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from carsync import database
+from carsync import database, figures
 from carsync.config import Config, Secret
 from carsync.database import Connection, Target
 from carsync.demo.feed import Feed, FeedOptions, Truth
@@ -200,6 +202,36 @@ class Referee:
     def _connection(self) -> Iterator[Connection]:
         with closing(database.connect(self._dsn, application_name="carsync demo")) as conn:
             yield conn
+
+
+def check_requests(
+    log: Sequence[tuple[float, str, int]], pages: int, kept: Collection[int]
+) -> Finding:
+    """Hold the API's log (moment, target, status) against the pages that were still to be read.
+
+    >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
+    True
+    """
+    read, by_id = [], 0
+    for _, target, _ in log:
+        page = parse_qs(urlsplit(target).query).get("page")
+        if page:
+            read.append(int(page[0]))
+        else:
+            by_id += 1
+    refused = sum(status == HTTPStatus.TOO_MANY_REQUESTS for _, _, status in log)
+    wanted = [page for page in range(1, pages + 1) if page not in kept]
+    if refused:
+        text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
+        return Finding(False, "API", text)
+    if sorted(read) != wanted:
+        text = f"{len(read):,} requests for pages where {len(wanted):,} pages were to be read"
+        return Finding(False, "API", text)
+    text = f"{len(kept):,} pages were kept, the other " if kept else ""
+    text += f"{len(wanted):,} {'' if kept else 'pages '}read once each"
+    if by_id:
+        text += f", {by_id:,} cars asked for by id"
+    return Finding(True, "API", text if kept else f"{text}; none refused (429)")
 
 
 def _as_stored(value: Any, column_type: str) -> Any:

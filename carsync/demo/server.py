@@ -13,6 +13,11 @@ from typing import Any
 from carsync.demo.simulator import Simulator
 from carsync.errors import ConfigError
 
+try:
+    import uvicorn
+except ImportError:  # the extra `demo` is not installed
+    uvicorn = None  # type: ignore[assignment]
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
@@ -42,13 +47,11 @@ def running(app: Simulator, *, port: int = 0) -> Iterator[RunningSimulator]:
     Port 0 takes a free one. Raises `ConfigError` where the port is taken or the
     extra `demo` is not installed.
     """
-    try:
-        import uvicorn
-    except ImportError as exc:
+    if uvicorn is None:
         raise ConfigError(
             "the simulator needs uvicorn, which is not installed",
             hint="pip install 'carsync[demo]'",
-        ) from exc
+        )
     config = uvicorn.Config(
         app,
         lifespan="off",

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from carsync.configfile import VARIABLES
 from carsync.errors import CarsyncError
+from carsync.variables import VARIABLES
 
 COMMAND_TIMEOUT_S = 1800.0
 STOP_TIMEOUT_S = 15.0

@@ -4,81 +4,36 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 import tempfile
-import textwrap
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-import click
 
 from carsync import figures
 from carsync.demo import postgres, server
 from carsync.demo.feed import FeedOptions
 from carsync.demo.postgres import EmbeddedPostgres
-from carsync.demo.referee import Finding, Referee, Writes
+from carsync.demo.referee import Finding, Referee, Writes, check_requests
+from carsync.demo.screen import WIDTH, Screen, extract
 from carsync.demo.server import RunningSimulator
 from carsync.demo.shell import Ended, Shell
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.errors import ExitCode
-from carsync.figures import Tone
 from carsync.pagination import parse_ranges
 
-WIDTH = 80
 LATENCY_MS = (20.0, 60.0)
 SLOW_RUN_S = 10
 """The run to be interrupted is held to this many seconds, or more, by its rate limit."""
 INTERRUPT_AT = 0.4
 """The share of pages shown by `carsync status` at which it is interrupted; its checkpoint
 is up to two seconds old, so more are done by then."""
-_CUT_BLOCKS = ("acceptance", "next: nothing to do")
 
 
 class StoryEndedError(Exception):
     """A run went so wrong that what follows would show nothing."""
-
-
-class Screen:
-    """Where the story is told, in lines of at most 80 columns; it counts the checks."""
-
-    def __init__(self, *, color: bool, encoding: str) -> None:
-        self._color = color
-        self._encoding = encoding
-        self.passed = 0
-        self.failed = 0
-
-    def say(self, text: str = "", tone: Tone | None = None) -> None:
-        """Write a line, or several."""
-        text = figures.fit(text, self._encoding)
-        click.echo(figures.paint(text, tone, self._color) if tone else text)
-
-    def chapter(self, name: str, text: str) -> None:
-        """Begin a part of the story."""
-        self.say()
-        self.say(f"── {name} ".ljust(WIDTH, "─"), "strong")
-        self.say(textwrap.fill(text, WIDTH))
-
-    def command(self, line: str) -> None:
-        """Show what is typed next."""
-        self.say()
-        self.say(f"$ {line}", "strong")
-
-    def judge(self, findings: Iterable[Finding]) -> None:
-        """Show the findings as they come, one marked line each."""
-        self.say()
-        for finding in findings:
-            self.passed += finding.passed
-            self.failed += not finding.passed
-            mark = self._fitting("✓", "ok") if finding.passed else self._fitting("✗", "FAILED")
-            mark = figures.paint(mark, "good" if finding.passed else "bad", self._color)
-            self.say(f"  {mark} {finding.subject:<8}{finding.text}")
-
-    def _fitting(self, mark: str, word: str) -> str:
-        return mark if figures.fit(mark, self._encoding) == mark else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +160,8 @@ class Story:
         self._move_on(
             1,
             "3. The feed moved on",
-            "Just those rows are written; what is gone stays in the table, inactive.",
+            "Just those rows are written. A car that no page lists is asked for by its id; if it "
+            "is gone, its row stays, inactive.",
         )
         before = self._referee.writes()
         self._sync()
@@ -309,8 +265,10 @@ class Story:
         say()
         say("To go on with the feed, after the five `export` lines above:")
         say()
+        if shutil.which("carsync") is None:
+            say(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         say(f"curl -X POST '{self._api.origin}/_sim/snapshot?n=3'")
-        say("carsync preview; carsync sync; carsync status")
+        say("carsync sync; carsync status; carsync preview | head -n 1")
         say()
 
 
@@ -319,41 +277,3 @@ def _is_half_way(status: dict[str, Any]) -> bool:
     if status["state"] != "running" or not planned:
         return False
     return bool(status["pages_done"] >= INTERRUPT_AT * planned)
-
-
-def check_requests(
-    log: Sequence[tuple[float, str, int]], pages: int, kept: Collection[int]
-) -> Finding:
-    """Hold the API's log (moment, target, status) against the pages that were still to be read.
-
-    >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
-    True
-    """
-    asked = sorted(int(parse_qs(urlsplit(target).query)["page"][0]) for _, target, _ in log)
-    refused = sum(status == HTTPStatus.TOO_MANY_REQUESTS for _, _, status in log)
-    wanted = [page for page in range(1, pages + 1) if page not in kept]
-    text = f"{figures.plural(len(asked), 'request')}, "
-    if refused:
-        return Finding(False, "API", f"{text}{refused:,} of them too fast: refused with 429")
-    if asked != wanted:
-        return Finding(False, "API", f"{text}but {figures.plural(len(wanted), 'page')} to be read")
-    if kept:
-        text = f"{len(kept):,} pages were kept; the other {len(wanted):,} requested, once each"
-        return Finding(True, "API", text)
-    return Finding(True, "API", f"{text}one per page, none refused as too fast (429)")
-
-
-def extract(summary: str) -> str:
-    """Cut a sync's summary down to what differs from run to run.
-
-    >>> print(extract("run 2\n\n  time  1 s\n  rate  9/s\n\n  seen  5\n\nnext: nothing to do"))
-    run 2
-    <BLANKLINE>
-      time  1 s
-    <BLANKLINE>
-      seen  5
-    """
-    title, work, *rest = summary.rstrip().split("\n\n")
-    told = [line for line in work.splitlines() if line.split()[:1] in (["time"], ["pages"])]
-    blocks = [block for block in rest if not block.lstrip().startswith(_CUT_BLOCKS)]
-    return "\n\n".join([title, "\n".join(told), *blocks])

@@ -21,11 +21,11 @@ from psycopg2.extras import execute_values
 COLUMNS = tuple(
     "id external_id make model year price mileage title vin color fuel transmission condition "
     "location lot_number current_bid buy_now_price image_url images source_api domain_name "
-    "status is_active is_live is_archived keys_available data_hash".split()  # noqa: SIM905
+    "status is_active is_live is_archived keys_available data_hash".split()
 )
 HASHED = tuple(
     "make model year price mileage vin color fuel transmission condition lot_number "
-    "current_bid buy_now_price is_live keys_available".split()  # noqa: SIM905
+    "current_bid buy_now_price is_live keys_available".split()
 )
 UPSERT = (
     f"INSERT INTO public.cars ({', '.join(COLUMNS)}, created_at, updated_at, last_synced_at) "

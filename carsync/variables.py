@@ -1,0 +1,70 @@
+"""The environment variables that always work, with or without a configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlsplit
+
+from carsync.errors import ConfigError
+
+VARIABLES: dict[str, str] = {
+    "API_BASE_URL": "api.base_url",
+    "API_KEY": "api.auth.key",
+    "CONCURRENCY": "limits.concurrency",
+    "RPS": "limits.requests_per_second",
+    "PAGE_SIZE": "api.pagination.page_size",
+    "BATCH_SIZE": "database.batch_size",
+    "PARALLEL_BATCHES": "database.writers",
+    "DATABASE_URL": "database.dsn",
+}
+"""Environment variables that always work, and the key each one sets."""
+
+_SUPABASE = {"supabase.co", "supabase.in", "supabase.net"}
+
+
+def environment_layer(environ: Mapping[str, str]) -> Iterable[tuple[str, str, str]]:
+    """Give (variable, key, value) for the variables that always work, Supabase's included."""
+    for name, path in VARIABLES.items():
+        if environ.get(name):
+            yield name, path, environ[name]
+    if environ.get("DATABASE_URL"):
+        return
+    if environ.get("SUPABASE_DB_URL"):
+        yield "SUPABASE_DB_URL", "database.dsn", environ["SUPABASE_DB_URL"]
+    elif environ.get("SUPABASE_URL") and environ.get("SUPABASE_DB_PASSWORD"):
+        dsn = _supabase_dsn(environ["SUPABASE_URL"], environ["SUPABASE_DB_PASSWORD"])
+        yield "SUPABASE_URL", "database.dsn", dsn
+
+
+def _supabase_dsn(url: str, password: str) -> str:
+    """Derive the direct connection string of a Supabase project from its URL.
+
+    >>> _supabase_dsn("https://abcd.supabase.co", "p/w")
+    'postgresql://postgres:p%2Fw@db.abcd.supabase.co:5432/postgres?sslmode=require'
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    reference, _, domain = host.partition(".")
+    if not reference or domain not in _SUPABASE:
+        raise ConfigError(
+            "SUPABASE_URL is not a Supabase project URL",
+            detail=f"got host {host!r}",
+            hint="it looks like https://PROJECT.supabase.co; for anything else set DATABASE_URL",
+        )
+    secret = quote(password, safe="")
+    return f"postgresql://postgres:{secret}@db.{reference}.{domain}:5432/postgres?sslmode=require"
+
+
+def supabase_hint(environ: Mapping[str, str]) -> str:
+    """Say what is missing where only part of Supabase's variables is set; empty otherwise."""
+    if environ.get("SUPABASE_SERVICE_ROLE_KEY"):
+        return (
+            "SUPABASE_SERVICE_ROLE_KEY opens Supabase's REST gateway, which carsync does not use; "
+            "copy the connection string from Supabase: project → Connect → Session pooler, "
+            "and set it as SUPABASE_DB_URL"
+        )
+    if environ.get("SUPABASE_URL"):
+        return "SUPABASE_URL alone is not enough: set SUPABASE_DB_PASSWORD too, or SUPABASE_DB_URL"
+    return ""

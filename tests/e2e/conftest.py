@@ -1,0 +1,57 @@
+"""Sites for the tests: API, database and state folder of their own, cleared up afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carsync.demo.feed import FeedOptions
+from carsync.demo.server import running
+from carsync.demo.simulator import SimulatorOptions
+from tests.e2e.harness import PAGE_SIZE, Api, SimulatedSite, Site
+from tests.fakes import ScriptedApi
+
+OpenSite = Callable[..., SimulatedSite]
+
+
+@pytest.fixture
+def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
+    """Give a function that opens a site with the simulator: `feed` and simulator options."""
+    with ExitStack() as stack:
+
+        def open_(feed: FeedOptions | None = None, **options: Any) -> SimulatedSite:
+            feed = feed or FeedOptions(cars=600)
+            database = options.pop("dsn", dsn)
+            api = Api(SimulatorOptions(feed=feed, page_size=PAGE_SIZE, key="e2e", **options))
+            server = stack.enter_context(running(api))
+            stack.callback(api.release)
+            site = SimulatedSite(server, api, database, tmp_path)
+            stack.callback(site.close)
+            return site
+
+        yield open_
+
+
+@pytest.fixture
+def site(open_site: OpenSite) -> SimulatedSite:
+    """A site with 600 cars in 30 pages."""
+    return open_site()
+
+
+@pytest.fixture
+def scripted_api() -> Iterator[ScriptedApi]:
+    """An API that answers what the test told it."""
+    with ScriptedApi() as api:
+        yield api
+
+
+@pytest.fixture
+def scripted_site(scripted_api: ScriptedApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
+    """A site with the scripted API."""
+    site = Site(scripted_api.base_url, "e2e", dsn, tmp_path)
+    yield site
+    site.close()

@@ -1,0 +1,84 @@
+"""Signals: a first one drains, a second one ends at once; the next run goes on from there."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.e2e.harness import SimulatedSite, await_that
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_drains_and_the_next_run_fetches_only_what_is_missing(
+    site: SimulatedSite, number: signal.Signals, exit_code: int
+) -> None:
+    site.widen()
+    site.api.hold(after=12)
+    running = site.start("sync", "--json")
+    site.await_staged(12)
+    in_hand = await_that(
+        lambda: set(site.api.pages_asked()) - site.staged_pages(), "requests under way"
+    )
+    running.signal(number)
+    site.api.release()
+    stopped = site.check(running, exit_code)
+
+    assert stopped.report["state"] == "interrupted"
+    assert "resumes" in stopped.report["next_step"]
+    assert stopped.report["counts"] is None
+    staged = site.staged_pages()
+    assert in_hand <= staged, "what was under way is not thrown away"
+    assert len(staged) < site.pages()
+    assert site.active() == {}
+    assert site.status()["state"] == "interrupted"
+
+    site.api.reset()
+    resumed = site.sync()
+    site.assert_exact()
+    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert resumed.report["run_id"] == stopped.report["run_id"]
+    assert f"{len(staged)} pages are staged already" in resumed.said
+    assert site.staged_pages() == set()
+
+
+def test_a_signal_to_the_whole_process_group_drains_all_the_same(site: SimulatedSite) -> None:
+    """Ctrl-C on a terminal reaches the children as well."""
+    site.api.hold(after=10)
+    running = site.start("sync", "--json")
+    site.await_staged(10)
+    for process in [*running.children(), running.process]:
+        process.send_signal(signal.SIGINT)
+    site.api.release()
+    site.check(running, 130)
+    assert site.staged_pages() >= set(site.api.pages_asked())
+
+
+def test_a_second_signal_ends_the_run_at_once(site: SimulatedSite) -> None:
+    site.api.hold(after=8)
+    running = site.start("sync", "--json")
+    site.await_staged(8)
+    running.signal(signal.SIGTERM)
+    await_that(lambda: site.status()["phase"] == "draining", "the drain")
+    running.signal(signal.SIGTERM)
+    ended = running.end(within_s=5)  # the API answers nothing any more
+    assert ended.exit_code == 143
+    site.await_no_process()
+
+    staged = site.staged_pages()
+    site.api.release()
+    site.api.reset()
+    site.sync()
+    site.assert_exact()
+    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+
+
+def test_a_signal_during_start_up_ends_the_run_in_order(site: SimulatedSite) -> None:
+    site.api.hold(after=0)
+    running = site.start("sync", "--json")
+    await_that(site.checkpoint, "the first checkpoint")
+    running.signal(signal.SIGTERM)
+    site.api.release()
+    site.check(running, 143)
+    site.sync()
+    site.assert_exact()

@@ -1,0 +1,147 @@
+"""The journal: the file on disk says at every moment where the run stands, and how it ended."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from carsync.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
+from carsync.config import Pagination
+from carsync.journal import SAVE_EVERY_S, Journal
+from carsync.pagination import PagePlan
+from tests import samples
+from tests.unit.fakeclock import FakeClock
+
+STARTED = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "public.cars.json"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    monkeypatch.setattr("carsync.journal.time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def open_journal(path: Path, previous: CheckpointState | None = None) -> Journal:
+    journal = Journal(
+        path,
+        source="external",
+        target="public.cars",
+        fingerprints={"feed": "f", "mapping": "m", "table": "t"},
+        previous=previous,
+    )
+    journal.begin(17, "a-token", STARTED)
+    return journal
+
+
+def on_disk(path: Path) -> CheckpointState:
+    state = load(path)
+    assert state is not None
+    return state
+
+
+def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
+    """Give a plan with the pages 1 to `staged` staged and those of `failed` given up."""
+    plan = PagePlan(Pagination())
+    for page in range(1, max([staged, *(failed or {})]) + 1):
+        assert plan.next_page() == page
+        if failed and page in failed:
+            plan.fail(page, failed[page])
+        elif page <= staged:
+            plan.mark_staged(page, 100, planned, planned * 100)
+    return plan
+
+
+def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
+    Journal(path, source="s", target="t", fingerprints={}, previous=None)
+    assert not path.exists()
+
+
+def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
+    open_journal(path)
+    state = on_disk(path)
+    assert (state.run_id, state.token, state.started_at) == (17, "a-token", STARTED)
+    assert (state.state, state.phase, state.pid) == ("running", "starting", os.getpid())
+    assert state.fingerprints == {"feed": "f", "mapping": "m", "table": "t"}
+    assert datetime.now(UTC) - state.updated_at < timedelta(minutes=1)
+    assert (state.last_completed, state.last_success_at) == (None, None)
+
+
+def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
+    figures = samples.snapshot()
+    open_journal(path).note("fetching", plan_of(12, 20, {15: "500"}), figures, state="merging")
+    state = on_disk(path)
+    assert (state.phase, state.state) == ("fetching", "merging")
+    assert (state.pages_planned, state.pages_done, state.pages_ranges) == (20, 12, "1-12")
+    assert (state.pages_failed, state.pages_failed_count) == ({"15": "500"}, 1)
+    assert (state.rows_staged, state.rejects) == (figures.rows_staged, figures.rejects)
+    assert (state.pages_per_s, state.rows_per_s) == (figures.pages_per_s, figures.rows_per_s)
+    assert (state.eta_s, state.errors) == (figures.eta_s, figures.errors)
+    assert state.latency is not None
+    assert (state.latency.mean_s, state.latency.p99_s) == (0.41, 0.64)
+
+
+def test_a_run_without_an_answer_yet_has_no_latency(path: Path) -> None:
+    open_journal(path).note("fetching", plan_of(0, 0), samples.snapshot(latency_mean_s=None))
+    assert on_disk(path).latency is None
+
+
+def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: Path) -> None:
+    failed = dict.fromkeys(range(2, 2 + 5 * MAX_FAILED_PAGES), "500")
+    open_journal(path).note("fetching", plan_of(1, 2000, failed), samples.snapshot())
+    state = on_disk(path)
+    assert len(state.pages_failed) == MAX_FAILED_PAGES
+    assert state.pages_failed_count == len(failed)
+
+
+def test_progress_is_written_at_most_every_two_seconds(path: Path, clock: FakeClock) -> None:
+    journal = open_journal(path)
+    journal.progress("fetching", plan_of(1, 20), samples.snapshot())
+    assert on_disk(path).phase == "starting"
+    clock.advance(SAVE_EVERY_S)
+    journal.progress("fetching", plan_of(2, 20), samples.snapshot())
+    journal.progress("fetching", plan_of(3, 20), samples.snapshot())
+    assert (on_disk(path).phase, on_disk(path).pages_done) == ("fetching", 2)
+
+
+def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
+    journal = open_journal(path)
+    journal.note("fetching", plan_of(12, 20), samples.snapshot())
+    journal.end("failed", 4, problem="the connection broke", hint="run again")
+    state = on_disk(path)
+    assert (state.state, state.exit_code, state.phase) == ("failed", 4, "ended")
+    assert (state.problem, state.hint) == ("the connection broke", "run again")
+    assert (state.pages_done, state.eta_s) == (12, None)
+    assert (state.last_completed, state.last_success_at) == (None, None)
+
+
+def test_a_failed_run_keeps_the_last_good_one_in_memory(path: Path) -> None:
+    journal = open_journal(path, previous=samples.checkpoint())
+    assert on_disk(path).last_completed == samples.LAST
+    journal.end("failed", 3)
+    state = on_disk(path)
+    assert state.last_completed == samples.LAST
+    assert state.last_success_at == samples.LAST.finished_at
+
+
+def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(path: Path) -> None:
+    open_journal(path, previous=samples.checkpoint(last_completed=None)).end(
+        "partial", 5, merged=samples.LAST
+    )
+    state = on_disk(path)
+    assert state.last_completed == samples.LAST
+    assert state.last_success_at == samples.LAST.finished_at
+    open_journal(path, previous=state).end("complete", 0, merged=samples.LAST, success=True)
+    success = on_disk(path).last_success_at
+    assert success is not None
+    assert success > samples.LAST.finished_at
+    assert datetime.now(UTC) - success < timedelta(minutes=1)
