@@ -41,6 +41,9 @@ POLL_S = 0.2
 HEARTBEAT_S = 1.0
 STEP_S = 10.0
 """How long any step but a request may take: asking the gate, mapping a page, a turn."""
+OPEN_S = 0.1
+"""Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
+_OPEN = Admission(0.0, True, 0)
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
@@ -95,6 +98,8 @@ class Fetcher:
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
+        self._unlimited = config.limits.requests_per_second == 0
+        self._open_until_s = 0.0
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
@@ -181,6 +186,8 @@ class Fetcher:
 
     def _pass_gate(self, number: int) -> Admission | None:
         """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
+        if time.monotonic() < self._open_until_s:
+            return _OPEN
         while True:
             self._allow(number, STEP_S)
             admission = self._gate.admit()
@@ -190,6 +197,8 @@ class Fetcher:
                 if self._stopping.wait(min(left_s, 1.0)):
                     return None
             if admission.granted:
+                if self._unlimited and admission.failures == 0:
+                    self._open_until_s = time.monotonic() + OPEN_S
                 return admission
 
     def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
@@ -278,6 +287,7 @@ class Fetcher:
         """Report an outcome; a success that changes nothing saves the round trip."""
         if ok and admission.failures == 0:
             return
+        self._open_until_s = 0.0
         openings = self._gate.report(ok)
         if openings:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))

@@ -279,7 +279,9 @@ class Intake:
         unleased -= len(self._plan.failed) + len(self._out) + len(self._due)
         if unleased > 0 or any(self._out[page] == 1 for page in in_hand):
             return False
-        for page in in_hand.union(page for _, page, _ in self._due):
+        rest = in_hand.union(page for _, page, _ in self._due)
+        self._metrics.pages_given_up(len(rest))
+        for page in rest:
             log.warning("page %d given up: %s", page, problem)
             self._out.pop(page, None)
             self._plan.fail(page, problem)

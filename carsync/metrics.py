@@ -106,6 +106,10 @@ class Metrics:
         self._pages_failed += given_up
         self._retries += not given_up
 
+    def pages_given_up(self, pages: int) -> None:
+        """Count pages that were given up without another attempt."""
+        self._pages_failed += pages
+
     def pages_staged(self, event: PagesStaged) -> None:
         """Count what a writer committed."""
         now_s, pages = self._elapsed_s(), len(event.pages)

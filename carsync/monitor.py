@@ -15,6 +15,7 @@ from carsync.pagination import PagePlan
 from carsync.progress import Progress
 from carsync.supervisor import Fleet
 
+TICK_S = 0.1
 SAMPLE_S = 1.0
 PING_S = 10.0
 
@@ -32,7 +33,7 @@ class Monitor:
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
         self._progress = progress
-        self._sampled_s = self._pinged_s = time.monotonic()
+        self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
 
     def snapshot(self) -> Snapshot:
         """Return the run's figures as they are now."""
@@ -55,11 +56,14 @@ class Monitor:
             self.journal.note(name, self.plan, snapshot, state=state)
 
     def tick(self, fleet: Fleet, phase: str) -> None:
-        """Sample, show and save; called several times a second by whoever drives the fleet.
+        """Sample, show and save; called as often as the fleet's driver likes.
 
         Raises `DatabaseUnavailableError` when the connection that holds the lock is gone.
         """
         now = time.monotonic()
+        if now - self._ticked_s < TICK_S:
+            return
+        self._ticked_s = now
         if now - self._sampled_s >= SAMPLE_S:
             self._sampled_s = now
             self.metrics.rss(fleet.rss())

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -26,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "simulate": "Serve a realistic feed over HTTP, with faults on request.",
 }
 """Command → one-line help; `carsync.cli.NAME` defines the command `NAME`."""
+
+_STDOUT = 1
 
 
 class LazyGroup(click.Group):
@@ -78,17 +81,17 @@ class LazyGroup(click.Group):
 
 
 def _reader_is_gone() -> bool:
-    """Say whether standard output is a broken pipe (`carsync preview | head`), and leave it be.
+    """Say whether standard output is a pipe that nobody reads (`carsync preview | head`).
 
-    What waits to be written goes nowhere, so that the interpreter's own flush at exit
-    does not fail (Python manual, signal, "Note on SIGPIPE").
+    What is still to be written then goes nowhere, so that the interpreter's own flush
+    at exit does not fail (Python manual, signal, "Note on SIGPIPE").
     """
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    poll = select.poll()
+    poll.register(_STDOUT, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+    return gone
 
 
 def _show_error(exc: Exception) -> ExitCode:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from carsync import database, figures
+from carsync import database
 from carsync.config import Config, Secret
 from carsync.database import Connection, Target
 from carsync.demo.feed import Feed, FeedOptions, Truth
@@ -230,7 +230,7 @@ def check_requests(
     text = f"{len(kept):,} pages were kept, the other " if kept else ""
     text += f"{len(wanted):,} {'' if kept else 'pages '}read once each"
     if by_id:
-        text += f", {by_id:,} cars asked for by id"
+        text += f", {by_id:,} cars by id"
     return Finding(True, "API", text if kept else f"{text}; none refused (429)")
 
 

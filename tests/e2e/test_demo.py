@@ -142,7 +142,7 @@ def test_on_a_terminal_the_database_stays_up_until_enter(folder: Path) -> None:
                 for line in process.stdout:
                     if line.startswith("'postgresql://"):
                         dsn = line.strip().strip("'")
-                    if line.startswith("carsync preview;"):
+                    if line.startswith("To go on with the feed"):
                         break
             with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
                 cur.execute("SELECT count(*) FROM cars WHERE is_active")

@@ -69,6 +69,33 @@ def test_an_api_that_answers_500_for_some_pages_for_good(full_site: SimulatedSit
     full_site.assert_exact(1)
 
 
+def test_broken_pages_are_not_taken_for_a_broken_api(open_site: OpenSite) -> None:
+    """At the feed's end only they are left, fail in a row and open the circuit breaker."""
+    site = open_site(FeedOptions(cars=3000), broken_share=0.1)
+    broken = set(site.api.truth()["broken_pages"])
+    assert len(broken) > 10
+    site.settings["limits.retry.base_s"] = 0.5  # when all other pages are read
+    site.settings["limits.circuit_breaker.open_s"] = 0.05
+    ended = site.sync(expect=5)
+    assert ended.report["snapshot"]["breaker_openings"] >= 5
+    assert ended.report["snapshot"]["pages_failed"] == len(broken)
+    assert ended.counts["inserted"] == PAGE_SIZE * (150 - len(broken))
+
+
+def test_an_api_that_goes_down_in_the_middle(full_site: SimulatedSite) -> None:
+    full_site.api.hold(after=10)
+    running = full_site.start("sync", "--json", limits__circuit_breaker__open_s=0.05)
+    full_site.await_staged(10)
+    full_site.api.change(broken_share=1.0)
+    full_site.api.release()
+    ended = full_site.check(running, 3)
+    assert "circuit breaker opened 5 times in a row" in ended.report["problem"]
+    assert "HTTP 500" in ended.report["detail"]
+    assert_nobody_left(full_site)
+    full_site.api.change(broken_share=0.0)
+    assert full_site.sync().report["run_id"] == ended.report["run_id"]
+
+
 def test_a_page_that_is_html(scripted_api: ScriptedApi, scripted_site: Site) -> None:
     cars = [{"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}} for n in range(60)]
     for page in (1, 2, 3):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
 import pytest
 
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import ask
+from tests.e2e.harness import Site, ask, worst_burst
+from tests.fakes import ScriptedApi, page_reply
 
+GOLDEN = Path(__file__).parents[1] / "data" / "auction_records_md5.json"
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 
 
@@ -53,3 +62,99 @@ def test_the_table_follows_the_feed_and_no_row_is_written_without_need(
     }
     assert site.inactive() == site.truth(1).keys() - site.truth(0).keys()
     assert ask(site.dsn, "SELECT count(*) FROM carsync.runs WHERE state = 'complete'") == [(4,)]
+
+
+def _create_deployed_table(dsn: str, golden: list[dict[str, Any]], *, with_hash: bool) -> None:
+    """Create the table as an older system left it: fewer columns, a row for each record."""
+    names = [name for name in golden[0]["row"] if with_hash or name != "data_hash"]
+    types = {
+        "id": "text PRIMARY KEY",
+        "images": "jsonb",
+        **dict.fromkeys(("year", "mileage"), "integer"),
+        **dict.fromkeys(("price", "current_bid", "buy_now_price"), "numeric"),
+        **dict.fromkeys(("is_live", "keys_available", "is_active", "is_archived"), "boolean"),
+    }
+    columns = ", ".join(f"{name} {types.get(name, 'text')}" for name in names)
+    values = ", ".join(f"%({name})s" for name in names)
+    with closing(psycopg2.connect(dsn)) as conn, conn, conn.cursor() as cur:
+        cur.execute(f"CREATE TABLE public.cars ({columns})")
+        for case in golden:
+            cur.execute(f"INSERT INTO public.cars ({', '.join(names)}) VALUES ({values})", case["row"])
+
+
+@pytest.mark.parametrize("with_hash", [True, False])
+def test_adopting_a_deployed_table_updates_nothing_that_has_its_md5(
+    scripted_api: ScriptedApi, empty_dsn: str, tmp_path: Path, with_hash: bool
+) -> None:
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    for page in (1, 2):
+        records = [case["record"] for case in golden[(page - 1) * 60 : page * 60]]
+        scripted_api.on("/cars", page_reply(records, page, 2, 120), page=page)
+    _create_deployed_table(empty_dsn, golden, with_hash=with_hash)
+    site = Site(scripted_api.base_url, "e2e", empty_dsn, tmp_path)
+    site.variables["PAGE_SIZE"] = "60"
+    site.settings["mapping.hash.algorithm"] = "md5"
+
+    adopted = site.sync()
+    assert "image_url" in adopted.err, "it says which columns it added"
+    what = "unchanged" if with_hash else "updated"
+    assert adopted.counts == {"seen": 120, what: 120}
+    assert site.active() == {case["row"]["id"]: case["row"]["data_hash"] for case in golden}
+    assert site.writes() == (120, 0 if with_hash else 120, 0)
+
+    assert site.sync().counts == {"seen": 120, "unchanged": 120}
+
+
+def test_a_feed_without_totals_is_read_until_ten_pages_are_empty(open_site: OpenSite) -> None:
+    site = open_site(FEED, with_meta=False)
+    site.sync()
+    site.assert_exact(0)
+    assert sorted(site.api.pages_asked()) == list(range(1, site.pages() + 10 + 1))
+
+    site.api.show(1)
+    changed = site.sync()
+    site.assert_exact(1)
+    assert changed.counts["deactivated"] == 24
+
+
+def test_transient_faults_are_ridden_out(open_site: OpenSite) -> None:
+    site = open_site(error_share=0.1, cut_share=0.05, html_share=0.05, rate=60.0, burst=8)
+    site.settings["acceptance.max_error_rate"] = None
+    ended = site.sync()
+    site.assert_exact()
+    statuses = Counter(status for _, _, status in site.api.log)
+    assert statuses[500]
+    assert statuses[429]
+    errors = ended.report["snapshot"]["errors"]
+    assert errors["rate_limited"] == statuses[429]
+    assert errors["server_error"] == statuses[500]
+    assert errors["network"]
+    assert errors["bad_page"]
+
+
+def test_retry_after_silences_every_thread(open_site: OpenSite) -> None:
+    site = open_site(rate=2.0, burst=20)
+    site.widen()
+    site.sync()
+    site.assert_exact()
+    log = list(site.api.log)
+    refused = [at for at, _, status in log if status == 429]
+    first = refused[0]
+    # What was on its way when the refusal arrived may still follow; then a second's silence.
+    later = [at - first for at, _, _ in log if at > first + 0.2]
+    assert min(later) >= 0.99
+
+
+def test_the_api_never_sees_more_than_burst_and_rate_allow(open_site: OpenSite) -> None:
+    """Over any window, retries included, with four threads in two processes."""
+    site = open_site(FeedOptions(cars=2000), error_share=0.1)
+    site.widen()
+    site.variables["RPS"] = "50"
+    site.settings["limits.burst"] = 20
+    site.settings["acceptance.max_error_rate"] = None
+    site.sync()
+    site.assert_exact()
+    arrivals = [at for at, _, _ in site.api.log]
+    assert len(arrivals) > 100, "retries are among them"
+    assert worst_burst(arrivals, rate=50) <= 20
+    assert arrivals[-1] - arrivals[0] <= 1.2 * (len(arrivals) - 20) / 50 + 1, "nor much less"

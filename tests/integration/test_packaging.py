@@ -1,0 +1,117 @@
+"""What is shipped: wheel and sdist carry SQL, presets, configuration files and systemd units."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Run a command to its end and return what it printed; its errors are shown by pytest."""
+    process = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def shipped() -> dict[str, str]:
+    """Give every file that must be in the wheel: its name there → its name in the repository."""
+    folders = {"carsync": "carsync", "sql": "carsync/sql", "config": "carsync/config_files"}
+    files = {}
+    for folder, place in folders.items():
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                files[f"{place}/{file.relative_to(ROOT / folder)}"] = str(file.relative_to(ROOT))
+    return files
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist of this repository, and the wheel built from that sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_every_file_and_no_other(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert names == set(shipped())
+        for name, file in shipped().items():
+            assert archive.read(name) == (ROOT / file).read_bytes(), name
+        metadata = [name for name in archive.namelist() if ".dist-info/" in name]
+    assert any(name.endswith("licenses/LICENSE") for name in metadata)
+
+
+def test_what_must_be_shipped_is_not_empty() -> None:
+    names = set(shipped())
+    assert "carsync/py.typed" in names
+    assert "carsync/presets/auctionsapi.yaml" in names
+    assert {"carsync/config_files/prod.yaml", "carsync/config_files/carsync.example.yaml"} <= names
+    units = {"carsync/config_files/systemd/carsync.service"}
+    assert units | {"carsync/config_files/systemd/carsync.timer"} <= names
+    assert len([name for name in names if name.startswith("carsync/sql/")]) > 40
+    assert len([name for name in names if name.startswith("carsync/sql/migrations/0")]) >= 4
+
+
+@pytest.mark.slow
+def test_the_sdist_carries_the_sources_and_the_tests(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    rest = {"LICENSE", "CHANGELOG.md", "README.md", "pyproject.toml", "setup.cfg", "bin/setup"}
+    tests = {"tests/conftest.py", "tests/data/auction_records_md5.json"}
+    assert set(shipped().values()) | rest | tests <= names
+    assert not [name for name in names if name.endswith(".pyc")]
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_finds_its_sql_presets_and_files(wheel: Path, tmp_path: Path) -> None:
+    place = tmp_path / "venv"
+    venv.create(place, with_pip=False, symlinks=True)
+    python = place / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    program = (
+        "import carsync, carsync.presets\n"
+        "from importlib.resources import files\n"
+        "print(carsync.__file__)\n"
+        "print(carsync.presets.preset_names())\n"
+        "for package in ('sql', 'sql.migrations', 'config_files', 'config_files.systemd'):\n"
+        "    for file in files(f'carsync.{package}').iterdir():\n"
+        "        if file.is_file() and file.read_bytes():\n"
+        "            print(package, file.name)\n"
+    )
+    said = run(python, "-c", program, cwd=tmp_path).splitlines()
+    assert said[0].startswith(str(place))
+    assert said[1] == "['auctionsapi']"
+    found = {f"carsync/{line.replace('.', '/', line.split()[0].count('.'))}" for line in said[2:]}
+    expected = {
+        f"{Path(name).parent} {Path(name).name}"
+        for name in shipped()
+        if name.startswith(("carsync/sql/", "carsync/config_files/"))
+    }
+    assert found == expected
+    assert (place / "bin" / "carsync").exists()
