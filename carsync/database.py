@@ -51,6 +51,10 @@ class Target:
         """The quoted, schema-qualified name, ready to be composed."""
         return identifier(self.schema, self.table)
 
+    def key(self, source: str) -> dict[str, str]:
+        """Return the parameters by which carsync's own tables know this table's `source`."""
+        return {"schema": self.schema, "table": self.table, "source": source}
+
 
 # ── connections ──────────────────────────────────────────────────────────────
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync import merge
+from carsync import absences, merge
 from carsync.config import Config
 from carsync.database import Connection, Target
 from carsync.evidence import Decision, judge
@@ -29,7 +29,7 @@ def decide(
     plan = monitor.plan
     rules = config.sync.deactivate
     source = config.sync.source
-    found = merge.plan_deactivation(connection, run_id, target, source)
+    found = absences.plan_deactivation(connection, run_id, target, source)
     decision = judge(found, plan.reported_records, plan.drift, len(plan.failed), rules)
     if plan.is_truncated and decision.action in {"prove", "deactivate"}:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
@@ -37,8 +37,8 @@ def decide(
     asks = rules.second_proof == "by_id" and config.api.record_path and rules.max_probes
     if decision.action not in {"prove", "deactivate"} or not asks:
         return decision, merge.Proof()
-    ids = merge.list_candidates(connection, run_id, target, source, rules.max_probes)
-    controls = merge.list_seen(connection, run_id, 1)
+    ids = absences.list_candidates(connection, run_id, target, source, rules.max_probes)
+    controls = absences.list_seen(connection, run_id, 1)
     verdicts = intake.probe(ids, controls[0]) if controls else {}
     not_gone = sum(verdicts.get(i) is not ProbeVerdict.GONE for i in ids)
     if verdicts and not_gone and decision.action == "deactivate":

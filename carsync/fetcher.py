@@ -248,7 +248,7 @@ class Fetcher:
     ) -> None:
         self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
         if exc.kind is FailureKind.RATE_LIMITED and exc.retry_after_s is not None:
-            self._gate.silence(min(exc.retry_after_s, MAX_RETRY_AFTER_S))
+            self._silence(exc.retry_after_s)
         self._send(
             PageFailed(
                 lease.page,
@@ -275,7 +275,7 @@ class Fetcher:
         except PageError as exc:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
             if exc.retry_after_s is not None:
-                self._gate.silence(min(exc.retry_after_s, MAX_RETRY_AFTER_S))
+                self._silence(exc.retry_after_s)
             verdict, detail = ProbeVerdict.NOTHING, exc.problem
         self._send(
             ProbeAnswered(
@@ -291,6 +291,12 @@ class Fetcher:
         openings = self._gate.report(ok)
         if openings:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
+
+    def _silence(self, seconds: float) -> None:
+        """Let no thread of any process send for so long; another's at most `OPEN_S` more."""
+        self._open_until_s = 0.0
+        self._gate.silence(min(seconds, MAX_RETRY_AFTER_S))
+        self._open_until_s = 0.0  # a thread admitted just before may have set it meanwhile
 
     def _put(self, number: int, page: MappedPage) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""

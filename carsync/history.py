@@ -97,7 +97,7 @@ def start_run(
     """Record a new run in state `running`, `version` being carsync's own, and return it."""
     query = database.statement("start_run", columns=_COLUMNS)
     parameters = {
-        **_key(target, source),
+        **target.key(source),
         "version": version,
         "fingerprints": json.dumps(dict(fingerprints)),
         "hash_scheme": hash_scheme,
@@ -137,14 +137,14 @@ def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int
         return database.run(
             cur,
             database.statement("abandon_runs"),
-            {**_key(target, source), "keep_run_id": keep_run_id},
+            {**target.key(source), "keep_run_id": keep_run_id},
         )
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
     """Return the newest run of target and source if it is unmerged and at most that old."""
     query = database.statement("find_resumable_run", columns=_COLUMNS)
-    parameters = {**_key(target, source), "max_age_s": max_age_h * 3600}
+    parameters = {**target.key(source), "max_age_s": max_age_h * 3600}
     found = database.fetch(conn, "looking for an unfinished run", query, parameters)
     return Run(*found[0]) if found else None
 
@@ -152,7 +152,7 @@ def find_resumable(conn: Connection, target: Target, source: str, max_age_h: flo
 def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
     """Return the newest run that read the whole feed and was merged (complete or held)."""
     query = database.statement("find_last_completed_run", columns=_COLUMNS)
-    found = database.fetch(conn, "looking for the last run", query, _key(target, source))
+    found = database.fetch(conn, "looking for the last run", query, target.key(source))
     return Run(*found[0]) if found else None
 
 
@@ -173,9 +173,5 @@ def find_run(conn: Connection, run_id: int) -> Run | None:
 def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
     """Return how the table's `data_hash` values were made; None before the first merge."""
     query = database.statement("find_hash_scheme")
-    found = database.fetch(conn, "looking for the hash scheme", query, _key(target, source))
+    found = database.fetch(conn, "looking for the hash scheme", query, target.key(source))
     return str(found[0][0]) if found else None
-
-
-def _key(target: Target, source: str) -> dict[str, Any]:
-    return {"schema": target.schema, "table": target.table, "source": source}

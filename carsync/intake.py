@@ -72,7 +72,7 @@ class Intake:
         plan: PagePlan,
         metrics: Metrics,
         new_fleet: Callable[[bool], Fleet],
-        reread_ledger: Callable[[], None],
+        reread_ledger: Callable[[], object],
         stop: StopSignal,
         tick: Callable[[Fleet, str], None],
     ) -> None:

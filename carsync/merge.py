@@ -15,10 +15,10 @@ from typing import Any
 from carsync import access, database, ledger
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError, LockedError
-from carsync.evidence import Action, DeactivationPlan
+from carsync.evidence import Action
 from carsync.ledger import Staged
 from carsync.model import Column, MergeCounts
-from carsync.staging import ledger_table, staging_table
+from carsync.staging import tables
 
 MANAGED_COLUMNS = ("source_api", "is_active", "created_at", "updated_at", "last_synced_at")
 """Columns that the merge itself writes; a mapping may fix `is_active` to true, no more."""
@@ -103,82 +103,6 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     if not found or found[0][0] is None:
         return None
     return MergeCounts(**found[0][0])
-
-
-def plan_deactivation(
-    conn: Connection, run_id: int, target: Target, source: str
-) -> DeactivationPlan:
-    """Count what the staged pages would deactivate; changes nothing.
-
-    Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
-    """
-    ledger.check_exists(conn, run_id)
-    parts = _tables(run_id, target)
-    with database.transaction(conn, "counting deactivations") as cur:
-        database.run(cur, database.statement("set_merge"))
-        access.check(target, access.describe(cur, target))
-        staged = ledger.measure(cur, run_id)
-        active, candidates = database.one(
-            cur,
-            _statement("count_candidates", parts),
-            {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
-        )
-    rejects_with_id = staged.rejects - staged.rejects_without_id
-    return DeactivationPlan(
-        candidates=candidates,
-        active=active,
-        seen=staged.seen,
-        rejected_without_id=staged.rejects_without_id,
-        duplicates=staged.rows + rejects_with_id - staged.seen,
-    )
-
-
-def list_candidates(
-    conn: Connection, run_id: int, target: Target, source: str, limit: int
-) -> list[str]:
-    """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
-    ledger.check_exists(conn, run_id)
-    with database.transaction(conn, "listing deactivations") as cur:
-        database.run(cur, database.statement("set_merge"))
-        staged = ledger.measure(cur, run_id)
-        found = database.rows(
-            cur,
-            _statement("list_candidates", _tables(run_id, target)),
-            {
-                **_key(target, source),
-                "run_id": run_id,
-                "oldest_fetch": staged.oldest_fetch,
-                "limit": limit,
-            },
-        )
-    return [record_id for (record_id,) in found]
-
-
-def list_seen(conn: Connection, run_id: int, limit: int) -> list[str]:
-    """Return ids of at most `limit` cars that the run staged, as controls for by-id requests."""
-    query = database.statement("list_staged_ids", staging=staging_table(run_id))
-    found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
-    return [record_id for (record_id,) in found]
-
-
-def list_held(
-    conn: Connection, target: Target, source: str, run_id: int
-) -> list[tuple[str, str | None]]:
-    """Return (id, title) of the cars that `run_id` held and that are active, as `approve` takes."""
-    query = database.statement("list_held", target=target.identifier)
-    parameters = {**_key(target, source), "run_id": run_id}
-    return [(i, title) for i, title in database.fetch(conn, "listing held cars", query, parameters)]
-
-
-def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
-    """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
-    with database.transaction(conn, "approving held deactivations") as cur:
-        access.check(target, access.describe(cur, target))
-        return database.run(
-            cur,
-            database.statement("approve_held", target=target.identifier),
-            {**_key(target, source), "run_id": run_id},
-        )
 
 
 def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool:
@@ -271,7 +195,7 @@ def _settle_absent(
 ) -> MergeCounts:
     """Deactivate, or hold and remember, the cars that were not seen."""
     parameters = {
-        **_key(request.target, request.source),
+        **request.target.key(request.source),
         "run_id": request.run_id,
         "oldest_fetch": staged.oldest_fetch,
         "needs_proof": request.action == "prove",
@@ -306,20 +230,11 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
     database.run(
         cur,
         database.statement("record_hash_scheme"),
-        {**_key(request.target, request.source), "hash_scheme": request.hash_scheme},
+        {**request.target.key(request.source), "hash_scheme": request.hash_scheme},
     )
 
 
 # ── composing ────────────────────────────────────────────────────────────────
-
-
-def _tables(run_id: int, target: Target) -> dict[str, Composable]:
-    return {
-        "staging": staging_table(run_id),
-        "ledger": ledger_table(run_id),
-        "delta": database.identifier("carsync", f"delta_{run_id:d}"),
-        "target": target.identifier,
-    }
 
 
 def compose(request: MergeRequest) -> dict[str, Composable]:
@@ -348,7 +263,9 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
         if name != "id"
     )
     return {
-        **_tables(request.run_id, request.target),
+        **tables(request.run_id),
+        "delta": database.identifier("carsync", f"delta_{request.run_id:d}"),
+        "target": request.target.identifier,
         "source": source,
         "columns": database.identifiers(on_insert),
         "values": database.comma_separated(on_insert.values()),
@@ -367,7 +284,3 @@ def _run(
     parameters: dict[str, Any] | None = None,
 ) -> int:
     return database.run(cur, _statement(name, parts), parameters)
-
-
-def _key(target: Target, source: str) -> dict[str, Any]:
-    return {"schema": target.schema, "table": target.table, "source": source}

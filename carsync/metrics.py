@@ -143,8 +143,11 @@ class Metrics:
         if now_s >= self._warm_from_s:
             self._memory.add(now_s, total, frozenset(bytes_by_name))
 
-    def snapshot(self, planned: int | None, resumed_pages: int) -> Snapshot:
-        """Return the figures of this moment; `planned` counts the `resumed_pages` too."""
+    def snapshot(self, planned: int | None, resumed_pages: int, resumed_rows: int = 0) -> Snapshot:
+        """Return the figures of this moment; `planned` counts the `resumed_pages` too.
+
+        `rows_staged` counts the `resumed_rows` too, rates do not.
+        """
         now_s = self._elapsed_s()
         done = planned is not None and resumed_pages + self._pages_staged >= planned
         reading_s = self._last_staged_s if done else now_s
@@ -158,7 +161,7 @@ class Metrics:
             pages_resumed=resumed_pages,
             pages_staged=self._pages_staged,
             pages_failed=self._pages_failed,
-            rows_staged=self._rows_staged,
+            rows_staged=resumed_rows + self._rows_staged,
             records=self._records,
             rejects=self._rejects,
             pages_per_s=recent,

@@ -28,7 +28,7 @@ class Monitor:
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""
-        self.resumed_pages = 0
+        self.resumed_pages = self.resumed_rows = 0
         self.journal: Journal | None = None
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
@@ -37,7 +37,7 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """Return the run's figures as they are now."""
-        return self.metrics.snapshot(self.plan.planned, self.resumed_pages)
+        return self.metrics.snapshot(self.plan.planned, self.resumed_pages, self.resumed_rows)
 
     def say(self, sentence: str) -> None:
         """Tell the operator something, once."""

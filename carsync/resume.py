@@ -74,7 +74,7 @@ def take_up(
     run = history.resume_run(connection, found.run_id)
     if run is None:
         return None
-    mark_ledger(connection, run.run_id, monitor)
+    monitor.resumed_rows = mark_ledger(connection, run.run_id, monitor)
     kept = monitor.resumed_pages = monitor.plan.staged_count
     monitor.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")
     known = checkpoint.pages_done if checkpoint and checkpoint.token == found.token else 0
@@ -86,12 +86,14 @@ def take_up(
     return run
 
 
-def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> None:
-    """Mark every page that the ledger holds as staged."""
-    for page in staging.read_ledger(connection, run_id):
+def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> int:
+    """Mark every page that the ledger holds as staged; return how many rows they have."""
+    ledger = staging.read_ledger(connection, run_id)
+    for page in ledger:
         monitor.plan.mark_staged(
             page.page, page.records, page.reported_pages, page.reported_records
         )
+    return sum(page.rows for page in ledger)
 
 
 def _digest(value: object) -> str:

@@ -42,7 +42,7 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column]) -> None:
         database.run(
             cur,
             database.statement(
-                "create_staging", **_tables(run_id), columns=definitions, purpose=purpose
+                "create_staging", **tables(run_id), columns=definitions, purpose=purpose
             ),
         )
 
@@ -50,7 +50,7 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column]) -> None:
 def drop(conn: Connection, run_id: int) -> None:
     """Drop the run's staging table and ledger; a left-over writer fails from now on."""
     with database.transaction(conn, "dropping the staging table") as cur:
-        database.run(cur, database.statement("drop_staging", **_tables(run_id)))
+        database.run(cur, database.statement("drop_staging", **tables(run_id)))
 
 
 def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
@@ -89,7 +89,8 @@ def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
     return [StagedPage(*line) for line in database.fetch(conn, "reading the ledger", query)]
 
 
-def _tables(run_id: int) -> dict[str, Composable]:
+def tables(run_id: int) -> dict[str, Composable]:
+    """Give the names of the run's staging table and ledger, as statements call them."""
     return {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
 
 

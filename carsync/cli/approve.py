@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from carsync import history, merge
+from carsync import absences, history
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.sync import open_database, target_of
 
@@ -38,14 +38,14 @@ def approve(
     source = config.sync.source
     with closing(open_database(config, "carsync approve")) as connection:
         history.lock(connection, target)
-        held = merge.list_held(connection, target, source, run_id)
+        held = absences.list_held(connection, target, source, run_id)
         for record_id, title in held[:SHOWN]:
             click.echo(f"  {record_id}  {title or ''}", err=True)
         if len(held) > SHOWN:
             click.echo(f"  … and {len(held) - SHOWN:,} more", err=True)
         if held and not yes:
             click.confirm(f"Deactivate these {len(held):,} cars?", abort=True, err=True)
-        number = merge.approve(connection, target, source, run_id) if held else 0
+        number = absences.approve(connection, target, source, run_id) if held else 0
     if as_json:
         click.echo(json.dumps({"run_id": run_id, "held": len(held), "deactivated": number}))
     elif held:

@@ -26,7 +26,8 @@ def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
         def open_(feed: FeedOptions | None = None, **options: Any) -> SimulatedSite:
             feed = feed or FeedOptions(cars=600)
             database = options.pop("dsn", dsn)
-            api = Api(SimulatorOptions(feed=feed, page_size=PAGE_SIZE, key="e2e", **options))
+            options = {"key": "e2e", "page_size": PAGE_SIZE, **options}
+            api = Api(SimulatorOptions(feed=feed, **options))
             server = stack.enter_context(running(api))
             stack.callback(api.release)
             site = SimulatedSite(server, api, database, tmp_path)

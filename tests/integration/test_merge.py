@@ -10,7 +10,7 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from carsync import database, history, ledger, merge, migrations, staging
+from carsync import absences, database, history, ledger, merge, migrations, staging
 from carsync.config import Secret
 from carsync.database import Connection
 from carsync.errors import (
@@ -112,7 +112,7 @@ def test_target_with_a_difficult_name(empty_conn: Connection) -> None:
     rig = Rig(empty_conn, target)
     assert rig.sync(cars(range(3))).inserted == 3
     assert rig.sync(cars(range(2)), action="hold").held == 1
-    assert merge.approve(empty_conn, target, SOURCE, rig.run.run_id) == 1
+    assert absences.approve(empty_conn, target, SOURCE, rig.run.run_id) == 1
 
 
 def test_column_of_carsync_itself_cannot_be_mapped(rig: Rig) -> None:
@@ -159,7 +159,7 @@ def test_rejected_record_counts_as_seen(rig: Rig) -> None:
     rig.sync(cars(range(3)))
     rig.begin()
     rig.stage(page(1, cars(range(2)), [reject(2, "2"), reject(3, None)]))
-    plan = merge.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
+    plan = absences.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
     assert (plan.candidates, plan.seen, plan.rejected_without_id) == (0, 3, 1)
     counts = merge.merge(rig.conn, rig.request(1))
     assert (counts.deactivated, counts.rejected, counts.seen) == (0, 2, 3)
@@ -170,19 +170,19 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     rig.sync(cars(range(10)))
     rig.begin()
     rig.stage(page(1, cars([0, 1, 2])), page(2, cars([2, 3])))
-    plan = merge.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
+    plan = absences.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
     assert (plan.active, plan.candidates, plan.seen, plan.duplicates) == (10, 6, 4, 1)
-    listed = merge.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 100)
+    listed = absences.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 100)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
-    assert len(merge.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 2)) == 2
-    assert merge.list_seen(rig.conn, rig.run.run_id, 1) == ["3"]
+    assert len(absences.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 2)) == 2
+    assert absences.list_seen(rig.conn, rig.run.run_id, 1) == ["3"]
     assert merge.merge(rig.conn, rig.request(2)).deactivated == 6
 
 
 def test_id_staged_and_rejected_on_another_page_is_a_duplicate_seen_once(rig: Rig) -> None:
     rig.begin()
     rig.stage(page(1, cars([1])), page(2, [], [reject(0, "1")]))
-    plan = merge.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
+    plan = absences.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
     assert (plan.seen, plan.duplicates) == (1, 1)
 
 
@@ -249,10 +249,10 @@ def test_hold_deactivates_nobody_and_remembers_whom(rig: Rig) -> None:
     assert len(rig.active()) == 10
     held = rig.run.run_id
     ask(rig.conn, "UPDATE cars SET updated_at = clock_timestamp() WHERE id = '9'")
-    assert merge.approve(rig.conn, TARGET, "another source", held) == 0
-    assert merge.approve(rig.conn, TARGET, SOURCE, held) == 5
+    assert absences.approve(rig.conn, TARGET, "another source", held) == 0
+    assert absences.approve(rig.conn, TARGET, SOURCE, held) == 5
     assert set(rig.active()) == {"0", "1", "2", "3", "9"}
-    assert merge.approve(rig.conn, TARGET, SOURCE, held) == 0
+    assert absences.approve(rig.conn, TARGET, SOURCE, held) == 0
 
 
 def test_held_car_that_was_seen_again_cannot_be_approved_away(rig: Rig) -> None:
@@ -260,7 +260,7 @@ def test_held_car_that_was_seen_again_cannot_be_approved_away(rig: Rig) -> None:
     rig.sync(cars(range(4)), action="hold")
     held = rig.run.run_id
     rig.sync(cars(range(10)))
-    assert merge.approve(rig.conn, TARGET, SOURCE, held) == 0
+    assert absences.approve(rig.conn, TARGET, SOURCE, held) == 0
     assert len(rig.active()) == 10
 
 
@@ -335,7 +335,7 @@ def test_car_that_appeared_during_the_run_is_not_absent(rig: Rig) -> None:
         " VALUES ('new', true, %s, clock_timestamp())",
         SOURCE,
     )
-    assert merge.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE).candidates == 0
+    assert absences.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE).candidates == 0
     assert merge.merge(rig.conn, rig.request(1)).deactivated == 0
     assert "new" in rig.active()
 
@@ -485,7 +485,7 @@ def test_row_security_that_applies_refuses_plan_and_merge(rig: Rig, dsn: str) ->
     limited.begin()
     limited.stage(page(1, cars(range(5))))
     with pytest.raises(DatabasePermissionError, match="row-level security"):
-        merge.plan_deactivation(rig.conn, limited.run.run_id, TARGET, SOURCE)
+        absences.plan_deactivation(rig.conn, limited.run.run_id, TARGET, SOURCE)
     with pytest.raises(DatabasePermissionError, match=r"hides rows of public\.cars"):
         merge.merge(rig.conn, limited.request(1))
     ask(rig.conn, "RESET ROLE")

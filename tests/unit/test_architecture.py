@@ -54,6 +54,7 @@ LAYERS = (
             "access",
             "staging",
             "ledger",
+            "absences",
             "merge",
             "migrations",
             "history",

@@ -1,0 +1,87 @@
+"""Cars that a run did not see: counted and listed before its merge, approved after it."""
+
+from __future__ import annotations
+
+from carsync import access, database, ledger, staging
+from carsync.database import Composable, Connection, Target
+from carsync.evidence import DeactivationPlan
+
+
+def plan_deactivation(
+    conn: Connection, run_id: int, target: Target, source: str
+) -> DeactivationPlan:
+    """Count what the staged pages would deactivate; changes nothing.
+
+    Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
+    """
+    ledger.check_exists(conn, run_id)
+    parts = _parts(run_id, target)
+    with database.transaction(conn, "counting deactivations") as cur:
+        database.run(cur, database.statement("set_merge"))
+        access.check(target, access.describe(cur, target))
+        staged = ledger.measure(cur, run_id)
+        active, candidates = database.one(
+            cur,
+            database.statement("count_candidates", **parts),
+            {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
+        )
+    rejects_with_id = staged.rejects - staged.rejects_without_id
+    return DeactivationPlan(
+        candidates=candidates,
+        active=active,
+        seen=staged.seen,
+        rejected_without_id=staged.rejects_without_id,
+        duplicates=staged.rows + rejects_with_id - staged.seen,
+    )
+
+
+def list_candidates(
+    conn: Connection, run_id: int, target: Target, source: str, limit: int
+) -> list[str]:
+    """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
+    ledger.check_exists(conn, run_id)
+    with database.transaction(conn, "listing deactivations") as cur:
+        database.run(cur, database.statement("set_merge"))
+        staged = ledger.measure(cur, run_id)
+        found = database.rows(
+            cur,
+            database.statement("list_candidates", **_parts(run_id, target)),
+            {
+                **target.key(source),
+                "run_id": run_id,
+                "oldest_fetch": staged.oldest_fetch,
+                "limit": limit,
+            },
+        )
+    return [record_id for (record_id,) in found]
+
+
+def list_seen(conn: Connection, run_id: int, limit: int) -> list[str]:
+    """Return ids of at most `limit` cars that the run staged, as controls for by-id requests."""
+    query = database.statement("list_staged_ids", staging=staging.staging_table(run_id))
+    found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
+    return [record_id for (record_id,) in found]
+
+
+def list_held(
+    conn: Connection, target: Target, source: str, run_id: int
+) -> list[tuple[str, str | None]]:
+    """Return (id, title) of the cars that `run_id` held and that are active, as `approve` takes."""
+    query = database.statement("list_held", target=target.identifier)
+    parameters = {**target.key(source), "run_id": run_id}
+    return [(i, title) for i, title in database.fetch(conn, "listing held cars", query, parameters)]
+
+
+def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
+    """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
+    with database.transaction(conn, "approving held deactivations") as cur:
+        access.check(target, access.describe(cur, target))
+        return database.run(
+            cur,
+            database.statement("approve_held", target=target.identifier),
+            {**target.key(source), "run_id": run_id},
+        )
+
+
+def _parts(run_id: int, target: Target) -> dict[str, Composable]:
+    return {**staging.tables(run_id), "target": target.identifier}
