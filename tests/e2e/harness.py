@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -162,11 +161,18 @@ class Running:
         """Wait for its end and for all who hold its output; kill it if that takes too long."""
         try:
             out, err = self.process.communicate(timeout=within_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            out, err = self.process.communicate(timeout=GONE_S)
-            pytest.fail(f"no end within {within_s:g} s; it said:\n{out}\n{err}")
+        except subprocess.TimeoutExpired as exc:
+            self.close()
+            pytest.fail(f"no end within {within_s:g} s; it said: {exc.output!r} {exc.stderr!r}")
         return Ended(self.process.returncode, out, err)
+
+    def close(self) -> None:
+        """End what a failed test left at work, and listen to its orphans no more."""
+        self.process.kill()
+        self.process.wait(GONE_S)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
     def children(self) -> list[psutil.Process]:
         """Return manager, fetchers and writers, in the order in which they were started."""
@@ -186,6 +192,7 @@ class Site:
         self.folder = folder
         self.settings = dict(SETTINGS)
         self._mark = uuid.uuid4().hex
+        self._runs: list[Running] = []
         self.variables = {
             "API_BASE_URL": base_url,
             "API_KEY": key,
@@ -213,7 +220,8 @@ class Site:
             stderr=subprocess.PIPE,
             text=True,
         )
-        return Running(process)
+        self._runs.append(Running(process))
+        return self._runs[-1]
 
     def run(self, *arguments: str, **settings: Any) -> Ended:
         """Run `carsync ARGUMENTS` to its end."""
@@ -317,6 +325,8 @@ class Site:
 
     def close(self) -> None:
         """Kill what a failed test left behind."""
+        for running in self._runs:
+            running.close()
         for process in self.processes():
             with suppress(psutil.Error):
                 process.kill()
@@ -354,10 +364,3 @@ def mapper_of(config: Config) -> Mapper:
     preset = config.mapping.preset
     preset_text = read_preset(preset) if preset else None
     return compile_mapper(config.mapping, preset_text, config.api.pagination)
-
-
-def in_thread(work: Callable[[], object]) -> threading.Thread:
-    """Start `work` beside the test."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import psutil
+import psycopg2
 import pytest
 
 from carsync.demo import postgres
+from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import Running, SimulatedSite, await_that
+from tests.e2e.harness import Running, SimulatedSite, ask, await_that
 
+FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 Choose = Callable[[Running], psutil.Process]
 
 
@@ -113,7 +116,6 @@ def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
         site.api.hold(after=15)
         running = site.start("sync", "--json")
         site.await_staged(15)
-        state = await_that(site.checkpoint, "a checkpoint")
         await_that(lambda: (s := site.checkpoint()) and s.pages_done == 15, "it in the checkpoint")
         server.stop("immediate")
         site.api.release()
@@ -126,16 +128,14 @@ def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
         assert site.active() == site.truth(0)
         site.api.reset()
         again = site.sync()
-        assert state.run_id == again.report["run_id"]
+        assert failed.report["run_id"] == again.report["run_id"]
         assert any("the ledger lost" in note for note in again.report["notes"])
         assert sorted(site.api.pages_asked()) == list(range(1, site.pages(1) + 1))
         site.assert_exact(1)
         assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
 
 
-def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(
-    open_site: OpenSite, tmp_path: Path
-) -> None:
+def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(open_site: OpenSite) -> None:
     with postgres.temporary({"fsync": "off"}) as server:
         site = open_site(dsn=server.dsn)
         site.sync()
@@ -152,3 +152,78 @@ def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(
         assert again.counts == {"seen": 600, "unchanged": 600}
         assert site.inactive() == set()
         site.assert_exact()
+
+
+@contextmanager
+def _merge_kept_waiting(site: SimulatedSite) -> Iterator[Running]:
+    """Give a run whose merge waits for a row that another session holds."""
+    site.sync()
+    site.api.show(1)
+    with closing(psycopg2.connect(site.dsn)) as conn:
+        with conn.cursor() as cur:
+            cur.execute("UPDATE public.cars SET title = title")
+            running = site.start("sync", "--json")
+            await_that(lambda: site.status()["state"] == "merging", "the merge")
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            waiting += "AND datname = current_database()"
+            await_that(lambda: ask(site.dsn, waiting), "the merge's wait for the row")
+            yield running
+        conn.rollback()
+
+
+def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site) as running:
+        running.process.kill()
+        running.end()
+        site.await_no_process()
+        # The server itself notices that the client is gone, though it waits for the row.
+        await_that(lambda: not site.sessions(), "the end of all sessions", 15)
+    assert site.active() == site.truth(0)
+    assert "finds out whether the merge was committed" in site.status()["next_step"]
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == [], "all was staged"
+
+
+def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(open_site: OpenSite) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site) as running:
+        ask(
+            site.dsn,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'carsync' AND datname = current_database()",
+        )
+        failed = site.check(running, 4)
+    assert "it resumes" in failed.report["next_step"]
+    assert site.active() == site.truth(0)
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == []
+
+
+@pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
+def test_a_session_that_is_terminated_ends_the_run_resumable(
+    site: SimulatedSite, session: str
+) -> None:
+    site.api.hold(after=10)
+    running = site.start("sync", "--json")
+    staged = site.await_staged(10)
+    ask(
+        site.dsn,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name LIKE %s AND datname = current_database()",
+        (session,),
+    )
+    site.api.release()
+    failed = site.check(running, 4)
+    assert "it resumes" in failed.report["next_step"]
+    assert staged <= site.staged_pages()
+    site.api.reset()
+    site.sync()
+    site.assert_exact()
+    assert staged.isdisjoint(site.api.pages_asked())

@@ -13,16 +13,15 @@ SHRINKING = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_sha
 BALANCED = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_share=0.02)
 
 
-def _sync_across_snapshots(site: SimulatedSite, **settings: str) -> Ended:
+def _sync_across_snapshots(site: SimulatedSite, expect: int = 0) -> Ended:
     """Sync snapshot 0; then sync again, and switch to snapshot 1 when half the pages are read."""
     site.sync()
     site.api.hold(after=15)
-    running = site.start("sync", "--json", **settings)
+    running = site.start("sync", "--json")
     site.await_staged(15)
     url = f"{site.server.origin}/_sim/snapshot"
     assert requests.post(url, params={"n": 1}, timeout=5).json() == {"snapshot": 1}
     site.api.release()
-    expect = 6 if settings else 0
     return site.check(running, expect)
 
 
@@ -46,10 +45,11 @@ def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
 
 def test_without_by_id_requests_absent_cars_wait_for_the_next_run(open_site: OpenSite) -> None:
     site = open_site(SHRINKING)
-    ended = _sync_across_snapshots(site, sync__deactivate__second_proof="next_run")
+    site.settings["sync.deactivate.second_proof"] = "next_run"
+    ended = _sync_across_snapshots(site, expect=6)
     assert site.inactive() == set()
     assert ended.report["counts"]["held"] > 0
     assert "the reported total moved" in ended.said
 
-    site.sync(sync__deactivate__second_proof="next_run")
+    site.sync()
     site.assert_exact(1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 
-from tests.e2e.harness import SimulatedSite, await_that
+from tests.e2e.harness import SimulatedSite, Site, await_that
+from tests.fakes import Reply, ScriptedApi
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -47,8 +49,8 @@ def test_a_signal_to_the_whole_process_group_drains_all_the_same(site: Simulated
     site.api.hold(after=10)
     running = site.start("sync", "--json")
     site.await_staged(10)
-    for process in [*running.children(), running.process]:
-        process.send_signal(signal.SIGINT)
+    for pid in [*(child.pid for child in running.children()), running.process.pid]:
+        os.kill(pid, signal.SIGINT)
     site.api.release()
     site.check(running, 130)
     assert site.staged_pages() >= set(site.api.pages_asked())
@@ -82,3 +84,17 @@ def test_a_signal_during_start_up_ends_the_run_in_order(site: SimulatedSite) -> 
     site.check(running, 143)
     site.sync()
     site.assert_exact()
+
+
+def test_a_signal_does_not_wait_for_a_retry_after(
+    scripted_api: ScriptedApi, scripted_site: Site
+) -> None:
+    scripted_api.on("/cars", Reply(429, headers={"Retry-After": "120"}))
+    running = scripted_site.start("sync", "--json")
+    await_that(lambda: scripted_api.arrivals, "a request")
+    await_that(
+        lambda: (s := scripted_site.checkpoint()) and s.errors, "the refusal in the checkpoint"
+    )
+    running.signal(signal.SIGTERM)
+    assert running.end(within_s=5).exit_code == 143
+    assert len(scripted_api.arrivals) <= 4
