@@ -9,7 +9,8 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import select
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,7 @@ DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 """What an INSERT raises where a unique index holds the key already."""
 
 _APPLICATION_NAME_BYTES = 63
+_WAIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,31 @@ def transaction(conn: Connection, doing: str) -> Iterator[Cursor]:
                 detail=f"COMMIT was answered with {cur.statusmessage}",
                 hint="an error inside the transaction was swallowed; this is a bug in carsync",
             )
+
+
+@contextmanager
+def cancellable(should_cancel: Callable[[], bool]) -> Iterator[None]:
+    """Let signal handlers run while statements wait, and cancel the one that waits on demand.
+
+    libpq alone would sit in the C call until the server answers. A cancelled statement
+    fails, and its transaction is rolled back. Not for `connect` nor COPY, which the wait
+    callback cannot drive (psycopg2 manual, "Support for coroutine libraries").
+    """
+    extensions.set_wait_callback(lambda conn: _wait(conn, should_cancel))
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(None)
+
+
+def _wait(conn: Connection, should_cancel: Callable[[], bool]) -> None:
+    cancelled = False
+    while (state := conn.poll()) != extensions.POLL_OK:
+        reads, writes = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
+        select.select(reads, writes, [], _WAIT_S)
+        if not cancelled and should_cancel():
+            cancelled = True
+            conn.cancel()
 
 
 @contextmanager

@@ -160,3 +160,17 @@ class LockedError(CarsyncError):
     """Another run holds the lock of this target."""
 
     exit_code = ExitCode.LOCKED
+
+
+def revive(name: str, problem: str, detail: str, hint: str) -> CarsyncError:
+    """Rebuild an error of a child process from its class's name and words.
+
+    A name that is none of this module's is a bug's.
+
+    >>> revive("DatabaseUnavailableError", "gone", "", "").exit_code
+    <ExitCode.DATABASE: 4>
+    """
+    cls = globals().get(name)
+    if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not PageError:
+        return cls(problem, detail=detail, hint=hint)
+    return CarsyncError(problem, detail=detail, hint=hint)

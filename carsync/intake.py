@@ -21,14 +21,11 @@ from carsync.errors import (
     ApiAuthError,
     ApiUnavailableError,
     CarsyncError,
-    ConfigError,
     DatabaseError,
-    DatabasePermissionError,
-    DatabaseUnavailableError,
     FailureKind,
     RejectBudgetError,
-    StagingLostError,
     WorkersDiedError,
+    revive,
 )
 from carsync.metrics import Metrics
 from carsync.model import (
@@ -53,6 +50,8 @@ log = logging.getLogger(__name__)
 TURN_S = 0.1
 DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
+REST_OPENINGS = 2
+"""How often in a row the breaker opens before the last, ever failing pages are given up."""
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -214,7 +213,7 @@ class Intake:
             case BreakerOpened():
                 self._breaker_opened(event)
             case ChildFailed():
-                raise _as_error(event)
+                raise revive(event.error, event.problem, event.detail, event.hint)
 
     def _page_failed(self, event: PageFailed) -> None:
         if self._out.pop(event.page, None) is None:
@@ -261,7 +260,9 @@ class Intake:
             breaker.give_up_after,
             problem or "requests keep failing",
         )
-        if event.openings >= breaker.give_up_after and not self._give_up_rest(problem):
+        if event.openings >= REST_OPENINGS and self._give_up_rest(problem):
+            return
+        if event.openings >= breaker.give_up_after:
             raise ApiUnavailableError(
                 f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
                 detail=problem,
@@ -347,19 +348,3 @@ def judge_rejects(rejects: int, records: int, max_share: float) -> None:
 
 
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
-_ERRORS = {
-    cls.__name__: cls
-    for cls in (
-        ConfigError,
-        DatabaseError,
-        DatabaseUnavailableError,
-        DatabasePermissionError,
-        StagingLostError,
-    )
-}
-
-
-def _as_error(event: ChildFailed) -> CarsyncError:
-    """Rebuild a child's error from its words; an unknown class is a bug."""
-    cls = _ERRORS.get(event.error, CarsyncError)
-    return cls(event.problem, detail=event.detail, hint=event.hint)

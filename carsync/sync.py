@@ -11,21 +11,20 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from carsync import __version__, database, history, merge, migrations, staging
+from carsync import __version__, database, ending, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
 from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
 from carsync.config import Config
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.deactivation import decide
+from carsync.ending import Ending
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
-    ConfigError,
     DatabaseError,
     DatabaseUnavailableError,
     ExitCode,
@@ -35,11 +34,12 @@ from carsync.evidence import Decision
 from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal
-from carsync.mapping import Mapper, compile_mapper
-from carsync.model import Column, MergeCounts
+from carsync.mapping import compile_mapper
+from carsync.model import MergeCounts
 from carsync.monitor import Monitor
 from carsync.progress import Progress
 from carsync.resume import fingerprints, mark_ledger, take_up
+from carsync.session import open_database, refuse_transaction_pooler, target_columns, target_of
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
@@ -48,26 +48,6 @@ log = logging.getLogger(__name__)
 
 OUTCOME_S = 60.0
 """How long a merge's outcome is asked for after its connection broke."""
-
-
-def open_database(config: Config, application_name: str) -> Connection:
-    """Open the parent's connection as the configuration says."""
-    return database.connect(
-        config.require_dsn(),
-        application_name=application_name,
-        connect_timeout_s=config.database.connect_timeout_s,
-        lock_timeout_s=config.database.lock_timeout_s,
-    )
-
-
-def target_of(config: Config) -> Target:
-    """Return the table that the configuration names."""
-    return Target(config.database.schema, config.database.table)
-
-
-def target_columns(mapper: Mapper) -> tuple[Column, ...]:
-    """Return all columns that a merge writes: the staged ones and the constants."""
-    return (*mapper.columns, *(column for column, _ in mapper.constants))
 
 
 def sync(
@@ -86,21 +66,6 @@ def sync(
     """
     run = SyncRun(config, preset_text, checkpoint_file, progress, stop)
     return run.execute(fresh=fresh)
-
-
-EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
-
-
-@dataclass(slots=True)
-class Ending:
-    """How a run ended, filled in as it goes."""
-
-    state: EndState = "failed"
-    exit_code: ExitCode = ExitCode.BUG
-    counts: MergeCounts | None = None
-    problem: str = ""
-    detail: str = ""
-    hint: str = ""
 
 
 class SyncRun:
@@ -123,7 +88,7 @@ class SyncRun:
         self._monitor = Monitor(config, progress)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
-        self._ending = Ending()
+        self._ending = Ending("failed", ExitCode.BUG)
         self._checks: tuple[Check, ...] = ()
         self._run: Run | None = None
 
@@ -135,7 +100,7 @@ class SyncRun:
             with FileLock(self._checkpoint_file):
                 self._execute_locked(fresh=fresh)
         except CarsyncError as exc:
-            self._fail(exc)
+            self._ending = ending.failed(exc)
         return self._report()
 
     def _execute_locked(self, *, fresh: bool) -> None:
@@ -152,7 +117,7 @@ class SyncRun:
             with closing(open_database(self._config, "carsync")) as connection:
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
-                self._refuse_transaction_pooler(connection)
+                refuse_transaction_pooler(self._config, connection)
                 self._prepare_schema(connection)
                 self._begin(connection, prints, previous, fresh=fresh)
                 self._intake(connection)
@@ -160,19 +125,8 @@ class SyncRun:
             self._monitor.journal = None  # the file belongs to the run that holds the lock
             raise
         except CarsyncError as exc:
-            self._fail(exc)
+            self._ending = self._stopped() if self._stop.forced else ending.failed(exc)
         self._close_run()
-
-    def _refuse_transaction_pooler(self, connection: Connection) -> None:
-        """Raise where session locks are void: two runs could write at once."""
-        with closing(open_database(self._config, "carsync")) as second:
-            if database.shares_server_sessions(connection, second):
-                raise ConfigError(
-                    "a connection pooler in transaction mode stands before PostgreSQL",
-                    detail="two connections share one server session, so locks do not hold",
-                    hint="connect directly or through a pooler in session mode (on Supabase the "
-                    "Session pooler, port 5432 instead of 6543)",
-                )
 
     def _read_checkpoint(self) -> CheckpointState | None:
         try:
@@ -253,14 +207,23 @@ class SyncRun:
                 return
         self._monitor.phase("merging", state="merging")
         counts = self._merge(connection, run, decision, proof)
-        self._conclude(connection, run, decision, counts)
+        plan = self._monitor.plan
+        self._monitor.notes.extend(decision.reasons)
+        self._ending = ending.merged(run.run_id, counts, decision, plan.failed, plan.planned or 0)
+        try:
+            staging.drop(connection, run.run_id)
+            merge.analyze_after(connection, self._target, counts)
+        except DatabaseError as exc:  # it is merged all the same; the next run tidies up
+            log.warning("after the merge: %s", exc.problem)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
         if self._stop.requested:
-            self._ending.state = "interrupted"
-            self._ending.exit_code = self._stop.exit_code
+            self._ending = self._stopped()
         return self._stop.requested
+
+    def _stopped(self) -> Ending:
+        return Ending("interrupted", self._stop.exit_code)
 
     def _judge_rejects(self, connection: Connection, run: Run) -> None:
         """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
@@ -293,7 +256,8 @@ class SyncRun:
             proof=proof,
         )
         try:
-            return merge.merge(connection, request)
+            with database.cancellable(lambda: self._stop.forced):
+                return merge.merge(connection, request)
         except DatabaseUnavailableError:
             counts = self._look_up_outcome(run)
             if counts is None:
@@ -312,109 +276,68 @@ class SyncRun:
                     return None
                 time.sleep(1.0)
 
-    def _conclude(
-        self, connection: Connection, run: Run, decision: Decision, counts: MergeCounts
-    ) -> None:
-        """Draw the exit code from what was merged."""
-        self._ending.counts = counts
-        self._monitor.notes.extend(decision.reasons)
-        if self._monitor.plan.failed:
-            self._ending.state, self._ending.exit_code = "partial", ExitCode.PARTIAL
-            number = len(self._monitor.plan.failed)
-            page, why = next(iter(sorted(self._monitor.plan.failed.items())))
-            self._ending.problem = (
-                f"{number:,} of {self._monitor.plan.planned:,} pages could not be read; "
-                "what was read is merged, nothing is deactivated"
-            )
-            self._ending.detail = f"page {page}: {why}"
-        elif counts.held or decision.action == "hold":
-            self._ending.state, self._ending.exit_code = "held", ExitCode.HELD
-            self._ending.problem = f"{counts.held:,} deactivations are held"
-            self._ending.detail = "; ".join(decision.reasons)
-            self._ending.hint = (
-                f"look at the held cars and say yes with `carsync approve {run.run_id}`"
-                if counts.held
-                else "see why the feed does not add up"
-            )
-        else:
-            self._ending.state, self._ending.exit_code = "complete", ExitCode.OK
-        try:
-            staging.drop(connection, run.run_id)
-            merge.analyze_after(connection, self._target, counts)
-        except DatabaseError as exc:  # it is merged all the same; the next run tidies up
-            log.warning("after the merge: %s", exc.problem)
-
     # ── the end ──────────────────────────────────────────────────────────────
 
-    def _fail(self, exc: CarsyncError) -> None:
-        self._ending.state = "failed"
-        self._ending.exit_code = exc.exit_code
-        self._ending.problem = exc.problem
-        self._ending.detail = exc.detail
-        self._ending.hint = exc.hint
-
     def _report(self) -> RunReport:
-        ending = self._ending
+        end = self._ending
         return RunReport(
             run_id=self._run.run_id if self._run else None,
-            state=ending.state,
-            exit_code=ending.exit_code,
+            state=end.state,
+            exit_code=end.exit_code,
             source=self._config.sync.source,
             target=str(self._target),
             started_at=self._run.started_at if self._run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
             snapshot=self._monitor.snapshot(),
-            counts=ending.counts,
+            counts=end.counts,
             checks=self._checks,
             notes=tuple(self._monitor.notes),
-            problem=ending.problem,
-            detail=ending.detail,
-            hint=ending.hint,
+            problem=end.problem,
+            detail=end.detail,
+            hint=end.hint,
         )
 
     def _close_run(self) -> None:
         """Check the acceptance targets, then tell the runs table and the checkpoint the end."""
-        ending = self._ending
-        if ending.counts is not None:
+        if self._ending.counts is not None:
             self._checks = evaluate(
                 self._config.acceptance,
                 self._monitor.snapshot(),
                 self._config.limits.requests_per_second,
             )
-            failed = any(check.verdict == "fail" for check in self._checks)
-            if failed and ending.exit_code is ExitCode.OK:
-                ending.exit_code = ExitCode.ACCEPTANCE
+            self._ending = ending.judged(self._ending, self._checks)
+        end = self._ending
         report = self._report()
         self._finish_run(report)
         journal = self._monitor.journal
         if journal is None:
             return
         merged = None
-        if ending.counts is not None and self._run is not None:
+        if end.counts is not None and self._run is not None:
             merged = LastRun(
                 run_id=self._run.run_id,
-                state=ending.state,
-                exit_code=ending.exit_code,
+                state=end.state,
+                exit_code=end.exit_code,
                 finished_at=report.finished_at,
                 duration_s=report.duration_s,
-                counts=ending.counts,
+                counts=end.counts,
                 acceptance=self._checks,
             )
         try:
             journal.note("ended", self._monitor.plan, report.snapshot)
             journal.end(
-                ending.state,
-                ending.exit_code,
-                problem=ending.problem,
-                hint=ending.hint,
+                end.state,
+                end.exit_code,
+                problem=end.problem,
+                hint=end.hint,
                 merged=merged,
-                success=ending.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
+                success=end.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
             )
         except CheckpointError as exc:
             self._monitor.note(f"{exc.problem} ({exc.detail})")
-            if ending.exit_code is ExitCode.OK:
-                self._fail(exc)
+            if end.exit_code is ExitCode.OK:
+                self._ending = replace(ending.failed(exc), counts=end.counts)
 
     def _finish_run(self, report: RunReport) -> None:
         """Record the end in `carsync.runs`; a database that is down must not hide the report."""

@@ -10,7 +10,7 @@ import click
 
 from carsync import absences, history
 from carsync.cli.loading import config_options, load_config, require_database
-from carsync.sync import open_database, target_of
+from carsync.session import open_database, target_of
 
 SHOWN = 20
 

@@ -12,7 +12,7 @@ from carsync import migrations
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.mapping import compile_mapper
 from carsync.presets import read_preset
-from carsync.sync import open_database, target_columns, target_of
+from carsync.session import open_database, target_columns, target_of
 
 
 @click.command()

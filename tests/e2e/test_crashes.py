@@ -206,6 +206,22 @@ def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(open_site: 
     assert site.api.pages_asked() == []
 
 
+def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site) as running:
+        running.signal(signal.SIGTERM)
+        running.signal(signal.SIGTERM)
+        assert running.end(within_s=5).exit_code == 143
+        await_that(lambda: not site.sessions(), "the end of all sessions", 15)
+    assert site.active() == site.truth(0)
+    assert site.status()["state"] == "interrupted"
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == [], "all was staged"
+
+
 @pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
 def test_a_session_that_is_terminated_ends_the_run_resumable(
     site: SimulatedSite, session: str

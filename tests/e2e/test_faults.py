@@ -77,7 +77,7 @@ def test_broken_pages_are_not_taken_for_a_broken_api(open_site: OpenSite) -> Non
     site.settings["limits.retry.base_s"] = 0.5  # when all other pages are read
     site.settings["limits.circuit_breaker.open_s"] = 0.05
     ended = site.sync(expect=5)
-    assert ended.report["snapshot"]["breaker_openings"] >= 5
+    assert ended.report["snapshot"]["breaker_openings"] >= 2
     assert ended.report["snapshot"]["pages_failed"] == len(broken)
     assert ended.counts["inserted"] == PAGE_SIZE * (150 - len(broken))
 

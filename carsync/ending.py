@@ -1,0 +1,80 @@
+"""How a run ended: state, exit code and the words for the operator. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from carsync.acceptance import Check
+from carsync.errors import CarsyncError, ExitCode
+from carsync.evidence import Decision
+from carsync.model import MergeCounts
+
+EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """`counts` is set once the merge is committed, whatever came after it."""
+
+    state: EndState
+    exit_code: ExitCode
+    counts: MergeCounts | None = None
+    problem: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+def failed(exc: CarsyncError) -> Ending:
+    """Return the ending that an error makes."""
+    return Ending("failed", exc.exit_code, None, exc.problem, exc.detail, exc.hint)
+
+
+def merged(
+    run_id: int,
+    counts: MergeCounts,
+    decision: Decision,
+    failed_pages: dict[int, str],
+    planned: int,
+) -> Ending:
+    """Return the ending of a run that was merged: partial, held or complete.
+
+    `failed_pages` maps each of the `planned` pages that could not be read to its problem.
+    """
+    if failed_pages:
+        page, why = min(failed_pages.items())
+        return Ending(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{len(failed_pages):,} of {planned:,} pages could not be read; what was read is "
+            "merged, nothing is deactivated",
+            f"page {page}: {why}",
+        )
+    if counts.held or decision.action == "hold":
+        return Ending(
+            "held",
+            ExitCode.HELD,
+            counts,
+            f"{counts.held:,} deactivations are held",
+            "; ".join(decision.reasons),
+            f"look at the held cars and say yes with `carsync approve {run_id}`"
+            if counts.held
+            else "see why the feed does not add up",
+        )
+    return Ending("complete", ExitCode.OK, counts)
+
+
+def judged(ending: Ending, checks: tuple[Check, ...]) -> Ending:
+    """Return the ending with exit code 7 where it was complete but a check failed."""
+    missed = [check for check in checks if check.verdict == "fail"]
+    if not missed or ending.exit_code is not ExitCode.OK:
+        return ending
+    words = "; ".join(f"{check.name} {check.measured}, wanted {check.target}" for check in missed)
+    return Ending(
+        ending.state,
+        ExitCode.ACCEPTANCE,
+        ending.counts,
+        f"{len(missed)} acceptance check{'s' * (len(missed) > 1)} failed",
+        words,
+    )
