@@ -7,6 +7,7 @@ are written as `String(x)` does and texts are read as `Number` and `parseFloat` 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 MAX_SAFE_INTEGER = 2**53
 """Up to here a double holds every integer (Number.MAX_SAFE_INTEGER is one less)."""
@@ -91,3 +92,12 @@ def read_prefix(text: str) -> float | None:
     """
     match = _WHOLE.match(text.strip(WHITESPACE))
     return float(match.group()) if match else None
+
+
+def are_safe_integers(values: list[Any]) -> bool:
+    """Say whether all are integers that a double holds exactly."""
+    return (
+        {int}.issuperset(map(type, values))
+        and min(values, default=0) >= -MAX_SAFE_INTEGER
+        and max(values, default=0) <= MAX_SAFE_INTEGER
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from carsync.hashing import compile_hasher, scheme_of
 from carsync.model import Column, Reject, Row
 from carsync.paths import Shape, describe, parse_path
 from carsync.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
+from carsync.uniform import compile_uniform
 
 MAX_ORIGINAL_CHARS = 1_000_000
 """A rejected record's text is kept up to this length."""
@@ -109,10 +110,9 @@ class Mapper:
     def _content(
         self, page: DecodedPage, values: dict[str, Iterable[Any]], faults: _Faults
     ) -> PageContent:
-        hashed = zip(*(values[name] for name in self._hash_fields), strict=False)
         columns = [values[plan.name] for plan in self._plans]
         count = len(page.records)
-        hashes = [self._hash(fields) for fields, _ in zip(hashed, range(count), strict=False)]
+        hashes = self._hash([list(islice(values[name], count)) for name in self._hash_fields])
         rows: tuple[Row, ...] = tuple(zip(range(count), *columns, hashes, strict=True))
         rejects: tuple[Reject, ...] = ()
         if faults.reasons:
@@ -169,13 +169,22 @@ class _Plan:
         self._shape = shape
         reader = _read_id if name == "id" else compile_reader(rule)
         default = constant_value(rule, rule.default)
-        self._read = _complete(reader, default, rule.required and self.template is None)
+        required = rule.required and self.template is None
+        self._read = _complete(reader, default, required)
+        self._default = default
+        self._demands_all = required
+        self._read_uniform = compile_uniform(rule, MAX_ID_CHARS if name == "id" else None)
 
     def read(self, found: list[list[Any]], faults: _Faults) -> list[Any]:
         """Return the column's values, template aside."""
         if self._slot is None:
             return [None] * len(found[0])
-        return faults.run(self.name, self._read, found[self._slot])
+        values = self._read_uniform(found[self._slot]) if self._read_uniform else None
+        if values is None or (self._demands_all and None in values):
+            return faults.run(self.name, self._read, found[self._slot])
+        if self._default is not None and None in values:
+            return [self._default if value is None else value for value in values]
+        return values
 
     def fill(
         self, values: dict[str, Iterable[Any]], found: list[list[Any]], faults: _Faults

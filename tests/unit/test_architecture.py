@@ -28,6 +28,7 @@ LAYERS = (
             "paths",
             "splitting",
             "coercion",
+            "uniform",
             "rules",
             "decoding",
             "hashing",
