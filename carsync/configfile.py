@@ -23,6 +23,7 @@ from carsync.errors import ConfigError
 from carsync.variables import environment_layer
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_DSN_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:\s]*)(?::\d{0,5})?")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
@@ -263,10 +264,39 @@ def _split_url(url: str) -> SplitResult | None:
     return parts
 
 
+def _check_dsn(text: str) -> None:
+    """Refuse a connection string that libpq would misread, before it can quote the password.
+
+    A URL is split at `@`, `/` and `:` (libpq, section 34.1.1.2), so these must be
+    percent-encoded in a password.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator and "=" in text:
+        return  # key=value pairs
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    sound = (
+        scheme in {"postgresql", "postgres"}
+        and not set(user) & set("@[]")
+        and (at or "@" not in rest)
+        and "@" not in rest[len(authority) :].partition("?")[0]
+        and all(_DSN_HOST.fullmatch(host) for host in hosts.split(","))
+    )
+    if not sound:
+        raise ConfigError(
+            "database.dsn is not a connection string that PostgreSQL can read",
+            detail="in a URL, user and password must be percent-encoded",
+            hint="write @ as %40, / as %2F, : as %3A, # as %23, and no [ ] around the password: "
+            "postgresql://USER:PASSWORD@HOST:5432/DB",
+        )
+
+
 def _check_relations(config: Config) -> None:
     """Check what no type can tell."""
     if config.api.base_url is not None:
         _check_base_url(config.api.base_url)
+    if config.database.dsn is not None:
+        _check_dsn(config.database.dsn.reveal())
     record_path = config.api.record_path
     if record_path is not None and "{id}" not in record_path:
         raise ConfigError(

@@ -21,6 +21,8 @@ from carsync.paths import SCALARS, Shape, Unholdable, parse_path
 from carsync.splitting import MalformedJsonError, Splitter
 
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+MAX_TOTAL = 2**31 - 1
+"""A feed that reports more pages or records than this is not to be believed."""
 _MAX_INTEGER_DIGITS = 4000  # Python refuses to read more than 4300 digits
 _BOM = b"\xef\xbb\xbf"
 
@@ -107,7 +109,10 @@ class PageDecoder:
         totals: list[int | None] = []
         for path in self._totals:
             value = None if path is None else found[self._envelope.slot(path)][0]
-            totals.append(value if value.__class__ is int and value >= 0 else None)
+            value = value if value.__class__ is int and value >= 0 else None
+            if value is not None and value > MAX_TOTAL:
+                raise PageError(FailureKind.BAD_PAGE, f"the page reports a total of {value:.3g}")
+            totals.append(value)
         return totals
 
 

@@ -62,6 +62,14 @@ def merged(
             if counts.held
             else "see why the feed does not add up",
         )
+    if counts.stale:
+        return Ending(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{counts.stale:,} cars were written by somebody else after their page was asked for",
+            "what the feed says of them may be older, so they were left as they are",
+        )
     return Ending("complete", ExitCode.OK, counts)
 
 

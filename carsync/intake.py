@@ -52,6 +52,7 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
+CONTROL_ATTEMPTS = 4
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -127,16 +128,23 @@ class Intake:
             "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
         )
 
-    def probe(self, record_ids: list[str], control_id: str) -> dict[str, ProbeVerdict]:
+    def probe(
+        self, record_ids: list[str], control_id: str
+    ) -> tuple[ProbeVerdict, dict[str, ProbeVerdict]]:
         """Ask the API for single records under the same limits.
 
         `control_id` names a record just seen: unless the API answers 200 for it,
-        nothing it says is believed. Returns id → verdict, without the ids that got
-        no answer; empty when the control failed.
+        nothing it says is believed. Returns the control's verdict (`GONE`: the API has
+        no such path) and id → verdict, without the ids that got no answer.
         """
-        if self._ask([control_id]).get(control_id) is not ProbeVerdict.ALIVE:
-            return {}
-        return self._ask(record_ids)
+        control = ProbeVerdict.NOTHING
+        for _ in range(CONTROL_ATTEMPTS):
+            control = self._ask([control_id]).get(control_id, ProbeVerdict.NOTHING)
+            if control is not ProbeVerdict.NOTHING or self._stop.requested:
+                break
+        if control is not ProbeVerdict.ALIVE:
+            return control, {}
+        return control, self._ask(record_ids)
 
     def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
         verdicts: dict[str, ProbeVerdict] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from carsync.checkpoint import (
+    ACTIVE_STATES,
     CheckpointState,
     LastRun,
     Latency,
@@ -108,6 +110,17 @@ class Journal:
         )
         save(self._path, self.state)
         self._saved_s = time.monotonic()
+
+
+def idle_since(previous: CheckpointState | None, now: datetime) -> float:
+    """Return for how many seconds at least no run has asked the API; infinite where none is known.
+
+    A run that was killed may have asked until its next save was due.
+    """
+    if previous is None:
+        return math.inf
+    unsaved_s = SAVE_EVERY_S if previous.state in ACTIVE_STATES else 0.0
+    return max(0.0, (now - previous.updated_at).total_seconds() - unsaved_s)
 
 
 def _latency(snapshot: Snapshot) -> Latency | None:

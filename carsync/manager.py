@@ -15,7 +15,7 @@ from carsync.ratelimit import CircuitBreaker, Gate, TokenBucket
 _gate: Gate | None = None
 
 
-def _open_gate(limits: Limits, start_empty: bool) -> None:
+def _open_gate(limits: Limits, idle_s: float) -> None:
     """Build the gate inside the manager process, before it serves."""
     global _gate
     become_child()
@@ -23,7 +23,7 @@ def _open_gate(limits: Limits, start_empty: bool) -> None:
     burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
     breaker = limits.circuit_breaker
     _gate = Gate(
-        TokenBucket(rate, burst, time.monotonic, start_empty=start_empty),
+        TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
         CircuitBreaker(breaker.failures, breaker.open_s, time.monotonic),
     )
 
@@ -44,14 +44,14 @@ class GateManager(BaseManager):
 GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "silence"))
 
 
-def start_manager(context: SpawnContext, limits: Limits, *, start_empty: bool) -> GateManager:
+def start_manager(context: SpawnContext, limits: Limits, *, idle_s: float) -> GateManager:
     """Start the manager process; must be called from the main thread.
 
-    `start_empty`: the bucket begins without tokens.
+    `idle_s`: for how long nobody has asked the API; tokens accrued for that long.
     """
     # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
     # connect is decided by the random authentication key that only the children inherit.
     address = f"\0carsync-{secrets.token_hex(8)}" if sys.platform == "linux" else None
     manager = GateManager(address, ctx=context)
-    manager.start(_open_gate, (limits, start_empty))
+    manager.start(_open_gate, (limits, idle_s))
     return manager

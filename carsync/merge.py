@@ -31,11 +31,13 @@ ANALYZE_SHARE = 0.05
 class Proof:
     """Second proofs of absence: ids that the API, asked by id, called gone or alive.
 
-    Candidates in neither set are deactivated if an earlier complete run missed them too.
+    Candidates in neither set are deactivated if an earlier complete run missed them too,
+    unless `certain_only`.
     """
 
     gone: Collection[str] = ()
     alive: Collection[str] = ()
+    certain_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _fence(cur: Cursor, request: MergeRequest) -> None:
         raise LockedError(
             f"run {request.run_id} is not this process's any more",
             detail="it was merged, given up, or taken over by another process",
-            hint="see `carsync runs`",
+            hint="see `carsync status`",
         )
 
 
@@ -199,7 +201,8 @@ def _settle_absent(
         "run_id": request.run_id,
         "oldest_fetch": staged.oldest_fetch,
         "needs_proof": request.action == "prove",
-        "counts_as_proof": request.action == "prove",
+        "counts_as_proof": request.action == "prove" and not request.proof.certain_only,
+        "certain_only": request.proof.certain_only,
         "gone": list(request.proof.gone),
         "alive": list(request.proof.alive),
     }

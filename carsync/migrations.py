@@ -14,6 +14,7 @@ from importlib.resources import files
 from carsync import access, database
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError
+from carsync.merge import MANAGED_COLUMNS
 from carsync.model import Column
 
 TARGET_COLUMNS: tuple[Column, ...] = tuple(
@@ -98,7 +99,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
                 },
             )
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
-        return done + _fit_target(cur, target, wanted_columns(columns))
+        return done + _fit_target(cur, target, tuple(columns))
 
 
 def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:
@@ -107,7 +108,7 @@ def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list
         waiting = [f"migration {m.version:04d}_{m.name} is pending" for m in _pending(cur)]
         if not access.describe(cur, target):
             return [*waiting, f"table {target} does not exist"]
-        missing = _check_adoptable(cur, target, wanted_columns(columns))
+        missing = _check_adoptable(cur, target, tuple(columns))
         return waiting + [f"column {target}.{column.name} is missing" for column in missing]
 
 
@@ -163,8 +164,9 @@ def _pending(cur: Cursor) -> list[Migration]:
 # ── the target table ─────────────────────────────────────────────────────────
 
 
-def _fit_target(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> list[str]:
+def _fit_target(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     """Create the target, or add what it lacks; return a sentence for each thing done."""
+    wanted = wanted_columns(columns)
     relation = access.describe(cur, target)
     if relation is None:
         definitions = database.comma_separated(_definition(column) for column in wanted)
@@ -173,7 +175,7 @@ def _fit_target(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> list
             database.statement("create_target", target=target.identifier, columns=definitions),
         )
         return [f"created table {target} with {len(wanted) + 1} columns"]
-    missing = _check_adoptable(cur, target, wanted)
+    missing = _check_adoptable(cur, target, columns)
     if not missing:
         return []
     additions = database.comma_separated(
@@ -197,8 +199,13 @@ def _definition(column: Column) -> Composable:
     return database.identifier(column.name) + database.raw(f" {column.type}")
 
 
-def _check_adoptable(cur: Cursor, target: Target, wanted: tuple[Column, ...]) -> tuple[Column, ...]:
+def _check_adoptable(
+    cur: Cursor, target: Target, columns: tuple[Column, ...]
+) -> tuple[Column, ...]:
     """Return the columns that the existing table lacks; raise where it cannot be kept in step."""
+    wanted = wanted_columns(columns)
+    # Without a mapping nothing is known of what will be written.
+    written = {c.name for c in columns or wanted} | set(MANAGED_COLUMNS)
     relation = access.describe(cur, target)
     assert relation is not None
     if relation.kind not in {"r", "p"}:
@@ -230,7 +237,7 @@ def _check_adoptable(cur: Cursor, target: Target, wanted: tuple[Column, ...]) ->
                 hint=f"ALTER TABLE {target} ALTER COLUMN {column.name} TYPE {column.type}, or "
                 "choose another table",
             )
-    names = {column.name for column in wanted} | {"id"}
+    names = {"id", *written}
     demanding = [name for name, (_, must, _) in found.items() if must and name not in names]
     if demanding:
         raise DatabaseError(

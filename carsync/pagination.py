@@ -256,6 +256,8 @@ def check_page(
     """
     position = page - pagination.first_page + 1
     pages = _reported_pages(reported_pages, reported_records, pagination)
+    if reported_records is not None and pages is not None and pages > max(1, reported_records):
+        return f"the feed reports {pages:,} pages for {reported_records:,} records"
     if pages is None:
         return _check_without_totals(page, position, records, expected_pages, pagination)
     if expected_pages is not None and 2 * pages < expected_pages:

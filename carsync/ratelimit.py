@@ -46,17 +46,23 @@ class TokenBucket:
     arrival jitter of `ARRIVAL_JITTER_S` (up to a quarter of `burst`; a burst
     below 4 has no room for such a reserve).
 
-    Starts full. `start_empty` is for a bucket that takes over from another one,
-    which may just have handed out all it had. Not thread-safe; `Gate` is.
+    Starts with the tokens of `idle_s` seconds: a bucket that takes over from another,
+    which may just have handed out all it had, grants no second burst. Not
+    thread-safe; `Gate` is.
     """
 
     def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float], *, start_empty: bool = False
+        self,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float],
+        *,
+        idle_s: float = math.inf,
     ) -> None:
         self.rate = rate
         self.capacity = max(1, burst - min(math.ceil(rate * ARRIVAL_JITTER_S), burst // 4))
         self._clock = clock
-        self._tokens = 0.0 if start_empty else float(self.capacity)
+        self._tokens = min(self.capacity, rate * idle_s) if rate else float(self.capacity)
         self._refilled_at = clock()
         self._silent_until = self._refilled_at
         self._next_turn = self._refilled_at

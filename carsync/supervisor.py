@@ -9,6 +9,7 @@ a new queue and manager, takes its place.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -76,8 +77,8 @@ class Child:
 class Fleet:
     """All child processes of a run; built, used and ended on the parent's main thread.
 
-    `used_gate`: an earlier fleet may have used up the API's burst, so this one begins
-    without tokens.
+    `idle_s`: for how long nobody has asked the API, so that an earlier fleet's burst is
+    not granted again.
     """
 
     def __init__(
@@ -87,9 +88,9 @@ class Fleet:
         run_id: int,
         columns: tuple[Column, ...],
         *,
-        used_gate: bool = False,
+        idle_s: float = math.inf,
     ) -> None:
-        self._used_gate = used_gate
+        self._idle_s = idle_s
         self._config = config
         self._preset_text = preset_text
         self._run_id = run_id
@@ -109,7 +110,7 @@ class Fleet:
         limits = self._config.limits
         processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
         self._pages = self._context.Queue(maxsize=max(8, 2 * limits.concurrency))
-        self._manager = start_manager(self._context, limits, start_empty=self._used_gate)
+        self._manager = start_manager(self._context, limits, idle_s=self._idle_s)
         # The manager forgets the gate when the last proxy goes; children take theirs from this.
         gate = self._gate = self._manager.gate()
         if silence_s > 0:

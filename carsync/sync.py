@@ -9,6 +9,7 @@ stay for the next run unless they were merged.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -33,7 +34,7 @@ from carsync.errors import (
 from carsync.evidence import Decision
 from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
-from carsync.journal import Journal
+from carsync.journal import Journal, idle_since
 from carsync.mapping import compile_mapper
 from carsync.model import MergeCounts
 from carsync.monitor import Monitor
@@ -89,6 +90,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
+        self._idle_s = math.inf
         self._checks: tuple[Check, ...] = ()
         self._run: Run | None = None
 
@@ -105,6 +107,7 @@ class SyncRun:
 
     def _execute_locked(self, *, fresh: bool) -> None:
         previous = self._read_checkpoint()
+        self._idle_s = idle_since(previous, datetime.now(UTC))
         prints = fingerprints(self._config, self._mapper)
         self._monitor.journal = Journal(
             self._checkpoint_file,
@@ -189,7 +192,7 @@ class SyncRun:
                 self._preset_text,
                 run.run_id,
                 self._mapper.columns,
-                used_gate=used or self._monitor.resumed_pages > 0,
+                idle_s=0.0 if used else self._idle_s,
             ),
             reread_ledger=lambda: mark_ledger(connection, run.run_id, self._monitor),
             stop=self._stop,

@@ -3,6 +3,7 @@
 -- source that was not seen. Unchanged cars go no further than this filter, so that they
 -- are neither locked nor logged. A car that somebody wrote after its page was asked for
 -- is stale here; a car written after the oldest page was asked for cannot be absent.
+-- A time in the future is some other clock's and says nothing.
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
 SELECT coalesce(s.id, t.id) AS id,
        s.fetched_at,
@@ -10,7 +11,7 @@ SELECT coalesce(s.id, t.id) AS id,
            WHEN t.id IS NULL THEN 'insert'
            WHEN s.id IS NULL THEN 'absent'
            WHEN t.source_api <> {source} THEN 'foreign'
-           WHEN t.touched_at > s.fetched_at THEN 'stale'
+           WHEN t.touched_at > s.fetched_at AND t.touched_at <= now() THEN 'stale'
            WHEN t.is_active IS NOT TRUE THEN 'reactivate'
            ELSE 'update'
        END AS action
@@ -27,7 +28,7 @@ FULL JOIN (
 WHERE CASE
     WHEN t.id IS NULL THEN true
     WHEN s.id IS NULL THEN t.source_api = {source} AND t.is_active
-        AND (t.touched_at IS NULL OR t.touched_at <= {oldest_fetch})
+        AND (t.touched_at IS NULL OR t.touched_at <= {oldest_fetch} OR t.touched_at > now())
     ELSE t.data_hash IS DISTINCT FROM s.data_hash
         OR t.is_active IS NOT TRUE
         OR t.source_api IS DISTINCT FROM {source}

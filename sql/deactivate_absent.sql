@@ -9,10 +9,11 @@ WITH gone AS (
       AND t.source_api = %(source)s
       AND t.is_active
       AND coalesce(
-          greatest(t.created_at, t.updated_at, t.last_synced_at) <= %(oldest_fetch)s, true)
+          greatest(t.created_at, t.updated_at, t.last_synced_at) <= %(oldest_fetch)s
+          OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
       AND (NOT %(needs_proof)s
            OR d.id IN (SELECT unnest(%(gone)s::text[]))
-           OR d.id IN (
+           OR NOT %(certain_only)s AND d.id IN (
                SELECT a.id FROM carsync.absences AS a
                WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
                  AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))

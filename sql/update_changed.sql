@@ -11,7 +11,8 @@ WITH written AS (
            OR t.is_active IS NOT TRUE
            OR t.source_api IS DISTINCT FROM {source})
       AND coalesce(t.source_api, {source}) = {source}
-      AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= d.fetched_at, true)
+      AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= d.fetched_at
+                   OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
     RETURNING d.action
 )
 SELECT count(*) FILTER (WHERE action = 'update') AS updated,

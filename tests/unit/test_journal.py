@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from carsync.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.config import Pagination
-from carsync.journal import SAVE_EVERY_S, Journal
+from carsync.journal import SAVE_EVERY_S, Journal, idle_since
 from carsync.pagination import PagePlan
 from tests import samples
 from tests.unit.fakeclock import FakeClock
@@ -145,3 +147,13 @@ def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(pa
     assert success is not None
     assert success > samples.LAST.finished_at
     assert datetime.now(UTC) - success < timedelta(minutes=1)
+
+
+def test_how_long_the_api_was_left_alone() -> None:
+    state = Journal(Path("unused"), source="s", target="t", fingerprints={}, previous=None).state
+    later = state.updated_at + timedelta(seconds=10)
+    assert idle_since(None, later) == math.inf
+    assert idle_since(msgspec.structs.replace(state, state="complete"), later) == 10
+    # A run that was killed may have asked until its next save was due.
+    assert idle_since(msgspec.structs.replace(state, state="running"), later) == 8
+    assert idle_since(state, state.updated_at) == 0

@@ -78,8 +78,12 @@ class TestTokenBucket:
             assert bucket.wait_s() == bucket.wait_s() == bucket.reserve()
 
     def test_a_bucket_that_takes_over_starts_empty(self) -> None:
-        bucket = TokenBucket(2.0, 10, FakeClock(), start_empty=True)
+        bucket = TokenBucket(2.0, 10, FakeClock(), idle_s=0.0)
         assert bucket.reserve() == pytest.approx(0.5)
+
+    def test_a_bucket_that_takes_over_later_holds_what_accrued_since(self) -> None:
+        bucket = TokenBucket(2.0, 10, FakeClock(), idle_s=1.0)
+        assert [bucket.reserve() for _ in range(3)] == pytest.approx([0, 0, 0.5])
 
     def test_tokens_do_not_accumulate_past_the_capacity(self) -> None:
         clock = FakeClock()
@@ -125,7 +129,7 @@ class TestTokenBucket:
         self, rate: float, burst: int, steps: list[tuple[str, float]], empty: bool
     ) -> None:
         clock = FakeClock()
-        bucket = TokenBucket(rate, burst, clock, start_empty=empty)
+        bucket = TokenBucket(rate, burst, clock, idle_s=0.0 if empty else 60.0)
         sent: list[float] = []
         silent_until = 0.0
         for step, amount in steps:

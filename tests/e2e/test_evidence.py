@@ -1,0 +1,103 @@
+"""Evidence of absence against an API that is scripted: what deactivates, and what never does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import Site, ask
+from tests.fakes import Reply, ScriptedApi, page_reply
+
+PER_PAGE = 20
+
+
+def car(number: int) -> dict[str, Any]:
+    return {"id": number, "manufacturer": {"name": "Kia"}, "model": {"name": f"K{number}"}}
+
+
+def list_cars(api: ScriptedApi, cars: list[dict[str, Any]]) -> None:
+    """Let the API list `cars`, page by page, with sound totals."""
+    last = -(-len(cars) // PER_PAGE)
+    for page in range(1, last + 1):
+        records = cars[(page - 1) * PER_PAGE : page * PER_PAGE]
+        api.on("/cars", page_reply(records, page, last, len(cars)), page=page)
+
+
+def answer_by_id(api: ScriptedApi, alive: Iterable[int], gone: Iterable[int]) -> None:
+    for number in alive:
+        api.on(f"/cars/{number}", Reply(200, car(number)))
+    for number in gone:
+        api.on(f"/cars/{number}", Reply(404))
+
+
+@pytest.fixture
+def full(scripted_api: ScriptedApi, scripted_site: Site) -> Site:
+    """A site whose table holds the cars 1 to 100; the API then lists 4 to 100."""
+    list_cars(scripted_api, [car(n) for n in range(1, 101)])
+    scripted_site.sync()
+    list_cars(scripted_api, [car(n) for n in range(4, 101)])
+    return scripted_site
+
+
+def test_an_api_without_a_by_id_path_leaves_it_at_the_signs(full: Site) -> None:
+    full.sync()
+    assert full.inactive() == {"1", "2", "3"}
+
+
+def test_a_control_that_is_refused_once_is_asked_again(
+    full: Site, scripted_api: ScriptedApi
+) -> None:
+    answer_by_id(scripted_api, range(4, 101), [1, 2, 3])
+    for number in range(4, 101):
+        scripted_api.on(f"/cars/{number}", Reply(503), Reply(200, car(number)))
+    full.sync()
+    assert full.inactive() == {"1", "2", "3"}
+
+
+def test_a_control_that_keeps_failing_holds_what_seemed_proven(
+    full: Site, scripted_api: ScriptedApi
+) -> None:
+    for number in range(1, 101):
+        scripted_api.on(f"/cars/{number}", Reply(500))
+    ended = full.sync(expect=6)
+    assert full.inactive() == set()
+    assert "no usable answer to by-id requests" in ended.said
+
+
+def test_records_without_an_id_never_cost_a_car(full: Site, scripted_api: ScriptedApi) -> None:
+    """Any of them may be one of the absent cars, in every run."""
+    nameless = [{**car(n), "id": None} for n in (1, 2, 3)]
+    list_cars(scripted_api, [*nameless, *(car(n) for n in range(4, 101))])
+    for _ in range(3):
+        full.sync(expect=6)
+        assert full.inactive() == set()
+
+
+def test_a_time_in_the_future_keeps_no_row_stale_for_good(
+    full: Site, scripted_api: ScriptedApi
+) -> None:
+    late = "UPDATE public.cars SET data_hash = 'x', updated_at = now() + '9 hours'::interval"
+    ask(full.dsn, f"{late} WHERE id = '50' RETURNING 1")
+    ended = full.sync()  # a time in the future is another clock's: it says nothing
+    assert ended.counts["updated"] == 1
+    assert full.active()["50"] != "x"
+
+
+def test_a_total_beyond_belief_is_a_bad_page(
+    scripted_api: ScriptedApi, scripted_site: Site
+) -> None:
+    body = {"data": [car(1)], "meta": {"last_page": 3_000_000_000, "total": 1}}
+    scripted_api.on("/cars", Reply(body=body))
+    ended = scripted_site.sync(expect=3)
+    assert "total of 3e+09" in ended.said
+
+
+def test_more_pages_than_records_is_a_bad_page(
+    scripted_api: ScriptedApi, scripted_site: Site
+) -> None:
+    body = {"data": [car(1)], "meta": {"last_page": 100_000_000, "total": 1000}}
+    scripted_api.on("/cars", Reply(body=body))
+    ended = scripted_site.sync(expect=3)
+    assert "100,000,000 pages for 1,000 records" in ended.said

@@ -1,0 +1,53 @@
+"""Exit codes: what a merge, its doubts and the acceptance checks come to."""
+
+from __future__ import annotations
+
+from carsync.acceptance import Check
+from carsync.ending import failed, judged, merged
+from carsync.errors import DatabaseUnavailableError, ExitCode
+from carsync.evidence import Decision
+from carsync.model import MergeCounts
+
+GOOD = Decision("deactivate")
+MISSED = Check("pages per second", "≥ 10.0/s", "3.0/s", "fail")
+
+
+def test_an_error_ends_the_run_with_its_own_code_and_words() -> None:
+    ending = failed(DatabaseUnavailableError("gone", detail="refused", hint="start it"))
+    assert (ending.state, ending.exit_code) == ("failed", ExitCode.DATABASE)
+    assert (ending.problem, ending.detail, ending.hint) == ("gone", "refused", "start it")
+
+
+def test_failed_pages_make_it_partial_and_name_the_first() -> None:
+    ending = merged(1, MergeCounts(held=3), GOOD, {9: "HTTP 500", 4: "empty"}, 20)
+    assert (ending.state, ending.exit_code) == ("partial", ExitCode.PARTIAL)
+    assert "2 of 20 pages" in ending.problem
+    assert ending.detail == "page 4: empty"
+
+
+def test_held_cars_name_the_command_that_approves_them() -> None:
+    ending = merged(17, MergeCounts(held=3), Decision("prove", ("drift",)), {}, 20)
+    assert (ending.state, ending.exit_code) == ("held", ExitCode.HELD)
+    assert "carsync approve 17" in ending.hint
+    assert ending.detail == "drift"
+
+
+def test_a_hold_without_cars_is_no_success() -> None:
+    ending = merged(1, MergeCounts(), Decision("hold", ("too few",)), {}, 20)
+    assert ending.exit_code is ExitCode.HELD
+
+
+def test_cars_that_a_rival_wrote_are_no_success() -> None:
+    ending = merged(1, MergeCounts(stale=2), GOOD, {}, 20)
+    assert ending.exit_code is ExitCode.PARTIAL
+    assert "2 cars were written by somebody else" in ending.problem
+
+
+def test_a_missed_target_counts_only_where_all_else_is_well() -> None:
+    complete = merged(1, MergeCounts(), GOOD, {}, 20)
+    assert complete.exit_code is ExitCode.OK
+    assert judged(complete, ()).exit_code is ExitCode.OK
+    assert judged(complete, (MISSED,)).exit_code is ExitCode.ACCEPTANCE
+    assert "3.0/s" in judged(complete, (MISSED,)).detail
+    partial = merged(1, MergeCounts(), GOOD, {4: "empty"}, 20)
+    assert judged(partial, (MISSED,)).exit_code is ExitCode.PARTIAL
