@@ -98,8 +98,12 @@ def next_step(exit_code: int, hint: str) -> str:
 
     >>> next_step(4, "check the password")
     'check the password; then run `carsync sync` again: it resumes'
+    >>> next_step(3, "run again: it resumes")
+    'run again: it resumes'
     """
     step = advise(exit_code).next_step
+    if "run again" in hint:
+        return hint
     joint = "; " if step.startswith("or ") else "; then "
     return f"{hint.rstrip('.')}{joint}{step}" if hint else step
 

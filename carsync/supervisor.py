@@ -109,7 +109,7 @@ class Fleet:
         """
         limits = self._config.limits
         processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
-        self._pages = self._context.Queue(maxsize=max(8, 2 * limits.concurrency))
+        self._pages = self._context.Queue(maxsize=max(8, limits.concurrency))
         self._manager = start_manager(self._context, limits, idle_s=self._idle_s)
         # The manager forgets the gate when the last proxy goes; children take theirs from this.
         gate = self._gate = self._manager.gate()

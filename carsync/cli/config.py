@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from carsync.cli.loading import config_options, load_config
-from carsync.configkeys import json_schema
+from carsync.configkeys import json_schema, shown
 
 
 @click.group()
@@ -35,6 +35,11 @@ def show(config_path: Path | None, overrides: tuple[str, ...]) -> None:
 
     Secrets are shown as `***`.
     """
-    effective = load_config(config_path, overrides)
     # msgspec hands every `Secret` to the hook, and a `Secret`'s `str` is `***`.
-    click.echo(json.dumps(msgspec.to_builtins(effective, enc_hook=str), indent=2))
+    effective = msgspec.to_builtins(load_config(config_path, overrides), enc_hook=str)
+    params = effective["api"]["params"]
+    effective["api"]["params"] = {
+        name: "***" if shown(f"api.params.{name}", value) == "***" else value
+        for name, value in params.items()
+    }
+    click.echo(json.dumps(effective, indent=2))

@@ -239,7 +239,10 @@ def test_config_schema_prints_the_schema() -> None:
 
 def test_config_show_prints_what_counts_and_never_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "prod.yaml"
-    file.write_text(f"api: {{proxy: 'http://u:{HUSH}@proxy:3128'}}\nlimits: {{concurrency: 4}}")
+    file.write_text(
+        f"api: {{proxy: 'http://u:{HUSH}@proxy:3128', params: {{token: {HUSH}, country: kr}}}}\n"
+        "limits: {concurrency: 4}"
+    )
     result = run(
         *("config", "show", "--config", file, "--set", "database.writers=2"),
         API_KEY=HUSH,
@@ -250,6 +253,7 @@ def test_config_show_prints_what_counts_and_never_a_secret(tmp_path: Path) -> No
     assert HUSH not in result.output
     secrets = (shown["api"]["auth"]["key"], shown["api"]["proxy"], shown["database"]["dsn"])
     assert secrets == ("***", "***", "***")
+    assert shown["api"]["params"] == {"token": "***", "country": "kr"}
     assert (shown["limits"]["concurrency"], shown["limits"]["requests_per_second"]) == (4, 5.0)
     assert shown["database"]["writers"] == 2
     assert shown["mapping"]["hash"] == {"algorithm": None, "fields": None}
