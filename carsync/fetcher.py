@@ -16,7 +16,7 @@ from carsync import __version__
 from carsync.child import become_child
 from carsync.config import Config
 from carsync.errors import CarsyncError, FailureKind, PageError
-from carsync.mapping import Mapper, compile_mapper
+from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
     BreakerOpened,
     ChildFailed,
@@ -35,7 +35,7 @@ from carsync.model import (
 from carsync.pagination import check_page
 from carsync.probing import holds_record
 from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
-from carsync.transport import Transport
+from carsync.transport import Answer, Transport
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
@@ -204,18 +204,7 @@ class Fetcher:
     def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
         started = time.monotonic()
         try:
-            answer = self._transport.get_page(lease.page)
-            content = self._mapper.map_page(answer.body)
-            problem = check_page(
-                lease.page,
-                content.records,
-                content.reported_pages,
-                content.reported_records,
-                lease.expected_pages,
-                self._config.api.pagination,
-            )
-            if problem is not None:
-                raise PageError(FailureKind.BAD_PAGE, problem)
+            answer, content = self._read_page(lease)
         except PageError as exc:
             self._page_failed(lease, exc, admission, time.monotonic() - started)
             return
@@ -242,6 +231,32 @@ class Fetcher:
                     content.reported_records,
                 )
             )
+
+    def _read_page(self, lease: PageLease) -> tuple[Answer, PageContent]:
+        """Ask for the page and map it; raise `PageError` where the answer is not that page."""
+        pagination = self._config.api.pagination
+        started = time.monotonic()
+        try:
+            answer = self._transport.get_page(lease.page)
+        except PageError as exc:
+            beyond = lease.expected_pages is None and lease.page > pagination.first_page
+            if exc.status != 404 or not beyond:
+                raise
+            # A feed without totals that is served as files ends where there are no more.
+            latency_s = time.monotonic() - started
+            return Answer(b"", 0, latency_s, started), PageContent((), (), 0, None, None)
+        content = self._mapper.map_page(answer.body)
+        problem = check_page(
+            lease.page,
+            content.records,
+            content.reported_pages,
+            content.reported_records,
+            lease.expected_pages,
+            pagination,
+        )
+        if problem is not None:
+            raise PageError(FailureKind.BAD_PAGE, problem)
+        return answer, content
 
     def _page_failed(
         self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float

@@ -101,3 +101,15 @@ def test_more_pages_than_records_is_a_bad_page(
     scripted_api.on("/cars", Reply(body=body))
     ended = scripted_site.sync(expect=3)
     assert "100,000,000 pages for 1,000 records" in ended.said
+
+
+def test_a_feed_of_files_ends_where_there_are_no_more(
+    scripted_api: ScriptedApi, scripted_site: Site
+) -> None:
+    """Without totals, and with 404 instead of empty pages past the end."""
+    for page in (1, 2, 3):
+        records = [car(n) for n in range((page - 1) * PER_PAGE, page * PER_PAGE)]
+        scripted_api.on("/cars", Reply(body={"data": records}), page=page)
+    scripted_site.sync()
+    assert len(scripted_site.active()) == 3 * PER_PAGE
+    assert max(a.page or 0 for a in scripted_api.arrivals) == 13
