@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
 import signal
 import sys
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _M_ARENA_MAX = -8  # mallopt(3)
@@ -31,3 +33,8 @@ def become_child(parent_pid: int | None = None) -> None:
             os._exit(1)  # the parent died before prctl took effect
     gc.collect()
     gc.freeze()
+
+
+def run_by_name(module: str, function: str, *arguments: Any) -> None:
+    """Import and call a child's entry point; the parent need not load what the child uses."""
+    getattr(importlib.import_module(module), function)(*arguments)

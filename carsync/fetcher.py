@@ -7,14 +7,12 @@ import queue
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
 from carsync import __version__
 from carsync.child import become_child
-from carsync.config import Config
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
@@ -35,6 +33,7 @@ from carsync.model import (
 from carsync.pagination import check_page
 from carsync.probing import holds_record
 from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
+from carsync.settings import FetcherSettings
 from carsync.transport import Answer, Transport
 
 POLL_S = 0.2
@@ -45,16 +44,6 @@ OPEN_S = 0.1
 """Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
 _OPEN = Admission(0.0, True, 0)
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
-
-
-@dataclass(frozen=True, slots=True)
-class FetcherSettings:
-    """All that a fetcher needs, sent to it at its start over a private pipe."""
-
-    config: Config
-    preset_text: str | None
-    threads: int
-    parent_pid: int
 
 
 def run_fetcher(

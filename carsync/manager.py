@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 import time
 from multiprocessing.context import SpawnContext
 from multiprocessing.managers import BaseManager
+from typing import TYPE_CHECKING
 
 from carsync.child import become_child
-from carsync.config import Limits
 from carsync.ratelimit import CircuitBreaker, Gate, TokenBucket
+
+if TYPE_CHECKING:
+    from carsync.config import Limits
 
 _gate: Gate | None = None
 
 
-def _open_gate(limits: Limits, idle_s: float) -> None:
+def _open_gate(rate: float, burst: int, idle_s: float, failures: int, open_s: float) -> None:
     """Build the gate inside the manager process, before it serves."""
     global _gate
     become_child()
-    rate = limits.requests_per_second
-    burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
-    breaker = limits.circuit_breaker
     _gate = Gate(
         TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
-        CircuitBreaker(breaker.failures, breaker.open_s, time.monotonic),
+        CircuitBreaker(failures, open_s, time.monotonic),
     )
 
 
@@ -51,7 +51,11 @@ def start_manager(context: SpawnContext, limits: Limits, *, idle_s: float) -> Ga
     """
     # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
     # connect is decided by the random authentication key that only the children inherit.
-    address = f"\0carsync-{secrets.token_hex(8)}" if sys.platform == "linux" else None
+    address = f"\0carsync-{os.urandom(8).hex()}" if sys.platform == "linux" else None
     manager = GateManager(address, ctx=context)
-    manager.start(_open_gate, (limits, idle_s))
+    rate = limits.requests_per_second
+    burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
+    breaker = limits.circuit_breaker
+    # Plain numbers, so that the manager's process loads nothing of the configuration.
+    manager.start(_open_gate, (rate, burst, idle_s, breaker.failures, breaker.open_s))
     return manager

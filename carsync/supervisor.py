@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
+from carsync.child import run_by_name
 from carsync.config import Config
-from carsync.fetcher import FetcherSettings, run_fetcher
 from carsync.manager import GateManager, start_manager
 from carsync.model import (
     ChildReady,
@@ -36,7 +36,7 @@ from carsync.model import (
     Stop,
 )
 from carsync.ratelimit import Gate
-from carsync.writer import WriterSettings, run_writer
+from carsync.settings import FetcherSettings, WriterSettings
 
 BOOT_S = 60.0
 """How long a child may take to report that it works."""
@@ -118,18 +118,21 @@ class Fleet:
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
             fetcher = FetcherSettings(self._config, self._preset_text, threads, os.getpid())
-            child = self._spawn("fetcher", number + 1, run_fetcher, self._pages, gate, fetcher)
+            child = self._spawn("fetcher", number + 1, self._pages, gate, fetcher)
             child.capacity = 2 * threads
             self.fetchers.append(child)
         writer = WriterSettings(self._config.database, self._run_id, self._columns, os.getpid())
         for number in range(self._config.database.writers):
-            self.writers.append(self._spawn("writer", number + 1, run_writer, self._pages, writer))
+            self.writers.append(self._spawn("writer", number + 1, self._pages, writer))
 
-    def _spawn(self, role: str, number: int, target: Any, *args: Any) -> Child:
+    def _spawn(self, role: str, number: int, *args: Any) -> Child:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number}"
         process = self._context.Process(
-            target=target, args=(theirs, *args), name=f"carsync {name}", daemon=True
+            target=run_by_name,
+            args=(f"carsync.{role}", f"run_{role}", theirs, *args),
+            name=f"carsync {name}",
+            daemon=True,
         )
         process.start()
         theirs.close()

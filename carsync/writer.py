@@ -5,32 +5,21 @@ from __future__ import annotations
 import os
 import queue
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
 from carsync.child import become_child
-from carsync.config import Database
 from carsync.database import connect
 from carsync.errors import CarsyncError
-from carsync.model import ChildFailed, ChildReady, Column, Heartbeat, MappedPage, PagesStaged, Stop
+from carsync.model import ChildFailed, ChildReady, Heartbeat, MappedPage, PagesStaged, Stop
+from carsync.settings import WriterSettings
 from carsync.staging import Stager
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
 GATHER_S = 0.05
 """How long a batch may wait for more pages once it has its first."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriterSettings:
-    """All that a writer needs, sent to it at its start over a private pipe."""
-
-    database: Database
-    run_id: int
-    columns: tuple[Column, ...]
-    parent_pid: int
 
 
 def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterSettings) -> None:

@@ -1,0 +1,28 @@
+"""What the parent tells a child at its start, over a private pipe; secrets travel nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carsync.config import Config, Database
+from carsync.model import Column
+
+
+@dataclass(frozen=True, slots=True)
+class FetcherSettings:
+    """All that a fetcher needs."""
+
+    config: Config
+    preset_text: str | None
+    threads: int
+    parent_pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """All that a writer needs."""
+
+    database: Database
+    run_id: int
+    columns: tuple[Column, ...]
+    parent_pid: int
