@@ -185,7 +185,7 @@ class Intake:
             if next_page is None:
                 return None
             page, attempt = next_page, 1
-        return PageLease(page, attempt, self._plan.planned, self._plan.reported_records)
+        return PageLease(page, attempt, self._plan.planned)
 
     def _turn(self, phase: str) -> None:
         """Handle what the children said, then let the caller show and save it."""

@@ -259,7 +259,7 @@ class MemorySlope:
         self._names: frozenset[str] = frozenset()
         self._samples = 0
         self._mean_s = self._mean_bytes = 0.0
-        self._from_s = self._covered_s = self._until_s = 0.0
+        self._covered_s = self._until_s = 0.0
         self._sum_ss = self._sum_sb = 0.0
 
     def add(self, now_s: float, total_bytes: int, names: frozenset[str]) -> None:

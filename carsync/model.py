@@ -19,14 +19,13 @@ Row = tuple[Any, ...]
 class PageLease:
     """Leave for a fetcher to make one attempt at one page.
 
-    `expected_pages` and `expected_records` are what the feed reported so far
-    (None: not known), so that an empty answer can be told from the feed's end.
+    `expected_pages` is what the feed reported so far (None: not known), so that an
+    empty answer can be told from the feed's end.
     """
 
     page: int
     attempt: int
     expected_pages: int | None = None
-    expected_records: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
