@@ -13,6 +13,7 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.e2e.harness import PAGE_SIZE, Api, SimulatedSite, Site
+from tests.e2e.oracle import KEY
 from tests.fakes import ScriptedApi
 
 OpenSite = Callable[..., SimulatedSite]
@@ -26,7 +27,7 @@ def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
         def open_(feed: FeedOptions | None = None, **options: Any) -> SimulatedSite:
             feed = feed or FeedOptions(cars=600)
             database = options.pop("dsn", dsn)
-            options = {"key": "e2e", "page_size": PAGE_SIZE, **options}
+            options = {"key": KEY, "page_size": PAGE_SIZE, **options}
             api = Api(SimulatorOptions(feed=feed, **options))
             server = stack.enter_context(running(api))
             stack.callback(api.release)

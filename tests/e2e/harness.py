@@ -274,6 +274,12 @@ class Site:
         """Return the active cars of the table: id → data_hash."""
         return dict(ask(self.dsn, "SELECT id, data_hash FROM public.cars WHERE is_active"))
 
+    def rows(self) -> list[str]:
+        """Return every row of the table as text, all columns, in order of ids."""
+        if not ask(self.dsn, "SELECT 1 WHERE to_regclass('public.cars') IS NOT NULL"):
+            return []
+        return [row for (row,) in ask(self.dsn, "SELECT t::text FROM public.cars AS t ORDER BY id")]
+
     def inactive(self) -> set[str]:
         """Return the ids of the cars that were deactivated."""
         found = ask(self.dsn, "SELECT id FROM public.cars WHERE NOT is_active")

@@ -10,28 +10,8 @@ import psutil
 from psycopg2 import extensions
 
 from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import ask, await_that
-
-KEY = "canary-key-7f3a"
-PASSWORD = "canary-password-91bc"
-
-
-def _assert_no_canary(texts: Iterable[str]) -> None:
-    for text in texts:
-        assert KEY not in text
-        assert PASSWORD not in text
-
-
-def _database_texts(dsn: str) -> list[str]:
-    """Return every row of every table of carsync's schema and of the target, as text."""
-    tables = ask(
-        dsn,
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
-        "WHERE schemaname IN ('carsync', 'public')",
-    )
-    return [
-        text for (table,) in tables for (text,) in ask(dsn, f"SELECT t::text FROM {table} AS t")
-    ]
+from tests.e2e.harness import await_that
+from tests.e2e.oracle import KEY, PASSWORD, assert_no_canary, database_texts
 
 
 def _command_lines(processes: Iterable[psutil.Process]) -> list[str]:
@@ -43,7 +23,7 @@ def _command_lines(processes: Iterable[psutil.Process]) -> list[str]:
 
 
 def test_key_and_password_are_seen_nowhere(open_site: OpenSite) -> None:
-    site = open_site(key=KEY)
+    site = open_site()
     site.variables["DATABASE_URL"] = extensions.make_dsn(site.dsn, password=PASSWORD)
     site.settings["limits.retry.max_attempts"] = 2
 
@@ -53,7 +33,7 @@ def test_key_and_password_are_seen_nowhere(open_site: OpenSite) -> None:
     await_that(lambda: len(running.children()) == 3, "all children")
     command_lines = _command_lines(site.processes())
     assert len(command_lines) >= 4
-    _assert_no_canary(command_lines)
+    assert_no_canary(command_lines)
     running.children()[-1].kill()
     site.api.change(html_share=0.1, error_share=0.1)
     site.api.release()
@@ -75,8 +55,8 @@ def test_key_and_password_are_seen_nowhere(open_site: OpenSite) -> None:
     said.append(site.start("--debug", "sync").end())
 
     assert {ended.exit_code for ended in said} >= {0, 3, 4}
-    _assert_no_canary(text for ended in said for text in (ended.out, ended.err))
+    assert_no_canary(text for ended in said for text in (ended.out, ended.err))
     files = [path for path in site.folder.rglob("*") if path.is_file()]
     assert any(path.suffix == ".json" for path in files)
-    _assert_no_canary(path.read_text() for path in files)
-    _assert_no_canary(_database_texts(site.dsn))
+    assert_no_canary(path.read_text() for path in files)
+    assert_no_canary(database_texts(site.dsn))
