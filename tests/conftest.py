@@ -22,10 +22,33 @@ from carsync import database, migrations
 from carsync.config import Secret
 from carsync.database import Connection, Target
 from carsync.demo import postgres
+from tests import effort
 
 # A busy machine is no fault of the code.
 settings.register_profile("carsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("carsync")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`."""
+    parser.addoption(
+        "--long", action="store_true", help="try every fault and many more random ones (hours)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell the tests how hard to try, before they are collected."""
+    effort.is_long = config.getoption("--long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests marked `long` to `--long`."""
+    if effort.is_long:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
 
 TARGET = Target("public", "cars")
 
