@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
-from carsync import __version__
+from carsync import __version__, failpoints
 from carsync.child import become_child
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.mapping import Mapper, PageContent, compile_mapper
@@ -99,6 +99,7 @@ class Fetcher:
         """Turn the control loop: leases in, heartbeats out, deadlines enforced."""
         for thread in self._threads:
             thread.start()
+        failpoints.reach("fetcher.booted")
         self._send(ChildReady(os.getpid()))
         beat_s = 0.0
         while not self._stopping.is_set():
@@ -159,9 +160,11 @@ class Fetcher:
                     lease = self._leases.get(timeout=POLL_S)
                 except queue.Empty:
                     continue
+                failpoints.reach("fetch.leased")
                 admission = self._pass_gate(number)
                 if admission is None:
                     return
+                failpoints.reach("fetch.admitted")
                 self._allow(number, self._config.api.timeout.total_s + STEP_S)
                 if isinstance(lease, PageLease):
                     self._attempt(number, lease, admission)
@@ -207,7 +210,9 @@ class Fetcher:
             content.reported_records,
             answer.requested_monotonic_s,
         )
+        failpoints.reach("fetch.mapped")
         if self._put(number, mapped):
+            failpoints.reach("fetch.queued")
             self._send(
                 PageFetched(
                     lease.page,
@@ -220,6 +225,7 @@ class Fetcher:
                     content.reported_records,
                 )
             )
+            failpoints.reach("fetch.reported")
 
     def _read_page(self, lease: PageLease) -> tuple[Answer, PageContent]:
         """Ask for the page and map it; raise `PageError` where the answer is not that page."""
@@ -227,6 +233,7 @@ class Fetcher:
         started = time.monotonic()
         try:
             answer = self._transport.get_page(lease.page)
+            failpoints.reach("fetch.answered")
         except PageError as exc:
             beyond = lease.expected_pages is None and lease.page > pagination.first_page
             if exc.status != 404 or not beyond:
@@ -281,6 +288,7 @@ class Fetcher:
             if exc.retry_after_s is not None:
                 self._silence(exc.retry_after_s)
             verdict, detail = ProbeVerdict.NOTHING, exc.problem
+        failpoints.reach("probe.answered")
         self._send(
             ProbeAnswered(
                 lease.record_id, lease.attempt, verdict, time.monotonic() - started, detail

@@ -12,10 +12,11 @@ import logging
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from carsync import failpoints
 from carsync.config import Config
 from carsync.errors import (
     ApiAuthError,
@@ -53,6 +54,8 @@ DRAIN_S = 60.0
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
 CONTROL_ATTEMPTS = 4
+PROBE_PATIENCE_S = 120.0
+"""How long by-id requests go on without one usable answer."""
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -94,7 +97,8 @@ class Intake:
         self._last_problem = ("", "")
 
     def __enter__(self) -> Intake:
-        self._fleet.start()
+        if (lost := self._fleet.start()) is not None:
+            self._restart(lost)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -147,20 +151,40 @@ class Intake:
         return control, self._ask(record_ids)
 
     def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
+        """Ask for records and return the verdicts; without those that got none in time."""
         verdicts: dict[str, ProbeVerdict] = {}
-        fetchers = self._fleet.fetchers
-        for number, fetcher in enumerate(fetchers):
-            share = record_ids[number :: len(fetchers)]
-            self._fleet.lease(fetcher, tuple(ProbeLease(i, 1) for i in share))
+        waiting = deque(record_ids)
+        patient_until_s = time.monotonic() + PROBE_PATIENCE_S
         while len(verdicts) < len(record_ids) and not self._stop.requested:
-            for _, event in self._fleet.events(TURN_S):
+            self._lease_probes(waiting)
+            for child, event in self._fleet.events(TURN_S):
                 if isinstance(event, ProbeAnswered):
+                    child.probes.discard(event.record_id)
                     verdicts[event.record_id] = event.verdict
                     self._metrics.probe(event)
-                elif isinstance(event, ChildLost | ChildFailed):
-                    return verdicts  # what was answered stands; the rest proves nothing
+                    if event.verdict is not ProbeVerdict.NOTHING:
+                        patient_until_s = time.monotonic() + PROBE_PATIENCE_S
+                elif isinstance(event, ChildLost):
+                    waiting.extend(i for fetcher in self._fleet.fetchers for i in fetcher.probes)
+                    self._restart(event)
+                    break
+                elif isinstance(event, ChildFailed):
+                    raise revive(event.error, event.problem, event.detail, event.hint)
+            if time.monotonic() > patient_until_s:
+                log.warning("no usable answer by id for %.0f s: asking no more", PROBE_PATIENCE_S)
+                break
             self._tick(self._fleet, "proving")
         return verdicts
+
+    def _lease_probes(self, waiting: deque[str]) -> None:
+        """Top up every fetcher like `_lease` does; more might fill a hanging one's pipe."""
+        for fetcher in self._fleet.fetchers:
+            room = min(fetcher.capacity - len(fetcher.probes), len(waiting))
+            if room > 0:
+                ids = [waiting.popleft() for _ in range(room)]
+                fetcher.probes.update(ids)
+                self._fleet.lease(fetcher, tuple(ProbeLease(i, 1) for i in ids))
+                failpoints.reach("probe.leased")
 
     def _finished(self) -> bool:
         return self._plan.is_exhausted and not self._out and not self._due
@@ -176,6 +200,7 @@ class Intake:
                 fetcher.pages.add(lease.page)
             if leases:
                 self._fleet.lease(fetcher, tuple(leases))
+                failpoints.reach("intake.leased")
 
     def _next_lease(self) -> PageLease | None:
         if self._due and self._due[0][0] <= time.monotonic():
@@ -215,6 +240,7 @@ class Intake:
                         staged.reported_records,
                     )
                     self._out.pop(staged.page, None)
+                failpoints.reach("intake.staged")
             case PageFailed():
                 child.pages.discard(event.page)
                 self._page_failed(event)
@@ -325,7 +351,9 @@ class Intake:
             self._plan.give_back(page)
         self._out.clear()
         self._fleet = self._new_fleet(True)
-        self._fleet.start(silence_s=max(0.0, self._silent_until_s - time.monotonic()))
+        silence_s = max(0.0, self._silent_until_s - time.monotonic())
+        if (again := self._fleet.start(silence_s=silence_s)) is not None:
+            self._restart(again)
 
     def _drain(self) -> None:
         """Let fetchers finish, then writers empty the queue; stop waiting at a second signal."""

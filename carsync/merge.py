@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from carsync import access, database, ledger
+from carsync import access, database, failpoints, ledger
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.evidence import Action
@@ -73,24 +73,31 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     parts = compose(request)
     ledger.check_exists(conn, request.run_id)
     with database.transaction(conn, "merging") as cur:
+        failpoints.reach("merge.begun")
         database.run(cur, database.statement("set_merge"))
         _fence(cur, request)
+        failpoints.reach("merge.fenced")
         access.check(request.target, access.describe(cur, request.target))
         database.run(
             cur,
             database.statement("lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
         )
         staged = ledger.check(cur, request.run_id, request.pages, request.failed_pages)
+        failpoints.reach("merge.verified")
         duplicates = 0
         if staged.rows > staged.ids:
             duplicates = _run(cur, "delete_duplicates", parts)
         parts["oldest_fetch"] = database.literal(staged.oldest_fetch)
         _run(cur, "create_delta", parts)
+        failpoints.reach("merge.compared")
         counts = _write_seen(cur, request, parts, staged)
         counts = replace(counts, duplicate=duplicates)
         counts = _settle_absent(cur, request, parts, staged, counts)
+        failpoints.reach("merge.deactivated")
         _record(cur, request, counts)
         _run(cur, "drop_delta", parts)
+        failpoints.reach("merge.recorded")
+    failpoints.reach("merge.committed")
     return counts
 
 
@@ -146,8 +153,10 @@ def _write_seen(
     updated = reactivated = inserted = 0
     if planned.get("update") or planned.get("reactivate"):
         updated, reactivated = database.one(cur, _statement("update_changed", parts))
+        failpoints.reach("merge.updated")
     if planned.get("insert"):
         inserted = _insert_new(cur, parts)
+        failpoints.reach("merge.inserted")
     written = updated + reactivated + inserted
     to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
     return MergeCounts(

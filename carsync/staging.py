@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import database
+from carsync import database, failpoints
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError
 from carsync.model import Column, MappedPage, Reject, Row, StagedPage
@@ -144,7 +144,9 @@ class Stager:
         load: Callable[[Cursor, list[MappedPage]], None],
     ) -> tuple[StagedPage, ...]:
         with database.transaction(self._conn, "staging pages") as cur:
+            failpoints.reach("stage.begun")
             fresh = self._claim_pages(cur, pages.values(), now_monotonic_s)
+            failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
@@ -153,6 +155,7 @@ class Stager:
                 database.statement("read_ledger_pages", ledger=ledger_table(self._run_id)),
                 {"pages": list(pages)},
             )
+            failpoints.reach("stage.loaded")
         stored = {line[0]: StagedPage(*line) for line in lines}
         return tuple(stored[number] for number in pages)
 

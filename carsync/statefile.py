@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from carsync import failpoints
 from carsync.errors import CheckpointError
 
 
@@ -31,7 +32,9 @@ def replace(path: Path, data: bytes) -> None:
         _refuse_special(path)
         try:
             _write_flushed(temporary, data)
+            failpoints.reach("checkpoint.written")
             temporary.replace(path)
+            failpoints.reach("checkpoint.renamed")
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()

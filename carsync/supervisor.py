@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from carsync import failpoints
 from carsync.child import run_by_name
 from carsync.config import Config
 from carsync.manager import GateManager, start_manager
@@ -60,7 +61,8 @@ class ChildLost:
 class Child:
     """A child process, its private pipe and what it last said.
 
-    `capacity` is how many pages a fetcher may hold at once, `pages` those it holds.
+    `capacity` is how many leases of a kind a fetcher may hold at once; `pages` and
+    `probes` (record ids) are those it holds.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Child:
     overdue_s: float = 0.0
     capacity: int = 0
     pages: set[int] = field(default_factory=set)
+    probes: set[str] = field(default_factory=set)
 
 
 class Fleet:
@@ -102,23 +105,42 @@ class Fleet:
         self.fetchers: list[Child] = []
         self.writers: list[Child] = []
 
-    def start(self, *, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0) -> ChildLost | None:
         """Start manager, fetchers and writers; returns before they are ready.
 
-        No request is sent before `silence_s` seconds from now.
+        No request is sent before `silence_s` seconds from now. Returns what could not be
+        started, if anything; the fleet must be killed then.
         """
+        try:
+            self._start_manager(silence_s)
+        except (OSError, EOFError) as exc:
+            return ChildLost("manager", f"did not start ({exc or type(exc).__name__})")
+        failpoints.reach("fleet.manager_started")
+        try:
+            self._start_children()
+        except OSError as exc:
+            return ChildLost("a child", f"could not be started ({exc.strerror})")
+        failpoints.reach("fleet.started")
+        return None
+
+    def _start_manager(self, silence_s: float) -> None:
+        # The manager forgets the gate when the last proxy goes; children take theirs from this.
+        self._manager, self._gate = start_manager(
+            self._context,
+            self._config.limits,
+            idle_s=self._idle_s,
+            silence_s=silence_s,
+            within_s=BOOT_S,
+        )
+
+    def _start_children(self) -> None:
         limits = self._config.limits
         processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
         self._pages = self._context.Queue(maxsize=max(8, limits.concurrency))
-        self._manager = start_manager(self._context, limits, idle_s=self._idle_s)
-        # The manager forgets the gate when the last proxy goes; children take theirs from this.
-        gate = self._gate = self._manager.gate()
-        if silence_s > 0:
-            gate.silence(silence_s)
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
             fetcher = FetcherSettings(self._config, self._preset_text, threads, os.getpid())
-            child = self._spawn("fetcher", number + 1, self._pages, gate, fetcher)
+            child = self._spawn("fetcher", number + 1, self._pages, self._gate, fetcher)
             child.capacity = 2 * threads
             self.fetchers.append(child)
         writer = WriterSettings(self._config.database, self._run_id, self._columns, os.getpid())

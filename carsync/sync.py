@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carsync import __version__, database, ending, history, merge, migrations, staging
+from carsync import __version__, database, ending, failpoints, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
 from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
 from carsync.config import Config
@@ -120,8 +120,10 @@ class SyncRun:
             with closing(open_database(self._config, "carsync")) as connection:
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
+                failpoints.reach("sync.locked")
                 refuse_transaction_pooler(self._config, connection)
                 self._prepare_schema(connection)
+                failpoints.reach("sync.migrated")
                 self._begin(connection, prints, previous, fresh=fresh)
                 self._intake(connection)
         except LockedError:
@@ -174,10 +176,13 @@ class SyncRun:
                 fingerprints=prints,
                 hash_scheme=self._mapper.hash_scheme,
             )
+            failpoints.reach("sync.run_started")
             staging.create(connection, run.run_id, self._mapper.columns)
+            failpoints.reach("sync.staging_created")
         self._run = run
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
+        failpoints.reach("sync.begun")
 
     def _intake(self, connection: Connection) -> None:
         """Read all pages into staging; then decide, prove and merge unless stopped."""
@@ -199,6 +204,7 @@ class SyncRun:
             tick=self._monitor.tick,
         ) as intake:
             intake.run()
+            failpoints.reach("sync.read")
             if self._is_stopped():
                 return
             self._judge_rejects(connection, run)
@@ -206,15 +212,18 @@ class SyncRun:
             decision, proof = decide(
                 self._config, connection, run.run_id, self._target, intake, self._monitor
             )
+            failpoints.reach("sync.decided")
             if self._is_stopped():
                 return
         self._monitor.phase("merging", state="merging")
         counts = self._merge(connection, run, decision, proof)
+        failpoints.reach("sync.merged")
         plan = self._monitor.plan
         self._monitor.notes.extend(decision.reasons)
         self._ending = ending.merged(run.run_id, counts, decision, plan.failed, plan.planned or 0)
         try:
             staging.drop(connection, run.run_id)
+            failpoints.reach("sync.staging_dropped")
             merge.analyze_after(connection, self._target, counts)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
@@ -312,7 +321,9 @@ class SyncRun:
             self._ending = ending.judged(self._ending, self._checks)
         end = self._ending
         report = self._report()
+        failpoints.reach("sync.closing")
         self._finish_run(report)
+        failpoints.reach("sync.recorded")
         journal = self._monitor.journal
         if journal is None:
             return
@@ -337,6 +348,7 @@ class SyncRun:
                 merged=merged,
                 success=end.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
             )
+            failpoints.reach("sync.ended")
         except CheckpointError as exc:
             self._monitor.note(f"{exc.problem} ({exc.detail})")
             if end.exit_code is ExitCode.OK:

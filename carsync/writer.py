@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
+from carsync import failpoints
 from carsync.child import become_child
 from carsync.database import connect
 from carsync.errors import CarsyncError
@@ -59,6 +60,7 @@ class Writer:
 
     def run(self) -> None:
         """Gather and stage until stopped; a drained writer leaves the queue empty."""
+        failpoints.reach("writer.booted")
         self._send(ChildReady(os.getpid()))
         while not self._stopped:
             self._turn()
@@ -100,11 +102,14 @@ class Writer:
         return batch
 
     def _stage(self, batch: list[MappedPage]) -> None:
+        failpoints.reach("stage.gathered")
         started = time.monotonic()
         staged = self._stager.stage(batch, time.monotonic())
+        failpoints.reach("stage.committed")
         self._send(
             PagesStaged(staged, sum(page.rows for page in staged), time.monotonic() - started)
         )
+        failpoints.reach("stage.reported")
 
     def _send(self, event: Any) -> None:
         try:

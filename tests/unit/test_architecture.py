@@ -50,6 +50,7 @@ LAYERS = (
     (
         "input and output",
         [
+            "failpoints",
             "presets",
             "transport",
             "database",
