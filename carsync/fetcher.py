@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import sys
@@ -145,7 +146,7 @@ class Fetcher:
 
     def _overdue_s(self) -> float:
         now = time.monotonic()
-        return max((now - due_s for due_s in list(self._due_s.values())), default=0.0)
+        return max((now - due_s for due_s in list(self._due_s.values())), default=-math.inf)
 
     def _allow(self, number: int, seconds: float) -> None:
         """Note that this thread's next step takes at most `seconds`."""

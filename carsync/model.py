@@ -6,6 +6,7 @@ of one machine share (clock_gettime(2)).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -98,7 +99,7 @@ class Heartbeat:
     `overdue_s`: how far the slowest thread is past the end of its step; negative when none is.
     """
 
-    overdue_s: float = 0.0
+    overdue_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Child:
     pipe: Connection
     last_heard_s: float
     ready: bool = False
-    overdue_s: float = 0.0
+    overdue_s: float = -math.inf
     capacity: int = 0
     pages: set[int] = field(default_factory=set)
     probes: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from typing import Any
 
@@ -84,13 +84,15 @@ def template(server_dsn: str) -> Iterator[str]:
 @pytest.fixture
 def dsn(server_dsn: str, template: str) -> Iterator[str]:
     """The connection string of a migrated database of the test's own."""
-    yield from _database(server_dsn, template)
+    with new_database(server_dsn, template) as name:
+        yield name
 
 
 @pytest.fixture
 def empty_dsn(server_dsn: str) -> Iterator[str]:
     """The connection string of an empty database of the test's own."""
-    yield from _database(server_dsn, "template0")
+    with new_database(server_dsn, "template0") as name:
+        yield name
 
 
 @pytest.fixture
@@ -111,7 +113,9 @@ def _connect(dsn: str) -> Connection:
     return database.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
 
 
-def _database(server_dsn: str, template_name: str) -> Iterator[str]:
+@contextmanager
+def new_database(server_dsn: str, template_name: str) -> Iterator[str]:
+    """Give the connection string of a copy of a database, which is dropped afterwards."""
     name = f"carsync_test_{os.getpid()}_{next(_numbers)}"
     _administer(server_dsn, "CREATE DATABASE {} TEMPLATE {}", name, template_name)
     try:
