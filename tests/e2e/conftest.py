@@ -12,6 +12,8 @@ import pytest
 from carsync.demo.feed import FeedOptions
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
+from tests.conftest import new_database
+from tests.e2e.bench import FEED, Bench
 from tests.e2e.harness import PAGE_SIZE, Api, SimulatedSite, Site
 from tests.e2e.oracle import KEY
 from tests.fakes import ScriptedApi
@@ -57,3 +59,15 @@ def scripted_site(scripted_api: ScriptedApi, dsn: str, tmp_path: Path) -> Iterat
     site = Site(scripted_api.base_url, "e2e", dsn, tmp_path)
     yield site
     site.close()
+
+
+@pytest.fixture(scope="module")
+def bench(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """A site in step with its feed, shared by a module's trials, which follow each other."""
+    api = Api(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
+    with new_database(server_dsn, template) as dsn, running(api) as server:
+        site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("bench"))
+        yield Bench(site)
+        site.close()
