@@ -7,8 +7,27 @@ import signal
 
 import pytest
 
+from carsync import failpoints
+from tests import effort
+from tests.e2e.bench import Bench
 from tests.e2e.harness import SimulatedSite, Site, await_that
 from tests.fakes import Reply, ScriptedApi
+
+PHASES = (
+    "sync.locked",
+    "sync.staging_created",
+    "fleet.manager_started",
+    "intake.leased",
+    "intake.staged",
+    "sync.read",
+    "probe.leased",
+    "sync.decided",
+    "merge.compared",
+    "merge.recorded",
+    "sync.merged",
+    "sync.recorded",
+)
+"""The failpoints at which signals are tried by default."""
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -98,3 +117,23 @@ def test_a_signal_does_not_wait_for_a_retry_after(
     running.signal(signal.SIGTERM)
     assert running.end(within_s=5).exit_code == 143
     assert len(scripted_api.arrivals) <= 4
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("point", failpoints.PARENT if effort.is_long else PHASES)
+def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, times: int) -> None:
+    """Before the merge begins it stops the run; from then on the merge is done or undone."""
+    oracle = bench.next_oracle()
+    with bench.armed(point, "pause") as mark:
+        running = bench.start()
+        await_that(mark.exists, f"the failpoint {point}")
+        for number in (signal.SIGTERM, signal.SIGINT)[:times]:
+            running.signal(number)
+        mark.unlink()
+        ended = running.end()
+    oracle.judge(ended)
+    late = failpoints.PARENT.index(point) >= failpoints.PARENT.index("merge.begun")
+    early_checkpoint = point.startswith("checkpoint.")
+    assert ended.exit_code == 143 or (late and ended.exit_code == 0) or early_checkpoint, ended
+    assert "Traceback" not in ended.err
+    oracle.recover()
