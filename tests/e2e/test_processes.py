@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 import psutil
@@ -82,6 +83,26 @@ def test_a_process_that_stands_still(bench: Bench, choose: Choose) -> None:
         victim.resume()
     ended = running.end()
     assert ended.exit_code == 0, ended
+    oracle.judge(ended)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("choose", [_manager, _fetcher, _writer])
+def test_a_hang_is_found_within_two_minutes(
+    site: SimulatedSite, choose: Choose, record_property: Callable[[str, object], None]
+) -> None:
+    """With the deadlines as they are in production."""
+    oracle = Oracle(site)
+    site.api.hold(after=5)
+    running = site.start("sync", "--json")
+    site.await_staged(5)
+    before = {child.pid for child in running.children()}
+    stopped_s = time.monotonic()
+    choose(running).suspend()
+    site.api.release()
+    await_that(lambda: before.isdisjoint(c.pid for c in running.children()), "a new fleet", 120)
+    record_property("found_after_s", round(time.monotonic() - stopped_s, 1))
+    ended = site.check(running)
     oracle.judge(ended)
 
 
