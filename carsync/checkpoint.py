@@ -31,6 +31,7 @@ from carsync import statefile
 from carsync.acceptance import Check
 from carsync.errors import CheckpointError, LockedError
 from carsync.model import MergeCounts
+from carsync.moment import Moment
 
 VERSION = 1
 MAX_FAILED_PAGES = 100
@@ -71,7 +72,8 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
     `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
     `pages_failed_count`. `last_success_at` is the end of the last run that left
-    the table equal to the feed (exit 0 or 7). No field ever holds a secret.
+    the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
+    `updated_at` by the clock that nobody can set. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -101,6 +103,13 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     last_completed: LastRun | None = None
     last_success_at: datetime | None = None
+    boot_id: str = ""
+    updated_uptime_s: float = 0.0
+
+    @property
+    def updated(self) -> Moment:
+        """The moment of the last save, by both clocks."""
+        return Moment(self.updated_at, self.boot_id, self.updated_uptime_s)
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -86,8 +86,13 @@ def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) ->
     if state is None or state.last_success_at is None:
         return f"no run has succeeded yet; one within {allowed} is asked for"
     age_s = (now - state.last_success_at).total_seconds()
-    if age_s <= max_age_s:
+    if abs(age_s) <= max_age_s:
         return None
+    if age_s < 0:
+        return (
+            f"the last success is dated {figures.duration(-age_s)} in the future "
+            f"({figures.moment(state.last_success_at)}): the clock was wrong then, or is now"
+        )
     return (
         f"the last success is {figures.duration(age_s)} old, more than {allowed} "
         f"({figures.moment(state.last_success_at)})"

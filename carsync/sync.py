@@ -9,7 +9,6 @@ stay for the next run unless they were merged.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -37,6 +36,7 @@ from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal, idle_since
 from carsync.mapping import compile_mapper
 from carsync.model import MergeCounts
+from carsync.moment import Moment
 from carsync.monitor import Monitor
 from carsync.progress import Progress
 from carsync.resume import fingerprints, mark_ledger, take_up
@@ -90,7 +90,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
-        self._idle_s = math.inf
+        self._idle_s = 0.0
         self._checks: tuple[Check, ...] = ()
         self._run: Run | None = None
 
@@ -107,7 +107,7 @@ class SyncRun:
 
     def _execute_locked(self, *, fresh: bool) -> None:
         previous = self._read_checkpoint()
-        self._idle_s = idle_since(previous, datetime.now(UTC))
+        self._idle_s = idle_since(previous, Moment.now())
         prints = fingerprints(self._config, self._mapper)
         self._monitor.journal = Journal(
             self._checkpoint_file,

@@ -62,6 +62,7 @@ LAYERS = (
             "migrations",
             "history",
             "statefile",
+            "moment",
             "checkpoint",
             "journal",
         ],
