@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -151,3 +152,13 @@ def test_children_leave_signals_to_the_parent(fleet: Fleet) -> None:
     fleet.writers[0].process.join(END_S)
     assert fleet.writers[0].process.exitcode == 0
     assert all(child.process.is_alive() for child in fleet.fetchers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: looks into /proc/PID/maps")
+def test_once_all_children_work_their_shared_memory_has_no_name(fleet: Fleet) -> None:
+    """So that a SIGKILL of all processes, the resource tracker too, leaves nothing there."""
+    for child in fleet.children:
+        maps = Path(f"/proc/{child.process.pid}/maps").read_text()
+        semaphores = [line for line in maps.splitlines() if "/sem.mp-" in line]
+        assert semaphores, "the queue's"
+        assert all(line.endswith("(deleted)") for line in semaphores), semaphores
