@@ -19,6 +19,7 @@ from carsync.checkpoint import (
     failed_excerpt,
     save,
 )
+from carsync.filelock import FileLock
 from carsync.metrics import Snapshot
 from carsync.moment import Moment
 from carsync.pagination import PagePlan
@@ -27,11 +28,15 @@ SAVE_EVERY_S = 2.0
 
 
 class Journal:
-    """Owns the checkpoint file of one run; every change is an atomic replacement of the file."""
+    """Owns the checkpoint file of one run, and keeps the lock beside it in its place.
+
+    Every change is an atomic replacement of the file.
+    """
 
     def __init__(
         self,
         path: Path,
+        lock: FileLock,
         *,
         source: str,
         target: str,
@@ -40,6 +45,7 @@ class Journal:
     ) -> None:
         now = datetime.now(UTC)
         self._path = path
+        self._lock = lock
         self._saved_s = 0.0
         self.state = CheckpointState(
             run_id=None,
@@ -115,6 +121,7 @@ class Journal:
             **changes,
         )
         save(self._path, self.state)
+        self._lock.keep()
         self._saved_s = time.monotonic()
 
 

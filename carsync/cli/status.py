@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from carsync import figures, statusview
-from carsync.checkpoint import is_held, load
+from carsync.checkpoint import load
 from carsync.cli.loading import checkpoint_path, config_options, load_config
 from carsync.errors import ExitCode
+from carsync.filelock import is_held
 from carsync.moment import Moment
 
 _UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}

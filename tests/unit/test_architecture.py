@@ -64,6 +64,7 @@ LAYERS = (
             "statefile",
             "moment",
             "checkpoint",
+            "filelock",
             "journal",
         ],
     ),

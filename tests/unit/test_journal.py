@@ -13,6 +13,7 @@ import pytest
 
 from carsync.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.config import Pagination
+from carsync.filelock import FileLock
 from carsync.journal import SAVE_EVERY_S, Journal, idle_since
 from carsync.moment import Moment
 from carsync.pagination import PagePlan
@@ -37,6 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def open_journal(path: Path, previous: CheckpointState | None = None) -> Journal:
     journal = Journal(
         path,
+        FileLock(path),
         source="external",
         target="public.cars",
         fingerprints={"feed": "f", "mapping": "m", "table": "t"},
@@ -65,7 +67,7 @@ def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> 
 
 
 def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
-    Journal(path, source="s", target="t", fingerprints={}, previous=None)
+    Journal(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
     assert not path.exists()
 
 

@@ -13,9 +13,10 @@ from click.testing import CliRunner, Result
 
 from carsync import statusview
 from carsync.acceptance import Check
-from carsync.checkpoint import FileLock, save
+from carsync.checkpoint import save
 from carsync.cli.status import status
 from carsync.errors import CheckpointError, ConfigError, ExitCode
+from carsync.filelock import FileLock
 from carsync.statusview import as_data, judge, render, staleness
 from tests import samples
 from tests.samples import LAST, NOW
@@ -309,7 +310,7 @@ def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:
     path.write_text("{")
     result = call(path)
     assert isinstance(result.exception, CheckpointError)
-    assert "move it away" in result.exception.hint
+    assert "writes a new one and resumes" in result.exception.hint
 
 
 def test_without_path_and_dsn_the_missing_key_is_named(path: Path) -> None:
