@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from carsync.checkpoint import save
 from carsync.cli.status import status
 from carsync.errors import CheckpointError, ConfigError, ExitCode
 from carsync.filelock import FileLock
+from carsync.moment import Moment
 from carsync.statusview import as_data, judge, render, staleness
 from tests import samples
 from tests.samples import LAST, NOW
@@ -334,3 +336,37 @@ def test_a_silent_run_is_not_called_fine() -> None:
     text = shown(lock_held=True, now=silent)
     assert "gave no sign for" in text
     assert "at work" not in text
+
+
+# Clocks that are set
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_clock_set_since_the_last_save_makes_a_run_neither_silent_nor_young(
+    path: Path, step: timedelta
+) -> None:
+    now = Moment.now()
+    silent_s = min(400.0, now.uptime_s)
+    state = young_state(boot_id=now.boot_id, updated_uptime_s=now.uptime_s)
+    save(path, msgspec.structs.replace(state, updated_at=now.wall - step))
+    with FileLock(path):
+        shown = json.loads(call(path, "--json").stdout)
+        assert (shown["reason"], shown["updated_age_s"] < 60) == ("", True)
+        hung = msgspec.structs.replace(
+            state, updated_at=now.wall - step, updated_uptime_s=now.uptime_s - silent_s
+        )
+        save(path, hung)
+        shown = json.loads(call(path, "--json").stdout)
+        assert "gave no sign for" in shown["reason"]
+        assert abs(shown["updated_age_s"] - silent_s) < 60
+
+
+def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
+    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
+    ahead = samples.checkpoint(last_success_at=NOW + timedelta(hours=1))
+    assert staleness(ahead, NOW, 26 * 3600) is None
+    far_ahead = samples.checkpoint(last_success_at=NOW + timedelta(days=365))
+    reason = staleness(far_ahead, NOW, 26 * 3600)
+    assert reason is not None
+    assert "in the future" in reason
