@@ -370,3 +370,10 @@ def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
     reason = staleness(far_ahead, NOW, 26 * 3600)
     assert reason is not None
     assert "in the future" in reason
+
+
+def test_whether_a_run_is_too_old_to_resume_is_told_by_its_beginning() -> None:
+    """As the next run decides it, however long this one had been at work."""
+    long_at_work = samples.checkpoint(started_at=NOW - timedelta(hours=25))
+    verdict = judge(long_at_work, NOW, False, DAY_H)
+    assert "starts afresh" in verdict.next_step
