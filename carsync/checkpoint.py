@@ -11,17 +11,12 @@ insignificant white space: a reformatted file stays valid, an edited one does no
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
 import shlex
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -29,8 +24,9 @@ import xxhash
 
 from carsync import statefile
 from carsync.acceptance import Check
-from carsync.errors import CheckpointError, LockedError
+from carsync.errors import CheckpointError
 from carsync.model import MergeCounts
+from carsync.moment import Moment
 
 VERSION = 1
 MAX_FAILED_PAGES = 100
@@ -38,9 +34,6 @@ MAX_PROBLEM_CHARS = 300
 
 RunState = Literal["running", "merging", "interrupted", "failed", "partial", "held", "complete"]
 ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
-
-_LOCK_ATTEMPTS = 10
-_LOCK_PAUSE_S = 0.01
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +64,8 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
     `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
     `pages_failed_count`. `last_success_at` is the end of the last run that left
-    the table equal to the feed (exit 0 or 7). No field ever holds a secret.
+    the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
+    `updated_at` by the clock that nobody can set. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -101,6 +95,13 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     last_completed: LastRun | None = None
     last_success_at: datetime | None = None
+    boot_id: str = ""
+    updated_uptime_s: float = 0.0
+
+    @property
+    def updated(self) -> Moment:
+        """The moment of the last save, by both clocks."""
+        return Moment(self.updated_at, self.boot_id, self.updated_uptime_s)
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -231,106 +232,6 @@ def _unusable(path: Path, what: str, detail: str) -> CheckpointError:
     return CheckpointError(
         f"the checkpoint {what}",
         detail=f"{path}: {detail}",
-        hint=f"move it away (mv '{path}' '{path}.bad') and run again; "
-        "the table is not affected, at worst pages are fetched once more",
+        hint="run `carsync sync`: it writes a new one and resumes from what the database holds; "
+        "the table is not affected",
     )
-
-
-class FileLock:
-    """The quick answer to two starts at once: flock(2) on `NAME.lock` beside the checkpoint.
-
-    The kernel frees it when its process ends, however it ends; the file itself stays.
-    The database lock is the authority. Use as a context manager.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Take the path of the checkpoint; nothing is opened yet."""
-        self.path = _lock_path(path)
-        self._descriptor: int | None = None
-
-    def acquire(self) -> None:
-        """Take the lock and write this process's id into it.
-
-        Raises `LockedError` naming the holder's process, `CheckpointError` where the
-        lock file cannot be made.
-        """
-        with statefile.translating("lock", self.path):
-            statefile.make_folder(self.path.parent)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            with statefile.translating("lock", self.path):
-                if not _flock(descriptor):
-                    raise self._held_by_another(descriptor)
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-
-    def release(self) -> None:
-        """Free the lock; do nothing where it is not held."""
-        if self._descriptor is None:
-            return
-        descriptor, self._descriptor = self._descriptor, None
-        try:
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, 0)
-        finally:
-            os.close(descriptor)
-
-    def _held_by_another(self, descriptor: int) -> LockedError:
-        pid = os.pread(descriptor, 32, 0).strip().decode("ascii", "replace")
-        return LockedError(
-            "another run of this target is going on",
-            detail=f"process {pid or 'unknown'} holds {self.path}",
-            hint="let it finish, or look at it with `carsync status`; "
-            "the lock is never stale, it ends with its process",
-        )
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-def is_held(path: Path) -> bool:
-    """Say whether a living process holds the `FileLock` of the checkpoint at `path`.
-
-    Raises `CheckpointError` where the lock file exists and cannot be read.
-    """
-    lock = _lock_path(path)
-    with statefile.translating("look at the lock of", lock):
-        try:
-            descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
-
-
-def _lock_path(checkpoint: Path) -> Path:
-    return checkpoint.with_name(f"{checkpoint.name}.lock")
-
-
-def _flock(descriptor: int) -> bool:
-    """Take the exclusive lock; a `status` that looks holds it for microseconds, so look again."""
-    for attempt in range(_LOCK_ATTEMPTS):
-        if attempt:
-            time.sleep(_LOCK_PAUSE_S)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    return False

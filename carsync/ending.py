@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from carsync.acceptance import Check
-from carsync.errors import CarsyncError, ExitCode
+from carsync.errors import CarsyncError, CheckpointError, ExitCode
 from carsync.evidence import Decision
 from carsync.model import MergeCounts
 
@@ -71,6 +71,16 @@ def merged(
             "what the feed says of them may be older, so they were left as they are",
         )
     return Ending("complete", ExitCode.OK, counts)
+
+
+def unsaved(ending: Ending, exc: CheckpointError) -> Ending:
+    """Return the ending where the checkpoint could not tell it; another exit code than 0 stays."""
+    if ending.exit_code is not ExitCode.OK:
+        return ending
+    problem = f"the table is in step with the feed, but {exc.problem}"
+    return replace(
+        ending, exit_code=exc.exit_code, problem=problem, detail=exc.detail, hint=exc.hint
+    )
 
 
 def judged(ending: Ending, checks: tuple[Check, ...]) -> Ending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from datetime import UTC, datetime
@@ -20,18 +19,24 @@ from carsync.checkpoint import (
     failed_excerpt,
     save,
 )
+from carsync.filelock import FileLock
 from carsync.metrics import Snapshot
+from carsync.moment import Moment
 from carsync.pagination import PagePlan
 
 SAVE_EVERY_S = 2.0
 
 
 class Journal:
-    """Owns the checkpoint file of one run; every change is an atomic replacement of the file."""
+    """Owns the checkpoint file of one run, and keeps the lock beside it in its place.
+
+    Every change is an atomic replacement of the file.
+    """
 
     def __init__(
         self,
         path: Path,
+        lock: FileLock,
         *,
         source: str,
         target: str,
@@ -40,6 +45,7 @@ class Journal:
     ) -> None:
         now = datetime.now(UTC)
         self._path = path
+        self._lock = lock
         self._saved_s = 0.0
         self.state = CheckpointState(
             run_id=None,
@@ -105,22 +111,31 @@ class Journal:
         self._write(**changes)
 
     def _write(self, **changes: Any) -> None:
+        now = Moment.now()
         self.state = msgspec.structs.replace(
-            self.state, updated_at=datetime.now(UTC), pid=os.getpid(), **changes
+            self.state,
+            updated_at=now.wall,
+            boot_id=now.boot_id,
+            updated_uptime_s=now.uptime_s,
+            pid=os.getpid(),
+            **changes,
         )
         save(self._path, self.state)
+        self._lock.keep()
         self._saved_s = time.monotonic()
 
 
-def idle_since(previous: CheckpointState | None, now: datetime) -> float:
-    """Return for how many seconds at least no run has asked the API; infinite where none is known.
+def idle_since(previous: CheckpointState | None, now: Moment) -> float:
+    """Return for how many seconds at least no run has asked the API; 0 where none is known.
 
-    A run that was killed may have asked until its next save was due.
+    A lost or damaged checkpoint may be a moment old, and a run that was killed may have
+    asked until its next save was due. Too low a figure costs the next run its first
+    burst, too high a one breaks the API's limit.
     """
     if previous is None:
-        return math.inf
+        return 0.0
     unsaved_s = SAVE_EVERY_S if previous.state in ACTIVE_STATES else 0.0
-    return max(0.0, (now - previous.updated_at).total_seconds() - unsaved_s)
+    return max(0.0, now.certainly_since(previous.updated) - unsaved_s)
 
 
 def _latency(snapshot: Snapshot) -> Latency | None:

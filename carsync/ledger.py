@@ -20,7 +20,8 @@ class Staged:
     """What waits for the merge: rows, distinct ids among them, and rejects.
 
     `unstaged_reject_ids` are distinct ids that were rejected and not staged as well;
-    `oldest_fetch` is when the oldest page was asked for, on the server's clock.
+    `oldest_fetch` is when the oldest page was asked for, `last_merge` when an earlier run
+    was merged, on the server's clock; None where none was, or it says a time to come.
     """
 
     rows: int
@@ -29,6 +30,7 @@ class Staged:
     rejects_without_id: int
     unstaged_reject_ids: int
     oldest_fetch: datetime
+    last_merge: datetime | None
 
     @property
     def seen(self) -> int:
@@ -77,10 +79,12 @@ def measure(cur: Cursor, run_id: int) -> Staged:
     """Count what is staged."""
     parts = {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
     rows, ids = database.one(cur, database.statement("count_staged", staging=parts["staging"]))
-    (oldest_fetch,) = database.one(
-        cur, database.statement("find_oldest_fetch", ledger=parts["ledger"])
+    oldest_fetch, last_merge = database.one(
+        cur,
+        database.statement("find_oldest_fetch", ledger=parts["ledger"]),
+        {"run_id": run_id},
     )
     rejects, without_id, unstaged_ids = database.one(
         cur, database.statement("count_rejects", **parts), {"run_id": run_id}
     )
-    return Staged(rows, ids, rejects, without_id, unstaged_ids, oldest_fetch)
+    return Staged(rows, ids, rejects, without_id, unstaged_ids, oldest_fetch, last_merge)

@@ -88,6 +88,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         if staged.rows > staged.ids:
             duplicates = _run(cur, "delete_duplicates", parts)
         parts["oldest_fetch"] = database.literal(staged.oldest_fetch)
+        parts["last_merge"] = database.literal(staged.last_merge)
         _run(cur, "create_delta", parts)
         failpoints.reach("merge.compared")
         counts = _write_seen(cur, request, parts, staged)

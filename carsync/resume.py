@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
+
 import msgspec
 import xxhash
 
@@ -11,7 +13,11 @@ from carsync.config import Config
 from carsync.database import Connection, Target
 from carsync.history import Run
 from carsync.mapping import Mapper
+from carsync.model import StagedPage
 from carsync.monitor import Monitor
+from carsync.pagination import parse_ranges
+
+SHOWN_RANGES = 3
 
 _CHANGED = {
     "feed": "the feed's settings changed (api.base_url, path, params or pagination)",
@@ -57,7 +63,8 @@ def take_up(
     """Take up the last run if it is unmerged, young, of the same making, and staged.
 
     Marks in the monitor's plan what the ledger holds, which alone is trusted; the
-    `checkpoint` only tells what was lost. Returns None where a new run must begin.
+    `checkpoint` only tells what was lost: which pages it calls done that the ledger does
+    not hold. Returns None where a new run must begin.
     """
     found = history.find_resumable(
         connection, target, config.sync.source, config.checkpoint.max_age_h
@@ -74,26 +81,75 @@ def take_up(
     run = history.resume_run(connection, found.run_id)
     if run is None:
         return None
-    monitor.resumed_rows = mark_ledger(connection, run.run_id, monitor)
+    ledger = mark_ledger(connection, run.run_id, monitor)
+    monitor.resumed_rows = sum(page.rows for page in ledger)
     kept = monitor.resumed_pages = monitor.plan.staged_count
     monitor.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")
-    known = checkpoint.pages_done if checkpoint and checkpoint.token == found.token else 0
-    if known > kept:
-        monitor.note(
-            f"the ledger lost {known - kept:,} of {known:,} staged pages (PostgreSQL empties "
-            "unlogged tables when it crashes); they are fetched again"
-        )
+    if checkpoint is not None and checkpoint.token == found.token:
+        _reconcile(checkpoint, {page.page for page in ledger}, monitor)
     return run
 
 
-def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> int:
-    """Mark every page that the ledger holds as staged; return how many rows they have."""
+def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> list[StagedPage]:
+    """Mark every page that the ledger holds as staged in the monitor's plan; return its lines."""
     ledger = staging.read_ledger(connection, run_id)
     for page in ledger:
         monitor.plan.mark_staged(
             page.page, page.records, page.reported_pages, page.reported_records
         )
-    return sum(page.rows for page in ledger)
+    return ledger
+
+
+def _reconcile(checkpoint: CheckpointState, staged: set[int], monitor: Monitor) -> None:
+    """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
+    lost = lost_pages(checkpoint, staged)
+    if lost is None:
+        known = checkpoint.pages_done
+        lost_count, gained, which = max(0, known - len(staged)), max(0, len(staged) - known), ""
+    else:
+        lost_count, which = len(lost), f" ({show_pages(lost)})" if lost else ""
+        gained = len(staged) - (checkpoint.pages_done - lost_count)
+    if lost_count:
+        monitor.note(
+            f"the ledger lost {lost_count:,} of {checkpoint.pages_done:,} staged pages{which}; "
+            "they are fetched again (PostgreSQL empties unlogged tables when it crashes)"
+        )
+    if gained > 0:
+        monitor.say(f"{gained:,} pages were staged after the checkpoint's last save; they are kept")
+
+
+def lost_pages(checkpoint: CheckpointState, staged: Set[int]) -> list[int] | None:
+    """Return the pages that the checkpoint calls done and that are not `staged`, in order.
+
+    None where the checkpoint does not say which pages it means: its ranges are unreadable
+    or are not `pages_done` pages in all.
+    """
+    try:
+        ranges = parse_ranges(checkpoint.pages_ranges)
+        counted = sum(map(len, ranges))
+    except (ValueError, OverflowError):
+        return None
+    if counted != checkpoint.pages_done:
+        return None
+    return sorted({page for pages in ranges for page in pages if page not in staged})
+
+
+def show_pages(pages: Sequence[int]) -> str:
+    """Name pages, which are in ascending order, briefly: a few ranges, then how many more.
+
+    >>> show_pages([3, 4, 5, 6, 7, 12, 14, *range(20, 61)])
+    '3-7, 12, 14 and 41 more'
+    """
+    ranges: list[range] = []
+    for page in pages:
+        if ranges and page == ranges[-1].stop:
+            ranges[-1] = range(ranges[-1].start, page + 1)
+        else:
+            ranges.append(range(page, page + 1))
+    named = ranges[:SHOWN_RANGES]
+    text = ", ".join(f"{r.start}-{r[-1]}" if len(r) > 1 else str(r.start) for r in named)
+    rest = len(pages) - sum(map(len, named))
+    return f"{text} and {rest:,} more" if rest else text
 
 
 def _digest(value: object) -> str:

@@ -112,7 +112,10 @@ def _hint(code: int | None, path: Path) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             return f"free space on the disk of {folder} (see df -h -i '{folder}'), {elsewhere}"
         case errno.EACCES | errno.EPERM:
-            return f"run as the owner of {folder} (see ls -ld '{folder}'), {elsewhere}"
+            return (
+                f"run as the owner of {folder} and of what lies in it (see ls -la '{folder}'; "
+                f"a run as root may have left files that are root's), {elsewhere}"
+            )
         case errno.EROFS:
             return f"{folder} is read-only; under systemd set StateDirectory=carsync, {elsewhere}"
         case errno.EFBIG:

@@ -47,7 +47,7 @@ def judge(
         return Verdict(state.state, state.problem, state.hint or "run `carsync sync` again")
     step = next_step(state.exit_code, state.hint)
     reason = state.problem or (outcome(state.exit_code) if state.exit_code else "")
-    if state.state == "interrupted" and _age_s(state, now) > resume_within_h * 3600:
+    if state.state == "interrupted" and _is_too_old(state, now, resume_within_h):
         step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
     return Verdict(state.state, reason, step)
 
@@ -69,11 +69,16 @@ def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -
     reason = f"its process {state.pid} ended without a word"
     if state.state == "merging":
         step = "run `carsync sync` again: it finds out whether the merge was committed"
-    elif _age_s(state, now) > resume_within_h * 3600:
+    elif _is_too_old(state, now, resume_within_h):
         step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
     else:
         step = "run `carsync sync` again: it fetches only the pages that were not staged"
     return Verdict("interrupted", reason, step)
+
+
+def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -> bool:
+    """Say whether the next run will begin anew: what counts is when this one began."""
+    return (now - state.started_at).total_seconds() > resume_within_h * 3600
 
 
 def _age_s(state: CheckpointState, now: datetime) -> float:
@@ -86,8 +91,13 @@ def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) ->
     if state is None or state.last_success_at is None:
         return f"no run has succeeded yet; one within {allowed} is asked for"
     age_s = (now - state.last_success_at).total_seconds()
-    if age_s <= max_age_s:
+    if abs(age_s) <= max_age_s:
         return None
+    if age_s < 0:
+        return (
+            f"the last success is dated {figures.duration(-age_s)} in the future "
+            f"({figures.moment(state.last_success_at)}): the clock was wrong then, or is now"
+        )
     return (
         f"the last success is {figures.duration(age_s)} old, more than {allowed} "
         f"({figures.moment(state.last_success_at)})"

@@ -32,7 +32,9 @@ from carsync.model import (
     Heartbeat,
     Leases,
     MappedPage,
+    PageFetched,
     PageLease,
+    PagesStaged,
     ProbeLease,
     Stop,
 )
@@ -102,6 +104,7 @@ class Fleet:
         self._manager: GateManager | None = None
         self._gate: Gate | None = None
         self._pages: Queue[MappedPage] | None = None
+        self._unstaged = 0
         self.fetchers: list[Child] = []
         self.writers: list[Child] = []
 
@@ -181,11 +184,8 @@ class Fleet:
         return memory
 
     def queue_depth(self) -> int:
-        """Return how many pages wait on the queue (0 where the system cannot tell)."""
-        try:
-            return self._pages.qsize() if self._pages is not None else 0
-        except NotImplementedError:  # macOS has no sem_getvalue(3)
-            return 0
+        """Return how many pages are fetched and not staged yet, as the children say."""
+        return max(0, self._unstaged)
 
     def lease(self, fetcher: Child, leases: tuple[PageLease | ProbeLease, ...]) -> None:
         """Hand leases to a fetcher; a broken pipe shows as `ChildLost` at the next `events`."""
@@ -216,15 +216,28 @@ class Fleet:
             while child.pipe.poll(0):
                 event = child.pipe.recv()
                 child.last_heard_s = time.monotonic()
-                if isinstance(event, ChildReady):
-                    child.ready = True
-                elif isinstance(event, Heartbeat):
-                    child.overdue_s = event.overdue_s
-                else:
-                    events.append(event)
+                match event:
+                    case ChildReady():
+                        child.ready = True
+                        self._hand_over_queue()
+                    case Heartbeat():
+                        child.overdue_s = event.overdue_s
+                    case _:
+                        self._unstaged += _unstaged_by(event)
+                        events.append(event)
         except (EOFError, OSError):
             child.pipe.close()
         return events
+
+    def _hand_over_queue(self) -> None:
+        """Let go of the queue once every child has it; the parent needs it no more.
+
+        Its semaphores have names in /dev/shm by which spawned children find them, and the
+        names go with the parent's queue. So even a SIGKILL of all processes at once, which
+        takes multiprocessing's resource tracker along, leaves none behind.
+        """
+        if all(child.ready for child in self.children):
+            self._pages = None
 
     def _find_lost(self) -> tuple[Child, ChildLost] | None:
         now = time.monotonic()
@@ -270,10 +283,22 @@ class Fleet:
             self._pages.close()
         self.fetchers, self.writers = [], []
         self._manager = self._gate = self._pages = None
+        self._unstaged = 0
 
     def _processes(self) -> list[BaseProcess]:
         manager = self._manager_process()
         return [c.process for c in self.children] + ([manager] if manager is not None else [])
+
+
+def _unstaged_by(event: Any) -> int:
+    """Return how many pages more are fetched and not staged yet after `event`."""
+    match event:
+        case PageFetched():
+            return 1
+        case PagesStaged():
+            return -len(event.pages)
+        case _:
+            return 0
 
 
 def _exit_words(code: int) -> str:

@@ -9,16 +9,14 @@ stay for the next run unless they were merged.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from carsync import __version__, database, ending, failpoints, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
-from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
+from carsync.checkpoint import CheckpointState, LastRun, load
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.deactivation import decide
@@ -32,11 +30,13 @@ from carsync.errors import (
     LockedError,
 )
 from carsync.evidence import Decision
+from carsync.filelock import FileLock
 from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal, idle_since
 from carsync.mapping import compile_mapper
 from carsync.model import MergeCounts
+from carsync.moment import Moment
 from carsync.monitor import Monitor
 from carsync.progress import Progress
 from carsync.resume import fingerprints, mark_ledger, take_up
@@ -90,7 +90,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
-        self._idle_s = math.inf
+        self._idle_s = 0.0
         self._checks: tuple[Check, ...] = ()
         self._run: Run | None = None
 
@@ -99,18 +99,19 @@ class SyncRun:
     def execute(self, *, fresh: bool) -> RunReport:
         """Run, turn errors into the report, and leave the checkpoint telling the same."""
         try:
-            with FileLock(self._checkpoint_file):
-                self._execute_locked(fresh=fresh)
+            with FileLock(self._checkpoint_file) as lock:
+                self._execute_locked(lock, fresh=fresh)
         except CarsyncError as exc:
             self._ending = ending.failed(exc)
         return self._report()
 
-    def _execute_locked(self, *, fresh: bool) -> None:
+    def _execute_locked(self, lock: FileLock, *, fresh: bool) -> None:
         previous = self._read_checkpoint()
-        self._idle_s = idle_since(previous, datetime.now(UTC))
+        self._idle_s = idle_since(previous, Moment.now())
         prints = fingerprints(self._config, self._mapper)
         self._monitor.journal = Journal(
             self._checkpoint_file,
+            lock,
             source=self._config.sync.source,
             target=str(self._target),
             fingerprints=prints,
@@ -351,8 +352,7 @@ class SyncRun:
             failpoints.reach("sync.ended")
         except CheckpointError as exc:
             self._monitor.note(f"{exc.problem} ({exc.detail})")
-            if end.exit_code is ExitCode.OK:
-                self._ending = replace(ending.failed(exc), counts=end.counts)
+            self._ending = ending.unsaved(end, exc)
 
     def _finish_run(self, report: RunReport) -> None:
         """Record the end in `carsync.runs`; a database that is down must not hide the report."""

@@ -260,7 +260,8 @@ def _check_status(response: requests.Response) -> None:
     status = response.status_code
     if status == 200:
         return
-    retry_after = parse_retry_after(response.headers.get("Retry-After"), time.time())
+    headers = response.headers
+    retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
     _drain(response)
     if status in {401, 403}:
         raise PageError(

@@ -3,7 +3,8 @@
 -- source that was not seen. Unchanged cars go no further than this filter, so that they
 -- are neither locked nor logged. A car that somebody wrote after its page was asked for
 -- is stale here; a car written after the oldest page was asked for cannot be absent.
--- A time in the future is some other clock's and says nothing.
+-- A time in the future is some other clock's and says nothing; no page was asked for
+-- before the last merge, though a clock that was set back may say so.
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
 SELECT coalesce(s.id, t.id) AS id,
        s.fetched_at,
@@ -16,7 +17,7 @@ SELECT coalesce(s.id, t.id) AS id,
            ELSE 'update'
        END AS action
 FROM (
-    SELECT staged.id, staged.data_hash, l.fetched_at
+    SELECT staged.id, staged.data_hash, greatest(l.fetched_at, {last_merge}) AS fetched_at
     FROM {staging} AS staged
     JOIN {ledger} AS l ON l.page = staged.page
 ) AS s

@@ -6,15 +6,16 @@ import json
 import os
 import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from carsync import figures, statusview
-from carsync.checkpoint import is_held, load
+from carsync.checkpoint import load
 from carsync.cli.loading import checkpoint_path, config_options, load_config
 from carsync.errors import ExitCode
+from carsync.filelock import is_held
+from carsync.moment import Moment
 
 _UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>min|[smhd])", re.ASCII)
@@ -53,7 +54,8 @@ def status(
     # The lock first: a run that ends in between has then saved its last word already.
     lock_held = is_held(path)
     state = load(path)
-    now = datetime.now(UTC)
+    moment = Moment.now()
+    now = moment.by_the_clock_of(state.updated) if state else moment.wall
     resume_within_h = config.checkpoint.max_age_h
     if as_json:
         data = statusview.as_data(state, now, lock_held, resume_within_h)

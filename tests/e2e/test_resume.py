@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.harness import Running, SimulatedSite, ask
+from tests.e2e.harness import Running, SimulatedSite, ask, await_that
+from tests.e2e.oracle import Oracle
 
 
 def _leave_unfinished(site: SimulatedSite, *arguments: str) -> set[int]:
@@ -104,3 +105,42 @@ def test_a_lost_checkpoint_does_not_matter(site: SimulatedSite) -> None:
     site.sync()
     site.assert_exact()
     assert staged.isdisjoint(site.api.pages_asked())
+
+
+def _lose(site: SimulatedSite, pages: set[int]) -> None:
+    """Take pages out of the ledger and the staging table of run 1."""
+    for table in ("ledger_1", "staging_1"):
+        ask(site.dsn, f"DELETE FROM carsync.{table} WHERE page = ANY(%s)", (sorted(pages),))
+
+
+def test_pages_that_only_one_of_ledger_and_checkpoint_knows_are_kept_or_fetched_again(
+    site: SimulatedSite,
+) -> None:
+    oracle = Oracle(site)
+    site.api.hold(after=10)
+    running = site.start("sync", "--json")
+    early = site.await_staged(10)
+    await_that(lambda: (s := site.checkpoint()) and s.pages_done == 10, "them in the checkpoint")
+    path = site.checkpoint_file
+    assert path is not None
+    old = path.read_bytes()
+    site.api.hold(after=6)
+    site.await_staged(16)
+    running.process.kill()
+    running.end()
+    site.await_no_process()
+    path.write_bytes(old)  # killed before its next save
+    lost = set(sorted(early)[2:5])
+    _lose(site, lost)
+    kept = site.staged_pages()
+    assert len(kept) == 13
+
+    site.api.release()
+    site.api.reset()
+    ended = oracle.recover()
+    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - kept)
+    (note,) = [note for note in ended.report["notes"] if "the ledger lost" in note]
+    assert note.startswith("the ledger lost 3 of 10 staged pages (")
+    assert str(min(lost)) in note
+    assert "they are fetched again" in note
+    assert "6 pages were staged after the checkpoint's last save; they are kept" in ended.said

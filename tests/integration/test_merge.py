@@ -319,6 +319,8 @@ def test_row_written_after_its_page_was_asked_for_is_not_overwritten(rig: Rig) -
 
 def test_age_of_a_page_counts_from_its_request(rig: Rig) -> None:
     rig.sync([car("1")])
+    ask(rig.conn, "UPDATE carsync.runs SET merged_at = merged_at - interval '2 hours'")
+    ask(rig.conn, "UPDATE cars SET updated_at = updated_at - interval '30 minutes'")
     rig.begin()
     rig.stage(page(1, [car("1", "b")], age_s=3600))
     assert merge.merge(rig.conn, rig.request(1)).stale == 1
@@ -514,6 +516,7 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(rig: Rig) 
     rig.stage(page(1, cars(range(2000))))
     parts = merge.compose(rig.request(1))
     parts["oldest_fetch"] = database.raw("now()")
+    parts["last_merge"] = database.literal(None)
     parts["on_conflict"] = database.raw("")
     with database.transaction(rig.conn, "explaining") as cur:
         database.run(cur, database.statement("set_merge"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,6 @@ from tests.conftest import ask
 
 BOOT_S = 60.0
 END_S = 15.0
-SHARED_MEMORY = Path("/dev/shm")
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name LIKE 'carsync writer%'"
@@ -60,8 +60,8 @@ def is_ready(fleet: Fleet) -> bool:
 
 
 def leftovers() -> set[str]:
-    """Name the shared-memory entries and the child processes, the resource tracker aside."""
-    entries = {entry.name for entry in SHARED_MEMORY.glob("sem.mp-*")}
+    """Name the child processes, the resource tracker aside."""
+    entries: set[str] = set()
     for child in psutil.Process().children(recursive=True):
         try:
             command = " ".join(child.cmdline())
@@ -151,3 +151,13 @@ def test_children_leave_signals_to_the_parent(fleet: Fleet) -> None:
     fleet.writers[0].process.join(END_S)
     assert fleet.writers[0].process.exitcode == 0
     assert all(child.process.is_alive() for child in fleet.fetchers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: looks into /proc/PID/maps")
+def test_once_all_children_work_their_shared_memory_has_no_name(fleet: Fleet) -> None:
+    """So that a SIGKILL of all processes, the resource tracker too, leaves nothing there."""
+    for child in fleet.children:
+        maps = Path(f"/proc/{child.process.pid}/maps").read_text()
+        semaphores = [line for line in maps.splitlines() if "/sem.mp-" in line]
+        assert semaphores, "the queue's"
+        assert all(line.endswith("(deleted)") for line in semaphores), semaphores

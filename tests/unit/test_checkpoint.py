@@ -23,15 +23,14 @@ from carsync.checkpoint import (
     MAX_FAILED_PAGES,
     MAX_PROBLEM_CHARS,
     CheckpointState,
-    FileLock,
     default_path,
     failed_excerpt,
-    is_held,
     load,
     save,
     target_name,
 )
 from carsync.errors import CheckpointError, ExitCode, LockedError
+from carsync.filelock import FileLock, is_held
 from tests import samples
 
 
@@ -158,7 +157,7 @@ def test_the_message_says_what_is_wrong_and_what_to_do(
         load(path)
     assert problem in caught.value.problem
     assert str(path) in caught.value.detail
-    assert "move it away" in caught.value.hint
+    assert "`carsync sync`: it writes a new one and resumes" in caught.value.hint
     assert caught.value.exit_code == ExitCode.CONFIG
 
 
@@ -425,6 +424,44 @@ def test_the_lock_survives_replacing_the_checkpoint(path: Path) -> None:
         save(path, samples.checkpoint())
         with pytest.raises(LockedError):
             FileLock(path).acquire()
+
+
+def test_a_lock_whose_file_was_deleted_or_replaced_is_taken_anew(path: Path) -> None:
+    lock_file = path.with_name(f"{path.name}.lock")
+    with FileLock(path) as lock:
+        lock_file.unlink()
+        assert not is_held(path)
+        lock.keep()
+        assert is_held(path)
+        lock_file.unlink()
+        lock_file.touch()
+        lock.keep()
+        assert is_held(path)
+        with pytest.raises(LockedError, match=str(os.getpid())):
+            FileLock(path).acquire()
+    assert not is_held(path)
+
+
+def test_a_lock_that_another_start_took_meanwhile_is_taken_anew_when_it_ends(path: Path) -> None:
+    descriptors = len(list(Path("/dev/fd").iterdir()))
+    with FileLock(path) as lock:
+        path.with_name(f"{path.name}.lock").unlink()
+        with FileLock(path):
+            lock.keep()
+        assert not is_held(path)
+        lock.keep()
+        assert is_held(path)
+    assert len(list(Path("/dev/fd").iterdir())) == descriptors
+
+
+def test_a_lock_in_its_place_or_not_held_is_left_alone(path: Path) -> None:
+    lock = FileLock(path)
+    lock.keep()
+    assert files_beside(path) == []
+    with lock:
+        before = lock.path.stat()
+        lock.keep()
+        assert os.path.samestat(before, lock.path.stat())
 
 
 def test_times_keep_their_zone_and_fraction(path: Path) -> None:

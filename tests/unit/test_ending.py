@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from carsync.acceptance import Check
-from carsync.ending import failed, judged, merged
-from carsync.errors import DatabaseUnavailableError, ExitCode
+from carsync.ending import failed, judged, merged, unsaved
+from carsync.errors import CheckpointError, DatabaseUnavailableError, ExitCode
 from carsync.evidence import Decision
 from carsync.model import MergeCounts
 
@@ -51,3 +51,17 @@ def test_a_missed_target_counts_only_where_all_else_is_well() -> None:
     assert "3.0/s" in judged(complete, (MISSED,)).detail
     partial = merged(1, MergeCounts(), GOOD, {4: "empty"}, 20)
     assert judged(partial, (MISSED,)).exit_code is ExitCode.PARTIAL
+
+
+def test_a_merged_run_whose_checkpoint_is_unsaved_says_that_it_is_merged() -> None:
+    full = CheckpointError("cannot write the checkpoint: full", detail="/x", hint="free space")
+    counts = MergeCounts(updated=3)
+    ending = unsaved(merged(1, counts, GOOD, {}, 20), full)
+    assert (ending.state, ending.exit_code, ending.counts) == ("complete", ExitCode.CONFIG, counts)
+    assert ending.problem.startswith("the table is in step with the feed, but cannot write")
+    assert (ending.detail, ending.hint) == ("/x", "free space")
+
+
+def test_a_run_that_failed_anyway_keeps_its_own_exit_code() -> None:
+    ending = failed(DatabaseUnavailableError("gone"))
+    assert unsaved(ending, CheckpointError("cannot write the checkpoint")) == ending

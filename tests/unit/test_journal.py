@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,9 @@ import pytest
 
 from carsync.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.config import Pagination
+from carsync.filelock import FileLock
 from carsync.journal import SAVE_EVERY_S, Journal, idle_since
+from carsync.moment import Moment
 from carsync.pagination import PagePlan
 from tests import samples
 from tests.unit.fakeclock import FakeClock
@@ -36,6 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def open_journal(path: Path, previous: CheckpointState | None = None) -> Journal:
     journal = Journal(
         path,
+        FileLock(path),
         source="external",
         target="public.cars",
         fingerprints={"feed": "f", "mapping": "m", "table": "t"},
@@ -64,7 +67,7 @@ def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> 
 
 
 def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
-    Journal(path, source="s", target="t", fingerprints={}, previous=None)
+    Journal(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
     assert not path.exists()
 
 
@@ -149,11 +152,56 @@ def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(pa
     assert datetime.now(UTC) - success < timedelta(minutes=1)
 
 
+ENDED = samples.checkpoint(state="complete", boot_id="a-boot", updated_uptime_s=1000.0)
+HOUR_S = 3600.0
+
+
+def after(passed_s: float, *, step_s: float = 0.0, boot_id: str = "a-boot") -> Moment:
+    """Give the moment `passed_s` after the end of the run, the wall clock set by `step_s`."""
+    wall = ENDED.updated_at + timedelta(seconds=passed_s + step_s)
+    return Moment(wall, boot_id, ENDED.updated_uptime_s + passed_s)
+
+
 def test_how_long_the_api_was_left_alone() -> None:
-    state = Journal(Path("unused"), source="s", target="t", fingerprints={}, previous=None).state
-    later = state.updated_at + timedelta(seconds=10)
-    assert idle_since(None, later) == math.inf
-    assert idle_since(msgspec.structs.replace(state, state="complete"), later) == 10
+    assert idle_since(ENDED, after(10)) == 10
     # A run that was killed may have asked until its next save was due.
-    assert idle_since(msgspec.structs.replace(state, state="running"), later) == 8
-    assert idle_since(state, state.updated_at) == 0
+    assert idle_since(msgspec.structs.replace(ENDED, state="running"), after(10)) == 8
+    assert idle_since(ENDED, after(0)) == 0
+
+
+def test_without_a_checkpoint_the_api_may_have_been_asked_a_moment_ago() -> None:
+    assert idle_since(None, after(10)) == 0
+
+
+@pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S])
+def test_a_clock_that_was_set_never_grants_a_second_burst(step_s: float) -> None:
+    assert idle_since(ENDED, after(1, step_s=step_s)) <= 1
+
+
+def test_after_a_reboot_no_more_than_the_uptime_is_believed() -> None:
+    rebooted = Moment(ENDED.updated_at + timedelta(seconds=HOUR_S), "another-boot", 20.0)
+    assert idle_since(ENDED, rebooted) == 20
+    quick = Moment(ENDED.updated_at + timedelta(seconds=5), "another-boot", 20.0)
+    assert idle_since(ENDED, quick) == 5, "the folder may have moved to another machine"
+
+
+def test_an_uptime_that_runs_backwards_is_another_machine_s(path: Path) -> None:
+    """A container's clocks may have an offset of their own (time_namespaces(7))."""
+    elsewhere = Moment(ENDED.updated_at + timedelta(seconds=HOUR_S), "a-boot", 3.0)
+    assert idle_since(ENDED, elsewhere) == 3
+
+
+def test_a_checkpoint_of_an_older_carsync_goes_by_the_wall_clock(path: Path) -> None:
+    body = msgspec.to_builtins(ENDED)
+    del body["boot_id"], body["updated_uptime_s"]
+    assert idle_since(msgspec.convert(body, CheckpointState), after(10)) == 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
+def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
+    before = Moment.now()
+    open_journal(path)
+    saved = on_disk(path).updated
+    assert saved.boot_id
+    assert before.boot_id == saved.boot_id
+    assert before.uptime_s <= saved.uptime_s <= Moment.now().uptime_s

@@ -425,9 +425,22 @@ class TestRetryAfter:
     def test_is_silent_on_garbage(self, value: str | None) -> None:
         assert parse_retry_after(value, NOW) is None
 
-    @given(st.text() | st.text("0123456789:,-+. GMTSunFeb"))
-    def test_never_raises_and_stays_within_bounds(self, value: str) -> None:
-        seconds = parse_retry_after(value, NOW)
+    @pytest.mark.parametrize("wrong_s", [3600, -3600])
+    def test_a_date_counts_from_the_date_of_the_answer(self, wrong_s: float) -> None:
+        """So a clock of ours that was set wrong neither hammers nor waits."""
+        sent = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)
+        until = format_datetime(datetime.fromtimestamp(NOW + 7, UTC), usegmt=True)
+        assert parse_retry_after(until, NOW + wrong_s, sent) == 7
+        assert parse_retry_after("7", NOW + wrong_s, sent) == 7
+
+    @pytest.mark.parametrize("sent", [None, "", "soon", "5", FAR_ZONE])
+    def test_without_a_date_of_the_answer_our_clock_counts(self, sent: str | None) -> None:
+        until = format_datetime(datetime.fromtimestamp(NOW + 7, UTC), usegmt=True)
+        assert parse_retry_after(until, NOW, sent) == 7
+
+    @given(st.text() | st.text("0123456789:,-+. GMTSunFeb"), st.text() | st.none())
+    def test_never_raises_and_stays_within_bounds(self, value: str, sent: str | None) -> None:
+        seconds = parse_retry_after(value, NOW, sent)
         assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
 
     @given(st.integers(-1000, 1000))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from carsync.config import Config
+from carsync.config import Config, Pagination
 from carsync.configfile import parse
 from carsync.mapping import compile_mapper
+from carsync.pagination import PagePlan
 from carsync.presets import read_preset
-from carsync.resume import differences, fingerprints
+from carsync.resume import SHOWN_RANGES, differences, fingerprints, lost_pages, show_pages
+from tests import samples
 
 ENVIRONMENT = {
     "API_BASE_URL": "https://feed.example.com/v1",
@@ -90,3 +94,41 @@ def test_another_table_database_or_source_begins_anew(override: str, dsn: str) -
 
 def test_an_older_version_s_missing_fingerprint_counts_as_a_change() -> None:
     assert len(differences({}, prints())) == 3
+
+
+# What the checkpoint calls done and the ledger does not hold
+
+PAGES = st.sets(st.integers(1, 60))
+
+
+@given(done=PAGES, staged=PAGES)
+def test_exactly_the_pages_that_the_ledger_lost_are_named(done: set[int], staged: set[int]) -> None:
+    plan = PagePlan(Pagination())
+    for page in done:
+        plan.mark_staged(page, 100, 60, 6000)
+    checkpoint = samples.checkpoint(pages_done=len(done), pages_ranges=plan.ranges())
+    assert lost_pages(checkpoint, staged) == sorted(done - staged)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    ["1-", "x", "-5", "5-1", "1-811,", "1--3", "1-500", "1-9" + "9" * 30, "1" * 5000, "1;812"],
+)
+def test_ranges_that_are_damaged_name_no_page(ranges: str) -> None:
+    assert lost_pages(samples.checkpoint(pages_ranges=ranges), set()) is None
+
+
+@given(st.sets(st.integers(1, 3000), min_size=1))
+def test_pages_are_named_briefly_and_all_are_counted(pages: set[int]) -> None:
+    text = show_pages(sorted(pages))
+    named, _, rest = text.partition(" and ")
+    assert len(named.split(", ")) <= SHOWN_RANGES
+    assert len(text) <= 60
+    counted = sum(len(range(*bounds(part))) for part in named.split(", "))
+    assert counted + int(rest.removesuffix(" more").replace(",", "") or 0) == len(pages)
+
+
+def bounds(text: str) -> tuple[int, int]:
+    """Return start and stop of a range as it is shown."""
+    low, _, high = text.partition("-")
+    return int(low), int(high or low) + 1

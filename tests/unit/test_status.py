@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from click.testing import CliRunner, Result
 
 from carsync import statusview
 from carsync.acceptance import Check
-from carsync.checkpoint import FileLock, save
+from carsync.checkpoint import save
 from carsync.cli.status import status
 from carsync.errors import CheckpointError, ConfigError, ExitCode
+from carsync.filelock import FileLock
+from carsync.moment import Moment
 from carsync.statusview import as_data, judge, render, staleness
 from tests import samples
 from tests.samples import LAST, NOW
@@ -309,7 +312,7 @@ def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:
     path.write_text("{")
     result = call(path)
     assert isinstance(result.exception, CheckpointError)
-    assert "move it away" in result.exception.hint
+    assert "writes a new one and resumes" in result.exception.hint
 
 
 def test_without_path_and_dsn_the_missing_key_is_named(path: Path) -> None:
@@ -333,3 +336,44 @@ def test_a_silent_run_is_not_called_fine() -> None:
     text = shown(lock_held=True, now=silent)
     assert "gave no sign for" in text
     assert "at work" not in text
+
+
+# Clocks that are set
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_clock_set_since_the_last_save_makes_a_run_neither_silent_nor_young(
+    path: Path, step: timedelta
+) -> None:
+    now = Moment.now()
+    silent_s = min(400.0, now.uptime_s)
+    state = young_state(boot_id=now.boot_id, updated_uptime_s=now.uptime_s)
+    save(path, msgspec.structs.replace(state, updated_at=now.wall - step))
+    with FileLock(path):
+        shown = json.loads(call(path, "--json").stdout)
+        assert (shown["reason"], shown["updated_age_s"] < 60) == ("", True)
+        hung = msgspec.structs.replace(
+            state, updated_at=now.wall - step, updated_uptime_s=now.uptime_s - silent_s
+        )
+        save(path, hung)
+        shown = json.loads(call(path, "--json").stdout)
+        assert "gave no sign for" in shown["reason"]
+        assert abs(shown["updated_age_s"] - silent_s) < 60
+
+
+def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
+    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
+    ahead = samples.checkpoint(last_success_at=NOW + timedelta(hours=1))
+    assert staleness(ahead, NOW, 26 * 3600) is None
+    far_ahead = samples.checkpoint(last_success_at=NOW + timedelta(days=365))
+    reason = staleness(far_ahead, NOW, 26 * 3600)
+    assert reason is not None
+    assert "in the future" in reason
+
+
+def test_whether_a_run_is_too_old_to_resume_is_told_by_its_beginning() -> None:
+    """As the next run decides it, however long this one had been at work."""
+    long_at_work = samples.checkpoint(started_at=NOW - timedelta(hours=25))
+    verdict = judge(long_at_work, NOW, False, DAY_H)
+    assert "starts afresh" in verdict.next_step
