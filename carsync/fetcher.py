@@ -103,15 +103,14 @@ class Fetcher:
         failpoints.reach("fetcher.booted")
         self._send(ChildReady(os.getpid()))
         beat_s = 0.0
-        while not self._stopping.is_set():
+        while not self._aborting.is_set() and (
+            not self._stopping.is_set() or any(t.is_alive() for t in self._threads)
+        ):
             self._receive()
             self._transport.enforce_deadlines()
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
                 self._send(Heartbeat(self._overdue_s()))
-        while not self._aborting.is_set() and any(t.is_alive() for t in self._threads):
-            self._receive()
-            self._transport.enforce_deadlines()
         if self._aborting.is_set():
             self._pages.cancel_join_thread()
         self._pages.close()

@@ -356,20 +356,30 @@ class Intake:
             self._restart(again)
 
     def _drain(self) -> None:
-        """Let fetchers finish, then writers empty the queue; stop waiting at a second signal."""
+        """Let fetchers finish, then writers empty the queue.
+
+        Gives up at a second signal, and where a child fails or hangs: what is not staged
+        then is fetched again by the next run.
+        """
         for group in (self._fleet.fetchers, self._fleet.writers):
             self._fleet.stop(group, drain=True)
-            deadline = time.monotonic() + DRAIN_S
-            while any(c.process.is_alive() for c in group):
-                if self._stop.forced or time.monotonic() > deadline:
+            deadline_s = time.monotonic() + DRAIN_S
+            at_work = True
+            while at_work:  # once more after their end, for their last words
+                at_work = any(child.process.is_alive() for child in group)
+                if self._stop.forced or time.monotonic() > deadline_s:
                     return
-                for child, event in self._fleet.events(TURN_S, watch=False):
+                for child, event in self._fleet.events(TURN_S if at_work else 0):
                     if isinstance(event, PagesStaged | PageFetched):
                         self._handle(child, event)
+                    elif isinstance(event, ChildLost | ChildFailed):
+                        log.warning("not all that was in hand is staged: %s", _words(event))
+                        return
                 self._tick(self._fleet, "draining")
-            for child, event in self._fleet.events(0, watch=False):
-                if isinstance(event, PagesStaged | PageFetched):
-                    self._handle(child, event)
+
+
+def _words(event: ChildLost | ChildFailed) -> str:
+    return f"{event.name} {event.reason}" if isinstance(event, ChildLost) else event.problem
 
 
 def judge_rejects(rejects: int, records: int, max_share: float) -> None:

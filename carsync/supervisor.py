@@ -63,8 +63,8 @@ class ChildLost:
 class Child:
     """A child process, its private pipe and what it last said.
 
-    `capacity` is how many leases of a kind a fetcher may hold at once; `pages` and
-    `probes` (record ids) are those it holds.
+    `leaving`: it was asked to end. `capacity` is how many leases of a kind a fetcher may
+    hold at once; `pages` and `probes` (record ids) are those it holds.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Child:
     capacity: int = 0
     pages: set[int] = field(default_factory=set)
     probes: set[str] = field(default_factory=set)
+    leaving: bool = False
 
 
 class Fleet:
@@ -192,10 +193,10 @@ class Fleet:
         with contextlib.suppress(OSError):
             fetcher.pipe.send(Leases(leases))
 
-    def events(self, timeout_s: float, *, watch: bool = True) -> list[tuple[Child, Any]]:
+    def events(self, timeout_s: float) -> list[tuple[Child, Any]]:
         """Wait up to `timeout_s` seconds and return what the children said.
 
-        With `watch`, the end or silence of any child adds a `ChildLost`.
+        The silence of any child, or its end where it was not asked for, adds a `ChildLost`.
         """
         pipes = {c.pipe: c for c in self.children if not c.pipe.closed}
         heard: list[tuple[Child, Any]] = []
@@ -205,7 +206,7 @@ class Fleet:
             assert isinstance(ready, Connection)
             child = pipes[ready]
             heard.extend((child, event) for event in self._drain_pipe(child))
-        if watch and (lost := self._find_lost()) is not None:
+        if (lost := self._find_lost()) is not None:
             heard.append(lost)
         return heard
 
@@ -244,6 +245,8 @@ class Fleet:
         for child in self.children:
             if child.pipe.closed:
                 child.process.join(LAST_BREATH_S)
+            if child.leaving and child.process.exitcode == 0:
+                continue
             if child.process.exitcode is not None or child.pipe.closed:
                 code = child.process.exitcode
                 reason = "closed its pipe" if code is None else _exit_words(code)
@@ -265,6 +268,7 @@ class Fleet:
     def stop(self, children: list[Child], *, drain: bool) -> None:
         """Ask children to end: after what is in hand (`drain`), or at once."""
         for child in children:
+            child.leaving = True
             with contextlib.suppress(OSError):
                 child.pipe.send(Stop(drain))
 

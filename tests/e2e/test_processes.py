@@ -94,7 +94,7 @@ def test_a_hang_is_found_within_two_minutes(
     """With the deadlines as they are in production."""
     oracle = Oracle(site)
     site.api.hold(after=5)
-    running = site.start("sync", "--json")
+    running = site.start("sync", "--json", acceptance__warmup_s=600)
     site.await_staged(5)
     before = {child.pid for child in running.children()}
     stopped_s = time.monotonic()

@@ -137,3 +137,20 @@ def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, t
     assert ended.exit_code in (stopped | {0} if late else stopped), ended
     assert "Traceback" not in ended.err
     oracle.recover()
+
+
+@pytest.mark.parametrize("role", [1, -1], ids=["fetcher", "writer"])
+def test_a_signal_does_not_wait_for_a_child_that_hangs(bench: Bench, role: int) -> None:
+    """It would never finish what it has in hand."""
+    oracle = bench.next_oracle()
+    bench.site.api.hold(after=1)
+    running = bench.start()
+    bench.site.await_staged(1)
+    running.children()[role].suspend()
+    running.signal(signal.SIGTERM)
+    bench.site.api.release()
+    ended = running.end(within_s=20)
+    assert ended.exit_code == 143
+    assert "not all that was in hand is staged" in ended.said
+    oracle.judge(ended)
+    oracle.recover()
