@@ -9,6 +9,7 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +29,14 @@ Connection = extensions.connection
 Cursor = extensions.cursor
 Composable = sql.Composable
 
-BAD_VALUE: tuple[type[Exception], ...] = (psycopg2.DataError, ValueError)
+BAD_VALUE: tuple[type[Exception], ...] = (
+    psycopg2.DataError,
+    errors.NotNullViolation,
+    errors.CheckViolation,
+    errors.ProgramLimitExceeded,  # a text or an array larger than jsonb holds
+    errors.StatementTooComplex,  # JSON nested more deeply than the server's stack
+    ValueError,
+)
 """What a statement raises for a value no column can hold; for NUL psycopg2 says ValueError."""
 
 DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
@@ -36,6 +44,7 @@ DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 
 _APPLICATION_NAME_BYTES = 63
 _WAIT_S = 0.2
+_REASON_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +275,11 @@ def literal(value: object) -> Composable:
     return _Quoted(sql.Literal(value))
 
 
+def expression(text: str) -> Composable:
+    """Take an expression as the server's catalogue writes it."""
+    return _Quoted(sql.SQL(text))
+
+
 def raw(text: str) -> Composable:
     """Take SQL text as it is: type names and operators from carsync's own tables only."""
     return sql.SQL(text)
@@ -334,8 +348,19 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def is_bad_value(exc: BaseException | None) -> bool:
-    """Tell whether a value, and not the statement or the server, was to blame (class 22)."""
+    """Tell whether a value, and not the statement or the server, was to blame."""
     return isinstance(exc, BAD_VALUE) or isinstance(getattr(exc, "__cause__", None), BAD_VALUE)
+
+
+def explain_bad_value(exc: BaseException) -> tuple[str | None, str]:
+    """Return which column refused a value, if the server says so, and why, in one line."""
+    diagnostics = getattr(exc, "diag", None)
+    said = getattr(diagnostics, "message_primary", None) or str(exc) or type(exc).__name__
+    column = getattr(diagnostics, "column_name", None)
+    in_copy = re.search(r", column (.+?):", getattr(diagnostics, "context", None) or "")
+    if column is None and in_copy:
+        column = in_copy.group(1)
+    return column, said.strip().partition("\n")[0][:_REASON_CHARS]
 
 
 def translate(exc: psycopg2.Error, doing: str) -> DatabaseError:

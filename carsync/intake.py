@@ -350,7 +350,7 @@ def judge_rejects(rejects: int, records: int, max_share: float) -> None:
         raise RejectBudgetError(
             f"{rejects:,} of {records:,} records cannot be mapped, more than "
             f"sync.max_reject_share ({max_share:.1%})",
-            hint="see their reasons with `carsync preview`, then mend the mapping; "
+            hint="see their reasons with `carsync rejects list`, then mend the mapping; "
             "nothing was merged",
         )
 

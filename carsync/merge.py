@@ -46,7 +46,8 @@ class MergeRequest:
 
     `columns` and `constants` are the mapper's; `pages` all planned pages, of which
     `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
-    is read where it is `prove`.
+    is read where it is `prove`. `replay_of` is the run whose rejects are staged, which say
+    nothing of any other car: the pages between theirs are failed ones, and nobody is absent.
     """
 
     run_id: int
@@ -60,6 +61,7 @@ class MergeRequest:
     failed_pages: frozenset[int] = frozenset()
     action: Action = "skip"
     proof: Proof = field(default_factory=Proof)
+    replay_of: int | None = None
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -81,6 +83,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
             database.statement("lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
         )
         staged = ledger.check(cur, request.run_id, request.pages, request.failed_pages)
+        _settle_rejects(cur, request, parts, staged)
         duplicates = 0
         if staged.rows > staged.ids:
             duplicates = _run(cur, "delete_duplicates", parts)
@@ -88,7 +91,8 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         _run(cur, "create_delta", parts)
         counts = _write_seen(cur, request, parts, staged)
         counts = replace(counts, duplicate=duplicates)
-        counts = _settle_absent(cur, request, parts, staged, counts)
+        if request.replay_of is None:
+            counts = _settle_absent(cur, request, parts, staged, counts)
         _record(cur, request, counts)
         _run(cur, "drop_delta", parts)
     return counts
@@ -134,6 +138,23 @@ def _fence(cur: Cursor, request: MergeRequest) -> None:
             detail="it was merged, given up, or taken over by another process",
             hint="see `carsync status`",
         )
+
+
+def _settle_rejects(
+    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
+) -> None:
+    """Settle the rejects that are none any more: replayed, or read well on another page."""
+    parameters = {
+        **request.target.key(request.source),
+        "run_id": request.run_id,
+        "replay_of": request.replay_of,
+    }
+    if request.replay_of is not None:
+        _run(cur, "settle_replayed", parts, parameters)
+        _run(cur, "return_refused", parts, parameters)
+        _run(cur, "forget_replayed", parts, parameters)
+    elif staged.rejects:
+        _run(cur, "settle_seen", parts, parameters)
 
 
 def _write_seen(
@@ -221,7 +242,7 @@ def _settle_absent(
 
 def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
     """Write the run's line and the table's hash scheme, in the merge's own transaction."""
-    if request.failed_pages:
+    if request.failed_pages or request.replay_of is not None:
         state = "partial"
     else:
         state = "held" if counts.held or request.action == "hold" else "complete"
@@ -230,6 +251,8 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
         database.statement("record_merge"),
         {"run_id": request.run_id, "state": state, "counts": json.dumps(asdict(counts))},
     )
+    if request.replay_of is not None:
+        return  # it wrote but a few of the table's hashes
     database.run(
         cur,
         database.statement("record_hash_scheme"),
@@ -270,6 +293,7 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
         "delta": database.identifier("carsync", f"delta_{request.run_id:d}"),
         "target": request.target.identifier,
         "source": source,
+        "reads_feed": database.literal(request.replay_of is None),
         "columns": database.identifiers(on_insert),
         "values": database.comma_separated(on_insert.values()),
         "assignments": assignments,

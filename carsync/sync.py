@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carsync import __version__, database, ending, history, merge, migrations, staging
+from carsync import __version__, database, ending, history, merge, migrations, rejects, staging
 from carsync.acceptance import Check, evaluate
 from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
 from carsync.config import Config
@@ -174,7 +174,7 @@ class SyncRun:
                 fingerprints=prints,
                 hash_scheme=self._mapper.hash_scheme,
             )
-            staging.create(connection, run.run_id, self._mapper.columns)
+            staging.create(connection, run.run_id, self._mapper.columns, self._target)
         self._run = run
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
@@ -216,6 +216,7 @@ class SyncRun:
         try:
             staging.drop(connection, run.run_id)
             merge.analyze_after(connection, self._target, counts)
+            rejects.prune(connection, self._target, self._config.sync.source)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
 

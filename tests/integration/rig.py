@@ -70,7 +70,7 @@ class Rig:
         self.run = history.start_run(
             self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
         )
-        staging.create(self.conn, self.run.run_id, COLUMNS)
+        staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
         return self.run
 
     def stage(

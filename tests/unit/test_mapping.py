@@ -11,8 +11,8 @@ import pytest
 from carsync.config import ColumnRule, HashRule, Mapping_, Pagination
 from carsync.configfile import parse
 from carsync.errors import ConfigError
-from carsync.mapping import MAX_ORIGINAL_CHARS, Mapper, PageContent, compile_mapper
-from carsync.model import Column, Reject
+from carsync.mapping import Mapper, PageContent, compile_mapper
+from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
 from carsync.presets import preset_names, read_preset
 
 GOLDEN: list[dict[str, Any]] = json.loads(
