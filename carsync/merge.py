@@ -251,8 +251,6 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
         database.statement("record_merge"),
         {"run_id": request.run_id, "state": state, "counts": json.dumps(asdict(counts))},
     )
-    if request.replay_of is not None:
-        return  # it wrote but a few of the table's hashes
     database.run(
         cur,
         database.statement("record_hash_scheme"),

@@ -64,6 +64,8 @@ def find(
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
         return None, f"run {found.run_id} is not resumed: its staging tables are gone"
+    if found.state == "failed" and _spent_its_rejects(config, connection, found):
+        return None, f"run {found.run_id} is not resumed: too many of its records were rejected"
     return found, ""
 
 
@@ -98,6 +100,13 @@ def take_up(
             "unlogged tables when it crashes); they are fetched again"
         )
     return run
+
+
+def _spent_its_rejects(config: Config, connection: Connection, run: Run) -> bool:
+    """Say whether a run that failed holds so many rejects that it would fail again."""
+    ledger = staging.read_ledger(connection, run.run_id)
+    allowed = config.sync.max_reject_share * sum(page.records for page in ledger)
+    return sum(page.rejects for page in ledger) > allowed
 
 
 def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> int:

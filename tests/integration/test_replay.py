@@ -254,6 +254,26 @@ def test_a_replayed_car_is_absent_no_longer(site: Site) -> None:
     assert ask(site.conn, "SELECT id FROM carsync.absences") == []
 
 
+def test_a_replay_looks_for_no_absent_car(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would find all others, millions perhaps."""
+    site.sync([record(i) for i in range(10)])
+    site.sync([*(record(i) for i in range(9)), bad(9, "new")])
+    planned: list[Any] = []
+    record_merge = merge._record
+
+    def look(cur: Any, request: merge.MergeRequest, counts: Any) -> None:
+        planned.extend(
+            database.rows(
+                cur, database.raw(f"SELECT id, action FROM carsync.delta_{request.run_id}")
+            )
+        )
+        record_merge(cur, request, counts)
+
+    monkeypatch.setattr(merge, "_record", look)
+    site.replay()
+    assert planned == [("9", "update")]
+
+
 # ── which runs ───────────────────────────────────────────────────────────────
 
 
