@@ -9,7 +9,6 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
-import re
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -44,7 +43,6 @@ DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 
 _APPLICATION_NAME_BYTES = 63
 _WAIT_S = 0.2
-_REASON_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,17 +348,6 @@ def translating(doing: str) -> Iterator[None]:
 def is_bad_value(exc: BaseException | None) -> bool:
     """Tell whether a value, and not the statement or the server, was to blame."""
     return isinstance(exc, BAD_VALUE) or isinstance(getattr(exc, "__cause__", None), BAD_VALUE)
-
-
-def explain_bad_value(exc: BaseException) -> tuple[str | None, str]:
-    """Return which column refused a value, if the server says so, and why, in one line."""
-    diagnostics = getattr(exc, "diag", None)
-    said = getattr(diagnostics, "message_primary", None) or str(exc) or type(exc).__name__
-    column = getattr(diagnostics, "column_name", None)
-    in_copy = re.search(r", column (.+?):", getattr(diagnostics, "context", None) or "")
-    if column is None and in_copy:
-        column = in_copy.group(1)
-    return column, said.strip().partition("\n")[0][:_REASON_CHARS]
 
 
 def translate(exc: psycopg2.Error, doing: str) -> DatabaseError:

@@ -13,9 +13,8 @@ from carsync import database
 from carsync.database import Composable, Cursor, Target
 from carsync.model import Column
 
-_TEXTS = frozenset({"text", "character varying", "character", "citext"})
 _SAME_TYPES = {
-    "text": _TEXTS,
+    "text": frozenset({"text", "character varying"}),
     "integer": frozenset({"integer", "bigint", "numeric"}),
     "numeric": frozenset({"numeric"}),
     "boolean": frozenset({"boolean"}),
@@ -60,10 +59,10 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
 
 def _definition(column: Column, type_: str, limited: str | None, is_required: bool) -> Composable:
     wanted = column.type
-    if limited is not None and type_ in _TEXTS and column.type == "text":
+    if limited is not None and type_.startswith("character"):
         # As varchar, for char would fill ids up with blanks.
         wanted = f"character varying{limited[limited.index('(') :]}"
-    elif limited is not None and type_ == "numeric" and column.type in {"integer", "numeric"}:
-        wanted = limited
+    elif type_ in {"bigint", "numeric"}:
+        wanted = limited or type_
     suffix = " NOT NULL" if is_required else ""
     return database.identifier(column.name) + database.raw(f" {wanted}{suffix}")

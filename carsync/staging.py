@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import database, limits
+from carsync import database, limits, sqlstate
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
@@ -221,7 +221,7 @@ class Stager:
         """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
-        column, reason = database.explain_bad_value(exc)
+        column, reason = sqlstate.explain_refusal(exc)
         return Reject(
             ordinal,
             record_id if _is_storable(record_id) else None,

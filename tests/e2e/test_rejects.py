@@ -76,8 +76,15 @@ def test_poisoned_records_cost_themselves_and_nobody_goes(
     assert all(reason and original for _, reason, original in rejected)
     assert {record_id for record_id, *_ in rejected} - {None} <= set(poisoned)
 
+    ask(
+        site.dsn,
+        "INSERT INTO carsync.runs (schema_name, table_name, source, state, version, hash_scheme,"
+        " counts) SELECT 'public', 'cars', 'external', 'complete', '0', 'h', '{}'"
+        " FROM generate_series(1, 10)",
+    )
     poison({})
     oracle.recover()
+    assert ask(site.dsn, "SELECT count(*) FROM carsync.rejects") == [(0,)], "pruned"
 
 
 def test_rejects_are_listed_replayed_and_settled(site: SimulatedSite, poison: Poison) -> None:

@@ -20,7 +20,7 @@ LIMITED = """
 CREATE TABLE cars (
     id varchar(8) PRIMARY KEY CHECK (id NOT LIKE 'x%'),
     make character(5) NOT NULL,
-    year bigint CONSTRAINT "after %1900" CHECK (year > 1900),
+    year bigint CONSTRAINT "after %1900" CHECK (year * 10000000 > 19000000000),
     price numeric(6,2) DEFAULT 1,
     is_live boolean NOT NULL DEFAULT false,
     images text CHECK (length(images) < 100),
