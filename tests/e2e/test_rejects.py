@@ -58,7 +58,6 @@ def record_of(site: SimulatedSite, car: str, **changes: Any) -> str:
 def test_poisoned_records_cost_themselves_and_nobody_goes(
     site: SimulatedSite, poison: Poison
 ) -> None:
-    site.widen()
     site.settings["sync.max_reject_share"] = 0.15
     oracle = Oracle(site)
     site.sync()
