@@ -153,7 +153,7 @@ def _settle_rejects(
         _run(cur, "settle_replayed", parts, parameters)
         _run(cur, "return_refused", parts, parameters)
         _run(cur, "forget_replayed", parts, parameters)
-    elif staged.rejects:
+    if request.replay_of is not None or staged.rejects:
         _run(cur, "settle_seen", parts, parameters)
 
 

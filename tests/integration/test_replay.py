@@ -222,6 +222,17 @@ def test_a_car_read_well_on_another_page_is_not_overwritten_by_its_reject(site: 
     assert site.cars()["2"][0] == "first"
 
 
+def test_a_car_replayed_from_one_page_is_not_overwritten_from_an_earlier_one(site: Site) -> None:
+    """The first replay leaves the row as it is, so that no time tells the second one."""
+    site.sync([record(2, "first")])
+    site.sync([bad(2, "older", year="unreadable")], [bad(2, "first")])
+    assert site.replay().outlook.mapped == 1
+    assert site.open() == []
+    dropped = site.config("{path: year, type: integer, default: 1}")
+    assert site.replay(dropped).outlook.rejects == 0
+    assert site.cars()["2"][0] == "first"
+
+
 def test_a_replay_deactivates_nobody_and_forgets_no_absence(site: Site) -> None:
     site.sync([record(i) for i in range(10)])
     rig = site.begin()
