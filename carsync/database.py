@@ -28,7 +28,14 @@ Connection = extensions.connection
 Cursor = extensions.cursor
 Composable = sql.Composable
 
-BAD_VALUE: tuple[type[Exception], ...] = (psycopg2.DataError, ValueError)
+BAD_VALUE: tuple[type[Exception], ...] = (
+    psycopg2.DataError,
+    errors.NotNullViolation,
+    errors.CheckViolation,
+    errors.ProgramLimitExceeded,  # a text or an array larger than jsonb holds
+    errors.StatementTooComplex,  # JSON nested more deeply than the server's stack
+    ValueError,
+)
 """What a statement raises for a value no column can hold; for NUL psycopg2 says ValueError."""
 
 DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
@@ -266,6 +273,11 @@ def literal(value: object) -> Composable:
     return _Quoted(sql.Literal(value))
 
 
+def expression(text: str) -> Composable:
+    """Take an expression as the server's catalogue writes it."""
+    return _Quoted(sql.SQL(text))
+
+
 def raw(text: str) -> Composable:
     """Take SQL text as it is: type names and operators from carsync's own tables only."""
     return sql.SQL(text)
@@ -334,7 +346,7 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def is_bad_value(exc: BaseException | None) -> bool:
-    """Tell whether a value, and not the statement or the server, was to blame (class 22)."""
+    """Tell whether a value, and not the statement or the server, was to blame."""
     return isinstance(exc, BAD_VALUE) or isinstance(getattr(exc, "__cause__", None), BAD_VALUE)
 
 

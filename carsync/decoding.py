@@ -89,7 +89,7 @@ class PageDecoder:
         except _REFUSALS:  # nested so deeply that it could only just be decoded
             return self._split(body)[0]
         raws = found[self._texts.slot(self._records)][0]
-        return [bytes(raw).decode("utf-8", "replace") for raw in raws]
+        return [bytes(raw).decode("utf-8", "surrogateescape") for raw in raws]
 
     def _split(self, body: bytes) -> tuple[list[str], str]:
         # Bytes that are no UTF-8 become lone surrogates, which reject the text they stand in.

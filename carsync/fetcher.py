@@ -8,12 +8,14 @@ import queue
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
 from carsync import __version__, failpoints
 from carsync.child import become_child
+from carsync.config import Secret
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
@@ -29,6 +31,7 @@ from carsync.model import (
     ProbeAnswered,
     ProbeLease,
     ProbeVerdict,
+    Reject,
     Stop,
 )
 from carsync.pagination import check_page
@@ -61,6 +64,24 @@ def run_fetcher(
         pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
         return
     fetcher.run()
+
+
+def hide_key(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
+    """Return the rejects without the API's key, which a record may echo; their texts are kept."""
+    if key is None:
+        return rejects
+    secret = key.reveal()
+    return tuple(
+        replace(
+            reject,
+            reason=reject.reason.replace(secret, "***"),
+            original=reject.original.replace(secret, "***"),
+            original_kind="altered",
+        )
+        if secret in reject.original or secret in reject.reason
+        else reject
+        for reject in rejects
+    )
 
 
 class Fetcher:
@@ -204,7 +225,7 @@ class Fetcher:
         mapped = MappedPage(
             lease.page,
             content.rows,
-            content.rejects,
+            hide_key(content.rejects, self._config.api.auth.key),
             content.records,
             content.reported_pages,
             content.reported_records,

@@ -17,7 +17,10 @@ RunState = Literal["running", "interrupted", "failed", "partial", "held", "compl
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge."""
+    """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge.
+
+    `replay_of` is the run whose rejects this one replays, None where it reads the feed.
+    """
 
     run_id: int
     token: str
@@ -35,6 +38,7 @@ class Run:
     hash_scheme: str
     counts: dict[str, int] | None
     summary: dict[str, Any] | None
+    replay_of: int | None
 
     @property
     def target(self) -> Target:
@@ -93,6 +97,7 @@ def start_run(
     version: str,
     fingerprints: Mapping[str, str],
     hash_scheme: str,
+    replay_of: int | None = None,
 ) -> Run:
     """Record a new run in state `running`, `version` being carsync's own, and return it."""
     query = database.statement("start_run", columns=_COLUMNS)
@@ -101,6 +106,7 @@ def start_run(
         "version": version,
         "fingerprints": json.dumps(dict(fingerprints)),
         "hash_scheme": hash_scheme,
+        "replay_of": replay_of,
     }
     return Run(*database.fetch(conn, "recording the run", query, parameters)[0])
 
@@ -153,6 +159,13 @@ def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
     """Return the newest run that read the whole feed and was merged (complete or held)."""
     query = database.statement("find_last_completed_run", columns=_COLUMNS)
     found = database.fetch(conn, "looking for the last run", query, target.key(source))
+    return Run(*found[0]) if found else None
+
+
+def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest run that read the feed, all of it or part, and was merged."""
+    query = database.statement("find_last_merged_run", columns=_COLUMNS)
+    found = database.fetch(conn, "looking for the last merge", query, target.key(source))
     return Run(*found[0]) if found else None
 
 

@@ -388,8 +388,8 @@ def judge_rejects(rejects: int, records: int, max_share: float) -> None:
         raise RejectBudgetError(
             f"{rejects:,} of {records:,} records cannot be mapped, more than "
             f"sync.max_reject_share ({max_share:.1%})",
-            hint="see their reasons with `carsync preview`, then mend the mapping; "
-            "nothing was merged",
+            hint="nothing was merged: see the reasons with `carsync rejects list`, mend the "
+            "mapping or raise sync.max_reject_share, then run again: it reads the feed anew",
         )
 
 

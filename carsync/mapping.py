@@ -25,13 +25,11 @@ from carsync.coercion import (
 from carsync.config import ColumnRule, Mapping_, Pagination, Scalar
 from carsync.decoding import DecodedPage, PageDecoder
 from carsync.hashing import compile_hasher, scheme_of
-from carsync.model import Column, Reject, Row
+from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, Reject, Row
 from carsync.paths import Shape, describe, parse_path
 from carsync.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
 from carsync.uniform import compile_uniform
 
-MAX_ORIGINAL_CHARS = 1_000_000
-"""A rejected record's text is kept up to this length."""
 MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
 
@@ -118,7 +116,7 @@ class Mapper:
         if faults.reasons:
             texts = page.texts()
             rejects = tuple(
-                Reject(n, rows[n][1], *faults.reasons[n], original=_original(texts[n]))
+                Reject(n, rows[n][1], *faults.reasons[n], *_original(texts[n]))
                 for n in sorted(faults.reasons)
             )
             rows = tuple(row for row in rows if row[0] not in faults.reasons)
@@ -258,10 +256,11 @@ def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
     return read_or_default
 
 
-def _original(text: str) -> str:
+def _original(text: str) -> tuple[str, OriginalKind]:
     """Return a record's text as PostgreSQL can hold it; bytes that were no UTF-8 become `?`."""
     holdable = text[:MAX_ORIGINAL_CHARS].replace("\0", "\ufffd")
-    return holdable.encode("utf-8", "replace").decode()
+    holdable = holdable.encode("utf-8", "replace").decode()
+    return holdable, "record" if holdable == text else "altered"
 
 
 def _fingerprint(rules: Rules) -> str:

@@ -46,7 +46,8 @@ class MergeRequest:
 
     `columns` and `constants` are the mapper's; `pages` all planned pages, of which
     `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
-    is read where it is `prove`.
+    is read where it is `prove`. `replay_of` is the run whose rejects are staged, which say
+    nothing of any other car: the pages between theirs are failed ones, and nobody is absent.
     """
 
     run_id: int
@@ -60,6 +61,7 @@ class MergeRequest:
     failed_pages: frozenset[int] = frozenset()
     action: Action = "skip"
     proof: Proof = field(default_factory=Proof)
+    replay_of: int | None = None
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -84,17 +86,20 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         )
         staged = ledger.check(cur, request.run_id, request.pages, request.failed_pages)
         failpoints.reach("merge.verified")
+        _settle_rejects(cur, request, parts, staged)
         duplicates = 0
         if staged.rows > staged.ids:
             duplicates = _run(cur, "delete_duplicates", parts)
         parts["oldest_fetch"] = database.literal(staged.oldest_fetch)
-        parts["last_merge"] = database.literal(staged.last_merge)
+        replays = request.replay_of is not None  # records read before the last merge, surely
+        parts["last_merge"] = database.literal(None if replays else staged.last_merge)
         _run(cur, "create_delta", parts)
         failpoints.reach("merge.compared")
         counts = _write_seen(cur, request, parts, staged)
         counts = replace(counts, duplicate=duplicates)
-        counts = _settle_absent(cur, request, parts, staged, counts)
-        failpoints.reach("merge.deactivated")
+        if request.replay_of is None:
+            counts = _settle_absent(cur, request, parts, staged, counts)
+            failpoints.reach("merge.deactivated")
         _record(cur, request, counts)
         _run(cur, "drop_delta", parts)
         failpoints.reach("merge.recorded")
@@ -142,6 +147,23 @@ def _fence(cur: Cursor, request: MergeRequest) -> None:
             detail="it was merged, given up, or taken over by another process",
             hint="see `carsync status`",
         )
+
+
+def _settle_rejects(
+    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
+) -> None:
+    """Settle the rejects that are none any more: replayed, or read well on another page."""
+    parameters = {
+        **request.target.key(request.source),
+        "run_id": request.run_id,
+        "replay_of": request.replay_of,
+    }
+    if request.replay_of is not None:
+        _run(cur, "settle_replayed", parts, parameters)
+        _run(cur, "return_refused", parts, parameters)
+        _run(cur, "forget_replayed", parts, parameters)
+    if request.replay_of is not None or staged.rejects:
+        _run(cur, "settle_seen", parts, parameters)
 
 
 def _write_seen(
@@ -231,7 +253,7 @@ def _settle_absent(
 
 def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
     """Write the run's line and the table's hash scheme, in the merge's own transaction."""
-    if request.failed_pages:
+    if request.failed_pages or request.replay_of is not None:
         state = "partial"
     else:
         state = "held" if counts.held or request.action == "hold" else "complete"
@@ -280,6 +302,7 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
         "delta": database.identifier("carsync", f"delta_{request.run_id:d}"),
         "target": request.target.identifier,
         "source": source,
+        "reads_feed": database.literal(request.replay_of is None),
         "columns": database.identifiers(on_insert),
         "values": database.comma_separated(on_insert.values()),
         "assignments": assignments,

@@ -9,11 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from carsync.errors import FailureKind
 
 Row = tuple[Any, ...]
+
+MAX_ORIGINAL_CHARS = 1_000_000
+"""A rejected record's text is kept up to this length."""
+
+OriginalKind = Literal["record", "row", "altered"]
+"""What a reject's text is: the record's own, the mapped row of one that PostgreSQL refused,
+or neither any more: cut short, or with what no text can hold replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ class Reject:
     """A record that no row can hold; it counts as seen.
 
     `record_id` is None where the record has no usable id; `original` is the
-    record's own JSON text (NUL-free, at most `MAX_ORIGINAL_CHARS`).
+    record's own JSON text (NUL-free, at most `MAX_ORIGINAL_CHARS`), and
+    `original_kind` says whether that is still the text that the feed gave.
     """
 
     ordinal: int
@@ -64,6 +72,7 @@ class Reject:
     column: str | None
     reason: str
     original: str
+    original_kind: OriginalKind = "record"
 
 
 @dataclass(frozen=True, slots=True)

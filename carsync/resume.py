@@ -52,6 +52,29 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
     return [words for part, words in _CHANGED.items() if old.get(part) != new.get(part)]
 
 
+def find(
+    config: Config, connection: Connection, target: Target, prints: dict[str, str]
+) -> tuple[Run | None, str]:
+    """Return the unfinished run that the next sync takes up, or None and, in words, why not.
+
+    It is unmerged, young, of the same making, and staged. The words are empty where no
+    run is unfinished.
+    """
+    found = history.find_resumable(
+        connection, target, config.sync.source, config.checkpoint.max_age_h
+    )
+    if found is None:
+        return None, ""
+    changed = differences(found.fingerprints, prints)
+    if changed:
+        return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
+    if not staging.exists(connection, found.run_id):
+        return None, f"run {found.run_id} is not resumed: its staging tables are gone"
+    if found.state == "failed" and _spent_its_rejects(config, connection, found):
+        return None, f"run {found.run_id} is not resumed: too many of its records were rejected"
+    return found, ""
+
+
 def take_up(
     config: Config,
     connection: Connection,
@@ -60,23 +83,16 @@ def take_up(
     checkpoint: CheckpointState | None,
     monitor: Monitor,
 ) -> Run | None:
-    """Take up the last run if it is unmerged, young, of the same making, and staged.
+    """Take up the run that `find` finds.
 
     Marks in the monitor's plan what the ledger holds, which alone is trusted; the
     `checkpoint` only tells what was lost: which pages it calls done that the ledger does
     not hold. Returns None where a new run must begin.
     """
-    found = history.find_resumable(
-        connection, target, config.sync.source, config.checkpoint.max_age_h
-    )
+    found, why_not = find(config, connection, target, prints)
+    if why_not:
+        monitor.note(why_not)
     if found is None:
-        return None
-    changed = differences(found.fingerprints, prints)
-    if changed:
-        monitor.note(f"run {found.run_id} is not resumed: {'; '.join(changed)}")
-        return None
-    if not staging.exists(connection, found.run_id):
-        monitor.note(f"run {found.run_id} is not resumed: its staging tables are gone")
         return None
     run = history.resume_run(connection, found.run_id)
     if run is None:
@@ -88,6 +104,13 @@ def take_up(
     if checkpoint is not None and checkpoint.token == found.token:
         _reconcile(checkpoint, {page.page for page in ledger}, monitor)
     return run
+
+
+def _spent_its_rejects(config: Config, connection: Connection, run: Run) -> bool:
+    """Say whether a run that failed holds so many rejects that it would fail again."""
+    ledger = staging.read_ledger(connection, run.run_id)
+    allowed = config.sync.max_reject_share * sum(page.records for page in ledger)
+    return sum(page.rejects for page in ledger) > allowed
 
 
 def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> list[StagedPage]:

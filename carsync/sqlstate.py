@@ -6,8 +6,11 @@ appendix A; errors of libpq, which come before there is a server, have words onl
 
 from __future__ import annotations
 
+import re
+
 from carsync.errors import DatabaseError, DatabasePermissionError, DatabaseUnavailableError
 
+_REASON_CHARS = 500
 _GONE = frozenset({"57P01", "57P02", "57P03", "53300"})
 
 
@@ -27,6 +30,20 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
         detail=f"{said} (SQLSTATE {code})",
         hint=_hint(code, said),
     )
+
+
+def explain_refusal(exc: BaseException) -> tuple[str | None, str]:
+    """Return which column refused a value, if the server says so, and why, in one line.
+
+    COPY names the column in the error's context (manual, COPY, "Notes").
+    """
+    diagnostics = getattr(exc, "diag", None)
+    said = getattr(diagnostics, "message_primary", None) or str(exc) or type(exc).__name__
+    column = getattr(diagnostics, "column_name", None)
+    in_copy = re.search(r", column (.+?):", getattr(diagnostics, "context", None) or "")
+    if column is None and in_copy:
+        column = in_copy.group(1)
+    return column, said.strip().partition("\n")[0][:_REASON_CHARS]
 
 
 def no_connection(said: str, doing: str) -> DatabaseUnavailableError:

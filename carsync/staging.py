@@ -10,14 +10,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
 
-from carsync import database, failpoints
+from carsync import database, failpoints, limits, sqlstate
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError
-from carsync.model import Column, MappedPage, Reject, Row, StagedPage
+from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 
 LoadMethod = Literal["execute_values", "copy"]
 
@@ -32,13 +33,11 @@ def ledger_table(run_id: int) -> Composable:
     return database.identifier("carsync", f"ledger_{run_id:d}")
 
 
-def create(conn: Connection, run_id: int, columns: Sequence[Column]) -> None:
-    """Create the run's staging table, with the mapping's `columns`, and its ledger."""
-    definitions = database.comma_separated(
-        database.identifier(column.name) + database.raw(f" {column.type}") for column in columns
-    )
+def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Target) -> None:
+    """Create the run's ledger and its staging table: the mapping's `columns`, `target`'s limits."""
     purpose = database.literal(f"carsync: pages of run {run_id}, dropped after the merge")
     with database.transaction(conn, "creating the staging table") as cur:
+        definitions = limits.definitions(cur, target, columns)
         database.run(
             cur,
             database.statement(
@@ -105,6 +104,7 @@ class Stager:
     ) -> None:
         self._conn = conn
         self._run_id = run_id
+        self._names = [column.name for column in columns]
         names = database.identifiers(column.name for column in columns)
         parts = {"staging": staging_table(run_id), "columns": names}
         fields = database.comma_separated(
@@ -113,11 +113,10 @@ class Stager:
                 _short_names(len(columns)), ["integer", *(c.type for c in columns)], strict=True
             )
         )
-        self._claim = database.statement(
-            "insert_ledger", ledger=ledger_table(run_id), run_id=database.literal(run_id)
-        )
+        claim = {"ledger": ledger_table(run_id), "run_id": database.literal(run_id)}
+        self._claim = database.statement("insert_ledger", **claim)
+        self._reject = database.statement("insert_rejects", **claim)
         self._insert_json = database.statement("insert_staging", **parts, fields=fields)
-        self._insert_rows = database.statement("insert_staging_rows", **parts)
         self._copy = database.statement("copy_staging", **parts)
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
@@ -191,30 +190,57 @@ class Stager:
             database.copy_from(cur, self._copy, io.BytesIO(text))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
-        """Insert row by row; one that PostgreSQL refuses becomes a reject with its reason."""
+        """Load all rows but those that PostgreSQL refuses, which become rejects."""
         for page in pages:
-            refused = []
-            for row in page.rows:
-                try:
-                    with database.savepoint(cur):
-                        database.insert_values(cur, self._insert_rows, [(page.page, *row)])
-                except database.BAD_VALUE as exc:
-                    refused.append((page.page, _refusal(row, exc)))
+            refused = self._load_halving(cur, page)
             if refused:
-                self._insert_rejects(cur, refused)
+                self._insert_rejects(cur, ((page.page, reject) for reject in refused))
                 database.run(
                     cur,
                     database.statement("correct_ledger", ledger=ledger_table(self._run_id)),
                     {"page": page.page, "refused": len(refused)},
                 )
 
+    def _load_halving(self, cur: Cursor, page: MappedPage) -> list[Reject]:
+        """Load a page, or else its halves, down to the rows that are refused; return those.
+
+        By COPY, whose errors name the column.
+        """
+        try:
+            with database.savepoint(cur):
+                self._load_copy(cur, [page])
+            return []
+        except database.BAD_VALUE as exc:
+            if len(page.rows) == 1:
+                return [self._refusal(page.rows[0], exc)]
+        half = len(page.rows) // 2
+        return [
+            reject
+            for rows in (page.rows[:half], page.rows[half:])
+            for reject in self._load_halving(cur, replace(page, rows=rows))
+        ]
+
+    def _refusal(self, row: Row, exc: BaseException) -> Reject:
+        """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
+        ordinal, record_id, *_ = row
+        text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
+        column, reason = sqlstate.explain_refusal(exc)
+        return Reject(
+            ordinal,
+            record_id if _is_storable(record_id) else None,
+            column,
+            f"PostgreSQL refused it: {reason}",
+            text[:MAX_ORIGINAL_CHARS],
+            "row" if len(text) <= MAX_ORIGINAL_CHARS else "altered",
+        )
+
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
         lines = [
-            (self._run_id, page, r.ordinal, r.record_id, r.column, r.reason, r.original)
+            (page, r.ordinal, r.record_id, r.column, r.reason, r.original, r.original_kind)
             for page, r in rejects
         ]
         if lines:
-            database.insert_values(cur, database.statement("insert_rejects"), lines)
+            database.insert_values(cur, self._reject, lines)
 
 
 # ── encodings ────────────────────────────────────────────────────────────────
@@ -268,14 +294,6 @@ def copy_line(row: Row) -> str:
         else:
             fields.append("\\N" if value is None else str(value))
     return "\t".join(fields) + "\n"
-
-
-def _refusal(row: Row, exc: BaseException) -> Reject:
-    """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
-    ordinal, record_id, *_ = row
-    original = json.dumps(row).replace("\\u0000", "")
-    reason = "PostgreSQL refused it: " + str(exc).strip().splitlines()[0]
-    return Reject(ordinal, record_id if _is_storable(record_id) else None, None, reason, original)
 
 
 def _is_storable(text: str) -> bool:

@@ -14,7 +14,17 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carsync import __version__, database, ending, failpoints, history, merge, migrations, staging
+from carsync import (
+    __version__,
+    database,
+    ending,
+    failpoints,
+    history,
+    merge,
+    migrations,
+    rejects,
+    staging,
+)
 from carsync.acceptance import Check, evaluate
 from carsync.checkpoint import CheckpointState, LastRun, load
 from carsync.config import Config
@@ -178,7 +188,7 @@ class SyncRun:
                 hash_scheme=self._mapper.hash_scheme,
             )
             failpoints.reach("sync.run_started")
-            staging.create(connection, run.run_id, self._mapper.columns)
+            staging.create(connection, run.run_id, self._mapper.columns, self._target)
             failpoints.reach("sync.staging_created")
         self._run = run
         assert self._monitor.journal is not None
@@ -226,6 +236,7 @@ class SyncRun:
             staging.drop(connection, run.run_id)
             failpoints.reach("sync.staging_dropped")
             merge.analyze_after(connection, self._target, counts)
+            rejects.prune(connection, self._target, self._config.sync.source)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
 

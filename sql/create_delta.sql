@@ -1,10 +1,11 @@
 -- What is different between the staged rows and the table, from one hash join over narrow
 -- columns: one row for each car that is to be written, and for each active car of this
--- source that was not seen. Unchanged cars go no further than this filter, so that they
--- are neither locked nor logged. A car that somebody wrote after its page was asked for
--- is stale here; a car written after the oldest page was asked for cannot be absent.
--- A time in the future is some other clock's and says nothing; no page was asked for
--- before the last merge, though a clock that was set back may say so.
+-- source that was not seen, where the run read the feed. Unchanged cars go no further than
+-- this filter, so that they are neither locked nor logged. A car that somebody wrote after
+-- its page was asked for is stale here; a car written after the oldest page was asked for
+-- cannot be absent. A time in the future is some other clock's and says nothing; where the
+-- run read the feed, no page was asked for before the last merge ({last_merge}, else NULL),
+-- though a clock that was set back may say so.
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
 SELECT coalesce(s.id, t.id) AS id,
        s.fetched_at,
@@ -28,7 +29,7 @@ FULL JOIN (
 ) AS t ON t.id = s.id
 WHERE CASE
     WHEN t.id IS NULL THEN true
-    WHEN s.id IS NULL THEN t.source_api = {source} AND t.is_active
+    WHEN s.id IS NULL THEN {reads_feed} AND t.source_api = {source} AND t.is_active
         AND (t.touched_at IS NULL OR t.touched_at <= {oldest_fetch} OR t.touched_at > now())
     ELSE t.data_hash IS DISTINCT FROM s.data_hash
         OR t.is_active IS NOT TRUE

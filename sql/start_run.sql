@@ -1,3 +1,5 @@
-INSERT INTO carsync.runs (schema_name, table_name, source, version, fingerprints, hash_scheme)
-VALUES (%(schema)s, %(table)s, %(source)s, %(version)s, %(fingerprints)s, %(hash_scheme)s)
+INSERT INTO carsync.runs
+    (schema_name, table_name, source, version, fingerprints, hash_scheme, replay_of)
+VALUES (%(schema)s, %(table)s, %(source)s, %(version)s, %(fingerprints)s, %(hash_scheme)s,
+        %(replay_of)s)
 RETURNING {columns}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carsync import history, merge, staging
+from carsync import history, merge, migrations, staging
 from carsync.database import Connection, Target
 from carsync.evidence import Action
 from carsync.history import Run
+from carsync.mapping import Mapper
 from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage
+from carsync.session import target_columns
 from carsync.staging import LoadMethod
+from tests import poison
 
 TARGET = Target("public", "cars")
 SOURCE = "external"
@@ -70,7 +73,7 @@ class Rig:
         self.run = history.start_run(
             self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
         )
-        staging.create(self.conn, self.run.run_id, COLUMNS)
+        staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
         return self.run
 
     def stage(
@@ -102,6 +105,10 @@ class Rig:
         self.stage(*(page(number, rows) for number, rows in enumerate(pages, start=1)))
         return merge.merge(self.conn, self.request(len(pages), action, **more))
 
+    def merge_staged(self, pages: int, action: Action = "deactivate", **more: Any) -> MergeCounts:
+        """Merge what the current run staged, its pages being 1 to `pages`."""
+        return merge.merge(self.conn, self.request(pages, action, **more))
+
     def active(self) -> dict[str, str]:
         """Return the active cars of the source: id → data_hash."""
         with self.conn.cursor() as cur:
@@ -110,3 +117,68 @@ class Rig:
                 (self.source,),
             )
             return dict(cur.fetchall())
+
+
+class RecordRig:
+    """One run from records' texts to the table, without a feed; pages count from 1.
+
+    `stage` keeps the law of rejects itself: rows + rejects = records.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        mapper: Mapper,
+        method: LoadMethod = "execute_values",
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.conn = conn
+        self.mapper = mapper
+        migrations.migrate(conn, TARGET, target_columns(mapper))
+        self.run = history.start_run(
+            conn,
+            TARGET,
+            SOURCE,
+            version="0",
+            fingerprints=fingerprints or {},
+            hash_scheme=mapper.hash_scheme,
+        )
+        staging.create(conn, self.run.run_id, mapper.columns, TARGET)
+        self.stager = staging.Stager(conn, self.run.run_id, mapper.columns, method)
+        self.pages = 0
+
+    def stage(self, *texts: str, age_s: float = 0.0) -> StagedPage:
+        """Map and stage a page of records, asked for `age_s` ago."""
+        content = self.mapper.map_page(poison.page(*texts))
+        self.pages += 1
+        mapped = MappedPage(
+            self.pages, content.rows, content.rejects, content.records, None, None, -age_s
+        )
+        (line,) = self.stager.stage([mapped], 0.0)
+        assert line.rows + line.rejects == line.records == len(texts)
+        return line
+
+    def refused(self) -> list[tuple[str, str]]:
+        """Return reason and text of what PostgreSQL itself refused."""
+        query = "SELECT reason, original FROM carsync.rejects WHERE reason LIKE 'PostgreSQL%'"
+        with self.conn.cursor() as cur:
+            cur.execute(query)
+            return cur.fetchall()
+
+    def merge(self, action: Action = "skip", **more: Any) -> MergeCounts:
+        """Merge what is staged, and drop the staging tables as a sync does."""
+        request = merge.MergeRequest(
+            run_id=self.run.run_id,
+            token=self.run.token,
+            target=TARGET,
+            source=SOURCE,
+            columns=self.mapper.columns,
+            constants=self.mapper.constants,
+            hash_scheme=self.mapper.hash_scheme,
+            pages=range(1, self.pages + 1),
+            action=action,
+            **more,
+        )
+        counts = merge.merge(self.conn, request)
+        staging.drop(self.conn, self.run.run_id)
+        return counts

@@ -115,7 +115,7 @@ _rows = st.tuples(
 @given(rows=st.lists(_rows, min_size=1, max_size=5))
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:
     run = history.start_run(rig.conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h")
-    staging.create(rig.conn, run.run_id, VALUES)
+    staging.create(rig.conn, run.run_id, VALUES, TARGET)
     lines = Stager(rig.conn, run.run_id, VALUES, method).stage([page(1, rows)], 0.0)
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)

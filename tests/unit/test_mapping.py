@@ -11,9 +11,10 @@ import pytest
 from carsync.config import ColumnRule, HashRule, Mapping_, Pagination
 from carsync.configfile import parse
 from carsync.errors import ConfigError
-from carsync.mapping import MAX_ORIGINAL_CHARS, Mapper, PageContent, compile_mapper
-from carsync.model import Column, Reject
+from carsync.mapping import Mapper, PageContent, compile_mapper
+from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
 from carsync.presets import preset_names, read_preset
+from tests.poison import DEEP, GOOD, NINES, POISONED, UNKNOWN, page
 
 GOLDEN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "auction_records_md5.json").read_text(encoding="utf-8")
@@ -37,11 +38,6 @@ HASHED = [
     "is_live",
     "keys_available",
 ]
-
-
-def page(*records: str) -> bytes:
-    """Make a page from records' JSON texts, poison and all; latin-1 escapes stand for bytes."""
-    return b'{"data":[' + ",".join(records).encode("utf-8", "surrogateescape") + b"]}"
 
 
 def rows_of(mapper: Mapper, content: PageContent) -> list[dict[str, Any]]:
@@ -117,95 +113,6 @@ def test_columns_start_with_id_and_end_with_data_hash_and_constants_are_apart() 
         "is_archived": False,
     }
     assert not constants.keys() & {column.name for column in MAPPER.columns}
-
-
-GOOD = json.dumps(lot(bid=5, images={"normal": ["a.jpg"]}))
-NUL = "\\u0000"
-DEEP = "[" * 20_000 + "]" * 20_000
-NINES = "9" * 5_000
-HEAD = '"id": 666, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}'
-POISONED = {
-    "nul_in_vin": (f'{{{HEAD}, "vin": "a{NUL}b"}}', "vin"),
-    "nul_in_make": ('{"id": 666, "manufacturer": {"name": "\\u0000"}}', "make"),
-    "nul_in_number": (f'{{{HEAD}, "year": "20{NUL}19"}}', "year"),
-    "nul_in_title": (f'{{{HEAD}, "title": "{NUL}"}}', "title"),
-    "nul_in_images": (f'{{{HEAD}, "lots": [{{"images": {{"normal": [1, "{NUL}"]}}}}]}}', "images"),
-    "nul_in_images_key": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": {{"{NUL}": 1}}}}}}]}}',
-        "images",
-    ),
-    "nul_in_status": (f'{{{HEAD}, "lots": [{{"status": {{"name": "sale{NUL}"}}}}]}}', "is_live"),
-    "raw_nul": (f'{{{HEAD}, "vin": "a\0b"}}', "vin"),
-    "lone_high_surrogate": (f'{{{HEAD}, "vin": "\\ud800"}}', "vin"),
-    "lone_low_surrogate": (f'{{{HEAD}, "color": {{"name": "x\\udc00y"}}}}', "color"),
-    "lone_surrogate_in_title": (f'{{{HEAD}, "title": "\\ud83d"}}', "title"),
-    "lone_surrogate_in_images": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", "\\ud800"]}}}}]}}',
-        "images",
-    ),
-    "no_utf8": (f'{{{HEAD}, "vin": "\udcff\udcfe"}}', "vin"),
-    "no_utf8_in_images": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", "\udcff"]}}}}]}}',
-        "images",
-    ),
-    "surrogate_bytes": (f'{{{HEAD}, "vin": "\udced\udca0\udc80"}}', "vin"),
-    "nan": (f'{{{HEAD}, "year": NaN}}', "year"),
-    "infinity": (f'{{{HEAD}, "lots": [{{"buy_now": Infinity}}]}}', "price"),
-    "minus_infinity": (f'{{{HEAD}, "lots": [{{"bid": -Infinity}}]}}', "current_bid"),
-    "infinity_as_text": (f'{{{HEAD}, "lots": [{{"bid": "Infinity"}}]}}', "current_bid"),
-    "beyond_a_double": (f'{{{HEAD}, "lots": [{{"buy_now": 1e400}}]}}', "price"),
-    "beyond_a_double_below": (f'{{{HEAD}, "lots": [{{"bid": -1e400}}]}}', "current_bid"),
-    "beyond_a_double_as_text": (f'{{{HEAD}, "lots": [{{"bid": "1e400"}}]}}', "current_bid"),
-    "integer_beyond_a_double": (f'{{{HEAD}, "lots": [{{"bid": {"9" * 400}}}]}}', "current_bid"),
-    "five_thousand_digits": (f'{{{HEAD}, "lots": [{{"bid": {NINES}}}]}}', "current_bid"),
-    "five_thousand_digits_in_images": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", {NINES}]}}}}]}}',
-        "images",
-    ),
-    "nan_in_images": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", {{"w": NaN}}]}}}}]}}',
-        "images",
-    ),
-    "beyond_int4": (f'{{{HEAD}, "year": 2147483648}}', "year"),
-    "beyond_int4_as_text": (
-        f'{{{HEAD}, "lots": [{{"odometer": {{"km": "99999999999"}}}}]}}',
-        "mileage",
-    ),
-    "beyond_int8": (f'{{{HEAD}, "lots": [{{"odometer": {{"km": 1e30}}}}]}}', "mileage"),
-    "object_for_a_text": (f'{{{HEAD}, "vin": {{"a": 1}}}}', "vin"),
-    "list_for_a_text": (f'{{{HEAD}, "title": ["x"]}}', "title"),
-    "text_for_an_object": (f'{{{HEAD}, "color": "black"}}', "color"),
-    "object_for_a_list": (f'{{{HEAD}, "lots": {{"0": {{"bid": 1}}}}}}', "lot_number"),
-    "text_for_a_list": (f'{{{HEAD}, "lots": "x"}}', "lot_number"),
-    "number_in_a_list_of_objects": (f'{{{HEAD}, "lots": [7]}}', "lot_number"),
-    "deep_nesting_in_images": (
-        f'{{{HEAD}, "lots": [{{"images": {{"normal": {DEEP}}}}}]}}',
-        "year",
-    ),
-    "deep_nesting_in_vin": (f'{{{HEAD}, "vin": {DEEP}}}', "vin"),
-    "no_make": ('{"id": 666, "model": {"name": "K5"}}', "make"),
-    "blank_make": ('{"id": 666, "manufacturer": {"name": " \\u3000"}}', "make"),
-    "null_model": ('{"id": 666, "manufacturer": {"name": "Kia"}, "model": null}', "model"),
-}
-UNKNOWN = {
-    "number": "7",
-    "text": '"x"',
-    "null": "null",
-    "list": "[]",
-    "true": "true",
-    "deep_list": DEEP,
-    "nan": "NaN",
-    "empty": "{}",
-    "null_id": '{"id": null}',
-    "empty_id": '{"id": ""}',
-    "boolean_id": '{"id": true}',
-    "object_id": '{"id": {"a": 1}}',
-    "list_id": '{"id": [1]}',
-    "nan_id": '{"id": NaN}',
-    "nul_id": '{"id": "\\u0000"}',
-    "surrogate_id": '{"id": "\\udead"}',
-    "long_id": f'{{"id": "{"x" * 513}"}}',
-}
 
 
 @pytest.mark.parametrize(("poisoned", "column"), POISONED.values(), ids=POISONED)

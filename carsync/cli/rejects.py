@@ -1,0 +1,179 @@
+"""`carsync rejects`: see which records no row could hold, and bring in those that map now."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from carsync import figures
+from carsync import rejects as stored
+from carsync.cli.loading import config_options, load_config, require_database
+from carsync.presets import read_preset
+from carsync.rejects import ReasonCount, StoredReject
+from carsync.replay import Outlook, Replay, Replayed
+from carsync.session import open_database, target_of
+
+SHOWN_CHARS = 160
+SHOWN_REASONS = 10
+
+_run_option = click.option("--run", "run_id", type=int, help="Which run.  [default: the newest]")
+
+
+@click.group()
+def rejects() -> None:
+    """List the records that no row could hold, and replay them after a mapping fix."""
+
+
+@rejects.command("list")
+@config_options
+@_run_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Show at most so many.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object, texts whole.")
+def list_(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    run_id: int | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show the open rejects of the newest merged run and of runs begun since.
+
+    First how many there are of each reason, then each with its page and its position
+    on it, its id, column, reason, and the start of the record.
+
+    \b
+    Examples:
+      carsync rejects list --config prod.yaml
+      carsync rejects list --json | jq -r '.rejects[].original'
+    """
+    config = require_database(load_config(config_path, overrides))
+    target, source = target_of(config), config.sync.source
+    chars = 2**31 - 1 if as_json else SHOWN_CHARS
+    with closing(open_database(config, "carsync rejects list")) as connection:
+        reasons = stored.count_reasons(connection, target, source, run_id)
+        found = stored.list_open(connection, target, source, run_id, limit, chars)
+    if as_json:
+        reasons_data = [asdict(reason) for reason in reasons]
+        data = {
+            "open": sum(reason.count for reason in reasons),
+            "reasons": reasons_data,
+            "rejects": found,
+        }
+        click.echo(msgspec.json.encode(data).decode())
+        return
+    _show(reasons, found, "" if run_id is None else f" of run {run_id}")
+
+
+@rejects.command()
+@config_options
+@_run_option
+@click.option("--yes", is_flag=True, help="Replay without asking.")
+@click.option("--dry-run", is_flag=True, help="Say what would be replayed; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as a JSON object.")
+def replay(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    run_id: int | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Map the newest merged run's open rejects anew and bring those that map now into the table.
+
+    The others stay, with the reason that they have now. Nobody is deactivated, and a
+    car that was written since its page was read stays as it is.
+
+    \b
+    Example:
+      carsync rejects replay --config prod.yaml --dry-run
+    """
+    config = require_database(load_config(config_path, overrides))
+    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
+    with closing(open_database(config, "carsync rejects replay")) as connection:
+        work = Replay(config, preset_text, connection, run_id)
+        outlook = work.look()
+        for line in _describe(outlook):
+            click.echo(line, err=True)
+        if outlook.mapped and not yes and not dry_run:
+            click.confirm(f"Replay {outlook.mapped:,} records?", abort=True, err=True)
+        done = Replayed(outlook) if dry_run else work.carry_out(outlook)
+    if as_json:
+        click.echo(json.dumps(_data(done)))
+    elif done.counts is not None:
+        click.echo(_sum_up(done))
+
+
+def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> None:
+    total = sum(reason.count for reason in reasons)
+    if not total:
+        click.echo(f"No open rejects{whose}.")
+        return
+    click.echo(f"{total:,} open rejects{whose}")
+    for reason in reasons[:SHOWN_REASONS]:
+        column = f"{reason.column}: " if reason.column else ""
+        click.echo(f"  {reason.count:>8,}  {column}{reason.reason}")
+    if len(reasons) > SHOWN_REASONS:
+        click.echo(f"            … and {len(reasons) - SHOWN_REASONS:,} more reasons")
+    for reject in found:
+        who = "no id" if reject.record_id is None else f"id {reject.record_id}"
+        column = f"{reject.column}: " if reject.column else ""
+        click.echo(
+            f"\nrun {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
+            f"read {figures.moment(reject.fetched_at)}"
+        )
+        click.echo(f"  {column}{reject.reason}")
+        click.echo(f"  {_printable(reject.original)}")
+    if total > len(found):
+        click.echo(f"\n… and {total - len(found):,} more (--limit)")
+
+
+def _printable(text: str) -> str:
+    """Return a text on one line, without anything that a terminal would obey."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
+
+
+def _describe(outlook: Outlook) -> list[str]:
+    if not outlook.rejects:
+        return [f"Run {outlook.run_id} has no open rejects."]
+    lines = [
+        f"Of {outlook.rejects:,} open rejects of run {outlook.run_id}, {outlook.mapped:,} map now, "
+        f"{outlook.rejected:,} still do not."
+    ]
+    lines += [f"{number:,} cannot be replayed: {why}." for why, number in outlook.left_out]
+    return lines
+
+
+def _sum_up(done: Replayed) -> str:
+    counts = done.counts
+    assert counts is not None
+    parts = [
+        f"{counts.inserted:,} inserted",
+        f"{counts.updated:,} updated",
+        f"{counts.reactivated:,} brought back",
+        f"{counts.unchanged:,} unchanged",
+    ]
+    if counts.stale:
+        parts.append(f"{counts.stale:,} left as they are, written since")
+    if done.refused:
+        parts.append(f"{done.refused:,} refused by PostgreSQL")
+    return f"Replayed as run {done.replay_run_id}: {', '.join(parts)}."
+
+
+def _data(done: Replayed) -> dict[str, Any]:
+    data = asdict(done)
+    outlook = data.pop("outlook")
+    left_out = [{"reason": why, "count": number} for why, number in outlook.pop("left_out")]
+    return {**outlook, "left_out": left_out, **data}

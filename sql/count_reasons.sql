@@ -1,0 +1,12 @@
+-- The same, counted by column and reason; what a reason quotes of the value is left out.
+SELECT j.column_name,
+       regexp_replace(j.reason, '^(?:''.*''|".*"|-?[0-9][0-9.e+-]*)', '…') AS kind,
+       count(*)
+FROM carsync.rejects AS j
+JOIN carsync.runs AS r ON r.run_id = j.run_id
+WHERE r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(source)s
+  AND j.settled_by IS NULL
+  AND CASE WHEN %(run_id)s::bigint IS NULL THEN j.run_id >= %(since_run)s
+           ELSE j.run_id = %(run_id)s END
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2

@@ -1,1 +1,0 @@
-INSERT INTO {staging} (page, ordinal, {columns}) VALUES %s

@@ -1,0 +1,11 @@
+-- Open rejects: of one run, or of the newest merged one and of those begun since.
+SELECT j.run_id, j.page, j.ordinal, j.record_id, j.column_name, j.reason,
+       left(j.original, %(chars)s), j.original_kind, j.fetched_at
+FROM carsync.rejects AS j
+JOIN carsync.runs AS r ON r.run_id = j.run_id
+WHERE r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(source)s
+  AND j.settled_by IS NULL
+  AND CASE WHEN %(run_id)s::bigint IS NULL THEN j.run_id >= %(since_run)s
+           ELSE j.run_id = %(run_id)s END
+ORDER BY j.run_id DESC, j.page, j.ordinal
+LIMIT %(limit)s
