@@ -37,6 +37,7 @@ LAYERS = (
             "pagination",
             "ratelimit",
             "retry",
+            "unpacking",
             "metrics",
             "acceptance",
             "evidence",
@@ -51,6 +52,8 @@ LAYERS = (
         "input and output",
         [
             "presets",
+            "resolver",
+            "connections",
             "transport",
             "database",
             "access",
@@ -106,8 +109,8 @@ LAYERS = (
 """Every module of carsync, from the ground up: each may import only those named before it."""
 
 ROOMS = {
-    "requests": ["transport"],
-    "urllib3": ["transport"],
+    "requests": ["connections", "transport"],
+    "urllib3": ["connections", "transport"],
     "psycopg2": ["database"],
     "yaml": ["configfile"],
     "psutil": ["supervisor"],
