@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from carsync.config import Config
@@ -52,7 +52,6 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
-CONTROL_ATTEMPTS = 4
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -128,30 +127,20 @@ class Intake:
             "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
         )
 
-    def probe(
-        self, record_ids: list[str], control_id: str
-    ) -> tuple[ProbeVerdict, dict[str, ProbeVerdict]]:
-        """Ask the API for single records under the same limits.
+    def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
+        """Ask the API for single records, under the same limits, and return id → verdict.
 
-        `control_id` names a record just seen: unless the API answers 200 for it,
-        nothing it says is believed. Returns the control's verdict (`GONE`: the API has
-        no such path) and id → verdict, without the ids that got no answer.
+        For an id in `pages` that page is asked whether it lists the record. Ids that got
+        no answer are missing. `testimony.py` knows what to believe.
         """
-        control = ProbeVerdict.NOTHING
-        for _ in range(CONTROL_ATTEMPTS):
-            control = self._ask([control_id]).get(control_id, ProbeVerdict.NOTHING)
-            if control is not ProbeVerdict.NOTHING or self._stop.requested:
-                break
-        if control is not ProbeVerdict.ALIVE:
-            return control, {}
-        return control, self._ask(record_ids)
+        return self._ask(list(record_ids), pages)
 
-    def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
+    def _ask(self, record_ids: list[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         verdicts: dict[str, ProbeVerdict] = {}
         fetchers = self._fleet.fetchers
         for number, fetcher in enumerate(fetchers):
             share = record_ids[number :: len(fetchers)]
-            self._fleet.lease(fetcher, tuple(ProbeLease(i, 1) for i in share))
+            self._fleet.lease(fetcher, tuple(ProbeLease(i, 1, pages.get(i)) for i in share))
         while len(verdicts) < len(record_ids) and not self._stop.requested:
             for _, event in self._fleet.events(TURN_S):
                 if isinstance(event, ProbeAnswered):

@@ -43,6 +43,7 @@ LAYERS = (
             "evidence",
             "ending",
             "probing",
+            "testimony",
             "sqlstate",
             "advice",
             "figures",
