@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Sequence
 
-from carsync import absences, merge
+from carsync import absences, history, merge
 from carsync.config import Config
 from carsync.database import Connection, Target
 from carsync.evidence import Decision, judge
@@ -30,8 +30,8 @@ def decide(
     longest unseen first, also where there is no sign of drift: where as many cars come
     as go while the pages are read, cars slip between them and all totals add up. One
     that is not gone is such a sign. Then, those without an answer fall back to `next_run`.
-    An API without such a path (404 for all cars just seen) leaves it at the signs; one that
-    is caught lying (`testimony.py`) is not believed in anything.
+    An API without such a path (404 for all cars just seen, and in earlier runs too) leaves it
+    at the signs; one that is caught lying (`testimony.py`) is not believed in anything.
     """
     plan = monitor.plan
     rules = config.sync.deactivate
@@ -41,7 +41,7 @@ def decide(
         signs.append("the run was resumed: its pages were read at different times")
     found = absences.plan_deactivation(connection, run_id, target, source)
     decision = judge(found, plan.reported_records, signs, len(plan.failed), rules)
-    if plan.is_truncated and decision.action in {"prove", "deactivate"}:
+    if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
         return Decision("hold", (*decision.reasons, unseen)), merge.Proof()
     certain_only = found.rejected_without_id > 0  # any of these may be one of the candidates
@@ -51,6 +51,8 @@ def decide(
     ids = absences.list_candidates(connection, run_id, target, source, rules.max_probes)
     controls = absences.list_seen(connection, run_id, controls_wanted(len(ids)))
     heard = hear(intake.probe, ids, controls, _stranger(controls))
+    if not heard.has_path and history.answered_by_id(connection, target, source):
+        heard = Testimony(objection="the API answers 404 by id for every car; it knew them before")
     doubt = _doubt(heard, found.candidates)
     if doubt and (decision.action == "prove" or heard.has_path):
         decision = Decision("prove", (*decision.reasons, doubt))
