@@ -52,6 +52,8 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
+MAX_SILENCE_S = 1800.0
+"""How long an API may ask to slow down, without giving a page in between, before the run ends."""
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -85,6 +87,7 @@ class Intake:
         self._fleet = new_fleet(False)
         self._restarts = 0
         self._silent_until_s = 0.0
+        self._fetched_s = time.monotonic()  # when the last page came
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -189,6 +192,7 @@ class Intake:
         match event:
             case PageFetched():
                 child.pages.discard(event.page)
+                self._fetched_s = time.monotonic()
                 self._metrics.page_fetched(event)
                 self._plan.observe(
                     event.page, event.records, event.reported_pages, event.reported_records
@@ -231,6 +235,8 @@ class Intake:
         self._metrics.page_failed(event, given_up=delay_s is None)
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
+        if event.kind is FailureKind.RATE_LIMITED:
+            self._judge_silence(event.problem)
         if delay_s is None:
             log.warning("page %d given up: %s", event.page, event.problem)
             self._plan.fail(event.page, event.problem)
@@ -245,6 +251,17 @@ class Intake:
             delay_s,
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _judge_silence(self, problem: str) -> None:
+        """End the run where the API refuses everything and asks to wait, on and on."""
+        waits_until_s = max(time.monotonic(), self._silent_until_s)
+        if waits_until_s - self._fetched_s > MAX_SILENCE_S:
+            raise ApiUnavailableError(
+                f"the API gave no page and asked to wait, for {MAX_SILENCE_S / 60:.0f} minutes",
+                detail=problem,
+                hint="lower limits.requests_per_second, or ask the API's people about the key's "
+                "quota; run again: it resumes",
+            )
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
         self._metrics.breaker_opened()
