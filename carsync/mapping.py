@@ -24,6 +24,7 @@ from carsync.coercion import (
 )
 from carsync.config import ColumnRule, Mapping_, Pagination, Scalar
 from carsync.decoding import DecodedPage, PageDecoder
+from carsync.errors import FailureKind, PageError
 from carsync.hashing import compile_hasher, scheme_of
 from carsync.model import Column, Reject, Row
 from carsync.paths import Shape, describe, parse_path
@@ -34,6 +35,9 @@ MAX_ORIGINAL_CHARS = 1_000_000
 """A rejected record's text is kept up to this length."""
 MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
+
+MAX_TIMES_PAGE_SIZE = 100
+"""A page may be larger than was asked for, but not by more than this: it is there to cost time."""
 
 _MAPPING_VERSION = 1
 _MISSING = "missing, and the column is required"
@@ -77,6 +81,7 @@ class Mapper:
         paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
         self._shape = Shape([*paths, *raw_paths(varying.values())])
         self._page_decoder = PageDecoder(pagination, self._shape)
+        self._most_records = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
         bare_list = msgspec.structs.replace(
             pagination, records="", total_pages=None, total_records=None
         )
@@ -87,7 +92,13 @@ class Mapper:
 
     def map_page(self, body: bytes) -> PageContent:
         """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
-        return self._map(self._page_decoder.decode(body))
+        page = self._page_decoder.decode(body)
+        if len(page.records) > self._most_records:
+            raise PageError(
+                FailureKind.BAD_PAGE,
+                f"the page holds {len(page.records):,} records, far more than were asked for",
+            )
+        return self._map(page)
 
     def map_array(self, body: bytes) -> PageContent:
         """Map a bare JSON array of records; raise `PageError` where it is none."""

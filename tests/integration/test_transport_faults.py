@@ -350,3 +350,12 @@ def test_addresses_that_do_not_answer_share_the_connect_timeout(
         addresses.pop()
         assert failure(url, timeout=Timeout(connect_s=0.3)).kind is FailureKind.TIMEOUT
         assert time.monotonic() - started < 5
+
+
+def test_a_page_of_a_million_records_costs_no_time() -> None:
+    body = b'{"data":[' + b",".join([b"{}"] * 1_000_000) + b"]}"
+    started = time.monotonic()
+    with pytest.raises(PageError) as caught:
+        MAPPER.map_page(body)
+    assert "1,000,000 records" in caught.value.problem
+    assert time.monotonic() - started < 10
