@@ -24,7 +24,6 @@ from carsync.coercion import (
 )
 from carsync.config import ColumnRule, Mapping_, Pagination, Scalar
 from carsync.decoding import DecodedPage, PageDecoder
-from carsync.errors import FailureKind, PageError
 from carsync.hashing import compile_hasher, scheme_of
 from carsync.model import Column, Reject, Row
 from carsync.paths import Shape, describe, parse_path
@@ -80,8 +79,8 @@ class Mapper:
         self.fingerprint = _fingerprint(rules)
         paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
         self._shape = Shape([*paths, *raw_paths(varying.values())])
-        self._page_decoder = PageDecoder(pagination, self._shape)
-        self._most_records = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
+        most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
+        self._page_decoder = PageDecoder(pagination, self._shape, most)
         bare_list = msgspec.structs.replace(
             pagination, records="", total_pages=None, total_records=None
         )
@@ -92,13 +91,7 @@ class Mapper:
 
     def map_page(self, body: bytes) -> PageContent:
         """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
-        page = self._page_decoder.decode(body)
-        if len(page.records) > self._most_records:
-            raise PageError(
-                FailureKind.BAD_PAGE,
-                f"the page holds {len(page.records):,} records, far more than were asked for",
-            )
-        return self._map(page)
+        return self._map(self._page_decoder.decode(body))
 
     def map_array(self, body: bytes) -> PageContent:
         """Map a bare JSON array of records; raise `PageError` where it is none."""
