@@ -263,7 +263,7 @@ def test_a_storm_of_refusals_with_hostile_retry_after_is_ridden_out_politely(
     assert len(refused) == 2 * PAGES
 
 
-@pytest.mark.parametrize("value", ["9" * 23, "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("value", ["Fri, 31 Dec 9999 23:59:59 GMT", "9" * 23][: trials(1, 2)])
 def test_a_retry_after_without_end_silences_all_and_a_signal_ends_the_run(
     open_site: OpenSite, value: str
 ) -> None:
