@@ -56,11 +56,11 @@ def list_candidates(
     return [record_id for (record_id,) in found]
 
 
-def list_seen(conn: Connection, run_id: int, limit: int) -> list[str]:
-    """Return ids of at most `limit` cars that the run staged, as controls for by-id requests."""
+def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
+    """Return (id, page) of at most `limit` cars that the run staged, at random: controls."""
     query = database.statement("list_staged_ids", staging=staging.staging_table(run_id))
     found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
-    return [record_id for (record_id,) in found]
+    return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
 def list_held(

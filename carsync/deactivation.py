@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from carsync import absences, merge
+import random
+import uuid
+from collections.abc import Sequence
+
+from carsync import absences, history, merge
 from carsync.config import Config
 from carsync.database import Connection, Target
 from carsync.evidence import Decision, judge
 from carsync.intake import Intake
 from carsync.model import ProbeVerdict
 from carsync.monitor import Monitor
+from carsync.testimony import Testimony, controls_wanted, hear
 
 
 def decide(
@@ -25,7 +30,8 @@ def decide(
     longest unseen first, also where there is no sign of drift: where as many cars come
     as go while the pages are read, cars slip between them and all totals add up. One
     that is not gone is such a sign. Then, those without an answer fall back to `next_run`.
-    An API without such a path (404 for a car just seen) leaves it at the signs.
+    An API without such a path (404 for all cars just seen, and in earlier runs too) leaves it
+    at the signs; one that is caught lying (`testimony.py`) is not believed in anything.
     """
     plan = monitor.plan
     rules = config.sync.deactivate
@@ -35,7 +41,7 @@ def decide(
         signs.append("the run was resumed: its pages were read at different times")
     found = absences.plan_deactivation(connection, run_id, target, source)
     decision = judge(found, plan.reported_records, signs, len(plan.failed), rules)
-    if plan.is_truncated and decision.action in {"prove", "deactivate"}:
+    if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
         return Decision("hold", (*decision.reasons, unseen)), merge.Proof()
     certain_only = found.rejected_without_id > 0  # any of these may be one of the candidates
@@ -43,32 +49,38 @@ def decide(
     if decision.action not in {"prove", "deactivate"} or not asks:
         return decision, merge.Proof(certain_only=certain_only)
     ids = absences.list_candidates(connection, run_id, target, source, rules.max_probes)
-    controls = absences.list_seen(connection, run_id, 1)
-    control = ProbeVerdict.GONE
-    verdicts: dict[str, ProbeVerdict] = {}
-    if controls:
-        control, verdicts = intake.probe(ids, controls[0])
-    doubt = _doubt(control, ids, verdicts)
-    if doubt and (decision.action == "prove" or control is not ProbeVerdict.GONE):
+    controls = absences.list_seen(connection, run_id, controls_wanted(len(ids)))
+    heard = hear(intake.probe, ids, controls, _stranger(controls))
+    if not heard.has_path and history.answered_by_id(connection, target, source):
+        heard = Testimony(objection="the API answers 404 by id for every car; it knew them before")
+    doubt = _doubt(heard, found.candidates)
+    if doubt and (decision.action == "prove" or heard.has_path):
         decision = Decision("prove", (*decision.reasons, doubt))
     return decision, merge.Proof(
-        gone=[i for i, verdict in verdicts.items() if verdict is ProbeVerdict.GONE],
-        alive=[i for i, verdict in verdicts.items() if verdict is ProbeVerdict.ALIVE],
+        gone=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.GONE],
+        alive=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.ALIVE],
         certain_only=certain_only,
     )
 
 
-def _doubt(control: ProbeVerdict, ids: list[str], verdicts: dict[str, ProbeVerdict]) -> str:
-    """Say, in words, what by-id requests leave in doubt; empty where each car is gone."""
-    if control is ProbeVerdict.GONE:
+def _stranger(controls: Sequence[tuple[str, int]]) -> str:
+    """Return the id of no car, looking like the others: a number where they are numbers."""
+    if all(i.isascii() and i.isdigit() for i, _ in controls):
+        return str(random.randrange(10**17, 10**18))
+    return str(uuid.uuid4())
+
+
+def _doubt(heard: Testimony, absent: int) -> str:
+    """Say, in words, what by-id requests leave in doubt; empty where each absent car is gone."""
+    if not heard.has_path:
         return "the API does not answer by-id requests (api.record_path)"
-    if control is ProbeVerdict.NOTHING:
-        return "the API gave no usable answer to by-id requests"
-    alive = sum(verdicts.get(i) is ProbeVerdict.ALIVE for i in ids)
-    silent = sum(verdicts.get(i) not in {ProbeVerdict.ALIVE, ProbeVerdict.GONE} for i in ids)
-    if not alive and not silent:
+    if heard.objection:
+        return heard.objection
+    alive = sum(verdict is ProbeVerdict.ALIVE for verdict in heard.verdicts.values())
+    silent = absent - len(heard.verdicts)
+    if not alive and silent <= 0:
         return ""
     return (
-        f"of {len(ids):,} cars that no page listed, asked for by id, {alive:,} are alive and "
-        f"{silent:,} got no clear answer"
+        f"of {absent:,} cars that no page listed, {alive:,} are alive by id and {silent:,} got no "
+        "clear answer or were not asked for (sync.deactivate.max_probes)"
     )

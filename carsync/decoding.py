@@ -9,6 +9,7 @@ alone, so that only the poisoned ones are lost.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,15 @@ class DecodedPage:
 
 
 class PageDecoder:
-    """Decodes pages of one feed: `pagination` says where the records and totals are found."""
+    """Decodes pages of one feed: `pagination` says where the records and totals are found.
 
-    def __init__(self, pagination: Pagination, shape: Shape) -> None:
+    A page of more than `most_records` is none.
+    """
+
+    def __init__(
+        self, pagination: Pagination, shape: Shape, most_records: float = math.inf
+    ) -> None:
+        self._most_records = most_records
         self._records = parse_path(pagination.records)
         self._totals = [
             None if path is None else parse_path(path)
@@ -66,6 +73,8 @@ class PageDecoder:
         records = found[self._envelope.slot(self._records)][0]
         if records.__class__ is not list:
             raise _bad_page(body, f"there is no list at {self._place}")
+        if len(records) > self._most_records:
+            raise _bad_page(body, f"it holds {len(records):,} records")
         pages, total = self._read_totals(found)
         return DecodedPage(records, pages, total, lambda: self._read_texts(body))
 
@@ -95,7 +104,7 @@ class PageDecoder:
         # Bytes that are no UTF-8 become lone surrogates, which reject the text they stand in.
         text = body.decode("utf-8", "surrogateescape")
         try:
-            return _splitter.split_array(text, self._records)
+            return _splitter.split_array(text, self._records, self._most_records)
         except MalformedJsonError as exc:
             raise _bad_page(body, str(exc)) from None
 

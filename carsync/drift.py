@@ -29,9 +29,10 @@ class DriftWatch:
 
 
 class Extent:
-    """Between which values a reported number moved; None where it was not reported."""
+    """The first value reported and between which it moved; None where there was none."""
 
     def __init__(self) -> None:
+        self.first: int | None = None
         self.lowest: int | None = None
         self.highest: int | None = None
 
@@ -39,6 +40,8 @@ class Extent:
         """Note a reported value."""
         if value is None:
             return
+        if self.first is None:
+            self.first = value
         self.lowest = value if self.lowest is None else min(self.lowest, value)
         self.highest = value if self.highest is None else max(self.highest, value)
 

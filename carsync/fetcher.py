@@ -35,7 +35,7 @@ from carsync.model import (
     Stop,
 )
 from carsync.pagination import check_page
-from carsync.probing import holds_record
+from carsync.probing import holds_record, ids_of
 from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
 from carsync.settings import FetcherSettings
 from carsync.transport import Answer, Transport
@@ -298,12 +298,8 @@ class Fetcher:
         """Ask for one record; an answer that does not hold the record itself proves nothing."""
         started = time.monotonic()
         try:
-            verdict, detail, body = self._transport.probe(lease.record_id)
+            verdict, detail = self._find_record(lease)
             self._tell_gate(admission, ok=True)
-            if verdict is ProbeVerdict.ALIVE and not holds_record(
-                self._mapper, body, lease.record_id
-            ):
-                verdict, detail = ProbeVerdict.NOTHING, "the answer is not the record asked for"
         except PageError as exc:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
             if exc.retry_after_s is not None:
@@ -315,6 +311,17 @@ class Fetcher:
                 lease.record_id, lease.attempt, verdict, time.monotonic() - started, detail
             )
         )
+
+    def _find_record(self, lease: ProbeLease) -> tuple[ProbeVerdict, str]:
+        """Ask for the record itself, or for the page that listed it; raise `PageError`."""
+        if lease.page is not None:
+            _, content = self._read_page(PageLease(lease.page, lease.attempt, None))
+            is_listed = lease.record_id in ids_of(content)
+            return ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE, ""
+        verdict, detail, body = self._transport.probe(lease.record_id)
+        if verdict is ProbeVerdict.ALIVE and not holds_record(self._mapper, body, lease.record_id):
+            return ProbeVerdict.NOTHING, "the answer is not the record asked for"
+        return verdict, detail
 
     def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
         """Report an outcome; a success that changes nothing saves the round trip."""

@@ -183,6 +183,13 @@ def find_run(conn: Connection, run_id: int) -> Run | None:
     return Run(*found[0]) if found else None
 
 
+def answered_by_id(conn: Connection, target: Target, source: str) -> bool:
+    """Say whether the API answered by-id requests in a run of the last 90 days."""
+    query = database.statement("find_alive_by_id")
+    found = database.fetch(conn, "looking for by-id answers", query, target.key(source))
+    return bool(found[0][0])
+
+
 def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
     """Return how the table's `data_hash` values were made; None before the first merge."""
     query = database.statement("find_hash_scheme")

@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from carsync import failpoints
@@ -53,9 +53,10 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
-CONTROL_ATTEMPTS = 4
 PROBE_PATIENCE_S = 120.0
 """How long by-id requests go on without one usable answer."""
+MAX_SILENCE_S = 1800.0
+"""How long an API may ask to slow down, without giving a page in between, before the run ends."""
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -89,6 +90,8 @@ class Intake:
         self._fleet = new_fleet(False)
         self._restarts = 0
         self._silent_until_s = 0.0
+        self._fetched_s = time.monotonic()  # when the last page came
+        self._round = 0  # of by-id requests
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -132,40 +135,37 @@ class Intake:
             "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
         )
 
-    def probe(
-        self, record_ids: list[str], control_id: str
-    ) -> tuple[ProbeVerdict, dict[str, ProbeVerdict]]:
-        """Ask the API for single records under the same limits.
+    def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
+        """Ask the API for single records, under the same limits, and return id → verdict.
 
-        `control_id` names a record just seen: unless the API answers 200 for it,
-        nothing it says is believed. Returns the control's verdict (`GONE`: the API has
-        no such path) and id → verdict, without the ids that got no answer.
+        For an id in `pages` that page is asked whether it lists the record. Ids that got
+        no answer are missing. `testimony.py` knows what to believe.
         """
-        control = ProbeVerdict.NOTHING
-        for _ in range(CONTROL_ATTEMPTS):
-            control = self._ask([control_id]).get(control_id, ProbeVerdict.NOTHING)
-            if control is not ProbeVerdict.NOTHING or self._stop.requested:
-                break
-        if control is not ProbeVerdict.ALIVE:
-            return control, {}
-        return control, self._ask(record_ids)
+        return self._ask(list(record_ids), pages)
 
-    def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
+    def _ask(self, record_ids: list[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         """Ask for records and return the verdicts; without those that got none in time."""
         verdicts: dict[str, ProbeVerdict] = {}
-        waiting = deque(record_ids)
+        self._round += 1
+        waiting = deque(ProbeLease(i, self._round, pages.get(i)) for i in record_ids)
+        for fetcher in self._fleet.fetchers:
+            fetcher.probes.clear()
         patient_until_s = time.monotonic() + PROBE_PATIENCE_S
         while len(verdicts) < len(record_ids) and not self._stop.requested:
             self._lease_probes(waiting)
             for child, event in self._fleet.events(TURN_S):
                 if isinstance(event, ProbeAnswered):
-                    child.probes.discard(event.record_id)
+                    asked = child.probes.get(event.record_id)
+                    if asked is None or asked.attempt != event.attempt:
+                        continue  # an answer to an earlier round, which was given up
+                    del child.probes[event.record_id]
                     verdicts[event.record_id] = event.verdict
                     self._metrics.probe(event)
                     if event.verdict is not ProbeVerdict.NOTHING:
                         patient_until_s = time.monotonic() + PROBE_PATIENCE_S
                 elif isinstance(event, ChildLost):
-                    waiting.extend(i for fetcher in self._fleet.fetchers for i in fetcher.probes)
+                    for fetcher in self._fleet.fetchers:
+                        waiting.extend(fetcher.probes.values())
                     self._restart(event)
                     break
                 elif isinstance(event, ChildFailed):
@@ -176,14 +176,14 @@ class Intake:
             self._tick(self._fleet, "proving")
         return verdicts
 
-    def _lease_probes(self, waiting: deque[str]) -> None:
+    def _lease_probes(self, waiting: deque[ProbeLease]) -> None:
         """Top up every fetcher like `_lease` does; more might fill a hanging one's pipe."""
         for fetcher in self._fleet.fetchers:
             room = min(fetcher.capacity - len(fetcher.probes), len(waiting))
             if room > 0:
-                ids = [waiting.popleft() for _ in range(room)]
-                fetcher.probes.update(ids)
-                self._fleet.lease(fetcher, tuple(ProbeLease(i, 1) for i in ids))
+                leases = tuple(waiting.popleft() for _ in range(room))
+                fetcher.probes.update((lease.record_id, lease) for lease in leases)
+                self._fleet.lease(fetcher, leases)
                 failpoints.reach("probe.leased")
 
     def _finished(self) -> bool:
@@ -225,6 +225,7 @@ class Intake:
         match event:
             case PageFetched():
                 child.pages.discard(event.page)
+                self._fetched_s = time.monotonic()
                 self._metrics.page_fetched(event)
                 self._plan.observe(
                     event.page, event.records, event.reported_pages, event.reported_records
@@ -268,6 +269,8 @@ class Intake:
         self._metrics.page_failed(event, given_up=delay_s is None)
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
+        if event.kind is FailureKind.RATE_LIMITED:
+            self._judge_silence(event.problem)
         if delay_s is None:
             log.warning("page %d given up: %s", event.page, event.problem)
             self._plan.fail(event.page, event.problem)
@@ -282,6 +285,17 @@ class Intake:
             delay_s,
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _judge_silence(self, problem: str) -> None:
+        """End the run where the API refuses everything and asks to wait, on and on."""
+        waits_until_s = max(time.monotonic(), self._silent_until_s)
+        if waits_until_s - self._fetched_s > MAX_SILENCE_S:
+            raise ApiUnavailableError(
+                f"the API gave no page and asked to wait, for {MAX_SILENCE_S / 60:.0f} minutes",
+                detail=problem,
+                hint="lower limits.requests_per_second, or ask the API's people about the key's "
+                "quota; run again: it resumes",
+            )
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
         self._metrics.breaker_opened()

@@ -33,6 +33,9 @@ from carsync.uniform import compile_uniform
 MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
 
+MAX_TIMES_PAGE_SIZE = 100
+"""A page may be larger than was asked for, but not by more than this: it is there to cost time."""
+
 _MAPPING_VERSION = 1
 _MISSING = "missing, and the column is required"
 
@@ -74,7 +77,8 @@ class Mapper:
         self.fingerprint = _fingerprint(rules)
         paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
         self._shape = Shape([*paths, *raw_paths(varying.values())])
-        self._page_decoder = PageDecoder(pagination, self._shape)
+        most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
+        self._page_decoder = PageDecoder(pagination, self._shape, most)
         bare_list = msgspec.structs.replace(
             pagination, records="", total_pages=None, total_records=None
         )

@@ -38,10 +38,14 @@ class PageLease:
 
 @dataclass(frozen=True, slots=True)
 class ProbeLease:
-    """Leave for a fetcher to ask once whether the record `record_id` still exists."""
+    """Leave for a fetcher to ask once whether the record `record_id` still exists.
+
+    Where `page` is given, that page is asked whether it lists the record.
+    """
 
     record_id: str
     attempt: int
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from enum import IntEnum
 from carsync.config import Pagination
 from carsync.drift import DriftWatch
 
+GROWTH = 2
+"""How many times its first reported length a feed may reach while it is read."""
+
 
 class _State(IntEnum):
     WAITING = 0
@@ -31,10 +34,12 @@ class PagePlan:
     The first page is read alone. Where the feed reports totals, all pages up to
     the highest last page ever reported are planned: a plan grows and never
     shrinks, because pages that a shrinking feed no longer needs come back empty
-    and cost little, and unread ones cost cars. Where it reports none, the plan
-    reaches `stop_after_empty_pages` beyond the last page that held a record, so
-    it ends once that many in a row were empty, at `max_pages` at the latest
-    (`is_truncated`).
+    and cost little, and unread ones cost cars. But a feed whose last page moves on
+    with each page read has no end: a plan grows to `GROWTH` times the total first
+    reported or to `max_pages`, whichever is more. Where the feed reports none, the
+    plan reaches `stop_after_empty_pages` beyond the last page that held a record, so
+    it ends once that many in a row were empty, at `max_pages` at the latest.
+    `is_truncated` says where a plan ended so, before the feed's end was seen.
 
     A page is leased by `next_page`, may be given back, and ends staged
     (`mark_staged`, which also restores a resumed run) or failed. Methods ignore
@@ -146,10 +151,11 @@ class PagePlan:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a feed without totals was read up to `max_pages` before its end was seen."""
-        return self._reported is None and self._filled + self._look_ahead > (
-            self._pagination.max_pages
-        )
+        """Whether the plan ended before the feed's end was seen."""
+        reported = self._reported
+        if reported is not None:
+            return reported > self._longest
+        return self._filled + self._look_ahead > self._pagination.max_pages
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -169,16 +175,27 @@ class PagePlan:
         """Pages that the feed said it has, at most; worked out from the records if need be."""
         if self._watch.total_pages.highest is not None:
             return self._watch.total_pages.highest
-        if self._watch.total_records.highest is not None:
-            size = min(self._watch.sizes.largest or math.inf, self._pagination.page_size)
-            return math.ceil(self._watch.total_records.highest / size)
-        return None
+        return self._pages_for(self._watch.total_records.highest)
+
+    @property
+    def _longest(self) -> int:
+        """Pages up to which a plan may grow by what the feed reported first."""
+        first = self._watch.total_pages.first or self._pages_for(self._watch.total_records.first)
+        return max(GROWTH * (first or 0), self._pagination.max_pages)
+
+    def _pages_for(self, records: int | None) -> int | None:
+        if records is None:
+            return None
+        size = min(self._watch.sizes.largest or math.inf, self._pagination.page_size)
+        return math.ceil(records / size)
 
     @property
     def _limit(self) -> int:
         """Number of pages that may be leased by what is known now."""
         reported = self._reported
-        if reported is None:
+        if reported is not None:
+            reported = min(reported, self._longest)
+        else:
             reported = min(self._filled + self._look_ahead, self._pagination.max_pages)
         return max(reported, len(self._states))
 

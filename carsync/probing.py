@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from carsync.errors import PageError
-from carsync.mapping import Mapper
+from carsync.mapping import Mapper, PageContent
 
 _WRAPPER = "data"
 
@@ -26,11 +26,14 @@ def holds_record(mapper: Mapper, body: bytes, record_id: str) -> bool:
     return any(record_id in _ids(mapper, candidate) for candidate in candidates)
 
 
+def ids_of(content: PageContent) -> list[str | None]:
+    """Return the ids that a page lists, those of rejected records too; None where one has none."""
+    return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]
+
+
 def _ids(mapper: Mapper, record: bytes) -> list[str | None]:
     try:
         content = mapper.map_array(b"[" + record + b"]")
     except PageError:
         return []
-    if content.records != 1:
-        return []
-    return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]
+    return ids_of(content) if content.records == 1 else []

@@ -9,6 +9,7 @@ Follows the grammar of RFC 8259.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -28,11 +29,13 @@ class Splitter:
     def __init__(self, decoder: json.JSONDecoder) -> None:
         self._decoder = decoder
 
-    def split_array(self, text: str, path: tuple[str, ...]) -> tuple[list[str], str]:
+    def split_array(
+        self, text: str, path: tuple[str, ...], most: float = math.inf
+    ) -> tuple[list[str], str]:
         """Return the texts of the elements of the list at `path`, and `text` with it emptied.
 
         Raises `MalformedJsonError` where the text is no JSON up to the list's end,
-        or there is no list at `path`.
+        there is no list at `path`, or it has more than `most` elements.
 
         >>> Splitter(json.JSONDecoder()).split_array('{"data": [{"a": NaN}, 2]}', ("data",))
         (['{"a": NaN}', '2'], '{"data": []}')
@@ -46,6 +49,8 @@ class Splitter:
         end = start + 1
         for _, begin, end in self._parts(text, start):
             elements.append(text[begin:end])
+            if len(elements) > most:
+                raise MalformedJsonError(f"it holds more than {most:,} records")
         end = text.index("]", end)
         return elements, f"{text[: start + 1]}{text[end:]}"
 

@@ -64,7 +64,7 @@ class Child:
     """A child process, its private pipe and what it last said.
 
     `leaving`: it was asked to end. `capacity` is how many leases of a kind a fetcher may
-    hold at once; `pages` and `probes` (record ids) are those it holds.
+    hold at once; `pages` and `probes` (by record id) are those it holds.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Child:
     overdue_s: float = -math.inf
     capacity: int = 0
     pages: set[int] = field(default_factory=set)
-    probes: set[str] = field(default_factory=set)
+    probes: dict[str, ProbeLease] = field(default_factory=dict)
     leaving: bool = False
 
 

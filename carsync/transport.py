@@ -2,6 +2,10 @@
 
 One `Transport` a process: a pooled keep-alive session, gzip, no redirects, no
 environment (`trust_env` is off), a total deadline and a size cap per answer.
+
+It follows nothing that an answer names: no redirect, no `Link` header, no `links.next`
+and no cookie. Pages and records are asked for at addresses made from the configuration
+alone, so the key reaches the configured origin and nobody else.
 """
 
 from __future__ import annotations
@@ -9,10 +13,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookiejar
+import re
 import socket
 import threading
 import time
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,18 +24,17 @@ from urllib.parse import quote, urlencode
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from carsync.config import Api
+from carsync.connections import Adapter, active
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.ratelimit import parse_retry_after
+from carsync.unpacking import gunzip, too_large
 
 _CHUNK_BYTES = 64 * 1024
 _DRAIN_BYTES = 64 * 1024
-_GZIP_WBITS = 31  # zlib manual, inflateInit2: 16 + 15 reads a gzip header and trailer
+_SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +45,6 @@ class Answer:
     wire_bytes: int
     latency_s: float
     requested_monotonic_s: float
-
-
-_active: dict[int, HTTPConnection] = {}
-"""The connection on which each thread's request travels, by thread identifier."""
-
-
-class _TrackedConnection(HTTPConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _active[threading.get_ident()] = self
-        super().request(*args, **kwargs)
-
-
-class _TrackedSecureConnection(HTTPSConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _active[threading.get_ident()] = self
-        super().request(*args, **kwargs)
-
-
-class _TrackedPool(HTTPConnectionPool):
-    ConnectionCls = _TrackedConnection
-
-
-class _TrackedSecurePool(HTTPSConnectionPool):
-    ConnectionCls = _TrackedSecureConnection
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter over connections that a watching thread can shut."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _TrackedPool,
-            "https": _TrackedSecurePool,
-        }
 
 
 class Transport:
@@ -98,7 +66,7 @@ class Transport:
         session = requests.Session()
         session.trust_env = False
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        adapter = Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers.clear()
@@ -156,7 +124,7 @@ class Transport:
         """
         now = time.monotonic()
         for thread, deadline in list(self._deadlines.items()):
-            connection = _active.get(thread)
+            connection = active.get(thread)
             if now > deadline and connection is not None and connection.sock is not None:
                 with contextlib.suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
@@ -176,7 +144,7 @@ class Transport:
     def _get(self, path: str, params: Mapping[str, Any]) -> Answer:
         started = time.monotonic()
         thread = threading.get_ident()
-        _active.pop(thread, None)
+        active.pop(thread, None)
         deadline = started + self._api.timeout.total_s
         self._deadlines[thread] = deadline
         try:
@@ -206,14 +174,14 @@ class Transport:
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
             size += len(chunk)
             if size > self._api.max_body_bytes:
-                raise self._too_large()
+                raise too_large(self._api.max_body_bytes)
             if time.monotonic() > deadline:
                 raise _timed_out(self._api.timeout.total_s)
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _decode_body(self, wire: bytes, encoding: str) -> bytes:
-        """Undo the content encoding; a gzip stream must reach its end (RFC 1952, section 2.3)."""
+        """Undo the content encoding."""
         encoding = encoding.strip().lower()
         if encoding in {"", "identity"}:
             return wire
@@ -221,28 +189,7 @@ class Transport:
             raise PageError(
                 FailureKind.BAD_PAGE, f"the answer has the content encoding {encoding[:20]!r}"
             )
-        body = b""
-        rest = wire
-        while rest:
-            stream = zlib.decompressobj(_GZIP_WBITS)
-            try:
-                body += stream.decompress(rest, self._api.max_body_bytes - len(body) + 1)
-            except zlib.error:
-                raise PageError(
-                    FailureKind.BAD_PAGE, "the answer's gzip data are damaged"
-                ) from None
-            if len(body) > self._api.max_body_bytes:
-                raise self._too_large()
-            if not stream.eof:
-                raise PageError(FailureKind.NETWORK, "the answer's gzip stream is cut short")
-            rest = stream.unused_data
-        return body
-
-    def _too_large(self) -> PageError:
-        return PageError(
-            FailureKind.BAD_PAGE,
-            f"the answer is larger than api.max_body_bytes ({self._api.max_body_bytes:,} bytes)",
-        )
+        return gunzip(wire, self._api.max_body_bytes)
 
 
 _FOREIGN_ERRORS = (
@@ -294,7 +241,7 @@ def _check_status(response: requests.Response) -> None:
 def _drain(response: requests.Response) -> None:
     """Read a short error body to its end, so that the connection can be used again."""
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) <= _DRAIN_BYTES:
+    if _SHORT_LENGTH.fullmatch(length) and int(length) <= _DRAIN_BYTES:
         with contextlib.suppress(*_FOREIGN_ERRORS):
             response.raw.read(decode_content=False)
 
@@ -317,11 +264,12 @@ def _translate(exc: BaseException) -> PageError:
         return PageError(
             FailureKind.NETWORK,
             "TLS with the API failed",
-            detail=_root(exc),
+            detail=_words(_root_cause(exc)),
             hint="check the certificate, or set api.ca_bundle",
         )
-    root = _root(exc)
-    if "resolve" in root or "Name or service" in root or "getaddrinfo" in root:
+    cause = _root_cause(exc)
+    root = _words(cause)
+    if isinstance(cause, socket.gaierror):
         return PageError(
             FailureKind.NETWORK,
             "the API's host name cannot be resolved",
@@ -338,15 +286,20 @@ def _translate(exc: BaseException) -> PageError:
     return PageError(FailureKind.NETWORK, "the connection to the API broke", detail=root)
 
 
-def _root(exc: BaseException) -> str:
-    """Name the innermost cause, without URL or header in it."""
+def _root_cause(exc: BaseException) -> BaseException:
+    """Return the innermost cause."""
     while True:
-        inner = getattr(exc, "reason", None) or exc.__cause__ or exc.__context__
+        context = None if exc.__suppress_context__ else exc.__context__
+        inner = getattr(exc, "reason", None) or exc.__cause__ or context
         if not isinstance(inner, BaseException) and exc.args:
             inner = next((a for a in exc.args if isinstance(a, BaseException)), None)
         if not isinstance(inner, BaseException):
-            break
+            return exc
         exc = inner
+
+
+def _words(exc: BaseException) -> str:
+    """Name an error, without URL or header in it."""
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
     return type(exc).__name__

@@ -1,2 +1,2 @@
--- Cars this run saw on the feed, as controls for requests by id.
-SELECT id FROM {staging} ORDER BY page DESC, ordinal DESC LIMIT %(limit)s
+-- Cars this run saw on the feed and the pages that listed them, as controls for requests by id.
+SELECT id, page FROM {staging} ORDER BY random() LIMIT %(limit)s

@@ -23,14 +23,17 @@ OpenSite = Callable[..., SimulatedSite]
 
 @pytest.fixture
 def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
-    """Give a function that opens a site with the simulator: `feed` and simulator options."""
+    """Give a function that opens a site with the simulator: `feed` and simulator options.
+
+    `api` is the class of the simulator.
+    """
     with ExitStack() as stack:
 
         def open_(feed: FeedOptions | None = None, **options: Any) -> SimulatedSite:
             feed = feed or FeedOptions(cars=600)
             database = options.pop("dsn", dsn)
             options = {"key": KEY, "page_size": PAGE_SIZE, **options}
-            api = Api(SimulatorOptions(feed=feed, **options))
+            api = options.pop("api", Api)(SimulatorOptions(feed=feed, **options))
             server = stack.enter_context(running(api))
             stack.callback(api.release)
             site = SimulatedSite(server, api, database, tmp_path)

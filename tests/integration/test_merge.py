@@ -175,7 +175,10 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     listed = absences.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 100)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
     assert len(absences.list_candidates(rig.conn, rig.run.run_id, TARGET, SOURCE, 2)) == 2
-    assert absences.list_seen(rig.conn, rig.run.run_id, 1) == ["3"]
+    assert len(absences.list_seen(rig.conn, rig.run.run_id, 1)) == 1
+    seen = absences.list_seen(rig.conn, rig.run.run_id, 100)
+    assert {i: page_number for i, page_number in seen if i != "2"} == {"0": 1, "1": 1, "3": 2}
+    assert len(seen) == 4, "each car once"
     assert merge.merge(rig.conn, rig.request(2)).deactivated == 6
 
 

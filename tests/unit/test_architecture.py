@@ -37,11 +37,13 @@ LAYERS = (
             "pagination",
             "ratelimit",
             "retry",
+            "unpacking",
             "metrics",
             "acceptance",
             "evidence",
             "ending",
             "probing",
+            "testimony",
             "sqlstate",
             "advice",
             "figures",
@@ -52,6 +54,8 @@ LAYERS = (
         [
             "failpoints",
             "presets",
+            "resolver",
+            "connections",
             "transport",
             "database",
             "access",
@@ -112,8 +116,8 @@ LAYERS = (
 """Every module of carsync, from the ground up: each may import only those named before it."""
 
 ROOMS = {
-    "requests": ["transport"],
-    "urllib3": ["transport"],
+    "requests": ["connections", "transport"],
+    "urllib3": ["connections", "transport"],
     "psycopg2": ["database"],
     "yaml": ["configfile"],
     "psutil": ["supervisor"],

@@ -484,3 +484,22 @@ class TestCheckPage:
         page = data.draw(st.integers(1, pages - 1))
         records = data.draw(st.integers(0, 99))
         assert check_page(page, records, pages, total, pages, FEED) is not None
+
+
+def test_a_feed_whose_last_page_moves_on_with_each_page_ends_truncated() -> None:
+    """At `max_pages`, or at twice its first total where that is more."""
+    for first, longest in ((1, 50), (20, 50), (40, 80)):
+        plan = PagePlan(Pagination(max_pages=50))
+        while (page := plan.next_page()) is not None:
+            plan.mark_staged(page, 100, max(first, page + 1), None)
+            assert page <= longest
+        assert plan.is_truncated
+        assert plan.planned == plan.staged_count == longest
+
+
+def test_a_feed_that_grows_a_little_while_it_is_read_is_read_whole() -> None:
+    plan = PagePlan(Pagination(max_pages=5))
+    while (page := plan.next_page()) is not None:
+        plan.mark_staged(page, 100, 100 + page // 10, None)
+    assert plan.planned == plan.staged_count == 111
+    assert plan.is_complete

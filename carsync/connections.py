@@ -1,0 +1,87 @@
+"""Connections to the API that a watching thread can shut, and that are made within their time.
+
+The part of `transport.py` that goes below requests, into urllib3.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from carsync.resolver import look_up
+
+_ADDRESS_S = 1.0
+"""How long at least one of several addresses is tried, while `connect_s` lasts."""
+
+active: dict[int, HTTPConnection] = {}
+"""The connection on which each thread's request travels, by thread identifier."""
+
+
+class _Connection(HTTPConnection):
+    """A connection that a watching thread can shut, and that is made within `connect_s`.
+
+    In all, that is: urllib3 allows as much for each address of the host, and for looking
+    its name up as long as it takes.
+    """
+
+    def connect(self) -> None:
+        active[threading.get_ident()] = self
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        active[threading.get_ident()] = self
+        super().request(*args, **kwargs)
+
+    def _new_conn(self) -> socket.socket:
+        name, allowed = self._dns_host, self.timeout
+        assert isinstance(allowed, int | float)
+        deadline = time.monotonic() + allowed
+        try:
+            addresses = look_up(name.strip("[]"), self.port, allowed)
+        except socket.gaierror as exc:
+            raise NameResolutionError(name, self, exc) from exc
+        try:
+            for tried, address in enumerate(addresses, start=1):
+                left_s = max(deadline - time.monotonic(), 0.001)
+                share_s = left_s / (len(addresses) - tried + 1)
+                self._dns_host, self.timeout = address, min(left_s, max(share_s, _ADDRESS_S))
+                try:
+                    sock = super()._new_conn()
+                    sock.settimeout(max(deadline - time.monotonic(), _ADDRESS_S))  # for TLS
+                    return sock
+                except (ConnectTimeoutError, NewConnectionError):
+                    if tried == len(addresses) or time.monotonic() >= deadline:
+                        raise
+        finally:
+            self._dns_host, self.timeout = name, allowed
+        raise AssertionError("a host has an address")
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter over connections that a watching thread can shut."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _Pool,
+            "https": _SecurePool,
+        }
