@@ -12,7 +12,7 @@ import logging
 import math
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +28,7 @@ from carsync.errors import (
     WorkersDiedError,
     revive,
 )
+from carsync.inquiry import Inquiry
 from carsync.metrics import Metrics
 from carsync.model import (
     BreakerOpened,
@@ -36,8 +37,6 @@ from carsync.model import (
     PageFetched,
     PageLease,
     PagesStaged,
-    ProbeAnswered,
-    ProbeLease,
     ProbeVerdict,
 )
 from carsync.pagination import PagePlan
@@ -53,8 +52,6 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
-PROBE_PATIENCE_S = 120.0
-"""How long by-id requests go on without one usable answer."""
 MAX_SILENCE_S = 1800.0
 """How long an API may ask to slow down, without giving a page in between, before the run ends."""
 MAX_RESTARTS = 5
@@ -91,13 +88,13 @@ class Intake:
         self._restarts = 0
         self._silent_until_s = 0.0
         self._fetched_s = time.monotonic()  # when the last page came
-        self._round = 0  # of by-id requests
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._records = 0
         self._rejects = 0
         self._last_problem = ("", "")
+        self._inquiry = Inquiry(lambda: self._fleet, self._restart, metrics, stop, tick)
 
     def __enter__(self) -> Intake:
         if (lost := self._fleet.start()) is not None:
@@ -136,55 +133,8 @@ class Intake:
         )
 
     def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
-        """Ask the API for single records, under the same limits, and return id → verdict.
-
-        For an id in `pages` that page is asked whether it lists the record. Ids that got
-        no answer are missing. `testimony.py` knows what to believe.
-        """
-        return self._ask(list(record_ids), pages)
-
-    def _ask(self, record_ids: list[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
-        """Ask for records and return the verdicts; without those that got none in time."""
-        verdicts: dict[str, ProbeVerdict] = {}
-        self._round += 1
-        waiting = deque(ProbeLease(i, self._round, pages.get(i)) for i in record_ids)
-        for fetcher in self._fleet.fetchers:
-            fetcher.probes.clear()
-        patient_until_s = time.monotonic() + PROBE_PATIENCE_S
-        while len(verdicts) < len(record_ids) and not self._stop.requested:
-            self._lease_probes(waiting)
-            for child, event in self._fleet.events(TURN_S):
-                if isinstance(event, ProbeAnswered):
-                    asked = child.probes.get(event.record_id)
-                    if asked is None or asked.attempt != event.attempt:
-                        continue  # an answer to an earlier round, which was given up
-                    del child.probes[event.record_id]
-                    verdicts[event.record_id] = event.verdict
-                    self._metrics.probe(event)
-                    if event.verdict is not ProbeVerdict.NOTHING:
-                        patient_until_s = time.monotonic() + PROBE_PATIENCE_S
-                elif isinstance(event, ChildLost):
-                    for fetcher in self._fleet.fetchers:
-                        waiting.extend(fetcher.probes.values())
-                    self._restart(event)
-                    break
-                elif isinstance(event, ChildFailed):
-                    raise revive(event.error, event.problem, event.detail, event.hint)
-            if time.monotonic() > patient_until_s:
-                log.warning("no usable answer by id for %.0f s: asking no more", PROBE_PATIENCE_S)
-                break
-            self._tick(self._fleet, "proving")
-        return verdicts
-
-    def _lease_probes(self, waiting: deque[ProbeLease]) -> None:
-        """Top up every fetcher like `_lease` does; more might fill a hanging one's pipe."""
-        for fetcher in self._fleet.fetchers:
-            room = min(fetcher.capacity - len(fetcher.probes), len(waiting))
-            if room > 0:
-                leases = tuple(waiting.popleft() for _ in range(room))
-                fetcher.probes.update((lease.record_id, lease) for lease in leases)
-                self._fleet.lease(fetcher, leases)
-                failpoints.reach("probe.leased")
+        """Ask the API for single records, as `Inquiry.ask` says; `testimony.py` judges them."""
+        return self._inquiry.ask(record_ids, pages)
 
     def _finished(self) -> bool:
         return self._plan.is_exhausted and not self._out and not self._due

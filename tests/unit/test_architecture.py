@@ -77,7 +77,17 @@ LAYERS = (
     ),
     (
         "processes",
-        ["child", "settings", "manager", "fetcher", "writer", "supervisor", "stopping", "intake"],
+        [
+            "child",
+            "settings",
+            "manager",
+            "fetcher",
+            "writer",
+            "supervisor",
+            "stopping",
+            "inquiry",
+            "intake",
+        ],
     ),
     (
         "a run",
