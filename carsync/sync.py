@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from carsync import __version__, database, ending, history, merge, migrations, staging
+from carsync import __version__, ending, history, merge, migrations, staging
 from carsync.acceptance import Check, evaluate
 from carsync.checkpoint import CheckpointState, FileLock, LastRun, load
 from carsync.config import Config
@@ -27,7 +27,6 @@ from carsync.errors import (
     CarsyncError,
     CheckpointError,
     DatabaseError,
-    DatabaseUnavailableError,
     ExitCode,
     LockedError,
 )
@@ -36,6 +35,7 @@ from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal, idle_since
 from carsync.mapping import compile_mapper
+from carsync.merging import merge_surely
 from carsync.model import MergeCounts
 from carsync.monitor import Monitor
 from carsync.progress import Progress
@@ -46,9 +46,6 @@ from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
 
 log = logging.getLogger(__name__)
-
-OUTCOME_S = 60.0
-"""How long a merge's outcome is asked for after its connection broke."""
 
 
 def sync(
@@ -117,10 +114,11 @@ class SyncRun:
             previous=previous,
         )
         try:
-            with closing(open_database(self._config, "carsync")) as connection:
+            refuse_transaction_pooler(self._config)
+            connection = open_database(self._config, "carsync", lambda: self._stop.forced)
+            with closing(connection):
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
-                refuse_transaction_pooler(self._config, connection)
                 self._prepare_schema(connection)
                 self._begin(connection, prints, previous, fresh=fresh)
                 self._intake(connection)
@@ -258,26 +256,7 @@ class SyncRun:
             action=decision.action,
             proof=proof,
         )
-        try:
-            with database.cancellable(lambda: self._stop.forced):
-                return merge.merge(connection, request)
-        except DatabaseUnavailableError:
-            counts = self._look_up_outcome(run)
-            if counts is None:
-                raise
-            return counts
-
-    def _look_up_outcome(self, run: Run) -> MergeCounts | None:
-        """After the connection broke around COMMIT: ask, on a new one, what became of it."""
-        deadline = time.monotonic() + OUTCOME_S
-        while True:
-            try:
-                with closing(open_database(self._config, "carsync")) as connection:
-                    return merge.lookup_outcome(connection, run.run_id)
-            except DatabaseUnavailableError:
-                if time.monotonic() > deadline or self._stop.forced:
-                    return None
-                time.sleep(1.0)
+        return merge_surely(self._config, connection, request, lambda: self._stop.forced)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

@@ -52,7 +52,9 @@ LAYERS = (
         [
             "presets",
             "transport",
+            "waiting",
             "database",
+            "backends",
             "access",
             "session",
             "staging",
@@ -72,7 +74,7 @@ LAYERS = (
     ),
     (
         "a run",
-        ["progress", "summary", "monitor", "resume", "deactivation", "sync"],
+        ["progress", "summary", "monitor", "resume", "deactivation", "merging", "sync"],
     ),
     (
         "front",
@@ -108,7 +110,7 @@ LAYERS = (
 ROOMS = {
     "requests": ["transport"],
     "urllib3": ["transport"],
-    "psycopg2": ["database"],
+    "psycopg2": ["waiting", "database"],
     "yaml": ["configfile"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
