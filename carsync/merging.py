@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 4
 BACK_OFF_S = (0.5, 2.0, 5.0)
 """Waits, up to twice as long by chance, before the merge is repeated."""
-OUTCOME_S = 60.0
-"""How long a merge's outcome is asked for after its connection broke."""
+OUTCOME_S = 30.0
+"""How long a merge's outcome is asked for after its connection broke; the next run asks again."""
 _TURN_S = 0.1
 
 

@@ -74,6 +74,7 @@ def take_up(
     run = history.resume_run(connection, found.run_id)
     if run is None:
         return None
+    staging.end_writers(connection, run.run_id)
     monitor.resumed_rows = mark_ledger(connection, run.run_id, monitor)
     kept = monitor.resumed_pages = monitor.plan.staged_count
     monitor.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")

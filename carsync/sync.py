@@ -189,6 +189,7 @@ class SyncRun:
                 self._config,
                 self._preset_text,
                 run.run_id,
+                run.token,
                 self._mapper.columns,
                 idle_s=0.0 if used else self._idle_s,
             ),

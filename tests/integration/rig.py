@@ -77,7 +77,9 @@ class Rig:
         self, *pages: MappedPage, method: LoadMethod = "execute_values"
     ) -> tuple[StagedPage, ...]:
         """Stage pages of the current run; the monotonic clock stands at 0."""
-        return staging.Stager(self.conn, self.run.run_id, COLUMNS, method).stage(pages, 0.0)
+        return staging.Stager(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
+            pages, lambda: 0.0
+        )
 
     def request(self, pages: int, action: Action = "deactivate", **more: Any) -> merge.MergeRequest:
         """Give the merge request of the current run, its pages being 1 to `pages`."""
