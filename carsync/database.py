@@ -171,9 +171,11 @@ def shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
     ):
         before = _backend(a)
         try:
-            b.execute("BEGIN")
-        except errors.ProtocolViolation:
-            return True
+            b.execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+        except psycopg2.Error as exc:
+            if "statement pooling" in str(exc):
+                return True
+            raise
         other = _backend(b)
         try:
             with within(first, _POOLER_S):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -309,3 +313,76 @@ def test_a_merge_that_gets_no_lock_names_the_session_that_holds_it(open_site: Op
     assert "database.lock_timeout_s" in ended.report["hint"]
     oracle.judge(ended)
     oracle.recover()
+
+
+# ── a full disk ──────────────────────────────────────────────────────────────
+
+
+class Disk:
+    """A small file system of its own that can be filled to the last byte."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """Leave no free byte."""
+        with self._ballast.open("wb", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(bytes(4096)):
+                pass
+
+    def free(self) -> None:
+        """Free what filled it."""
+        self._ballast.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk(own_server: EmbeddedPostgres) -> Iterator[Disk]:
+    """A disk with a tablespace and the database `crowded` in it."""
+    if os.geteuid() != 0:
+        pytest.skip("LOUD: a disk of its own needs root")
+    own_server.start()
+    with tempfile.TemporaryDirectory(prefix="carsync-disk-") as name:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=48m,mode=755", "tmpfs", name]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("LOUD: mounting a tmpfs is not allowed here")
+        space = Path(name) / "space"
+        space.mkdir()
+        shutil.chown(space, postgres.UNPRIVILEGED_USER)
+        try:
+            ask(own_server.dsn, f"CREATE TABLESPACE small LOCATION '{space}'")
+            ask(own_server.dsn, "CREATE DATABASE crowded TABLESPACE small")
+            yield Disk(Path(name))
+        finally:
+            (Path(name) / "ballast").unlink(missing_ok=True)
+            ask(own_server.dsn, "DROP DATABASE IF EXISTS crowded WITH (FORCE)")
+            ask(own_server.dsn, "DROP TABLESPACE IF EXISTS small")
+            subprocess.run(["umount", "--lazy", name], check=True)
+
+
+@pytest.mark.parametrize("phase", ["staging", "merging"])
+def test_a_full_disk_of_the_server_ends_the_run_until_space_is_freed(
+    open_site: OpenSite, own_server: EmbeddedPostgres, disk: Disk, phase: str
+) -> None:
+    site = grown(open_site(FEED, dsn=extensions.make_dsn(own_server.dsn, dbname="crowded")))
+    oracle = Oracle(site, snapshots=(0, 1))
+    site.api.hold(after=5)
+    running = site.start("sync", "--json")
+    site.await_staged(5)
+    if phase == "staging":
+        disk.fill()
+        site.api.release()
+        ended = site.check(running, 4)
+    else:
+        with locked_rows(site.dsn) as rival:
+            site.api.release()
+            await_waiting_merge(site)
+            disk.fill()
+            rival.rollback()
+            ended = site.check(running, 4)
+    disk.free()
+    assert "SQLSTATE 53100" in ended.report["detail"]
+    assert "disk of the database server is full" in ended.report["hint"]
+    oracle.judge(ended)
+    again = oracle.recover()
+    assert again.report["run_id"] == ended.report["run_id"]
