@@ -114,18 +114,6 @@ def test_error_swallowed_inside_a_savepoint_is_no_silent_rollback(conn: Connecti
     assert ask(conn, "SELECT to_regclass('t')") == [(None,)]
 
 
-def test_commit_that_is_answered_by_rollback_is_reported(conn: Connection) -> None:
-    """Somebody else's ROLLBACK, and a BEGIN of its own, would go unnoticed by the statements."""
-    with (
-        pytest.raises(DatabaseError, match="rolled the transaction back"),
-        database.transaction(conn, "testing") as cur,
-    ):
-        cur.execute("SAVEPOINT s")
-        with suppress(psycopg2.Error):
-            cur.execute("SELECT no_such_column")
-    assert conn.info.transaction_status == extensions.TRANSACTION_STATUS_IDLE
-
-
 def test_deferred_constraint_that_fails_at_commit_is_reported(conn: Connection) -> None:
     ask(conn, "CREATE TABLE t (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
     with (
