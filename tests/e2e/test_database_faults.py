@@ -119,7 +119,14 @@ def _await_server(server: EmbeddedPostgres) -> None:
     await_that(answers, "the server's recovery")
 
 
-@pytest.mark.parametrize("crash", [_stop_immediately, _kill_parents_backend, _kill_writers_backend])
+@pytest.mark.parametrize(
+    "crash",
+    [
+        _stop_immediately,
+        pytest.param(_kill_parents_backend, marks=pytest.mark.long),
+        _kill_writers_backend,
+    ],
+)
 def test_a_crash_while_staging_loses_nothing_and_is_recovered_from(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres, crash: Crash
 ) -> None:
@@ -243,6 +250,7 @@ def test_a_writer_cut_at_its_commit_stages_no_page_twice(
     assert staged.isdisjoint(site.api.pages_asked())
 
 
+@pytest.mark.long
 def test_a_connection_cut_in_the_middle_of_a_message_is_recovered_from(
     proxied_site: SimulatedSite, proxy: PgProxy
 ) -> None:

@@ -92,7 +92,13 @@ def merge_kept_waiting(site: SimulatedSite, running: Running) -> Iterator[None]:
 # ── a proxy that swallows ────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("directions", [(), ("to_client",)], ids=["both-ways", "answers"])
+@pytest.mark.parametrize(
+    "directions",
+    [
+        pytest.param((), id="both-ways"),
+        pytest.param(("to_client",), id="answers", marks=pytest.mark.long),
+    ],
+)
 def test_a_black_hole_while_staging_is_found_and_the_run_resumed(
     proxied_site: SimulatedSite, proxy: PgProxy, directions: tuple[str, ...]
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_role_whose_settings_are_hostile_syncs_exactly(grown_site: SimulatedSi
         assert oracle.recover().counts.keys() == {"seen", "unchanged"}
 
 
+@pytest.mark.long
 def test_a_role_in_replica_mode_syncs_exactly(grown_site: SimulatedSite) -> None:
     """session_replication_role = replica: no trigger, no foreign key is at work."""
     with role(grown_site) as name:
@@ -149,6 +150,7 @@ def test_each_missing_grant_ends_the_run_with_its_name_and_nobody_gone(
         oracle.recover()
 
 
+@pytest.mark.long
 def test_a_role_that_may_not_create_temporary_tables_syncs(grown_site: SimulatedSite) -> None:
     database = extensions.parse_dsn(grown_site.dsn)["dbname"]
     ask(grown_site.dsn, f'REVOKE TEMP ON DATABASE "{database}" FROM PUBLIC')

@@ -110,7 +110,12 @@ def test_a_pooler_in_session_mode_works(grown_site: SimulatedSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "pool_size"), [("transaction", 20), ("transaction", 1), ("statement", 20)]
+    ("mode", "pool_size"),
+    [
+        ("transaction", 20),
+        pytest.param("transaction", 1, marks=pytest.mark.long),
+        ("statement", 20),
+    ],
 )
 def test_a_pooler_in_another_mode_is_refused_with_nothing_touched(
     grown_site: SimulatedSite, mode: str, pool_size: int
