@@ -5,6 +5,7 @@ from __future__ import annotations
 from carsync import access, database, ledger, staging
 from carsync.database import Composable, Connection, Target
 from carsync.evidence import DeactivationPlan
+from carsync.waiting import patient
 
 
 def plan_deactivation(
@@ -16,7 +17,7 @@ def plan_deactivation(
     """
     ledger.check_exists(conn, run_id)
     parts = _parts(run_id, target)
-    with database.transaction(conn, "counting deactivations") as cur:
+    with patient(conn), database.transaction(conn, "counting deactivations") as cur:
         database.run(cur, database.statement("set_merge"))
         access.check(target, access.describe(cur, target))
         staged = ledger.measure(cur, run_id)
@@ -40,7 +41,7 @@ def list_candidates(
 ) -> list[str]:
     """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
     ledger.check_exists(conn, run_id)
-    with database.transaction(conn, "listing deactivations") as cur:
+    with patient(conn), database.transaction(conn, "listing deactivations") as cur:
         database.run(cur, database.statement("set_merge"))
         staged = ledger.measure(cur, run_id)
         found = database.rows(
@@ -74,7 +75,7 @@ def list_held(
 
 def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
     """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
-    with database.transaction(conn, "approving held deactivations") as cur:
+    with patient(conn), database.transaction(conn, "approving held deactivations") as cur:
         access.check(target, access.describe(cur, target))
         return database.run(
             cur,

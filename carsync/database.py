@@ -9,9 +9,8 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
-import select
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,11 +19,12 @@ from typing import IO, Any
 import psycopg2
 from psycopg2 import errors, extensions, extras, sql
 
-from carsync import sqlstate
+from carsync import sqlstate, waiting
 from carsync.config import Secret
 from carsync.errors import DatabaseError
+from carsync.waiting import ANSWER_S, blocking, within
 
-Connection = extensions.connection
+Connection = waiting.Connection
 Cursor = extensions.cursor
 Composable = sql.Composable
 
@@ -42,7 +42,7 @@ DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 """What an INSERT raises where a unique index holds the key already."""
 
 _APPLICATION_NAME_BYTES = 63
-_WAIT_S = 0.2
+_POOLER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +84,32 @@ def connect(
     libpq cannot read, with no password in either.
     """
     with translating("connecting to PostgreSQL"):
+        conn = _open(dsn, application_name, connect_timeout_s)
+        try:
+            with within(conn, max(2.0, connect_timeout_s)):
+                _set_up_session(conn, lock_timeout_s, statement_timeout_s)
+        except BaseException:
+            conn.close()
+            raise
+    conn.silence_s = max(ANSWER_S, lock_timeout_s + 30)
+    return conn
+
+
+def _open(dsn: Secret, application_name: str, connect_timeout_s: float) -> Connection:
+    with blocking():
         conn: Connection = psycopg2.connect(
             dsn.reveal(),
+            connection_factory=Connection,
             connect_timeout=max(2, round(connect_timeout_s)),
             application_name=application_name[:_APPLICATION_NAME_BYTES],
+            client_encoding="UTF8",
             keepalives=1,
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=60_000,
         )
-        conn.autocommit = True
-        try:
-            _set_up_session(conn, lock_timeout_s, statement_timeout_s)
-        except BaseException:
-            conn.close()
-            raise
+    conn.autocommit = True
     return conn
 
 
@@ -111,8 +121,14 @@ def _set_up_session(conn: Connection, lock_timeout_s: float, statement_timeout_s
     wanted = {
         "lock_timeout": f"{lock_timeout_s * 1000:.0f}",
         "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+        "transaction_timeout": "0",
         "idle_in_transaction_session_timeout": "120000",
         "idle_session_timeout": "0",
+        # A client that vanished without a word gives up its locks within a minute or so.
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "60000",
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
         "default_transaction_isolation": "read committed",
@@ -136,35 +152,49 @@ def close(conn: Connection | None) -> None:
             conn.close()
 
 
-def is_open(conn: Connection) -> bool:
-    """Tell whether `conn` still answers; one round trip."""
+def is_open(conn: Connection, within_s: float = ANSWER_S) -> bool:
+    """Tell whether `conn` still answers, in `within_s` seconds; one round trip."""
     try:
-        with conn.cursor() as cur:
+        with within(conn, within_s), conn.cursor() as cur:
             cur.execute("SELECT 1")
         return True
     except psycopg2.Error:
         return False
 
 
-def shares_server_sessions(first: Connection, second: Connection) -> bool:
+def shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
     """Tell whether a pooler in transaction mode stands between (session locks are void there).
 
     Two connections have a server process each, and keep it; behind such a pooler the
-    second, held in a transaction, gets the first one's process, or the first one another.
+    second, held in a transaction, gets the first one's process, or the first one another,
+    or, where the pool has but one, none in time. One that pools statements refuses BEGIN.
     """
-    with translating("looking for a pooler"), first.cursor() as a, second.cursor() as b:
+    with (
+        translating("looking for a pooler"),
+        closing(_open(dsn, "carsync", connect_timeout_s)) as first,
+        closing(_open(dsn, "carsync", connect_timeout_s)) as second,
+        first.cursor() as a,
+        second.cursor() as b,
+    ):
         before = _backend(a)
-        b.execute("BEGIN")
         try:
-            other = _backend(b)
-            after = _backend(a)
-        finally:
-            b.execute("ROLLBACK")
+            b.execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+        except psycopg2.Error as exc:
+            if "statement pooling" in str(exc):
+                return True
+            raise
+        other = _backend(b)
+        try:
+            with within(first, _POOLER_S):
+                after = _backend(a)
+        except psycopg2.OperationalError:
+            return is_open(second)
+        b.execute("ROLLBACK")
     return other == before or after != before
 
 
 def _backend(cur: Cursor) -> int:
-    cur.execute("SELECT pg_backend_pid()")
+    cur.execute("SELECT pg_catalog.pg_backend_pid()")
     row = cur.fetchone()
     assert row is not None
     return int(row[0])
@@ -193,31 +223,6 @@ def transaction(conn: Connection, doing: str) -> Iterator[Cursor]:
                 detail=f"COMMIT was answered with {cur.statusmessage}",
                 hint="an error inside the transaction was swallowed; this is a bug in carsync",
             )
-
-
-@contextmanager
-def cancellable(should_cancel: Callable[[], bool]) -> Iterator[None]:
-    """Let signal handlers run while statements wait, and cancel the one that waits on demand.
-
-    libpq alone would sit in the C call until the server answers. A cancelled statement
-    fails, and its transaction is rolled back. Not for `connect` nor COPY, which the wait
-    callback cannot drive (psycopg2 manual, "Support for coroutine libraries").
-    """
-    extensions.set_wait_callback(lambda conn: _wait(conn, should_cancel))
-    try:
-        yield
-    finally:
-        extensions.set_wait_callback(None)
-
-
-def _wait(conn: Connection, should_cancel: Callable[[], bool]) -> None:
-    cancelled = False
-    while (state := conn.poll()) != extensions.POLL_OK:
-        reads, writes = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
-        select.select(reads, writes, [], _WAIT_S)
-        if not cancelled and should_cancel():
-            cancelled = True
-            conn.cancel()
 
 
 @contextmanager
@@ -253,7 +258,7 @@ class _Quoted(sql.Composable):
         super().__init__(part)
         self._part = part
 
-    def as_string(self, context: Connection | Cursor) -> str:
+    def as_string(self, context: extensions.connection | Cursor) -> str:
         return self._part.as_string(context).replace("%", "%%")
 
 
@@ -330,7 +335,8 @@ def insert_values(
 def copy_from(cur: Cursor, query: Composable, text: IO[bytes]) -> None:
     """Execute a COPY … FROM STDIN, reading `text`."""
     # COPY takes no parameters, so nothing halves the percent signs of names again.
-    cur.copy_expert(query.as_string(cur).replace("%%", "%"), text, size=1 << 16)
+    with blocking():
+        cur.copy_expert(query.as_string(cur).replace("%%", "%"), text, size=1 << 16)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────

@@ -10,6 +10,8 @@
     ├─ DatabaseError                  exit 4   PostgreSQL refused or went away; resumable
     │  ├─ DatabaseUnavailableError             no connection, or it broke
     │  ├─ DatabasePermissionError              a grant is missing
+    │  ├─ DatabaseBusyError                    another session holds a lock for too long
+    │  ├─ DatabaseConflictError                deadlock or write conflict: may be repeated
     │  └─ StagingLostError                     the ledger no longer holds what was staged
     ├─ CheckpointError                exit 2   the checkpoint file cannot be written or read
     ├─ WorkersDiedError               exit 8   the restart budget is spent
@@ -138,6 +140,14 @@ class DatabaseUnavailableError(DatabaseError):
 
 class DatabasePermissionError(DatabaseError):
     """The role lacks a privilege."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """A lock was not to be had within the lock time-out."""
+
+
+class DatabaseConflictError(DatabaseError):
+    """The transaction was rolled back in favour of another session's; it may be repeated."""
 
 
 class StagingLostError(DatabaseError):

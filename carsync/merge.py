@@ -19,6 +19,7 @@ from carsync.evidence import Action
 from carsync.ledger import Staged
 from carsync.model import Column, MergeCounts
 from carsync.staging import tables
+from carsync.waiting import patient
 
 MANAGED_COLUMNS = ("source_api", "is_active", "created_at", "updated_at", "last_synced_at")
 """Columns that the merge itself writes; a mapping may fix `is_active` to true, no more."""
@@ -74,7 +75,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     """
     parts = compose(request)
     ledger.check_exists(conn, request.run_id)
-    with database.transaction(conn, "merging") as cur:
+    with patient(conn), database.transaction(conn, "merging") as cur:
         failpoints.reach("merge.begun")
         database.run(cur, database.statement("set_merge"))
         _fence(cur, request)
@@ -126,7 +127,7 @@ def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool
     if written <= ANALYZE_SHARE * counts.seen:
         return False
     query = database.statement("analyze_target", target=target.identifier)
-    with database.translating("analyzing the table"), conn.cursor() as cur:
+    with patient(conn), database.translating("analyzing the table"), conn.cursor() as cur:
         database.run(cur, query)
     return True
 

@@ -16,6 +16,7 @@ from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError
 from carsync.merge import MANAGED_COLUMNS
 from carsync.model import Column
+from carsync.waiting import patient
 
 TARGET_COLUMNS: tuple[Column, ...] = tuple(
     Column(name, type_)
@@ -81,7 +82,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     second call does nothing and returns an empty list. Raises `DatabaseError` where an
     existing table cannot be adopted, and `DatabasePermissionError` for a missing grant.
     """
-    with database.transaction(conn, "migrating") as cur:
+    with patient(conn), database.transaction(conn, "migrating") as cur:
         database.run(cur, database.statement("lock_migrations"))
         done = []
         for migration in _pending(cur):

@@ -18,6 +18,7 @@ from carsync.supervisor import Fleet
 TICK_S = 0.1
 SAMPLE_S = 1.0
 PING_S = 10.0
+PING_ANSWER_S = 30.0
 
 
 class Monitor:
@@ -77,7 +78,7 @@ class Monitor:
             self.journal.progress(phase, self.plan, snapshot)
 
     def _check_connection(self) -> None:
-        if self.connection is None or not database.is_open(self.connection):
+        if self.connection is None or not database.is_open(self.connection, PING_ANSWER_S):
             raise DatabaseUnavailableError(
                 "the connection to PostgreSQL broke",
                 detail="the connection that holds this run's lock does not answer",

@@ -93,8 +93,8 @@ class Replay:
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
         self._prints = resume.fingerprints(config, self._mapper)
+        refuse_transaction_pooler(config)
         history.lock(connection, self._target)
-        refuse_transaction_pooler(config, connection)
         self._refuse_old_schema()
         self._refuse_unfinished()
         self._run = self._choose_run(run_id)
@@ -230,7 +230,7 @@ class Replay:
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
         stager = staging.Stager(
-            self._connection, run.run_id, columns, self._config.database.load_method
+            self._connection, run.run_id, run.token, columns, self._config.database.load_method
         )
         pages = []
         refused = 0
@@ -239,7 +239,7 @@ class Replay:
             if page.rows:
                 now_s = time.monotonic()
                 mapped = MappedPage(page.number, page.rows, (), len(page.rows), None, None, now_s)
-                (line,) = stager.stage([mapped], now_s)
+                (line,) = stager.stage([mapped], time.monotonic)
                 refused += line.rejects
                 pages.append(page.number)
         rejects.date_replayed(self._connection, run.run_id, self._run.run_id)

@@ -97,6 +97,7 @@ def take_up(
     run = history.resume_run(connection, found.run_id)
     if run is None:
         return None
+    staging.end_writers(connection, run.run_id)
     ledger = mark_ledger(connection, run.run_id, monitor)
     monitor.resumed_rows = sum(page.rows for page in ledger)
     kept = monitor.resumed_pages = monitor.plan.staged_count

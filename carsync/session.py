@@ -1,10 +1,11 @@
-"""The parent's database session: where the configuration points, opened and checked."""
+"""The parent's database session: where the configuration points, opened, watched and checked."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Callable
 
 from carsync import database
+from carsync.backends import BackendWatch, backend_of
 from carsync.config import Config
 from carsync.database import Connection, Target
 from carsync.errors import ConfigError
@@ -12,14 +13,32 @@ from carsync.mapping import Mapper
 from carsync.model import Column
 
 
-def open_database(config: Config, application_name: str) -> Connection:
-    """Open the parent's connection as the configuration says."""
-    return database.connect(
-        config.require_dsn(),
-        application_name=application_name,
-        connect_timeout_s=config.database.connect_timeout_s,
-        lock_timeout_s=config.database.lock_timeout_s,
-    )
+def open_database(
+    config: Config, application_name: str, should_cancel: Callable[[], bool] | None = None
+) -> Connection:
+    """Open the parent's connection as the configuration says.
+
+    A statement that waits long is watched over a second connection, and cancelled as soon
+    as `should_cancel` says yes.
+    """
+
+    def connect(name: str) -> Connection:
+        return database.connect(
+            config.require_dsn(),
+            application_name=name,
+            connect_timeout_s=config.database.connect_timeout_s,
+            lock_timeout_s=config.database.lock_timeout_s,
+        )
+
+    connection = connect(application_name)
+    try:
+        backend = backend_of(connection)
+    except BaseException:
+        connection.close()
+        raise
+    connection.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
+    connection.should_cancel = should_cancel
+    return connection
 
 
 def target_of(config: Config) -> Target:
@@ -32,13 +51,15 @@ def target_columns(mapper: Mapper) -> tuple[Column, ...]:
     return (*mapper.columns, *(column for column, _ in mapper.constants))
 
 
-def refuse_transaction_pooler(config: Config, connection: Connection) -> None:
-    """Raise `ConfigError` where session locks are void: two runs could write at once."""
-    with closing(open_database(config, "carsync")) as second:
-        if database.shares_server_sessions(connection, second):
-            raise ConfigError(
-                "a connection pooler in transaction mode stands before PostgreSQL",
-                detail="two connections share one server session, so locks do not hold",
-                hint="connect directly or through a pooler in session mode (on Supabase the "
-                "Session pooler, port 5432 instead of 6543)",
-            )
+def refuse_transaction_pooler(config: Config) -> None:
+    """Raise `ConfigError` where session locks are void: two runs could write at once.
+
+    Called before anything is set or locked, which would stay on the pooler's sessions.
+    """
+    if database.shares_server_sessions(config.require_dsn(), config.database.connect_timeout_s):
+        raise ConfigError(
+            "a connection pooler in transaction mode stands before PostgreSQL",
+            detail="connections share server sessions, so locks do not hold",
+            hint="connect directly or through a pooler in session mode (on Supabase the "
+            "Session pooler, port 5432 instead of 6543)",
+        )

@@ -24,5 +24,6 @@ class WriterSettings:
 
     database: Database
     run_id: int
+    token: str
     columns: tuple[Column, ...]
     parent_pid: int

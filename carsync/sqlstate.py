@@ -8,10 +8,24 @@ from __future__ import annotations
 
 import re
 
-from carsync.errors import DatabaseError, DatabasePermissionError, DatabaseUnavailableError
+from carsync.errors import (
+    DatabaseBusyError,
+    DatabaseConflictError,
+    DatabaseError,
+    DatabasePermissionError,
+    DatabaseUnavailableError,
+)
 
 _REASON_CHARS = 500
-_GONE = frozenset({"57P01", "57P02", "57P03", "53300"})
+_GONE = frozenset({"57P01", "57P02", "57P03", "53300", "25P03", "25P04"})
+_CONFLICT = frozenset({"40001", "40P01"})
+_NO_SLOT = (
+    "too many",
+    "remaining connection slots",
+    "max clients reached",
+    "MaxClients",
+    "no more connections allowed",
+)
 
 
 def explain(code: str, said: str, doing: str) -> DatabaseError:
@@ -23,6 +37,10 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
     kind: type[DatabaseError] = DatabaseError
     if code == "42501":
         kind = DatabasePermissionError
+    elif code == "55P03":
+        kind = DatabaseBusyError
+    elif code in _CONFLICT:
+        kind = DatabaseConflictError
     elif code[:2] in {"08", "28", "3D"} or code in _GONE:
         kind = DatabaseUnavailableError
     return kind(
@@ -53,6 +71,15 @@ def no_connection(said: str, doing: str) -> DatabaseUnavailableError:
     )
 
 
+def is_out_of_connections(said: str) -> bool:
+    """Tell whether a server, or a pooler, refused a connection only because it has too many.
+
+    >>> is_out_of_connections("FATAL:  sorry, too many clients already")
+    True
+    """
+    return any(sign in said for sign in _NO_SLOT)
+
+
 def unreadable_dsn() -> DatabaseError:
     """Give the error for a connection string that libpq cannot read, without quoting it."""
     return DatabaseError(
@@ -80,7 +107,7 @@ _CONNECTION_HINTS = (
     (("Tenant or user not found",), "Supabase's pooler wants the user as postgres.PROJECT"),
     (("SSL", "certificate"), "see sslmode in the connection string, e.g. ?sslmode=require"),
     (
-        ("too many clients", "remaining connection slots", "max clients reached", "MaxClients"),
+        _NO_SLOT,
         "the server is out of connections: lower database.writers, or close other clients",
     ),
     (
@@ -113,7 +140,9 @@ _HINTS = {
     "57014": "a statement was cancelled or ran into statement_timeout",
     "25P03": "the session was idle in a transaction for too long",
     "40P01": "two sessions waited for each other: run again, it resumes",
-    "53100": "the server's disk is full",
+    "40001": "another session wrote the same rows: run again, it resumes",
+    "53100": "the disk of the database server is full: free space there, then run again, it "
+    "resumes",
     "53200": "the server is out of memory",
     "53300": "the server is out of connections: lower database.writers",
     "25006": "the server is read-only: is it a standby?",

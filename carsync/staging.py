@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import database, failpoints, limits, sqlstate
+from carsync import backends, database, failpoints, limits, sqlstate
 from carsync.database import Composable, Connection, Cursor, Target
-from carsync.errors import DatabaseError
+from carsync.errors import DatabaseError, LockedError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 
 LoadMethod = Literal["execute_values", "copy"]
@@ -66,8 +66,22 @@ def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int |
         if run_id != keep_run_id and (tuple(owner) == ours or owner[0] is None)
     ]
     for run_id in stale:
+        end_writers(conn, run_id)
         drop(conn, run_id)
     return sorted(stale)
+
+
+def writer_name(run_id: int) -> str:
+    """Give the application name of the sessions of a run's writers."""
+    return f"carsync writer run {run_id}"
+
+
+def end_writers(conn: Connection, run_id: int) -> None:
+    """End the sessions of left-over writers of a run; one that connects later claims nothing.
+
+    The caller holds the target's lock, and the run is another's, or has a new token.
+    """
+    backends.end_sessions(conn, writer_name(run_id))
 
 
 def exists(conn: Connection, run_id: int) -> bool:
@@ -94,13 +108,18 @@ def tables(run_id: int) -> dict[str, Composable]:
 
 
 class Stager:
-    """Writes batches of pages of one run over one connection.
+    """Writes batches of pages of one run over one connection, as long as `token` is the run's.
 
     `columns` are the mapping's, in row order. Both load methods leave the same rows.
     """
 
     def __init__(
-        self, conn: Connection, run_id: int, columns: Sequence[Column], load_method: LoadMethod
+        self,
+        conn: Connection,
+        run_id: int,
+        token: str,
+        columns: Sequence[Column],
+        load_method: LoadMethod,
     ) -> None:
         self._conn = conn
         self._run_id = run_id
@@ -114,37 +133,40 @@ class Stager:
             )
         )
         claim = {"ledger": ledger_table(run_id), "run_id": database.literal(run_id)}
-        self._claim = database.statement("insert_ledger", **claim)
+        self._claim = database.statement("insert_ledger", **claim, token=database.literal(token))
         self._reject = database.statement("insert_rejects", **claim)
         self._insert_json = database.statement("insert_staging", **parts, fields=fields)
         self._copy = database.statement("copy_staging", **parts)
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
-    def stage(self, pages: Sequence[MappedPage], now_monotonic_s: float) -> tuple[StagedPage, ...]:
+    def stage(
+        self, pages: Sequence[MappedPage], monotonic: Callable[[], float]
+    ) -> tuple[StagedPage, ...]:
         """Stage `pages` in one transaction and return their ledger lines, one a page, in order.
 
         A page that the ledger holds already is left as it is, and its stored line is
         returned. A value that PostgreSQL refuses costs its row, which becomes a reject,
-        never the batch. Raises `DatabaseError`; nothing is staged then.
+        never the batch. Raises `DatabaseError`, or `LockedError` where the run is another
+        process's by now; nothing is staged then.
         """
         once = {page.page: page for page in pages}
         try:
-            return self._stage(once, now_monotonic_s, self._load)
+            return self._stage(once, monotonic, self._load)
         except (DatabaseError, ValueError) as exc:
             if not database.is_bad_value(exc):
                 raise
-            return self._stage(once, now_monotonic_s, self._load_carefully)
+            return self._stage(once, monotonic, self._load_carefully)
 
     def _stage(
         self,
         pages: dict[int, MappedPage],
-        now_monotonic_s: float,
+        monotonic: Callable[[], float],
         load: Callable[[Cursor, list[MappedPage]], None],
     ) -> tuple[StagedPage, ...]:
         with database.transaction(self._conn, "staging pages") as cur:
             failpoints.reach("stage.begun")
-            fresh = self._claim_pages(cur, pages.values(), now_monotonic_s)
+            fresh = self._claim_pages(cur, pages.values(), monotonic())
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
@@ -154,6 +176,12 @@ class Stager:
                 database.statement("read_ledger_pages", ledger=ledger_table(self._run_id)),
                 {"pages": list(pages)},
             )
+            if len(lines) < len(pages):
+                raise LockedError(
+                    f"run {self._run_id} is not this process's any more",
+                    detail="it was given up, or taken over by another process",
+                    hint="see `carsync status`",
+                )
             failpoints.reach("stage.loaded")
         stored = {line[0]: StagedPage(*line) for line in lines}
         return tuple(stored[number] for number in pages)

@@ -92,6 +92,7 @@ class Fleet:
         config: Config,
         preset_text: str | None,
         run_id: int,
+        token: str,
         columns: tuple[Column, ...],
         *,
         idle_s: float = math.inf,
@@ -100,6 +101,7 @@ class Fleet:
         self._config = config
         self._preset_text = preset_text
         self._run_id = run_id
+        self._token = token
         self._columns = columns
         self._context = multiprocessing.get_context("spawn")
         self._manager: GateManager | None = None
@@ -147,7 +149,9 @@ class Fleet:
             child = self._spawn("fetcher", number + 1, self._pages, self._gate, fetcher)
             child.capacity = 2 * threads
             self.fetchers.append(child)
-        writer = WriterSettings(self._config.database, self._run_id, self._columns, os.getpid())
+        writer = WriterSettings(
+            self._config.database, self._run_id, self._token, self._columns, os.getpid()
+        )
         for number in range(self._config.database.writers):
             self.writers.append(self._spawn("writer", number + 1, self._pages, writer))
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from carsync import (
     __version__,
-    database,
     ending,
     failpoints,
     history,
@@ -35,7 +34,6 @@ from carsync.errors import (
     CarsyncError,
     CheckpointError,
     DatabaseError,
-    DatabaseUnavailableError,
     ExitCode,
     LockedError,
 )
@@ -45,6 +43,7 @@ from carsync.history import Run
 from carsync.intake import Intake, judge_rejects
 from carsync.journal import Journal, idle_since
 from carsync.mapping import compile_mapper
+from carsync.merging import merge_surely
 from carsync.model import MergeCounts
 from carsync.moment import Moment
 from carsync.monitor import Monitor
@@ -56,9 +55,6 @@ from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
 
 log = logging.getLogger(__name__)
-
-OUTCOME_S = 60.0
-"""How long a merge's outcome is asked for after its connection broke."""
 
 
 def sync(
@@ -128,11 +124,12 @@ class SyncRun:
             previous=previous,
         )
         try:
-            with closing(open_database(self._config, "carsync")) as connection:
+            refuse_transaction_pooler(self._config)
+            connection = open_database(self._config, "carsync", lambda: self._stop.forced)
+            with closing(connection):
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
                 failpoints.reach("sync.locked")
-                refuse_transaction_pooler(self._config, connection)
                 self._prepare_schema(connection)
                 failpoints.reach("sync.migrated")
                 self._begin(connection, prints, previous, fresh=fresh)
@@ -207,6 +204,7 @@ class SyncRun:
                 self._config,
                 self._preset_text,
                 run.run_id,
+                run.token,
                 self._mapper.columns,
                 idle_s=0.0 if used else self._idle_s,
             ),
@@ -279,26 +277,7 @@ class SyncRun:
             action=decision.action,
             proof=proof,
         )
-        try:
-            with database.cancellable(lambda: self._stop.forced):
-                return merge.merge(connection, request)
-        except DatabaseUnavailableError:
-            counts = self._look_up_outcome(run)
-            if counts is None:
-                raise
-            return counts
-
-    def _look_up_outcome(self, run: Run) -> MergeCounts | None:
-        """After the connection broke around COMMIT: ask, on a new one, what became of it."""
-        deadline = time.monotonic() + OUTCOME_S
-        while True:
-            try:
-                with closing(open_database(self._config, "carsync")) as connection:
-                    return merge.lookup_outcome(connection, run.run_id)
-            except DatabaseUnavailableError:
-                if time.monotonic() > deadline or self._stop.forced:
-                    return None
-                time.sleep(1.0)
+        return merge_surely(self._config, connection, request, lambda: self._stop.forced)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ from carsync.database import connect
 from carsync.errors import CarsyncError
 from carsync.model import ChildFailed, ChildReady, Heartbeat, MappedPage, PagesStaged, Stop
 from carsync.settings import WriterSettings
-from carsync.staging import Stager
+from carsync.staging import Stager, writer_name
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
@@ -47,12 +47,16 @@ class Writer:
         self._batch_rows = database.batch_size
         self._connection = connect(
             database.dsn,
-            application_name=f"carsync writer run {settings.run_id}",
+            application_name=writer_name(settings.run_id),
             connect_timeout_s=database.connect_timeout_s,
             lock_timeout_s=database.lock_timeout_s,
         )
         self._stager = Stager(
-            self._connection, settings.run_id, settings.columns, database.load_method
+            self._connection,
+            settings.run_id,
+            settings.token,
+            settings.columns,
+            database.load_method,
         )
         self._draining = False
         self._stopped = False
@@ -104,7 +108,7 @@ class Writer:
     def _stage(self, batch: list[MappedPage]) -> None:
         failpoints.reach("stage.gathered")
         started = time.monotonic()
-        staged = self._stager.stage(batch, time.monotonic())
+        staged = self._stager.stage(batch, time.monotonic)
         failpoints.reach("stage.committed")
         self._send(
             PagesStaged(staged, sum(page.rows for page in staged), time.monotonic() - started)

@@ -1,13 +1,17 @@
 -- Claim pages: a page that is in the ledger already stays as it is, and only those
--- returned here may be staged. Rejects of an earlier fetch of the page, whose staging was
--- lost in a crash, go with it.
+-- returned here may be staged. None is where another process has taken the run over. A
+-- page's age was worked out after the transaction began: now() less it is never too late.
+-- Rejects of an earlier fetch of the page, whose staging was lost in a crash, go with it.
 WITH fresh AS (
     INSERT INTO {ledger}
         (page, rows, rejects, records, reported_pages, reported_records, fetched_at)
     SELECT page, rows, rejects, records, reported_pages, reported_records,
-           clock_timestamp() - make_interval(secs => age_s)
+           now() - make_interval(secs => age_s)
     FROM (VALUES %s) AS claimed
         (page, rows, rejects, records, reported_pages, reported_records, age_s)
+    WHERE EXISTS (
+        SELECT FROM carsync.runs
+        WHERE run_id = {run_id} AND token = {token} AND state = 'running')
     ON CONFLICT (page) DO NOTHING
     RETURNING page
 ), outdated AS (

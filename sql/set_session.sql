@@ -1,4 +1,14 @@
--- Set each parameter that this server knows, for the whole session.
-SELECT set_config(wanted.name, wanted.setting, false)
-FROM unnest(%(names)s::text[], %(settings)s::text[]) AS wanted(name, setting)
-JOIN pg_catalog.pg_settings AS known ON lower(known.name) = lower(wanted.name)
+-- Set each parameter that this server knows, for the whole session. Names are resolved in
+-- pg_catalog before all else, whatever a role's search_path says.
+SELECT pg_catalog.set_config(wanted.name, wanted.setting, false)
+FROM ROWS FROM (
+    pg_catalog.unnest(%(names)s::pg_catalog.text[]),
+    pg_catalog.unnest(%(settings)s::pg_catalog.text[])
+) AS wanted(name, setting)
+JOIN pg_catalog.pg_settings AS known
+    ON pg_catalog.lower(known.name) OPERATOR(pg_catalog.=) pg_catalog.lower(wanted.name)
+UNION ALL
+SELECT pg_catalog.set_config('search_path', pg_catalog.array_to_string(ARRAY(
+    SELECT pg_catalog.quote_ident(schema)
+    FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS path(schema)
+    WHERE schema OPERATOR(pg_catalog.<>) 'pg_catalog'), ', '), false)

@@ -139,7 +139,7 @@ def _administer(server_dsn: str, query: str, *names: str) -> None:
             cur.execute(sql.SQL(query).format(*map(sql.Identifier, names)))
 
 
-def ask(conn: Connection, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def ask(conn: extensions.connection, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Run a query of a test's own and return its rows, if it has any."""
     with conn.cursor() as cur:
         cur.execute(query, parameters or None)

@@ -10,7 +10,7 @@ import click
 
 from carsync import absences, history
 from carsync.cli.loading import config_options, load_config, require_database
-from carsync.session import open_database, target_of
+from carsync.session import open_database, refuse_transaction_pooler, target_of
 
 SHOWN = 20
 
@@ -36,6 +36,7 @@ def approve(
     config = require_database(load_config(config_path, overrides))
     target = target_of(config)
     source = config.sync.source
+    refuse_transaction_pooler(config)
     with closing(open_database(config, "carsync approve")) as connection:
         history.lock(connection, target)
         held = absences.list_held(connection, target, source, run_id)

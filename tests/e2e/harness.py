@@ -33,6 +33,7 @@ from carsync.demo.feed import Feed
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Message, Receive, Send, Simulator
 from carsync.mapping import Mapper, compile_mapper
+from carsync.model import MappedPage
 from carsync.presets import read_preset
 
 CARSYNC = [str(Path(sys.executable).with_name("carsync"))]
@@ -357,6 +358,14 @@ class SimulatedSite(Site):
         shown = self._feed.at(snapshot)
         body = self._feed.page_body(shown, 1, max(1, len(shown.ids)))
         return {row[1]: row[-1] for row in self._mapper.map_page(body).rows}
+
+    def mapped_page(self, number: int, snapshot: int = 0) -> MappedPage:
+        """Return a page of a snapshot as a fetcher that has just asked for it maps it."""
+        body = self._feed.page_body(self._feed.at(snapshot), number, PAGE_SIZE)
+        mapped = self._mapper.map_page(body)
+        records = len(mapped.rows) + len(mapped.rejects)
+        asked_s = time.monotonic()
+        return MappedPage(number, mapped.rows, mapped.rejects, records, None, None, asked_s)
 
     def assert_exact(self, snapshot: int = 0) -> None:
         """Hold the table's active cars against the snapshot: ids and data_hash."""

@@ -80,7 +80,9 @@ class Rig:
         self, *pages: MappedPage, method: LoadMethod = "execute_values"
     ) -> tuple[StagedPage, ...]:
         """Stage pages of the current run; the monotonic clock stands at 0."""
-        return staging.Stager(self.conn, self.run.run_id, COLUMNS, method).stage(pages, 0.0)
+        return staging.Stager(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
+            pages, lambda: 0.0
+        )
 
     def request(self, pages: int, action: Action = "deactivate", **more: Any) -> merge.MergeRequest:
         """Give the merge request of the current run, its pages being 1 to `pages`."""
@@ -144,7 +146,7 @@ class RecordRig:
             hash_scheme=mapper.hash_scheme,
         )
         staging.create(conn, self.run.run_id, mapper.columns, TARGET)
-        self.stager = staging.Stager(conn, self.run.run_id, mapper.columns, method)
+        self.stager = staging.Stager(conn, self.run.run_id, self.run.token, mapper.columns, method)
         self.pages = 0
 
     def stage(self, *texts: str, age_s: float = 0.0) -> StagedPage:
@@ -154,7 +156,7 @@ class RecordRig:
         mapped = MappedPage(
             self.pages, content.rows, content.rejects, content.records, None, None, -age_s
         )
-        (line,) = self.stager.stage([mapped], 0.0)
+        (line,) = self.stager.stage([mapped], lambda: 0.0)
         assert line.rows + line.rejects == line.records == len(texts)
         return line
 

@@ -53,13 +53,15 @@ def test_session_of_a_killed_client_is_noticed(conn: Connection) -> None:
 
 
 def test_direct_connections_share_no_server_session(dsn: str) -> None:
-    with closing(connect(dsn)) as first, closing(connect(dsn)) as second:
-        assert not database.shares_server_sessions(first, second)
+    assert not database.shares_server_sessions(Secret(dsn), 5)
 
 
-def test_connection_that_stands_for_both_looks_like_a_transaction_pooler(conn: Connection) -> None:
+def test_connection_that_stands_for_both_looks_like_a_transaction_pooler(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a pooler in transaction mode does to two clients: one server process for both."""
-    assert database.shares_server_sessions(conn, conn)
+    monkeypatch.setattr(database, "_open", lambda *_: conn)
+    assert database.shares_server_sessions(Secret(""), 5)
 
 
 def test_is_open_tells_a_terminated_session(dsn: str, conn: Connection) -> None:
@@ -96,6 +98,18 @@ def test_swallowed_error_is_no_silent_rollback(conn: Connection) -> None:
                 cur.execute("SELECT 1/0")
 
     with pytest.raises(DatabaseError, match="rolled the transaction back"):
+        swallow()
+    assert ask(conn, "SELECT to_regclass('t')") == [(None,)]
+
+
+def test_error_swallowed_inside_a_savepoint_is_no_silent_rollback(conn: Connection) -> None:
+    def swallow() -> None:
+        with database.transaction(conn, "testing") as cur:
+            cur.execute("CREATE TABLE t (n int)")
+            with database.savepoint(cur), suppress(psycopg2.Error):
+                cur.execute("SELECT 1/0")
+
+    with pytest.raises(DatabaseError, match="while testing"):
         swallow()
     assert ask(conn, "SELECT to_regclass('t')") == [(None,)]
 

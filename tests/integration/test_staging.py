@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carsync import history, staging
-from carsync.database import Connection
-from carsync.errors import DatabaseError
+from carsync import database, history, staging
+from carsync.config import Secret
+from carsync.database import Connection, Cursor
+from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
 from carsync.staging import LoadMethod, Stager
 from tests.conftest import ask
@@ -116,7 +117,8 @@ _rows = st.tuples(
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:
     run = history.start_run(rig.conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
-    lines = Stager(rig.conn, run.run_id, VALUES, method).stage([page(1, rows)], 0.0)
+    stager = Stager(rig.conn, run.run_id, run.token, VALUES, method)
+    lines = stager.stage([page(1, rows)], lambda: 0.0)
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)
     assert lines[0].rows == len(rows)
@@ -167,11 +169,61 @@ def test_fetched_at_is_the_moment_of_the_request(rig: Rig) -> None:
 
 
 def test_left_over_writer_fails_once_its_tables_are_dropped(rig: Rig) -> None:
-    writer = Stager(rig.conn, rig.run.run_id, COLUMNS, "copy")
+    writer = Stager(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     ask(rig.conn, "UPDATE carsync.runs SET state = 'interrupted'")
     assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
     with pytest.raises(DatabaseError):
-        writer.stage([page(1, cars([1]))], 0.0)
+        writer.stage([page(1, cars([1]))], lambda: 0.0)
+
+
+def test_left_over_writer_of_a_run_that_was_taken_over_claims_nothing(rig: Rig) -> None:
+    rig.stage(page(1, cars([1])))
+    left_over = Stager(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    resumed = history.resume_run(rig.conn, rig.run.run_id)
+    assert resumed is not None
+    with pytest.raises(LockedError, match="not this process's any more"):
+        left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])], lambda: 0.0)
+    assert [line.page for line in staging.read_ledger(rig.conn, rig.run.run_id)] == [1]
+    assert [row[2] for row in staged(rig)] == ["1"]
+    assert ask(rig.conn, "SELECT count(*) FROM carsync.rejects") == [(0,)]
+    rig.run = resumed
+    assert rig.stage(page(2, cars([2])))[0].rows == 1
+
+
+@pytest.mark.parametrize("state", ["interrupted", "abandoned", "complete"])
+def test_writer_of_a_run_that_is_over_claims_nothing(rig: Rig, state: str) -> None:
+    ask(rig.conn, "UPDATE carsync.runs SET state = %s", state)
+    with pytest.raises(LockedError):
+        rig.stage(page(1, cars([1])))
+    assert staging.read_ledger(rig.conn, rig.run.run_id) == []
+
+
+def test_page_of_a_writer_that_slept_is_never_dated_too_late(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between working out a page's age and the claim, a second passes."""
+    [(before,)] = ask(rig.conn, "SELECT clock_timestamp()")
+    insert = database.insert_values
+
+    def insert_late(cur: Cursor, *arguments: Any) -> None:
+        cur.execute("SELECT pg_sleep(1)")
+        insert(cur, *arguments)
+
+    monkeypatch.setattr(database, "insert_values", insert_late)
+    rig.stage(page(1, cars([1])))
+    [(fetched_at,)] = ask(rig.conn, f"SELECT fetched_at FROM carsync.ledger_{rig.run.run_id}")
+    assert (fetched_at - before).total_seconds() < 0.9
+
+
+def test_left_over_sessions_are_ended_before_a_stale_run_is_dropped(rig: Rig, dsn: str) -> None:
+    left_over = closing(
+        database.connect(Secret(dsn), application_name=f"carsync writer run {rig.run.run_id}")
+    )
+    with left_over as conn, conn.cursor() as cur:
+        cur.execute("BEGIN")
+        cur.execute(f"SELECT FROM carsync.ledger_{rig.run.run_id}")
+        assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
+        assert not database.is_open(conn)
 
 
 def test_drop_stale_spares_the_kept_run_and_other_sources(rig: Rig) -> None:

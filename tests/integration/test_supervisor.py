@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def fleet(config: Config) -> Iterator[Fleet]:
     """A fleet that works; what it left behind is looked for at the end."""
     before = leftovers()
     columns = (Column("id", "text"), Column("data_hash", "text"))
-    fleet = Fleet(config, read_preset("auctionsapi"), 1, columns)
+    fleet = Fleet(config, read_preset("auctionsapi"), 1, str(uuid.uuid4()), columns)
     try:
         fleet.start()
         said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)

@@ -57,7 +57,9 @@ LAYERS = (
             "resolver",
             "connections",
             "transport",
+            "waiting",
             "database",
+            "backends",
             "access",
             "session",
             "limits",
@@ -91,7 +93,16 @@ LAYERS = (
     ),
     (
         "a run",
-        ["progress", "summary", "monitor", "resume", "deactivation", "replay", "sync"],
+        [
+            "progress",
+            "summary",
+            "monitor",
+            "resume",
+            "deactivation",
+            "merging",
+            "replay",
+            "sync",
+        ],
     ),
     (
         "front",
@@ -128,7 +139,7 @@ LAYERS = (
 ROOMS = {
     "requests": ["connections", "transport"],
     "urllib3": ["connections", "transport"],
-    "psycopg2": ["database"],
+    "psycopg2": ["waiting", "database"],
     "yaml": ["configfile"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],

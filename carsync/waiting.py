@@ -1,0 +1,161 @@
+"""How long a statement may wait for its answer: deadlines, a watch, and cancelling.
+
+libpq waits for ever where a server hangs with its TCP connection alive, and lets no
+signal handler run meanwhile. Here psycopg2 hands every wait to `wait` (its manual,
+"Support for coroutine libraries"), which gives up a connection that stays silent.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+import psycopg2
+from psycopg2 import extensions, extras
+
+from carsync.errors import DatabaseError
+
+ANSWER_S = 60.0
+"""How long the answer to an ordinary statement may take."""
+LONG_S = 4 * 3600.0
+"""How long a statement over whole tables may work; see `patient`."""
+LOOK_S = 15.0
+"""How long a statement waits between two looks of the watch."""
+LOOK_AGAIN_S = 5.0
+"""When the watch looks again after it saw nothing at work."""
+STRIKES = 2
+"""How often in a row the watch may see nothing at work."""
+CANCEL_S = 10.0
+"""How long a statement that was cancelled may take to say so."""
+_TURN_S = 0.2
+
+
+class Watch(Protocol):
+    """Looks at a statement from outside, over a connection of its own."""
+
+    def is_working(self) -> bool:
+        """Say whether the server still works on it; raises `DatabaseError` if none answers."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask the server to cancel it; raises `DatabaseError`."""
+        ...
+
+
+class Connection(extensions.connection):
+    """A connection whose statements are given up after `silence_s` seconds without a sign.
+
+    Before that a `watch`, if there is one, may see that nobody works on the statement any
+    more. `should_cancel` is asked all the time; one that says yes ends the statement.
+    """
+
+    silence_s: float = ANSWER_S
+    watch: Watch | None = None
+    should_cancel: Callable[[], bool] | None = None
+
+
+@contextmanager
+def within(conn: Connection, silence_s: float) -> Iterator[None]:
+    """Wait up to `silence_s` seconds for the answer to each statement of the block."""
+    before = conn.silence_s
+    conn.silence_s = silence_s
+    try:
+        yield
+    finally:
+        conn.silence_s = before
+
+
+def patient(conn: Connection) -> AbstractContextManager[None]:
+    """Let the statements of the block work for hours: those that read or write whole tables."""
+    return within(conn, LONG_S)
+
+
+@contextmanager
+def blocking() -> Iterator[None]:
+    """Leave the waiting to libpq.
+
+    For connecting, whose time-out it keeps, for each address of a host, only then; and for
+    COPY, which a callback cannot drive.
+    """
+    extensions.set_wait_callback(None)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(wait)
+
+
+def wait(conn: extensions.connection) -> None:
+    """Wait until the statement that `conn` sent is answered; psycopg2's wait callback.
+
+    Raises `psycopg2.OperationalError`, upon which psycopg2 closes the connection: what
+    became of the statement is then unknown.
+    """
+    if not isinstance(conn, Connection):
+        extras.wait_select(conn)
+        return
+    vigil = _Vigil(conn)
+    while (state := conn.poll()) != extensions.POLL_OK:
+        reads, writes = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
+        if any(select.select(reads, writes, [], _TURN_S)):
+            vigil.hear()
+        vigil.turn()
+
+
+class _Vigil:
+    """The wait for one answer."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._strikes = 0
+        self._is_cancelled = False
+        self.hear()
+
+    def hear(self) -> None:
+        """Note that the server gave a sign of life."""
+        self._heard_s = time.monotonic()
+        self._limit_s = CANCEL_S if self._is_cancelled else self._conn.silence_s
+        self._look_s = self._heard_s + LOOK_S
+
+    def turn(self) -> None:
+        """Cancel, look, or give up, where it is time to."""
+        conn = self._conn
+        if not self._is_cancelled and conn.should_cancel is not None and conn.should_cancel():
+            self._cancel()
+        now = time.monotonic()
+        if now - self._heard_s >= self._limit_s:
+            raise psycopg2.OperationalError(
+                f"timeout expired: no answer for {now - self._heard_s:.0f} s"
+            )
+        if conn.watch is not None and now >= self._look_s:
+            self._look(conn.watch)
+            self._look_s = time.monotonic() + (LOOK_AGAIN_S if self._strikes else LOOK_S)
+
+    def _cancel(self) -> None:
+        # Not by PQcancel: it would block, with Python's lock held, where the server hangs.
+        self._is_cancelled = True
+        self.hear()
+        if self._conn.watch is not None:
+            try:
+                self._conn.watch.cancel()
+            except DatabaseError as exc:
+                raise psycopg2.OperationalError(
+                    f"the statement cannot be cancelled: {exc.problem} ({exc.detail})"
+                ) from exc
+
+    def _look(self, watch: Watch) -> None:
+        saw = "the server does not work on the statement"
+        try:
+            if watch.is_working():
+                self._strikes = 0
+                return
+        except DatabaseError as exc:
+            saw = f"a second connection fails ({exc.detail})"
+        self._strikes += 1
+        if self._strikes >= STRIKES:
+            silent_s = time.monotonic() - self._heard_s
+            raise psycopg2.OperationalError(
+                f"timeout expired: no answer for {silent_s:.0f} s, and {saw}"
+            )

@@ -1,0 +1,3 @@
+-- No row: it is gone.
+SELECT pid, pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(started_at)s
