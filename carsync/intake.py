@@ -129,22 +129,31 @@ class Intake:
         )
 
     def probe(
-        self, record_ids: list[str], control_id: str
+        self, record_ids: list[str], control_ids: list[str]
     ) -> tuple[ProbeVerdict, dict[str, ProbeVerdict]]:
         """Ask the API for single records under the same limits.
 
-        `control_id` names a record just seen: unless the API answers 200 for it,
-        nothing it says is believed. Returns the control's verdict (`GONE`: the API has
-        no such path) and id → verdict, without the ids that got no answer.
+        `control_ids` name records just seen: where the API answers none of them usably,
+        nothing it says is believed. Returns the control's verdict (`GONE`: all of them
+        are, or the API has no such path) and id → verdict, without the ids that got no
+        answer.
         """
-        control = ProbeVerdict.NOTHING
-        for _ in range(CONTROL_ATTEMPTS):
-            control = self._ask([control_id]).get(control_id, ProbeVerdict.NOTHING)
-            if control is not ProbeVerdict.NOTHING or self._stop.requested:
+        control = ProbeVerdict.GONE
+        for control_id in control_ids:  # one that has left the feed meanwhile says nothing
+            control = self._ask_control(control_id)
+            if control is not ProbeVerdict.GONE:
                 break
-        if control is not ProbeVerdict.ALIVE:
+        if control is ProbeVerdict.NOTHING:
             return control, {}
         return control, self._ask(record_ids)
+
+    def _ask_control(self, control_id: str) -> ProbeVerdict:
+        verdict = ProbeVerdict.NOTHING
+        for _ in range(CONTROL_ATTEMPTS):
+            verdict = self._ask([control_id]).get(control_id, ProbeVerdict.NOTHING)
+            if verdict is not ProbeVerdict.NOTHING or self._stop.requested:
+                break
+        return verdict
 
     def _ask(self, record_ids: list[str]) -> dict[str, ProbeVerdict]:
         verdicts: dict[str, ProbeVerdict] = {}
