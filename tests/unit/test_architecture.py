@@ -61,6 +61,7 @@ LAYERS = (
             "merge",
             "migrations",
             "history",
+            "approval",
             "statefile",
             "checkpoint",
             "journal",
