@@ -10,7 +10,8 @@ WITH gone AS (
       AND t.id = a.id
       AND t.source_api = %(source)s
       AND t.is_active
-      AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= r.merged_at, true)
+      AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= r.merged_at
+                   OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
     RETURNING a.id
 )
 DELETE FROM carsync.absences AS a
