@@ -36,6 +36,7 @@ from carsync.mapping import compile_mapper
 from carsync.model import Column
 from carsync.progress import Progress
 from carsync.summary import RunReport
+from tests import effort
 from tests.conftest import ask
 from tests.effort import trials
 from tests.integration.drifting import RIVAL_SQL, DriftingFleet, MovingFeed, Script, Step
@@ -178,6 +179,8 @@ class DriftMachine(RuleBasedStateMachine):
             report = self._run(Script())
             if report.exit_code is ExitCode.OK:
                 return
+            if report.exit_code is ExitCode.PARTIAL and self._feed.drifted:
+                continue  # it took up a run that had seen the drift
             assert report.exit_code is ExitCode.HELD, report
             if "sync.deactivate.max_share" in report.detail or "no record" in report.detail:
                 assert report.run_id is not None
@@ -237,8 +240,11 @@ def test_no_car_listed_throughout_is_deactivated_however_the_feed_moves(
     run_state_machine_as_test(
         partial(DriftMachine, dsn, plain_conn, tmp_path),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=trials(200, 10_000),
-            stateful_step_count=6,
+            max_examples=trials(300, 10_000),
+            stateful_step_count=5,
+            derandomize=not effort.is_long,
+            database=None,
+            report_multiple_bugs=False,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
