@@ -226,6 +226,8 @@ class Script:
     steps: deque[Step] = field(default_factory=deque)
     stop: StopSignal = field(default_factory=StopSignal)
     crashes: int = 0
+    at_proof: tuple[Move, ...] = ()
+    """What happens just before the first request by id is answered."""
 
     def next(self) -> Step:
         """Take the next step."""
@@ -292,7 +294,11 @@ class DriftingFleet:
         if isinstance(self._waiting[0][1], PageLease):
             self._feed.begin(self._run_id)
         step = self._script.next()
-        for move in step.moves:
+        moves = step.moves
+        if isinstance(self._waiting[0][1], ProbeLease):
+            moves += self._script.at_proof
+            self._script.at_proof = ()
+        for move in moves:
             self._feed.move(move)
         if step.outcome == "stop":
             self._script.stop.times = 1

@@ -170,6 +170,17 @@ class DriftMachine(RuleBasedStateMachine):
     def run_while_it_moves(self, script: list[Step]) -> None:
         self._run(Script(deque(script)))
 
+    @rule(
+        read=st.integers(1, 7),
+        smuggled=st.lists(st.tuples(st.just("smuggle"), st.integers(9, 29), st.integers(0, 9))),
+        kept=st.integers(0, 29),
+    )
+    def run_while_cars_slip_without_a_sign(self, read: int, smuggled: list[Any], kept: int) -> None:
+        """Cars move to pages that were read, no total moves, and then the controls go."""
+        slip = Step(tuple(smuggled))
+        cut = ("cut", kept, 0)
+        self._run(Script(deque([*[Step()] * read, slip]), at_proof=(cut,)))
+
     @rule()
     def run_quietly(self) -> None:
         self._run(Script())
