@@ -1,4 +1,4 @@
-"""Cars that a run did not see: counted and listed before its merge, approved after it."""
+"""Cars that a run did not see: counted and listed before its merge."""
 
 from __future__ import annotations
 
@@ -62,26 +62,6 @@ def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]
     query = database.statement("list_staged_ids", staging=staging.staging_table(run_id))
     found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
-
-
-def list_held(
-    conn: Connection, target: Target, source: str, run_id: int
-) -> list[tuple[str, str | None]]:
-    """Return (id, title) of the cars that `run_id` held and that are active, as `approve` takes."""
-    query = database.statement("list_held", target=target.identifier)
-    parameters = {**target.key(source), "run_id": run_id}
-    return [(i, title) for i, title in database.fetch(conn, "listing held cars", query, parameters)]
-
-
-def approve(conn: Connection, target: Target, source: str, run_id: int) -> int:
-    """Deactivate the cars that `run_id` held, those seen or written since aside; count them."""
-    with patient(conn), database.transaction(conn, "approving held deactivations") as cur:
-        access.check(target, access.describe(cur, target))
-        return database.run(
-            cur,
-            database.statement("approve_held", target=target.identifier),
-            {**target.key(source), "run_id": run_id},
-        )
 
 
 def _parts(run_id: int, target: Target) -> dict[str, Composable]:

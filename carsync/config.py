@@ -184,8 +184,10 @@ class Deactivate(Section, frozen=True):
 
     At most `max_share` of the active cars and `max_count` cars at once; at least
     `min_seen_share` of the total the API reports must have been seen. On signs of
-    page drift each car needs `second_proof`: `by_id` (asked for itself, at most
-    `max_probes` requests), `next_run` (absent again in the next complete run), `none`.
+    page drift each car needs `second_proof`: `next_run` (absent again in the next
+    complete run), `none`, or `by_id`: asked for itself, sign or no sign, at most
+    `max_probes` requests a run; 0, or no `api.record_path`, means `next_run`. What a run
+    held may be approved within `approve_within_h` hours of its merge.
     """
 
     enabled: bool = True
@@ -193,7 +195,8 @@ class Deactivate(Section, frozen=True):
     max_count: Annotated[int, Meta(ge=0)] | None = None
     min_seen_share: Share = 0.995
     second_proof: Literal["by_id", "next_run", "none"] = "by_id"
-    max_probes: Annotated[int, Meta(ge=0)] = 2000
+    max_probes: Annotated[int, Meta(ge=0)] = 10_000
+    approve_within_h: NotNegative = 72.0
 
 
 class Sync(Section, frozen=True):

@@ -15,6 +15,8 @@ from carsync.model import ProbeVerdict
 from carsync.monitor import Monitor
 from carsync.testimony import Testimony, controls_wanted, hear
 
+NO_PATH = "the API does not answer by-id requests (if it has none, set api.record_path: null)"
+
 
 def decide(
     config: Config,
@@ -28,10 +30,10 @@ def decide(
 
     With `second_proof: by_id` the fleet asks the API for up to `max_probes` of them,
     longest unseen first, also where there is no sign of drift: where as many cars come
-    as go while the pages are read, cars slip between them and all totals add up. One
-    that is not gone is such a sign. Then, those without an answer fall back to `next_run`.
-    An API without such a path (404 for all cars just seen, and in earlier runs too) leaves it
-    at the signs; one that is caught lying (`testimony.py`) is not believed in anything.
+    as go while the pages are read, cars slip between them and all totals add up. Only a
+    car that the API itself calls gone is deactivated then; the others wait for the next
+    run. An API without such a path (404 for all cars just seen, and in earlier runs too)
+    leaves it at the signs; one that is caught lying (`testimony.py`) is not believed.
     """
     plan = monitor.plan
     rules = config.sync.deactivate
@@ -44,22 +46,23 @@ def decide(
     if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
         return Decision("hold", (*decision.reasons, unseen)), merge.Proof()
-    certain_only = found.rejected_without_id > 0  # any of these may be one of the candidates
+    nameless = found.rejected_without_id > 0  # any of these may be one of the candidates
     asks = rules.second_proof == "by_id" and config.api.record_path and rules.max_probes
     if decision.action not in {"prove", "deactivate"} or not asks:
-        return decision, merge.Proof(certain_only=certain_only)
+        return decision, merge.Proof(next_run=() if nameless else None)
     ids = absences.list_candidates(connection, run_id, target, source, rules.max_probes)
     controls = absences.list_seen(connection, run_id, controls_wanted(len(ids)))
     heard = hear(intake.probe, ids, controls, _stranger(controls))
     if not heard.has_path and history.answered_by_id(connection, target, source):
         heard = Testimony(objection="the API answers 404 by id for every car; it knew them before")
-    doubt = _doubt(heard, found.candidates)
-    if doubt and (decision.action == "prove" or heard.has_path):
-        decision = Decision("prove", (*decision.reasons, doubt))
-    return decision, merge.Proof(
+    if not heard.has_path:
+        reasons = (*decision.reasons, *([NO_PATH] if decision.action == "prove" else []))
+        return Decision(decision.action, reasons), merge.Proof(next_run=() if nameless else None)
+    doubts = _doubts(heard, found.candidates, len(ids))
+    return Decision("prove", (*decision.reasons, *doubts)), merge.Proof(
         gone=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.GONE],
         alive=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.ALIVE],
-        certain_only=certain_only,
+        next_run=(),
     )
 
 
@@ -70,17 +73,19 @@ def _stranger(controls: Sequence[tuple[str, int]]) -> str:
     return str(uuid.uuid4())
 
 
-def _doubt(heard: Testimony, absent: int) -> str:
-    """Say, in words, what by-id requests leave in doubt; empty where each absent car is gone."""
-    if not heard.has_path:
-        return "the API does not answer by-id requests (api.record_path)"
-    if heard.objection:
-        return heard.objection
+def _doubts(heard: Testimony, absent: int, asked: int) -> list[str]:
+    """Say, in words, what by-id requests leave in doubt; none where each absent car is gone."""
+    doubts = [heard.objection] if heard.objection else []
     alive = sum(verdict is ProbeVerdict.ALIVE for verdict in heard.verdicts.values())
-    silent = absent - len(heard.verdicts)
-    if not alive and silent <= 0:
-        return ""
-    return (
-        f"of {absent:,} cars that no page listed, {alive:,} are alive by id and {silent:,} got no "
-        "clear answer or were not asked for (sync.deactivate.max_probes)"
-    )
+    silent = asked - len(heard.verdicts)
+    if not doubts and (alive or silent):
+        doubts.append(
+            f"of {asked:,} cars that no page listed, asked for by id, {alive:,} are alive and "
+            f"{silent:,} got no clear answer"
+        )
+    if absent > asked:
+        doubts.append(
+            f"{absent - asked:,} cars were not asked for by id and wait for the next run; "
+            f"sync.deactivate.max_probes is {asked:,}"
+        )
+    return doubts

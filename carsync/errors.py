@@ -2,6 +2,7 @@
 
     CarsyncError                      exit 1   a bug, unless a subclass says otherwise
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
+    ├─ ApprovalError                  exit 2   what was to be approved is not there any more
     ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
@@ -81,6 +82,12 @@ class CarsyncError(Exception):
 
 class ConfigError(CarsyncError):
     """The configuration is wrong; nothing was touched."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class ApprovalError(CarsyncError):
+    """Held deactivations cannot be approved, or not any more; nothing was touched."""
 
     exit_code = ExitCode.CONFIG
 

@@ -51,7 +51,8 @@ def judge(
     `reported_records` is the total the API reported last (None: it reports none).
     `skip`: nothing to decide, or not this run's to decide; `hold`: the evidence is too
     thin or the cap is exceeded, an operator must look; `prove`: each car needs a second
-    proof; `deactivate`: go on.
+    proof, with `second_proof: none` too where records have no id, for any of these may be
+    one of the candidates; `deactivate`: go on.
 
     >>> judge(DeactivationPlan(3, 1000, 997, 0, 0), 997, (), 0, Deactivate()).action
     'deactivate'
@@ -64,24 +65,35 @@ def judge(
         return Decision("skip", ("sync.deactivate.enabled is false",))
     if failed_pages:
         return Decision("skip", (f"{failed_pages:,} pages could not be read",))
-    against = (*_too_little_seen(plan, reported_records, rules), *_over_the_cap(plan, rules))
+    against = (
+        *_nothing_seen(plan),
+        *_too_little_seen(plan, reported_records, rules),
+        *_over_the_cap(plan, rules),
+    )
     if against:
         return Decision("hold", against)
     doubts = _doubts(plan, reported_records, drift_signs)
     if not plan.candidates:
         return Decision("skip", doubts)
-    if doubts and rules.second_proof != "none":
+    if doubts and (rules.second_proof != "none" or plan.rejected_without_id):
         return Decision("prove", doubts)
     return Decision("deactivate", doubts)
+
+
+def _nothing_seen(plan: DeactivationPlan) -> tuple[str, ...]:
+    if plan.candidates and not plan.seen + plan.rejected_without_id:
+        return ("the feed lists no record at all",)
+    return ()
 
 
 def _too_little_seen(
     plan: DeactivationPlan, reported_records: int | None, rules: Deactivate
 ) -> tuple[str, ...]:
-    if reported_records is None:
+    if not reported_records:
         return ()
     seen = plan.seen + plan.rejected_without_id
-    if seen >= rules.min_seen_share * reported_records:
+    # Dividing rounds to the very number that the configuration holds; multiplying may not.
+    if seen / reported_records >= rules.min_seen_share:
         return ()
     return (
         f"only {seen:,} of the {reported_records:,} records that the API reports were seen "
@@ -92,7 +104,7 @@ def _too_little_seen(
 
 def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
     found = []
-    if plan.candidates > rules.max_share * plan.active:
+    if plan.candidates and plan.candidates / max(1, plan.active) > rules.max_share:
         found.append(
             f"{plan.candidates:,} of {plan.active:,} active cars would go; "
             f"sync.deactivate.max_share is {rules.max_share:.1%}"

@@ -77,7 +77,8 @@ class Inquiry:
             return False  # an answer to an earlier round, which was given up
         del child.probes[event.record_id]
         verdicts[event.record_id] = event.verdict
-        self._metrics.probe(event)
+        if asked.page is None:  # the page's word about a car is no answer by id
+            self._metrics.probe(event)
         return event.verdict is not ProbeVerdict.NOTHING
 
     def _lease(self, waiting: deque[ProbeLease]) -> bool:

@@ -32,13 +32,13 @@ ANALYZE_SHARE = 0.05
 class Proof:
     """Second proofs of absence: ids that the API, asked by id, called gone or alive.
 
-    Candidates in neither set are deactivated if an earlier complete run missed them too,
-    unless `certain_only`.
+    Of the candidates in neither set, those in `next_run` (None: all of them) are
+    deactivated if an earlier complete run missed them too.
     """
 
     gone: Collection[str] = ()
     alive: Collection[str] = ()
-    certain_only: bool = False
+    next_run: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +229,14 @@ def _settle_absent(
     counts: MergeCounts,
 ) -> MergeCounts:
     """Deactivate, or hold and remember, the cars that were not seen."""
+    next_run = None if request.proof.next_run is None else list(request.proof.next_run)
     parameters = {
         **request.target.key(request.source),
         "run_id": request.run_id,
         "oldest_fetch": staged.oldest_fetch,
         "needs_proof": request.action == "prove",
-        "counts_as_proof": request.action == "prove" and not request.proof.certain_only,
-        "certain_only": request.proof.certain_only,
+        "counts_as_proof": request.action == "prove" and next_run != [],
+        "next_run": next_run,
         "gone": list(request.proof.gone),
         "alive": list(request.proof.alive),
     }

@@ -85,13 +85,22 @@ class _Hearing:
         found |= self._ask_again(opening, found)
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
-            return Testimony(has_path=False)
+            return self._doubt_path(opening)
         if ProbeVerdict.ALIVE not in verdicts:
             return Testimony(objection="the API gave no usable answer to by-id requests")
         objection = self._object(opening, found)
         if objection:
             return Testimony(objection=objection)
         return self._hear_absent(absent, found.get(stranger) is ProbeVerdict.ALIVE)
+
+    def _doubt_path(self, opening: dict[str, int]) -> Testimony:
+        """Each control seems gone: has the API no such path, or did they all leave their pages?"""
+        if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
+            return Testimony(has_path=False)
+        return Testimony(
+            objection="all cars just seen that by-id requests were tried on have left their pages "
+            "since, and none is known by id"
+        )
 
     def _hear_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Testimony:
         verdicts: Verdicts = {}

@@ -1,5 +1,6 @@
 -- Deactivate absent cars and take them out of the delta. Where a second proof is asked
--- for, only those that the API said are gone, or that an earlier complete run missed too.
+-- for, only those that the API said are gone, or that an earlier complete run missed too
+-- where that may serve as proof (`next_run`; NULL: for all).
 WITH gone AS (
     UPDATE {target} AS t
     SET is_active = false, updated_at = now()
@@ -13,7 +14,8 @@ WITH gone AS (
           OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
       AND (NOT %(needs_proof)s
            OR d.id IN (SELECT unnest(%(gone)s::text[]))
-           OR NOT %(certain_only)s AND d.id IN (
+           OR (%(next_run)s::text[] IS NULL OR d.id IN (SELECT unnest(%(next_run)s::text[])))
+              AND d.id IN (
                SELECT a.id FROM carsync.absences AS a
                WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
                  AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))

@@ -11,5 +11,5 @@ WHERE t.source_api = %(source)s AND t.is_active
   AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.id)
   AND NOT EXISTS (
       SELECT FROM carsync.rejects AS r WHERE r.run_id = %(run_id)s AND r.record_id = t.id)
-ORDER BY a.absent_since_run NULLS LAST, t.id
+ORDER BY a.recorded_at NULLS LAST, t.id
 LIMIT %(limit)s

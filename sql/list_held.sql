@@ -1,7 +1,18 @@
--- The cars whose deactivation a run held and that are still active, longest absent first.
-SELECT a.id, t.title
+-- The cars whose deactivation a run held, by id, and why one stays active: the
+-- table tells something of it that the run did not know.
+SELECT a.id,
+       t.title,
+       CASE
+           WHEN t.id IS NULL THEN 'is in the table no more'
+           WHEN t.source_api IS DISTINCT FROM %(source)s THEN 'belongs to another source now'
+           WHEN t.is_active IS NOT TRUE THEN 'is inactive already'
+           WHEN greatest(t.created_at, t.updated_at, t.last_synced_at) > r.merged_at
+               AND greatest(t.created_at, t.updated_at, t.last_synced_at) <= now()
+               THEN 'was written since'
+       END AS left_out
 FROM carsync.absences AS a
-JOIN {target} AS t ON t.id = a.id AND t.is_active
+JOIN carsync.runs AS r ON r.run_id = a.held_by_run
+LEFT JOIN {target} AS t ON t.id = a.id
 WHERE a.held_by_run = %(run_id)s
   AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
-ORDER BY a.recorded_at, a.id
+ORDER BY a.id

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from carsync import absences, history
+from carsync import approval, history
+from carsync.approval import HeldCar, Review
 from carsync.cli.loading import config_options, load_config, require_database
+from carsync.config import Config
+from carsync.database import Connection
 from carsync.session import open_database, refuse_transaction_pooler, target_of
 
 SHOWN = 20
@@ -19,37 +24,95 @@ SHOWN = 20
 @config_options
 @click.argument("run_id", type=int)
 @click.option("--yes", is_flag=True, help="Deactivate without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Print the number deactivated as JSON.")
+@click.option("--dry-run", is_flag=True, help="Show the cars and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print every car and the result as JSON.")
 def approve(
-    config_path: Path | None, overrides: tuple[str, ...], run_id: int, yes: bool, as_json: bool
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    run_id: int,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Deactivate exactly the cars that run RUN_ID held, after showing them.
 
     A run that ends with exit code 6 applied all inserts and updates, but left cars
     active although it did not see them, because the evidence was thin or too many would
-    have gone. Cars that were seen or written since then are left out.
+    have gone. Cars that were seen, written or deactivated since then are left out and
+    named. A later run replaces what an earlier one held, and an approval comes too late
+    after sync.deactivate.approve_within_h hours.
 
     \b
-    Example:
+    Examples:
       carsync approve 17 --config prod.yaml
+      carsync approve 17 --dry-run --json | jq .cars
     """
     config = require_database(load_config(config_path, overrides))
-    target = target_of(config)
-    source = config.sync.source
     refuse_transaction_pooler(config)
-    with closing(open_database(config, "carsync approve")) as connection:
-        history.lock(connection, target)
-        held = absences.list_held(connection, target, source, run_id)
-        for record_id, title in held[:SHOWN]:
-            click.echo(f"  {record_id}  {title or ''}", err=True)
-        if len(held) > SHOWN:
-            click.echo(f"  … and {len(held) - SHOWN:,} more", err=True)
-        if held and not yes:
-            click.confirm(f"Deactivate these {len(held):,} cars?", abort=True, err=True)
-        number = absences.approve(connection, target, source, run_id) if held else 0
+    which = (target_of(config), config.sync.source, run_id, config.sync.deactivate.approve_within_h)
+    with _locked(config) as connection:
+        found = approval.review(connection, *which)
+    _show(found)
+    done: Review | None = None
+    cars = found.to_approve
+    if cars and not dry_run:
+        if not yes:
+            click.confirm(f"Deactivate these {len(cars):,} cars?", abort=True, err=True)
+        # Nobody is kept waiting while the human thinks: the lock is taken anew.
+        with _locked(config) as connection:
+            done = approval.approve(connection, *which, [car.id for car in cars])
     if as_json:
-        click.echo(json.dumps({"run_id": run_id, "held": len(held), "deactivated": number}))
-    elif held:
-        click.echo(f"{number:,} cars deactivated.")
+        click.echo(json.dumps(_data(run_id, found, done)))
     else:
-        click.echo(f"Run {run_id} holds no deactivation.")
+        click.echo(_words(run_id, found, done))
+
+
+@contextmanager
+def _locked(config: Config) -> Iterator[Connection]:
+    with closing(open_database(config, "carsync approve")) as connection:
+        history.lock(connection, target_of(config))
+        yield connection
+
+
+def _show(found: Review) -> None:
+    _list([f"{car.id}  {car.title or ''}" for car in found.to_approve])
+    if found.left_out:
+        click.echo("Left out:", err=True)
+        _list([f"{car.id}  {car.left_out}" for car in found.left_out])
+
+
+def _list(lines: list[str]) -> None:
+    for line in lines[:SHOWN]:
+        click.echo(f"  {line}", err=True)
+    if len(lines) > SHOWN:
+        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+
+
+def _words(run_id: int, found: Review, done: Review | None) -> str:
+    before = found.approval or (done.approval if done else None)
+    if before:
+        return (
+            f"Run {run_id} was already approved on {before['at']} by {before['by']}: "
+            f"{before['deactivated']:,} cars deactivated."
+        )
+    if done is None:
+        return f"{len(found.to_approve):,} cars to approve, {len(found.left_out):,} left out."
+    late = [car for car in _all_left_out(found, done) if car not in found.left_out]
+    named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
+    return f"{len(done.to_approve):,} cars deactivated.{named}"
+
+
+def _data(run_id: int, found: Review, done: Review | None) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "held": len(found.cars),
+        "cars": [{"id": car.id, "title": car.title} for car in found.to_approve],
+        "left_out": [{"id": car.id, "reason": car.left_out} for car in _all_left_out(found, done)],
+        "deactivated": len(done.to_approve) if done else 0,
+        "already_approved": found.approval or (done.approval if done else None),
+    }
+
+
+def _all_left_out(found: Review, done: Review | None) -> list[HeldCar]:
+    """Return what the look left out, and what changed between the look and the approval."""
+    return [*found.left_out, *(done.left_out if done else [])]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from carsync import absences, database, history, merge, migrations, rejects, staging
+from carsync import approval, database, history, merge, migrations, rejects, staging
 from carsync.config import Config, Secret
 from carsync.configfile import parse
 from carsync.database import Connection
@@ -250,7 +250,9 @@ def test_a_replay_deactivates_nobody_and_forgets_no_absence(site: Site) -> None:
         ask(site.conn, "SELECT id, absent_since_run, held_by_run FROM carsync.absences ORDER BY 1")
         == held
     )
-    assert absences.approve(site.conn, TARGET, SOURCE, rig.run.run_id) == 2
+    shown = [car for car, *_ in held]
+    approved = approval.approve(site.conn, TARGET, SOURCE, rig.run.run_id, 72.0, shown)
+    assert [car.id for car in approved.to_approve] == shown
 
 
 def test_a_replayed_car_is_absent_no_longer(site: Site) -> None:

@@ -70,6 +70,7 @@ LAYERS = (
             "migrations",
             "history",
             "rejects",
+            "approval",
             "statefile",
             "moment",
             "checkpoint",

@@ -1,0 +1,6 @@
+-- Which of the cars the unfinished run has read from the feed, rejected records included.
+SELECT s.id FROM {staging} AS s WHERE s.id IN (SELECT unnest(%(ids)s::text[]))
+UNION
+SELECT r.record_id
+FROM carsync.rejects AS r
+WHERE r.run_id = %(run_id)s AND r.record_id IN (SELECT unnest(%(ids)s::text[]))
