@@ -149,8 +149,12 @@ def test_a_clock_set_between_a_killed_run_and_the_next_one(
 @pytest.fixture
 def server(clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A PostgreSQL that goes by `clock`."""
-    for parent in [tmp_path, *tmp_path.parents[:2]]:
-        parent.chmod(0o755)  # the server runs as another user where we are root
+    folder = tmp_path
+    while folder.owner() == tmp_path.owner() and folder.name.startswith(
+        ("pytest", "popen", "test")
+    ):
+        folder.chmod(0o755)  # the server runs as another user where we are root
+        folder = folder.parent
     with postgres.temporary({"fsync": "off"}) as server:
         server.stop()
         with monkeypatch.context() as environment:
