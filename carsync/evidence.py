@@ -71,7 +71,8 @@ def judge(
         *_over_the_cap(plan, rules),
     )
     if against:
-        return Decision("hold", against)
+        # Who may approve must know that some of the cars may just have slipped.
+        return Decision("hold", (*against, *drift_signs))
     doubts = _doubts(plan, reported_records, drift_signs)
     if not plan.candidates:
         return Decision("skip", doubts)

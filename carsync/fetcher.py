@@ -191,6 +191,8 @@ class Fetcher:
                     self._attempt(number, lease, admission)
                 else:
                     self._probe(lease, admission)
+        except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
+            self._abort()
         except Exception as exc:
             self._send(ChildFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", ""))
             self._abort()

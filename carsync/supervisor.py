@@ -246,6 +246,10 @@ class Fleet:
 
     def _find_lost(self) -> tuple[Child, ChildLost] | None:
         now = time.monotonic()
+        manager = self._manager_process()
+        if manager is not None and manager.exitcode is not None and self.children:
+            # Told first: fetchers end when it is gone.
+            return self.children[0], ChildLost("manager", _exit_words(manager.exitcode))
         for child in self.children:
             if child.pipe.closed:
                 child.process.join(LAST_BREATH_S)
@@ -261,9 +265,6 @@ class Fleet:
                 return child, ChildLost(child.name, f"{what} for {silence_s:.0f} s")
             if child.overdue_s > OVERDUE_S:
                 return child, ChildLost(child.name, f"is overdue by {child.overdue_s:.0f} s")
-        manager = self._manager_process()
-        if manager is not None and manager.exitcode is not None and self.children:
-            return self.children[0], ChildLost("manager", _exit_words(manager.exitcode))
         return None
 
     def _manager_process(self) -> BaseProcess | None:

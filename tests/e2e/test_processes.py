@@ -134,6 +134,23 @@ def _is_blocked_in_write(process: psutil.Process) -> bool:
     return False
 
 
+def test_a_manager_that_died_is_no_bug_of_the_fetcher_that_notices_first(bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    with bench.armed("fetch.leased", "pause") as mark:
+        running = bench.start()
+        await_that(mark.exists, "a fetcher about to ask the gate")
+        manager, fetcher = _manager(running), _fetcher(running)
+        running.process.send_signal(signal.SIGSTOP)
+        manager.kill()
+        mark.unlink()
+        await_that(lambda: fetcher.status() == psutil.STATUS_ZOMBIE, "the end of the fetcher")
+        running.process.send_signal(signal.SIGCONT)
+        ended = running.end()
+    assert ended.exit_code == 0, ended
+    assert "manager was killed by SIGKILL: restarting all workers" in ended.said
+    oracle.judge(ended)
+
+
 def test_a_writer_killed_while_it_waits_for_pages(site: SimulatedSite) -> None:
     """It dies with the queue's reading lock in its hand."""
     oracle = Oracle(site)

@@ -176,3 +176,10 @@ def test_deactivation_without_proof_needs_all_the_evidence(
             assert found.seen == reported
     if decision.action in {"prove", "hold"}:
         assert decision.reasons
+
+
+def test_what_is_held_for_a_human_tells_the_signs_of_drift_too() -> None:
+    """Some of the cars that he is asked to approve may just have slipped between pages."""
+    decision = judge(plan(candidates=500), 990, ("the total moved",), 0, RULES)
+    assert decision.action == "hold"
+    assert decision.reasons[-1] == "the total moved"
