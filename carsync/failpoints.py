@@ -99,6 +99,11 @@ def reach(name: str) -> None:
         _act(_armed)
 
 
+def is_armed() -> bool:
+    """Say whether some step will fail on purpose."""
+    return _armed is not None
+
+
 def _parse(text: str | None) -> _Armed | None:
     """Read the variable's text; raise `ValueError` for one that would never act.
 

@@ -104,6 +104,8 @@ class SyncRun:
 
     def execute(self, *, fresh: bool) -> RunReport:
         """Run, turn errors into the report, and leave the checkpoint telling the same."""
+        if failpoints.is_armed():
+            self._monitor.note(f"{failpoints.VARIABLE} is set: a step may fail on purpose")
         try:
             with FileLock(self._checkpoint_file) as lock:
                 self._execute_locked(lock, fresh=fresh)

@@ -87,7 +87,8 @@ class Oracle:
     def look_at(self, running: Running) -> None:
         """Hold the command lines of all processes of a run against I6."""
         with suppress(psutil.Error):
-            family = psutil.Process(running.process.pid).children(recursive=True)
+            parent = psutil.Process(running.process.pid)
+            family = [parent, *parent.children(recursive=True)]
             assert_no_canary(" ".join(process.cmdline()) for process in family)
 
     def expect_no_canary_at_rest(self) -> None:

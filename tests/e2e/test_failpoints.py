@@ -32,6 +32,7 @@ def test_a_step_that_fails_once(bench: Bench, point: str, action: str) -> None:
     with bench.armed(point, action) as mark:
         ended = _end(bench.start(), point, action, mark)
     assert mark.exists(), f"the run did not come by: {ended}"
+    assert "a step may fail on purpose" in ended.said
     oracle.judge(ended)
     if point in failpoints.PARENT:
         assert ended.exit_code == (1 if action == "raise" else -9), ended

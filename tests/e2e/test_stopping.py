@@ -127,6 +127,7 @@ def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, t
     with bench.armed(point, "pause") as mark:
         running = bench.start()
         await_that(mark.exists, f"the failpoint {point}")
+        oracle.look_at(running)
         for number in (signal.SIGTERM, signal.SIGINT)[:times]:
             running.signal(number)
         mark.unlink()
