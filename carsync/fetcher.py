@@ -219,7 +219,7 @@ class Fetcher:
     def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
         started = time.monotonic()
         try:
-            answer, content = self._read_page(lease)
+            answer, content = self._read_page(lease, may_be_missing=True)
         except PageError as exc:
             self._page_failed(lease, exc, admission, time.monotonic() - started)
             return
@@ -250,8 +250,11 @@ class Fetcher:
             )
             failpoints.reach("fetch.reported")
 
-    def _read_page(self, lease: PageLease) -> tuple[Answer, PageContent]:
-        """Ask for the page and map it; raise `PageError` where the answer is not that page."""
+    def _read_page(self, lease: PageLease, *, may_be_missing: bool) -> tuple[Answer, PageContent]:
+        """Ask for the page and map it; raise `PageError` where the answer is not that page.
+
+        `may_be_missing`: 404 may be the end of the feed.
+        """
         pagination = self._config.api.pagination
         started = time.monotonic()
         try:
@@ -259,7 +262,7 @@ class Fetcher:
             failpoints.reach("fetch.answered")
         except PageError as exc:
             beyond = lease.expected_pages is None and lease.page > pagination.first_page
-            if exc.status != 404 or not beyond:
+            if exc.status != 404 or not beyond or not may_be_missing:
                 raise
             # A feed without totals that is served as files ends where there are no more.
             latency_s = time.monotonic() - started
@@ -299,25 +302,33 @@ class Fetcher:
     def _probe(self, lease: ProbeLease, admission: Admission) -> None:
         """Ask for one record; an answer that does not hold the record itself proves nothing."""
         started = time.monotonic()
+        retry_after_s = None
         try:
             verdict, detail = self._find_record(lease)
             self._tell_gate(admission, ok=True)
         except PageError as exc:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
-            if exc.retry_after_s is not None:
-                self._silence(exc.retry_after_s)
+            if (retry_after_s := exc.retry_after_s) is not None:
+                self._silence(retry_after_s)
             verdict, detail = ProbeVerdict.NOTHING, exc.problem
         failpoints.reach("probe.answered")
         self._send(
             ProbeAnswered(
-                lease.record_id, lease.attempt, verdict, time.monotonic() - started, detail
+                lease.record_id,
+                lease.attempt,
+                verdict,
+                time.monotonic() - started,
+                detail,
+                retry_after_s,
             )
         )
 
     def _find_record(self, lease: ProbeLease) -> tuple[ProbeVerdict, str]:
         """Ask for the record itself, or for the page that listed it; raise `PageError`."""
         if lease.page is not None:
-            _, content = self._read_page(PageLease(lease.page, lease.attempt, None))
+            # It was there in this run: 404 now says nothing of the car.
+            page = PageLease(lease.page, lease.attempt, None)
+            _, content = self._read_page(page, may_be_missing=False)
             is_listed = lease.record_id in ids_of(content)
             return ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE, ""
         verdict, detail, body = self._transport.probe(lease.record_id)

@@ -22,18 +22,23 @@ PATIENCE_S = 120.0
 
 
 class Inquiry:
-    """Asks round by round; `fleet` gives the present fleet, which `restart` replaces when lost."""
+    """Asks round by round; `fleet` gives the present fleet, which `restart` replaces when lost.
+
+    `silence` is told the seconds for which the API asked to wait: the next fleet must know.
+    """
 
     def __init__(
         self,
         fleet: Callable[[], Fleet],
         restart: Callable[[ChildLost], None],
+        silence: Callable[[float], None],
         metrics: Metrics,
         stop: StopSignal,
         tick: Callable[[Fleet, str], None],
     ) -> None:
         self._fleet = fleet
         self._restart = restart
+        self._silence = silence
         self._metrics = metrics
         self._stop = stop
         self._tick = tick
@@ -72,6 +77,8 @@ class Inquiry:
             raise revive(event.error, event.problem, event.detail, event.hint)
         if not isinstance(event, ProbeAnswered):
             return False
+        if event.retry_after_s is not None:
+            self._silence(event.retry_after_s)
         asked = child.probes.get(event.record_id)
         if asked is None or asked.attempt != event.attempt:
             return False  # an answer to an earlier round, which was given up

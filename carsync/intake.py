@@ -14,6 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from carsync import failpoints
@@ -94,7 +95,9 @@ class Intake:
         self._records = 0
         self._rejects = 0
         self._last_problem = ("", "")
-        self._inquiry = Inquiry(lambda: self._fleet, self._restart, metrics, stop, tick)
+        self._inquiry = Inquiry(
+            lambda: self._fleet, self._restart, self._note_silence, metrics, stop, tick
+        )
 
     def __enter__(self) -> Intake:
         if (lost := self._fleet.start()) is not None:
@@ -206,8 +209,7 @@ class Intake:
         self._last_problem = (event.problem, event.hint)
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
         if event.retry_after_s is not None:
-            silent_until_s = time.monotonic() + min(event.retry_after_s, MAX_RETRY_AFTER_S)
-            self._silent_until_s = max(self._silent_until_s, silent_until_s)
+            self._note_silence(event.retry_after_s)
         delay_s = next_delay_s(
             event.kind,
             event.attempt,
@@ -235,6 +237,11 @@ class Intake:
             delay_s,
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _note_silence(self, retry_after_s: float) -> None:
+        """Remember until when the API asked to wait; the gate forgets it with its manager."""
+        silent_until_s = time.monotonic() + min(retry_after_s, MAX_RETRY_AFTER_S)
+        self._silent_until_s = max(self._silent_until_s, silent_until_s)
 
     def _judge_silence(self, problem: str) -> None:
         """End the run where the API refuses everything and asks to wait, on and on."""
@@ -335,7 +342,8 @@ class Intake:
                     return
                 for child, event in self._fleet.events(TURN_S if at_work else 0):
                     if isinstance(event, PagesStaged | PageFetched):
-                        self._handle(child, event)
+                        with suppress(RejectBudgetError):  # judged by whoever merges
+                            self._handle(child, event)
                     elif isinstance(event, ChildLost | ChildFailed):
                         log.warning("not all that was in hand is staged: %s", _words(event))
                         return

@@ -153,13 +153,14 @@ class ProbeVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswered:
-    """Fetcher to parent: what the API said of one record."""
+    """Fetcher to parent: what the API said of one record, and how long it asked to wait."""
 
     record_id: str
     attempt: int
     verdict: ProbeVerdict
     latency_s: float
     detail: str = ""
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,12 @@ class Replay:
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
         stager = staging.Stager(
-            self._connection, run.run_id, run.token, columns, self._config.database.load_method
+            self._connection,
+            run.run_id,
+            run.token,
+            columns,
+            self._config.database.load_method,
+            self._config.api.auth.key,
         )
         pages = []
         refused = 0

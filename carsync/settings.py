@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from carsync.config import Config, Database
+from carsync.config import Config, Database, Secret
 from carsync.model import Column
 
 
@@ -20,10 +20,11 @@ class FetcherSettings:
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """All that a writer needs."""
+    """All that a writer needs; the API's `key`, so that no reject keeps it."""
 
     database: Database
     run_id: int
     token: str
     columns: tuple[Column, ...]
     parent_pid: int
+    key: Secret | None = None

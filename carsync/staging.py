@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from carsync import backends, database, failpoints, limits, sqlstate
+from carsync.config import Secret
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
@@ -110,7 +111,8 @@ def tables(run_id: int) -> dict[str, Composable]:
 class Stager:
     """Writes batches of pages of one run over one connection, as long as `token` is the run's.
 
-    `columns` are the mapping's, in row order. Both load methods leave the same rows.
+    `columns` are the mapping's, in row order; no reject keeps the API's `key`. Both load methods
+    leave the same rows.
     """
 
     def __init__(
@@ -120,8 +122,10 @@ class Stager:
         token: str,
         columns: Sequence[Column],
         load_method: LoadMethod,
+        key: Secret | None = None,
     ) -> None:
         self._conn = conn
+        self._key = key.reveal() if key is not None else ""
         self._run_id = run_id
         self._names = [column.name for column in columns]
         names = database.identifiers(column.name for column in columns)
@@ -253,13 +257,17 @@ class Stager:
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
+        is_whole = len(text) <= MAX_ORIGINAL_CHARS
+        if self._key and (self._key in text or self._key in reason):
+            text, is_whole = text.replace(self._key, "***"), False
+            reason = reason.replace(self._key, "***")
         return Reject(
             ordinal,
             record_id if _is_storable(record_id) else None,
             column,
             f"PostgreSQL refused it: {reason}",
             text[:MAX_ORIGINAL_CHARS],
-            "row" if len(text) <= MAX_ORIGINAL_CHARS else "altered",
+            "row" if is_whole else "altered",
         )
 
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:

@@ -150,7 +150,12 @@ class Fleet:
             child.capacity = 2 * threads
             self.fetchers.append(child)
         writer = WriterSettings(
-            self._config.database, self._run_id, self._token, self._columns, os.getpid()
+            self._config.database,
+            self._run_id,
+            self._token,
+            self._columns,
+            os.getpid(),
+            self._config.api.auth.key,
         )
         for number in range(self._config.database.writers):
             self.writers.append(self._spawn("writer", number + 1, self._pages, writer))

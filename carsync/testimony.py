@@ -82,7 +82,7 @@ class _Hearing:
         if not opening:
             return Testimony(objection="no car was seen that by-id requests could be tried on")
         found = self._ask([*opening, stranger], {})
-        found |= self._ask_again(opening, found)
+        found |= self._ask_again(opening, found, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
             return self._doubt_path(opening)
@@ -109,7 +109,7 @@ class _Hearing:
             portion = absent[places.start : places.stop]
             controls = self._take(_controls_among(len(portion), len(portions)))
             found = self._ask(_mixed(portion, list(controls)), {})
-            found |= self._ask_again(controls, found)
+            found |= self._ask_again(controls, found, {})
             objection = self._object(controls, found)
             if objection:
                 return Testimony(objection=objection)
@@ -129,22 +129,27 @@ class _Hearing:
         self._asked += len(taken)
         return dict(taken)
 
-    def _ask_again(self, controls: Mapping[str, int], found: Verdicts) -> Verdicts:
-        """Ask again, a few times, for the controls that got no clear answer."""
+    def _ask_again(
+        self, controls: Mapping[str, int], found: Verdicts, pages: Mapping[str, int]
+    ) -> Verdicts:
+        """Ask again, a few times, for the controls that got no clear answer (see `Ask`)."""
         again: Verdicts = {}
         for _ in range(ATTEMPTS - 1):
             silent = [i for i in controls if {**found, **again}.get(i) not in _CLEAR]
             if not silent:
                 break
-            again |= self._ask(silent, {})
+            again |= self._ask(silent, pages)
         return again
 
     def _object(self, controls: Mapping[str, int], found: Verdicts) -> str:
         """Say, in words, what the answers for controls give away; empty where nothing."""
         gone = {i: page for i, page in controls.items() if found.get(i) is ProbeVerdict.GONE}
         listed = self._ask(list(gone), gone) if gone else {}
+        listed |= self._ask_again(gone, listed, gone)
         if ProbeVerdict.ALIVE in listed.values():
             return "the API says by id that a car is gone which its page still lists"
+        if any(listed.get(i) not in _CLEAR for i in gone):
+            return "the API says by id that a car is gone, and its page cannot be read any more"
         self._departed += len(gone)
         if self._departed > max(DEPARTED_COUNT, DEPARTED_SHARE * self._asked):
             return (

@@ -57,6 +57,7 @@ class Writer:
             settings.token,
             settings.columns,
             database.load_method,
+            settings.key,
         )
         self._draining = False
         self._stopped = False

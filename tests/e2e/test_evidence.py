@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Site, ask
+from tests.e2e.harness import Site, ask, await_that
 from tests.fakes import Reply, ScriptedApi, page_reply
 
 PER_PAGE = 20
@@ -113,3 +114,29 @@ def test_a_feed_of_files_ends_where_there_are_no_more(
     scripted_site.sync()
     assert len(scripted_site.active()) == 3 * PER_PAGE
     assert max(a.page or 0 for a in scripted_api.arrivals) == 13
+
+
+def test_a_retry_after_to_a_by_id_request_holds_for_the_next_fleet_too(
+    full: Site, scripted_api: ScriptedApi
+) -> None:
+    """The gate that silences all goes with its manager; what it knew is not forgotten."""
+    wait_s = 6
+    for number in range(1, 101):
+        scripted_api.on(f"/cars/{number}", Reply(429, headers={"Retry-After": str(wait_s)}))
+    scripted_api.arrivals.clear()
+    running = full.start("sync", "--json")
+    by_id = await_that(
+        lambda: [a.monotonic_s for a in scripted_api.arrivals if a.page is None],
+        "a request by id",
+    )
+    await_that(lambda: time.monotonic() > by_id[0] + 1.0, "all threads' being silent")
+    answer_by_id(scripted_api, range(4, 101), [1, 2, 3])
+    running.children()[0].kill()
+    full.check(running)
+    later = [
+        a.monotonic_s - by_id[0]
+        for a in scripted_api.arrivals
+        if a.page is None and a.monotonic_s > by_id[0] + 1.0
+    ]
+    assert min(later) >= wait_s, f"asked again after {min(later):.1f} s"
+    assert full.inactive() == {"1", "2", "3"}

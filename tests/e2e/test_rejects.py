@@ -208,3 +208,23 @@ def test_a_page_with_a_very_long_text_lands(scripted_api: ScriptedApi, scripted_
     (line,) = scripted_site.run("rejects", "list", "--json").report["rejects"]
     assert (line["record_id"], line["original_kind"]) == ("3", "altered")
     assert len(line["original"]) == 1_000_000
+
+
+def test_a_row_that_postgresql_refuses_keeps_no_key_that_the_api_echoes(
+    scripted_site: Site, scripted_api: ScriptedApi
+) -> None:
+    scripted_site.variables["API_KEY"] = KEY
+    ask(
+        scripted_site.dsn,
+        "DROP TABLE IF EXISTS public.cars; "
+        "CREATE TABLE public.cars (id text PRIMARY KEY, make varchar(5))",
+    )
+    recs = [
+        {"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K"}} for n in range(1, 40)
+    ]
+    recs.append({"id": 99, "manufacturer": {"name": "Mercedes"}, "model": {"name": f"K {KEY}"}})
+    scripted_api.on("/cars", page_reply(recs, 1, 1, 40))
+    ended = scripted_site.sync()
+    rows = ask(scripted_site.dsn, "SELECT original, original_kind, reason FROM carsync.rejects")
+    assert rows[0][1] == "altered"
+    assert_no_canary([rows[0][0], rows[0][2], ended.out, ended.err])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from carsync import failpoints
 from tests import effort
 from tests.e2e.bench import Bench
 from tests.e2e.harness import SimulatedSite, Site, await_that
-from tests.fakes import Reply, ScriptedApi
+from tests.fakes import Reply, ScriptedApi, page_reply
 
 PHASES = (
     "sync.locked",
@@ -155,3 +156,30 @@ def test_a_signal_does_not_wait_for_a_child_that_hangs(bench: Bench, role: int) 
     assert "not all that was in hand is staged" in ended.said
     oracle.judge(ended)
     oracle.recover()
+
+
+def test_a_signal_is_obeyed_also_where_too_many_records_are_rejected_meanwhile(
+    scripted_site: Site, scripted_api: ScriptedApi
+) -> None:
+    """What was in hand is staged, and the run says that it was stopped."""
+    good = [
+        {"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K"}} for n in range(1, 961)
+    ]
+    bad = [{"id": None} for _ in range(480)]
+    feed = good + bad
+    pages = len(feed) // 240
+    for page in range(1, pages + 1):
+        records = feed[(page - 1) * 240 : page * 240]
+        delay_s = 0.0 if page <= 4 else 1.5
+        reply = page_reply(records, page, pages, len(feed))
+        scripted_api.on("/cars", replace(reply, delay_s=delay_s), page=page)
+    scripted_site.variables["PAGE_SIZE"] = "240"
+    running = scripted_site.start("sync", "--json")
+    await_that(
+        lambda: {a.page for a in scripted_api.arrivals} == set(range(1, pages + 1)),
+        "all pages are asked for",
+    )
+    running.signal(signal.SIGTERM)
+    stopped = scripted_site.check(running, 143)
+    assert stopped.report["state"] == "interrupted"
+    assert scripted_site.staged_pages() == set(range(1, pages + 1))

@@ -149,3 +149,21 @@ def test_any_sequence_of_answers_ends_within_a_bounded_number_of_requests(
     heard = api.hear(seed=seed)
     assert set(heard.verdicts) <= {*SOLD, *SLIPPED}
     assert len(api.asked) < 160 + 4 * controls_wanted(160) + 1
+
+
+@pytest.mark.parametrize("begin", range(1010, 1070, 7))
+def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
+    """An API that is taken down says 404 for a car and for the page that listed it."""
+    sold = [f"sold-{n}" for n in range(900)]
+    api = FakeApi()
+
+    def ask(cars: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
+        is_down = len(api.asked) >= begin
+        return {
+            i: NOTHING if i in pages and is_down else v for i, v in api.ask(cars, pages).items()
+        }
+
+    api._lie = lambda car, asked: GONE if asked >= begin else None
+    controls = list(LISTED.items())[: controls_wanted(930)]
+    heard = hear(ask, [*sold, *SLIPPED], controls, STRANGER)
+    assert not gone(heard) & set(SLIPPED)
