@@ -184,6 +184,15 @@ def columns(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
     return [f"{'':{indent}}{name:<{width}}  {value}".rstrip() for name, value in table]
 
 
+def printable(text: str) -> str:
+    r"""Return a text of the feed's on one line, without anything that a terminal would obey.
+
+    >>> printable("\x1b[2JKia\nRio")
+    ' [2JKia Rio'
+    """
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def fit(text: str, encoding: str | None) -> str:
     """Replace what an output of `encoding` cannot show, so that printing never fails.
 

@@ -63,7 +63,8 @@ def hear(
     """Ask for the `absent` cars and return what is to be believed of the answers.
 
     `controls` are (id, page) of cars just seen, in random order; `stranger` is the id of
-    no car. Asking ends early where the API gives no clear answer to a whole portion.
+    no car. Asking ends early where the API gives no clear answer to a whole portion, its
+    controls included.
     """
     return _Hearing(ask, controls).hear(absent, stranger)
 
@@ -114,7 +115,7 @@ class _Hearing:
             if objection:
                 return Testimony(objection=objection)
             clear = {i: found[i] for i in portion if found.get(i) in _CLEAR}
-            if not clear:
+            if not clear and not any(found.get(i) in _CLEAR for i in controls):
                 break  # slow, broken or silent: the rest would wait for it as long
             if not controls or any(found.get(i) is ProbeVerdict.ALIVE for i in controls):
                 verdicts |= clear

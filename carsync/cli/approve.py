@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from carsync import approval, history
+from carsync import approval, figures, history
 from carsync.approval import HeldCar, Review
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.config import Config
@@ -83,7 +83,7 @@ def _show(found: Review) -> None:
 
 def _list(lines: list[str]) -> None:
     for line in lines[:SHOWN]:
-        click.echo(f"  {line}", err=True)
+        click.echo(f"  {figures.printable(line)}", err=True)
     if len(lines) > SHOWN:
         click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
 

@@ -123,25 +123,25 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
     click.echo(f"{total:,} open rejects{whose}")
     for reason in reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
-        click.echo(f"  {reason.count:>8,}  {column}{reason.reason}")
+        click.echo(f"  {reason.count:>8,}  {column}{figures.printable(reason.reason)}")
     if len(reasons) > SHOWN_REASONS:
         click.echo(f"            … and {len(reasons) - SHOWN_REASONS:,} more reasons")
     for reject in found:
-        who = "no id" if reject.record_id is None else f"id {reject.record_id}"
+        who = "no id" if reject.record_id is None else f"id {figures.printable(reject.record_id)}"
         column = f"{reject.column}: " if reject.column else ""
         click.echo(
             f"\nrun {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
             f"read {figures.moment(reject.fetched_at)}"
         )
-        click.echo(f"  {column}{reject.reason}")
-        click.echo(f"  {_printable(reject.original)}")
+        click.echo(f"  {column}{figures.printable(reject.reason)}")
+        click.echo(f"  {_excerpt(reject.original)}")
     if total > len(found):
         click.echo(f"\n… and {total - len(found):,} more (--limit)")
 
 
-def _printable(text: str) -> str:
-    """Return a text on one line, without anything that a terminal would obey."""
-    shown = "".join(char if char.isprintable() else " " for char in text)
+def _excerpt(text: str) -> str:
+    """Return the beginning of a record's text, as much as is shown of it."""
+    shown = figures.printable(text)
     return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
 
 

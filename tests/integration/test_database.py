@@ -265,6 +265,16 @@ def start(conn: Connection, source: str = "external") -> history.Run:
     )
 
 
+def test_what_a_committed_merge_wrote_of_its_run_stands(conn: Connection) -> None:
+    """Also where the process that merged never learned that its COMMIT went through."""
+    run = start(conn)
+    ask(conn, "UPDATE carsync.runs SET state = 'held', counts = '{}', merged_at = now()")
+    assert history.finish_run(conn, run, "failed", ExitCode.DATABASE, {})
+    found = history.find_run(conn, run.run_id)
+    assert found is not None
+    assert (found.state, found.exit_code) == ("held", 4)
+
+
 def test_run_is_recorded_and_finished(conn: Connection) -> None:
     run = start(conn)
     assert (run.state, run.fingerprints, run.target) == ("running", {"feed": "x"}, TARGET)

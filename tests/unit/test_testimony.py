@@ -167,3 +167,10 @@ def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
     controls = list(LISTED.items())[: controls_wanted(930)]
     heard = hear(ask, [*sold, *SLIPPED], controls, STRANGER)
     assert not gone(heard) & set(SLIPPED)
+
+
+def test_cars_that_are_never_answered_clearly_do_not_keep_the_others_waiting() -> None:
+    """The longest unseen are asked first: a portion of them that always fails is no silence."""
+    broken = SOLD[: PORTION + 10]
+    heard = FakeApi(lambda car, asked: NOTHING if car in broken else None).hear(SOLD)
+    assert gone(heard) == set(SOLD) - set(broken)
