@@ -8,11 +8,14 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from carsync.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -154,3 +157,21 @@ class DrippingServer:
         self._leaving.set()
         self._socket.close()
         self._thread.join()
+
+
+@contextmanager
+def watched(client: Transport) -> Iterator[None]:
+    """Turn the control loop that ends overdue requests, as a fetcher does."""
+    done = threading.Event()
+
+    def turn() -> None:
+        while not done.wait(0.02):
+            client.enforce_deadlines()
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -17,6 +17,7 @@ from tests.e2e.bench import FEED, Bench
 from tests.e2e.harness import PAGE_SIZE, Api, SimulatedSite, Site
 from tests.e2e.oracle import KEY
 from tests.fakes import ScriptedApi
+from tests.pgproxy import PgProxy, proxied
 
 OpenSite = Callable[..., SimulatedSite]
 
@@ -74,3 +75,10 @@ def bench(
         site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("bench"))
         yield Bench(site)
         site.close()
+
+
+@pytest.fixture
+def proxy(dsn: str) -> Iterator[PgProxy]:
+    """A proxy before the test's database."""
+    with proxied(dsn) as proxy:
+        yield proxy

@@ -23,7 +23,7 @@ from carsync.demo.postgres import EmbeddedPostgres
 from tests.e2e.conftest import OpenSite
 from tests.e2e.harness import SimulatedSite, ask, await_that
 from tests.e2e.oracle import Oracle
-from tests.pgproxy import CommitCut, PgProxy, proxied
+from tests.pgproxy import CommitCut, PgProxy
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 RECORDS_MERGE = "merged_at = now()"
@@ -164,13 +164,6 @@ def test_a_crash_while_merging_leaves_the_table_as_it_was(
 
 
 # ── connections that break around COMMIT ─────────────────────────────────────
-
-
-@pytest.fixture
-def proxy(dsn: str) -> Iterator[PgProxy]:
-    """A proxy before the test's database."""
-    with proxied(dsn) as proxy:
-        yield proxy
 
 
 @pytest.fixture

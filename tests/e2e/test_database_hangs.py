@@ -21,7 +21,7 @@ from tests import effort
 from tests.e2e.conftest import OpenSite
 from tests.e2e.harness import CARSYNC, Ended, Running, SimulatedSite, ask, await_that
 from tests.e2e.oracle import Oracle
-from tests.pgproxy import PgProxy, proxied
+from tests.pgproxy import PgProxy
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 _numbers = count(1)
@@ -55,13 +55,6 @@ def end_in_time(
     assert "it resumes" in ended.report["next_step"]
     site.await_no_process()
     return ended
-
-
-@pytest.fixture
-def proxy(dsn: str) -> Iterator[PgProxy]:
-    """A proxy before the test's database."""
-    with proxied(dsn) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from carsync.config import Api, Auth, Secret, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.transport import Transport
-from tests.fakes import DrippingServer, Reply, ScriptedApi, page_reply
+from tests.fakes import DrippingServer, Reply, ScriptedApi, page_reply, watched
 
 KEY = "canary-key"
 BODY = b'{"data": []}' * 50
@@ -38,24 +36,6 @@ def failure(api: ScriptedApi, *replies: Reply, **settings: object) -> PageError:
     with pytest.raises(PageError) as caught:
         transport(api, **settings).get_page(1)
     return caught.value
-
-
-@contextmanager
-def watched(client: Transport) -> Iterator[None]:
-    """Turn the control loop that ends overdue requests, as a fetcher does."""
-    done = threading.Event()
-
-    def turn() -> None:
-        while not done.wait(0.02):
-            client.enforce_deadlines()
-
-    thread = threading.Thread(target=turn)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def test_a_page_is_asked_for_with_key_number_and_size(api: ScriptedApi) -> None:

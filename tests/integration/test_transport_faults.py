@@ -9,7 +9,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping import compile_mapper
 from carsync.presets import read_preset
 from carsync.transport import Transport
-from tests.fakes import DrippingServer, Reply, ScriptedApi, page_reply
+from tests.fakes import DrippingServer, Reply, ScriptedApi, page_reply, watched
 
 KEY = "canary-key"
 PAGE = json.dumps({"data": [{"id": 1}, {"id": 2}], "meta": {"last_page": 1, "total": 2}}).encode()
@@ -44,24 +44,6 @@ def failure(base_url: str, **settings: Any) -> PageError:
         client.get_page(1)
     assert KEY not in str(caught.value)
     return caught.value
-
-
-@contextmanager
-def watched(client: Transport) -> Iterator[None]:
-    """Turn the control loop that ends overdue requests, as a fetcher does."""
-    done = threading.Event()
-
-    def turn() -> None:
-        while not done.wait(0.02):
-            client.enforce_deadlines()
-
-    thread = threading.Thread(target=turn)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 # ── cut answers ──────────────────────────────────────────────────────────────
