@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
 
 import psycopg2
@@ -19,6 +20,7 @@ from carsync.errors import (
     ExitCode,
     LockedError,
 )
+from carsync.waiting import within
 from tests.conftest import ask
 
 TARGET = Target("public", "cars")
@@ -70,6 +72,17 @@ def test_is_open_tells_a_terminated_session(dsn: str, conn: Connection) -> None:
         ask(killer, "SELECT pg_terminate_backend(%s)", conn.info.backend_pid)
     assert not database.is_open(conn)
     database.close(conn)
+
+
+def test_statement_without_an_answer_is_given_up(conn: Connection) -> None:
+    """No session watches this one: its own deadline alone ends the wait."""
+    began_s = time.monotonic()
+    query = sql.SQL("SELECT pg_sleep(20)")
+    with pytest.raises(DatabaseUnavailableError) as caught, within(conn, 1.0):
+        database.fetch(conn, "testing", query)
+    assert 1.0 <= time.monotonic() - began_s < 10
+    assert "no answer for 1 s" in caught.value.detail
+    assert conn.closed
 
 
 # ── transactions ─────────────────────────────────────────────────────────────

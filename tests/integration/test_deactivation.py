@@ -35,6 +35,7 @@ def run(
     *,
     signs: tuple[str, ...] = (),
     listed: ProbeVerdict = ALIVE,
+    resumed_pages: int = 0,
     **rules: Any,
 ) -> MergeCounts:
     """Sync a feed that lists the cars 0 to 6; by id, they get `control`, the others `verdict`.
@@ -53,7 +54,7 @@ def run(
         return {i: control if i in set("0123456") else known.get(i, GONE) for i in ids}
 
     plan = SimpleNamespace(drift=signs, reported_records=7, failed={}, is_truncated=False)
-    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=0)
+    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=resumed_pages)
     intake: Any = SimpleNamespace(probe=probe)
     decision, proof = decide(config, rig.conn, rig.run.run_id, TARGET, intake, monitor)
     return merge.merge(rig.conn, rig.request(1, decision.action, proof=proof))
@@ -91,6 +92,14 @@ def test_api_without_by_id_needs_two_runs_where_there_are_signs(rig: Rig) -> Non
     counts = run(rig, GONE, GONE, signs=("a sign",))
     assert (counts.deactivated, counts.held) == (0, 3)
     counts = run(rig, GONE, GONE, signs=("a sign",))
+    assert (counts.deactivated, counts.held) == (3, 0)
+
+
+def test_a_resumed_run_is_a_sign_of_drift_by_itself(rig: Rig) -> None:
+    """Its pages were read hours apart: as many cars may have come as gone, and slipped."""
+    counts = run(rig, GONE, GONE, resumed_pages=1)
+    assert (counts.deactivated, counts.held) == (0, 3)
+    counts = run(rig, GONE, GONE, resumed_pages=1)
     assert (counts.deactivated, counts.held) == (3, 0)
 
 

@@ -13,10 +13,10 @@ from carsync.config import Config
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.intake import Intake
 from carsync.metrics import Metrics
-from carsync.model import PageFailed, PageFetched, PageLease
+from carsync.model import PageFailed, PageFetched, PageLease, PagesStaged, StagedPage
 from carsync.pagination import PagePlan
 from carsync.stopping import StopSignal
-from carsync.supervisor import Fleet
+from carsync.supervisor import ChildLost, Fleet
 from tests.unit.fakeclock import FakeClock
 
 
@@ -31,7 +31,7 @@ class FakeFleet:
         self._answer = answer
         self._events: list[Any] = []
 
-    def start(self) -> None: ...
+    def start(self, *, silence_s: float = 0.0) -> None: ...
 
     def kill(self) -> None: ...
 
@@ -56,22 +56,32 @@ def take_in(
     monkeypatch: pytest.MonkeyPatch, clock: FakeClock, answer: Callable[[PageLease], Any]
 ) -> FakeFleet:
     """Run an intake to its end against a fleet that answers so."""
-    monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=clock))
     fleet = FakeFleet(clock, answer)
+    run_intake(monkeypatch, clock, lambda used: fleet)
+    return fleet
+
+
+def run_intake(
+    monkeypatch: pytest.MonkeyPatch,
+    clock: FakeClock,
+    new_fleet: Callable[[bool], FakeFleet],
+    stop: Any = None,
+) -> PagePlan:
+    """Run an intake to its end over the fleets that `new_fleet` gives; return its plan."""
+    monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=clock))
     config = Config()
-    metrics = Metrics(clock, 30.0)
-    stop = cast(StopSignal, SimpleNamespace(requested=False, forced=False))
+    plan = PagePlan(config.api.pagination)
     with Intake(
         config,
-        PagePlan(config.api.pagination),
-        metrics,
-        lambda used: cast(Fleet, fleet),
+        plan,
+        Metrics(clock, 30.0),
+        cast(Callable[[bool], Fleet], new_fleet),
         lambda: None,
-        stop,
+        cast(StopSignal, stop or SimpleNamespace(requested=False, forced=False)),
         lambda fleet, phase: None,
     ) as taken:
         taken.run()
-    return fleet
+    return plan
 
 
 def refuse(lease: PageLease, retry_after_s: float) -> PageFailed:
@@ -105,3 +115,85 @@ def test_an_api_that_asks_to_wait_for_ever_ends_the_run_in_time(
         take_in(monkeypatch, clock, answer)
     assert clock.now - started_s < 2 * intake.MAX_SILENCE_S
     assert "resumes" in caught.value.hint
+
+
+def fetched(lease: PageLease, pages: int = 3) -> PageFetched:
+    return PageFetched(lease.page, 100, 0, 0.1, 1, 1, pages, pages * 100)
+
+
+def staged(lease: PageLease, pages: int = 3) -> PagesStaged:
+    return PagesStaged((StagedPage(lease.page, 100, 0, 100, pages, pages * 100),), 100, 0.1)
+
+
+class LostFleet(FakeFleet):
+    """Refuses its first lease, with a Retry-After, and then a child of it dies."""
+
+    def events(self, timeout_s: float, *, watch: bool = True) -> list[Any]:
+        lost = ChildLost("fetcher-1", "was killed by SIGKILL")
+        return [*super().events(timeout_s), (self.fetchers[0], lost)]
+
+
+class NextFleet(FakeFleet):
+    """Fetches and stages every page; notes the silence that it was started with."""
+
+    silence_s = 0.0
+
+    def start(self, *, silence_s: float = 0.0) -> None:
+        self.silence_s = silence_s
+
+    def lease(self, fetcher: Any, leases: tuple[PageLease, ...]) -> None:
+        super().lease(fetcher, leases)
+        self._events += [(fetcher, staged(lease)) for lease in leases]
+
+
+def test_a_new_fleet_gets_neither_a_second_burst_nor_an_end_of_the_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bucket that knew of both died with the manager of the lost fleet."""
+    clock = FakeClock()
+    lost = LostFleet(clock, lambda lease: refuse(lease, 200.0))
+    following = NextFleet(clock, fetched)
+    fleets = iter([lost, following])
+    asked_before: list[bool] = []
+
+    def new_fleet(used: bool) -> FakeFleet:
+        asked_before.append(used)
+        return next(fleets)
+
+    plan = run_intake(monkeypatch, clock, new_fleet)
+    assert plan.staged_count == 3
+    assert asked_before == [False, True]
+    assert 180.0 <= following.silence_s <= 200.0
+
+
+class SlowWriterFleet(FakeFleet):
+    """Its writer stages what was fetched only once it is told to end."""
+
+    def __init__(self, clock: FakeClock, stop: Any) -> None:
+        super().__init__(clock, fetched)
+        self._stop = stop
+        self._at_work = True
+        self._in_queue: list[PageLease] = []
+        writer = SimpleNamespace(is_alive=lambda: self._at_work)
+        self.writers = [SimpleNamespace(process=writer)]
+
+    def lease(self, fetcher: Any, leases: tuple[PageLease, ...]) -> None:
+        super().lease(fetcher, leases)
+        self._in_queue += leases
+        self._stop.requested = True
+
+    def stop(self, children: Any, *, drain: bool) -> None:
+        if children is self.writers and drain:
+            self._events += [(self.writers[0], staged(lease)) for lease in self._in_queue]
+            self._at_work = False
+
+
+def test_a_stop_waits_for_what_the_writers_still_have_to_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = FakeClock()
+    stop = SimpleNamespace(requested=False, forced=False)
+    fleet = SlowWriterFleet(clock, stop)
+    plan = run_intake(monkeypatch, clock, lambda used: fleet, stop)
+    assert fleet.asked > 0
+    assert plan.staged_count == fleet.asked
