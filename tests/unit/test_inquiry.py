@@ -59,6 +59,7 @@ def inquire(
     made = Inquiry(
         lambda: cast(Fleet, fleet),
         restart,
+        lambda seconds: None,
         Metrics(clock, 30.0),
         cast(StopSignal, SimpleNamespace(requested=False, forced=False)),
         lambda fleet, phase: None,
