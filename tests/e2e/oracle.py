@@ -85,11 +85,14 @@ class Oracle:
         return ended
 
     def look_at(self, running: Running) -> None:
-        """Hold the command lines of all processes of a run against I6."""
-        with suppress(psutil.Error):
-            parent = psutil.Process(running.process.pid)
-            family = [parent, *parent.children(recursive=True)]
-            assert_no_canary(" ".join(process.cmdline()) for process in family)
+        """Hold the command lines of all processes of a run at work against I6."""
+        parent = psutil.Process(running.process.pid)
+        lines = [" ".join(parent.cmdline())]
+        for child in parent.children(recursive=True):
+            with suppress(psutil.Error):  # it may just have ended
+                lines.append(" ".join(child.cmdline()))
+        assert "sync" in lines[0]
+        assert_no_canary(lines)
 
     def expect_no_canary_at_rest(self) -> None:
         """I6 for what outlives a run: files and tables."""
