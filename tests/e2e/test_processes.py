@@ -151,6 +151,20 @@ def test_a_manager_that_died_is_no_bug_of_the_fetcher_that_notices_first(bench: 
     oracle.judge(ended)
 
 
+def test_a_new_fleet_asks_with_no_second_burst(site: SimulatedSite) -> None:
+    site.variables["RPS"] = "10"
+    site.settings["limits.burst"] = 12
+    site.sync()  # a first run begins without a burst; the next one has what accrued since
+    oracle = Oracle(site)
+    site.api.reset()
+    running = site.start("sync", "--json")
+    site.await_staged(10)
+    _fetcher(running).kill()
+    ended = site.check(running)
+    assert "was killed by SIGKILL: restarting all workers" in ended.said
+    oracle.judge(ended)
+
+
 def test_a_writer_killed_while_it_waits_for_pages(site: SimulatedSite) -> None:
     """It dies with the queue's reading lock in its hand."""
     oracle = Oracle(site)
