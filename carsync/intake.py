@@ -66,6 +66,7 @@ class Intake:
 
     `new_fleet(used)` builds a fleet; `used`: another has asked the API just before it.
     `reread_ledger` marks in the plan what the ledger holds, after a fleet was lost.
+    `note_failure(event, given_up)` counts and tells a failed attempt at a page.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Intake:
         reread_ledger: Callable[[], object],
         stop: StopSignal,
         tick: Callable[[Fleet, str], None],
+        note_failure: Callable[[PageFailed, bool], None],
     ) -> None:
         self._config = config
         self._plan = plan
@@ -85,6 +87,7 @@ class Intake:
         self._reread_ledger = reread_ledger
         self._stop = stop
         self._tick = tick
+        self._note_failure = note_failure
         self._fleet = new_fleet(False)
         self._restarts = 0
         self._silent_until_s = 0.0
@@ -218,7 +221,7 @@ class Intake:
             random.random,
             rate_limited=self._rate_limited[event.page],
         )
-        self._metrics.page_failed(event, given_up=delay_s is None)
+        self._note_failure(event, delay_s is None)
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:

@@ -11,9 +11,10 @@ from carsync.database import Connection
 from carsync.errors import DatabaseUnavailableError
 from carsync.journal import Journal
 from carsync.metrics import Metrics, Snapshot
+from carsync.model import PageFailed
 from carsync.pagination import PagePlan
-from carsync.progress import Progress
 from carsync.supervisor import Fleet
+from carsync.watching import Watcher
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
@@ -24,7 +25,7 @@ PING_ANSWER_S = 30.0
 class Monitor:
     """Measures one run and tells it: to the operator, to the checkpoint, to the report."""
 
-    def __init__(self, config: Config, progress: Progress) -> None:
+    def __init__(self, config: Config, watcher: Watcher) -> None:
         self.plan = PagePlan(config.api.pagination)
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
@@ -33,7 +34,7 @@ class Monitor:
         self.journal: Journal | None = None
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
-        self._progress = progress
+        self.watcher = watcher
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
 
     def snapshot(self) -> Snapshot:
@@ -42,17 +43,22 @@ class Monitor:
 
     def say(self, sentence: str) -> None:
         """Tell the operator something, once."""
-        self._progress.message(sentence)
+        self.watcher.message(sentence)
 
     def note(self, sentence: str) -> None:
         """Tell the operator something now that the report will say again."""
         self.notes.append(sentence)
         self.say(sentence)
 
+    def attempt_failed(self, event: PageFailed, given_up: bool) -> None:
+        """Count and tell a failed attempt at a page; `given_up`: the last one."""
+        self.metrics.page_failed(event, given_up=given_up)
+        self.watcher.attempt_failed(event, given_up=given_up)
+
     def phase(self, name: str, state: RunState = "running") -> None:
         """Show and save that a phase begins."""
         snapshot = self.snapshot()
-        self._progress.update(snapshot, name)
+        self.watcher.update(snapshot, name)
         if self.journal is not None:
             self.journal.note(name, self.plan, snapshot, state=state)
 
@@ -61,6 +67,7 @@ class Monitor:
 
         Raises `DatabaseUnavailableError` when the connection that holds the lock is gone.
         """
+        self.watcher.pulse()
         now = time.monotonic()
         if now - self._ticked_s < TICK_S:
             return
@@ -73,7 +80,7 @@ class Monitor:
             self._pinged_s = now
             self._check_connection()
         snapshot = self.snapshot()
-        self._progress.update(snapshot, phase)
+        self.watcher.update(snapshot, phase)
         if self.journal is not None:
             self.journal.progress(phase, self.plan, snapshot)
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from carsync import figures
 from carsync.metrics import Snapshot
+from carsync.watching import Watcher
 
 LINE_EVERY_S = 5.0
 REDRAW_EVERY_S = 0.25
@@ -27,8 +28,8 @@ BAR_COLUMNS = 24
 _LOGGER = logging.getLogger("carsync.progress")
 
 
-class Progress(ABC):
-    """Where a run shows how far it is; a context manager. `update` may be called at any rate."""
+class Progress(Watcher, ABC):
+    """Where a run shows how far it is; `update` may be called at any rate."""
 
     @abstractmethod
     def update(self, snapshot: Snapshot, phase: str) -> None:
@@ -37,17 +38,6 @@ class Progress(ABC):
     @abstractmethod
     def message(self, text: str) -> None:
         """Show one sentence that stays."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
 
 def choose_progress(stream: TextIO, environ: Mapping[str, str], *, plain: bool = False) -> Progress:

@@ -47,12 +47,12 @@ from carsync.merging import merge_surely
 from carsync.model import MergeCounts
 from carsync.moment import Moment
 from carsync.monitor import Monitor
-from carsync.progress import Progress
 from carsync.resume import fingerprints, mark_ledger, take_up
 from carsync.session import open_database, refuse_transaction_pooler, target_columns, target_of
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
+from carsync.watching import Watcher, Watchers
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def sync(
     config: Config,
     preset_text: str | None,
     checkpoint_file: Path,
-    progress: Progress,
+    watcher: Watcher,
     stop: StopSignal,
     *,
     fresh: bool = False,
@@ -71,7 +71,7 @@ def sync(
     `fresh` forgets an unfinished run instead of resuming it. Must be called from the
     main thread, which starts the child processes.
     """
-    run = SyncRun(config, preset_text, checkpoint_file, progress, stop)
+    run = SyncRun(config, preset_text, checkpoint_file, watcher, stop)
     return run.execute(fresh=fresh)
 
 
@@ -83,7 +83,7 @@ class SyncRun:
         config: Config,
         preset_text: str | None,
         checkpoint_file: Path,
-        progress: Progress,
+        watcher: Watcher,
         stop: StopSignal,
     ) -> None:
         self._config = config
@@ -92,7 +92,7 @@ class SyncRun:
         self._stop = stop
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
-        self._monitor = Monitor(config, progress)
+        self._monitor = Monitor(config, Watchers([watcher]))
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
@@ -111,7 +111,9 @@ class SyncRun:
                 self._execute_locked(lock, fresh=fresh)
         except CarsyncError as exc:
             self._ending = ending.failed(exc)
-        return self._report()
+        report = self._report()
+        self._monitor.watcher.ended(report)
+        return report
 
     def _execute_locked(self, lock: FileLock, *, fresh: bool) -> None:
         previous = self._read_checkpoint()
@@ -127,7 +129,7 @@ class SyncRun:
         )
         try:
             refuse_transaction_pooler(self._config)
-            connection = open_database(self._config, "carsync", lambda: self._stop.forced)
+            connection = open_database(self._config, "carsync", self._should_cancel)
             with closing(connection):
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
@@ -190,6 +192,7 @@ class SyncRun:
             staging.create(connection, run.run_id, self._mapper.columns, self._target)
             failpoints.reach("sync.staging_created")
         self._run = run
+        self._monitor.watcher.begun(run)
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
         failpoints.reach("sync.begun")
@@ -213,6 +216,7 @@ class SyncRun:
             reread_ledger=lambda: mark_ledger(connection, run.run_id, self._monitor),
             stop=self._stop,
             tick=self._monitor.tick,
+            note_failure=self._monitor.attempt_failed,
         ) as intake:
             intake.run()
             failpoints.reach("sync.read")
@@ -245,6 +249,11 @@ class SyncRun:
         if self._stop.requested:
             self._ending = self._stopped()
         return self._stop.requested
+
+    def _should_cancel(self) -> bool:
+        """Say whether a second signal came; asked all the time while a statement is awaited."""
+        self._monitor.watcher.pulse()
+        return self._stop.forced
 
     def _stopped(self) -> Ending:
         return Ending("interrupted", self._stop.exit_code)
@@ -279,7 +288,7 @@ class SyncRun:
             action=decision.action,
             proof=proof,
         )
-        return merge_surely(self._config, connection, request, lambda: self._stop.forced)
+        return merge_surely(self._config, connection, request, self._should_cancel)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

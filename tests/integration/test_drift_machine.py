@@ -35,8 +35,8 @@ from carsync.database import Connection, connect
 from carsync.errors import ExitCode
 from carsync.mapping import compile_mapper
 from carsync.model import Column
-from carsync.progress import Progress
 from carsync.summary import RunReport
+from carsync.watching import Watcher
 from tests import effort
 from tests.conftest import ask
 from tests.e2e.harness import await_that
@@ -76,16 +76,6 @@ numbers = st.integers(0, 29)
 moves = st.tuples(st.sampled_from((*MOVES, *RIVAL_SQL)), numbers, numbers)
 outcomes = st.sampled_from(("answer", "answer", "answer", "late", "fail", "crash", "stop"))
 steps = st.builds(Step, st.lists(moves, max_size=2).map(tuple), numbers, outcomes)
-
-
-class Silent(Progress):
-    """Tells nobody."""
-
-    def update(self, snapshot: Any, phase: str) -> None:
-        """Show nothing."""
-
-    def message(self, text: str) -> None:
-        """Say nothing."""
 
 
 class DriftMachine(RuleBasedStateMachine):
@@ -239,7 +229,7 @@ class DriftMachine(RuleBasedStateMachine):
             patch.setattr(sync, "Fleet", new_fleet)
             patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
-            report = sync.sync(self._config, None, self._checkpoint, Silent(), script.stop)
+            report = sync.sync(self._config, None, self._checkpoint, Watcher(), script.stop)
         event(f"exit {report.exit_code}")
         assert report.exit_code in ENDS, report
         active = self._active()

@@ -95,8 +95,9 @@ LAYERS = (
     (
         "a run",
         [
-            "progress",
             "summary",
+            "watching",
+            "progress",
             "monitor",
             "resume",
             "deactivation",

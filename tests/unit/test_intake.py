@@ -79,6 +79,7 @@ def run_intake(
         lambda: None,
         cast(StopSignal, stop or SimpleNamespace(requested=False, forced=False)),
         lambda fleet, phase: None,
+        lambda event, given_up: None,
     ) as taken:
         taken.run()
     return plan
