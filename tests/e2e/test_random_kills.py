@@ -48,7 +48,7 @@ def _let_pass(running: Running, seconds: float) -> None:
         running.process.wait(seconds)
 
 
-@pytest.mark.parametrize("seed", range(effort.trials(12, 300)))
+@pytest.mark.parametrize("seed", range(effort.trials(8, 300)))
 def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
     bench.site.settings["limits.fetcher_processes"] = dice.choice([1, 2])
