@@ -70,6 +70,7 @@ LAYERS = (
             "migrations",
             "history",
             "rejects",
+            "observations",
             "approval",
             "statefile",
             "moment",
