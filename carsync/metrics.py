@@ -28,7 +28,8 @@ class Snapshot:
     had staged. Latencies are those of good answers, percentiles within 1 %.
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts that failed.
+    share of attempts that failed. `recent_rows_per_s` is of the window too, and
+    `recent_latency_…` of one to two windows.
     """
 
     elapsed_s: float
@@ -63,6 +64,10 @@ class Snapshot:
     rss_by_process: dict[str, int]
     rss_peak_bytes: int
     rss_slope_mb_per_min: float | None
+    recent_rows_per_s: float = 0.0
+    recent_latency_p50_s: float | None = None
+    recent_latency_p95_s: float | None = None
+    recent_latency_p99_s: float | None = None
 
 
 class Metrics:
@@ -79,7 +84,9 @@ class Metrics:
         self._warm_pages = 0
         self._last_staged_s = 0.0
         self._recent_pages = _SlidingCount(WINDOW_S)
+        self._recent_rows = _SlidingCount(WINDOW_S)
         self._latency = LatencyHistogram()
+        self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
         self._probes: Counter[ProbeVerdict] = Counter()
         self._memory = MemorySlope()
@@ -99,6 +106,7 @@ class Metrics:
         self._wire_bytes += event.wire_bytes
         self._body_bytes += event.body_bytes
         self._latency.add(event.latency_s)
+        self._recent_latency.add(self._elapsed_s(), event.latency_s)
 
     def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
         """Count a failed attempt; `given_up`: the last one at its page."""
@@ -118,6 +126,7 @@ class Metrics:
         self._busy_s += event.busy_s
         self._last_staged_s = now_s
         self._recent_pages.add(now_s, pages)
+        self._recent_rows.add(now_s, event.rows)
         if now_s >= self._warm_from_s:
             self._warm_pages += pages
 
@@ -155,6 +164,7 @@ class Metrics:
         mean = _ratio(self._pages_staged, reading_s)
         failed = sum(self._errors.values())
         attempts = self._fetched + failed
+        latest = self._recent_latency.histogram(now_s)
         return Snapshot(
             elapsed_s=now_s,
             pages_planned=planned,
@@ -188,6 +198,10 @@ class Metrics:
             rss_by_process=dict(self._rss),
             rss_peak_bytes=self._rss_peak,
             rss_slope_mb_per_min=self._memory.mb_per_min(),
+            recent_rows_per_s=self._recent_rows.per_second(now_s),
+            recent_latency_p50_s=latest.percentile(50),
+            recent_latency_p95_s=latest.percentile(95),
+            recent_latency_p99_s=latest.percentile(99),
         )
 
     def _elapsed_s(self) -> float:
@@ -246,6 +260,39 @@ class LatencyHistogram:
                 upper = self._LOWEST_S * self._GROWTH**bucket
                 return upper * 2 / (1 + self._GROWTH)
         return None
+
+    def joined(self, other: LatencyHistogram) -> LatencyHistogram:
+        """Return a histogram of the values of both."""
+        both = LatencyHistogram()
+        both._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
+        both._count = self._count + other._count
+        both._sum_s = self._sum_s + other._sum_s
+        return both
+
+
+class RecentLatency:
+    """The latencies of the last one to two windows of `width_s` seconds."""
+
+    def __init__(self, width_s: float) -> None:
+        self._width_s = width_s
+        self._since_s = 0.0
+        self._before, self._now = LatencyHistogram(), LatencyHistogram()
+
+    def add(self, now_s: float, seconds: float) -> None:
+        """Count one value."""
+        self._turn(now_s)
+        self._now.add(seconds)
+
+    def histogram(self, now_s: float) -> LatencyHistogram:
+        """Return what is known of the windows."""
+        self._turn(now_s)
+        return self._before.joined(self._now)
+
+    def _turn(self, now_s: float) -> None:
+        age_s = now_s - self._since_s
+        if age_s >= self._width_s:
+            self._before = self._now if age_s < 2 * self._width_s else LatencyHistogram()
+            self._now, self._since_s = LatencyHistogram(), now_s
 
 
 class MemorySlope:
