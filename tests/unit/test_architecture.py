@@ -98,6 +98,7 @@ LAYERS = (
         [
             "summary",
             "watching",
+            "observer",
             "progress",
             "monitor",
             "resume",
