@@ -9,16 +9,21 @@ from carsync.checkpoint import RunState
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.errors import DatabaseUnavailableError
+from carsync.history import Run
 from carsync.journal import Journal
 from carsync.metrics import Metrics, Snapshot
 from carsync.model import PageFailed
+from carsync.observer import Observer
 from carsync.pagination import PagePlan
 from carsync.supervisor import Fleet
-from carsync.watching import Watcher
+from carsync.watching import Watcher, Watchers
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
 PING_S = 10.0
+FIRST_PING_S = 2.0
+"""The distance of pings at first; it doubles up to `PING_S`, so that of a run that dies young
+something is written down."""
 PING_ANSWER_S = 30.0
 
 
@@ -34,8 +39,10 @@ class Monitor:
         self.journal: Journal | None = None
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
-        self.watcher = watcher
+        self.observer = Observer()
+        self.watcher = Watchers([watcher, self.observer])
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
+        self._ping_s = FIRST_PING_S
 
     def snapshot(self) -> Snapshot:
         """Return the run's figures as they are now."""
@@ -55,10 +62,17 @@ class Monitor:
         self.metrics.page_failed(event, given_up=given_up)
         self.watcher.attempt_failed(event, given_up=given_up)
 
+    def begun(self, run: Run) -> None:
+        """Tell that the run has its id; what is observed from now on is the run's."""
+        self.watcher.begun(run)
+        self.observer.update(self.snapshot(), "starting")
+        self.write_down()
+
     def phase(self, name: str, state: RunState = "running") -> None:
         """Show and save that a phase begins."""
         snapshot = self.snapshot()
         self.watcher.update(snapshot, name)
+        self.write_down()
         if self.journal is not None:
             self.journal.note(name, self.plan, snapshot, state=state)
 
@@ -76,13 +90,19 @@ class Monitor:
             self._sampled_s = now
             self.metrics.rss(fleet.rss())
             self.metrics.queue_depth(fleet.queue_depth())
-        if now - self._pinged_s >= PING_S:
+        if now - self._pinged_s >= self._ping_s:
             self._pinged_s = now
+            self._ping_s = min(2 * self._ping_s, PING_S)
             self._check_connection()
         snapshot = self.snapshot()
         self.watcher.update(snapshot, phase)
         if self.journal is not None:
             self.journal.progress(phase, self.plan, snapshot)
+
+    def write_down(self) -> None:
+        """Let the observer store what it saw, over the connection that holds the lock."""
+        if self.connection is not None:
+            self.observer.write(self.connection)
 
     def _check_connection(self) -> None:
         if self.connection is None or not database.is_open(self.connection, PING_ANSWER_S):
@@ -91,3 +111,4 @@ class Monitor:
                 detail="the connection that holds this run's lock does not answer",
                 hint="see whether PostgreSQL is up",
             )
+        self.write_down()

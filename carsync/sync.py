@@ -21,6 +21,7 @@ from carsync import (
     history,
     merge,
     migrations,
+    observations,
     rejects,
     staging,
 )
@@ -52,7 +53,7 @@ from carsync.session import open_database, refuse_transaction_pooler, target_col
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
-from carsync.watching import Watcher, Watchers
+from carsync.watching import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class SyncRun:
         self._stop = stop
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
-        self._monitor = Monitor(config, Watchers([watcher]))
+        self._monitor = Monitor(config, watcher)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
@@ -192,7 +193,7 @@ class SyncRun:
             staging.create(connection, run.run_id, self._mapper.columns, self._target)
             failpoints.reach("sync.staging_created")
         self._run = run
-        self._monitor.watcher.begun(run)
+        self._monitor.begun(run)
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
         failpoints.reach("sync.begun")
@@ -240,9 +241,16 @@ class SyncRun:
             staging.drop(connection, run.run_id)
             failpoints.reach("sync.staging_dropped")
             merge.analyze_after(connection, self._target, counts)
-            rejects.prune(connection, self._target, self._config.sync.source)
+            self._prune(connection)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
+
+    def _prune(self, connection: Connection) -> None:
+        """Forget what is kept of older runs for long enough."""
+        source = self._config.sync.source
+        rejects.prune(connection, self._target, source)
+        keep_days = self._config.history.details_keep_days
+        observations.prune(connection, self._target, source, keep_days)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
@@ -368,5 +376,7 @@ class SyncRun:
                     report.exit_code,
                     summary_data(report),
                 )
+                self._monitor.observer.update(report.snapshot, "ended")
+                self._monitor.observer.write(connection)
         except CarsyncError as exc:
             log.warning("the end of run %d is not recorded: %s", self._run.run_id, exc.problem)
