@@ -12,7 +12,7 @@ from typing import Any
 _DEPTH = 3
 _SAMPLE = 100
 _FITTING_SHARE = 0.9
-_YEARS = range(1880, 2100)
+_YEARS = range(2101)  # 0 is a placeholder of many feeds
 _PLAIN = frozenset({"name", "title", "value", "label", "text", "amount", "km", "number", "url"})
 """What a value inside an object of the right name is called: `brand.name`, `price.amount`."""
 
@@ -106,6 +106,8 @@ def _best(
         if rank is None or sum(map(fits, values)) < _FITTING_SHARE * len(values):
             continue
         if column == "id" and not _identifies(values, records):
+            continue
+        if column == "year" and not all(int(float(value)) in _YEARS for value in values):
             continue
         found.append((rank, path.count("."), path))
     if not found and column == "id":

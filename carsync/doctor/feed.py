@@ -81,6 +81,9 @@ def judge_lookup(found: Findings, lookup: Lookup) -> bool:
         return False
     shown = ", ".join(lookup.addresses[:3])
     more = f" and {len(lookup.addresses) - 3} more" if len(lookup.addresses) > 3 else ""
+    if lookup.addresses[0] == lookup.host:
+        found.ok("DNS", f"{lookup.host} is an address itself")
+        return True
     seen = f"{lookup.host} → {shown}{more} in {figures.latency(lookup.took_s)}"
     if lookup.took_s > SLOW_LOOKUP_S:
         found.warn("DNS", seen, "a name server does not answer: see /etc/resolv.conf")
