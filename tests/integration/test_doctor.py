@@ -157,7 +157,7 @@ def test_versions_of_the_schema_are_told_apart(conn: Connection, dsn: str) -> No
     assert "1 migration pending" in examine(config(dsn))["migrations"].seen
     assert "carsync migrate" in problems(examine(config(dsn, off)))["migrations"]
     ask(conn, "INSERT INTO carsync.migrations (version, name, checksum) VALUES (999, 'x', 'y')")
-    assert "upgrade carsync" in problems(examine(config(dsn)))["target table"]
+    assert "upgrade carsync" in problems(examine(config(dsn)))["migrations"]
 
 
 def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
