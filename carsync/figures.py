@@ -29,7 +29,7 @@ _ERROR_NAMES: dict[str, str] = {
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_..-=+*#"
 _ASCII = str.maketrans(
-    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"}
+    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-", "✓": "+", "✗": "X"}
     | dict(zip(_SPARKS, _ASCII_SPARKS, strict=True))
 )
 
