@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from carsync.errors import FailureKind
 from carsync.model import PageFailed, PageFetched, PagesStaged, ProbeAnswered, ProbeVerdict
@@ -19,6 +20,9 @@ MIN_JUDGED_S = 10.0
 MIN_SLOPE_S = 60.0
 """The memory slope is given once it stands on this many seconds after the warm-up."""
 
+Pause = Literal["rate_limited", "breaker"]
+"""Why nobody asks the API for a while: it said so (Retry-After), or it kept failing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -28,7 +32,8 @@ class Snapshot:
     had staged. Latencies are those of good answers, percentiles within 1 %.
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts that failed.
+    share of attempts that failed. For `paused_s` seconds more no page is asked for,
+    because of `pause`.
     """
 
     elapsed_s: float
@@ -63,6 +68,8 @@ class Snapshot:
     rss_by_process: dict[str, int]
     rss_peak_bytes: int
     rss_slope_mb_per_min: float | None
+    paused_s: float = 0.0
+    pause: Pause | None = None
 
 
 class Metrics:
@@ -90,6 +97,7 @@ class Metrics:
         self._fetched = self._retries = self._breaker_openings = 0
         self._queue_depth = self._queue_depth_peak = 0
         self._busy_s = 0.0
+        self._paused_until_s: dict[Pause, float] = {}
 
     def page_fetched(self, event: PageFetched) -> None:
         """Count a good answer."""
@@ -125,9 +133,18 @@ class Metrics:
         """Count an answer to a by-id request."""
         self._probes[event.verdict] += 1
 
-    def breaker_opened(self) -> None:
-        """Count an opening of the circuit breaker."""
+    def breaker_opened(self, open_s: float) -> None:
+        """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
         self._breaker_openings += 1
+        self._pause("breaker", open_s)
+
+    def silenced(self, seconds: float) -> None:
+        """Note that the API asked not to be asked for so long."""
+        self._pause("rate_limited", seconds)
+
+    def _pause(self, why: Pause, seconds: float) -> None:
+        until_s = self._elapsed_s() + seconds
+        self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 
     def queue_depth(self, pages: int) -> None:
         """Note how many pages wait for a writer."""
@@ -155,6 +172,7 @@ class Metrics:
         mean = _ratio(self._pages_staged, reading_s)
         failed = sum(self._errors.values())
         attempts = self._fetched + failed
+        paused = max(((s, why) for why, s in self._paused_until_s.items() if s > now_s), default=())
         return Snapshot(
             elapsed_s=now_s,
             pages_planned=planned,
@@ -188,6 +206,8 @@ class Metrics:
             rss_by_process=dict(self._rss),
             rss_peak_bytes=self._rss_peak,
             rss_slope_mb_per_min=self._memory.mb_per_min(),
+            paused_s=paused[0] - now_s if paused else 0.0,
+            pause=paused[1] if paused else None,
         )
 
     def _elapsed_s(self) -> float:

@@ -97,6 +97,8 @@ LAYERS = (
         [
             "summary",
             "watching",
+            "terminal",
+            "liveview",
             "progress",
             "monitor",
             "resume",
@@ -145,7 +147,7 @@ ROOMS = {
     "yaml": ["configfile"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
-    "rich": ["progress"],
+    "rich": ["terminal", "liveview"],
     "click": ["cli", "demo.screen"],
     "uvicorn": ["demo.server"],
 }

@@ -59,7 +59,7 @@ class TestCounters:
         metrics.page_failed(failed(FailureKind.SERVER))
         metrics.page_failed(failed(FailureKind.SERVER), given_up=True)
         metrics.pages_staged(staged(2, rows=99))
-        metrics.breaker_opened()
+        metrics.breaker_opened(60.0)
         metrics.probe(ProbeAnswered("a", 1, ProbeVerdict.GONE, 0.1))
         metrics.probe(ProbeAnswered("b", 1, ProbeVerdict.GONE, 0.1))
         metrics.probe(ProbeAnswered("c", 1, ProbeVerdict.ALIVE, 0.1))
