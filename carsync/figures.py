@@ -203,15 +203,26 @@ def paint(text: str, tone: Tone, color: bool) -> str:
     return f"\x1b[{_SGR[tone]}m{text}\x1b[0m" if color else text
 
 
-def columns(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
+def columns(
+    rows: Iterable[tuple[str, str]], indent: int = 2, width: int | None = None
+) -> list[str]:
     """Lay out name and value in two aligned columns; an empty name continues the value above.
+
+    A value that is too long for `width` columns in all goes on below itself.
 
     >>> columns([("run", "42"), ("pages", "7 of 9")])
     ['  run    42', '  pages  7 of 9']
+    >>> columns([("run", "42 · took 3 s")], width=14)
+    ['  run  42', '       took 3 s']
     """
     table = list(rows)
-    width = max((len(name) for name, _ in table), default=0)
-    return [f"{'':{indent}}{name:<{width}}  {value}".rstrip() for name, value in table]
+    names = max((len(name) for name, _ in table), default=0)
+    lines = []
+    for name, value in table:
+        broken = [value] if width is None else parts(value, width - indent - names - 2)
+        for nth, part in enumerate(broken):
+            lines.append(f"{'':{indent}}{'' if nth else name:<{names}}  {part}".rstrip())
+    return lines
 
 
 def printable(text: str) -> str:

@@ -70,9 +70,13 @@ def _head(state: LiveState, width: int) -> list[Text]:
     right = f"elapsed {elapsed}"
     since = f" since {state.since.astimezone(UTC):%H:%M:%S} UTC"
     lasting = f" · {figures.duration(int(state.in_phase_s))}"
-    name = f" · {state.name}" if state.name else ""
+    whole = f" · {state.name}" if state.name else ""
+    short = whole[: whole.find(" · ", 1)] if " · " in whole[1:] else whole
     # The most that fits beside the elapsed time, else that below.
-    for left in (f"{since}{lasting}{name}", f"{since}{lasting}", since, lasting, ""):
+    for left in (
+        *(f"{since}{lasting}{name}" for name in (whole, short, "")),
+        *(since, lasting, ""),
+    ):
         used = len(state.phase) + len(left)
         if used + 2 + len(right) <= width:
             gap = " " * (width - used - len(right))

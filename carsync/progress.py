@@ -44,10 +44,9 @@ class Progress(Watcher, ABC):
 def choose_progress(stream: TextIO, environ: Mapping[str, str], *, plain: bool = False) -> Progress:
     """Return the live view where `stream` is a terminal that can redraw, else plain lines.
 
-    So it is where the log tells information at all: `--quiet` silences both. `NO_COLOR`
-    (no-color.org) leaves the live view without colours.
+    `NO_COLOR` (no-color.org) leaves the live view without colours.
     """
-    if plain or not _LOGGER.isEnabledFor(logging.INFO) or not can_redraw(stream, environ):
+    if plain or not can_redraw(stream, environ):
         return PlainProgress()
     return LiveProgress(stream, no_color=bool(environ.get("NO_COLOR")))
 
@@ -170,8 +169,9 @@ class LiveProgress(Progress):
         self._canvas.end()
 
     def begun(self, run: Run) -> None:
-        """Learn the run's number, shown where there is room."""
-        self._name = f"run {run.run_id}"
+        """Learn which run it is, shown where there is room."""
+        which = f"run {run.run_id} · {run.source} → {run.schema_name}.{run.table_name}"
+        self._name = figures.printable(which)
 
     def update(self, snapshot: Snapshot, phase: str) -> None:
         """Redraw where it is due, and at once when the phase changes."""

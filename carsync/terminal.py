@@ -12,6 +12,9 @@ from rich.text import Text
 
 from carsync import figures
 
+Line = Text
+"""A line with its styles."""
+
 _CANNOT_REDRAW = {"", "dumb", "unknown"}
 _ENDLESS = 10_000
 _SPARE_COLUMNS = 4  # an arrow or dots take more columns in ASCII
@@ -43,6 +46,19 @@ def can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return stream.isatty() and watched and environ.get("TERM", "") not in _CANNOT_REDRAW
 
 
+def to_lines(text: str) -> list[Line]:
+    """Split a text, its ANSI colours kept, into lines for a `Canvas`."""
+    return [Text.from_ansi(line) for line in text.splitlines()]
+
+
+def columns_of(stream: TextIO, otherwise: int) -> int:
+    """Return the width of the terminal that `stream` is; `otherwise` where it is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or otherwise
+    except (OSError, ValueError):
+        return otherwise
+
+
 class Canvas:
     """A block of lines at the end of what a terminal shows; further output scrolls by above it.
 
@@ -56,10 +72,10 @@ class Canvas:
         self._console = Console(
             file=stream, no_color=no_color, highlight=False, force_terminal=True, width=_ENDLESS
         )
-        self._render: Callable[[int], Sequence[Text]] | None = None
+        self._render: Callable[[int], Sequence[Line]] | None = None
         self._drawn: list[int] = []  # the widths of the lines that stand there
 
-    def draw(self, render: Callable[[int], Sequence[Text]]) -> None:
+    def draw(self, render: Callable[[int], Sequence[Line]]) -> None:
         """Show what `render` makes of a width in columns, in place of what was drawn before."""
         self._render = render
         self._redraw("")
@@ -76,7 +92,7 @@ class Canvas:
 
     def _redraw(self, above: str) -> None:
         back, columns, rows = self._back(), *self._size()
-        lines: list[Text] = []
+        lines: list[Line] = []
         if self._render is not None:
             spare = 0 if figures.fit("█→", self._encoding) == "█→" else _SPARE_COLUMNS
             lines = list(self._render(max(columns - spare, 1)))[: max(rows - 1, 1)]
@@ -95,7 +111,7 @@ class Canvas:
             columns, rows = 0, 0
         return columns or 80, rows or 24
 
-    def _to_ansi(self, line: Text) -> str:
+    def _to_ansi(self, line: Line) -> str:
         with self._console.capture() as captured:
             self._console.print(line, end="", no_wrap=True)
         return captured.get()
