@@ -173,7 +173,7 @@ def sparkline(values: Sequence[float]) -> str:
     """Draw one block a value, the highest a full one; empty without values.
 
     >>> sparkline([0, 5, 10]), sparkline([0, 0])
-    ('▁▄█', '▁▁')
+    ('▁▅█', '▁▁')
     """
     highest = max(values, default=0.0) or 1.0
     return "".join(_LEVELS[min(int(8 * max(value, 0.0) / highest), 7)] for value in values)
@@ -212,7 +212,7 @@ def columns(
 
     >>> columns([("run", "42"), ("pages", "7 of 9")])
     ['  run    42', '  pages  7 of 9']
-    >>> columns([("run", "42 · took 3 s")], width=14)
+    >>> columns([("run", "42 · took 3 s")], width=15)
     ['  run  42', '       took 3 s']
     """
     table = list(rows)

@@ -14,8 +14,10 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands, options, choices, keys and files.
 
+    For good, in a shell that reads such scripts when it starts:
+
     \b
-    bash, for you:
+    bash:
       mkdir -p ~/.local/share/bash-completion/completions
       carsync completion bash > ~/.local/share/bash-completion/completions/carsync
 

@@ -25,5 +25,5 @@ def help_(ctx: click.Context, names: tuple[str, ...]) -> None:
         found = command.get_command(shown, name)
         if found is None:
             raise click.UsageError(f"No such command '{name}'.", shown)
-        shown = click.Context(found, info_name=name, parent=shown)
+        shown = click.Context(found, info_name=name, parent=shown, **found.context_settings)
     click.echo(shown.get_help())

@@ -138,6 +138,13 @@ LAYERS = (
             "cli.app",
             "cli",
             "__main__",
+            "reference",
+            "reference.commandtree",
+            "reference.configtable",
+            "reference.pages",
+            "reference.manpage",
+            "reference.documents",
+            "reference.__main__",
         ],
     ),
 )
@@ -151,7 +158,7 @@ ROOMS = {
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
     "rich": ["terminal", "liveview"],
-    "click": ["cli", "demo.screen"],
+    "click": ["cli", "demo.screen", "reference.commandtree"],
     "uvicorn": ["demo.server"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.

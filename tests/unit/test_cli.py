@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -53,6 +54,9 @@ def carsync_process(*args: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: str(value))
 def test_every_command_and_option_has_help(name: str, command: click.Command) -> None:
     assert command.help, name
+    if not isinstance(command, click.Group):
+        _, _, examples = inspect.cleandoc(command.help).partition("\n\b\nExample")
+        assert f"carsync {name}" in examples, f"{name}: no example"
     for option in command.params:
         assert not isinstance(option, click.Option) or option.help, f"{name} {option.name}"
     shown = run(*name.split(), "--help")

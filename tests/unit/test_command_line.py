@@ -72,7 +72,7 @@ def test_a_group_alone_shows_its_help(args: str, name: str) -> None:
 
 
 def test_help_is_a_command_too() -> None:
-    for words in ("", "sync", "rejects replay"):
+    for words in ("", "sync", "simulate", "rejects replay"):
         assert run("help", *words.split()).stdout == run(*words.split(), "--help").stdout
 
 
