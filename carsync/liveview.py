@@ -23,10 +23,13 @@ PHASES = {
     "merging": "one transaction: readers see all of it or nothing",
 }
 """What happens in a phase whose name does not say it; what a watcher is told may be others."""
+_PAST_READING = {"proving", "deciding", "merging"}
 
 TWO_COLUMNS, THREE_COLUMNS = 120, 190
 _GUTTER = 4
 _MAX_BAR, _MIN_BAR = 100, 10
+_USUAL_COUNTS = 46
+"""Columns kept free beside the bar, so that its length does not change with the figures."""
 
 Row = tuple[str, str]
 
@@ -54,13 +57,18 @@ def live_lines(state: LiveState, width: int) -> list[Text]:
     if state.phase in PHASES:
         lines += [Text(line) for line in figures.parts(PHASES[state.phase], width)]
     lines += _alarms(snapshot, state.ago_s, width)
-    api, table, machine = _api_rows(snapshot), _table_rows(snapshot), _machine_rows(snapshot)
+    is_reading = state.phase not in _PAST_READING
+    api, table, machine = (
+        _api_rows(snapshot, is_reading),
+        _table_rows(snapshot, is_reading),
+        _machine_rows(snapshot),
+    )
     if width >= THREE_COLUMNS:
         blocks = [[*api, *_pace(state)], table, machine]
     elif width >= TWO_COLUMNS:
         blocks = [[*api, *_pace(state)], [*table, *machine]]
     else:
-        lines += [Text(line) for line in _block(_short_rows(snapshot), width)]
+        lines += [Text(line) for line in _block(_short_rows(snapshot, is_reading), width)]
         return lines
     return [*lines, Text(), *_side_by_side(blocks, width)]
 
@@ -94,7 +102,9 @@ def _bar(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
         told += f" · {snapshot.pages_resumed:,} kept"
     if snapshot.eta_s:
         told += f" · eta {figures.duration(max(snapshot.eta_s - ago_s, 0.0))}"
-    beside = min(width - len(told) - 2, _MAX_BAR)
+    beside = min(width - max(len(told), _USUAL_COUNTS) - 2, _MAX_BAR)
+    if beside < _MIN_BAR:
+        beside = width - len(told) - 2
     if beside >= _MIN_BAR:
         return [Text.assemble((figures.bar(done, planned, beside), "green"), f"  {told}")]
     bar = Text(figures.bar(done, planned, width), "green")
@@ -117,31 +127,31 @@ def _alarms(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
     return [Text(line, style) for text, style in told for line in figures.parts(text, width)]
 
 
-def _short_rows(snapshot: Snapshot) -> list[Row]:
+def _short_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
     """Return the figures that count most, for a narrow view."""
-    queue = f"{figures.plural(snapshot.queue_depth, 'page')} · "
+    pages_per_s = snapshot.pages_per_s if is_reading else snapshot.pages_per_s_mean
+    queue = figures.plural(snapshot.queue_depth, "page")
+    memory = figures.size(snapshot.rss_bytes)
     return [
         (
             "rate",
-            f"{figures.rate(snapshot.pages_per_s)} pages/s · "
-            f"{figures.rate(snapshot.rows_per_s)} rows/s",
+            f"{figures.rate(pages_per_s)} pages/s · {figures.rate(snapshot.rows_per_s)} rows/s",
         ),
         ("rows", _rows(snapshot)),
         ("latency", _latency(snapshot)),
-        ("queue", f"{queue}memory {figures.size(snapshot.rss_bytes)}"),
+        *_probes(snapshot),
+        ("queue", f"{queue} · memory {memory}") if is_reading else ("memory", memory),
         ("errors", _errors(snapshot)),
     ]
 
 
-def _api_rows(snapshot: Snapshot) -> list[Row]:
+def _api_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
     asked = f"{snapshot.attempts:,} asked · {snapshot.retries:,} asked again"
     per_s = snapshot.wire_bytes / snapshot.elapsed_s if snapshot.elapsed_s else 0.0
-    rows = [
-        (
-            "rate",
-            f"{figures.rate(snapshot.pages_per_s)} pages/s · "
-            f"mean {figures.rate(snapshot.pages_per_s_mean)}",
-        ),
+    now = f"{figures.rate(snapshot.pages_per_s)} pages/s · " if is_reading else ""
+    mean = f"mean {figures.rate(snapshot.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
+    return [
+        ("rate", now + mean),
         ("latency", _latency(snapshot)),
         ("requests", f"{asked} · {100 * snapshot.error_rate:.1f} % failed"),
         ("errors", _errors(snapshot)),
@@ -150,14 +160,17 @@ def _api_rows(snapshot: Snapshot) -> list[Row]:
             f"{figures.size(snapshot.wire_bytes)} received · "
             f"{figures.size(snapshot.body_bytes)} unpacked · {figures.size(per_s)}/s",
         ),
+        *_probes(snapshot),
     ]
-    if snapshot.probes:
-        probes = " · ".join(f"{n:,} {verdict}" for verdict, n in sorted(snapshot.probes.items()))
-        rows.append(("by id", probes))
-    return rows
 
 
-def _table_rows(snapshot: Snapshot) -> list[Row]:
+def _probes(snapshot: Snapshot) -> list[Row]:
+    """Say what came of the cars that were asked for by id, if any was."""
+    told = [f"{n:,} {verdict}" for verdict, n in sorted(snapshot.probes.items())]
+    return [("by id", " · ".join(told))] if told else []
+
+
+def _table_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
     busy = snapshot.writer_rows_per_busy_s
     writers = "–" if busy is None else f"{figures.rate(busy)} rows/s while busy"
     queue = f"{figures.plural(snapshot.queue_depth, 'page')} · peak {snapshot.queue_depth_peak:,}"
@@ -165,7 +178,7 @@ def _table_rows(snapshot: Snapshot) -> list[Row]:
         ("rows", _rows(snapshot)),
         ("rate", f"{figures.rate(snapshot.rows_per_s)} rows/s"),
         ("writers", writers),
-        ("queue", queue),
+        *([("queue", queue)] if is_reading else []),
     ]
 
 

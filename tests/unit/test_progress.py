@@ -154,7 +154,7 @@ def test_the_view_shows_the_figures_that_count_on_80_columns() -> None:
     assert drawn().splitlines() == [
         "",
         "fetching since 03:05:21 UTC · 1 min 12 s · run 42             elapsed 1 min 12 s",
-        "████████████████░░░░░░░░░░░░░░░░░░░░░░░░  812 of 2,000 pages (40.6 %) · eta 59 s",
+        "████████████░░░░░░░░░░░░░░░░░░░░  812 of 2,000 pages (40.6 %) · eta 59 s",
         "rate     20.0 pages/s · 2,001 rows/s",
         "rows     81,197 staged · 3 rejected",
         "latency  mean 410 ms · p50 401 ms · p95 512 ms · p99 640 ms",
