@@ -12,9 +12,9 @@ from typing import Literal
 
 from carsync.errors import FailureKind
 
-Tone = Literal["strong", "dim", "good", "warn", "bad"]
+Tone = Literal["plain", "strong", "good", "warn", "bad"]
 
-_SGR: dict[Tone, str] = {"strong": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31"}
+_SGR: dict[Tone, str] = {"plain": "0", "strong": "1", "good": "32", "warn": "33", "bad": "31"}
 
 _ERROR_NAMES: dict[str, str] = {
     FailureKind.RATE_LIMITED: "429",

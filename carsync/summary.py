@@ -36,7 +36,7 @@ _TONES: dict[RunState, Tone] = {
     "held": "warn",
     "complete": "good",
 }
-_VERDICT_TONES: dict[Verdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "dim"}
+_VERDICT_TONES: dict[Verdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def _check_table(checks: Sequence[Check], color: bool) -> list[str]:
     names = max(len("acceptance"), *(len(check.name) for check in checks))
     values = max(len("measured"), *(len(check.measured) for check in checks))
     lines = [
-        figures.paint(f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "dim", color)
+        figures.paint(f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "strong", color)
     ]
     for check in checks:
         line = f"  {check.name:<{names}}  {check.measured:<{values}}  {check.target}"
