@@ -119,6 +119,19 @@ def test_every_option_of_the_group_is_handed_down_to_every_command() -> None:
         assert "--verbose" in run(*name.split(), "--help").stdout, name
 
 
+@pytest.mark.parametrize(
+    ("environ", "colored"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colours_are_forced_and_forbidden_by_the_environment(
+    environ: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    path = f"checkpoint.path={tmp_path / 'none.json'}"
+    assert ("\x1b[1m" in run("status", "--set", path, **environ).stdout) is colored
+
+
 # Completion
 
 
