@@ -8,10 +8,14 @@ from carsync.errors import ExitCode
 
 
 class Advice(NamedTuple):
-    """What happened, and the next step."""
+    """What happened, and the next step.
+
+    `at_large` is the step where no run's own hint stands before it: in the reference.
+    """
 
     meaning: str
     next_step: str
+    at_large: str = ""
 
 
 _RESUMES = "run `carsync sync` again: it resumes"
@@ -29,7 +33,10 @@ ADVICE: dict[ExitCode, Advice] = {
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(
-        "complete, deactivations held for approval", "or leave it: the next run judges anew"
+        "complete, deactivations held for approval",
+        "or leave it: the next run judges anew",
+        at_large="look at what is held with `carsync approve RUN_ID --dry-run`, then approve it, "
+        "or leave it: the next run judges anew",
     ),
     ExitCode.ACCEPTANCE: Advice(
         "complete, but an acceptance check failed", "look at the checks; the table is in step"

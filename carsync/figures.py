@@ -6,15 +6,16 @@ Pure, and the same everywhere: progress, summary and status.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from carsync.errors import FailureKind
 
-Tone = Literal["strong", "dim", "good", "warn", "bad"]
+Tone = Literal["plain", "strong", "good", "warn", "bad"]
 
-_SGR: dict[Tone, str] = {"strong": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31"}
+_SGR: dict[Tone, str] = {"plain": "0", "strong": "1", "good": "32", "warn": "33", "bad": "31"}
 
 _ERROR_NAMES: dict[str, str] = {
     FailureKind.RATE_LIMITED: "429",
@@ -27,11 +28,9 @@ _ERROR_NAMES: dict[str, str] = {
 }
 
 _SPARKS = "▁▂▃▄▅▆▇█"
-_ASCII_SPARKS = "_..-=+*#"
-_ASCII = str.maketrans(
-    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-", "✓": "+", "✗": "X"}
-    | dict(zip(_SPARKS, _ASCII_SPARKS, strict=True))
-)
+_SIGNS = {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"}
+_MARKS = {"✓": "+", "✗": "X", "≤": "<=", "≥": ">="}
+_ASCII = str.maketrans(_SIGNS | _MARKS | dict(zip(_SPARKS, "_..-=+*#", strict=True)))
 
 
 def count(number: int) -> str:
@@ -191,6 +190,21 @@ def spark(values: Sequence[float | None], width: int) -> str:
     )
 
 
+def parts(text: str, width: int) -> list[str]:
+    """Break a text at its " · ", and where one part alone is too wide, at blanks or anywhere.
+
+    >>> parts("mean 410 ms · p50 401 ms · p95 512 ms", 26)
+    ['mean 410 ms · p50 401 ms', 'p95 512 ms']
+    """
+    lines: list[str] = []
+    for part in text.split(" · "):
+        if lines and len(lines[-1]) + 3 + len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines += textwrap.wrap(part, max(width, 1)) or [""]
+    return lines
+
+
 def paint(text: str, tone: Tone, color: bool) -> str:
     """Colour `text` for a terminal (ECMA-48, SGR), or leave it as it is.
 
@@ -200,15 +214,26 @@ def paint(text: str, tone: Tone, color: bool) -> str:
     return f"\x1b[{_SGR[tone]}m{text}\x1b[0m" if color else text
 
 
-def columns(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
+def columns(
+    rows: Iterable[tuple[str, str]], indent: int = 2, width: int | None = None
+) -> list[str]:
     """Lay out name and value in two aligned columns; an empty name continues the value above.
+
+    A value that is too long for `width` columns in all goes on below itself.
 
     >>> columns([("run", "42"), ("pages", "7 of 9")])
     ['  run    42', '  pages  7 of 9']
+    >>> columns([("run", "42 · took 3 s")], width=15)
+    ['  run  42', '       took 3 s']
     """
     table = list(rows)
-    width = max((len(name) for name, _ in table), default=0)
-    return [f"{'':{indent}}{name:<{width}}  {value}".rstrip() for name, value in table]
+    names = max((len(name) for name, _ in table), default=0)
+    lines = []
+    for name, value in table:
+        broken = [value] if width is None else parts(value, width - indent - names - 2)
+        for nth, part in enumerate(broken):
+            lines.append(f"{'':{indent}}{'' if nth else name:<{names}}  {part}".rstrip())
+    return lines
 
 
 def printable(text: str) -> str:

@@ -243,7 +243,9 @@ class Intake:
 
     def _note_silence(self, retry_after_s: float) -> None:
         """Remember until when the API asked to wait; the gate forgets it with its manager."""
-        silent_until_s = time.monotonic() + min(retry_after_s, MAX_RETRY_AFTER_S)
+        retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
+        self._metrics.silenced(retry_after_s)
+        silent_until_s = time.monotonic() + retry_after_s
         self._silent_until_s = max(self._silent_until_s, silent_until_s)
 
     def _judge_silence(self, problem: str) -> None:
@@ -258,7 +260,7 @@ class Intake:
             )
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
-        self._metrics.breaker_opened()
+        self._metrics.breaker_opened(event.open_s)
         problem, hint = self._last_problem
         breaker = self._config.limits.circuit_breaker
         log.warning(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from carsync.errors import FailureKind
 from carsync.latencies import LatencyHistogram, RecentLatency
@@ -19,6 +20,9 @@ MIN_JUDGED_S = 10.0
 MIN_SLOPE_S = 60.0
 """The memory slope is given once it stands on this many seconds after the warm-up."""
 
+Pause = Literal["rate_limited", "breaker"]
+"""Why nobody asks the API for a while: it said so (Retry-After), or it kept failing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -29,7 +33,8 @@ class Snapshot:
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
     share of attempts that failed. `recent_rows_per_s` is of the window too, and
-    `recent_latency_…` of one to two windows.
+    `recent_latency_…` of one to two windows. For `paused_s` seconds more no page is
+    asked for, because of `pause`.
     """
 
     elapsed_s: float
@@ -68,6 +73,8 @@ class Snapshot:
     recent_latency_p50_s: float | None = None
     recent_latency_p95_s: float | None = None
     recent_latency_p99_s: float | None = None
+    paused_s: float = 0.0
+    pause: Pause | None = None
 
 
 class Metrics:
@@ -97,6 +104,7 @@ class Metrics:
         self._fetched = self._retries = self._breaker_openings = 0
         self._queue_depth = self._queue_depth_peak = 0
         self._busy_s = 0.0
+        self._paused_until_s: dict[Pause, float] = {}
 
     def page_fetched(self, event: PageFetched) -> None:
         """Count a good answer."""
@@ -134,9 +142,18 @@ class Metrics:
         """Count an answer to a by-id request."""
         self._probes[event.verdict] += 1
 
-    def breaker_opened(self) -> None:
-        """Count an opening of the circuit breaker."""
+    def breaker_opened(self, open_s: float) -> None:
+        """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
         self._breaker_openings += 1
+        self._pause("breaker", open_s)
+
+    def silenced(self, seconds: float) -> None:
+        """Note that the API asked not to be asked for so long."""
+        self._pause("rate_limited", seconds)
+
+    def _pause(self, why: Pause, seconds: float) -> None:
+        until_s = self._elapsed_s() + seconds
+        self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 
     def queue_depth(self, pages: int) -> None:
         """Note how many pages wait for a writer."""
@@ -165,6 +182,7 @@ class Metrics:
         failed = sum(self._errors.values())
         attempts = self._fetched + failed
         latest = self._recent_latency.histogram(now_s)
+        paused = max(((s, why) for why, s in self._paused_until_s.items() if s > now_s), default=())
         return Snapshot(
             elapsed_s=now_s,
             pages_planned=planned,
@@ -202,6 +220,8 @@ class Metrics:
             recent_latency_p50_s=latest.percentile(50),
             recent_latency_p95_s=latest.percentile(95),
             recent_latency_p99_s=latest.percentile(99),
+            paused_s=paused[0] - now_s if paused else 0.0,
+            pause=paused[1] if paused else None,
         )
 
     def _elapsed_s(self) -> float:

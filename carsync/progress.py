@@ -1,29 +1,30 @@
-"""Progress of a run on standard error: a live view on a terminal, else a line every 5 s."""
+"""Progress of a run on standard error: a live view on a terminal, else now and then a line."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.constrain import Constrain
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from carsync import figures
+from carsync.history import Run
+from carsync.liveview import LiveState, live_lines
 from carsync.metrics import Snapshot
+from carsync.terminal import Canvas, can_redraw
 from carsync.watching import Watcher
 
 LINE_EVERY_S = 5.0
+LATER_EVERY_S = 30.0
+SETTLED_S = 60.0
+"""After so long a phase is told every `LATER_EVERY_S` instead of `LINE_EVERY_S`."""
 REDRAW_EVERY_S = 0.25
-VIEW_COLUMNS = 80
-BAR_COLUMNS = 24
+PACES_KEPT = 120
 
 _LOGGER = logging.getLogger("carsync.progress")
 
@@ -43,46 +44,54 @@ class Progress(Watcher, ABC):
 def choose_progress(stream: TextIO, environ: Mapping[str, str], *, plain: bool = False) -> Progress:
     """Return the live view where `stream` is a terminal that can redraw, else plain lines.
 
-    `TERM=dumb` and `TERM=unknown` cannot redraw; `NO_COLOR` (no-color.org) leaves the
-    live view without colours.
+    `NO_COLOR` (no-color.org) leaves the live view without colours.
     """
-    if plain or not stream.isatty() or environ.get("TERM", "dumb") in {"dumb", "unknown"}:
+    if plain or not can_redraw(stream, environ):
         return PlainProgress()
     return LiveProgress(stream, no_color=bool(environ.get("NO_COLOR")))
 
 
 class PlainProgress(Progress):
-    """One line in the log every `every_s` seconds, and at once when the phase changes."""
+    """A line in the log at once when the phase changes, every 5 s at first, every 30 s later."""
 
     def __init__(
         self,
         *,
-        every_s: float = LINE_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
         logger: logging.Logger = _LOGGER,
     ) -> None:
-        """Take the pace, a monotonic clock in seconds and where the lines go."""
-        self._every_s = every_s
+        """Take a monotonic clock in seconds and where the lines go."""
         self._clock = clock
         self._logger = logger
         self._phase: str | None = None
-        self._due_s = 0.0
+        self._since_s = self._due_s = self._updated_s = clock()
 
     def update(self, snapshot: Snapshot, phase: str) -> None:
         """Log a line where one is due."""
-        now_s = self._clock()
+        self._updated_s = now_s = self._clock()
         if phase != self._phase:
-            self._phase = phase
+            self._phase, self._since_s = phase, now_s
             self._logger.info("phase: %s", phase)
-        elif now_s < self._due_s:
-            return
-        else:
+            self._plan_next(now_s)
+        elif now_s >= self._due_s:
             self._logger.info("%s", progress_line(snapshot))
-        self._due_s = now_s + self._every_s
+            self._plan_next(now_s)
+
+    def pulse(self) -> None:
+        """Log that a phase goes on of which no figures come."""
+        now_s = self._clock()
+        if self._phase and now_s >= self._due_s and now_s - self._updated_s >= LINE_EVERY_S:
+            lasting = figures.duration(round(now_s - self._since_s))
+            self._logger.info("phase: %s, for %s now", self._phase, lasting)
+            self._plan_next(now_s)
 
     def message(self, text: str) -> None:
         """Log the sentence."""
         self._logger.info("%s", text)
+
+    def _plan_next(self, now_s: float) -> None:
+        settled = now_s - self._since_s >= SETTLED_S
+        self._due_s = now_s + (LATER_EVERY_S if settled else LINE_EVERY_S)
 
 
 def progress_line(snapshot: Snapshot) -> str:
@@ -96,6 +105,9 @@ def progress_line(snapshot: Snapshot) -> str:
     parts.append(f"errors {figures.errors(snapshot.errors)}")
     if snapshot.pages_failed:
         parts.append(f"given up {figures.plural(snapshot.pages_failed, 'page')}")
+    if snapshot.pause:
+        why = "429" if snapshot.pause == "rate_limited" else "breaker open"
+        parts.append(f"paused ({why}) {figures.duration(snapshot.paused_s)}")
     if snapshot.eta_s is not None:
         parts.append(f"eta {figures.duration(snapshot.eta_s)}")
     return " · ".join(parts)
@@ -109,10 +121,11 @@ def _pages(snapshot: Snapshot) -> str:
 
 
 class LiveProgress(Progress):
-    """A view of at most 80 columns that is redrawn in place; log lines scroll by above it.
+    """A view that is redrawn in place; log lines scroll by above it.
 
-    It is redrawn by `update` alone, never by a thread of its own: what moves proves
-    that the run's loop turns over.
+    It is redrawn by the run's own calls alone, never by a thread of its own: what moves
+    proves that the run's loop turns over. Where no figures come (`pulse`), time still
+    passes on it.
     """
 
     def __init__(
@@ -124,21 +137,24 @@ class LiveProgress(Progress):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the terminal, a monotonic clock in seconds and the time of day."""
-        self._console = Console(file=stream, no_color=no_color, highlight=False)
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
-        )
+        self._canvas = Canvas(stream, no_color=no_color)
         self._stream = stream
         self._clock = clock
         self._now = now
+        self._name = ""
+        self._snapshot: Snapshot | None = None
         self._phase: str | None = None
         self._phase_since = now()
-        self._due_s = 0.0
+        self._phase_began_s = self._updated_s = self._due_s = 0.0
+        self._paces = _Paces()
         self._diverted: list[logging.StreamHandler[TextIO]] = []
 
     def __enter__(self) -> Self:
-        self._live.start()
-        self._divert_log()
+        above = _Above(self._canvas)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is self._stream:
+                handler.setStream(above)
+                self._diverted.append(handler)
         return self
 
     def __exit__(
@@ -150,110 +166,78 @@ class LiveProgress(Progress):
         for handler in self._diverted:
             handler.setStream(self._stream)
         self._diverted.clear()
-        self._live.stop()
+        self._canvas.end()
 
-    def _divert_log(self) -> None:
-        """Send log lines for the same terminal through the view, lest they tear it apart."""
-        above = _Above(self._console)
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler) and handler.stream is self._stream:
-                handler.setStream(above)
-                self._diverted.append(handler)
+    def begun(self, run: Run) -> None:
+        """Learn which run it is, shown where there is room."""
+        which = f"run {run.run_id} · {run.source} → {run.schema_name}.{run.table_name}"
+        self._name = figures.printable(which)
 
     def update(self, snapshot: Snapshot, phase: str) -> None:
         """Redraw where it is due, and at once when the phase changes."""
         now_s = self._clock()
+        self._snapshot, self._updated_s = snapshot, now_s
+        self._paces.add(int(now_s), snapshot.pages_staged)
         if phase != self._phase:
-            self._phase, self._phase_since = phase, self._now()
-        elif now_s < self._due_s:
-            return
-        self._due_s = now_s + REDRAW_EVERY_S
-        self._live.update(live_view(snapshot, phase, self._phase_since), refresh=True)
+            self._phase, self._phase_since, self._phase_began_s = phase, self._now(), now_s
+            self._due_s = now_s
+        self._redraw(now_s)
+
+    def pulse(self) -> None:
+        """Let the time move on in the view."""
+        self._redraw(self._clock())
 
     def message(self, text: str) -> None:
         """Print the sentence above the view."""
-        self._console.print(Text(text))
+        self._canvas.write_above(figures.printable(text))
+
+    def _redraw(self, now_s: float) -> None:
+        if self._snapshot is None or self._phase is None or now_s < self._due_s:
+            return
+        self._due_s = now_s + REDRAW_EVERY_S
+        state = LiveState(
+            snapshot=self._snapshot,
+            phase=self._phase,
+            since=self._phase_since,
+            in_phase_s=now_s - self._phase_began_s,
+            ago_s=now_s - self._updated_s,
+            paces=self._paces.per_second(),
+            name=self._name,
+        )
+        self._canvas.draw(lambda width: live_lines(state, width))
+
+
+class _Paces:
+    """How many pages were staged in each of the last seconds."""
+
+    def __init__(self) -> None:
+        self._totals: deque[tuple[int, int]] = deque(maxlen=PACES_KEPT)
+
+    def add(self, second: int, pages_staged: int) -> None:
+        """Note how many pages were staged by `second`."""
+        if self._totals and self._totals[-1][0] == second:
+            self._totals[-1] = (second, pages_staged)
+        else:
+            self._totals.append((second, pages_staged))
+
+    def per_second(self) -> tuple[int, ...]:
+        """Return the pages of each whole second, the oldest first."""
+        whole = list(self._totals)[:-1]
+        return tuple(
+            (after - before) // max(till - since, 1)
+            for (since, before), (till, after) in itertools.pairwise(whole)
+        )
 
 
 class _Above:
     """A stream for log lines: prints them above the live view, uncut and unstyled."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
 
     def write(self, text: str) -> int:
-        self._console.out(text, end="", highlight=False)
+        self._canvas.write_above(text)
         return len(text)
 
     def flush(self) -> None:
-        self._console.file.flush()
-
-
-def live_view(snapshot: Snapshot, phase: str, phase_since: datetime) -> RenderableType:
-    """Return what the terminal shows: bar, rates, latency, queue, memory, errors, ETA."""
-    head = Table.grid(expand=True)
-    head.add_column()
-    head.add_column(justify="right")
-    since = phase_since.astimezone(UTC).strftime("%H:%M:%S")
-    elapsed = f"elapsed {figures.duration(round(snapshot.elapsed_s))}"
-    head.add_row(Text.assemble((phase, "bold"), (f" since {since} UTC", "dim")), elapsed)
-    body = Table.grid(padding=(0, 2))
-    body.add_column(style="dim", no_wrap=True)
-    body.add_column()
-    for name, value in _live_rows(snapshot):
-        body.add_row(name, value)
-    return Constrain(Group(Text(), head, _bar(snapshot), body), VIEW_COLUMNS)
-
-
-def _bar(snapshot: Snapshot) -> Text:
-    done, planned = snapshot.pages_resumed + snapshot.pages_staged, snapshot.pages_planned
-    text = Text(figures.bar(done, planned, BAR_COLUMNS), "green")
-    if planned is None:
-        text.append(f"  {figures.count(done)} pages, total not known yet", "default")
-    else:
-        counts = f"{figures.count(done)} of {figures.count(planned)}"
-        text.append(f"  {counts} ({figures.share(done, planned)})", "default")
-    if snapshot.eta_s is not None:
-        text.append(f" · eta {figures.duration(snapshot.eta_s)}", "default")
-    return text
-
-
-def _live_rows(snapshot: Snapshot) -> list[tuple[str, str | Text]]:
-    rows: list[tuple[str, str | Text]] = [
-        (
-            "rate",
-            f"{figures.rate(snapshot.pages_per_s)} pages/s · "
-            f"{figures.rate(snapshot.rows_per_s)} rows/s",
-        ),
-        ("rows", _rows(snapshot)),
-        (
-            "latency",
-            figures.latencies(
-                snapshot.latency_mean_s,
-                snapshot.latency_p50_s,
-                snapshot.latency_p95_s,
-                snapshot.latency_p99_s,
-            ),
-        ),
-        (
-            "queue",
-            f"{figures.plural(snapshot.queue_depth, 'page')} · "
-            f"memory {figures.size(snapshot.rss_bytes)}",
-        ),
-        ("errors", _errors(snapshot)),
-    ]
-    return rows
-
-
-def _rows(snapshot: Snapshot) -> str:
-    rejects = f" · {snapshot.rejects:,} rejected" if snapshot.rejects else ""
-    return f"{snapshot.rows_staged:,} staged{rejects}"
-
-
-def _errors(snapshot: Snapshot) -> Text:
-    text = Text(figures.errors(snapshot.errors))
-    if snapshot.breaker_openings:
-        text.append(f" · breaker opened {figures.plural(snapshot.breaker_openings, 'time')}")
-    if snapshot.pages_failed:
-        text.append(f" · given up {figures.plural(snapshot.pages_failed, 'page')}", "bold red")
-    return text
+        """Do nothing: the canvas has flushed."""

@@ -6,6 +6,7 @@ plain data go out.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -19,8 +20,16 @@ from carsync.summary import WIDTH, counts_grid, next_step, outcome, title, wrap
 SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
 """A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
 
+MIN_WIDTH, MAX_WIDTH = 40, 200
+"""Columns within which `render` follows the terminal."""
+
 _SHOWN_FAILED_PAGES = 3
-_BAR_WIDTH = 24
+_TWO_COLUMNS = 140
+_GUTTER = 4
+_NAMES_WIDTH = len("  latency  ")
+_MIN_BAR, _MAX_BAR = 10, 60
+_LAST = "last completed run"
+_NONE_YET = "no run of this target has completed yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +150,58 @@ def render(
     resume_within_h: float = 24.0,
     *,
     color: bool = False,
+    width: int = WIDTH,
 ) -> str:
-    """Return the status as text for an 80-column terminal, without a final line feed."""
+    """Return the status as text for a terminal of `width` columns, without a final line feed."""
+    width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     verdict = judge(state, now, lock_held, resume_within_h)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
-    lines = [title(name, None if verdict.state == "none" else verdict.state, color), ""]
+    shown = None if verdict.state == "none" else verdict.state
+    head = title(name, shown, color, width)
+    if len(name) + len(shown or "no run yet") >= width:
+        head = "\n".join([*textwrap.wrap(name, width), title("", shown, color, 0).lstrip()])
+    lines = [head, ""]
     if state is not None:
-        lines += figures.columns(_run_rows(state, now, verdict))
-        lines += _last_lines(state, now, color)
+        beside = width >= _TWO_COLUMNS
+        column = (width - _GUTTER) // 2 if beside else width
+        run = figures.columns(_run_rows(state, now, verdict, column), width=column)
+        last = _last_lines(state, now, column)
+        lines += _beside(run, last, column) if beside else [*run, "", *last]
+        lines = [line.replace(_LAST, figures.paint(_LAST, "strong", color), 1) for line in lines]
         lines += [""]
     if verdict.reason:
-        lines += wrap("why", verdict.reason, color)
-    return "\n".join([*lines, *wrap("next", verdict.next_step, color)])
+        lines += wrap("why", verdict.reason, color, width)
+    return "\n".join([*lines, *wrap("next", verdict.next_step, color, width)])
 
 
-def _run_rows(state: CheckpointState, now: datetime, verdict: Verdict) -> list[tuple[str, str]]:
-    """Return name and value of each line on the run itself."""
+def render_line(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+) -> str:
+    """Return the status on one line, for a log; what is not known yet is left out."""
+    verdict = judge(state, now, lock_held, resume_within_h)
+    if state is None or state.run_id is None:
+        return verdict.next_step
+    phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state
+    parts = [f"run {state.run_id}", phase, f"pages {_count_pages(state)}"]
+    if verdict.state in ACTIVE_STATES:
+        parts.append(_rates(state, going_on=True))
+    parts.append(f"errors {figures.errors(state.errors)}")
+    if state.pages_failed_count:
+        parts.append(f"given up {figures.plural(state.pages_failed_count, 'page')}")
+    return " · ".join(parts)
+
+
+def _beside(left: list[str], right: list[str], column: int) -> list[str]:
+    height = max(len(left), len(right))
+    padded = [[*lines, *[""] * (height - len(lines))] for lines in (left, right)]
+    gap = " " * _GUTTER
+    return [f"{a:<{column}}{gap}{b}".rstrip() for a, b in zip(*padded, strict=True)]
+
+
+def _run_rows(
+    state: CheckpointState, now: datetime, verdict: Verdict, width: int
+) -> list[tuple[str, str]]:
+    """Return name and value of each line on the run itself, for `width` columns in all."""
     going_on = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
     rows = [
@@ -165,7 +210,7 @@ def _run_rows(state: CheckpointState, now: datetime, verdict: Verdict) -> list[t
             "phase",
             f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
         ),
-        ("pages", _pages(state)),
+        *_pages(state, width - _NAMES_WIDTH),
         ("rows", _staged(state)),
     ]
     if not going_on:
@@ -182,15 +227,24 @@ def _run_rows(state: CheckpointState, now: datetime, verdict: Verdict) -> list[t
             )
         )
     rows.append(("errors", figures.errors(state.errors)))
-    return rows + _failed_rows(state)
+    return rows + _failed_rows(state, width - _NAMES_WIDTH)
 
 
-def _pages(state: CheckpointState) -> str:
+def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
+    """Return the bar and the counts, side by side where `width` allows it."""
     done, planned = state.pages_done, state.pages_planned
-    drawn = figures.bar(done, planned, _BAR_WIDTH)
+    told = f"{_count_pages(state)}, total not known yet" if planned is None else _count_pages(state)
+    beside = min(width - len(told) - 2, _MAX_BAR)
+    if beside >= _MIN_BAR:
+        return [("pages", f"{figures.bar(done, planned, beside)}  {told}")]
+    return [("pages", told), ("", figures.bar(done, planned, width))]
+
+
+def _count_pages(state: CheckpointState) -> str:
+    done, planned = state.pages_done, state.pages_planned
     if planned is None:
-        return f"{drawn}  {done:,}, total not known yet"
-    return f"{drawn}  {done:,} of {planned:,} ({figures.share(done, planned)})"
+        return f"{done:,}"
+    return f"{done:,} of {planned:,} ({figures.share(done, planned)})"
 
 
 def _staged(state: CheckpointState) -> str:
@@ -205,21 +259,21 @@ def _rates(state: CheckpointState, going_on: bool) -> str:
     return text
 
 
-def _failed_rows(state: CheckpointState) -> list[tuple[str, str]]:
+def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Name the first failed pages, one line each, and say how many more there are."""
     total = max(state.pages_failed_count, len(state.pages_failed))
     shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
-    lines = [_cut(f"page {page}: {problem}") for page, problem in shown]
+    lines = [_cut(f"page {page}: {problem}", width) for page, problem in shown]
     if total > len(shown):
         lines.append(f"and {figures.plural(total - len(shown), 'page')} more")
     return [("failed" if n == 0 else "", line) for n, line in enumerate(lines)]
 
 
-def _last_lines(state: CheckpointState, now: datetime, color: bool) -> list[str]:
+def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
     """Show the counts of the last completed run, and the age of the last success."""
     last = state.last_completed
     if last is None:
-        return ["", "  no run of this target has completed yet"]
+        return [f"  {line}" for line in textwrap.wrap(_NONE_YET, width - 2)]
     took = figures.duration(last.duration_s)
     rows = [
         ("run", f"{last.run_id} · took {took} · ended {_ago(last.finished_at, now)}"),
@@ -234,8 +288,8 @@ def _last_lines(state: CheckpointState, now: datetime, color: bool) -> list[str]
         rows.append(("success", "never yet"))
     elif state.last_success_at < last.finished_at:
         rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
-    head = figures.paint("last completed run", "strong", color)
-    return ["", head, *figures.columns(rows), "", *counts_grid(last.counts)]
+    table = figures.columns(rows, width=width)
+    return [_LAST, *table, "", *counts_grid(last.counts, width)]
 
 
 def _ago(at: datetime, now: datetime) -> str:
@@ -247,5 +301,5 @@ def _age(state: CheckpointState, now: datetime) -> str:
     return figures.duration(round(_age_s(state, now)))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDTH - 12 else f"{text[: WIDTH - 13]}…"
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -28,7 +28,7 @@ _TONES: dict[State, Tone] = {
     "partial": "warn",
     "held": "warn",
     "failed": "bad",
-    "abandoned": "dim",
+    "abandoned": "plain",
 }
 
 
@@ -63,7 +63,7 @@ def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bo
         columns = [kept for column in columns if (kept := _cut(column, rank)) is not None]
     gap = " " * (fits[0] if fits else 1)
     head = gap.join(_pad(column.name, column, w) for column, w in zip(columns, widths, strict=True))
-    lines = [figures.paint(head.rstrip(), "dim", color)]
+    lines = [figures.paint(head.rstrip(), "strong", color)]
     for past, row in zip(runs, rows, strict=True):
         cells = [_pad(*cell) for cell in zip(row, columns, widths, strict=True)]
         if color:

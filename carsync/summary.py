@@ -36,7 +36,7 @@ _TONES: dict[RunState, Tone] = {
     "held": "warn",
     "complete": "good",
 }
-_VERDICT_TONES: dict[Verdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "dim"}
+_VERDICT_TONES: dict[Verdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +108,31 @@ def next_step(exit_code: int, hint: str) -> str:
     return f"{hint.rstrip('.')}{joint}{step}" if hint else step
 
 
-def counts_grid(counts: MergeCounts) -> list[str]:
-    """Lay out the counts of a merge in two columns of five, numbers aligned."""
+def counts_grid(counts: MergeCounts, width: int = WIDTH) -> list[str]:
+    """Lay out the counts of a merge, numbers aligned: in two columns of five where they fit."""
     cells = [f"{name:<12}{getattr(counts, name):>11,}" for name in _COUNTS]
     half = len(cells) // 2
+    if width < 2 + 2 * len(cells[0]) + 6:
+        return [f"  {cell}" for cell in cells]
     return [
         f"  {left}      {right}" for left, right in zip(cells[:half], cells[half:], strict=True)
     ]
 
 
-def wrap(name: str, text: str, color: bool = False) -> list[str]:
-    """Lay out a sentence behind its bold name, broken at `WIDTH` columns."""
+def wrap(name: str, text: str, color: bool = False, width: int = WIDTH) -> list[str]:
+    """Lay out a sentence behind its bold name, broken at `width` columns."""
     head = f"{name}: "
     first, *rest = textwrap.wrap(
-        text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)
+        text, width, initial_indent=head, subsequent_indent=" " * len(head)
     ) or [head]
     return [figures.paint(f"{name}:", "strong", color) + first[len(name) + 1 :], *rest]
 
 
-def title(name: str, state: RunState | None, color: bool) -> str:
-    """Lay out a line of `WIDTH` columns: what it is about, and its state (None: no run yet)."""
+def title(name: str, state: RunState | None, color: bool, width: int = WIDTH) -> str:
+    """Lay out a line of `width` columns: what it is about, and its state (None: no run yet)."""
     word = state or "no run yet"
     tone: Tone = _TONES[state] if state else "warn"
-    gap = " " * max(WIDTH - len(name) - len(word), 1)
+    gap = " " * max(width - len(name) - len(word), 1)
     return figures.paint(name, "strong", color) + gap + figures.paint(word, tone, color)
 
 
@@ -221,7 +223,7 @@ def _check_table(checks: Sequence[Check], color: bool) -> list[str]:
     names = max(len("acceptance"), *(len(check.name) for check in checks))
     values = max(len("measured"), *(len(check.measured) for check in checks))
     lines = [
-        figures.paint(f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "dim", color)
+        figures.paint(f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "strong", color)
     ]
     for check in checks:
         line = f"  {check.name:<{names}}  {check.measured:<{values}}  {check.target}"

@@ -19,6 +19,26 @@ VARIABLES: dict[str, str] = {
 }
 """Environment variables that always work, and the key each one sets."""
 
+FURTHER_VARIABLES: dict[str, str] = {
+    "SUPABASE_DB_URL": "a Supabase project's connection string; sets `database.dsn` where "
+    "`DATABASE_URL` does not",
+    "SUPABASE_URL": "with `SUPABASE_DB_PASSWORD`: a Supabase project's URL, from which the direct "
+    "connection string is derived",
+    "SUPABASE_DB_PASSWORD": "the password for `SUPABASE_URL`; a secret",
+    "SUPABASE_SERVICE_ROLE_KEY": "opens Supabase's REST gateway, which carsync does not use: given "
+    "alone, an error says where the connection string is found",
+    "STATE_DIRECTORY": "the folder of the checkpoint, set by systemd (`StateDirectory=`)",
+    "XDG_STATE_HOME": "else the checkpoint lies in `$XDG_STATE_HOME/carsync` (without it, in "
+    "`~/.local/state/carsync`)",
+    "PGHOST": "the database's host where the connection string names none (libpq reads it)",
+    "PGPORT": "the database's port, likewise",
+    "NO_COLOR": "if not empty: no colours, anywhere",
+    "FORCE_COLOR": "if not empty: colours also where the output is no terminal; `NO_COLOR` wins",
+    "CI": "if set, and neither empty, `0` nor `false`: lines instead of the live view",
+    "TERM": "`dumb` and `unknown`: lines instead of the live view",
+}
+"""Environment variables that set no key, and what each one does."""
+
 _SUPABASE = {"supabase.co", "supabase.in", "supabase.net"}
 
 

@@ -21,8 +21,10 @@ def config() -> None:
 def schema() -> None:
     """Print the JSON Schema of the configuration file.
 
+    Editors with a YAML language server use it to complete and check the file.
+
     \b
-    Editors with a YAML language server use it for completion:
+    Example:
       carsync config schema > carsync.schema.json
     """
     click.echo(json.dumps(json_schema(), indent=2))
@@ -34,6 +36,11 @@ def show(config_path: Path | None, overrides: tuple[str, ...]) -> None:
     """Print the effective configuration as JSON: file, environment and options together.
 
     Secrets are shown as `***`.
+
+    \b
+    Examples:
+      carsync config show --config prod.yaml
+      RPS=5 carsync config show --set limits.burst=3 | jq .limits
     """
     # msgspec hands every `Secret` to the hook, and a `Secret`'s `str` is `***`.
     effective = msgspec.to_builtins(load_config(config_path, overrides), enc_hook=str)

@@ -16,6 +16,7 @@ from carsync.demo.screen import Screen
 from carsync.demo.shell import forget_configuration
 from carsync.demo.story import DemoOptions, play
 from carsync.errors import ExitCode
+from carsync.terminal import wants_color
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -60,7 +61,7 @@ def demo(ctx: click.Context, cars: int, rps: int, keep: bool | None) -> None:
     forget_configuration(os.environ)
     for number in SIGNALS:
         signal.signal(number, _leave)
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    color = wants_color(sys.stdout, os.environ)
     screen = Screen(color=color, encoding=sys.stdout.encoding)
     on_terminal = sys.stdin.isatty()
     wanted = on_terminal if keep is None else keep

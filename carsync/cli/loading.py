@@ -12,10 +12,15 @@ import click
 from carsync.checkpoint import default_path, target_name
 from carsync.config import Config
 from carsync.configfile import parse
+from carsync.configkeys import keys
 from carsync.errors import ConfigError
 from carsync.variables import supabase_hint
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _complete_key(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [f"{key}=" for key in keys() if key.startswith(incomplete)]
 
 
 def config_options(command: _Command) -> _Command:
@@ -25,6 +30,7 @@ def config_options(command: _Command) -> _Command:
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=_complete_key,
         help="Override one key, e.g. --set limits.requests_per_second=5 (repeatable).",
     )(command)
     return click.option(

@@ -24,6 +24,11 @@ def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool)
     An existing table is adopted: missing columns are added, nothing is changed or
     removed. Running it twice does nothing the second time. `carsync sync` does the
     same first, unless `database.auto_migrate` is false.
+
+    \b
+    Examples:
+      carsync migrate --config prod.yaml
+      DATABASE_URL=… carsync migrate --json
     """
     config = require_database(load_config(config_path, overrides))
     preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None

@@ -96,6 +96,11 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
 
     The first line of standard output, printed once it answers, sets the variables
     that point carsync at it.
+
+    \b
+    Examples:
+      carsync simulate --port 8080
+      carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
     """
     feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
     options = SimulatorOptions(feed=feed, key=key or None, with_meta=not no_meta, **values)

@@ -1,4 +1,4 @@
-"""`carsync status`: how far the run is, from the checkpoint alone."""
+"""`carsync status`: how far the run is, from the checkpoint alone; once, or until it ends."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import json
 import os
 import re
 import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from carsync import figures, statusview
-from carsync.checkpoint import load
+from carsync.checkpoint import CheckpointState, load
 from carsync.cli.loading import checkpoint_path, config_options, load_config
 from carsync.errors import ExitCode
 from carsync.filelock import is_held
 from carsync.moment import Moment
+from carsync.summary import WIDTH
+from carsync.terminal import Canvas, Line, can_redraw, columns_of, to_lines, wants_color
+
+WATCH_EVERY_S = 1.0
 
 _UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>min|[smhd])", re.ASCII)
@@ -33,7 +42,18 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
 
 @click.command()
 @config_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; watching, one a line."
+)
+@click.option(
+    "--watch",
+    "watch_every_s",
+    is_flag=False,
+    flag_value=WATCH_EVERY_S,
+    type=click.FloatRange(min=0.1),
+    metavar="[SECONDS]",
+    help="Look again every second, or every SECONDS, until the run ends or Ctrl-C.",
+)
 @click.option(
     "--max-age",
     "max_age_s",
@@ -42,30 +62,123 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     help="Exit with 7 when the last success is older (26h, 90m, 2d) or there is none.",
 )
 def status(
-    config_path: Path | None, overrides: tuple[str, ...], as_json: bool, max_age_s: float | None
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    watch_every_s: float | None,
+    max_age_s: float | None,
 ) -> None:
     """Show how far the run is, or how the last one ended, and what to do next.
 
     Reads the checkpoint file alone: works while a run is going on, and with the
-    database and the API down.
+    database and the API down. With --watch it stays until the run has ended and exits
+    with the run's own exit code, with 8 where the run's process died, and with 0 after
+    Ctrl-C or where no run is going on. Where the output is no terminal, watching prints
+    a line whenever something changed.
+
+    \b
+    Examples:
+      carsync status --config prod.yaml
+      carsync status --watch
+      carsync status --max-age 26h --json | jq .last_success_age_s
     """
     config = load_config(config_path, overrides)
-    path = checkpoint_path(config)
-    # The lock first: a run that ends in between has then saved its last word already.
-    lock_held = is_held(path)
-    state = load(path)
-    moment = Moment.now()
-    now = moment.by_the_clock_of(state.updated) if state else moment.wall
-    resume_within_h = config.checkpoint.max_age_h
-    if as_json:
-        data = statusview.as_data(state, now, lock_held, resume_within_h)
-        click.echo(json.dumps({**data, "checkpoint": str(path)}, indent=2))
-    else:
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        text = statusview.render(state, now, lock_held, resume_within_h, color=color)
-        click.echo(figures.fit(text, sys.stdout.encoding))
-    if max_age_s is not None:
-        stale = statusview.staleness(state, now, max_age_s)
+    look = _Look(checkpoint_path(config), config.checkpoint.max_age_h)
+    code = 0
+    if watch_every_s is not None:
+        code = _watch(look, watch_every_s, as_json)
+    seen = look()
+    if not as_json:
+        _print_status(seen)
+    elif watch_every_s is None:
+        click.echo(json.dumps(seen.data(), indent=2))
+    if max_age_s is not None and not code:
+        stale = statusview.staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
             click.echo(figures.fit(stale, sys.stderr.encoding), err=True)
-            raise click.exceptions.Exit(ExitCode.ACCEPTANCE)
+            code = ExitCode.ACCEPTANCE
+    raise click.exceptions.Exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Where to look; calling it looks."""
+
+    path: Path
+    resume_within_h: float
+
+    def __call__(self) -> _Seen:
+        # The lock first: a run that ends in between has then saved its last word already.
+        lock_held = is_held(self.path)
+        state = load(self.path)
+        moment = Moment.now()
+        now = moment.by_the_clock_of(state.updated) if state else moment.wall
+        return _Seen(self.path, self.resume_within_h, lock_held, state, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What there was to see at one moment."""
+
+    path: Path
+    resume_within_h: float
+    lock_held: bool
+    state: CheckpointState | None
+    now: datetime
+
+    @property
+    def _view(self) -> tuple[CheckpointState | None, datetime, bool, float]:
+        return self.state, self.now, self.lock_held, self.resume_within_h
+
+    def data(self) -> dict[str, Any]:
+        return {**statusview.as_data(*self._view), "checkpoint": str(self.path)}
+
+    def text(self, *, color: bool, width: int) -> str:
+        return statusview.render(*self._view, color=color, width=width)
+
+    def line(self) -> str:
+        return statusview.render_line(*self._view)
+
+
+def _print_status(seen: _Seen) -> None:
+    color = wants_color(sys.stdout, os.environ)
+    text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
+    click.echo(figures.fit(text, sys.stdout.encoding))
+
+
+def _watch(look: _Look, every_s: float, as_json: bool) -> int:
+    """Show what is seen until no run is going on; return the exit code of the run watched."""
+    color = wants_color(sys.stdout, os.environ)
+    live = not as_json and can_redraw(sys.stdout, os.environ)
+    canvas = Canvas(sys.stdout, no_color=not color) if live else None
+    told = ""
+    watched = False
+    try:
+        while (seen := look()).lock_held:
+            watched = True
+            if canvas is not None:
+                canvas.draw(partial(_lines, seen, color))
+            else:
+                line = json.dumps(seen.data()) if as_json else seen.line()
+                if line != told:
+                    click.echo(line if as_json else _stamped(seen, line))
+                told = line
+            time.sleep(every_s)
+    except KeyboardInterrupt:
+        return ExitCode.OK
+    finally:
+        if canvas is not None:
+            canvas.end()
+    if as_json:
+        click.echo(json.dumps(seen.data()))
+    if not watched or seen.state is None:
+        return ExitCode.OK
+    return ExitCode.WORKERS if seen.state.exit_code is None else seen.state.exit_code
+
+
+def _lines(seen: _Seen, color: bool, width: int) -> list[Line]:
+    return to_lines(seen.text(color=color, width=width))
+
+
+def _stamped(seen: _Seen, line: str) -> str:
+    return figures.fit(f"{figures.moment(seen.now)}  {line}", sys.stdout.encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from carsync.progress import choose_progress
 from carsync.stopping import StopSignal
 from carsync.summary import render_summary, summary_data
 from carsync.sync import sync as run_sync
+from carsync.terminal import wants_color
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -56,7 +60,8 @@ def sync(
     path = checkpoint_path(config)
     stop = StopSignal()
     stop.install()
-    with choose_progress(sys.stderr, os.environ, plain=plain) as progress:
+    quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
+    with choose_progress(sys.stderr, os.environ, plain=plain or quiet) as progress:
         report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
     if as_json:
         click.echo(json.dumps(summary_data(report)))
@@ -65,6 +70,6 @@ def sync(
             if text := getattr(report, name):
                 click.echo(f"{'carsync' if name == 'problem' else name}: {text}", err=True)
     else:
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        color = wants_color(sys.stdout, os.environ)
         click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
     ctx.exit(int(report.exit_code))

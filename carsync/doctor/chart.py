@@ -17,7 +17,7 @@ _SIGNS: dict[Level, tuple[str, Tone]] = {
     Level.OK: ("✓", "good"),
     Level.WARNING: ("!", "warn"),
     Level.PROBLEM: ("✗", "bad"),
-    Level.SKIPPED: ("·", "dim"),
+    Level.SKIPPED: ("·", "plain"),
 }
 
 

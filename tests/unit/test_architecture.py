@@ -111,6 +111,8 @@ LAYERS = (
             "summary",
             "watching",
             "observer",
+            "terminal",
+            "liveview",
             "progress",
             "monitor",
             "resume",
@@ -140,6 +142,7 @@ LAYERS = (
             "demo.screen",
             "demo.shell",
             "demo.story",
+            "cli.grouping",
             "cli.loading",
             "cli.init",
             "cli.check",
@@ -153,9 +156,18 @@ LAYERS = (
             "cli.config",
             "cli.demo",
             "cli.simulate",
+            "cli.completion",
+            "cli.help",
             "cli.app",
             "cli",
             "__main__",
+            "reference",
+            "reference.commandtree",
+            "reference.configtable",
+            "reference.pages",
+            "reference.manpage",
+            "reference.documents",
+            "reference.__main__",
         ],
     ),
 )
@@ -168,8 +180,8 @@ ROOMS = {
     "yaml": ["configfile"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
-    "rich": ["progress"],
-    "click": ["cli", "demo.screen"],
+    "rich": ["terminal", "liveview"],
+    "click": ["cli", "demo.screen", "reference.commandtree"],
     "uvicorn": ["demo.server"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.
@@ -180,7 +192,7 @@ msgspec, which types records and configuration, may be imported everywhere.
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-LAZY = ["child", "cli", "cli.app"]
+LAZY = ["child", "cli", "cli.grouping"]
 """Modules that import others by name, when a command is called or a child starts."""
 
 ORDER = [module for _, modules in LAYERS for module in modules]
@@ -301,5 +313,5 @@ def test_a_child_loads_only_what_it_works_with(child: str, needed: set[str]) -> 
 
 
 def test_the_command_group_loads_no_room() -> None:
-    assert reached("cli.app") == {"cli.app", "carsync", "errors"}
+    assert reached("cli.app") == {"cli.app", "cli.grouping", "carsync", "errors"}
     assert reached("__main__") == {"__main__", "cli"}

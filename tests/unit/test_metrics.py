@@ -51,6 +51,23 @@ def staged(pages: int, rows: int = 100, busy_s: float = 0.01) -> PagesStaged:
     return PagesStaged(lines, pages * rows, busy_s)
 
 
+class TestPauses:
+    def test_the_longest_pause_is_told_until_it_is_over(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        assert (metrics.snapshot(10, 0).pause, metrics.snapshot(10, 0).paused_s) == (None, 0.0)
+        metrics.breaker_opened(60.0)
+        metrics.silenced(5.0)
+        assert (metrics.snapshot(10, 0).pause, metrics.snapshot(10, 0).paused_s) == ("breaker", 60)
+        clock.advance(50)
+        metrics.silenced(30.0)
+        metrics.silenced(1.0)
+        got = metrics.snapshot(10, 0)
+        assert (got.pause, got.paused_s) == ("rate_limited", 30.0)
+        clock.advance(30)
+        assert metrics.snapshot(10, 0).pause is None
+
+
 class TestCounters:
     def test_counts_what_the_children_report(self) -> None:
         metrics = Metrics(FakeClock())
@@ -60,7 +77,7 @@ class TestCounters:
         metrics.page_failed(failed(FailureKind.SERVER))
         metrics.page_failed(failed(FailureKind.SERVER), given_up=True)
         metrics.pages_staged(staged(2, rows=99))
-        metrics.breaker_opened()
+        metrics.breaker_opened(60.0)
         metrics.probe(ProbeAnswered("a", 1, ProbeVerdict.GONE, 0.1))
         metrics.probe(ProbeAnswered("b", 1, ProbeVerdict.GONE, 0.1))
         metrics.probe(ProbeAnswered("c", 1, ProbeVerdict.ALIVE, 0.1))

@@ -19,7 +19,7 @@ from carsync.cli.status import status
 from carsync.errors import CheckpointError, ConfigError, ExitCode
 from carsync.filelock import FileLock
 from carsync.moment import Moment
-from carsync.statusview import as_data, judge, render, staleness
+from carsync.statusview import as_data, judge, render, render_line, staleness
 from tests import samples
 from tests.samples import LAST, NOW
 
@@ -39,7 +39,7 @@ def test_a_run_at_work_shows_how_far_how_fast_and_until_when() -> None:
         "",
         "  run      42 · started 2026-01-02 03:04:09 UTC, 1 min 12 s ago",
         "  phase    fetching · process 4242 · last sign of life 2 s ago",
-        "  pages    █████████░░░░░░░░░░░░░░░  812 of 2,000 (40.6 %)",
+        "  pages    ██████████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░  812 of 2,000 (40.6 %)",
         "  rows     81,197 staged · 3 rejected",
         "  rate     20.0 pages/s · 2,001 rows/s · eta 59 s",
         "  latency  mean 410 ms · p50 401 ms · p95 512 ms · p99 640 ms",
@@ -120,6 +120,38 @@ def test_every_state_fits_80_columns_and_ends_with_the_next_step(
     assert max(map(len, text.splitlines())) <= 80
     assert "\nnext: " in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [40, 50, 80, 139, 140, 200, 400])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"state": "failed", "exit_code": 4, "problem": LONG, "hint": LONG},
+        {"source": "a_feed_with_a_long_name", "pages_failed": {"1": LONG}, "last_completed": None},
+    ],
+)
+def test_the_status_follows_the_width_of_the_terminal(width: int, changes: dict[str, Any]) -> None:
+    state = samples.checkpoint(**changes)
+    text = render(state, NOW, True, width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(text.split())
+    for figure in ("812 of 2,000 (40.6 %)", "81,197 staged", "p99 640 ms", "429: 2"):
+        assert figure in words
+    if state.last_completed is not None:
+        assert "last completed run" in words
+        assert ("last completed run" in lines[2]) is (width >= 140), "beside the run, or below it"
+
+
+def test_the_line_for_a_log_holds_what_is_asked_first() -> None:
+    assert render_line(samples.checkpoint(), NOW, True) == (
+        "run 42 · fetching · pages 812 of 2,000 (40.6 %) · 20.0 pages/s · 2,001 rows/s · "
+        "eta 59 s · errors 3 (429: 2, timeout: 1) · given up 1 page"
+    )
+    ended = samples.checkpoint(state="complete", exit_code=0, pages_done=2000, errors={})
+    assert render_line(ended, NOW, False).startswith("run 42 · complete · pages 2,000 of 2,000")
+    assert render_line(None, NOW, True) == "wait: the first run is starting"
 
 
 def test_colour_changes_no_word() -> None:

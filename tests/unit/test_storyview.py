@@ -118,7 +118,7 @@ def test_colours_change_no_place() -> None:
     plain = render_list(RUNS, NOW, 80)
     colored = render_list(RUNS, NOW, 80, color=True)
     assert ESC not in plain
-    for code in ("\x1b[32m", "\x1b[33m", "\x1b[2m", "\x1b[0m"):
+    for code in ("\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[0m"):
         assert code in colored
         colored = colored.replace(code, "")
     assert colored == plain

@@ -1,0 +1,69 @@
+"""What the commands say of themselves, taken apart: paragraphs, examples, options."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, or (with `code`) lines to be typed below their heading `text`."""
+
+    text: str
+    code: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: its full name, its usage without that name, its help and its options."""
+
+    name: str
+    usage: str
+    blocks: tuple[Block, ...]
+    options: tuple[tuple[str, str], ...]
+
+
+def entries(command: click.Command, name: str) -> Iterator[Entry]:
+    """Give `command` and all below it, in their order."""
+    return _walk(click.Context(command, info_name=name, **command.context_settings))
+
+
+def _walk(ctx: click.Context) -> Iterator[Entry]:
+    command = ctx.command
+    records = [param.get_help_record(ctx) for param in command.get_params(ctx)]
+    yield Entry(
+        name=ctx.command_path,
+        usage=" ".join(command.collect_usage_pieces(ctx)),
+        blocks=tuple(split_help(command.help or "")),
+        options=tuple((names, " ".join(words.split())) for names, words in filter(None, records)),
+    )
+    if isinstance(command, click.Group):
+        for name in command.list_commands(ctx):
+            below = command.get_command(ctx, name)
+            assert below is not None
+            yield from _walk(
+                click.Context(below, info_name=name, parent=ctx, **below.context_settings)
+            )
+
+
+def split_help(text: str) -> list[Block]:
+    r"""Take a help text apart; a paragraph that begins with `\b` keeps its lines (click's mark).
+
+    >>> split_help("Do it.\n\n\b\nExample:\n  carsync x")
+    [Block(text='Do it.', code=()), Block(text='Example:', code=('carsync x',))]
+    """
+    blocks = []
+    for paragraph in inspect.cleandoc(text.partition("\f")[0]).split("\n\n"):
+        first, *rest = paragraph.split("\n")
+        if first.strip() != "\b":
+            blocks.append(Block(" ".join(paragraph.split())))
+        elif rest[0].endswith(":") and all(line.startswith(" ") for line in rest[1:]):
+            blocks.append(Block(rest[0], tuple(textwrap.dedent("\n".join(rest[1:])).split("\n"))))
+        else:
+            blocks.append(Block(" ".join(" ".join(rest).split())))
+    return blocks
