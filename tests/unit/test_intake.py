@@ -13,8 +13,16 @@ from carsync.config import Config
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.intake import Intake
 from carsync.metrics import Metrics
-from carsync.model import PageFailed, PageFetched, PageLease, PagesStaged, StagedPage
+from carsync.model import (
+    BreakerOpened,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+    StagedPage,
+)
 from carsync.pagination import PagePlan
+from carsync.ratelimit import MAX_RETRY_AFTER_S
 from carsync.stopping import StopSignal
 from carsync.supervisor import ChildLost, Fleet
 from tests.unit.fakeclock import FakeClock
@@ -53,11 +61,14 @@ class _Ended:
 
 
 def take_in(
-    monkeypatch: pytest.MonkeyPatch, clock: FakeClock, answer: Callable[[PageLease], Any]
+    monkeypatch: pytest.MonkeyPatch,
+    clock: FakeClock,
+    answer: Callable[[PageLease], Any],
+    metrics: Metrics | None = None,
 ) -> FakeFleet:
     """Run an intake to its end against a fleet that answers so."""
     fleet = FakeFleet(clock, answer)
-    run_intake(monkeypatch, clock, lambda used: fleet)
+    run_intake(monkeypatch, clock, lambda used: fleet, metrics=metrics)
     return fleet
 
 
@@ -66,6 +77,7 @@ def run_intake(
     clock: FakeClock,
     new_fleet: Callable[[bool], FakeFleet],
     stop: Any = None,
+    metrics: Metrics | None = None,
 ) -> PagePlan:
     """Run an intake to its end over the fleets that `new_fleet` gives; return its plan."""
     monkeypatch.setattr(intake, "time", SimpleNamespace(monotonic=clock))
@@ -74,7 +86,7 @@ def run_intake(
     with Intake(
         config,
         plan,
-        Metrics(clock, 30.0),
+        metrics or Metrics(clock, 30.0),
         cast(Callable[[bool], Fleet], new_fleet),
         lambda: None,
         cast(StopSignal, stop or SimpleNamespace(requested=False, forced=False)),
@@ -96,6 +108,28 @@ def refuse(lease: PageLease, retry_after_s: float) -> PageFailed:
         retry_after_s,
         0.1,
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause", "longest_s"),
+    [
+        (lambda lease: refuse(lease, 1e9), "rate_limited", MAX_RETRY_AFTER_S),
+        (lambda lease: BreakerOpened(5, 60.0), "breaker", 60.0),
+    ],
+)
+def test_pauses_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[PageLease], Any],
+    pause: str,
+    longest_s: float,
+) -> None:
+    clock = FakeClock()
+    metrics = Metrics(clock)
+    with pytest.raises(ApiUnavailableError):
+        take_in(monkeypatch, clock, answer, metrics)
+    got = metrics.snapshot(None, 0)
+    assert got.pause == pause
+    assert 0 < got.paused_s <= longest_s
 
 
 @pytest.mark.parametrize("retry_after_s", [20.0, 300.0, 1e9])
