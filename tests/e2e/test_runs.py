@@ -14,11 +14,21 @@ from tests.e2e.oracle import KEY, Oracle, assert_no_canary
 from tests.fakes import Reply, ScriptedApi, page_reply
 
 PAGES = 6
+OLD_RUN = """
+    WITH old AS (
+        INSERT INTO carsync.runs
+            (schema_name, table_name, source, state, started_at, version, hash_scheme)
+        VALUES ('public', 'cars', 'external', 'failed', now() - interval '91 days', '0', '')
+        RETURNING run_id)
+    INSERT INTO carsync.failures SELECT run_id, 1, 0, now(), 7, 1, 'timeout', NULL, '', 1, true
+    FROM old
+"""
+"""A run whose details are older than they are kept."""
 HOSTILE = "K5\x1b[2J"
 
 
 def page(number: int, *, poisoned: bool = False) -> Reply:
-    """Give a page of 20 cars; a poisoned one's first record has a year no column holds."""
+    """Give a page of 20 cars; a poisoned one's first record has an id that is none."""
     cars: list[dict[str, Any]] = [
         {"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}}
         for n in range(20 * number, 20 * number + 20)
@@ -57,6 +67,7 @@ def test_a_run_with_faults_is_told_whole(scripted_site: Site, scripted_api: Scri
     empty = site.run("runs")
     assert (empty.exit_code, empty.out) == (0, "No run of public.cars yet.\n")
     assert "carsync sync" in empty.err
+    ask(site.dsn, OLD_RUN)
     for number in range(1, PAGES + 1):
         api.on("/cars", page(number, poisoned=number == 4), page=number)
     api.on("/cars", Reply(429, headers={"Retry-After": "0"}), page(2), page=2)
@@ -64,12 +75,14 @@ def test_a_run_with_faults_is_told_whole(scripted_site: Site, scripted_api: Scri
     api.on("/cars", Reply(500), page=5)
     site.sync(expect=5)
 
-    (line,) = site.run("runs", "--json").report["runs"]
-    assert (line["run_id"], line["kind"]) == (1, "sync")
+    line, old = site.run("runs", "--json").report["runs"]
+    assert (line["run_id"], line["kind"]) == (2, "sync")
     assert (line["state"], line["exit_code"]) == ("partial", 5)
     assert line["counts"]["inserted"] == 99
     assert line["duration_s"] > 0
-    told = story(site, 1)
+    assert (old["run_id"], old["state"]) == (1, "abandoned")
+    assert ask(site.dsn, "SELECT count(*) FROM carsync.failures WHERE run_id = 1") == [(0,)]
+    told = story(site, 2)
     assert told["errors"]["by_class"] == {"rate_limited": 1, "bad_page": 1, "server_error": 3}
     assert told["errors"]["kept"] == {"failures": 5, "pages": 3, "given_up": 1}
     worst, *others = told["failed_pages"]
@@ -87,7 +100,7 @@ def test_a_run_with_faults_is_told_whole(scripted_site: Site, scripted_api: Scri
     last = told["samples"][-1]
     assert (last["pages_staged"], last["rows_staged"], last["rejects"]) == (5, 99, 1)
 
-    shown = site.run("runs", "show", "1")
+    shown = site.run("runs", "show", "2")
     assert "exit 5" in shown.out
     assert "failed attempts: 5 (5xx: 3, bad page: 1, 429: 1) on 3 pages, 1 given up" in shown.out
     assert "page 5    3 × 5xx, given up · the API answered HTTP 500" in shown.out
