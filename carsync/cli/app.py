@@ -8,12 +8,13 @@ import logging
 import os
 import select
 import signal
-import sys
 import traceback
+from typing import Any, get_args
 
 import click
 
-from carsync import __version__
+from carsync import __version__, logs
+from carsync.cli import voice
 from carsync.errors import CarsyncError, ExitCode
 
 COMMANDS: dict[str, str] = {
@@ -62,6 +63,15 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the group's own options; what is wrong with them is told in the format asked for."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.UsageError as exc:
+            if os.environ.get(logs.VARIABLE) != "json":
+                raise
+            raise _told_as_json(exc) from None
+
     def invoke(self, ctx: click.Context) -> None:
         """Run the command; an error is shown and becomes its exit code.
 
@@ -69,16 +79,27 @@ class LazyGroup(click.Group):
         """
         try:
             super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as exc:
+            if ctx.params["log_format"] != "json":
+                raise
+            raise _told_as_json(exc) from None
         except (click.Abort, KeyboardInterrupt):
             ctx.exit(ExitCode.SIGINT)
         except Exception as exc:
             if isinstance(exc, BrokenPipeError) and _reader_is_gone():
                 ctx.exit(128 + signal.SIGPIPE)
-            if ctx.params["debug"]:
+            if ctx.params["debug"] and not logs.is_json():
                 traceback.print_exc()
             ctx.exit(_show_error(exc))
+
+
+def _told_as_json(exc: click.ClickException) -> click.exceptions.Exit:
+    """Tell a mistake in the command line, which may come before the log is set up."""
+    logs.set_up("json", logging.WARNING)
+    voice.tell_error(exc.format_message(), exit_code=exc.exit_code)
+    return click.exceptions.Exit(exc.exit_code)
 
 
 def _reader_is_gone() -> bool:
@@ -98,12 +119,13 @@ def _reader_is_gone() -> bool:
 def _show_error(exc: Exception) -> ExitCode:
     """Show problem, detail and hint on standard error and return the exit code."""
     if isinstance(exc, CarsyncError):
-        click.echo(f"carsync: {exc}", err=True)
+        voice.tell_error(exc.problem, exc.detail, exc.hint, exit_code=exc.exit_code)
         return exc.exit_code
-    click.echo(
-        f"carsync: a bug: {type(exc).__name__}: {exc}\n"
-        "hint: run `carsync --debug …` for the traceback and report it",
-        err=True,
+    voice.tell_error(
+        f"a bug: {type(exc).__name__}: {exc}",
+        hint="run `carsync --debug …` for the traceback and report it",
+        exit_code=ExitCode.BUG,
+        bug=exc,
     )
     return ExitCode.BUG
 
@@ -118,16 +140,21 @@ def _show_error(exc: Exception) -> ExitCode:
 @click.option("-v", "--verbose", is_flag=True, help="Log details (every retry, every batch).")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def app(verbose: bool, quiet: bool, debug: bool) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(logs.Format)),
+    default="text",
+    envvar=logs.VARIABLE,
+    show_envvar=True,
+    help="How standard error is written: lines for people, or one JSON object a line.",
+)
+def app(verbose: bool, quiet: bool, debug: bool, log_format: logs.Format) -> None:
     """Keep a PostgreSQL table of vehicle listings in step with a REST API.
 
     Standard output is for data, standard error for the log and the progress.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
-    )
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    logs.set_up(log_format, level)
 
 
 def run() -> None:

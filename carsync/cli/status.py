@@ -12,6 +12,7 @@ import click
 
 from carsync import figures, statusview
 from carsync.checkpoint import load
+from carsync.cli import voice
 from carsync.cli.loading import checkpoint_path, config_options, load_config
 from carsync.errors import ExitCode
 from carsync.filelock import is_held
@@ -67,5 +68,5 @@ def status(
     if max_age_s is not None:
         stale = statusview.staleness(state, now, max_age_s)
         if stale is not None:
-            click.echo(figures.fit(stale, sys.stderr.encoding), err=True)
+            voice.warn(figures.fit(stale, sys.stderr.encoding))
             raise click.exceptions.Exit(ExitCode.ACCEPTANCE)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from carsync import figures
+from carsync import figures, logs
+from carsync.cli import voice
+from carsync.cli.listeners import listeners
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
 from carsync.presets import read_preset
-from carsync.progress import choose_progress
 from carsync.stopping import StopSignal
 from carsync.summary import render_summary, summary_data
 from carsync.sync import sync as run_sync
@@ -56,14 +57,13 @@ def sync(
     path = checkpoint_path(config)
     stop = StopSignal()
     stop.install()
-    with choose_progress(sys.stderr, os.environ, plain=plain) as progress:
-        report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
+    with listeners(config, path, plain=plain) as told:
+        report = run_sync(config, preset_text, path, told, stop, fresh=fresh)
     if as_json:
         click.echo(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all
-        for name in ("problem", "detail", "hint"):
-            if text := getattr(report, name):
-                click.echo(f"{'carsync' if name == 'problem' else name}: {text}", err=True)
+        if not logs.is_json():  # the log has said it
+            voice.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
     else:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))

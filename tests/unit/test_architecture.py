@@ -52,6 +52,7 @@ LAYERS = (
     (
         "input and output",
         [
+            "logs",
             "failpoints",
             "presets",
             "resolver",
@@ -98,6 +99,7 @@ LAYERS = (
             "summary",
             "watching",
             "progress",
+            "eventlog",
             "monitor",
             "resume",
             "deactivation",
@@ -120,7 +122,9 @@ LAYERS = (
             "demo.screen",
             "demo.shell",
             "demo.story",
+            "cli.voice",
             "cli.loading",
+            "cli.listeners",
             "cli.sync",
             "cli.status",
             "cli.preview",
@@ -157,8 +161,8 @@ msgspec, which types records and configuration, may be imported everywhere.
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-LAZY = ["child", "cli", "cli.app"]
-"""Modules that import others by name, when a command is called or a child starts."""
+LAZY = ["child", "cli", "cli.app", "cli.listeners"]
+"""Modules that import others by name, when a command is called, a child starts or a key is set."""
 
 ORDER = [module for _, modules in LAYERS for module in modules]
 PURE = [*LAYERS[0][1], *LAYERS[1][1]]
@@ -278,5 +282,5 @@ def test_a_child_loads_only_what_it_works_with(child: str, needed: set[str]) -> 
 
 
 def test_the_command_group_loads_no_room() -> None:
-    assert reached("cli.app") == {"cli.app", "carsync", "errors"}
+    assert reached("cli.app") == {"cli.app", "cli.voice", "carsync", "errors", "logs"}
     assert reached("__main__") == {"__main__", "cli"}
