@@ -100,6 +100,8 @@ LAYERS = (
             "watching",
             "progress",
             "eventlog",
+            "exposition",
+            "textfile",
             "monitor",
             "resume",
             "deactivation",
@@ -150,6 +152,7 @@ ROOMS = {
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
     "rich": ["progress"],
+    "prometheus_client": ["exposition"],
     "click": ["cli", "demo.screen"],
     "uvicorn": ["demo.server"],
 }

@@ -1,4 +1,4 @@
-"""The log: one line a message whatever the feed wrote, JSON for machines, priorities in a journal."""
+"""The log: a line a message whatever the feed wrote, JSON for machines, a journal's priorities."""
 
 from __future__ import annotations
 
