@@ -16,6 +16,7 @@ VARIABLES: dict[str, str] = {
     "BATCH_SIZE": "database.batch_size",
     "PARALLEL_BATCHES": "database.writers",
     "DATABASE_URL": "database.dsn",
+    "CARSYNC_NOTIFY_URL": "notify.url",
 }
 """Environment variables that always work, and the key each one sets."""
 

@@ -11,7 +11,7 @@ import click
 
 from carsync import figures, logs
 from carsync.cli import voice
-from carsync.cli.listeners import listeners
+from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
 from carsync.presets import read_preset
 from carsync.stopping import StopSignal
@@ -57,8 +57,13 @@ def sync(
     path = checkpoint_path(config)
     stop = StopSignal()
     stop.install()
-    with listeners(config, path, plain=plain) as told:
-        report = run_sync(config, preset_text, path, told, stop, fresh=fresh)
+    before = read_checkpoint(path)
+    try:
+        with listeners(config, path, plain=plain) as told:
+            report = run_sync(config, preset_text, path, told, stop, fresh=fresh)
+    except Exception as exc:
+        notify_bug(config, path, before, exc, stop)
+        raise
     if as_json:
         click.echo(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all
@@ -67,4 +72,5 @@ def sync(
     else:
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
+    notify_end(config, path, before, report, stop)
     ctx.exit(int(report.exit_code))

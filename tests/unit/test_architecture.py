@@ -58,6 +58,7 @@ LAYERS = (
             "resolver",
             "connections",
             "transport",
+            "webhook",
             "waiting",
             "database",
             "backends",
@@ -114,6 +115,7 @@ LAYERS = (
         "front",
         [
             "statusview",
+            "notices",
             "demo",
             "demo.cars",
             "demo.feed",
@@ -128,6 +130,7 @@ LAYERS = (
             "cli.loading",
             "cli.listeners",
             "cli.sync",
+            "cli.notify",
             "cli.status",
             "cli.preview",
             "cli.migrate",
@@ -145,7 +148,7 @@ LAYERS = (
 """Every module of carsync, from the ground up: each may import only those named before it."""
 
 ROOMS = {
-    "requests": ["connections", "transport"],
+    "requests": ["connections", "transport", "webhook"],
     "urllib3": ["connections", "transport"],
     "psycopg2": ["waiting", "database"],
     "yaml": ["configfile"],
