@@ -125,7 +125,10 @@ def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
                 allow_redirects=False,
             ) as response,
         ):
-            return _judge(response, notify.url.reveal())
+            error = _judge(response, notify.url.reveal())
+            # The connection was shut meanwhile, which may look like the end of an answer.
+            late = time.monotonic() - started_s > within_s
+            return _timed_out(notify) if late else error
     except Exception as exc:
         if time.monotonic() - started_s > within_s:
             return _timed_out(notify)
