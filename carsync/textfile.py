@@ -105,7 +105,7 @@ class TextFile(Watcher):
         self._write(
             exit_code=report.exit_code,
             ended_at=report.finished_at,
-            success_at=report.finished_at if report.exit_code in SUCCESSES else None,
+            success_at=self._success_of(report),
             merged=merged,
             started_at=report.started_at,
         )
@@ -120,6 +120,14 @@ class TextFile(Watcher):
         """Write that the run is over where a bug ended it."""
         if error is not None and self._run is not None:
             self._write(exit_code=ExitCode.BUG, ended_at=self._now())
+
+    def _success_of(self, report: RunReport) -> datetime | None:
+        """Return when the run succeeded, as the next run will find it; None where it did not."""
+        if report.exit_code not in SUCCESSES:
+            return None
+        state = self._read_checkpoint()
+        recorded = state is not None and state.run_id == report.run_id
+        return (state.last_success_at if state and recorded else None) or report.finished_at
 
     def _read_checkpoint(self) -> CheckpointState | None:
         try:
