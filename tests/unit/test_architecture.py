@@ -287,6 +287,11 @@ def test_a_child_loads_only_what_it_works_with(child: str, needed: set[str]) -> 
     assert loaded - set(sys.stdlib_module_names) == needed
 
 
+def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
+    loaded = set().union(*(libraries(module) for module in reached("cli.sync")))
+    assert loaded & {"prometheus_client", "requests", "urllib3"} == set()
+
+
 def test_the_command_group_loads_no_room() -> None:
     assert reached("cli.app") == {"cli.app", "cli.voice", "carsync", "errors", "logs"}
     assert reached("__main__") == {"__main__", "cli"}
