@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from carsync.summary import RunReport
 from tests import samples
 from tests.samples import NOW
 
+ROOT = Path(__file__).parents[2]
 COMMON: dict[str, Any] = {
     "source": "external",
     "target": "public.cars",
@@ -222,3 +225,21 @@ def test_a_unit_s_end_that_the_run_told_itself_is_not_told_again(
 ) -> None:
     environ = {} if status is None else {"MONITOR_EXIT_STATUS": status}
     assert was_told(environ, exit_code, NOW - timedelta(seconds=age_s), NOW) is expected
+
+
+# The reference
+
+
+def test_the_reference_names_every_field_and_event() -> None:
+    page = (ROOT / "docs/reference/notifications.md").read_text("utf-8")
+    names = {field.name for field in fields(Notice)} | {"schema", "version", "carsync", "test"}
+    assert {name for name in names | set(Notify().events) if f"`{name}`" not in page} == set()
+
+
+def test_the_reference_of_the_log_names_every_event() -> None:
+    page = (ROOT / "docs/reference/log.md").read_text("utf-8")
+    found: set[str] = set()
+    for file in (ROOT / "carsync").rglob("*.py"):
+        found |= set(re.findall(r'"event": (?:f?)"(\w+)"', file.read_text("utf-8")))
+    assert {"run_begun", "run_ended", "restart", "notice_failed", "bug"} <= found
+    assert {name for name in found if f"`{name}`" not in page} == set()
