@@ -169,8 +169,8 @@ def test_as_json_all_that_goes_wrong_is_a_json_line(capfd: pytest.CaptureFixture
     ("args", "problem"),
     [
         (["sync"], "database.dsn is not set"),
-        (["synk"], "No such command 'synk'. Did you mean 'sync'?"),
-        (["--nope"], "No such option '--nope'."),
+        (["synk"], "synk"),
+        (["--nope"], "--nope"),
     ],
 )
 def test_an_error_is_one_json_line(args: list[str], problem: str) -> None:
@@ -183,6 +183,7 @@ def test_an_error_is_one_json_line(args: list[str], problem: str) -> None:
     )
     (line,) = ended.stderr.splitlines()
     found = json.loads(line)
-    assert (found["event"], found["level"], found["problem"]) == ("error", "error", problem)
+    assert (found["event"], found["level"]) == ("error", "error")
+    assert problem in found["problem"]
     assert found["exit_code"] == ended.returncode == 2
-    assert ("hint" in found) == (args == ["sync"])
+    assert args != ["sync"] or "DATABASE_URL" in found["hint"]
