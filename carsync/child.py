@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
+import logging
 import os
 import signal
 import sys
 from typing import Any
+
+from carsync import logs
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _M_ARENA_MAX = -8  # mallopt(3)
@@ -35,6 +38,18 @@ def become_child(parent_pid: int | None = None) -> None:
     gc.freeze()
 
 
-def run_by_name(module: str, function: str, *arguments: Any) -> None:
-    """Import and call a child's entry point; the parent need not load what the child uses."""
-    getattr(importlib.import_module(module), function)(*arguments)
+def run_by_name(log_format: logs.Format, module: str, function: str, *arguments: Any) -> None:
+    """Import and call a child's entry point; the parent need not load what the child uses.
+
+    A child has no log of its own: what it has to say goes to the parent as events. Where
+    the log is JSON, what kills it is told in a line of that kind too.
+    """
+    try:
+        if log_format == "json":
+            logs.set_up(log_format, logging.WARNING)
+        getattr(importlib.import_module(module), function)(*arguments)
+    except Exception as exc:
+        if log_format == "text":
+            raise
+        logs.tell_bug(exc)
+        sys.exit(1)

@@ -6,7 +6,7 @@ JSON Schema from them. Child processes import this module, so it stays light.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -236,6 +236,32 @@ class Acceptance(Section, frozen=True):
     warmup_s: NotNegative = 30.0
 
 
+class MetricsFile(Section, frozen=True):
+    """Where a run leaves its figures for node_exporter's textfile collector; null: nowhere."""
+
+    textfile: str | None = None
+
+
+NoticeEvent = Literal["failed", "partial", "held", "acceptance", "stale", "recovered"]
+
+
+class Notify(Section, frozen=True):
+    """A web hook that is told how runs end, and which ends it is told.
+
+    `stale`: the last success is older than `stale_after_h` hours. `timeout_s` bounds one
+    attempt in seconds.
+    """
+
+    url: Secret | None = None
+    format: Literal["slack", "json"] = "slack"
+    events: tuple[NoticeEvent, ...] = get_args(NoticeEvent)
+    stale_after_h: Positive = 26.0
+    timeout_s: Positive = 10.0
+    attempts: Count = 4
+    proxy: Secret | None = None
+    ca_bundle: str | None = None
+
+
 class Config(Section, frozen=True):
     """The whole configuration; all has working defaults but `api.base_url` and the DSN."""
 
@@ -247,6 +273,8 @@ class Config(Section, frozen=True):
     checkpoint: Checkpoint = Checkpoint()
     history: History = History()
     acceptance: Acceptance = Acceptance()
+    metrics: MetricsFile = MetricsFile()
+    notify: Notify = Notify()
 
     def require_api(self) -> str:
         """Return `api.base_url`; raise `ConfigError` where it is missing."""

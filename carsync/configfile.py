@@ -295,6 +295,15 @@ def _check_relations(config: Config) -> None:
     """Check what no type can tell."""
     if config.api.base_url is not None:
         _check_base_url(config.api.base_url)
+    if config.notify.url is not None:
+        _check_notify_url(config.notify.url.reveal())
+    textfile = config.metrics.textfile
+    if textfile is not None and not textfile.endswith(".prom"):
+        raise ConfigError(
+            "metrics.textfile must end in .prom",
+            detail=f"its value is {textfile!r}; node_exporter reads no other files",
+            hint="e.g. /var/lib/prometheus/node-exporter/carsync.prom",
+        )
     if config.database.dsn is not None:
         _check_dsn(config.database.dsn.reveal())
     record_path = config.api.record_path
@@ -314,6 +323,17 @@ def _check_relations(config: Config) -> None:
             "limits.fetcher_processes is greater than limits.concurrency",
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
+        )
+
+
+def _check_notify_url(url: str) -> None:
+    """Refuse what is no address of a web hook, without a word of it: it is a secret as a whole."""
+    parts = _split_url(url)
+    sound = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
+    if not sound or not _HEADER_VALUE.fullmatch(url):
+        raise ConfigError(
+            "notify.url is not an http(s) URL",
+            hint="it looks like https://hooks.slack.com/services/…",
         )
 
 

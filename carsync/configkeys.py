@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from carsync.config import Config, Secret
 
-SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy")
+SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notify.proxy")
 
 _SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
@@ -61,12 +61,12 @@ def type_of(path: str) -> Any:
 
 
 def choices(path: str) -> list[str]:
-    """Return the words that the key `path` takes; empty where it takes others too.
+    """Return the words that the key `path`, or an entry of it, takes; empty where others too.
 
-    >>> choices("mapping.hash.algorithm")
-    ['xxh3_128', 'md5']
+    >>> choices("mapping.hash.algorithm"), choices("notify.events[2]")[:2]
+    (['xxh3_128', 'md5'], ['failed', 'partial'])
     """
-    annotation = type_of(path)
+    annotation = type_of(path.partition("[")[0])
     alternatives = [annotation, *get_args(annotation)]
     return [word for each in alternatives if get_origin(each) is Literal for word in get_args(each)]
 

@@ -1,17 +1,24 @@
-"""Connections to the API that a watching thread can shut, and that are made within their time.
+"""Connections that a watching thread can shut, and that are made within their time.
 
-The part of `transport.py` that goes below requests, into urllib3.
+What all that speaks HTTP here has in common, below `transport.py` and `webhook.py`: the
+session's safe settings, urllib3's connections, and words for what goes wrong in them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import http.cookiejar
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
+from carsync.config import Secret
 from carsync.resolver import look_up
 
 _ADDRESS_S = 1.0
@@ -106,3 +114,64 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cafile=place)
     return context
+
+
+def open_session(
+    connections: int, headers: Mapping[str, str], *, proxy: Secret | None, ca_bundle: str | None
+) -> requests.Session:
+    """Open a session that takes nothing from the environment and keeps no cookie.
+
+    TLS is checked, against the file `ca_bundle` where one is given. Redirects are for the
+    caller to refuse (`allow_redirects=False`).
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    adapter = Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.headers.clear()
+    session.headers.update(headers)
+    if proxy is not None:
+        session.proxies = {"http": proxy.reveal(), "https": proxy.reveal()}
+    if ca_bundle is not None:
+        session.verify = ca_bundle
+    return session
+
+
+def shut(thread: int) -> None:
+    """Shut the connection on which the request of `thread` travels, if any."""
+    connection = active.get(thread)
+    if connection is not None and connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+FOREIGN_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+    AttributeError,  # http.client trips over its own closed socket when a deadline shuts it
+)
+"""What a request may raise."""
+
+
+def root_cause(exc: BaseException) -> BaseException:
+    """Return the innermost cause."""
+    while True:
+        context = None if exc.__suppress_context__ else exc.__context__
+        inner = getattr(exc, "reason", None) or exc.__cause__ or context
+        if not isinstance(inner, BaseException) and exc.args:
+            inner = next((a for a in exc.args if isinstance(a, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            return exc
+        exc = inner
+
+
+def words(exc: BaseException) -> str:
+    """Name an error, without URL or header in it."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return type(exc).__name__

@@ -15,6 +15,7 @@
     │  ├─ DatabaseConflictError                deadlock or write conflict: may be repeated
     │  └─ StagingLostError                     the ledger no longer holds what was staged
     ├─ CheckpointError                exit 2   the checkpoint file cannot be written or read
+    ├─ NoticeError                    exit 3   a web hook did not take a notice
     ├─ WorkersDiedError               exit 8   the restart budget is spent
     └─ LockedError                    exit 75  another run holds the lock
 
@@ -165,6 +166,28 @@ class CheckpointError(CarsyncError):
     """The checkpoint file cannot be read or written."""
 
     exit_code = ExitCode.CONFIG
+
+
+class NoticeError(CarsyncError):
+    """A web hook did not take a notice; `retryable`: another attempt may succeed.
+
+    `retry_after_s` is how long it asked to wait, in seconds.
+    """
+
+    exit_code = ExitCode.API
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        detail: str = "",
+        hint: str = "",
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(problem, detail=detail, hint=hint)
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
 
 
 class WorkersDiedError(CarsyncError):

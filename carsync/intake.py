@@ -227,7 +227,9 @@ class Intake:
         if event.kind is FailureKind.RATE_LIMITED:
             self._judge_silence(event.problem)
         if delay_s is None:
-            log.warning("page %d given up: %s", event.page, event.problem)
+            log.warning(
+                "page %d given up: %s", event.page, event.problem, extra=_attempt("given_up", event)
+            )
             self._plan.fail(event.page, event.problem)
             if self._plan.planned is None and self._plan.staged_count == 0:
                 raise self._unreadable()  # the first answer decides how to go on
@@ -238,6 +240,7 @@ class Intake:
             event.attempt,
             event.problem,
             delay_s,
+            extra={**_attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
 
@@ -269,6 +272,7 @@ class Intake:
             event.openings,
             breaker.give_up_after,
             problem or "requests keep failing",
+            extra={"event": "breaker_opened", "openings": event.openings, "open_s": event.open_s},
         )
         if event.openings >= REST_OPENINGS and self._give_up_rest(problem):
             return
@@ -293,7 +297,12 @@ class Intake:
         rest = in_hand.union(page for _, page, _ in self._due)
         self._metrics.pages_given_up(len(rest))
         for page in rest:
-            log.warning("page %d given up: %s", page, problem)
+            log.warning(
+                "page %d given up: %s",
+                page,
+                problem,
+                extra={"event": "page_given_up", "page": page, "problem": problem},
+            )
             self._out.pop(page, None)
             self._plan.fail(page, problem)
         self._due.clear()
@@ -316,7 +325,12 @@ class Intake:
                 hint="look at the log and at memory (a SIGKILL may be the kernel's OOM killer); "
                 "run again: it resumes",
             )
-        log.warning("%s %s: restarting all workers", lost.name, lost.reason)
+        log.warning(
+            "%s %s: restarting all workers",
+            lost.name,
+            lost.reason,
+            extra={"event": "restart", "child": lost.name, "reason": lost.reason},
+        )
         back_off_until_s = time.monotonic() + RESTART_BACK_OFF_S[self._restarts]
         self._restarts += 1
         while time.monotonic() < back_off_until_s and not self._stop.requested:
@@ -353,6 +367,18 @@ class Intake:
                         log.warning("not all that was in hand is staged: %s", _words(event))
                         return
                 self._tick(self._fleet, "draining")
+
+
+def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
+    """Return the fields of a log line about a failed attempt."""
+    return {
+        "event": f"page_{what}",
+        "page": event.page,
+        "attempt": event.attempt,
+        "kind": event.kind,
+        "status": event.status,
+        "problem": event.problem,
+    }
 
 
 def _words(event: ChildLost | ChildFailed) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from carsync import failpoints
+from carsync import failpoints, logs
 from carsync.child import run_by_name
 from carsync.config import Config
 from carsync.manager import GateManager, start_manager
@@ -163,9 +163,10 @@ class Fleet:
     def _spawn(self, role: str, number: int, *args: Any) -> Child:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number}"
+        log_format: logs.Format = "json" if logs.is_json() else "text"
         process = self._context.Process(
             target=run_by_name,
-            args=(f"carsync.{role}", f"run_{role}", theirs, *args),
+            args=(log_format, f"carsync.{role}", f"run_{role}", theirs, *args),
             name=f"carsync {name}",
             daemon=True,
         )

@@ -11,8 +11,6 @@ alone, so the key reaches the configured origin and nobody else.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import http.cookiejar
 import re
 import socket
 import threading
@@ -26,7 +24,7 @@ import requests
 import urllib3
 
 from carsync.config import Api
-from carsync.connections import Adapter, active
+from carsync.connections import FOREIGN_ERRORS, active, open_session, root_cause, shut, words
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.ratelimit import parse_retry_after
@@ -67,31 +65,22 @@ class Transport:
         self._deadlines: dict[int, float] = {}
 
     def _open_session(self, connections: int, user_agent: str) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        session.headers.clear()
-        session.headers.update(
+        session = open_session(
+            connections,
             {
                 "User-Agent": user_agent,
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip",
                 "Connection": "keep-alive",
-            }
+            },
+            proxy=self._api.proxy,
+            ca_bundle=self._api.ca_bundle,
         )
         auth = self._api.auth
         if auth.key is not None and auth.type == "header":
             session.headers[auth.name] = auth.key.reveal()
         elif auth.key is not None and auth.type == "bearer":
             session.headers["Authorization"] = f"Bearer {auth.key.reveal()}"
-        if self._api.proxy is not None:
-            proxy = self._api.proxy.reveal()
-            session.proxies = {"http": proxy, "https": proxy}
-        if self._api.ca_bundle is not None:
-            session.verify = self._api.ca_bundle
         return session
 
     def get_page(self, page: int) -> Answer:
@@ -128,10 +117,8 @@ class Transport:
         """
         now = time.monotonic()
         for thread, deadline in list(self._deadlines.items()):
-            connection = active.get(thread)
-            if now > deadline and connection is not None and connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+            if now > deadline:
+                shut(thread)
 
     def close(self) -> None:
         """Close all pooled connections."""
@@ -165,7 +152,7 @@ class Transport:
                 body = self._decode_body(wire, response.headers.get("Content-Encoding", ""))
                 date = response.headers.get("Date", "")
                 return Answer(body, len(wire), time.monotonic() - started, started, date)
-        except _FOREIGN_ERRORS as exc:
+        except FOREIGN_ERRORS as exc:
             if time.monotonic() > deadline:
                 raise _timed_out(self._api.timeout.total_s) from None
             raise _translate(exc) from None
@@ -195,16 +182,6 @@ class Transport:
                 FailureKind.BAD_PAGE, f"the answer has the content encoding {encoding[:20]!r}"
             )
         return gunzip(wire, self._api.max_body_bytes)
-
-
-_FOREIGN_ERRORS = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-    ValueError,
-    AttributeError,  # http.client trips over its own closed socket when a deadline shuts it
-)
 
 
 def _check_status(response: requests.Response) -> None:
@@ -247,7 +224,7 @@ def _drain(response: requests.Response) -> None:
     """Read a short error body to its end, so that the connection can be used again."""
     length = response.headers.get("Content-Length", "")
     if _SHORT_LENGTH.fullmatch(length) and int(length) <= _DRAIN_BYTES:
-        with contextlib.suppress(*_FOREIGN_ERRORS):
+        with contextlib.suppress(*FOREIGN_ERRORS):
             response.raw.read(decode_content=False)
 
 
@@ -269,11 +246,11 @@ def _translate(exc: BaseException) -> PageError:
         return PageError(
             FailureKind.NETWORK,
             "TLS with the API failed",
-            detail=_words(_root_cause(exc)),
+            detail=words(root_cause(exc)),
             hint="check the certificate, or set api.ca_bundle",
         )
-    cause = _root_cause(exc)
-    root = _words(cause)
+    cause = root_cause(exc)
+    root = words(cause)
     if isinstance(cause, socket.gaierror):
         return PageError(
             FailureKind.NETWORK,
@@ -289,22 +266,3 @@ def _translate(exc: BaseException) -> PageError:
             hint="check the host and port of api.base_url",
         )
     return PageError(FailureKind.NETWORK, "the connection to the API broke", detail=root)
-
-
-def _root_cause(exc: BaseException) -> BaseException:
-    """Return the innermost cause."""
-    while True:
-        context = None if exc.__suppress_context__ else exc.__context__
-        inner = getattr(exc, "reason", None) or exc.__cause__ or context
-        if not isinstance(inner, BaseException) and exc.args:
-            inner = next((a for a in exc.args if isinstance(a, BaseException)), None)
-        if not isinstance(inner, BaseException):
-            return exc
-        exc = inner
-
-
-def _words(exc: BaseException) -> str:
-    """Name an error, without URL or header in it."""
-    if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror
-    return type(exc).__name__

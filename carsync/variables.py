@@ -16,6 +16,7 @@ VARIABLES: dict[str, str] = {
     "BATCH_SIZE": "database.batch_size",
     "PARALLEL_BATCHES": "database.writers",
     "DATABASE_URL": "database.dsn",
+    "CARSYNC_NOTIFY_URL": "notify.url",
 }
 """Environment variables that always work, and the key each one sets."""
 
@@ -32,6 +33,11 @@ FURTHER_VARIABLES: dict[str, str] = {
     "`~/.local/state/carsync`)",
     "PGHOST": "the database's host where the connection string names none (libpq reads it)",
     "PGPORT": "the database's port, likewise",
+    "CARSYNC_LOG_FORMAT": "`text` or `json`, where `--log-format` does not say",
+    "JOURNAL_STREAM": "set by systemd: lines to its journal carry their priority, and no time",
+    "MONITOR_SERVICE_RESULT": "set by systemd for a unit started by `OnFailure=`: what `carsync "
+    "notify --unit` tells",
+    "MONITOR_EXIT_STATUS": "likewise: the exit code of the unit that failed",
     "NO_COLOR": "if not empty: no colours, anywhere",
     "FORCE_COLOR": "if not empty: colours also where the output is no terminal; `NO_COLOR` wins",
     "CI": "if set, and neither empty, `0` nor `false`: lines instead of the live view",

@@ -59,6 +59,7 @@ class Arrival:
     page: int | None
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class ScriptedApi:
@@ -124,9 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(url.query))
         page = int(query["page"]) if "page" in query else None
-        arrival = Arrival(time.monotonic(), url.path, page, query, headers)
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        arrival = Arrival(time.monotonic(), url.path, page, query, headers, body)
         data, self.close_connection = self.api.answer(arrival).encode()
         self.wfile.write(data)
+
+    do_POST = do_GET  # noqa: N815
 
     def log_request(self, *_: object) -> None: ...
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+from typing import get_args
 
 import click
 
-from carsync import __version__
+from carsync import __version__, logs
 from carsync.cli.grouping import LazyGroup
 
 COMMANDS: dict[str, str] = {
@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "runs": "List past runs, or tell the whole story of one.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
+    "notify": "Post a notice to the web hook: a test, that runs are stale, that a unit failed.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
     "config": "Show the JSON Schema, or the effective configuration without secrets.",
@@ -41,8 +42,18 @@ COMMANDS: dict[str, str] = {
 @click.option("-v", "--verbose", is_flag=True, help="Log details (every retry, every batch).")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only; no live view.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(logs.Format)),
+    default="text",
+    envvar=logs.VARIABLE,
+    show_envvar=True,
+    help="How standard error is written: lines for people, or one JSON object a line.",
+)
 @click.pass_context
-def app(ctx: click.Context, verbose: bool, quiet: bool, debug: bool) -> None:
+def app(
+    ctx: click.Context, verbose: bool, quiet: bool, debug: bool, log_format: logs.Format
+) -> None:
     """Keep a PostgreSQL table of vehicle listings in step with a REST API.
 
     Standard output is for data, standard error for the log and the progress. The options
@@ -56,10 +67,7 @@ def app(ctx: click.Context, verbose: bool, quiet: bool, debug: bool) -> None:
     """
     # Called again where one of these options stands behind the command.
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
-    )
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    logs.set_up(log_format, level)
     if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"):
         ctx.find_root().color = True  # click would take colours out where there is no terminal
 

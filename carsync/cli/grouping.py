@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
+import logging
 import os
 import platform
 import select
@@ -16,8 +17,9 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from carsync import __version__
-from carsync.errors import CarsyncError, ConfigError, ExitCode
+from carsync import __version__, logs
+from carsync.cli import voice
+from carsync.errors import CarsyncError, ExitCode
 
 _STDOUT = 1
 
@@ -83,7 +85,7 @@ class LazyGroup(click.Group):
         except Exception as exc:
             if isinstance(exc, BrokenPipeError) and _reader_is_gone():
                 ctx.exit(128 + signal.SIGPIPE)
-            if ctx.params["debug"]:
+            if ctx.params["debug"] and not logs.is_json():
                 traceback.print_exc()
             ctx.exit(_show_error(exc))
 
@@ -144,15 +146,15 @@ def _reader_is_gone() -> bool:
 def _show_error(exc: Exception) -> ExitCode:
     """Show problem, detail and hint on standard error and return the exit code."""
     if isinstance(exc, CarsyncError):
-        click.echo(f"carsync: {exc}", err=True)
+        voice.tell_error(exc.problem, exc.detail, exc.hint, exit_code=exc.exit_code)
         return exc.exit_code
-    versions = f"carsync {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    click.echo(
-        f"carsync: a bug: {type(exc).__name__}: {exc}\n"
-        f"detail: {versions}\n"
-        "hint: run it again with --debug for the traceback; report that, these lines and what "
-        "you ran (look through them for secrets first)",
-        err=True,
+    voice.tell_error(
+        f"a bug: {type(exc).__name__}: {exc}",
+        f"carsync {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        "run it again with --debug for the traceback; report that, these lines and what you ran "
+        "(look through them for secrets first)",
+        exit_code=ExitCode.BUG,
+        bug=exc,
     )
     return ExitCode.BUG
 
@@ -180,7 +182,10 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
     elif isinstance(exc, click.MissingParameter) or type(exc) is click.UsageError:
         detail = where.get_usage().replace("Usage:", "usage:")
     problem = f"{message[:1].lower()}{message[1:]}".rstrip(".")
-    click.echo(f"carsync: {ConfigError(problem, detail=detail, hint=hint)}", err=True)
+    asked = ctx.find_root().params.get("log_format") or os.environ.get(logs.VARIABLE)
+    if asked == "json" and not logs.is_json():  # the group's function has not been called yet
+        logs.set_up("json", logging.WARNING)
+    voice.tell_error(problem, detail, hint, exit_code=exc.exit_code)
     return exc.exit_code
 
 

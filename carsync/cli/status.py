@@ -17,6 +17,7 @@ import click
 
 from carsync import figures, statusview
 from carsync.checkpoint import CheckpointState, load
+from carsync.cli import voice
 from carsync.cli.loading import checkpoint_path, config_options, load_config
 from carsync.errors import ExitCode
 from carsync.filelock import is_held
@@ -95,7 +96,7 @@ def status(
     if max_age_s is not None and not code:
         stale = statusview.staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
-            click.echo(figures.fit(stale, sys.stderr.encoding), err=True)
+            voice.warn(figures.fit(stale, sys.stderr.encoding))
             code = ExitCode.ACCEPTANCE
     raise click.exceptions.Exit(code)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from carsync import figures
+from carsync import figures, logs
+from carsync.cli import voice
+from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
 from carsync.presets import read_preset
-from carsync.progress import choose_progress
 from carsync.stopping import StopSignal
 from carsync.summary import render_summary, summary_data
 from carsync.sync import sync as run_sync
@@ -60,16 +61,21 @@ def sync(
     path = checkpoint_path(config)
     stop = StopSignal()
     stop.install()
+    before = read_checkpoint(path)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
-    with choose_progress(sys.stderr, os.environ, plain=plain or quiet) as progress:
-        report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
+    try:
+        with listeners(config, path, plain=plain or quiet) as told:
+            report = run_sync(config, preset_text, path, told, stop, fresh=fresh)
+    except Exception as exc:
+        notify_bug(config, path, before, exc, stop)
+        raise
     if as_json:
         click.echo(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all
-        for name in ("problem", "detail", "hint"):
-            if text := getattr(report, name):
-                click.echo(f"{'carsync' if name == 'problem' else name}: {text}", err=True)
+        if not logs.is_json():  # the log has said it
+            voice.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
     else:
         color = wants_color(sys.stdout, os.environ)
         click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
+    notify_end(config, path, before, report, stop)
     ctx.exit(int(report.exit_code))

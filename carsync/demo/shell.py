@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from carsync import logs
 from carsync.errors import CarsyncError
 from carsync.variables import VARIABLES
 
@@ -85,7 +86,7 @@ class Shell:
 def forget_configuration(environ: MutableMapping[str, str]) -> None:
     """Delete what configures carsync or libpq: the demo must not reach a real system."""
     for name in list(environ):
-        if name in VARIABLES or name.startswith(("SUPABASE_", "PG")):
+        if name in {*VARIABLES, logs.VARIABLE} or name.startswith(("SUPABASE_", "PG")):
             del environ[name]
 
 

@@ -64,11 +64,13 @@ LAYERS = (
     (
         "input and output",
         [
+            "logs",
             "failpoints",
             "presets",
             "resolver",
             "connections",
             "transport",
+            "webhook",
             "waiting",
             "database",
             "backends",
@@ -114,6 +116,9 @@ LAYERS = (
             "terminal",
             "liveview",
             "progress",
+            "eventlog",
+            "exposition",
+            "textfile",
             "monitor",
             "resume",
             "deactivation",
@@ -132,6 +137,7 @@ LAYERS = (
             "doctor.feed_facts",
             "doctor.server_facts",
             "doctor.checkup",
+            "notices",
             "demo",
             "demo.cars",
             "demo.feed",
@@ -142,11 +148,14 @@ LAYERS = (
             "demo.screen",
             "demo.shell",
             "demo.story",
+            "cli.voice",
             "cli.grouping",
             "cli.loading",
+            "cli.listeners",
             "cli.init",
             "cli.check",
             "cli.sync",
+            "cli.notify",
             "cli.status",
             "cli.preview",
             "cli.migrate",
@@ -174,7 +183,7 @@ LAYERS = (
 """Every module of carsync, from the ground up: each may import only those named before it."""
 
 ROOMS = {
-    "requests": ["connections", "transport"],
+    "requests": ["connections", "transport", "webhook"],
     "urllib3": ["connections", "transport"],
     "psycopg2": ["waiting", "database"],
     "yaml": ["configfile"],
@@ -182,6 +191,7 @@ ROOMS = {
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
     "rich": ["terminal", "liveview"],
     "click": ["cli", "demo.screen", "reference.commandtree"],
+    "prometheus_client": ["exposition"],
     "uvicorn": ["demo.server"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.
@@ -192,8 +202,8 @@ msgspec, which types records and configuration, may be imported everywhere.
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-LAZY = ["child", "cli", "cli.grouping"]
-"""Modules that import others by name, when a command is called or a child starts."""
+LAZY = ["child", "cli", "cli.grouping", "cli.listeners"]
+"""Modules that import others by name, when a command is called, a child starts or a key is set."""
 
 ORDER = [module for _, modules in LAYERS for module in modules]
 PURE = [*LAYERS[0][1], *LAYERS[1][1]]
@@ -312,6 +322,12 @@ def test_a_child_loads_only_what_it_works_with(child: str, needed: set[str]) -> 
     assert loaded - set(sys.stdlib_module_names) == needed
 
 
+def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
+    loaded = set().union(*(libraries(module) for module in reached("cli.sync")))
+    assert loaded & {"prometheus_client", "requests", "urllib3"} == set()
+
+
 def test_the_command_group_loads_no_room() -> None:
-    assert reached("cli.app") == {"cli.app", "cli.grouping", "carsync", "errors"}
+    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "logs"}
+    assert reached("cli.app") == rooms
     assert reached("__main__") == {"__main__", "cli"}

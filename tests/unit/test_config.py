@@ -75,6 +75,7 @@ def test_an_option_wins_over_a_variable_that_over_the_file_that_over_the_default
         ("BATCH_SIZE", "1000", 1000),
         ("PARALLEL_BATCHES", "2", 2),
         ("DATABASE_URL", "postgresql://h/d", "postgresql://h/d"),
+        ("CARSYNC_NOTIFY_URL", "https://hooks.example.com/x", "https://hooks.example.com/x"),
     ],
 )
 def test_each_variable_sets_its_key(name: str, text: str, read: object) -> None:

@@ -1,0 +1,139 @@
+"""Who is told how a run goes and ends, as options and configuration say.
+
+What only some configurations need is imported here by name, when it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from carsync import logs, statefile
+from carsync.checkpoint import CheckpointState, load
+from carsync.config import Config
+from carsync.errors import CheckpointError, NoticeError
+from carsync.eventlog import EventLog
+from carsync.moment import Moment
+from carsync.notices import Notice, about_bug, about_run, headline, render
+from carsync.progress import choose_progress
+from carsync.stopping import StopSignal
+from carsync.summary import RunReport
+from carsync.watching import Watcher, Watchers
+
+log = logging.getLogger(__name__)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The last notice of a run that a web hook took; kept beside the checkpoint."""
+
+    exit_code: int
+    at: datetime
+
+
+def listeners(config: Config, checkpoint_file: Path, *, plain: bool) -> Watchers:
+    """Return all who are told of one run: terminal or log, and the file of metrics if any."""
+    told: list[Watcher] = [
+        EventLog() if logs.is_json() else choose_progress(sys.stderr, os.environ, plain=plain)
+    ]
+    if config.metrics.textfile is not None:
+        module = importlib.import_module("carsync.textfile")
+        told.append(module.TextFile(config, checkpoint_file))
+    return Watchers(told)
+
+
+def read_checkpoint(path: Path) -> CheckpointState | None:
+    """Return the checkpoint, None where there is none that can be read."""
+    try:
+        return load(path)
+    except CheckpointError:
+        return None
+
+
+def notify_end(
+    config: Config,
+    checkpoint_file: Path,
+    before: CheckpointState | None,
+    report: RunReport,
+    stop: StopSignal,
+) -> None:
+    """Tell the web hook, if any, how the run ended; called when all else is done.
+
+    Never raises and takes at most `webhook.BUDGET_S`; a further signal ends it at once.
+    """
+    now, host = here_and_now(before)
+    _send(config, checkpoint_file, about_run(config.notify, report, before, now, host), stop)
+
+
+def notify_bug(
+    config: Config,
+    checkpoint_file: Path,
+    before: CheckpointState | None,
+    bug: Exception,
+    stop: StopSignal,
+) -> None:
+    """Tell the web hook, if any, that a bug ended the run; like `notify_end`."""
+    now, host = here_and_now(before)
+    notice = about_bug(
+        config.notify,
+        type(bug).__name__,
+        source=config.sync.source,
+        target=f"{config.database.schema}.{config.database.table}",
+        host=host,
+        sent_at=now,
+    )
+    _send(config, checkpoint_file, notice, stop)
+
+
+def _send(config: Config, checkpoint_file: Path, notice: Notice | None, stop: StopSignal) -> None:
+    """Send what is to be sent, if anything and anywhere, and note it; never raises."""
+    if config.notify.url is None or notice is None or notice.exit_code is None:
+        return
+    times = stop.times
+    try:
+        post(config, notice, lambda: stop.times > times)
+        told = Told(notice.exit_code, notice.sent_at)
+        statefile.replace(told_file(checkpoint_file), msgspec.json.encode(told))
+    except NoticeError as exc:
+        said = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
+        log.warning("no notice was sent: %s", said, extra={"event": "notice_failed"})
+    except CheckpointError:
+        log.debug("that a notice was sent could not be noted")
+    except Exception as exc:  # whatever it is, the run is over and has its exit code
+        kind = type(exc).__name__
+        log.warning("no notice was sent: a bug: %s", kind, extra={"event": "notice_failed"})
+
+
+def post(config: Config, notice: Notice, should_end: Callable[[], bool] = lambda: False) -> None:
+    """Send a notice; raises `NoticeError`."""
+    body = render(notice, config.notify.format)
+    importlib.import_module("carsync.webhook").deliver(config.notify, body, should_end)
+    log.info("notice sent: %s", headline(notice), extra={"event": "notice", "about": notice.event})
+
+
+def here_and_now(state: CheckpointState | None) -> tuple[datetime, str]:
+    """Return the time, by the clock that `state` was written by, and this host's name."""
+    moment = Moment.now()
+    now = moment.by_the_clock_of(state.updated) if state else moment.wall
+    return now, socket.gethostname()
+
+
+def told_file(checkpoint_file: Path) -> Path:
+    """Return where it is kept that a notice was sent."""
+    return checkpoint_file.with_name(f"{checkpoint_file.name}.notice")
+
+
+def read_told(checkpoint_file: Path) -> Told | None:
+    """Return the last notice of a run, None where there is none that can be read."""
+    try:
+        data = statefile.read(told_file(checkpoint_file))
+        return None if data is None else msgspec.json.decode(data, type=Told)
+    except (CheckpointError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,111 @@
+"""`carsync notify`: post a notice to the configured web hook, from a timer or another unit."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from carsync.cli.listeners import here_and_now, post, read_checkpoint, read_told
+from carsync.cli.loading import checkpoint_path, config_options, load_config
+from carsync.config import Config
+from carsync.errors import ConfigError
+from carsync.notices import Notice, about_unit, was_told
+from carsync.statusview import staleness
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@config_options
+@click.option("--test", "is_test", is_flag=True, help="Post a test, to see that it arrives.")
+@click.option(
+    "--if-stale",
+    is_flag=True,
+    help="Post only where the last success is older than notify.stale_after_h, or there is none.",
+)
+@click.option("--unit", metavar="NAME", help="Post that this systemd unit failed (OnFailure=).")
+@click.option("--message", metavar="TEXT", default="", help="With --unit: say this instead.")
+def notify(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    is_test: bool,
+    if_stale: bool,
+    unit: str | None,
+    message: str,
+) -> None:
+    """Post a notice to the web hook of notify.url (CARSYNC_NOTIFY_URL).
+
+    A sync posts by itself how it ended (notify.events). This command is for what no sync
+    can tell: that none ran for long (--if-stale, from a timer), or that systemd ended it
+    or could not start it (--unit, from its OnFailure= unit; quiet where the run has just
+    told of the same end itself). Exit code 0: posted, or nothing to post; 3: the hook did
+    not take it.
+
+    \b
+    Examples:
+      carsync notify --config prod.yaml --test
+      carsync notify --config prod.yaml --if-stale
+      carsync notify --config prod.yaml --unit carsync.service
+    """
+    if (is_test, if_stale, unit is not None).count(True) != 1:
+        raise click.UsageError("Give one of --test, --if-stale and --unit.")
+    if message and unit is None:
+        raise click.UsageError("--message goes with --unit.")
+    config = load_config(config_path, overrides)
+    if config.notify.url is None:
+        raise ConfigError(
+            "notify.url is not set",
+            hint="set CARSYNC_NOTIFY_URL, or `notify: {url: …}` in the file",
+        )
+    notice = _notice(config, unit, message, is_test=is_test)
+    if notice is None:
+        log.info("no notice sent: there is nothing to tell")
+    else:
+        post(config, notice)
+
+
+def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) -> Notice | None:
+    """Return what is to be posted, None for nothing."""
+    path = _checkpoint_path(config)
+    state = read_checkpoint(path) if path is not None else None
+    now, host = here_and_now(state)
+    common: dict[str, Any] = {
+        "source": config.sync.source,
+        "target": f"{config.database.schema}.{config.database.table}",
+        "host": host,
+        "sent_at": now,
+    }
+    if is_test:
+        return Notice(event="test", severity="info", **common)
+    if unit is not None:
+        told = read_told(path) if path is not None else None
+        if told is not None and was_told(os.environ, told.exit_code, told.at, now):
+            return None
+        return about_unit(unit, message, os.environ, state, **common)
+    stale = staleness(state, now, config.notify.stale_after_h * 3600)
+    if stale is None:
+        return None
+    return Notice(
+        event="stale",
+        severity="critical",
+        stale=stale,
+        run_id=state.run_id if state else None,
+        exit_code=state.exit_code if state else None,
+        problem=state.problem if state else "",
+        hint=state.hint if state else "",
+        last_success_at=state.last_success_at if state else None,
+        next_step="look at `carsync status` and at the timer: `systemctl list-timers 'carsync*'`",
+        **common,
+    )
+
+
+def _checkpoint_path(config: Config) -> Path | None:
+    """Return where the checkpoint lies; None where too little is configured to know it."""
+    try:
+        return checkpoint_path(config)
+    except ConfigError:
+        return None

@@ -1,0 +1,47 @@
+"""How a command speaks on standard error: sentences for people, or lines of the JSON log."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from carsync import logs
+from carsync.errors import ExitCode
+
+log = logging.getLogger("carsync.cli")
+
+_QUIET = {ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM}
+
+
+def warn(text: str) -> None:
+    """Say something that the operator must see."""
+    if logs.is_json():
+        log.warning("%s", text)
+    else:
+        click.echo(text, err=True)
+
+
+def tell_error(
+    problem: str,
+    detail: str = "",
+    hint: str = "",
+    *,
+    exit_code: int,
+    bug: BaseException | None = None,
+) -> None:
+    """Say why the command failed: problem, detail and hint on a line each, or one JSON line.
+
+    A `bug` is told with its traceback in JSON.
+    """
+    if logs.is_json():
+        extra = {"event": "error", "problem": problem, "exit_code": int(exit_code)}
+        extra |= {name: text for name, text in (("detail", detail), ("hint", hint)) if text}
+        level = logging.WARNING if exit_code in _QUIET else logging.ERROR
+        log.log(level, "%s", problem, exc_info=bug, extra=extra)
+        return
+    mark = "<3>" if logs.in_journal() else ""
+    click.echo(f"{mark}carsync: {problem}", err=True)
+    for name, text in (("detail", detail), ("hint", hint)):
+        if text:
+            click.echo(f"{mark}{name}: {text}", err=True)
