@@ -19,25 +19,34 @@ def open_database(
     """Open the parent's connection as the configuration says.
 
     A statement that waits long is watched over a second connection, and cancelled as soon
-    as `should_cancel` says yes.
+    as `should_cancel` says yes. It is asked several times a second wherever this session or
+    the second one waits; only while they connect nobody asks.
     """
 
-    def connect(name: str) -> Connection:
+    def connect(name: str, should_cancel: Callable[[], bool] | None) -> Connection:
         return database.connect(
             config.require_dsn(),
             application_name=name,
             connect_timeout_s=config.database.connect_timeout_s,
             lock_timeout_s=config.database.lock_timeout_s,
+            should_cancel=should_cancel,
         )
 
-    connection = connect(application_name)
+    def ask_in_vain() -> bool:
+        # The watch is what cancels: its own statements go on.
+        if should_cancel is not None:
+            should_cancel()
+        return False
+
+    connection = connect(application_name, should_cancel)
     try:
         backend = backend_of(connection)
     except BaseException:
         connection.close()
         raise
-    connection.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
-    connection.should_cancel = should_cancel
+    connection.watch = BackendWatch(
+        backend, lambda: connect(f"{application_name} watch", ask_in_vain)
+    )
     return connection
 
 

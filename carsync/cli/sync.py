@@ -13,9 +13,11 @@ from carsync import figures
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
 from carsync.presets import read_preset
 from carsync.progress import choose_progress
+from carsync.sdnotify import service_manager
 from carsync.stopping import StopSignal
 from carsync.summary import render_summary, summary_data
 from carsync.sync import sync as run_sync
+from carsync.watching import Watchers
 
 
 @click.command()
@@ -56,8 +58,12 @@ def sync(
     path = checkpoint_path(config)
     stop = StopSignal()
     stop.install()
-    with choose_progress(sys.stderr, os.environ, plain=plain) as progress:
-        report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
+    watchers = [
+        *service_manager(os.environ, lambda: stop.requested),
+        choose_progress(sys.stderr, os.environ, plain=plain),
+    ]
+    with Watchers(watchers) as watcher:
+        report = run_sync(config, preset_text, path, watcher, stop, fresh=fresh)
     if as_json:
         click.echo(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all

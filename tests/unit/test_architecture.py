@@ -54,6 +54,7 @@ LAYERS = (
         [
             "failpoints",
             "presets",
+            "credentials",
             "resolver",
             "connections",
             "transport",
@@ -98,6 +99,7 @@ LAYERS = (
             "summary",
             "watching",
             "progress",
+            "sdnotify",
             "monitor",
             "resume",
             "deactivation",
