@@ -175,16 +175,23 @@ class ServiceManager(Watcher):
         self._unsent |= fields
 
     def _send(self) -> None:
-        """Send what is unsent in one datagram; keep it for the next turn where that fails."""
-        lines = [f"{name}={_one_line(value)}" for name, value in self._unsent.items()]
-        try:
-            self._socket.sendto("\n".join(lines).encode(), self._address)
-        except OSError as exc:  # full, or systemd is being replaced: it hears the next turn
-            if not self._is_refused and not isinstance(exc, BlockingIOError):
-                log.warning("systemd does not hear: %s", exc.strerror or exc)
-                self._is_refused = True
-            return
-        self._unsent.clear()
+        """Send what is unsent; keep it for the next turn where that fails.
+
+        Of READY and STOPPING in one datagram systemd obeys only the last.
+        """
+        datagrams = [{name: value} for name, value in self._unsent.items() if name == "READY"]
+        datagrams.append({n: value for n, value in self._unsent.items() if n != "READY"})
+        for fields in datagrams:
+            lines = [f"{name}={_one_line(value)}" for name, value in fields.items()]
+            try:
+                self._socket.sendto("\n".join(lines).encode(), self._address)
+            except OSError as exc:  # full, or systemd is being replaced: it hears the next turn
+                if not self._is_refused and not isinstance(exc, BlockingIOError):
+                    log.warning("systemd does not hear: %s", exc.strerror or exc)
+                    self._is_refused = True
+                return
+            for name in fields:
+                del self._unsent[name]
         self._is_refused = False
 
 
