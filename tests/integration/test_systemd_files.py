@@ -65,7 +65,7 @@ def test_the_template_is_the_service_with_another_name() -> None:
         line = line.replace("credentials/prod", "credentials/north").replace("@prod", "@north")
         if line.startswith("Description="):
             return f"{line} north"
-        return line.replace("StateDirectory=carsync", "StateDirectory=carsync-north")
+        return line.replace("=carsync/prod", "=carsync/north")
 
     template = [line.replace("%i", "north") for line in settings("carsync@.service")]
     assert template == [of_north(line) for line in settings("carsync.service")]
@@ -200,7 +200,7 @@ def test_wrong_use_is_told_and_changes_nothing(arguments: list[str], words: str)
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_the_scripts_are_sound_shell() -> None:
-    checked = run("shellcheck", INSTALLER, UNITS / "carsync-alert")
+    checked = run("shellcheck", INSTALLER, UNITS / "carsync-alert", UNITS / "carsync-feed")
     assert checked.returncode == 0, checked.stdout
 
 
@@ -229,7 +229,39 @@ def test_the_alert_tells_how_the_run_ended_and_asks_who_can_be_asked(tmp_path: P
     hook = "carsync notify --config /etc/carsync/north.yaml --unit carsync@north.service"
     assert hook in told.stdout
 
-    (folder / "carsync").write_text('#!/bin/sh\n[ "$2" = --help ]\n')
-    assert run("/bin/sh", folder / "carsync-alert", "north", **environ).returncode == 1
-    (folder / "carsync").write_text("#!/bin/sh\nexit 2\n")  # an older one, without the command
-    assert run("/bin/sh", folder / "carsync-alert", "north", **environ).returncode == 0
+    for answer, exit_code in (
+        ("[ $2 = --help ]", 1),
+        ("[ $2 = --help ] || exit 2", 0),
+        ("exit 2", 0),
+    ):
+        # the hook takes nothing; no hook is configured; a carsync without the command
+        (folder / "carsync").write_text(f"#!/bin/sh\n{answer}\n")
+        ended = run("/bin/sh", folder / "carsync-alert", "north", **environ)
+        assert ended.returncode == exit_code
+
+
+def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path) -> None:
+    shutil.copy(UNITS / "carsync-feed", tmp_path)
+    (tmp_path / "carsync").write_text('#!/bin/sh\necho "$@"\nenv\n')
+    (tmp_path / "carsync").chmod(0o755)
+    (tmp_path / "north.yaml").write_text("")
+    (tmp_path / "north.env").write_text("# the address\nAPI_BASE_URL='http://a/b?c=d&e'\n\nRPS=5")
+    command = ("/bin/sh", tmp_path / "carsync-feed")
+    ended = run(*command, "north", "status", "--json", CARSYNC_ETC=str(tmp_path))
+    said = ended.stdout.splitlines()
+    assert said[0] == f"status --json --config {tmp_path}/north.yaml"
+    assert {
+        "API_BASE_URL=http://a/b?c=d&e",
+        "RPS=5",
+        f"CREDENTIALS_DIRECTORY={tmp_path}/credentials/north",
+        "STATE_DIRECTORY=/var/lib/carsync/north",
+    } <= set(said)
+    for arguments, words in (
+        (["north", "sync"], "systemctl start carsync@north.service"),
+        (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
+        (["south", "status"], "south.yaml cannot be read"),
+        (["north"], "usage: carsync-feed FEED"),
+    ):
+        refused = run(*command, *arguments, CARSYNC_ETC=str(tmp_path))
+        assert refused.returncode == 2
+        assert words in refused.stderr
