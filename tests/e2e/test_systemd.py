@@ -20,7 +20,7 @@ from tests.e2e.conftest import OpenSite
 from tests.e2e.harness import Running, SimulatedSite, await_that
 from tests.e2e.oracle import KEY, PASSWORD, assert_no_canary, database_texts
 
-WATCHDOG_S = 3.0
+WATCHDOG_S = 2.0
 PLEA = "EXTEND_TIMEOUT_USEC=120000000"
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
@@ -53,6 +53,13 @@ class Manager:
     def fed_s(self) -> list[float]:
         """When the watchdog was fed."""
         return [at_s for at_s, line in list(self.heard) if line == "WATCHDOG=1"]
+
+    def await_meals(self, number: int) -> list[float]:
+        """Wait until the watchdog was fed that often from now on; return the gaps in seconds."""
+        before = len(self.fed_s())
+        await_that(lambda: len(self.fed_s()) >= before + number, f"{number} meals")
+        meals_s = self.fed_s()[max(0, before - 1) :]
+        return [after - earlier for earlier, after in pairwise(meals_s)]
 
     def close(self) -> None:
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as last:
@@ -87,7 +94,7 @@ def assert_children_know_no_manager(running: Running) -> None:
 def test_a_run_is_told_from_its_start_to_its_end_and_its_credentials_nowhere(
     site: SimulatedSite, manager: Manager, tmp_path: Path
 ) -> None:
-    """Key and connection string come as files; the merge waits for a lock, longer than a meal."""
+    """Key and connection string come as files; merge and record wait for locks, for two meals."""
     folder = tmp_path / "credentials"
     folder.mkdir()
     (folder / "carsync_API_KEY").write_text(f"{site.variables.pop('API_KEY')}\n")
@@ -95,17 +102,25 @@ def test_a_run_is_told_from_its_start_to_its_end_and_its_credentials_nowhere(
     (folder / "DATABASE_URL").write_text(f"{dsn}\n")
     site.variables["CREDENTIALS_DIRECTORY"] = str(folder)
 
+    pause = tmp_path / "pause"
+    site.variables["CARSYNC_FAILPOINT"] = f"sync.closing=pause@{pause}"
     site.api.hold(after=10)
     running = site.start("--debug", "sync", "--json")
     assert manager.await_line("STATUS=fetching · pages 10/30")
     assert_children_know_no_manager(running)
+    manager.await_meals(2)
     with closing(psycopg2.connect(site.dsn)) as rival, rival.cursor() as cur:
         cur.execute("LOCK TABLE public.cars IN EXCLUSIVE MODE")
         site.api.release()
         manager.await_line("STATUS=merging · ")
-        merging_s = time.monotonic()
-        await_that(lambda: len([s for s in manager.fed_s() if s > merging_s]) >= 2, "two meals")
+        gaps_s = manager.await_meals(2)
+    await_that(pause.exists, "the record of the end")
+    with closing(psycopg2.connect(site.dsn)) as rival, rival.cursor() as cur:
+        cur.execute("LOCK TABLE carsync.runs IN EXCLUSIVE MODE")
+        pause.unlink()
+        gaps_s += manager.await_meals(3)[1:]  # the first tells how long the pause was
     ended = site.check(running)
+    assert max(gaps_s) <= WATCHDOG_S / 2, "sd_watchdog_enabled(3)"
     site.assert_exact()
 
     lines = manager.lines()
@@ -113,10 +128,6 @@ def test_a_run_is_told_from_its_start_to_its_end_and_its_credentials_nowhere(
     assert lines.index("READY=1") < lines.index("STATUS=run 1 begun")
     assert lines[-2].startswith("STATUS=run 1 complete in ")
     assert lines[-2].endswith(" 600 seen, 600 inserted, 0 updated, 0 reactivated, 0 deactivated")
-    ready_s = next(at_s for at_s, line in manager.heard if line == "READY=1")
-    meals_s = [ready_s, *(s for s in manager.fed_s() if s > ready_s), manager.heard[-1][0]]
-    gaps_s = [after - before for before, after in pairwise(meals_s)]
-    assert max(gaps_s) <= WATCHDOG_S / 2
 
     assert KEY in (folder / "carsync_API_KEY").read_text()
     assert_no_canary([ended.out, ended.err, *lines])
