@@ -225,6 +225,8 @@ def test_the_alert_tells_how_the_run_ended_and_asks_who_can_be_asked(tmp_path: P
     assert "carsync failed: carsync@north.service on" in told.stdout
     assert "(watchdog, exit ABRT)" in told.stdout
     assert "--unit=carsync@north.service" in told.stdout
+    alone = run("/bin/sh", folder / "carsync-alert", "north", MONITOR_INVOCATION_ID="7", **environ)
+    assert " _SYSTEMD_INVOCATION_ID=7 + INVOCATION_ID=7\n" in alone.stdout
     assert "To: ops@example.com\nSubject: carsync failed: carsync@north.service\n" in told.stdout
     hook = "carsync notify --config /etc/carsync/north.yaml --unit carsync@north.service"
     assert hook in told.stdout
