@@ -20,10 +20,11 @@ def open_database(
 
     A statement that waits long is watched over a second connection, and cancelled as soon
     as `should_cancel` says yes. It is asked several times a second wherever this session or
-    the second one waits; only while they connect nobody asks.
+    the second one waits (whose statements nobody cancels: they end within seconds); only
+    while they connect nobody asks.
     """
 
-    def connect(name: str, should_cancel: Callable[[], bool] | None) -> Connection:
+    def connect(name: str) -> Connection:
         return database.connect(
             config.require_dsn(),
             application_name=name,
@@ -32,21 +33,13 @@ def open_database(
             should_cancel=should_cancel,
         )
 
-    def ask_in_vain() -> bool:
-        # The watch is what cancels: its own statements go on.
-        if should_cancel is not None:
-            should_cancel()
-        return False
-
-    connection = connect(application_name, should_cancel)
+    connection = connect(application_name)
     try:
         backend = backend_of(connection)
     except BaseException:
         connection.close()
         raise
-    connection.watch = BackendWatch(
-        backend, lambda: connect(f"{application_name} watch", ask_in_vain)
-    )
+    connection.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
     return connection
 
 
