@@ -172,6 +172,19 @@ def test_an_upgrade_shows_what_changes_and_keeps_what_was_edited(prefix: Path) -
     assert not older.exists()
 
 
+def test_newer_systemd_lets_the_pauses_between_tries_grow(prefix: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "systemctl"
+    newer.write_text("#!/bin/sh\necho 'systemd 255 (255.4-1)'\n")
+    newer.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert install(prefix, "install", "--yes", **environ).returncode == 0
+    steps = (UNITS / "restart-steps.conf").read_text()
+    for unit in ("carsync.service", "carsync@.service"):
+        assert installed(prefix)[f"{FOLDER}/{unit}.d/10-restart-steps.conf"] == steps
+    assert install(prefix, "remove", "--yes", **environ).returncode == 0
+    assert not [name for name in installed(prefix) if name.startswith("usr/")]
+
+
 def _age(unit: Path, prefix: Path) -> None:
     """Make the unit one that an older release installed."""
     unit.write_text(unit.read_text() + "# of an older release\n")

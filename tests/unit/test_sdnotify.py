@@ -119,16 +119,15 @@ def test_an_unknown_kind_of_socket_fails_nothing(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-@pytest.mark.parametrize(
-    ("pid", "fed"), [("", True), (str(os.getpid()), True), (str(os.getpid() + 1), False)]
-)
+@pytest.mark.parametrize(("who", "fed"), [("anyone", True), ("me", True), ("another", False)])
 def test_the_variables_are_obeyed_and_kept_from_the_children(
-    tmp_path: Path, abstract: bool, pid: str, fed: bool
+    tmp_path: Path, abstract: bool, who: str, fed: bool
 ) -> None:
     name = f"@carsync-{uuid.uuid4().hex}" if abstract else str(tmp_path / "notify")
     listener = Listener(name)
     environ = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000", "PATH": "/bin"}
-    environ |= {"WATCHDOG_PID": pid} if pid else {}
+    if who != "anyone":
+        environ["WATCHDOG_PID"] = str(os.getpid() + (who == "another"))
     (watcher,) = service_manager(environ, lambda: False)
     assert environ == {"PATH": "/bin"}
     with watcher:
