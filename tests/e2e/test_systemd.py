@@ -20,7 +20,7 @@ from tests.e2e.conftest import OpenSite
 from tests.e2e.harness import Running, SimulatedSite, await_that
 from tests.e2e.oracle import KEY, PASSWORD, assert_no_canary, database_texts
 
-WATCHDOG_S = 2.0
+WATCHDOG_S = 2.4
 PLEA = "EXTEND_TIMEOUT_USEC=120000000"
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
