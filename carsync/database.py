@@ -9,7 +9,7 @@ transaction, and `transaction` says BEGIN and COMMIT itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -75,8 +75,11 @@ def connect(
     connect_timeout_s: float = 10.0,
     lock_timeout_s: float = 30.0,
     statement_timeout_s: float = 0.0,
+    should_cancel: Callable[[], bool] | None = None,
 ) -> Connection:
     """Open a connection in autocommit mode, its session set up for unattended work.
+
+    `should_cancel` is asked from the first statement on, see `waiting.Connection`.
 
     `statement_timeout_s` 0 means none: a role's own (Supabase gives some roles two
     minutes) would end a long merge. A connection string may be a URL or `key=value`
@@ -85,6 +88,7 @@ def connect(
     """
     with translating("connecting to PostgreSQL"):
         conn = _open(dsn, application_name, connect_timeout_s)
+        conn.should_cancel = should_cancel
         try:
             with within(conn, max(2.0, connect_timeout_s)):
                 _set_up_session(conn, lock_timeout_s, statement_timeout_s)

@@ -19,7 +19,9 @@ def open_database(
     """Open the parent's connection as the configuration says.
 
     A statement that waits long is watched over a second connection, and cancelled as soon
-    as `should_cancel` says yes.
+    as `should_cancel` says yes. It is asked several times a second wherever this session or
+    the second one waits (whose statements nobody cancels: they end within seconds); only
+    while they connect nobody asks.
     """
 
     def connect(name: str) -> Connection:
@@ -28,6 +30,7 @@ def open_database(
             application_name=name,
             connect_timeout_s=config.database.connect_timeout_s,
             lock_timeout_s=config.database.lock_timeout_s,
+            should_cancel=should_cancel,
         )
 
     connection = connect(application_name)
@@ -37,7 +40,6 @@ def open_database(
         connection.close()
         raise
     connection.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
-    connection.should_cancel = should_cancel
     return connection
 
 

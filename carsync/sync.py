@@ -263,6 +263,11 @@ class SyncRun:
         self._monitor.watcher.pulse()
         return self._stop.forced
 
+    def _go_on(self) -> bool:
+        """Give no reason to cancel: what comes last is done even after a second signal."""
+        self._should_cancel()
+        return False
+
     def _stopped(self) -> Ending:
         return Ending("interrupted", self._stop.exit_code)
 
@@ -368,7 +373,7 @@ class SyncRun:
         if self._run is None:
             return
         try:
-            with closing(open_database(self._config, "carsync")) as connection:
+            with closing(open_database(self._config, "carsync", self._go_on)) as connection:
                 history.finish_run(
                     connection,
                     self._run,

@@ -24,6 +24,7 @@ from carsync.eventlog import EventLog
 from carsync.moment import Moment
 from carsync.notices import Notice, about_bug, about_run, headline, render
 from carsync.progress import choose_progress
+from carsync.sdnotify import service_manager
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport
 from carsync.watching import Watcher, Watchers
@@ -38,10 +39,14 @@ class Told(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def listeners(config: Config, checkpoint_file: Path, *, plain: bool) -> Watchers:
-    """Return all who are told of one run: terminal or log, and the file of metrics if any."""
+def listeners(config: Config, checkpoint_file: Path, stop: StopSignal, *, plain: bool) -> Watchers:
+    """Return all who are told of one run.
+
+    The service manager, if any; the terminal or the log; the file of metrics, if any.
+    """
     told: list[Watcher] = [
-        EventLog() if logs.is_json() else choose_progress(sys.stderr, os.environ, plain=plain)
+        *service_manager(os.environ, lambda: stop.requested),
+        EventLog() if logs.is_json() else choose_progress(sys.stderr, os.environ, plain=plain),
     ]
     if config.metrics.textfile is not None:
         module = importlib.import_module("carsync.textfile")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,11 @@ from carsync.checkpoint import default_path, target_name
 from carsync.config import Config
 from carsync.configfile import parse
 from carsync.configkeys import keys
+from carsync.credentials import Variables
 from carsync.errors import ConfigError
 from carsync.variables import supabase_hint
+
+log = logging.getLogger(__name__)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -46,7 +50,8 @@ def config_options(command: _Command) -> _Command:
 def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """Read and check the configuration: options over environment over file over defaults.
 
-    Raises `ConfigError` with the key, its value and a hint.
+    A credential that systemd hands over acts as the variable of its name. Raises
+    `ConfigError` with the key, its value and a hint.
     """
     text = ""
     if path is not None:
@@ -60,12 +65,15 @@ def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
             ) from None
         except UnicodeDecodeError:
             raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
-    return parse(text, os.environ, overrides, origin=str(path) if path else "the environment")
+    variables = Variables(os.environ)
+    for name in variables.shadowed():
+        log.warning("the variable %s is set and wins over the credential of that name", name)
+    return parse(text, variables, overrides, origin=str(path) if path else "the environment")
 
 
 def require_database(config: Config) -> Config:
     """Return `config`, or raise `ConfigError` saying where the connection string is found."""
-    hint = supabase_hint(os.environ)
+    hint = supabase_hint(Variables(os.environ))
     if not config.database.dsn and hint:
         raise ConfigError("database.dsn is not set", hint=hint)
     config.require_dsn()

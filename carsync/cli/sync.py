@@ -64,7 +64,7 @@ def sync(
     before = read_checkpoint(path)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
-        with listeners(config, path, plain=plain or quiet) as told:
+        with listeners(config, path, stop, plain=plain or quiet) as told:
             report = run_sync(config, preset_text, path, told, stop, fresh=fresh)
     except Exception as exc:
         notify_bug(config, path, before, exc, stop)

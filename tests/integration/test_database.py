@@ -11,6 +11,7 @@ from psycopg2 import errors, extensions, sql
 
 from carsync import database, history
 from carsync.config import Secret
+from carsync.configfile import parse
 from carsync.database import Connection, Target
 from carsync.errors import (
     CarsyncError,
@@ -20,6 +21,7 @@ from carsync.errors import (
     ExitCode,
     LockedError,
 )
+from carsync.session import open_database
 from carsync.waiting import within
 from tests.conftest import ask
 
@@ -31,6 +33,26 @@ def connect(dsn: str) -> Connection:
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────
+
+
+def test_who_may_cancel_is_asked_while_the_session_and_its_watch_wait(dsn: str) -> None:
+    """A service manager's watchdog is fed by that question, wherever the parent waits."""
+    asked: list[str] = []
+
+    def should_cancel() -> bool:
+        asked.append(at)
+        return at == "watch"
+
+    at = "opening"
+    with closing(open_database(parse("", {"DATABASE_URL": dsn}), "test", should_cancel)) as conn:
+        assert asked
+        at = "statement"
+        ask(conn, "SELECT pg_sleep(0.3)")
+        assert asked.count(at) >= 2
+        at = "watch"
+        assert conn.watch is not None
+        assert not conn.watch.is_working(), "its statements are cancelled by nobody"
+        assert at in asked
 
 
 def test_session_is_set_up_for_unattended_work(conn: Connection) -> None:
