@@ -114,6 +114,7 @@ LAYERS = (
         [
             "statusview",
             "story",
+            "runlist",
             "storyview",
             "demo",
             "demo.cars",
