@@ -116,7 +116,7 @@ def _fate(past: PastRun) -> tuple[str, str]:
 
 def _related(story: Story) -> list[tuple[str, str]]:
     run = story.past.run
-    rows = []
+    rows: list[tuple[str, str]] = []
     if story.past.report is not None and story.past.state != story.past.report.state:
         rows.append(("since then", story.past.state))
     if run.replay_of is not None:
