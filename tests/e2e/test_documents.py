@@ -13,14 +13,16 @@ from tests.e2e import documents
 from tests.e2e.conftest import OpenSite
 from tests.e2e.documents import ELSEWHERE, ROOT
 from tests.e2e.harness import CARSYNC, DEADLINE_S, INHERITED, SimulatedSite
+from tests.fakes import Reply, ScriptedApi
 
-GENERATED = ROOT / "docs" / "reference"
+DEALER_PAGES, DEALER_PAGE_SIZE = 12, 20
 
 
-def _placeholders(site: SimulatedSite) -> dict[str, str]:
+def _placeholders(site: SimulatedSite, dealer: ScriptedApi) -> dict[str, str]:
     """Return what stands for the words in capitals and the example hosts of the documents."""
     return {
         "https://api.example.com/api": site.variables["API_BASE_URL"],
+        "https://dealer.example.com": dealer.base_url,
         "API_KEY=…": f"API_KEY={site.variables['API_KEY']}",
         "postgresql://USER:PASSWORD@HOST:5432/DB": site.dsn,
         "postgresql://postgres.PROJECT:PASSWORD@aws-0-REGION.pooler.supabase.com:5432/postgres": (
@@ -30,9 +32,35 @@ def _placeholders(site: SimulatedSite) -> dict[str, str]:
     }
 
 
+def _list_dealer_s_cars(api: ScriptedApi) -> None:
+    """Serve the feed of the tutorial: 240 cars in 12 pages, of a shape of its own."""
+    for page in range(1, DEALER_PAGES + 1):
+        numbers = range(1001 + DEALER_PAGE_SIZE * (page - 1), 1001 + DEALER_PAGE_SIZE * page)
+        items = [
+            {
+                "ref": f"A-{number}",
+                "brand": {"name": "Kia"},
+                "model": "Rio",
+                "year": 2015 + number % 10,
+                "title": f"Kia Rio {2015 + number % 10}",
+                "price": {"amount": f"{number * 10}.00", "currency": "EUR"},
+                "mileage_km": number * 40,
+                "fuel": "petrol",
+                "photos": [f"https://img.example.com/{number}-1.jpg"],
+            }
+            for number in numbers
+        ]
+        count = DEALER_PAGES * DEALER_PAGE_SIZE
+        body = {"count": count, "pages": DEALER_PAGES, "items": items}
+        api.on("/v2/listings", Reply(body=body), page=page)
+
+
 @pytest.mark.parametrize("page", documents.pages(), ids=lambda page: page.stem)
-def test_every_command_of_a_page_does_what_it_says(page: Path, open_site: OpenSite) -> None:
+def test_every_command_of_a_page_does_what_it_says(
+    page: Path, open_site: OpenSite, scripted_api: ScriptedApi
+) -> None:
     site = open_site()
+    _list_dealer_s_cars(scripted_api)
     for name in ("config", "bin", "docs"):
         (site.folder / name).symlink_to(ROOT / name)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -41,7 +69,7 @@ def test_every_command_of_a_page_does_what_it_says(page: Path, open_site: OpenSi
         del variables[given]  # the page itself says where they come from
     variables["PATH"] = f"{Path(CARSYNC[0]).parent}:{variables['PATH']}"
     ended = subprocess.run(
-        ["bash", "-c", documents.script(page, _placeholders(site))],
+        ["bash", "-c", documents.script(page, _placeholders(site, scripted_api))],
         env=variables,
         cwd=site.folder,
         stdin=subprocess.DEVNULL,
