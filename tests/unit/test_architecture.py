@@ -66,6 +66,7 @@ LAYERS = (
             "staging",
             "ledger",
             "absences",
+            "changes",
             "merge",
             "migrations",
             "history",
