@@ -59,7 +59,11 @@ def differences(columns: Collection[str], *, records: bool = True) -> dict[str, 
         "was_names": database.identifiers(columns),
     }
     if not records:
-        return {**parts, "before": database.raw("NULL"), "after": database.raw("NULL")}
+        return {
+            **parts,
+            "before": database.raw("NULL::jsonb"),
+            "after": database.raw("NULL::jsonb"),
+        }
     told = [name for name in columns if name not in CLOCKS]
     return {**parts, "before": _object("was", columns), "after": _object("t", told)}
 
