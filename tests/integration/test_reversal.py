@@ -344,7 +344,7 @@ def test_a_break_around_commit_is_looked_up(
 
     monkeypatch.setattr(Revert, "_take_back", broken)
     if is_committed:
-        by, outcome = revert(dsn, rig.run.run_id)
+        _, outcome = revert(dsn, rig.run.run_id)
         assert outcome.counts.updated == 3
         assert table(rig.conn) == before
     else:
