@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -283,32 +285,64 @@ def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.M
     assert revert(dsn, rig.run.run_id)[1].counts.updated == 8
 
 
-def test_before_is_what_the_update_overwrote_whoever_wrote_it_last(rig: Rig, dsn: str) -> None:
-    """Another session writes the row after the delta was taken, without moving its clocks."""
+@pytest.mark.parametrize(
+    ("step", "record_id", "action"),
+    [("merge.compared", "1", "updated"), ("merge.updated", "39", "deactivated")],
+)
+def test_before_is_what_the_statement_overwrote_whoever_wrote_it_last(
+    rig: Rig, dsn: str, step: str, record_id: str, action: str
+) -> None:
+    """Another session commits a write, which moves no clock, while the merge waits for the row."""
     ask(rig.conn, EXTRAS)
     rig.sync(cars(range(40)))
     rig.begin()
     rig.stage(page(1, [*cars(range(3), "b"), *cars(range(3, 38))]))
     reach = failpoints.reach
+    with (
+        closing(database.connect(Secret(dsn), application_name="rival")) as rival,
+        ThreadPoolExecutor(1) as pool,
+        pytest.MonkeyPatch.context() as patch,
+    ):
 
-    def write(name: str) -> None:
-        if name == "merge.compared":
-            with closing(database.connect(Secret(dsn), application_name="rival")) as rival:
-                ask(rival, "UPDATE cars SET price = 77.00, score = 1 WHERE id IN ('1', '39')")
-        reach(name)
+        def commit() -> None:
+            deadline_s = time.monotonic() + 10
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            while not ask(rival, waits) and time.monotonic() < deadline_s:
+                pass
+            ask(rival, "COMMIT")
 
-    with pytest.MonkeyPatch.context() as patch:
+        def write(name: str) -> None:
+            if name == step:
+                ask(rival, "BEGIN")
+                ask(rival, "UPDATE cars SET price = 77.00, score = 1 WHERE id = %s", record_id)
+                pool.submit(commit)
+            reach(name)
+
         patch.setattr(failpoints, "reach", write)
-        assert rig.merge_staged(1).updated == 3
-    (told,) = ask(
-        rig.conn, "SELECT before FROM carsync.changes WHERE id = '1' AND action = 'updated'"
-    )
-    assert told[0]["price"] == "77.00"
+        counts = rig.merge_staged(1)
+    assert (counts.updated, counts.deactivated) == (3, 2)
+    query = "SELECT before FROM carsync.changes WHERE id = %s AND action = %s"
+    with rig.conn.cursor() as cur:
+        cur.execute(query, (record_id, action))
+        (told,) = cur.fetchall()
+    assert told[0].get("price", "77.00") == "77.00"
     revert(dsn, rig.run.run_id)
-    assert (
-        ask(rig.conn, "SELECT price::text, score FROM cars WHERE id IN ('1', '39')")
-        == [("77.00", 1.0)] * 2
+    query = "SELECT price::text, score, is_active FROM cars WHERE id = %s"
+    assert ask(rig.conn, query, record_id) == [("77.00", 1.0, True)]
+
+
+def test_a_row_that_a_trigger_wrote_once_more_is_refused(rig: Rig, dsn: str) -> None:
+    ask(
+        rig.conn,
+        "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "  UPDATE cars SET data_hash = 'mine' WHERE id = NEW.id; RETURN NULL; END $$;"
+        "CREATE TRIGGER again AFTER UPDATE ON cars FOR EACH ROW"
+        " WHEN (pg_trigger_depth() = 0 AND NEW.id = '1') EXECUTE FUNCTION again()",
     )
+    rig.sync(cars(range(3)))
+    rig.sync(cars(range(3), "b"))
+    _, looked = revert(dsn, rig.run.run_id, look=True)
+    assert reasons(looked) == {"1": "was written since, by somebody else"}
 
 
 def test_a_locked_row_ends_it_and_nothing_is_changed(rig: Rig, dsn: str) -> None:
