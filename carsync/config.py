@@ -216,8 +216,12 @@ class Checkpoint(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """How long carsync remembers: samples and failed attempts of a run `details_keep_days`."""
+    """How many days what is known of a run is kept.
 
+    `changes` are what `carsync revert` takes back; `details` its samples and failed attempts.
+    """
+
+    changes_keep_days: NotNegative = 30.0
     details_keep_days: NotNegative = 90.0
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from carsync import database
 from carsync.database import Connection, Target
 from carsync.errors import LockedError
+from carsync.options import Scope
 
 RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
 
@@ -19,7 +20,9 @@ RunState = Literal["running", "interrupted", "failed", "partial", "held", "compl
 class Run:
     """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge.
 
-    `replay_of` is the run whose rejects this one replays, None where it reads the feed.
+    `replay_of` is the run whose rejects this one replays, `reverts` the one that it takes
+    back; both are None where it reads the feed, as much of it as `scope` says.
+    `changes_origin` says where its changes were recorded, None where they were not.
     """
 
     run_id: int
@@ -39,6 +42,9 @@ class Run:
     counts: dict[str, int] | None
     summary: dict[str, Any] | None
     replay_of: int | None
+    reverts: int | None
+    scope: Scope
+    changes_origin: str | None
 
     @property
     def target(self) -> Target:
@@ -98,6 +104,8 @@ def start_run(
     fingerprints: Mapping[str, str],
     hash_scheme: str,
     replay_of: int | None = None,
+    reverts: int | None = None,
+    scope: Scope = "whole",
 ) -> Run:
     """Record a new run in state `running`, `version` being carsync's own, and return it."""
     query = database.statement("start_run", columns=_COLUMNS)
@@ -107,6 +115,8 @@ def start_run(
         "fingerprints": json.dumps(dict(fingerprints)),
         "hash_scheme": hash_scheme,
         "replay_of": replay_of,
+        "reverts": reverts,
+        "scope": scope,
     }
     return Run(*database.fetch(conn, "recording the run", query, parameters)[0])
 
@@ -145,6 +155,16 @@ def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int
             database.statement("abandon_runs"),
             {**target.key(source), "keep_run_id": keep_run_id},
         )
+
+
+def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
+    """Strike dry runs of target and source off the record, and return their ids.
+
+    The caller holds the target's lock: none but its own is going on.
+    """
+    with database.transaction(conn, "forgetting dry runs") as cur:
+        found = database.rows(cur, database.statement("forget_trials"), target.key(source))
+    return [run_id for (run_id,) in found]
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:

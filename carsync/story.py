@@ -143,9 +143,9 @@ def kind_of(run: Run) -> Kind:
     """Say what a run is: a sync, one that reads less or changes nothing, a replay, a revert."""
     if run.replay_of is not None:
         return "replay"
-    if getattr(run, "reverts", None) is not None:
+    if run.reverts is not None:
         return "revert"
-    return _KINDS.get(getattr(run, "scope", "whole"), "sync")
+    return _KINDS.get(run.scope, "sync")
 
 
 def read_report(summary: Mapping[str, Any] | None) -> RunReport | None:
@@ -179,7 +179,7 @@ def as_line(past: PastRun) -> dict[str, Any]:
         "problem": report.problem if report else "",
         "version": run.version,
         "replay_of": run.replay_of,
-        "reverts": getattr(run, "reverts", None),
+        "reverts": run.reverts,
     }
 
 

@@ -24,7 +24,7 @@ from tests.unit.fakeclock import FakeClock
 
 RUN = Run(
     *(7, "token", "public", "cars", "external", "running", NOW, None, None, None, None, "1"),
-    *({}, "md5", None, None, None),
+    *({}, "md5", None, None, None, None, "whole", None),
 )
 
 
