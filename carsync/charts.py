@@ -332,4 +332,4 @@ def _y(value: float, top: float) -> float:
 def _round(digits: int, exponent: int) -> float:
     """Return `digits` × 10^`exponent` without the dust of binary fractions."""
     value = digits * 10.0**exponent
-    return int(round(value)) if exponent >= 0 else round(value, -exponent)
+    return round(value) if exponent >= 0 else round(value, -exponent)

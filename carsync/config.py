@@ -216,8 +216,9 @@ class Checkpoint(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """How long carsync remembers: samples and failed attempts of a run `details_keep_days`."""
+    """What is remembered of runs; changes are what `carsync revert` takes back."""
 
+    changes_keep_days: NotNegative = 30.0
     details_keep_days: NotNegative = 90.0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from carsync import (
     __version__,
+    changes,
     ending,
     failpoints,
     history,
@@ -249,8 +250,9 @@ class SyncRun:
         """Forget what is kept of older runs for long enough."""
         source = self._config.sync.source
         rejects.prune(connection, self._target, source)
-        keep_days = self._config.history.details_keep_days
-        observations.prune(connection, self._target, source, keep_days)
+        keep = self._config.history
+        changes.prune(connection, self._target, source, keep.changes_keep_days)
+        observations.prune(connection, self._target, source, keep.details_keep_days)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
@@ -295,6 +297,7 @@ class SyncRun:
             failed_pages=frozenset(self._monitor.plan.failed),
             action=decision.action,
             proof=proof,
+            records=self._config.history.changes_keep_days > 0,
         )
         return merge_surely(self._config, connection, request, self._should_cancel)
 

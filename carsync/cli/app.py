@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "status": "Show the state of the current or last run, from the checkpoint alone.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
+    "report": "Write one run as a page of HTML: speed, errors, what changed, what to do.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
     "config": "Show the JSON Schema, or the effective configuration without secrets.",

@@ -47,6 +47,10 @@ LAYERS = (
             "sqlstate",
             "advice",
             "figures",
+            "reportdata",
+            "charts",
+            "timeline",
+            "report",
         ],
     ),
     (
@@ -54,6 +58,7 @@ LAYERS = (
         [
             "failpoints",
             "presets",
+            "templates",
             "resolver",
             "connections",
             "transport",
@@ -66,6 +71,7 @@ LAYERS = (
             "staging",
             "ledger",
             "absences",
+            "changes",
             "merge",
             "migrations",
             "history",
@@ -111,6 +117,8 @@ LAYERS = (
     (
         "front",
         [
+            "changesummary",
+            "dossier",
             "statusview",
             "demo",
             "demo.cars",
@@ -129,6 +137,7 @@ LAYERS = (
             "cli.migrate",
             "cli.approve",
             "cli.rejects",
+            "cli.report",
             "cli.config",
             "cli.demo",
             "cli.simulate",
@@ -148,6 +157,7 @@ ROOMS = {
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
     "rich": ["progress"],
+    "jinja2": ["report"],
     "click": ["cli", "demo.screen"],
     "uvicorn": ["demo.server"],
 }
