@@ -246,16 +246,23 @@ def _frame(chart: Chart, ticks: Sequence[float], content: str) -> str:
             f'<line class="axis" x1="{x:.2f}%" x2="{x:.2f}%" y1="{base}" y2="{base + 4}"/>'
             f'<text class="middle" x="{x:.2f}%" y="{base + 17}">{clock(at, end_s)}</text>'
         )
+    parts.append(f'<text class="unit end" x="100%" y="{base + 33}">{clock_unit(end_s)}</text>')
+    return "".join([*parts, content, *_breaks(chart), "</svg>"])
+
+
+def _breaks(chart: Chart) -> list[str]:
+    """Mark where another session began, above the lines; its words on the side with room."""
+    drawn = []
     for at in chart.breaks_s:
-        x = at / end_s * 100
-        side = ("end", -4) if x > 60 else ("start", 4)
-        parts.append(
-            f'<line class="break" x1="{x:.2f}%" x2="{x:.2f}%" y1="{TOP_PX}" y2="{base}"/>'
-            f'<text class="break {side[0]}" x="{x:.2f}%" dx="{side[1]}" y="{TOP_PX + 10}">'
+        x = at / chart.end_s * 100
+        side, shift = ("end", -4) if x > 60 else ("start", 4)
+        drawn.append(
+            f'<line class="break" x1="{x:.2f}%" x2="{x:.2f}%" '
+            f'y1="{TOP_PX}" y2="{TOP_PX + PLOT_PX}"/>'
+            f'<text class="break {side}" x="{x:.2f}%" dx="{shift}" y="{TOP_PX + 10}">'
             f"{escape(chart.break_name)}</text>"
         )
-    parts.append(f'<text class="unit end" x="100%" y="{base + 33}">{clock_unit(end_s)}</text>')
-    return "".join([*parts, content, "</svg>"])
+    return drawn
 
 
 def _inner(drawn: Sequence[str]) -> str:
@@ -286,7 +293,7 @@ def _dot(x: float, y: float, number: int) -> str:
 
 def _end_labels(ends: Sequence[tuple[float, str, int]]) -> str:
     """Write each line's name at its end, names pushed apart where lines end close together."""
-    lowest = TOP_PX + PLOT_PX
+    lowest: float = TOP_PX + PLOT_PX
     placed: list[tuple[float, str, int]] = []
     for y, name, number_ in sorted(ends, reverse=True):  # from the bottom up
         y = min(y, lowest)

@@ -207,9 +207,7 @@ def _value(value: str | None) -> str:
     return "–" if value is None else text(value, 40)
 
 
-def _table(
-    chart: Chart, empty: str = "–"
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _table(chart: Chart, empty: str = "–") -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return head and rows of a chart's figures, at most `TABLE_ROWS` moments of it."""
     few = charts.thinned(chart, TABLE_ROWS)
     rows = [

@@ -29,9 +29,7 @@ def lines(points: Sequence[TimePoint]) -> list[Chart]:
         return None if value is None else value * factor
 
     return [
-        _chart(
-            points, "pages", "Pages staged", "pages per second", ("pages/s", _pages_per_s)
-        ),
+        _chart(points, "pages", "Pages staged", "pages per second", ("pages/s", _pages_per_s)),
         _chart(points, "rows", "Rows staged", "rows per second", ("rows/s", _rows_per_s)),
         _chart(
             points,
