@@ -145,7 +145,7 @@ def drawings(data: ReportData) -> list[Drawing]:
     if failed is not None:
         chart, width_s = failed
         total = sum(value or 0 for series in chart.series for value in series.values)
-        finding = f"{figures.plural(int(total), 'attempt')} failed and were counted."
+        finding = f"{figures.plural(int(total), 'attempt')} failed."
         svg = charts.column_chart(chart, width_s)
         drawn.append(Drawing(chart, svg, finding, *_table(chart, empty="0"), legend=True))
     return drawn
@@ -236,7 +236,8 @@ def _finding(chart: Chart) -> str:
             f"Half of the answers came within {charts.number(_middle(first))} {chart.unit} "
             f"most of the time; the slowest hundredth took {charts.number(known[-1])} at worst."
         )
-    return f"Mostly {charts.number(_middle(known))}, at most {charts.number(known[-1])}."
+    usual, peak = charts.number(_middle(known)), charts.number(known[-1])
+    return f"Mostly {usual}, at most {peak} {chart.unit}."
 
 
 def _middle(ordered: Sequence[float]) -> float:
