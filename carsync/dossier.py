@@ -25,10 +25,11 @@ from carsync.reportdata import (
     TimePoint,
 )
 
-PAGES = 30
+PAGES = 15
 """So many pages with failed attempts are told."""
-REJECTS = 10
-EXCERPT_CHARS = 240
+REJECTS = 5
+EXCERPT_CHARS = 241
+"""One more than the page shows, so that it can say that a text goes on."""
 
 _UNENDED = {
     "running": (

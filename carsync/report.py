@@ -67,6 +67,7 @@ def render(data: ReportData, template: str, style: str) -> str:
         tone=tone(data),
         tiles=tiles(data),
         counts=counts(data),
+        notes=[*data.related, *(note for note in data.notes if note != data.detail)],
         actions=ACTION_NAMES,
         drawings=drawings(data),
         error_total=sum(data.errors.values()),
@@ -89,9 +90,10 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
     done = seen["pages_resumed"] + seen["pages_staged"]
     planned = seen["pages_planned"]
     of_planned = "" if planned is None else f"of {planned:,} · {figures.share(done, planned)}"
-    rejected = f"{seen['rejects']:,} rejected" if seen["rejects"] else "none rejected"
-    found = [
-        ("Duration", figures.duration(data.duration_s or 0.0), "the last session"),
+    rejects = (data.counts or {}).get("rejected", seen["rejects"])
+    rejected = f"{rejects:,} rejected" if rejects else "none rejected"
+    return [
+        ("Duration", figures.duration(data.duration_s or 0.0), "from start to end"),
         ("Pages staged", f"{done:,}", of_planned),
         ("Rows staged", f"{seen['rows_staged']:,}", rejected),
         ("Mean speed", f"{figures.rate(seen['pages_per_s_mean'])} pages/s", _rows_rate(seen)),
@@ -104,9 +106,6 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
         ),
         ("Peak memory", figures.size(seen["rss_peak_bytes"]), _slope(seen)),
     ]
-    if len(data.sessions) < 2:
-        found[0] = (*found[0][:2], "from start to end")
-    return found
 
 
 def counts(data: ReportData) -> list[tuple[str, int, str]]:
@@ -162,6 +161,11 @@ def changed(car: ChangedCar) -> list[tuple[str, str, str]]:
         for name, value in sorted(car.after.items())
         if name not in _SILENT
     ][:CHANGED_SHOWN]
+
+
+def only_hash(car: ChangedCar) -> bool:
+    """Say whether nothing changed in an updated car but what carsync keeps of it."""
+    return set(car.after) <= _SILENT
 
 
 def text(value: object, chars: int = TEXT_CHARS) -> str:
@@ -284,4 +288,5 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "money": money,
     "percent": percent,
     "changed": changed,
+    "only_hash": only_hash,
 }
