@@ -136,10 +136,7 @@ def drawings(data: ReportData) -> list[Drawing]:
     """Draw the run over time; nothing where no samples were kept."""
     if not data.points:
         return []
-    drawn = [
-        Drawing(chart, charts.line_chart(chart), _finding(chart), *_table(chart))
-        for chart in timeline.lines(data.points)
-    ]
+    drawn = [_drawing(chart) for chart in timeline.lines(data.points)]
     failed = timeline.errors(data.points)
     if failed is not None:
         chart, width_s = failed
@@ -148,6 +145,12 @@ def drawings(data: ReportData) -> list[Drawing]:
         svg = charts.column_chart(chart, width_s)
         drawn.append(Drawing(chart, svg, finding, *_table(chart, empty="0"), legend=True))
     return drawn
+
+
+def _drawing(chart: Chart) -> Drawing:
+    known = any(value is not None for series in chart.series for value in series.values)
+    svg = charts.line_chart(chart) if known else ""
+    return Drawing(chart, svg, _finding(chart), *_table(chart))
 
 
 def changed(car: ChangedCar) -> list[tuple[str, str, str]]:

@@ -31,14 +31,21 @@ OUTSIDE = """[...document.querySelectorAll('body *')].filter(e => {
     return box.width && (box.right > innerWidth + 0.5 || box.left < -0.5);
 }).map(e => e.outerHTML.slice(0, 120))"""
 """What sticks out of the window at its sides."""
-OVERLAPS = """[...document.querySelectorAll('svg.chart')].flatMap(chart => {
-    const words = [...chart.querySelectorAll('text')].map(e => [e, e.getBoundingClientRect()]);
-    return words.flatMap(([a, p], i) => words.slice(i + 1).filter(([b, q]) =>
+OVERLAPS = """(() => {
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+    while (walk.nextNode()) {
+        const range = document.createRange();
+        range.selectNode(walk.currentNode);
+        const around = walk.currentNode.parentElement;
+        if (around.checkVisibility() && !around.closest('title, desc') && range.toString().trim())
+            for (const box of range.getClientRects()) found.push([walk.currentNode.data, box]);
+    }
+    return found.flatMap(([a, p], i) => found.slice(i + 1).filter(([b, q]) =>
         Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1 &&
-        Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 3
-    ).map(([b, q]) => a.textContent + ' | ' + b.textContent));
-})"""
-"""Words of a chart that stand on each other."""
+        Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 4
+    ).map(([b, q]) => a + ' | ' + b));
+})()"""
+"""Words that stand on each other."""
 SMALLEST = """Math.min(...[...document.querySelectorAll('body *')]
     .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
     .map(e => parseFloat(getComputedStyle(e).fontSize)))"""
