@@ -28,7 +28,7 @@ BOOKKEEPING = {"data_hash", "updated_at", "last_synced_at", "created_at"}
 
 def summarize(conn: Connection, run: Run) -> ChangeSummary:
     """Count what `run` changed and pick examples; titles are those that the cars have now."""
-    query = database.statement("count_changes")
+    query = database.statement("count_changes_by_action")
     key = {"run_id": run.run_id}
     counts: dict[ChangeAction, int] = dict(database.fetch(conn, "counting changes", query, key))
     if not counts:
@@ -47,7 +47,7 @@ def summarize(conn: Connection, run: Run) -> ChangeSummary:
 
 def reverted_by(conn: Connection, run_id: int) -> int | None:
     """Return the newest run that took back what `run_id` did, or None."""
-    query = database.statement("find_reverting_run")
+    query = database.statement("find_revert_of")
     found = database.fetch(conn, "looking for a revert", query, {"run_id": run_id})
     return int(found[0][0]) if found else None
 
