@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "sync": "Bring the table in step with the feed (resumes an unfinished run).",
     "status": "Show the state of the current or last run, from the checkpoint alone.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
+    "revert": "Take back what one run changed in the table.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
     "report": "Write one run as a page of HTML: speed, errors, what changed, what to do.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
