@@ -45,13 +45,6 @@ def summarize(conn: Connection, run: Run) -> ChangeSummary:
     )
 
 
-def reverted_by(conn: Connection, run_id: int) -> int | None:
-    """Return the newest run that took back what `run_id` did, or None."""
-    query = database.statement("find_revert_of")
-    found = database.fetch(conn, "looking for a revert", query, {"run_id": run_id})
-    return int(found[0][0]) if found else None
-
-
 def _why_none(run: Run) -> ChangesKept:
     if run.counts is None:
         return "not merged"

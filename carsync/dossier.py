@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from carsync import __version__, changesummary, history, observations, rejects
-from carsync.acceptance import Check
+from carsync import __version__, changesummary, rejects, story
 from carsync.advice import advise
-from carsync.database import Connection
-from carsync.errors import ConfigError
-from carsync.history import Run
+from carsync.database import Connection, Target
 from carsync.observations import Sample
 from carsync.reportdata import (
     PageFailures,
@@ -24,6 +19,9 @@ from carsync.reportdata import (
     Session,
     TimePoint,
 )
+from carsync.story import PastRun, Story
+from carsync.storyview import fate
+from carsync.summary import outcome
 
 PAGES = 15
 """So many pages with failed attempts are told."""
@@ -31,44 +29,30 @@ REJECTS = 5
 EXCERPT_CHARS = 241
 """One more than the page shows, so that it can say that a text goes on."""
 
-_UNENDED = {
-    "running": (
-        "no end is recorded: it is going on, or was killed",
-        "look at `carsync status`; `carsync sync` resumes a run that was killed",
-    ),
-    "abandoned": ("given up unfinished: a newer run began instead of resuming it", "nothing to do"),
-}
-_UNKNOWN = ("its end is not recorded", "look at the log and at `carsync status`")
 
-
-def gather(conn: Connection, run_id: int, now: datetime) -> ReportData:
+def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> ReportData:
     """Read what is known of a run, whatever became of it; `now` is UTC.
 
-    Raises `ConfigError` where there is no such run, and `DatabaseError`.
+    `target` is the configuration's table, named where there is no such run. Raises
+    `ConfigError` then, and `DatabaseError`.
     """
-    run = history.find_run(conn, run_id)
-    if run is None:
-        raise ConfigError(
-            f"there is no run {run_id}",
-            detail="no such line in carsync.runs of this database",
-            hint="list the runs with `carsync runs`",
-        )
-    samples = observations.read_samples(conn, run_id)
-    target, source = run.target, run.source
-    outcome, next_step = _outcome(run)
+    told = story.tell(conn, target, run_id, pages=PAGES)
+    past, run = told.past, told.past.run
+    how, next_step = _outcome(past)
     summary = run.summary or {}
     return ReportData(
         run_id=run_id,
-        source=source,
-        target=str(target),
-        state=run.state,
+        kind=past.kind,
+        source=run.source,
+        target=str(run.target),
+        state=past.state,
         exit_code=run.exit_code,
-        outcome=outcome,
+        outcome=how,
         next_step=next_step,
         started_at=run.started_at,
         merged_at=run.merged_at,
         finished_at=run.finished_at,
-        duration_s=summary.get("duration_s"),
+        duration_s=past.duration_s,
         version=run.version,
         hash_scheme=run.hash_scheme,
         fingerprints=run.fingerprints,
@@ -78,51 +62,55 @@ def gather(conn: Connection, run_id: int, now: datetime) -> ReportData:
         detail=summary.get("detail", ""),
         hint=summary.get("hint", ""),
         notes=tuple(summary.get("notes", ())),
-        related=_related(run, changesummary.reverted_by(conn, run_id)),
-        figures=summary.get("snapshot"),
+        related=_related(told),
+        figures=None if past.report is None else msgspec.to_builtins(past.report.snapshot),
         counts=run.counts,
-        checks=msgspec.convert(summary.get("checks", []), tuple[Check, ...]),
+        checks=() if past.report is None else tuple(past.report.checks),
         changes=changesummary.summarize(conn, run),
-        points=_points(samples),
-        sessions=_sessions(samples),
-        errors=_errors(samples, summary),
+        points=_points(told.samples),
+        sessions=_sessions(told),
+        errors=told.failed_attempts,
         failed_pages=tuple(
-            PageFailures(p.page, p.failures, p.kinds, p.problem, p.status, p.given_up)
-            for p in observations.list_failed_pages(conn, run_id, PAGES)
+            PageFailures(page.page, page.failures, page.kinds, page.problem, page.given_up)
+            for page in told.failed_pages
         ),
-        failed_pages_total=observations.count_failures(conn, run_id).pages,
+        failed_pages_total=told.failures_kept.pages,
         reject_reasons=tuple(
-            RejectReason(each.column, each.reason, each.count)
-            for each in rejects.count_reasons(conn, target, source, run_id)
+            RejectReason(each.column, each.reason, each.count) for each in told.reasons
         ),
         reject_examples=tuple(
             RejectExample(r.page, r.ordinal, r.record_id, r.column, r.reason, r.original)
-            for r in rejects.list_open(conn, target, source, run_id, REJECTS, EXCERPT_CHARS)
+            for r in rejects.list_open(conn, run.target, run.source, run_id, REJECTS, EXCERPT_CHARS)
         ),
     )
 
 
-def _outcome(run: Run) -> tuple[str, str]:
-    """Say how the run ended, and what the operator does now."""
-    if run.exit_code is None:
-        return _UNENDED.get(run.state, _UNKNOWN)
-    advice = advise(run.exit_code)
-    told = run.summary or {}
-    return f"{advice.meaning} (exit {run.exit_code})", told.get("next_step", advice.next_step)
+def _outcome(past: PastRun) -> tuple[str, str]:
+    """Say how the run ended, or how it stands, and what the operator does now."""
+    run = past.run
+    if run.exit_code is not None:
+        next_step = (run.summary or {}).get("next_step", advise(run.exit_code).next_step)
+        return outcome(run.exit_code), next_step
+    why, next_step = fate(past)
+    if past.goes_on:
+        return "it is going on", next_step
+    return why or "its end is not recorded", next_step
 
 
-def _related(run: Run, reverted_by: int | None) -> tuple[str, ...]:
-    """Say what other runs have to do with this one."""
-    found = []
+def _related(told: Story) -> tuple[str, ...]:
+    """Say what other runs and people have to do with this one."""
+    run, found = told.past.run, []
     if run.replay_of is not None:
-        found.append(f"Replays the rejects of run {run.replay_of}; it read no feed.")
+        found.append(f"It replays the rejects of run {run.replay_of}; it read no feed.")
     if run.reverts is not None:
-        found.append(f"Takes back what run {run.reverts} did; it read no feed.")
-    if reverted_by is not None:
-        found.append(f"What this run did was taken back by run {reverted_by}.")
-    if run.scope == "dry":
+        found.append(f"It takes back what run {run.reverts} did; it read no feed.")
+    for done, runs in (("replayed", told.replayed_by), ("taken back", told.reverted_by)):
+        if runs:
+            what = "Its rejects were" if done == "replayed" else "What it did was"
+            found.append(f"{what} {done} by run {', '.join(map(str, runs))}.")
+    if told.past.kind == "dry run":
         found.append("A dry run: what it merged was rolled back.")
-    if run.scope == "sample":
+    if told.past.kind == "sample":
         found.append("Only the first pages were read; nobody is deactivated then.")
     approval = (run.summary or {}).get("approval")
     if approval:
@@ -157,33 +145,15 @@ def _points(samples: Sequence[Sample]) -> tuple[TimePoint, ...]:
     return tuple(points)
 
 
-def _sessions(samples: Sequence[Sample]) -> tuple[Session, ...]:
-    first = {sample.session: sample for sample in reversed(samples)}
-    last = {sample.session: sample for sample in samples}
+def _sessions(told: Story) -> tuple[Session, ...]:
     return tuple(
         Session(
-            number,
-            first[number].at,
-            end.elapsed_s,
-            end.pages_staged,
-            end.rows_staged,
-            end.errors,
+            each.number,
+            each.first.at,
+            each.last.elapsed_s,
+            each.last.pages_staged,
+            each.last.rows_staged,
+            each.last.errors,
         )
-        for number, end in sorted(last.items())
+        for each in told.sessions
     )
-
-
-def _errors(samples: Sequence[Sample], summary: Mapping[str, Any]) -> dict[str, int]:
-    """Count failed attempts of the whole run by class.
-
-    Each session's last sample tells its own. The last session's are in the summary too,
-    which is the later one.
-    """
-    by_session = {sample.session: sample.errors for sample in samples}
-    told = (summary.get("snapshot") or {}).get("errors")
-    if told is not None:
-        by_session[max(by_session, default=1)] = told
-    total: Counter[str] = Counter()
-    for errors in by_session.values():
-        total.update(errors)
-    return {kind: number for kind, number in total.items() if number}

@@ -105,7 +105,6 @@ class PageFailures:
     failures: int
     kinds: Mapping[str, int]
     problem: str
-    status: int | None
     given_up: bool
 
 
@@ -134,6 +133,8 @@ class RejectExample:
 class ReportData:
     """All that the report of one run tells; times are UTC.
 
+    `kind` is what the run is (sync, sample, dry run, replay, revert), `state` how it stands.
+
     `outcome` and `next_step` are sentences; `exit_code`, `finished_at`, `duration_s` and
     `figures` (a `metrics.Snapshot` as plain data) are None where the run recorded no end,
     `counts` where nothing was merged. `related` are sentences on other runs: the one whose
@@ -141,6 +142,7 @@ class ReportData:
     """
 
     run_id: int
+    kind: str
     source: str
     target: str
     state: str

@@ -16,7 +16,7 @@ from carsync.cli.loading import config_options, load_config, require_database
 from carsync.dossier import gather
 from carsync.errors import ConfigError
 from carsync.report import render
-from carsync.session import open_database
+from carsync.session import open_database, target_of
 from carsync.templates import read_template
 
 STDOUT = "-"
@@ -62,7 +62,7 @@ def report(
     place = None if as_json or output == STDOUT else _place(run_id, output, force)
     config = require_database(load_config(config_path, overrides))
     with closing(open_database(config, "carsync report")) as connection:
-        data = gather(connection, run_id, datetime.now(UTC))
+        data = gather(connection, target_of(config), run_id, datetime.now(UTC))
     if as_json:
         click.echo(msgspec.json.encode(data))
         return

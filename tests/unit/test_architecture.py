@@ -38,6 +38,7 @@ LAYERS = (
             "ratelimit",
             "retry",
             "unpacking",
+            "latencies",
             "metrics",
             "acceptance",
             "evidence",
@@ -119,9 +120,11 @@ LAYERS = (
     (
         "front",
         [
+            "statusview",
+            "story",
+            "storyview",
             "changesummary",
             "dossier",
-            "statusview",
             "demo",
             "demo.cars",
             "demo.feed",
@@ -141,6 +144,7 @@ LAYERS = (
             "cli.revert",
             "cli.rejects",
             "cli.report",
+            "cli.runs",
             "cli.config",
             "cli.demo",
             "cli.simulate",

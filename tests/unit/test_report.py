@@ -41,6 +41,7 @@ def figures_of_a_run() -> dict[str, Any]:
 def data(**more: Any) -> ReportData:
     facts: dict[str, Any] = {
         "run_id": 17,
+        "kind": "sync",
         "source": "external",
         "target": "public.cars",
         "state": "complete",
@@ -88,7 +89,7 @@ def full(word: str = "Kia Rio") -> ReportData:
         points=(point(1.0), point(2.0, timeout=3), point(3.0, 2), point(4.0, 2, odd=1)),
         sessions=(Session(1, AT, 2.0, 5, 500, {"timeout": 3}), Session(2, AT, 2.0, 9, 900, {})),
         errors={"timeout": 3, word: 1},
-        failed_pages=(PageFailures(7, 3, {word: 3}, word, 500, True),),
+        failed_pages=(PageFailures(7, 3, {word: 3}, word, True),),
         failed_pages_total=40,
         reject_reasons=(RejectReason(word, word, 3),),
         reject_examples=(RejectExample(1, 2, word, word, word, word),),
