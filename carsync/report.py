@@ -118,6 +118,7 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Updated", "updated", "changed in the feed"),
         ("Back", "reactivated", "active again"),
         ("Gone", "deactivated", "deactivated"),
+        ("Taken out", "deleted", "inserted before, taken back"),
         ("Held", "held", "absent, left active"),
         ("Unchanged", "unchanged", "not written"),
         ("Rejected", "rejected", "fit no row"),

@@ -69,10 +69,19 @@ def report(
     page = render(data, read_template("report.html"), read_template("report.css"))
     content = page.encode("utf-8", "replace")
     if place is None:
-        click.echo(content, nl=False)
+        _print(content)
         return
     _replace(place, content)
     click.echo(f"{place}: {figures.size(len(content))}", err=True)
+
+
+def _print(content: bytes) -> None:
+    try:
+        click.echo(content, nl=False)
+    except BrokenPipeError:
+        raise  # nobody reads it: no error of ours
+    except OSError as exc:
+        raise _refusal(exc, Path("/dev/stdout")) from exc
 
 
 def _place(run_id: int, output: str | None, force: bool) -> Path:

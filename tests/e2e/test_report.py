@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database
-from tests.e2e.harness import PAGE_SIZE, Api, Ended, SimulatedSite, ask
+from tests.e2e.harness import CARSYNC, PAGE_SIZE, Api, Ended, SimulatedSite, ask
 from tests.e2e.oracle import KEY
 from tests.pictures import CHROMIUM, Browser, Pixel, browser
 
@@ -86,12 +89,13 @@ class Told:
             "UPDATE cars SET data_hash = 'old', price = price "
             "* CASE WHEN id::int % 20 = 0 THEN 2 ELSE 0.5 END WHERE id::int % 10 = 0 AND price > 0",
         )
+        # Those that the feed lists no more keep it.
+        ask(site.dsn, "UPDATE cars SET title = %s", (HOSTILE,))
         self.before = self.prices()
         site.api.change(error_share=0.15, snapshot=1)
         site.api.show(1)
         self.synced = site.sync(limits__requests_per_second=10, limits__burst=4)
         self.after = self.prices()
-        ask(site.dsn, "UPDATE cars SET title = %s WHERE id::int %% 2 = 0", (HOSTILE,))
         self.run_id = self.synced.report["run_id"]
         self.file = site.folder / "report.html"
         self.made = self.report("-o", str(self.file))
@@ -175,6 +179,28 @@ def test_the_same_page_goes_to_standard_output(told: Told) -> None:
     assert moment.sub("", printed.out) == moment.sub("", told.html)
     assert told.html.startswith("<!doctype html>")
     assert told.html.endswith("</html>\n")
+
+
+def test_a_revert_and_the_run_that_it_took_back_tell_of_each_other(told: Told) -> None:
+    done = told.site.run("revert", str(told.run_id), "--yes")
+    assert done.exit_code == 0, done
+    (by,) = ask(told.site.dsn, "SELECT max(run_id) FROM carsync.runs")[0]
+    assert f"taken back by run {by}." in told.report("-o", "-").out
+    page = told.site.run("report", str(by), "-o", "-").out
+    assert f"takes back what run {told.run_id} did" in page
+    assert "Revert" in page
+    assert "Taken out again: 10 of" in page
+
+
+def test_a_full_disk_behind_standard_output_is_no_bug(told: Told) -> None:
+    command = [*CARSYNC, "report", str(told.run_id), "-o", "-"]
+    environ = {**os.environ, **told.site.variables}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environ, timeout=60
+        )
+    assert done.returncode == 2
+    assert "no space left on device" in done.stderr
 
 
 @needs_chromium
