@@ -59,7 +59,7 @@ def _unfinished(story: Story, now: datetime, color: bool) -> list[str]:
         known = {field.name for field in fields(MergeCounts)}
         counts = MergeCounts(**{n: v for n, v in run.counts.items() if n in known})
         lines += ["", *counts_grid(counts)]
-    why, step = _fate(past)
+    why, step = fate(past)
     lines += [""]
     lines += wrap("why", why, color) if why else []
     return [*lines, *wrap("next", step, color)]
@@ -95,7 +95,7 @@ def _pages(sample: Sample) -> str:
     return f"{sample.pages_staged:,} of {planned:,} ({share})"
 
 
-def _fate(past: PastRun) -> tuple[str, str]:
+def fate(past: PastRun) -> tuple[str, str]:
     """Say why the run stands as it does, and what to do."""
     if past.goes_on:
         return "", "nothing to do; it is at work (`carsync status` says how far it is)"

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "revert": "Take back what one run changed in the table.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
     "notify": "Post a notice to the web hook: a test, that runs are stale, that a unit failed.",
+    "report": "Write one run as a page of HTML: speed, errors, what changed, what to do.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
     "config": "Show the JSON Schema, or the effective configuration without secrets.",

@@ -60,6 +60,10 @@ LAYERS = (
             "doctor.server",
             "doctor.tables",
             "doctor.chart",
+            "reportdata",
+            "charts",
+            "timeline",
+            "report",
         ],
     ),
     (
@@ -69,6 +73,7 @@ LAYERS = (
             "failpoints",
             "presets",
             "credentials",
+            "templates",
             "resolver",
             "connections",
             "transport",
@@ -146,6 +151,8 @@ LAYERS = (
             "doctor.server_facts",
             "doctor.checkup",
             "notices",
+            "changesummary",
+            "dossier",
             "demo",
             "demo.cars",
             "demo.feed",
@@ -170,6 +177,7 @@ LAYERS = (
             "cli.approve",
             "cli.revert",
             "cli.rejects",
+            "cli.report",
             "cli.runs",
             "cli.config",
             "cli.demo",
@@ -201,6 +209,7 @@ ROOMS = {
     "rich": ["terminal", "liveview"],
     "click": ["cli", "demo.screen", "reference.commandtree"],
     "prometheus_client": ["exposition"],
+    "jinja2": ["report"],
     "uvicorn": ["demo.server"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.

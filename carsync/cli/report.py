@@ -1,0 +1,148 @@
+"""`carsync report`: one run as a page of HTML."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from carsync import figures
+from carsync.cli.loading import config_options, load_config, require_database
+from carsync.dossier import gather
+from carsync.errors import ConfigError
+from carsync.report import render
+from carsync.session import open_database, target_of
+from carsync.templates import read_template
+
+STDOUT = "-"
+_MARK = b'<meta name="generator" content="carsync '
+"""What every report holds in its first lines."""
+_HEAD_BYTES = 1024
+
+
+@click.command()
+@config_options
+@click.argument("run_id", type=int, metavar="ID")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to write the page; - is standard output.  [default: carsync-run-ID.html]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is no report of carsync's.")
+@click.option("--json", "as_json", is_flag=True, help="Print what the page tells as JSON instead.")
+def report(
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    run_id: int,
+    output: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the report of run ID as one HTML file that needs no network and no script.
+
+    How it ended and what to do next, speed, answer times, queue and memory over time,
+    errors, acceptance checks, what changed in the table, and rejected records; of any
+    run, also one that failed, was never merged, is going on, or was reverted. An older
+    report is replaced, as a whole or not at all; any other file only with --force.
+
+    \b
+    Examples:
+      carsync report 17 --config prod.yaml
+      carsync report 17 --config prod.yaml -o /var/www/reports/17.html
+      carsync report 17 -o - | mail -s "run 17" -a "Content-Type: text/html" ops@example.org
+    """
+    if as_json and output is not None:
+        raise click.UsageError("--json prints to standard output: leave -o away")
+    place = None if as_json or output == STDOUT else _place(run_id, output, force)
+    config = require_database(load_config(config_path, overrides))
+    with closing(open_database(config, "carsync report")) as connection:
+        data = gather(connection, target_of(config), run_id, datetime.now(UTC))
+    if as_json:
+        click.echo(msgspec.json.encode(data))
+        return
+    page = render(data, read_template("report.html"), read_template("report.css"))
+    content = page.encode("utf-8", "replace")
+    if place is None:
+        _print(content)
+        return
+    _replace(place, content)
+    click.echo(f"{place}: {figures.size(len(content))}", err=True)
+
+
+def _print(content: bytes) -> None:
+    try:
+        click.echo(content, nl=False)
+    except BrokenPipeError:
+        raise  # nobody reads it: no error of ours
+    except OSError as exc:
+        raise _refusal(exc, Path("/dev/stdout")) from exc
+
+
+def _place(run_id: int, output: str | None, force: bool) -> Path:
+    """Return the file to write; raise `ConfigError` where it must not or cannot be written."""
+    given = Path(output or f"carsync-run-{run_id}.html")
+    path = Path(os.path.realpath(given))  # a link stays, what it names is replaced
+    if not path.parent.is_dir():
+        raise ConfigError(
+            "cannot write the report: its folder does not exist",
+            detail=str(path.parent),
+            hint=f"make it with `mkdir -p '{path.parent}'`, or name another place with -o",
+        )
+    if not path.exists():
+        return path
+    if not path.is_file():
+        raise ConfigError(
+            "cannot write the report: there is something that is no file",
+            detail=str(path),
+            hint="name a file with -o; -o - writes to standard output",
+        )
+    if not force and not _is_report(path):
+        raise ConfigError(
+            "the file exists and is no report of carsync's",
+            detail=str(path),
+            hint="name another file with -o, or replace this one with --force",
+        )
+    return path
+
+
+def _is_report(path: Path) -> bool:
+    """Say whether the file may be replaced: a report, or nothing at all."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as exc:
+        raise _refusal(exc, path) from exc
+    return not head or _MARK in head
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write the file beside its place, then rename it: nobody reads half a page."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as exc:
+        raise _refusal(exc, path) from exc
+
+
+def _refusal(exc: OSError, path: Path) -> ConfigError:
+    reason = os.strerror(exc.errno or errno.EIO).lower()
+    return ConfigError(
+        f"cannot write the report: {reason}",
+        detail=str(path),
+        hint="name another place with -o; -o - writes to standard output",
+    )
