@@ -1,0 +1,179 @@
+# What the runbooks share; they source it and it does nothing by itself.
+# shellcheck shell=sh
+#
+#   say TEXT…         a line of its own: what was found
+#   explain TEXT…     a paragraph: what it means
+#   show ARGS…        the carsync command as one would type it
+#   run ARGS…         show it and run it
+#   ask QUESTION      go on only after a yes
+#   read_json JSON NAME=PATH…     set shell variables from a JSON text
+#   read_lines JSON PATH FIELD…   one line for each element of a list
+#
+# Exit codes of every runbook: 0 nothing to do, or done · 2 usage · 10 something is to be
+# done and was not, for want of a yes · any other is that of the carsync command that failed.
+
+NOT_CONFIRMED=10
+
+yes=0
+config=''
+changed=0
+set -eu
+
+# A runbook's own options: sets `taken` to the number of words it took of "$@".
+option() { taken=0; }
+
+begin() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --yes) yes=1 && shift ;;
+        -c | --config)
+            [ $# -ge 2 ] || misuse "$1 needs a file"
+            config=$2 && shift 2
+            ;;
+        --config=*) config=${1#--config=} && shift ;;
+        *)
+            taken=0
+            option "$@"
+            [ "$taken" -gt 0 ] || misuse "no such option: $1"
+            [ $# -ge "$taken" ] || misuse "$1 needs a value"
+            shift "$taken"
+            ;;
+        esac
+    done
+    find_carsync
+}
+
+# The head of the script is its help.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; }
+
+misuse() {
+    printf '%s: %s\nhint: %s --help\n' "$(basename -- "$0")" "$1" "$0" >&2
+    exit 2
+}
+
+# CARSYNC names the command; else the clone's own, else the one on PATH.
+find_carsync() {
+    own=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)/.venv/bin/carsync
+    if [ -z "${CARSYNC:-}" ]; then
+        CARSYNC=carsync
+        [ ! -x "$own" ] || CARSYNC=$own
+    fi
+    if ! found=$(command -v "$CARSYNC"); then
+        say "there is no command $CARSYNC" >&2
+        say "hint: put carsync on PATH, run bin/setup dev, or set CARSYNC=/path/to/carsync" >&2
+        exit 2
+    fi
+    python=$(dirname -- "$(readlink -f -- "$found")")/python3
+    [ -x "$python" ] || python=python3
+}
+
+# ── telling ──────────────────────────────────────────────────────────────────
+
+say() { printf '%s\n' "$*"; }
+
+explain() { printf '\n%s\n' "$*" | fmt -w 79; }
+
+# A finding, its name before it.
+finding() { printf '  %-12s %s\n' "$1" "$2"; }
+
+quoted() {
+    for word in "$@"; do
+        case $word in
+        '' | *[!A-Za-z0-9_./:=@%+,-]*)
+            word=$(printf '%s' "$word" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/")
+            ;;
+        esac
+        printf ' %s' "$word"
+    done
+}
+
+show() { printf '\n  $ %s%s\n' "$CARSYNC" "$(quoted "$@" ${config:+--config "$config"})"; }
+
+# ── doing ────────────────────────────────────────────────────────────────────
+
+cs() { "$CARSYNC" "$@" ${config:+--config "$config"}; }
+
+run() {
+    show "$@"
+    cs "$@"
+}
+
+ask() {
+    if [ "$yes" = 1 ]; then
+        printf '\n%s yes (--yes)\n' "$1"
+        changed=1
+        return
+    fi
+    more=''
+    [ "$changed" = 0 ] || more=' more'
+    if [ ! -t 0 ]; then
+        printf '\nNothing%s was changed: there is no terminal to ask on.\n' "$more"
+        say "hint: read the above; then the same again with --yes, or on a terminal"
+        exit "$NOT_CONFIRMED"
+    fi
+    printf '\n%s [y/N] ' "$1"
+    read -r answer || answer=''
+    case $answer in
+    y | Y | yes | Yes | YES) changed=1 ;;
+    *)
+        say "Nothing$more was changed."
+        exit "$NOT_CONFIRMED"
+        ;;
+    esac
+}
+
+# A question whose no is an answer too; without a terminal and without --yes it is no.
+agreed() {
+    if [ "$yes" = 1 ]; then
+        printf '\n%s yes (--yes)\n' "$1"
+        return 0
+    fi
+    [ -t 0 ] || return 1
+    printf '\n%s [y/N] ' "$1"
+    read -r answer || answer=''
+    case $answer in y | Y | yes | Yes | YES) return 0 ;; esac
+    return 1
+}
+
+# ── reading what carsync says in JSON ────────────────────────────────────────
+
+# Both sanitise: what a feed or a database wrote must not steer the terminal.
+_PYTHON_HEAD='
+import json, shlex, sys
+def at(value, path):
+    for part in filter(None, path.split(".")):
+        try:
+            value = value[int(part) if isinstance(value, list) else part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return value
+def text(value):
+    if value is None: return ""
+    if isinstance(value, bool): return "yes" if value else "no"
+    if isinstance(value, float): return f"{value:.1f}"
+    if isinstance(value, (dict, list)): return json.dumps(value)
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+data = json.load(sys.stdin)
+'
+
+read_json() {
+    _json=$1 && shift
+    _set=$(printf '%s' "$_json" | "$python" -c "$_PYTHON_HEAD"'
+for word in sys.argv[1:]:
+    name, _, path = word.partition("=")
+    print(f"{name}={shlex.quote(text(at(data, path)))}")
+' "$@")
+    eval "$_set"
+}
+
+read_lines() {
+    _json=$1 && shift
+    printf '%s' "$_json" | "$python" -c "$_PYTHON_HEAD"'
+for element in at(data, sys.argv[1]) or []:
+    print("  ".join(text(at(element, path) if path != "." else element) for path in sys.argv[2:]))
+' "$@"
+}
