@@ -2,9 +2,10 @@
 # shellcheck shell=sh
 #
 #   say TEXT…         a line of its own: what was found
+#   step TEXT         a heading
 #   explain TEXT…     a paragraph: what it means
 #   show ARGS…        the carsync command as one would type it
-#   run ARGS…         show it and run it
+#   cs ARGS…          run it; run_indented ARGS… with what it says indented
 #   ask QUESTION      go on only after a yes
 #   read_json JSON NAME=PATH…     set shell variables from a JSON text
 #   read_lines JSON PATH FIELD…   one line for each element of a list
@@ -17,6 +18,7 @@ NOT_CONFIRMED=10
 yes=0
 config=''
 changed=0
+steps=0
 set -eu
 
 # A runbook's own options: sets `taken` to the number of words it took of "$@".
@@ -75,6 +77,13 @@ find_carsync() {
 
 say() { printf '%s\n' "$*"; }
 
+# A numbered heading.
+step() {
+    [ "$steps" = 0 ] || printf '\n'
+    steps=$((steps + 1))
+    say "$*"
+}
+
 explain() { printf '\n%s\n' "$*" | fmt -w 79; }
 
 # A finding, its name before it.
@@ -97,9 +106,28 @@ show() { printf '\n  $ %s%s\n' "$CARSYNC" "$(quoted "$@" ${config:+--config "$co
 
 cs() { "$CARSYNC" "$@" ${config:+--config "$config"}; }
 
-run() {
-    show "$@"
-    cs "$@"
+# The same with what it says indented; a failure ends the runbook with its exit code.
+run_indented() {
+    _code=0
+    _said=$(cs "$@" 2>&1) || _code=$?
+    printf '%s\n' "$_said" | cut -c1-300 | sed 's/^/  /'
+    [ "$_code" = 0 ] || exit "$_code"
+}
+
+# See whether one side answers: probe NAME ARGS… A failure is shown and ends the runbook.
+probe() {
+    _side=$1 && shift
+    _code=0
+    _said=$(cs "$@" 2>&1 >/dev/null) || _code=$?
+    if [ "$_code" = 0 ]; then
+        finding "$_side" answers
+        return
+    fi
+    finding "$_side" "does NOT answer as it should (exit $_code)"
+    printf '%s\n' "$_said" | sed 's/^/    /'
+    explain "A sync would fail, too. Mend this first, then run this again." \
+        "401 or 403: bin/runbook-rotate-keys. 429: bin/runbook-throttled."
+    exit "$_code"
 }
 
 ask() {
@@ -124,19 +152,6 @@ ask() {
         exit "$NOT_CONFIRMED"
         ;;
     esac
-}
-
-# A question whose no is an answer too; without a terminal and without --yes it is no.
-agreed() {
-    if [ "$yes" = 1 ]; then
-        printf '\n%s yes (--yes)\n' "$1"
-        return 0
-    fi
-    [ -t 0 ] || return 1
-    printf '\n%s [y/N] ' "$1"
-    read -r answer || answer=''
-    case $answer in y | Y | yes | Yes | YES) return 0 ;; esac
-    return 1
 }
 
 # ── reading what carsync says in JSON ────────────────────────────────────────

@@ -1,7 +1,8 @@
 -- The sessions of carsync in this database, the eldest first: what each does or waits for,
 -- for how long, which others it waits for, and whether it holds the lock of `lock_target`.
 SELECT a.pid, a.application_name, coalesce(a.state, 'unknown'),
-       concat_ws(': ', a.wait_event_type, a.wait_event),
+       CASE WHEN a.wait_event_type = 'Client' THEN '' -- for carsync itself
+            ELSE concat_ws(': ', a.wait_event_type, a.wait_event) END,
        coalesce(extract(epoch FROM clock_timestamp() - CASE
            WHEN a.state = 'active' THEN a.query_start ELSE a.state_change
        END), 0)::float8,
