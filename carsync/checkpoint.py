@@ -131,11 +131,11 @@ def target_name(dsn: str, schema: str, table: str) -> str:
     >>> target_name("postgresql://u:secret@db:5432/shop", "public", "cars")
     'public.cars-a580e028'
     """
-    place = "\n".join(_place(dsn))
-    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(place.encode())[:8]}"
+    text = "\n".join(place(dsn))
+    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode())[:8]}"
 
 
-def _place(dsn: str) -> tuple[str, str, str, str]:
+def place(dsn: str) -> tuple[str, str, str, str]:
     """Return user, host, port and database of a DSN; what it does not say is empty."""
     if dsn.startswith(("postgres://", "postgresql://")):
         parts = urlsplit(dsn)

@@ -6,14 +6,18 @@ The part of `transport.py` that goes below requests, into urllib3.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from carsync.resolver import look_up
 
@@ -85,3 +89,20 @@ class Adapter(HTTPAdapter):
             "http": _Pool,
             "https": _SecurePool,
         }
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return the rules by which a request's TLS connection is verified.
+
+    `ca_bundle` is a file or a folder (None: the bundle that requests brings). Raises
+    `OSError` where it cannot be read.
+    """
+    place = Path(ca_bundle or DEFAULT_CA_BUNDLE_PATH)
+    context = create_urllib3_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    if place.is_dir():
+        context.load_verify_locations(capath=place)
+    else:
+        context.load_verify_locations(cafile=place)
+    return context

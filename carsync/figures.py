@@ -25,7 +25,9 @@ _ERROR_NAMES: dict[str, str] = {
     FailureKind.AUTH: "401/403",
 }
 
-_ASCII = str.maketrans({"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"})
+_ASCII = str.maketrans(
+    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"} | {"✓": "+", "✗": "X"}
+)
 
 
 def count(number: int) -> str:

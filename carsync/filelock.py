@@ -27,7 +27,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         """Take the path of the checkpoint; nothing is opened yet."""
-        self.path = _lock_path(path)
+        self.path = lock_path(path)
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -110,7 +110,7 @@ def is_held(path: Path) -> bool:
 
     Raises `CheckpointError` where the lock file exists and cannot be read.
     """
-    lock = _lock_path(path)
+    lock = lock_path(path)
     with statefile.translating("look at the lock of", lock):
         try:
             descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
@@ -125,7 +125,8 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _lock_path(checkpoint: Path) -> Path:
+def lock_path(checkpoint: Path) -> Path:
+    """Return where the lock of the checkpoint at this path lies."""
     return checkpoint.with_name(f"{checkpoint.name}.lock")
 
 

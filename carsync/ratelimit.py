@@ -243,15 +243,15 @@ def parse_retry_after(
     text = value.strip(" \t")
     if _DELAY_SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER_S)
-    until_epoch_s = _parse_date(text)
+    until_epoch_s = parse_date(text)
     if until_epoch_s is None:
         return None
-    sent_epoch_s = _parse_date(sent or "")
+    sent_epoch_s = parse_date(sent or "")
     now_epoch_s = now_epoch_s if sent_epoch_s is None else sent_epoch_s
     return min(max(until_epoch_s - now_epoch_s, 0.0), MAX_RETRY_AFTER_S)
 
 
-def _parse_date(text: str) -> float | None:
+def parse_date(text: str) -> float | None:
     """Return an HTTP date (RFC 9110, section 5.6.7) as seconds since 1970; None: unreadable."""
     try:
         date = parsedate_to_datetime(text)

@@ -39,12 +39,16 @@ _SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete 200 answer: decoded `body`, its size on the wire and the time it took."""
+    """A complete 200 answer: decoded `body`, its size on the wire and the time it took.
+
+    `date` is the server's Date header as it came, empty where it sent none.
+    """
 
     body: bytes
     wire_bytes: int
     latency_s: float
     requested_monotonic_s: float
+    date: str = ""
 
 
 class Transport:
@@ -159,7 +163,8 @@ class Transport:
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
                     raise _timed_out(self._api.timeout.total_s)
                 body = self._decode_body(wire, response.headers.get("Content-Encoding", ""))
-                return Answer(body, len(wire), time.monotonic() - started, started)
+                date = response.headers.get("Date", "")
+                return Answer(body, len(wire), time.monotonic() - started, started, date)
         except _FOREIGN_ERRORS as exc:
             if time.monotonic() > deadline:
                 raise _timed_out(self._api.timeout.total_s) from None

@@ -17,6 +17,8 @@ from carsync import __version__
 from carsync.errors import CarsyncError, ExitCode
 
 COMMANDS: dict[str, str] = {
+    "init": "Write a configuration file from a few questions, or from options.",
+    "check": "Examine configuration, API, database and machine; say how to mend each problem.",
     "sync": "Bring the table in step with the feed (resumes an unfinished run).",
     "status": "Show the state of the current or last run, from the checkpoint alone.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",

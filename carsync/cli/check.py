@@ -1,0 +1,100 @@
+"""`carsync check`: the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from carsync import figures
+from carsync.cli.loading import checkpoint_path, config_options, load_config
+from carsync.config import Config
+from carsync.doctor import chart, checkup
+from carsync.doctor.findings import verdict
+from carsync.doctor.settings import Origin
+from carsync.errors import ConfigError
+from carsync.variables import environment_layer
+
+_OTHERS_MAY_READ = 0o044
+
+
+@click.command()
+@config_options
+@click.option("--strict", is_flag=True, help="Let a warning fail the check as a problem does.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Examine everything that a run needs, and say how to mend what is wrong.
+
+    Configuration, this machine, the API (one request for its first page), the
+    database, its tables. A failing check does not end the others. Changes nothing:
+    a file is written beside the checkpoint and removed at once, the database session
+    is read-only, and only through a pooler are as many connections opened for a
+    moment as a run needs.
+
+    \b
+    Examples:
+      carsync check --config prod.yaml
+      carsync check --config prod.yaml --json | jq '.groups[].checks[] | select(.fix)'
+
+    \b
+    Exit codes: 0 no problem (warnings are none, but with --strict) · else the first
+    problem's: 2 configuration or this machine · 3 API · 4 database
+    """
+    tell = _teller()
+    try:
+        config = load_config(config_path, overrides)
+    except ConfigError as exc:
+        groups = checkup.nothing_but(exc)
+    else:
+        origin = _origin(config, config_path)
+        groups = checkup.examine(config, origin, _checkpoint(config), tell)
+        tell("")
+    code = verdict(groups, strict=strict)
+    if as_json:
+        click.echo(json.dumps(chart.as_data(groups, code), indent=2))
+    else:
+        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        click.echo(figures.fit(chart.render(groups, code, color=color), sys.stdout.encoding))
+    ctx.exit(int(code))
+
+
+def _teller() -> Callable[[str], None]:
+    """Give a function that shows on a terminal what is being looked at, on a line of its own."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return lambda _: None
+
+    def tell(title: str) -> None:
+        click.echo(f"\r\x1b[K{f'checking {title} …' if title else ''}", nl=False, err=True)
+
+    return tell
+
+
+def _checkpoint(config: Config) -> Path | None:
+    """Return where the checkpoint lies; None where that depends on a DSN that is not set."""
+    try:
+        return checkpoint_path(config)
+    except ConfigError:
+        return None
+
+
+def _origin(config: Config, path: Path | None) -> Origin:
+    """Say where the configuration comes from, and whether its file gives a secret away."""
+    variables = tuple(dict.fromkeys(name for name, _, _ in environment_layer(os.environ)))
+    if path is None:
+        return Origin(None, variables)
+    text = path.read_text(encoding="utf-8")
+    secrets = (config.api.auth.key, config.database.dsn, config.api.proxy)
+    told = any(secret and secret.reveal() in text for secret in secrets)
+    exposed = told and bool(path.stat().st_mode & _OTHERS_MAY_READ)
+    return Origin(str(path), variables, exposed)

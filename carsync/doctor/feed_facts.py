@@ -1,0 +1,174 @@
+"""Looks at the API as a run would: its name, its certificate, one request for the first page."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from carsync import __version__
+from carsync.config import Config
+from carsync.connections import tls_context
+from carsync.doctor.feed import Certificate, FirstPage, Lookup
+from carsync.errors import FailureKind, PageError
+from carsync.mapping import Mapper
+from carsync.ratelimit import parse_date
+from carsync.resolver import look_up
+from carsync.shape import PageShape, find_page
+from carsync.transport import Answer, Transport
+
+_TURN_S = 0.1
+_GRACE_S = 2.0
+_Result = TypeVar("_Result")
+
+
+def host_of(base_url: str) -> tuple[str, int, bool]:
+    """Return host, port and whether TLS is spoken.
+
+    >>> host_of("https://api.example.com/v1")
+    ('api.example.com', 443, True)
+    """
+    parts = urlsplit(base_url)
+    is_tls = parts.scheme == "https"
+    return parts.hostname or "", parts.port or (443 if is_tls else 80), is_tls
+
+
+def resolve(host: str, port: int, within_s: float) -> Lookup:
+    """Look a host up, within `within_s` seconds."""
+    started_s = time.monotonic()
+    try:
+        addresses = look_up(host, port, within_s)
+    except socket.gaierror as exc:
+        return Lookup(host, error=exc.strerror or str(exc))
+    return Lookup(host, addresses, time.monotonic() - started_s)
+
+
+def read_certificate(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
+    """Make a TLS handshake by the rules of a run's requests; a refused one is the `error`."""
+    return _in_time(lambda: _shake_hands(host, port, ca_bundle, within_s), within_s + _GRACE_S) or (
+        Certificate(error=f"no TLS handshake within {within_s:g} s")
+    )
+
+
+def _shake_hands(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
+    try:
+        context = tls_context(ca_bundle)
+    except OSError as exc:
+        return Certificate(error=f"api.ca_bundle cannot be read: {exc.strerror or exc}")
+    try:
+        with (
+            socket.create_connection((host, port), within_s) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            shown: dict[str, Any] = dict(secured.getpeercert() or {})
+            protocol = secured.version() or "TLS"
+    except ssl.SSLCertVerificationError as exc:
+        return Certificate(error=exc.verify_message or str(exc))
+    except ssl.SSLError as exc:
+        return Certificate(error=f"no TLS there ({exc.reason or exc})")
+    except OSError as exc:
+        return Certificate(error=exc.strerror or str(exc))
+    left_s = ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()
+    return Certificate("", left_s / 86400, _issuer(shown), protocol)
+
+
+def _issuer(shown: dict[str, Any]) -> str:
+    names = {key: value for part in shown.get("issuer", ()) for key, value in part}
+    return str(names.get("organizationName") or names.get("commonName") or "an unnamed issuer")
+
+
+def ask_first_page(config: Config) -> Answer:
+    """Make one request for the first page, as a run would; raises `PageError`."""
+    transport = Transport(config.api, connections=1, user_agent=f"carsync/{__version__}")
+    page = config.api.pagination.first_page
+    patience_s = config.api.timeout.total_s + config.api.timeout.connect_s + _GRACE_S
+    try:
+        answer = _in_time(lambda: transport.get_page(page), patience_s, transport.enforce_deadlines)
+    finally:
+        transport.close()
+    if answer is None:
+        raise _too_late(config)
+    return answer
+
+
+def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
+    """Decode and map the first page; `mapper` None: the mapping cannot be compiled."""
+    date_s = parse_date(answer.date) if answer.date else None
+    # The header tells the second in which the answer was made, which lies before now.
+    skew_s = None if date_s is None else date_s + 0.5 + answer.latency_s / 2 - time.time()
+    shape = shape_of(answer.body)
+    seen = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape)
+    if mapper is None:
+        return seen
+    try:
+        content = mapper.map_page(answer.body)
+    except PageError as exc:
+        return FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape, exc)
+    key = config.api.auth.key
+    secret = key.reveal() if key else ""
+    reasons = Counter(
+        f"{reject.column}: {reject.reason}" if reject.column else reject.reason
+        for reject in content.rejects
+    )
+    return FirstPage(
+        answer.latency_s,
+        answer.wire_bytes,
+        skew_s,
+        shape,
+        None,
+        content.records,
+        content.reported_pages,
+        content.reported_records,
+        len(content.rows),
+        tuple(
+            (reason.replace(secret, "***") if secret else reason, number)
+            for reason, number in reasons.most_common(5)
+        ),
+    )
+
+
+def shape_of(body: bytes) -> PageShape | None:
+    """Return what a look at an answer shows without knowing its paths; None where it is no page."""
+    try:
+        return find_page(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _in_time(
+    work: Callable[[], _Result], within_s: float, turn: Callable[[], None] = lambda: None
+) -> _Result | None:
+    """Do `work` in a thread of its own and call `turn` all the while; None: not done in time.
+
+    Raises what `work` raises. The thread is left behind where it does not end.
+    """
+    done: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as exc:
+            done.set_exception(exc)
+
+    threading.Thread(target=run, daemon=True, name="check").start()
+    deadline_s = time.monotonic() + within_s
+    while time.monotonic() < deadline_s:
+        try:
+            return done.result(_TURN_S)
+        except TimeoutError:
+            if done.done():
+                raise
+            turn()
+    return None
+
+
+def _too_late(config: Config) -> PageError:
+    from_s = config.api.timeout.total_s
+    return PageError(FailureKind.TIMEOUT, f"no complete answer within {from_s:g} s")

@@ -1,0 +1,105 @@
+"""What the doctor found: one line for each check, with what was seen and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from carsync.errors import CarsyncError, ExitCode
+
+
+class Level(StrEnum):
+    """How bad it is; `SKIPPED` is a check that an earlier problem made impossible."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its `name`, what was `seen`, and for anything but `OK` how to `fix` it.
+
+    `exit_code` is the culprit's, by the table of exit codes.
+    """
+
+    level: Level
+    name: str
+    seen: str
+    fix: str = ""
+    exit_code: ExitCode = ExitCode.CONFIG
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The findings about one part of the way from the feed to the table."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+
+class Findings:
+    """Collects the findings of one group, whose culprit is `exit_code` unless one says otherwise.
+
+    >>> found = Findings(ExitCode.API)
+    >>> found.ok("answer", "HTTP 200")
+    >>> found.all[0].level
+    <Level.OK: 'ok'>
+    """
+
+    def __init__(self, exit_code: ExitCode) -> None:
+        self.all: list[Finding] = []
+        self._exit_code = exit_code
+
+    def ok(self, name: str, seen: str) -> None:
+        """Note that a check found nothing wrong."""
+        self.all.append(Finding(Level.OK, name, seen, "", self._exit_code))
+
+    def warn(self, name: str, seen: str, fix: str) -> None:
+        """Note what a run survives, but its owner should know."""
+        self.all.append(Finding(Level.WARNING, name, seen, fix, self._exit_code))
+
+    def problem(self, name: str, seen: str, fix: str, exit_code: ExitCode | None = None) -> None:
+        """Note what would end a run; `exit_code` where the culprit is another than the group's."""
+        code = self._exit_code if exit_code is None else exit_code
+        self.all.append(Finding(Level.PROBLEM, name, seen, fix, code))
+
+    def failed(self, name: str, exc: CarsyncError) -> None:
+        """Note an error as a problem: its words, its hint, its exit code."""
+        self.all.append(Finding(Level.PROBLEM, name, words(exc), exc.hint, exc.exit_code))
+
+    def skip(self, names: Iterable[str], because: str) -> None:
+        """Note checks that could not be made."""
+        self.all += [
+            Finding(Level.SKIPPED, name, f"because {because}", "", self._exit_code)
+            for name in names
+        ]
+
+
+def words(exc: CarsyncError) -> str:
+    """Return problem and detail of an error in one line.
+
+    >>> words(CarsyncError("it failed", detail="so"))
+    'it failed: so'
+    """
+    return f"{exc.problem}: {exc.detail}" if exc.detail else exc.problem
+
+
+def count(groups: Sequence[Group], level: Level) -> int:
+    """Return how many findings are of `level`."""
+    return sum(finding.level is level for group in groups for finding in group.findings)
+
+
+def verdict(groups: Sequence[Group], *, strict: bool) -> ExitCode:
+    """Return the exit code of the first problem's culprit, `OK` where there is none.
+
+    `strict` takes warnings for problems.
+
+    >>> verdict([Group("feed", (Finding(Level.WARNING, "a", "b"),))], strict=False)
+    <ExitCode.OK: 0>
+    """
+    bad = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
+    found = [finding for group in groups for finding in group.findings]
+    return next((finding.exit_code for finding in found if finding.level in bad), ExitCode.OK)

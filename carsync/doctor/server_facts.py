@@ -1,0 +1,184 @@
+"""Looks at PostgreSQL: addresses, pooler, server, privileges, tables. It writes nothing there.
+
+The session is read-only from its first query on, so that the server itself sees to it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+
+from carsync import access, database, history, migrations
+from carsync.config import Config
+from carsync.database import Connection, Target
+from carsync.doctor.server import OVERRIDDEN, Endpoint, ServerFacts
+from carsync.doctor.tables import Overlap, Privileges, TableFacts
+from carsync.errors import CarsyncError, DatabaseError
+from carsync.model import Column
+from carsync.resolver import look_up
+from carsync.waiting import within
+
+NAME = "carsync check"
+_REACH_S = 4.0
+_ANSWER_S = 15.0
+_MOST_TRIED = 40
+_MOST_ADDRESSES = 4
+
+
+def find_endpoint(host: str, port: int) -> Endpoint:
+    """Look the host up and see whether one of its addresses takes a connection.
+
+    A host that begins with `/`, or none, is a Unix socket of this machine.
+    """
+    if not host or host.startswith("/"):
+        return Endpoint(host, port, reached=host or "the default folder")
+    try:
+        addresses = look_up(host, port, _REACH_S)
+    except socket.gaierror as exc:
+        return Endpoint(host, port, error=exc.strerror or str(exc))
+    refusals = []
+    for address in addresses[:_MOST_ADDRESSES]:
+        started_s = time.monotonic()
+        try:
+            socket.create_connection((address, port), _REACH_S).close()
+        except TimeoutError:
+            refusals.append(f"no answer within {_REACH_S:g} s")
+        except OSError as exc:
+            refusals.append((exc.strerror or str(exc)).lower())
+        else:
+            took_s = time.monotonic() - started_s
+            return Endpoint(host, port, addresses, took_s, reached=address)
+    return Endpoint(host, port, addresses, refusals=refusals)
+
+
+def is_transaction_pooler(config: Config) -> bool:
+    """Say whether session locks are void there; raises `DatabaseError` where nobody answers."""
+    return database.shares_server_sessions(config.require_dsn(), _timeout_s(config))
+
+
+@contextmanager
+def read_only(config: Config) -> Iterator[Connection]:
+    """Give a connection that cannot write, each of its statements given up after a while."""
+    with closing(_connect(config)) as connection, within(connection, _ANSWER_S):
+        yield connection
+
+
+def _connect(config: Config) -> Connection:
+    return database.connect(
+        config.require_dsn(),
+        application_name=NAME,
+        connect_timeout_s=_timeout_s(config),
+        lock_timeout_s=5.0,
+        statement_timeout_s=_ANSWER_S,
+    )
+
+
+def _timeout_s(config: Config) -> float:
+    return min(config.database.connect_timeout_s, _REACH_S)
+
+
+def describe_server(connection: Connection) -> ServerFacts:
+    """Ask the server about itself and the role, then forbid this session to write."""
+    doing = "asking the server about itself"
+    settings = {
+        name: (theirs, ours)
+        for name, theirs, ours in database.fetch(
+            connection,
+            doing,
+            database.statement("list_session_defaults"),
+            {"names": list(OVERRIDDEN)},
+        )
+    }
+    # This session has a time-out of its own for the doctor's sake; a run's has none.
+    theirs, _ = settings["statement_timeout"]
+    settings["statement_timeout"] = (theirs, OVERRIDDEN["statement_timeout"])
+    before_s = time.time()
+    found = database.fetch(connection, doing, database.statement("describe_server"))[0]
+    now_s = (before_s + time.time()) / 2
+    database.fetch(connection, doing, database.statement("forbid_writes"))
+    *facts, epoch_s, encrypted, pid = found
+    pooled = pid != connection.get_backend_pid()
+    return ServerFacts(*(*facts, epoch_s - now_s, encrypted, pooled, settings))
+
+
+def try_opening(config: Config, wanted: int) -> tuple[int, str]:
+    """Open so many connections at once for a moment; return how many came, and why no more.
+
+    For poolers: what they allow cannot be asked for. The one that asks counts as open.
+    """
+    opened = 1
+    with ExitStack() as stack:
+        while opened < min(wanted, _MOST_TRIED):
+            try:
+                stack.enter_context(closing(_connect(config)))
+            except DatabaseError as exc:
+                return opened, exc.detail
+            opened += 1
+    return opened, ""
+
+
+def describe_privileges(connection: Connection, target: Target) -> Privileges:
+    """Ask what the role may do."""
+    doing = "asking for privileges"
+    name = {"schema": target.schema, "table": target.table}
+    with database.transaction(connection, doing) as cur:
+        found = database.one(cur, database.statement("describe_privileges"), name)
+        lacking: Mapping[str, Sequence[str]] = dict(
+            database.rows(cur, database.statement("list_lacking"))
+        )
+    return Privileges(*(*found, lacking))
+
+
+def describe_tables(
+    connection: Connection, config: Config, target: Target, columns: Sequence[Column]
+) -> TableFacts:
+    """Look at the target and at carsync's tables; what `migrate` would raise is the `error`."""
+    error: CarsyncError | None = None
+    pending: list[str] = []
+    try:
+        pending = migrations.pending(connection, target, columns)
+    except CarsyncError as exc:
+        error = exc
+    with database.transaction(connection, "looking at the target") as cur:
+        relation = access.describe(cur, target)
+    source = config.sync.source
+    scheme, unfinished = None, None
+    if error is None and not any("migration" in sentence for sentence in pending):
+        scheme = history.find_hash_scheme(connection, target, source)
+        run = history.find_resumable(connection, target, source, config.checkpoint.max_age_h)
+        unfinished = run.run_id if run else None
+    return TableFacts(
+        error,
+        pending,
+        relation.rows_estimate if relation else None,
+        scheme,
+        history.describe_lock_holder(connection, target),
+        unfinished,
+    )
+
+
+def compare(
+    connection: Connection,
+    target: Target,
+    source: str,
+    hashes_by: Mapping[str, Mapping[str, str]],
+) -> Overlap:
+    """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
+    ids = list(next(iter(hashes_by.values())))
+    found = database.fetch(
+        connection,
+        "comparing the first page with the table",
+        database.statement("find_hashes", target=target.identifier),
+        {"ids": ids},
+    )
+    return Overlap(
+        len(ids),
+        len(found),
+        sum(its != source for _, its, _ in found),
+        {
+            algorithm: sum(hashes[car] == its for car, _, its in found)
+            for algorithm, hashes in hashes_by.items()
+        },
+    )
