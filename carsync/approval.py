@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from carsync import access, database, history, staging
+from carsync import access, changes, database, history, staging
 from carsync.database import Connection, Target
 from carsync.errors import ApprovalError
 from carsync.history import Run
@@ -76,12 +76,15 @@ def approve(
     run_id: int,
     within_h: float,
     record_ids: Collection[str],
+    *,
+    records: bool = True,
 ) -> Review:
     """Deactivate those of `record_ids` that may still go, and put the approval on record.
 
     `record_ids` are the cars that a `review` showed. Returns them as a review: what was
     deactivated (`to_approve`) and what was left out. Raises what `review` raises;
-    nothing is changed then. `conn` must hold the target's lock.
+    nothing is changed then. `conn` must hold the target's lock. `records`: what is changed is
+    told in `carsync.changes` as the run's own doing, where the run's other changes are too.
     """
     now = review(conn, target, source, run_id, within_h)
     if now.approval is not None:
@@ -91,7 +94,12 @@ def approve(
     ids = [car.id for car in now.to_approve if car.id in shown]
     with database.transaction(conn, "approving held deactivations") as cur:
         access.check(target, access.describe(cur, target))
-        query = database.statement("approve_held", target=target.identifier)
+        records = records and changes.origin(cur) == changes.origin_of(cur, run_id)
+        query = database.statement(
+            "approve_held",
+            target=target.identifier,
+            **changes.recording(cur, target, run_id, changes.DEACTIVATION, records=records),
+        )
         gone = {i for (i,) in database.rows(cur, query, {**parameters, "ids": ids})}
         cars = tuple(
             car if car.id in gone or car.left_out else HeldCar(car.id, car.title, CHANGED)

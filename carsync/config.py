@@ -215,6 +215,12 @@ class Checkpoint(Section, frozen=True):
     max_age_h: NotNegative = 24.0
 
 
+class History(Section, frozen=True):
+    """What is remembered of runs; changes are what `carsync revert` takes back."""
+
+    changes_keep_days: NotNegative = 30.0
+
+
 class Acceptance(Section, frozen=True):
     """Targets checked at the end of a run; null switches one off.
 
@@ -239,6 +245,7 @@ class Config(Section, frozen=True):
     mapping: Mapping_ = Mapping_()
     sync: Sync = Sync()
     checkpoint: Checkpoint = Checkpoint()
+    history: History = History()
     acceptance: Acceptance = Acceptance()
 
     def require_api(self) -> str:

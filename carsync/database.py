@@ -131,6 +131,8 @@ def _set_up_session(conn: Connection, lock_timeout_s: float, statement_timeout_s
         "tcp_user_timeout": "60000",
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
+        "IntervalStyle": "postgres",
+        "extra_float_digits": "1",  # the text of a float is all of it
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",
         "client_min_messages": "warning",

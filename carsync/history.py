@@ -14,12 +14,17 @@ from carsync.errors import LockedError
 
 RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
 
+Scope = Literal["whole", "sample", "dry"]
+"""The whole feed; only its first pages; or read, merged and rolled back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge.
 
-    `replay_of` is the run whose rejects this one replays, None where it reads the feed.
+    `replay_of` is the run whose rejects this one replays, `reverts` the one that it takes
+    back; both are None where it reads the feed, as much of it as `scope` says.
+    `changes_origin` says where its changes were recorded, None where they were not.
     """
 
     run_id: int
@@ -39,6 +44,9 @@ class Run:
     counts: dict[str, int] | None
     summary: dict[str, Any] | None
     replay_of: int | None
+    reverts: int | None
+    scope: Scope
+    changes_origin: str | None
 
     @property
     def target(self) -> Target:
@@ -98,6 +106,8 @@ def start_run(
     fingerprints: Mapping[str, str],
     hash_scheme: str,
     replay_of: int | None = None,
+    reverts: int | None = None,
+    scope: Scope = "whole",
 ) -> Run:
     """Record a new run in state `running`, `version` being carsync's own, and return it."""
     query = database.statement("start_run", columns=_COLUMNS)
@@ -107,6 +117,8 @@ def start_run(
         "fingerprints": json.dumps(dict(fingerprints)),
         "hash_scheme": hash_scheme,
         "replay_of": replay_of,
+        "reverts": reverts,
+        "scope": scope,
     }
     return Run(*database.fetch(conn, "recording the run", query, parameters)[0])
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from carsync import access, database, failpoints, ledger
+from carsync import access, changes, database, failpoints, ledger
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.evidence import Action
@@ -49,6 +49,7 @@ class MergeRequest:
     `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
     is read where it is `prove`. `replay_of` is the run whose rejects are staged, which say
     nothing of any other car: the pages between theirs are failed ones, and nobody is absent.
+    `records`: what is changed goes into `carsync.changes`.
     """
 
     run_id: int
@@ -63,6 +64,7 @@ class MergeRequest:
     action: Action = "skip"
     proof: Proof = field(default_factory=Proof)
     replay_of: int | None = None
+    records: bool = True
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -176,10 +178,15 @@ def _write_seen(
         _refuse_foreign(cur, request, parts, planned["foreign"])
     updated = reactivated = inserted = 0
     if planned.get("update") or planned.get("reactivate"):
-        updated, reactivated = database.one(cur, _statement("update_changed", parts))
+        query = _statement(
+            "update_changed", {**parts, **_recording(cur, request, _assigned(request))}
+        )
+        updated, reactivated = database.one(cur, query)
         failpoints.reach("merge.updated")
     if planned.get("insert"):
-        inserted = _insert_new(cur, parts)
+        inserted = _insert_new(
+            cur, {**parts, **changes.insertion(request.run_id, records=request.records)}
+        )
         failpoints.reach("merge.inserted")
     written = updated + reactivated + inserted
     to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
@@ -194,6 +201,12 @@ def _write_seen(
     )
 
 
+def _recording(
+    cur: Cursor, request: MergeRequest, written: Collection[str]
+) -> dict[str, Composable]:
+    return changes.recording(cur, request.target, request.run_id, written, records=request.records)
+
+
 def _insert_new(cur: Cursor, parts: dict[str, Composable]) -> int:
     """Insert the new cars and count them.
 
@@ -202,10 +215,12 @@ def _insert_new(cur: Cursor, parts: dict[str, Composable]) -> int:
     """
     try:
         with database.savepoint(cur):
-            return _run(cur, "insert_new", {**parts, "on_conflict": database.raw("")})
+            query = _statement("insert_new", {**parts, "on_conflict": database.raw("")})
+            return int(database.one(cur, query)[0])
     except database.DUPLICATE_KEY:
         clause = database.raw("ON CONFLICT (id) DO NOTHING")
-        return _run(cur, "insert_new", {**parts, "on_conflict": clause})
+        query = _statement("insert_new", {**parts, "on_conflict": clause})
+        return int(database.one(cur, query)[0])
 
 
 def _refuse_foreign(
@@ -246,7 +261,8 @@ def _settle_absent(
         _run(cur, "discard_alive", parts, parameters)
     deactivated = held = 0
     if request.action in {"deactivate", "prove"}:
-        deactivated = _run(cur, "deactivate_absent", parts, parameters)
+        recording = _recording(cur, request, changes.DEACTIVATION)
+        deactivated = _run(cur, "deactivate_absent", {**parts, **recording}, parameters)
     _run(cur, "forget_absences", parts, parameters)
     if request.action in {"prove", "hold"}:
         held = _run(cur, "record_absences", parts, parameters)
@@ -262,7 +278,12 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
     database.run(
         cur,
         database.statement("record_merge"),
-        {"run_id": request.run_id, "state": state, "counts": json.dumps(asdict(counts))},
+        {
+            "run_id": request.run_id,
+            "state": state,
+            "counts": json.dumps(asdict(counts)),
+            "origin": changes.origin(cur) if request.records else None,
+        },
     )
     database.run(
         cur,
@@ -282,18 +303,8 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
             f"mapping.columns.{clashing[0]} is written by carsync itself",
             hint=f"leave it out: mapping.columns: {{{clashing[0]}: null}}",
         )
-    now = database.raw("now()")
-    source = database.literal(request.source)
-    staged = {c.name: database.identifier("s", c.name) for c in request.columns}
-    fixed = {c.name: database.literal(value) for c, value in request.constants}
-    managed = {
-        "source_api": source,
-        "is_active": database.raw("true"),
-        "updated_at": now,
-        "last_synced_at": now,
-    }
-    on_update = {**fixed, **staged, **managed}
-    on_insert = {**on_update, "created_at": now}
+    on_update = _assigned(request)
+    on_insert = {**on_update, "created_at": database.raw("now()")}
     assignments = database.comma_separated(
         database.identifier(name) + database.raw(" = ") + value
         for name, value in on_update.items()
@@ -303,12 +314,26 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
         **tables(request.run_id),
         "delta": database.identifier("carsync", f"delta_{request.run_id:d}"),
         "target": request.target.identifier,
-        "source": source,
+        "source": database.literal(request.source),
         "reads_feed": database.literal(request.replay_of is None),
         "columns": database.identifiers(on_insert),
         "values": database.comma_separated(on_insert.values()),
         "assignments": assignments,
     }
+
+
+def _assigned(request: MergeRequest) -> dict[str, Composable]:
+    """Give the columns that an update writes and, composed, what it writes there."""
+    now = database.raw("now()")
+    staged = {c.name: database.identifier("s", c.name) for c in request.columns}
+    fixed = {c.name: database.literal(value) for c, value in request.constants}
+    managed = {
+        "source_api": database.literal(request.source),
+        "is_active": database.raw("true"),
+        "updated_at": now,
+        "last_synced_at": now,
+    }
+    return {**fixed, **staged, **managed}
 
 
 def _statement(name: str, parts: dict[str, Composable]) -> Composable:

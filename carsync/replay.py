@@ -263,6 +263,7 @@ class Replay:
             pages=between,
             failed_pages=frozenset(between) - frozenset(pages),
             replay_of=self._run.run_id,
+            records=self._config.history.changes_keep_days > 0,
         )
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:

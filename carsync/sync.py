@@ -16,6 +16,7 @@ from pathlib import Path
 
 from carsync import (
     __version__,
+    changes,
     ending,
     failpoints,
     history,
@@ -241,6 +242,12 @@ class SyncRun:
             failpoints.reach("sync.staging_dropped")
             merge.analyze_after(connection, self._target, counts)
             rejects.prune(connection, self._target, self._config.sync.source)
+            changes.prune(
+                connection,
+                self._target,
+                self._config.sync.source,
+                self._config.history.changes_keep_days,
+            )
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
 
@@ -287,6 +294,7 @@ class SyncRun:
             failed_pages=frozenset(self._monitor.plan.failed),
             action=decision.action,
             proof=proof,
+            records=self._config.history.changes_keep_days > 0,
         )
         return merge_surely(self._config, connection, request, self._should_cancel)
 

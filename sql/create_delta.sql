@@ -9,6 +9,7 @@
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
 SELECT coalesce(s.id, t.id) AS id,
        s.fetched_at,
+       s.data_hash,
        CASE
            WHEN t.id IS NULL THEN 'insert'
            WHEN s.id IS NULL THEN 'absent'

@@ -7,6 +7,6 @@ WHERE r.run_id = j.run_id
       SELECT min(kept.run_id)
       FROM (SELECT run_id FROM carsync.runs
             WHERE schema_name = %(schema)s AND table_name = %(table)s AND source = %(source)s
-              AND replay_of IS NULL AND counts IS NOT NULL
+              AND replay_of IS NULL AND reverts IS NULL AND counts IS NOT NULL
             ORDER BY run_id DESC
             LIMIT %(keep)s) AS kept)

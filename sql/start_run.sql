@@ -1,5 +1,6 @@
 INSERT INTO carsync.runs
-    (schema_name, table_name, source, version, fingerprints, hash_scheme, replay_of)
+    (schema_name, table_name, source, version, fingerprints, hash_scheme, replay_of, reverts,
+     scope)
 VALUES (%(schema)s, %(table)s, %(source)s, %(version)s, %(fingerprints)s, %(hash_scheme)s,
-        %(replay_of)s)
+        %(replay_of)s, %(reverts)s, %(scope)s)
 RETURNING {columns}

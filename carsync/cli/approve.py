@@ -60,7 +60,9 @@ def approve(
             click.confirm(f"Deactivate these {len(cars):,} cars?", abort=True, err=True)
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _locked(config) as connection:
-            done = approval.approve(connection, *which, [car.id for car in cars])
+            ids = [car.id for car in cars]
+            records = config.history.changes_keep_days > 0
+            done = approval.approve(connection, *which, ids, records=records)
     if as_json:
         click.echo(json.dumps(_data(run_id, found, done)))
     else:

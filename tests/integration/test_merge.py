@@ -11,7 +11,17 @@ from typing import Any
 import psycopg2
 import pytest
 
-from carsync import absences, approval, database, history, ledger, merge, migrations, staging
+from carsync import (
+    absences,
+    approval,
+    changes,
+    database,
+    history,
+    ledger,
+    merge,
+    migrations,
+    staging,
+)
 from carsync.config import Secret
 from carsync.database import Connection, Cursor
 from carsync.errors import (
@@ -380,17 +390,26 @@ def test_reader_never_waits_and_never_sees_half_a_merge(
     rig.begin()
     rig.stage(page(1, cars(range(10, 60), "b")))
     seen = []
-    run = database.run
+    run, one_row = database.run, database.one
 
     def run_and_read(cur: Cursor, query: Any, parameters: Any = None) -> int:
         number = run(cur, query, parameters)
+        read()
+        return number
+
+    def one_and_read(cur: Cursor, query: Any, parameters: Any = None) -> tuple[Any, ...]:
+        row = one_row(cur, query, parameters)
+        read()
+        return row
+
+    def read() -> None:
         with closing(psycopg2.connect(dsn, options="-c lock_timeout=1ms")) as reader:
             ids = ask(reader, "SELECT count(*), max(data_hash) FROM cars WHERE is_active")
             one = ask(reader, "SELECT data_hash FROM cars WHERE id = '20'")
             seen.append((ids[0][0], one[0][0]))
-        return number
 
     monkeypatch.setattr(database, "run", run_and_read)
+    monkeypatch.setattr(database, "one", one_and_read)
     counts = merge.merge(rig.conn, rig.request(1))
     assert (counts.inserted, counts.updated, counts.deactivated) == (10, 40, 10)
     assert len(seen) > 8, "it read between the steps"
@@ -513,6 +532,7 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(rig: Rig) 
     with database.transaction(rig.conn, "explaining") as cur:
         database.run(cur, database.statement("set_merge"))
         database.run(cur, database.statement("create_delta", **parts))
+        parts |= changes.recording(cur, TARGET, rig.run.run_id, ["data_hash"], records=True)
         for name in ("count_staged", "delete_duplicates", "update_changed", "insert_new"):
             explain = database.raw("EXPLAIN ") + database.statement(name, **parts)
             plan = "\n".join(line for (line,) in database.rows(cur, explain))

@@ -77,6 +77,7 @@ LAYERS = (
             "staging",
             "ledger",
             "absences",
+            "changes",
             "merge",
             "migrations",
             "history",

@@ -1,0 +1,2 @@
+-- None of the run's changes are left.
+UPDATE carsync.runs SET changes_origin = 'pruned' WHERE run_id = %(run_id)s
