@@ -110,7 +110,11 @@ cs() { "$CARSYNC" "$@" ${config:+--config "$config"}; }
 run_indented() {
     _code=0
     _said=$(cs "$@" 2>&1) || _code=$?
-    printf '%s\n' "$_said" | cut -c1-300 | sed 's/^/  /'
+    printf '%s\n' "$_said" | "$python" -X utf8 -c '
+import sys
+for line in sys.stdin:
+    line = line.rstrip()
+    print("  " + (line if len(line) < 76 else line[:75] + "…"))'
     [ "$_code" = 0 ] || exit "$_code"
 }
 
@@ -177,7 +181,7 @@ data = json.load(sys.stdin)
 
 read_json() {
     _json=$1 && shift
-    _set=$(printf '%s' "$_json" | "$python" -c "$_PYTHON_HEAD"'
+    _set=$(printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
 for word in sys.argv[1:]:
     name, _, path = word.partition("=")
     print(f"{name}={shlex.quote(text(at(data, path)))}")
@@ -187,7 +191,7 @@ for word in sys.argv[1:]:
 
 read_lines() {
     _json=$1 && shift
-    printf '%s' "$_json" | "$python" -c "$_PYTHON_HEAD"'
+    printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
 for element in at(data, sys.argv[1]) or []:
     print("  ".join(text(at(element, path) if path != "." else element) for path in sys.argv[2:]))
 ' "$@"

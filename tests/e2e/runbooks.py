@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 from pathlib import Path
@@ -61,6 +62,28 @@ class Operator:
         )
         assert done.returncode == expect, f"exit {done.returncode}, not {expect}\n{done.stdout}"
         assert "Traceback" not in done.stdout
+        return Ended(done.returncode, done.stdout, "")
+
+    def answer(self, name: str, *arguments: str, says: str, **more: str) -> Ended:
+        """Run it on a terminal, where the operator answers the first question with `says`."""
+        ours, theirs = pty.openpty()
+        words = [str(BIN / f"runbook-{name}"), "--config", CONFIG, *arguments]
+        with os.fdopen(ours, "wb", buffering=0) as keyboard:
+            keyboard.write(f"{says}\n".encode())
+            try:
+                done = subprocess.run(
+                    words,
+                    env=self.environment(**more),
+                    cwd=self.site.folder,
+                    stdin=theirs,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+            finally:
+                os.close(theirs)
         return Ended(done.returncode, done.stdout, "")
 
     def refuse(self, name: str, *arguments: str, **more: str) -> Ended:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import Running, SimulatedSite, await_that
+from tests.e2e.harness import Running, SimulatedSite, ask, await_that
 from tests.e2e.oracle import KEY
 from tests.e2e.runbooks import CONFIG, Operator, assert_as_on_the_page
 
@@ -125,3 +129,92 @@ def test_a_new_api_key_is_put_in_place_once_it_works(operator: Operator) -> None
         assert not {old, new, "wrong-key"} & set(said.out.replace(":", " ").split())
         assert old not in said.out
         assert new not in said.out
+
+
+def test_a_first_load_takes_nobody_off_the_site(operator: Operator) -> None:
+    site = operator.site
+    ask(site.dsn, "DROP SCHEMA carsync CASCADE")
+    ask(
+        site.dsn,
+        "INSERT INTO public.cars (id, source_api, is_active) VALUES ('7', 'external', true)",
+    )
+    assert_as_on_the_page("backfill", "", operator.refuse("backfill"))
+    assert ask(site.dsn, "SELECT to_regnamespace('carsync')") == [(None,)]
+    assert_as_on_the_page("backfill", "--yes", operator.open("backfill", "--yes"))
+    assert site.active() == {**site.truth(), "7": None}
+
+
+def test_a_move_to_another_host_never_lets_two_write(operator: Operator, tmp_path: Path) -> None:
+    site = operator.site
+    calls = tmp_path / "calls"
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f'#!/bin/sh\n[ "$1" = cat ] || echo "$@" >>{calls}\n')
+    systemctl.chmod(0o755)
+    old = {"PATH": f"{systemctl.parent}:{os.environ['PATH']}"}
+    new = {**old, "XDG_STATE_HOME": str(tmp_path / "new")}
+    running = _begin(operator, 4)
+    assert "is going on" in operator.open("move-host", "leave", "--yes", expect=10, **old).out
+    two = operator.open("move-host", "arrive", "--yes", expect=75, **new)
+    assert_as_on_the_page("move-host", "arrive  # too early", two)
+    assert not calls.exists()
+
+    running.signal(signal.SIGTERM)
+    site.api.release()
+    assert running.end().exit_code == 143
+    no = operator.answer("move-host", "leave", says="n", **old)
+    assert (no.exit_code, calls.exists()) == (10, False)
+    assert "Nothing was changed" in no.out
+    assert operator.answer("move-host", "leave", says="y", **old).exit_code == 0
+    assert calls.read_text() == "disable --now carsync.timer\n"
+    assert_as_on_the_page("move-host", "leave --yes", operator.open("move-host", "leave", "--yes"))
+
+    operator.refuse("move-host", "arrive", **new)
+    site.api.reset()
+    arrived = operator.open("move-host", "arrive", "--yes", **new)
+    assert_as_on_the_page("move-host", "arrive --yes", arrived)
+    site.assert_exact()
+    assert len(site.api.pages_asked()) <= site.pages() - 4 + 2, "two probes; the rest is resumed"
+    assert calls.read_text().endswith("enable --now carsync.timer\n")
+
+
+@pytest.fixture
+def password_of_a_role(dsn: str) -> Iterator[str]:
+    """A role that PostgreSQL lets in by password only, and its connection string, without one."""
+    role = f"rotated_{os.getpid()}"
+    ((rules,),) = ask(dsn, "SELECT pg_read_file(current_setting('hba_file'))")
+
+    def let_in(text: str) -> None:
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        ((place,),) = ask(dsn, "SELECT current_setting('hba_file')")
+        ask(dsn, f"COPY (SELECT unnest(%s)) TO '{place}'", (lines,))
+        ask(dsn, "SELECT pg_reload_conf()")
+
+    ask(dsn, f"CREATE ROLE {role} LOGIN PASSWORD 'old''s @1'")
+    let_in(f"local all {role} scram-sha-256\nhost all {role} all scram-sha-256\n{rules}")
+    yield role
+    let_in(rules)
+    ask(dsn, f"DROP ROLE {role}")
+
+
+def test_a_new_database_password_is_put_in_place_once_it_works(
+    operator: Operator, password_of_a_role: str
+) -> None:
+    site, role = operator.site, password_of_a_role
+    parts = parse_dsn(site.dsn)
+    host = quote(parts["host"], safe="")
+    file = site.folder / "database_url"
+    url = f"postgresql://{role}:{{}}@/{parts['dbname']}?host={host}&port={parts.get('port', '')}"
+    old, new = (quote(word, safe="") for word in ("old's @1", "new/'2 %"))
+    file.write_text(url.format(old) + "\n")
+    file.chmod(0o600)
+    site.variables["DATABASE_URL"] = url.format(old)
+    words = ("database-password", "database_url", "--new-from", "-", "--yes")
+    operator.open("rotate-keys", *words, stdin="new/'2 %\n", expect=4)
+    assert file.read_text() == url.format(old) + "\n", "the database does not know it yet"
+    ask(site.dsn, f"ALTER ROLE {role} PASSWORD 'new/''2 %%'", ())
+    done = operator.open("rotate-keys", *words, stdin="new/'2 %\n")
+    assert_as_on_the_page("rotate-keys", "database-password database_url", done)
+    assert file.read_text() == url.format(new) + "\n"
+    assert "2 %" not in done.out
+    assert "%20" not in done.out
