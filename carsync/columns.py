@@ -11,7 +11,6 @@ from typing import Any
 
 _DEPTH = 3
 _SAMPLE = 100
-_FITTING_SHARE = 0.9
 _YEARS = range(2101)  # 0 is a placeholder of many feeds
 _PLAIN = frozenset({"name", "title", "value", "label", "text", "amount", "km", "number", "url"})
 """What a value inside an object of the right name is called: `brand.name`, `price.amount`."""
@@ -99,15 +98,19 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
 def _best(
     column: str, type_: str, names: list[str], fields: dict[str, list[Any]], records: int
 ) -> str | None:
-    fits = _FITS[type_]
+    """Return the field for a column: of those whose name fits, and all values, the likeliest.
+
+    One value that does not fit would reject its record, so each counts; an empty text
+    is a missing value.
+    """
+    fits = _FITS.get(column) or _FITS[type_]
     found = []
     for path, values in fields.items():
         rank = _rank(path, names)
-        if rank is None or sum(map(fits, values)) < _FITTING_SHARE * len(values):
+        given = [value for value in values if value != ""]
+        if rank is None or not given or not all(map(fits, given)):
             continue
         if column == "id" and not _identifies(values, records):
-            continue
-        if column == "year" and not all(int(float(value)) in _YEARS for value in values):
             continue
         found.append((rank, path.count("."), path))
     if not found and column == "id":
@@ -175,6 +178,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "id": _is_scalar,
     "text": lambda value: _is_text(value) or (_is_number(value) and not isinstance(value, str)),
     "integer": _is_integer,
+    "year": lambda value: _is_integer(value) and int(float(value)) in _YEARS,
     "numeric": _is_number,
     "timestamptz": _is_time,
     "jsonb": lambda value: isinstance(value, list),

@@ -71,7 +71,7 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
     """
     if file.exists() and not force:
         raise ConfigError(f"{file} exists", hint="give another name, or --force to overwrite it")
-    answers = _answers(options, ask=not yes and sys.stdin.isatty())
+    answers = _answers(options, ask=not yes and _may_ask())
     looked = Looked()
     if not no_request:
         answers, looked = _look(answers, options)
@@ -84,6 +84,10 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
     except OSError as exc:
         raise ConfigError(f"{file} cannot be written", detail=exc.strerror or "") from None
     _say_next(file, answers, looked)
+
+
+def _may_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 # ── questions ────────────────────────────────────────────────────────────────
@@ -156,7 +160,7 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
     if answers.preset == "" and (fitting := _fitting_preset(config, answer.body)) is not None:
         click.echo(f"the preset {fitting} fits the first page", err=True)
         shape, _ = _shape(answer.body, None)
-        usual = shape is None or _PRESET_TOTALS == (shape.total_pages, shape.total_records)
+        usual = shape is None or (shape.total_pages, shape.total_records) == _PRESET_TOTALS
         return replace(answers, preset=fitting), Looked(None if usual else shape)
     shape, records = _shape(answer.body, answers.records)
     if shape is None:
@@ -229,7 +233,6 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     else:
         said += ": fill in mapping.columns before you go on"
     click.echo(said)
-    has_supabase = any(os.environ.get(name) for name in ("SUPABASE_DB_URL", "SUPABASE_URL"))
     missing = [
         f"{variable}=…"
         for variable, is_needed in (

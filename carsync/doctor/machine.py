@@ -95,7 +95,8 @@ def _judge_run(found: Findings, facts: MachineFacts) -> None:
 
 
 def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
-    if facts.shm_writable is False or (facts.shm_free_bytes or SHM_BYTES) < SHM_BYTES:
+    shm_is_full = facts.shm_free_bytes is not None and facts.shm_free_bytes < SHM_BYTES
+    if facts.shm_writable is False or shm_is_full:
         seen = "full" if facts.shm_writable else "not writable"
         found.problem(
             "shared memory",
