@@ -7,7 +7,7 @@ read under the row's lock, in the statement that overwrites them.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from carsync import database
 from carsync.database import Composable, Connection, Cursor, Target
@@ -32,16 +32,27 @@ def recording(
 ) -> dict[str, Composable]:
     """Compose the parts by which an UPDATE of the columns `written` records what it changes.
 
-    Where triggers of the table may change more, all columns are looked at. `records`:
-    False leaves nothing behind.
+    The statement knows a row as `was` and as `t`. Where triggers of the table may change
+    more, all columns are looked at. `records`: False leaves nothing behind.
     """
-    columns = {name: None for name in written if name != "id"}
+    names = [name for name in written if name != "id"]
+    before = after = database.raw("NULL::jsonb")
     if records:
-        names = {"schema": target.schema, "table": target.table}
-        found = database.rows(cur, database.statement("list_recorded"), names)
-        if any(has_triggers for _, has_triggers in found):
-            columns |= {name: None for name, _ in found if name != "id"}
-    return {**insertion(run_id, records=records), **differences(columns, records=records)}
+        place = {"schema": target.schema, "table": target.table}
+        found = database.rows(cur, database.statement("list_recorded"), place)
+        if any(has_triggers for *_, has_triggers in found):
+            names += [name for name, *_ in found if name != "id" and name not in names]
+        plain = {name for name, is_plain, _ in found if is_plain}
+        changed = {name: _changed(name, name in plain) for name in names}
+        before = _object("was", changed)
+        after = _object("t", {n: test for n, test in changed.items() if n not in CLOCKS})
+    return {
+        **insertion(run_id, records=records),
+        "was": database.identifiers(names, "t"),
+        "was_names": database.identifiers(names),
+        "before": before,
+        "after": after,
+    }
 
 
 def insertion(run_id: int, *, records: bool) -> dict[str, Composable]:
@@ -49,65 +60,39 @@ def insertion(run_id: int, *, records: bool) -> dict[str, Composable]:
     return {"run_id": database.literal(run_id), "records": database.literal(records)}
 
 
-def differences(columns: Collection[str], *, records: bool = True) -> dict[str, Composable]:
-    """Compose `before` and `after` of a statement that knows a row as `was` and as `t`.
-
-    Values are compared byte by byte, whatever their type, and kept as text.
-    """
-    parts = {
-        "was": database.identifiers(columns, "t"),
-        "was_names": database.identifiers(columns),
-    }
-    if not records:
-        return {
-            **parts,
-            "before": database.raw("NULL::jsonb"),
-            "after": database.raw("NULL::jsonb"),
-        }
-    told = [name for name in columns if name not in CLOCKS]
-    return {**parts, "before": _object("was", columns), "after": _object("t", told)}
+def _changed(name: str, is_plain: bool) -> Composable:
+    """Compose the test whether a column's value is another than it was, to the byte."""
+    was, now = database.identifier("was", name), database.identifier("t", name)
+    if is_plain:
+        return was + database.raw(" IS DISTINCT FROM ") + now
+    text = ["NOT record_image_eq(ROW(", "), ROW(", "))"]
+    return database.raw(text[0]) + was + database.raw(text[1]) + now + database.raw(text[2])
 
 
-def _object(row: str, columns: Collection[str]) -> Composable:
-    """Compose the JSON object of those of the columns of `row` in which `was` and `t` differ."""
-
-    def array(items: Iterable[Composable]) -> Composable:
-        return database.raw("ARRAY[") + database.comma_separated(items) + database.raw("]::text[]")
-
-    same = {
-        name: database.raw("record_image_eq(ROW(")
-        + database.identifier("was", name)
-        + database.raw("), ROW(")
-        + database.identifier("t", name)
-        + database.raw("))")
-        for name in columns
-    }
-    names = array(database.literal(name) for name in columns)
-    values = array(
-        database.raw("CASE WHEN NOT ")
-        + same[name]
-        + database.raw(" THEN ")
-        + database.identifier(row, name)
-        + database.raw("::text END")
-        for name in columns
-    )
-    unchanged = array(
-        database.raw("CASE WHEN ")
-        + same[name]
-        + database.raw(" THEN ")
-        + database.literal(name)
-        + database.raw(" END")
-        for name in columns
-    )
+def _object(row: str, changed: Mapping[str, Composable]) -> Composable:
+    """Compose the JSON object of those columns of `row` whose test is true, values as text."""
+    names: list[Composable] = []
+    values: list[Composable] = []
+    unchanged: list[Composable] = []
+    for name, test in changed.items():
+        case = database.raw("CASE WHEN ") + test
+        value = database.identifier(row, name)
+        names.append(database.literal(name))
+        values.append(case + database.raw(" THEN ") + value + database.raw("::text END"))
+        unchanged.append(case + database.raw(" THEN NULL ELSE ") + names[-1] + database.raw(" END"))
     return (
         database.raw("jsonb_object(")
-        + names
+        + _texts(names)
         + database.raw(", ")
-        + values
+        + _texts(values)
         + database.raw(") - array_remove(")
-        + unchanged
+        + _texts(unchanged)
         + database.raw(", NULL)")
     )
+
+
+def _texts(items: Iterable[Composable]) -> Composable:
+    return database.raw("ARRAY[") + database.comma_separated(items) + database.raw("]::text[]")
 
 
 def origin(cur: Cursor) -> str:
