@@ -216,9 +216,13 @@ class Checkpoint(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """What is remembered of runs; changes are what `carsync revert` takes back."""
+    """What is remembered of runs, in days.
+
+    Changes are what `carsync revert` takes back; details a run's samples and failed attempts.
+    """
 
     changes_keep_days: NotNegative = 30.0
+    details_keep_days: NotNegative = 90.0
 
 
 class Acceptance(Section, frozen=True):

@@ -5,7 +5,8 @@ Pure, and the same everywhere: progress, summary and status.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -25,8 +26,12 @@ _ERROR_NAMES: dict[str, str] = {
     FailureKind.AUTH: "401/403",
 }
 
+_SPARKS = "▁▂▃▄▅▆▇█"
+_ASCII_SPARKS = "_..-=+*#"
 _ASCII = str.maketrans(
-    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"} | {"✓": "+", "✗": "X"}
+    {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"}
+    | {"✓": "+", "✗": "X"}
+    | dict(zip(_SPARKS, _ASCII_SPARKS, strict=True))
 )
 
 
@@ -164,6 +169,27 @@ def bar(part: int, whole: int | None, width: int) -> str:
     """
     filled = min(width * part // whole, width) if whole else 0
     return "█" * filled + "░" * (width - filled)
+
+
+def spark(values: Sequence[float | None], width: int) -> str:
+    """Draw a series, from 0 to its peak, in at most `width` characters; None leaves a gap.
+
+    Where there are more values than characters, each stands for the highest of several.
+
+    >>> spark([0, 1, None, 4, 8], 5), spark([1, 8, 2, 2], 2)
+    ('▁▁ ▄█', '█▂')
+    """
+    cells = min(width, len(values))
+    peaks = []
+    for n in range(cells):
+        part = values[n * len(values) // cells : (n + 1) * len(values) // cells]
+        peaks.append(max((value for value in part if value is not None), default=None))
+    top = max((peak for peak in peaks if peak is not None), default=0.0) or 1.0
+    last = len(_SPARKS) - 1
+    return "".join(
+        " " if peak is None else _SPARKS[min(max(math.ceil(peak / top * (last + 1)) - 1, 0), last)]
+        for peak in peaks
+    )
 
 
 def paint(text: str, tone: Tone, color: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from carsync.errors import FailureKind
+from carsync.latencies import LatencyHistogram, RecentLatency
 from carsync.model import PageFailed, PageFetched, PagesStaged, ProbeAnswered, ProbeVerdict
 
 WINDOW_S = 30
@@ -28,7 +28,8 @@ class Snapshot:
     had staged. Latencies are those of good answers, percentiles within 1 %.
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts that failed.
+    share of attempts that failed. `recent_rows_per_s` is of the window too, and
+    `recent_latency_…` of one to two windows.
     """
 
     elapsed_s: float
@@ -63,6 +64,10 @@ class Snapshot:
     rss_by_process: dict[str, int]
     rss_peak_bytes: int
     rss_slope_mb_per_min: float | None
+    recent_rows_per_s: float = 0.0
+    recent_latency_p50_s: float | None = None
+    recent_latency_p95_s: float | None = None
+    recent_latency_p99_s: float | None = None
 
 
 class Metrics:
@@ -79,7 +84,9 @@ class Metrics:
         self._warm_pages = 0
         self._last_staged_s = 0.0
         self._recent_pages = _SlidingCount(WINDOW_S)
+        self._recent_rows = _SlidingCount(WINDOW_S)
         self._latency = LatencyHistogram()
+        self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
         self._probes: Counter[ProbeVerdict] = Counter()
         self._memory = MemorySlope()
@@ -99,6 +106,7 @@ class Metrics:
         self._wire_bytes += event.wire_bytes
         self._body_bytes += event.body_bytes
         self._latency.add(event.latency_s)
+        self._recent_latency.add(self._elapsed_s(), event.latency_s)
 
     def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
         """Count a failed attempt; `given_up`: the last one at its page."""
@@ -118,6 +126,7 @@ class Metrics:
         self._busy_s += event.busy_s
         self._last_staged_s = now_s
         self._recent_pages.add(now_s, pages)
+        self._recent_rows.add(now_s, event.rows)
         if now_s >= self._warm_from_s:
             self._warm_pages += pages
 
@@ -155,6 +164,7 @@ class Metrics:
         mean = _ratio(self._pages_staged, reading_s)
         failed = sum(self._errors.values())
         attempts = self._fetched + failed
+        latest = self._recent_latency.histogram(now_s)
         return Snapshot(
             elapsed_s=now_s,
             pages_planned=planned,
@@ -188,6 +198,10 @@ class Metrics:
             rss_by_process=dict(self._rss),
             rss_peak_bytes=self._rss_peak,
             rss_slope_mb_per_min=self._memory.mb_per_min(),
+            recent_rows_per_s=self._recent_rows.per_second(now_s),
+            recent_latency_p50_s=latest.percentile(50),
+            recent_latency_p95_s=latest.percentile(95),
+            recent_latency_p99_s=latest.percentile(99),
         )
 
     def _elapsed_s(self) -> float:
@@ -204,48 +218,6 @@ class Metrics:
         if not left:
             return 0.0
         return left / pages_per_s if pages_per_s else None
-
-
-class LatencyHistogram:
-    """Percentiles within 1 % from counts in logarithmic buckets, 0.1 ms to 10,000 s.
-
-    The buckets of DDSketch (Masson, Rim and Lee, VLDB 2019) with a relative
-    accuracy of 1 %; values outside the range count in its first or last bucket.
-    """
-
-    _ACCURACY = 0.01
-    _LOWEST_S, _HIGHEST_S = 1e-4, 1e4
-    _GROWTH = (1 + _ACCURACY) / (1 - _ACCURACY)
-    _LOG_GROWTH = math.log(_GROWTH)
-    _BUCKETS = math.ceil(math.log(_HIGHEST_S / _LOWEST_S) / _LOG_GROWTH) + 1
-
-    def __init__(self) -> None:
-        self._counts = [0] * self._BUCKETS
-        self._count = 0
-        self._sum_s = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one value."""
-        self._count += 1
-        self._sum_s += seconds
-        ratio = max(seconds, self._LOWEST_S) / self._LOWEST_S
-        bucket = math.ceil(math.log(ratio) / self._LOG_GROWTH)
-        self._counts[min(bucket, self._BUCKETS - 1)] += 1
-
-    def mean(self) -> float | None:
-        """Return the exact mean in seconds; None without values."""
-        return self._sum_s / self._count if self._count else None
-
-    def percentile(self, percent: float) -> float | None:
-        """Return the value that `percent` of all values do not exceed (nearest rank)."""
-        rank = max(1, math.ceil(self._count * percent / 100))
-        seen = 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if seen >= rank:
-                upper = self._LOWEST_S * self._GROWTH**bucket
-                return upper * 2 / (1 + self._GROWTH)
-        return None
 
 
 class MemorySlope:

@@ -9,12 +9,14 @@ from carsync.checkpoint import RunState
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.errors import DatabaseUnavailableError
+from carsync.history import Run
 from carsync.journal import Journal
 from carsync.metrics import Metrics, Snapshot
 from carsync.model import PageFailed
+from carsync.observer import Observer
 from carsync.pagination import PagePlan
 from carsync.supervisor import Fleet
-from carsync.watching import Watcher
+from carsync.watching import Watcher, Watchers
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
@@ -34,7 +36,8 @@ class Monitor:
         self.journal: Journal | None = None
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
-        self.watcher = watcher
+        self.observer = Observer()
+        self.watcher = Watchers([watcher, self.observer])
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
 
     def snapshot(self) -> Snapshot:
@@ -55,10 +58,17 @@ class Monitor:
         self.metrics.page_failed(event, given_up=given_up)
         self.watcher.attempt_failed(event, given_up=given_up)
 
+    def begun(self, run: Run) -> None:
+        """Tell that the run has its id; what is observed from now on is the run's."""
+        self.watcher.begun(run)
+        self.observer.update(self.snapshot(), "starting")
+        self.write_down()
+
     def phase(self, name: str, state: RunState = "running") -> None:
         """Show and save that a phase begins."""
         snapshot = self.snapshot()
         self.watcher.update(snapshot, name)
+        self.write_down()
         if self.journal is not None:
             self.journal.note(name, self.plan, snapshot, state=state)
 
@@ -84,6 +94,11 @@ class Monitor:
         if self.journal is not None:
             self.journal.progress(phase, self.plan, snapshot)
 
+    def write_down(self) -> None:
+        """Let the observer store what it saw, over the connection that holds the lock."""
+        if self.connection is not None:
+            self.observer.write(self.connection)
+
     def _check_connection(self) -> None:
         if self.connection is None or not database.is_open(self.connection, PING_ANSWER_S):
             raise DatabaseUnavailableError(
@@ -91,3 +106,4 @@ class Monitor:
                 detail="the connection that holds this run's lock does not answer",
                 hint="see whether PostgreSQL is up",
             )
+        self.write_down()

@@ -22,6 +22,7 @@ from carsync import (
     history,
     merge,
     migrations,
+    observations,
     rejects,
     staging,
 )
@@ -53,7 +54,7 @@ from carsync.session import open_database, refuse_transaction_pooler, target_col
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
-from carsync.watching import Watcher, Watchers
+from carsync.watching import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class SyncRun:
         self._stop = stop
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
-        self._monitor = Monitor(config, Watchers([watcher]))
+        self._monitor = Monitor(config, watcher)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
@@ -193,7 +194,7 @@ class SyncRun:
             staging.create(connection, run.run_id, self._mapper.columns, self._target)
             failpoints.reach("sync.staging_created")
         self._run = run
-        self._monitor.watcher.begun(run)
+        self._monitor.begun(run)
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
         failpoints.reach("sync.begun")
@@ -241,15 +242,17 @@ class SyncRun:
             staging.drop(connection, run.run_id)
             failpoints.reach("sync.staging_dropped")
             merge.analyze_after(connection, self._target, counts)
-            rejects.prune(connection, self._target, self._config.sync.source)
-            changes.prune(
-                connection,
-                self._target,
-                self._config.sync.source,
-                self._config.history.changes_keep_days,
-            )
+            self._prune(connection)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
             log.warning("after the merge: %s", exc.problem)
+
+    def _prune(self, connection: Connection) -> None:
+        """Forget what is kept of older runs for long enough."""
+        source = self._config.sync.source
+        rejects.prune(connection, self._target, source)
+        keep = self._config.history
+        observations.prune(connection, self._target, source, keep.details_keep_days)
+        changes.prune(connection, self._target, source, keep.changes_keep_days)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
@@ -376,5 +379,7 @@ class SyncRun:
                     report.exit_code,
                     summary_data(report),
                 )
+                self._monitor.observer.update(report.snapshot, "ended")
+                self._monitor.observer.write(connection)
         except CarsyncError as exc:
             log.warning("the end of run %d is not recorded: %s", self._run.run_id, exc.problem)

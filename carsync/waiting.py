@@ -73,6 +73,12 @@ def patient(conn: Connection) -> AbstractContextManager[None]:
     return within(conn, LONG_S)
 
 
+def is_idle(conn: Connection) -> bool:
+    """Say whether `conn` is open and in no transaction, as far as is known here."""
+    status = conn.get_transaction_status()
+    return not conn.closed and status == extensions.TRANSACTION_STATUS_IDLE
+
+
 @contextmanager
 def blocking() -> Iterator[None]:
     """Leave the waiting to libpq.

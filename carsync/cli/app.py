@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "check": "Examine configuration, API, database and machine; say how to mend each problem.",
     "sync": "Bring the table in step with the feed (resumes an unfinished run).",
     "status": "Show the state of the current or last run, from the checkpoint alone.",
+    "runs": "List past runs, or tell the whole story of one.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",

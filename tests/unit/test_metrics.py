@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from carsync.acceptance import evaluate
 from carsync.config import Acceptance
 from carsync.errors import FailureKind
-from carsync.metrics import LatencyHistogram, MemorySlope, Metrics, Snapshot
+from carsync.latencies import LatencyHistogram
+from carsync.metrics import MemorySlope, Metrics, Snapshot
 from carsync.model import (
     PageFailed,
     PageFetched,

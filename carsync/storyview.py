@@ -1,0 +1,346 @@
+"""How past runs are shown: a list of them, and the whole story of one.
+
+Pure: what `story.py` gathered comes in, text goes out.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+from carsync import figures
+from carsync.figures import Tone
+from carsync.model import MergeCounts
+from carsync.observations import FailedPage, Sample
+from carsync.story import PastRun, State, Story
+from carsync.summary import WIDTH, counts_grid, outcome, render_summary, wrap
+
+SHOWN_PAGES = 10
+SHOWN_REASONS = 10
+CHART_COLUMNS = 48
+
+_TONES: dict[State, Tone] = {
+    "running": "good",
+    "complete": "good",
+    "interrupted": "warn",
+    "partial": "warn",
+    "held": "warn",
+    "failed": "bad",
+    "abandoned": "dim",
+}
+
+
+# ── the list ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the list; those with the highest `rank` are left out first."""
+
+    name: str
+    value: Callable[[PastRun], str]
+    rank: int = 0
+    left: bool = False
+
+
+def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False) -> str:
+    """Return the runs as a table of at most `width` columns where that can be."""
+    columns = _columns(runs, now)
+    while True:
+        rows = [[column.value(past) for column in columns] for past in runs]
+        widths = [
+            max(len(column.name), *(len(row[n]) for row in rows))
+            for n, column in enumerate(columns)
+        ]
+        spare = width - sum(widths) - 2 * (len(columns) - 1)
+        ranks = {column.rank for column in columns}
+        if spare >= 0 or ranks == {0}:
+            break
+        columns = [column for column in columns if column.rank < max(ranks)]
+    head = _line([column.name for column in columns], columns, widths)
+    lines = [figures.paint(head, "dim", color)]
+    for past, row in zip(runs, rows, strict=True):
+        line = _line(row, columns, widths)
+        if color:
+            word = f"  {past.state}"
+            line = line.replace(word, "  " + figures.paint(past.state, _TONES[past.state], True), 1)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int]) -> str:
+    parts = [
+        f"{cell:<{width}}" if column.left else f"{cell:>{width}}"
+        for cell, column, width in zip(cells, columns, widths, strict=True)
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def _columns(runs: Sequence[PastRun], now: datetime) -> list[_Column]:
+    """Return the columns that say something of these runs."""
+    kinds = [] if {past.kind for past in runs} <= {"sync"} else [_KIND]
+    started = _Column("started (UTC)", _started_long, left=True)
+    took = _Column("took", lambda past: _took(past, now))
+    return [_ID, *kinds, _STATE, started, took, *_FIGURES]
+
+
+def _started_long(past: PastRun) -> str:
+    return past.run.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _took(past: PastRun, now: datetime) -> str:
+    if past.goes_on:
+        since = past.run.resumed_at or past.run.started_at
+        return f"{figures.duration(round(max((now - since).total_seconds(), 0)))}…"
+    return "–" if past.duration_s is None else figures.duration(past.duration_s)
+
+
+def _exit(past: PastRun) -> str:
+    return "–" if past.run.exit_code is None else str(past.run.exit_code)
+
+
+def _counted(name: str) -> Callable[[PastRun], str]:
+    return lambda past: f"{past.run.counts.get(name, 0):,}" if past.run.counts else "–"
+
+
+def _pages_per_s(past: PastRun) -> str:
+    return figures.rate(past.report.snapshot.pages_per_s_mean) if past.report else "–"
+
+
+_ID = _Column("run", lambda past: str(past.run.run_id))
+_KIND = _Column("kind", lambda past: past.kind, left=True)
+_STATE = _Column("state", lambda past: past.state, left=True)
+_FIGURES = (
+    _Column("exit", _exit),
+    _Column("seen", _counted("seen"), 1),
+    _Column("new", _counted("inserted")),
+    _Column("updated", _counted("updated")),
+    _Column("back", _counted("reactivated"), 3),
+    _Column("gone", _counted("deactivated")),
+    _Column("held", _counted("held")),
+    _Column("rejected", _counted("rejected"), 4),
+    _Column("pages/s", _pages_per_s, 2),
+)
+
+
+# ── one run ──────────────────────────────────────────────────────────────────
+
+
+def render_story(story: Story, now: datetime, width: int, *, color: bool = False) -> str:
+    """Return the whole story as text: how the run ended first, then how it went."""
+    past = story.past
+    if past.report is not None and past.state == past.report.state:
+        lines = render_summary(past.report, color=color).splitlines()
+    else:
+        lines = _unfinished(story, now, color)
+    related = _related(story)
+    lines += ["", *figures.columns(related)] if related else []
+    chart = min(max(width - 34, 10), CHART_COLUMNS)
+    for name, section in (
+        ("sessions", _sessions(story)),
+        ("over time", _over_time(story.samples, chart)),
+        (_errors_head(story), _failed_pages(story, width)),
+        (_rejects_head(story), _reasons(story, width)),
+    ):
+        if section:
+            lines += ["", figures.paint(name, "strong", color), *section]
+    return "\n".join(lines)
+
+
+def _unfinished(story: Story, now: datetime, color: bool) -> list[str]:
+    """Tell of a run that has no last word: it goes on, died, or is no sync."""
+    past, run = story.past, story.past.run
+    name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
+    head = f"{name} · {run.source} → {run.target}"
+    gap = " " * max(WIDTH - len(head) - len(past.state), 1)
+    tone = _TONES[past.state]
+    lines = [
+        figures.paint(head, "strong", color) + gap + figures.paint(past.state, tone, color),
+        "",
+        *figures.columns(_known(story, now)),
+    ]
+    if run.counts is not None:
+        known = {field.name for field in fields(MergeCounts)}
+        counts = MergeCounts(**{n: v for n, v in run.counts.items() if n in known})
+        lines += ["", *counts_grid(counts)]
+    why, step = _fate(past)
+    lines += [""]
+    lines += wrap("why", why, color) if why else []
+    return [*lines, *wrap("next", step, color)]
+
+
+def _known(story: Story, now: datetime) -> list[tuple[str, str]]:
+    past, run = story.past, story.past.run
+    rows = []
+    if run.exit_code is not None:
+        rows.append(("outcome", outcome(run.exit_code)))
+    rows.append(("started", figures.moment(run.started_at)))
+    if run.resumed_at is not None:
+        rows.append(("resumed", figures.moment(run.resumed_at)))
+    if past.goes_on or past.duration_s is not None:
+        rows.append(("time", _took(past, now)))
+    if run.merged_at is not None:
+        rows.append(("merged", figures.moment(run.merged_at)))
+    if story.samples:
+        last = story.samples[-1]
+        rows.append(("phase", f"{last.phase}, as of {figures.moment(last.at)}"))
+        rows.append(("pages", _pages(last)))
+        rejects = f" · {last.rejects:,} rejected" if last.rejects else ""
+        rows.append(("rows", f"{last.rows_staged:,} staged{rejects}"))
+        rows.append(("errors", figures.errors(story.failed_attempts)))
+    return rows
+
+
+def _pages(sample: Sample) -> str:
+    planned = sample.pages_planned
+    if planned is None:
+        return f"{sample.pages_staged:,}, total not known yet"
+    share = figures.share(sample.pages_staged, planned)
+    return f"{sample.pages_staged:,} of {planned:,} ({share})"
+
+
+def _fate(past: PastRun) -> tuple[str, str]:
+    """Say why the run stands as it does, and what to do."""
+    if past.goes_on:
+        return "", "nothing to do; it is at work (`carsync status` says how far it is)"
+    if past.state == "abandoned":
+        return (
+            "a later run did not resume it, and began anew",
+            "nothing to do: what it staged is gone, the table was never touched",
+        )
+    if past.run.counts is not None:
+        return "", "nothing to do; it was merged"
+    if past.run.state == "running":
+        return (
+            "its process ended without a word",
+            "run `carsync sync` again: it resumes the newest run where it can",
+        )
+    return "", "run `carsync sync` again"
+
+
+def _related(story: Story) -> list[tuple[str, str]]:
+    run = story.past.run
+    rows = []
+    if run.replay_of is not None:
+        rows.append(("replays", f"the rejects of run {run.replay_of}"))
+    if (reverts := getattr(run, "reverts", None)) is not None:
+        rows.append(("reverts", f"run {reverts}"))
+    for verb, runs in (("replayed", story.replayed_by), ("reverted", story.reverted_by)):
+        if runs:
+            rows.append((verb, f"by run {', '.join(map(str, runs))}"))
+    return rows
+
+
+def _sessions(story: Story) -> list[str]:
+    """List the sessions of a run that was resumed."""
+    sessions = story.sessions
+    if len(sessions) < 2 and story.past.run.resumed_at is None:
+        return []
+    lines = []
+    for session in sessions:
+        took = figures.duration(round(session.last.elapsed_s))
+        lines.append(
+            f"  {session.number}  {figures.moment(session.first.at)} · {took} · until "
+            f"{session.last.phase} · {session.last.pages_staged:,} pages · "
+            f"errors {sum(session.last.errors.values()):,}"
+        )
+    return lines
+
+
+def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
+    """Draw the run's figures over its sessions' time, each line up to its own peak."""
+    if len(samples) < 3:
+        return []
+    drawn: list[tuple[str, list[float | None], Callable[[float], str]]] = [
+        ("pages/s", [s.pages_per_s for s in samples], figures.rate),
+        ("rows/s", [s.rows_per_s for s in samples], figures.rate),
+        ("p95", [s.latency_p95_s for s in samples], figures.latency),
+        (
+            "queue",
+            [float(s.queue_depth) for s in samples],
+            lambda n: figures.plural(int(n), "page"),
+        ),
+        ("memory", [float(s.rss_bytes) for s in samples], figures.size),
+        ("errors", _increments(samples), lambda n: f"{n:,.0f}"),
+    ]
+    first, last = samples[0], samples[-1]
+    lines = [
+        f"  {name:<8}  {figures.spark(values, columns)}  peak {form(peak)}"
+        for name, values, form in drawn
+        if (peak := max((v for v in values if v is not None), default=0.0)) > 0
+    ]
+    span = f"  {'':<8}  {figures.moment(first.at)} to {figures.moment(last.at)}"
+    return [*lines, span]
+
+
+def _increments(samples: Sequence[Sample]) -> list[float | None]:
+    """Return how many attempts failed since the sample before, within each session."""
+    counts: list[float | None] = []
+    before = (0, 0)
+    for sample in samples:
+        total = sum(sample.errors.values())
+        known = before[1] if before[0] == sample.session else 0
+        counts.append(float(max(total - known, 0)))
+        before = (sample.session, total)
+    return counts
+
+
+def _errors_head(story: Story) -> str:
+    kept = story.failures_kept
+    text = f"failed attempts: {figures.errors(story.failed_attempts)}"
+    if kept.pages:
+        text += f" on {figures.plural(kept.pages, 'page')}"
+    if kept.given_up:
+        text += f", {kept.given_up:,} given up"
+    return text
+
+
+def _failed_pages(story: Story, width: int) -> list[str]:
+    shown = story.failed_pages[:SHOWN_PAGES]
+    lines: list[str] = []
+    for page in shown:
+        lines += _two_columns(f"page {page.page}", _page_words(page), width)
+    if story.failures_kept.pages > len(shown):
+        more = story.failures_kept.pages - len(shown)
+        lines.append(f"  and {figures.plural(more, 'page')} more (--json has them)")
+    total = sum(story.failed_attempts.values())
+    if total > story.failures_kept.failures > 0:
+        lines.append(f"  of these attempts {story.failures_kept.failures:,} are kept by page")
+    return lines
+
+
+def _page_words(page: FailedPage) -> str:
+    given_up = ", given up" if page.given_up else ""
+    return f"{figures.errors(page.kinds)}{given_up} · {figures.printable(page.problem)}"
+
+
+def _rejects_head(story: Story) -> str:
+    total = sum(reason.count for reason in story.reasons)
+    return f"open rejects: {total:,}"
+
+
+def _reasons(story: Story, width: int) -> list[str]:
+    lines: list[str] = []
+    for reason in story.reasons[:SHOWN_REASONS]:
+        column = f"{reason.column}: " if reason.column else ""
+        words = figures.printable(f"{column}{reason.reason}")
+        lines += _two_columns(f"{reason.count:,}", words, width)
+    if len(story.reasons) > SHOWN_REASONS:
+        more = len(story.reasons) - SHOWN_REASONS
+        lines.append(f"  and {figures.plural(more, 'reason')} more")
+    if lines:
+        lines.append(f"  see them: `carsync rejects list --run {story.past.run.run_id}`")
+    return lines
+
+
+def _two_columns(name: str, words: str, width: int) -> list[str]:
+    head = f"  {name:<10}"
+    return textwrap.wrap(
+        words,
+        max(width, 40),
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_on_hyphens=False,
+    ) or [head]

@@ -1,0 +1,1 @@
+SELECT to_regclass('carsync.samples') IS NOT NULL AND to_regclass('carsync.failures') IS NOT NULL
