@@ -85,6 +85,7 @@ LAYERS = (
             "rejects",
             "observations",
             "approval",
+            "trail",
             "statefile",
             "moment",
             "checkpoint",
