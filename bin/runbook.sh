@@ -129,9 +129,33 @@ probe() {
     fi
     finding "$_side" "does NOT answer as it should (exit $_code)"
     printf '%s\n' "$_said" | sed 's/^/    /'
-    explain "A sync would fail, too. Mend this first, then run this again." \
+    not_now "$_code"
+}
+
+# Let carsync check look at everything; a problem is shown and ends the runbook.
+examine() {
+    show check
+    _code=0
+    _said=$(cs check --json 2>/dev/null) || _code=$?
+    if [ -z "$_said" ]; then
+        cs check
+        exit "$_code"
+    fi
+    printf '%s' "$_said" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+found = [check for group in data["groups"] for check in group["checks"]]
+for check in found:
+    if check["level"] in ("problem", "warning"):
+        print(f"  {check[\"level\"]:<12} {check[\"name\"]}: {text(check[\"seen\"])}")
+        print(f"               fix: {text(check[\"fix\"])}")
+print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " of its checks are ok")
+'
+    [ "$_code" = 0 ] || not_now "$_code"
+}
+
+not_now() {
+    explain "A sync would fail. Mend this first, then run this again." \
         "401 or 403: bin/runbook-rotate-keys. 429: bin/runbook-throttled."
-    exit "$_code"
+    exit "$1"
 }
 
 ask() {

@@ -17,9 +17,11 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from carsync.demo.feed import FeedOptions
+from carsync.migrations import load_migrations
 from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import Running, SimulatedSite, ask, await_that
+from tests.e2e.harness import CARSYNC, Running, SimulatedSite, ask, await_that
 from tests.e2e.oracle import KEY
+from tests.e2e.releases import make_environment, make_wheel
 from tests.e2e.runbooks import CONFIG, Operator, assert_as_on_the_page
 
 FEED = FeedOptions(cars=200, changed_share=0.05, added_share=0.05, removed_share=0.2)
@@ -218,3 +220,99 @@ def test_a_new_database_password_is_put_in_place_once_it_works(
     assert file.read_text() == url.format(new) + "\n"
     assert "2 %" not in done.out
     assert "%20" not in done.out
+
+
+def test_cars_that_vanished_are_found_and_brought_back(operator: Operator) -> None:
+    site = operator.site
+    site.sync()
+    before = site.rows_by_id()
+    site.api.show(1)  # the feed lost 40 cars, and carsync was told to believe it
+    site.sync(sync__deactivate__max_share=1, sync__deactivate__second_proof="none")
+    gone = site.inactive()
+    site.sync()
+    after = site.rows_by_id()
+    touched, other, *_ = sorted(gone)
+    ask(site.dsn, "UPDATE public.cars SET title = 'by hand' WHERE id = %s", (touched,))
+
+    looked = operator.refuse("cars-vanished")
+    assert_as_on_the_page("cars-vanished", "", looked)
+    assert operator.refuse("cars-vanished", "--car", other).out == looked.out
+    done = operator.open("cars-vanished", "--run", "2", "--yes")
+    assert_as_on_the_page("cars-vanished", "--run 2 --yes", done)
+    assert site.inactive() == {touched}
+    back = {car: before[car] for car in gone - {touched}}
+    now = site.rows_by_id()
+    assert {**after, **back, touched: now[touched]} == now
+
+
+def test_a_change_of_the_hash_is_counted_before_it_rewrites(operator: Operator) -> None:
+    site = operator.site
+    operator.configure("mapping.hash.algorithm", "md5")
+    site.sync("--config", CONFIG)
+    operator.configure("mapping.hash.algorithm", "xxh3_128")
+    assert_as_on_the_page("rehash", "", operator.refuse("rehash"))
+    assert_as_on_the_page("rehash", "--yes", operator.open("rehash", "--yes"))
+    site.assert_exact()
+    assert "Nothing is rewritten" in operator.open("rehash").out
+
+
+def _copy_database(server_dsn: str, name: str, copy: str) -> None:
+    ask(server_dsn, f'DROP DATABASE IF EXISTS "{copy}" WITH (FORCE)')
+    ask(server_dsn, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+
+
+def test_a_database_from_a_backup_catches_up(operator: Operator, server_dsn: str) -> None:
+    site = operator.site
+    operator.configure("sync.deactivate.max_share", 1)
+    name = parse_dsn(site.dsn)["dbname"]
+    backup = f"{name}_backup"
+    site.sync()
+    await_that(lambda: not site.sessions(), "the end of all sessions")
+    _copy_database(server_dsn, name, backup)
+    try:
+        site.api.show(1)
+        site.sync("--config", CONFIG)
+        _copy_database(server_dsn, backup, name)
+        site.assert_exact(0)
+        assert_as_on_the_page("restored", "", operator.refuse("restored"))
+        assert_as_on_the_page("restored", "--yes", operator.open("restored", "--yes"))
+        site.assert_exact(1)
+    finally:
+        ask(server_dsn, f'DROP DATABASE "{backup}" WITH (FORCE)')
+    # Now the table alone.
+    ask(site.dsn, "CREATE TABLE public.dump AS TABLE public.cars")
+    site.api.show(2)
+    site.sync("--config", CONFIG)
+    ask(site.dsn, "TRUNCATE public.cars")
+    ask(site.dsn, "INSERT INTO public.cars SELECT * FROM public.dump")
+    assert "the table alone" in operator.open("restored", "--yes").said
+    site.assert_exact(2)
+
+
+def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path) -> None:
+    site = operator.site
+    newest = load_migrations()[-1].version
+    old = make_wheel(tmp_path, "0.0.9", without_migration=newest)
+    installed = make_environment(tmp_path / "venv", make_wheel(tmp_path, "0.2.0"))
+    CARSYNC[:], usual = [str(installed)], list(CARSYNC)
+    try:
+        site.sync()
+        before = site.rows()
+        site.api.show(1)
+        site.sync(sync__deactivate__max_share=1)
+        words = ("--wheel", str(old), "--revert", "2")
+        unready = operator.refuse("rollback", *words)
+        assert "auto_migrate: false" in unready.out
+        operator.configure("database.auto_migrate", False)
+        operator.refuse("rollback", *words)
+        done = operator.open("rollback", *words, "--yes")
+        assert_as_on_the_page("rollback", "--wheel FILE --revert 2 --yes", done)
+        assert site.rows() == before
+
+        refused = site.run("sync")
+        assert refused.exit_code == 4
+        assert "migrated by a newer carsync" in refused.said
+        site.sync("--config", CONFIG, sync__deactivate__max_share=1)
+        site.assert_exact(1)
+    finally:
+        CARSYNC[:] = usual
