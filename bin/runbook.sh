@@ -186,7 +186,7 @@ ask() {
 
 # Both sanitise: what a feed or a database wrote must not steer the terminal.
 _PYTHON_HEAD='
-import json, shlex, sys
+import json, re, shlex, sys
 def at(value, path):
     for part in filter(None, path.split(".")):
         try:
@@ -198,7 +198,11 @@ def text(value):
     if value is None: return ""
     if isinstance(value, bool): return "yes" if value else "no"
     if isinstance(value, float): return f"{value:.1f}"
-    if isinstance(value, (dict, list)): return json.dumps(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list): return json.dumps(value)
+    if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*(Z|\+00:00)$", str(value)):
+        return value[:19].replace("T", " ") + " UTC"
     return "".join(c if c.isprintable() else "?" for c in str(value))
 data = json.load(sys.stdin)
 '
@@ -211,6 +215,20 @@ for word in sys.argv[1:]:
     print(f"{name}={shlex.quote(text(at(data, path)))}")
 ' "$@")
     eval "$_set"
+}
+
+# read_table JSON PATH NAME=PATH…   the same with headings, in columns
+read_table() {
+    _json=$1 && shift
+    printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+columns = [word.partition("=") for word in sys.argv[2:]]
+rows = [[name for name, _, _ in columns]]
+for element in at(data, sys.argv[1]) or []:
+    rows.append([text(at(element, path)) or "-" for _, _, path in columns])
+widths = [max(map(len, column)) for column in zip(*rows)]
+for row in rows:
+    print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
+' "$@"
 }
 
 read_lines() {

@@ -91,6 +91,19 @@ def _object(row: str, changed: Mapping[str, Composable]) -> Composable:
     )
 
 
+def texts_of(row: str, names: Iterable[str]) -> Composable:
+    """Compose the JSON object of the columns of `row`, each value as text."""
+    names = list(names)
+    values = (database.identifier(row, name) + database.raw("::text") for name in names)
+    return (
+        database.raw("jsonb_object(")
+        + _texts(database.literal(name) for name in names)
+        + database.raw(", ")
+        + _texts(values)
+        + database.raw(")")
+    )
+
+
 def _texts(items: Iterable[Composable]) -> Composable:
     return database.raw("ARRAY[") + database.comma_separated(items) + database.raw("]::text[]")
 

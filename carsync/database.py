@@ -41,6 +41,14 @@ BAD_VALUE: tuple[type[Exception], ...] = (
 DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 """What an INSERT raises where a unique index holds the key already."""
 
+REFUSED: tuple[type[Exception], ...] = (
+    psycopg2.IntegrityError,
+    psycopg2.DataError,
+    errors.RaiseException,
+    errors.TriggeredActionException,
+)
+"""What a statement raises for a row that the table's own rules, or its triggers, refuse."""
+
 _APPLICATION_NAME_BYTES = 63
 _POOLER_S = 5.0
 
@@ -203,8 +211,10 @@ def _backend(cur: Cursor) -> int:
 
 
 @contextmanager
-def transaction(conn: Connection, doing: str) -> Iterator[Cursor]:
+def transaction(conn: Connection, doing: str, *, keep: bool = True) -> Iterator[Cursor]:
     """Give a cursor inside a transaction; commit at the end, roll back on any error.
+
+    `keep`: False rolls back at the end too, so that all of it was only tried.
 
     `doing` names the work in error messages ("merging"). An error that was swallowed
     inside turns PostgreSQL's COMMIT into a silent ROLLBACK; here it raises
@@ -214,12 +224,12 @@ def transaction(conn: Connection, doing: str) -> Iterator[Cursor]:
         cur.execute("BEGIN")
         try:
             yield cur
-            cur.execute("COMMIT")
+            cur.execute("COMMIT" if keep else "ROLLBACK")
         except BaseException:
             with suppress(psycopg2.Error):
                 cur.execute("ROLLBACK")
             raise
-        if cur.statusmessage != "COMMIT":
+        if keep and cur.statusmessage != "COMMIT":
             raise DatabaseError(
                 f"PostgreSQL rolled the transaction back while {doing}",
                 detail=f"COMMIT was answered with {cur.statusmessage}",

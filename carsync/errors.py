@@ -3,6 +3,7 @@
     CarsyncError                      exit 1   a bug, unless a subclass says otherwise
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
     ├─ ApprovalError                  exit 2   what was to be approved is not there any more
+    ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
     ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
@@ -88,6 +89,12 @@ class ConfigError(CarsyncError):
 
 class ApprovalError(CarsyncError):
     """Held deactivations cannot be approved, or not any more; nothing was touched."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class RevertError(CarsyncError):
+    """A run cannot be taken back, or not all of it; nothing was touched."""
 
     exit_code = ExitCode.CONFIG
 

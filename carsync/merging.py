@@ -1,4 +1,5 @@
-"""The merge until its outcome is known: repeated after a conflict, looked up after a break."""
+"""A merge, or a revert, until its outcome is known: repeated after a conflict, looked up
+after a break."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from carsync.errors import (
 )
 from carsync.merge import MergeRequest
 from carsync.model import MergeCounts
-from carsync.session import open_database
+from carsync.session import open_database, target_of
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +38,41 @@ def merge_surely(
     request: MergeRequest,
     should_cancel: Callable[[], bool],
 ) -> MergeCounts:
-    """Merge, once, and return the counts; raises what `merge.merge` does.
+    """Merge, once, and return the counts; raises what `merge.merge` does."""
+    return do_surely(
+        config,
+        connection,
+        request.run_id,
+        lambda: merge.merge(connection, request),
+        should_cancel,
+    )
 
-    A merge that lost a deadlock left nothing behind and is repeated. Where the connection
-    broke, around COMMIT or before, what became of the merge is looked up.
+
+def do_surely(
+    config: Config,
+    connection: Connection,
+    run_id: int,
+    work: Callable[[], MergeCounts],
+    should_cancel: Callable[[], bool],
+) -> MergeCounts:
+    """Do the `work` of a run, one transaction over `connection`, once, and return its counts.
+
+    Work that lost a deadlock left nothing behind and is repeated. Where the connection
+    broke, around COMMIT or before, what became of the work is looked up.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return merge.merge(connection, request)
+            return work()
         except DatabaseUnavailableError:
-            counts = _look_up_outcome(config, connection, request.run_id, should_cancel)
+            counts = _look_up_outcome(config, connection, run_id, should_cancel)
             if counts is None:
                 raise
             log.warning("the connection broke, but the merge was committed")
             return counts
         except DatabaseBusyError as exc:
-            if rivals := describe_rivals(connection, request.target):
-                exc.detail += f"; locks on {request.target} are held by {rivals}"
+            target = target_of(config)
+            if rivals := describe_rivals(connection, target):
+                exc.detail += f"; locks on {target} are held by {rivals}"
             raise
         except DatabaseConflictError as exc:
             if attempt == ATTEMPTS or should_cancel():

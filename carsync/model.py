@@ -215,7 +215,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class MergeCounts:
-    """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included."""
+    """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included.
+
+    Only a revert deletes: cars that the run it takes back had inserted.
+    """
 
     seen: int = 0
     inserted: int = 0
@@ -227,3 +230,4 @@ class MergeCounts:
     held: int = 0
     rejected: int = 0
     duplicate: int = 0
+    deleted: int = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from carsync.errors import ExitCode
@@ -19,6 +21,17 @@ class StopSignal:
         """Take over SIGINT and SIGTERM; must be called from the main thread."""
         signal.signal(signal.SIGINT, self._handle)
         signal.signal(signal.SIGTERM, self._handle)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals over for the block only; a prompt outside is ended by them."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number

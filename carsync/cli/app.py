@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "status": "Show the state of the current or last run, from the checkpoint alone.",
     "runs": "List past runs, or tell the whole story of one.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
+    "revert": "Take back what one run changed in the table.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",
     "preview": "Show the mapped rows of a page or a file; touches no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",

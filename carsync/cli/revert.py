@@ -1,0 +1,172 @@
+"""`carsync revert`: take back what one run changed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from carsync import figures
+from carsync.cli.loading import config_options, load_config, require_database
+from carsync.config import Config
+from carsync.errors import CarsyncError
+from carsync.reversal import ACTIONS, Action, Outcome
+from carsync.reverting import NEXT_SYNC, Revert, refusal
+from carsync.session import open_database
+from carsync.stopping import StopSignal
+
+SHOWN = 20
+
+
+@click.command()
+@config_options
+@click.argument("run_id", type=int)
+@click.option(
+    "--only",
+    "only",
+    multiple=True,
+    type=click.Choice(ACTIONS),
+    help="Take back only what the run did of this kind (repeatable).  [default: all]",
+)
+@click.option("--skip-changed", is_flag=True, help="Leave rows changed since; take back the rest.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back; change nothing.")
+@click.option("--yes", is_flag=True, help="Take back without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.pass_context
+def revert(
+    ctx: click.Context,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    run_id: int,
+    only: tuple[Action, ...],
+    skip_changed: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take back what run RUN_ID changed in the table, exactly.
+
+    Cars that it updated get all their old values back, cars that it inserted are deleted,
+    cars that it brought back are inactive again, and cars that it deactivated are active
+    again. A car that anybody wrote since, or that another table refers to, is refused and
+    listed; nothing at all is changed then, unless --skip-changed is given. The revert is a
+    run of its own and can itself be reverted. Changes are remembered for
+    history.changes_keep_days days. The next sync brings the same changes in again unless
+    the feed or the configuration is another by then.
+
+    \b
+    Examples:
+      carsync revert 17 --config prod.yaml --dry-run
+      carsync revert 17 --only deactivated --yes
+      carsync revert 17 --skip-changed --json | jq .refused
+
+    \b
+    Exit codes: 0 done, or nothing to do · 2 refused, nothing was changed · 4 database ·
+    75 another run holds the lock · 130/143 stopped by SIGINT/SIGTERM, nothing was changed
+    """
+    config = require_database(load_config(config_path, overrides))
+    stop = StopSignal()
+    actions = only or ACTIONS
+    with _revert(config, stop, run_id, actions) as work:
+        found = work.look()
+    _show(run_id, found)
+    refused = bool(found.refused) and not skip_changed
+    by: int | None = None
+    if found.total and not refused and not dry_run:
+        if not yes:
+            click.confirm(f"Take back these {found.total:,} changes?", abort=True, err=True)
+        # Nobody is kept waiting while the human thinks: the lock is taken anew.
+        with _revert(config, stop, run_id, actions) as work:
+            by, found = work.carry_out(
+                skip_changed=skip_changed, should_cancel=lambda: stop.requested
+            )
+    if as_json:
+        click.echo(json.dumps(_data(run_id, by, found, dry_run)))
+    elif not refused:
+        click.echo(_words(run_id, by, found))
+    if refused:
+        error = refusal(run_id, found)
+        if not as_json:
+            raise error
+        ctx.exit(int(error.exit_code))
+
+
+@contextmanager
+def _revert(
+    config: Config, stop: StopSignal, run_id: int, actions: tuple[Action, ...]
+) -> Iterator[Revert]:
+    """Give the revert at work: the first signal cancels its statement, and it all."""
+    with (
+        stop.listening(),
+        closing(open_database(config, "carsync revert", lambda: stop.requested)) as connection,
+    ):
+        try:
+            yield Revert(config, connection, run_id, actions)
+        except CarsyncError as exc:
+            if stop.requested:
+                click.echo(f"carsync: stopped: {exc}", err=True)
+                raise SystemExit(int(stop.exit_code)) from exc
+            raise
+
+
+def _show(run_id: int, found: Outcome) -> None:
+    if found.refused:
+        reasons = Counter(line.reason for line in found.refused)
+        click.echo(
+            f"{len(found.refused):,} changes of run {run_id} cannot be taken back:", err=True
+        )
+        _list([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
+        _list([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
+
+
+def _list(lines: list[str]) -> None:
+    for line in lines[:SHOWN]:
+        click.echo(f"  {figures.printable(line)}", err=True)
+    if len(lines) > SHOWN:
+        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+
+
+def _words(run_id: int, by: int | None, found: Outcome) -> str:
+    counts = found.counts
+    parts = [
+        f"{number:,} {words}"
+        for words, number in (
+            ("with their old values", counts.updated),
+            ("deleted that were inserted", counts.deleted),
+            ("active again", counts.reactivated),
+            ("inactive again", counts.deactivated),
+            ("inserted that were deleted", counts.inserted),
+        )
+        if number
+    ]
+    what = ", ".join(parts) if parts else "no car"
+    if not found.total:
+        return f"Run {run_id} changed nothing that can be taken back."
+    notes = ""
+    if found.before:
+        notes += f"\nnote: {found.before:,} more were taken back before"
+    if found.rewritten:
+        columns = ", ".join(found.rewritten)
+        notes += f"\nnote: a trigger of the table writes {columns} itself: not as it was"
+    if by is None:
+        return f"Dry run, nothing was changed. Run {run_id} taken back would be: {what}.{notes}"
+    return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"
+
+
+def _data(run_id: int, by: int | None, found: Outcome, dry_run: bool) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "dry_run": dry_run,
+        "reverted_by": by,
+        "counts": asdict(found.counts),
+        "refused": [asdict(line) for line in found.refused],
+        "taken_back_before": found.before,
+        "rewritten_by_triggers": list(found.rewritten),
+        "hint": NEXT_SYNC if by is not None else "",
+    }

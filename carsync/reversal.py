@@ -1,0 +1,265 @@
+"""Taking back what one run changed: which rows still are as it left them, and doing it.
+
+All of it happens in one transaction, under the target's lock. A row that anybody wrote
+since is refused, and so is one that the table's own rules, or other tables, hold fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from carsync import access, changes, database, history, sqlstate
+from carsync.database import Composable, Connection, Cursor, Target
+from carsync.errors import RevertError
+from carsync.history import Run
+from carsync.model import MergeCounts
+
+Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+"""What a run does to a row; only a run that is itself a revert deletes."""
+
+_STEPS = ("delete_inserted", "restore_rows", "restore_deleted")
+"""In this order a unique value is free before the row that had it gets it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that is not taken back, what the run did to it, and why it stays."""
+
+    id: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What taking back a run does: `counts` of rows by what the revert itself does to them.
+
+    `before` rows were taken back earlier. `rewritten` columns are not as they were, though
+    their rows were taken back: a trigger of the table writes them.
+    """
+
+    counts: MergeCounts
+    refused: tuple[Refused, ...] = ()
+    before: int = 0
+    rewritten: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The rows taken back."""
+        done = self.counts
+        return done.inserted + done.updated + done.reactivated + done.deactivated + done.deleted
+
+
+def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
+    """Return the run if its changes are on record here; raise `RevertError` where not."""
+    run = history.find_run(conn, run_id)
+    if run is None:
+        raise RevertError(f"there is no run {run_id}", hint="see the last one: `carsync status`")
+    if (run.target, run.source) != (target, source):
+        raise RevertError(
+            f"run {run_id} wrote another table or source",
+            detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
+            f"{target}, source {source!r}",
+            hint="give the configuration that the run had",
+        )
+    if run.counts is None:
+        raise RevertError(
+            f"run {run_id} was not merged, so there is nothing to take back",
+            detail=f"its state is {run.state}",
+        )
+    if run.changes_origin is None:
+        raise RevertError(
+            f"what run {run_id} changed was not recorded",
+            detail="history.changes_keep_days was 0, or its carsync was an older one",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    if run.changes_origin in changes.FORGOTTEN:
+        raise RevertError(
+            f"what run {run_id} changed is on record no more",
+            detail=f"it was merged at {run.merged_at:%F %T} UTC, longer ago than "
+            "history.changes_keep_days",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    return run
+
+
+def take_back(
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+) -> Outcome:
+    """Take back, inside the caller's transaction, what `run` did; `by` is the reverting run.
+
+    Only its `actions`. Rows that cannot be taken back are told in the outcome; whether the
+    others are to be, the caller decides: by its COMMIT. Raises `RevertError` where the
+    record does not fit the table, and `DatabaseError`.
+    """
+    database.run(cur, database.statement("set_merge"))
+    database.run(cur, database.statement("set_constraints"))
+    access.check(target, access.describe(cur, target))
+    _check_record(cur, run)
+    parts = _compose(cur, target, run, by, actions)
+    which = {"run_id": run.run_id, "actions": list(actions)}
+    database.run(cur, database.statement("lock_changed", target=parts["target"]), which)
+    database.run(cur, database.statement("create_reversal", **parts))
+    rows, before = database.one(cur, database.statement("count_reversal", **parts))
+    if rows and rows == before:
+        (last,) = database.one(
+            cur, database.statement("find_reverting_run"), {"run_id": run.run_id}
+        )
+        raise RevertError(
+            f"run {run.run_id} is taken back already, by run {last}",
+            hint=f"to undo that: `carsync revert {last}`",
+        )
+    _refuse_referenced(cur, target, parts)
+    for step in _STEPS:
+        if step != "restore_deleted" or "deleted" in actions:
+            _apply(cur, step, parts, 1, rows + 1)
+    database.run(cur, database.statement("refuse_undone", **parts))
+    outcome = _outcome(cur, parts, before)
+    database.run(cur, database.statement("drop_reversal", **parts))
+    return outcome
+
+
+def _check_record(cur: Cursor, run: Run) -> None:
+    """Raise `RevertError` where the lines were written elsewhere, or some are gone."""
+    if run.changes_origin != changes.origin(cur):
+        raise RevertError(
+            f"what run {run.run_id} changed was recorded on another server, or in a table "
+            "that is gone",
+            detail="the database was restored from a dump or moved since, so which rows were "
+            "written after the run cannot be told",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    counts = run.counts or {}
+    approval = (run.summary or {}).get("approval") or {}
+    expected = sum(counts.get(name, 0) for name in ACTIONS) + approval.get("deactivated", 0)
+    (found,) = database.one(cur, database.statement("count_changes"), {"run_id": run.run_id})
+    if found < expected:
+        raise RevertError(
+            f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+
+
+def _compose(
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+) -> dict[str, Composable]:
+    """Compose what the statements share, for the columns that the run's changes speak of."""
+    place = {"schema": target.schema, "table": target.table}
+    which = {**place, "run_id": run.run_id, "actions": list(actions)}
+    types = dict(database.rows(cur, database.statement("list_change_columns"), which))
+    gone = [name for name, type_ in types.items() if type_ is None]
+    if gone:
+        raise RevertError(
+            f"{target} lacks columns that run {run.run_id} wrote: {', '.join(gone)}",
+            detail="they were dropped or renamed since, or are computed now",
+            hint="put them back, or take back only what does not need them: --only inserted",
+        )
+    stored = [name for name, *_ in database.rows(cur, database.statement("list_recorded"), place)]
+    old = {name: _cast('was."carsync before"', name, type_) for name, type_ in types.items()}
+    written = [name for name in types if name != "id"]
+    assignments = (
+        database.identifier(name)
+        + database.raw(' = CASE WHEN was."carsync before" ? ')
+        + database.literal(name)
+        + database.raw(" THEN ")
+        + old[name]
+        + database.raw(" ELSE ")
+        + database.identifier("t", name)
+        + database.raw(" END")
+        for name in written or ["id"]
+    )
+    return {
+        **changes.recording(cur, target, by.run_id, written or ["is_active"], records=True),
+        "target": target.identifier,
+        "reversal": database.identifier("carsync", f"reversal_{by.run_id:d}"),
+        "schema": database.literal(target.schema),
+        "table": database.literal(target.table),
+        "reverted": database.literal(run.run_id),
+        "actions": database.literal(list(actions)) + database.raw("::text[]"),
+        "told": changes.texts_of("t", types),
+        "row": changes.texts_of("t", stored),
+        "assignments": database.comma_separated(assignments),
+        "columns": database.identifiers(types),
+        "values": database.comma_separated(
+            _cast("v.before", name, type_) for name, type_ in types.items()
+        ),
+    }
+
+
+def _cast(before: str, name: str, type_: str | None) -> Composable:
+    """Compose the old value of a column, read back from its text."""
+    return (
+        database.raw(f"({before} ->> ")
+        + database.literal(name)
+        + database.raw(")::")
+        + database.expression(type_ or "text")
+    )
+
+
+def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
+    place = {"schema": target.schema, "table": target.table}
+    referrers = database.rows(cur, database.statement("list_referrers"), place)
+    for schema, table, columns, referred in referrers:
+        pairs = [
+            database.identifier("r", column) + database.raw(" = ") + database.identifier("t", other)
+            for column, other in zip(columns, referred, strict=True)
+        ]
+        query = database.statement(
+            "refuse_referenced",
+            **{
+                **parts,
+                "referrer": database.identifier(schema, table),
+                "words": database.literal(f"{schema}.{table}"),
+                "pairs": _all_of(pairs),
+            },
+        )
+        database.run(cur, query)
+
+
+def _all_of(tests: Sequence[Composable]) -> Composable:
+    whole: Composable = tests[0]
+    for test in tests[1:]:
+        whole = whole + database.raw(" AND ") + test
+    return whole
+
+
+def _apply(cur: Cursor, step: str, parts: dict[str, Composable], first: int, end: int) -> None:
+    """Take back the rows from place `first` up to `end`, halved until those are found that
+    the table itself refuses."""
+    if first >= end:
+        return
+    try:
+        with database.savepoint(cur):
+            database.run(cur, database.statement(step, **parts), {"first": first, "end": end})
+        return
+    except database.REFUSED as exc:
+        if end - first == 1:
+            _, said = sqlstate.explain_refusal(exc)
+            query = database.statement("refuse_change", **parts)
+            database.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
+            return
+    middle = (first + end) // 2
+    _apply(cur, step, parts, first, middle)
+    _apply(cur, step, parts, middle, end)
+
+
+def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:
+    done: dict[str, int] = dict(database.rows(cur, database.statement("sum_reversal", **parts)))
+    refused = database.rows(cur, database.statement("list_refused", **parts))
+    misses = database.rows(cur, database.statement("list_misses", **parts))
+    counts = MergeCounts(
+        inserted=done.get("deleted", 0),
+        updated=done.get("updated", 0),
+        reactivated=done.get("deactivated", 0),
+        deactivated=done.get("reactivated", 0),
+        deleted=done.get("inserted", 0),
+    )
+    return Outcome(
+        counts,
+        tuple(Refused(*line) for line in refused),
+        before,
+        tuple(name for name, _ in misses),
+    )

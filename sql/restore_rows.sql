@@ -1,0 +1,24 @@
+-- Give rows their old values back, and record that as the reverting run's doing.
+WITH written AS (
+    UPDATE {target} AS t
+    SET {assignments}
+    FROM (
+        SELECT v.id, v.action, v.before, {was}
+        FROM {target} AS t
+        JOIN {reversal} AS v ON v.id = t.id
+        WHERE v.action IN ('updated', 'reactivated', 'deactivated')
+          AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
+        FOR NO KEY UPDATE OF t
+    ) AS was("carsync id", "carsync action", "carsync before", {was_names})
+    WHERE t.id = was."carsync id"
+    RETURNING was."carsync id" AS id, was."carsync action" AS action,
+        {before} AS before, {after} AS after
+), recorded AS (
+    INSERT INTO carsync.changes (run_id, id, action, before, after)
+    SELECT {run_id}, id,
+           CASE action WHEN 'reactivated' THEN 'deactivated'
+                       WHEN 'deactivated' THEN 'reactivated' ELSE action END, before, after
+    FROM written
+    WHERE {records}
+)
+UPDATE {reversal} AS v SET done = true FROM written WHERE v.id = written.id

@@ -1,0 +1,1 @@
+SELECT action, count(*) FROM {reversal} WHERE done GROUP BY action
