@@ -144,9 +144,10 @@ examine() {
     printf '%s' "$_said" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
 found = [check for group in data["groups"] for check in group["checks"]]
 for check in found:
-    if check["level"] in ("problem", "warning"):
-        print(f"  {check[\"level\"]:<12} {check[\"name\"]}: {text(check[\"seen\"])}")
-        print(f"               fix: {text(check[\"fix\"])}")
+    level, name, seen, fix = (text(check[key]) for key in ("level", "name", "seen", "fix"))
+    if level in ("problem", "warning"):
+        print(f"  {level:<12} {name}: {seen}")
+        print(f"               fix: {fix}")
 print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " of its checks are ok")
 '
     [ "$_code" = 0 ] || not_now "$_code"
