@@ -65,7 +65,8 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
     `pages_failed_count`. `last_success_at` is the end of the last run that left
     the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
-    `updated_at` by the clock that nobody can set. No field ever holds a secret.
+    `updated_at` by the clock that nobody can set. `tried` is the last sign of life of a dry
+    run, which asks the API too, and leaves all else here as it is. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -97,6 +98,7 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     last_success_at: datetime | None = None
     boot_id: str = ""
     updated_uptime_s: float = 0.0
+    tried: Moment | None = None
 
     @property
     def updated(self) -> Moment:

@@ -9,6 +9,7 @@ from carsync.acceptance import Check
 from carsync.errors import CarsyncError, CheckpointError, ExitCode
 from carsync.evidence import Decision
 from carsync.model import MergeCounts
+from carsync.options import RunOptions
 
 EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
 
@@ -36,10 +37,13 @@ def merged(
     decision: Decision,
     failed_pages: dict[int, str],
     planned: int,
+    *,
+    is_part: bool = False,
 ) -> Ending:
     """Return the ending of a run that was merged: partial, held or complete.
 
     `failed_pages` maps each of the `planned` pages that could not be read to its problem.
+    `is_part`: no more than these were to be read.
     """
     if failed_pages:
         page, why = min(failed_pages.items())
@@ -50,6 +54,14 @@ def merged(
             f"{len(failed_pages):,} of {planned:,} pages could not be read; what was read is "
             "merged, nothing is deactivated",
             f"page {page}: {why}",
+        )
+    if is_part:
+        return Ending(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"only the first {planned:,} pages were read, as asked for; nothing is deactivated",
+            hint="run again without --max-pages: it reads the whole feed",
         )
     if counts.held or decision.action == "hold":
         return Ending(
@@ -71,6 +83,20 @@ def merged(
             "what the feed says of them may be older, so they were left as they are",
         )
     return Ending("complete", ExitCode.OK, counts)
+
+
+def of_options(ending: Ending, options: RunOptions) -> Ending:
+    """Return the ending with the next step that a dry run, or a sample, leaves to do."""
+    if options.dry_run and ending.counts is not None:
+        hint = "nothing was written; to do it, run again without --dry-run"
+    elif options.dry_run:
+        hint = "nothing is kept of a dry run; run again"
+    elif options.scope == "sample" and ending.counts is None:
+        hint = "a run with --max-pages is not resumed; run again"
+    else:
+        return ending
+    is_kept = ending.hint and ending.counts is None
+    return replace(ending, hint=f"{ending.hint.rstrip('.')}; {hint}" if is_kept else hint)
 
 
 def unsaved(ending: Ending, exc: CheckpointError) -> Ending:

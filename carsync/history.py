@@ -11,11 +11,9 @@ from typing import Any, Literal
 from carsync import database
 from carsync.database import Connection, Target
 from carsync.errors import LockedError
+from carsync.options import Scope
 
 RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
-
-Scope = Literal["whole", "sample", "dry"]
-"""The whole feed; only its first pages; or read, merged and rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +155,16 @@ def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int
             database.statement("abandon_runs"),
             {**target.key(source), "keep_run_id": keep_run_id},
         )
+
+
+def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
+    """Strike dry runs of target and source off the record, and return their ids.
+
+    The caller holds the target's lock: none but its own is going on.
+    """
+    with database.transaction(conn, "forgetting dry runs") as cur:
+        found = database.rows(cur, database.statement("forget_trials"), target.key(source))
+    return [run_id for (run_id,) in found]
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:

@@ -42,11 +42,15 @@ class Journal:
         target: str,
         fingerprints: dict[str, str],
         previous: CheckpointState | None,
+        dry_run: bool = False,
     ) -> None:
+        """Begin a run's state after the `previous` one; a `dry_run` leaves that one in place."""
         now = datetime.now(UTC)
         self._path = path
         self._lock = lock
         self._saved_s = 0.0
+        self._kept = previous
+        self._is_dry = dry_run
         self.state = CheckpointState(
             run_id=None,
             token="",
@@ -112,6 +116,12 @@ class Journal:
 
     def _write(self, **changes: Any) -> None:
         now = Moment.now()
+        if self._is_dry:
+            if self._kept is not None:  # else no run after it believes that the API had a rest
+                save(self._path, msgspec.structs.replace(self._kept, tried=now))
+            self._lock.keep()
+            self._saved_s = time.monotonic()
+            return
         self.state = msgspec.structs.replace(
             self.state,
             updated_at=now.wall,
@@ -135,7 +145,10 @@ def idle_since(previous: CheckpointState | None, now: Moment) -> float:
     if previous is None:
         return 0.0
     unsaved_s = SAVE_EVERY_S if previous.state in ACTIVE_STATES else 0.0
-    return max(0.0, now.certainly_since(previous.updated) - unsaved_s)
+    rested_s = now.certainly_since(previous.updated) - unsaved_s
+    if previous.tried is not None:
+        rested_s = min(rested_s, now.certainly_since(previous.tried) - SAVE_EVERY_S)
+    return max(0.0, rested_s)
 
 
 def _latency(snapshot: Snapshot) -> Latency | None:

@@ -49,7 +49,8 @@ class MergeRequest:
     `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
     is read where it is `prove`. `replay_of` is the run whose rejects are staged, which say
     nothing of any other car: the pages between theirs are failed ones, and nobody is absent.
-    `records`: what is changed goes into `carsync.changes`.
+    `records`: what is changed goes into `carsync.changes`. `is_part`: not all of the feed was
+    to be read. `keeps`: False rolls all of it back at the end.
     """
 
     run_id: int
@@ -65,6 +66,8 @@ class MergeRequest:
     proof: Proof = field(default_factory=Proof)
     replay_of: int | None = None
     records: bool = True
+    is_part: bool = False
+    keeps: bool = True
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -77,7 +80,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     """
     parts = compose(request)
     ledger.check_exists(conn, request.run_id)
-    with patient(conn), database.transaction(conn, "merging") as cur:
+    with patient(conn), database.transaction(conn, "merging", keep=request.keeps) as cur:
         failpoints.reach("merge.begun")
         database.run(cur, database.statement("set_merge"))
         _fence(cur, request)
@@ -271,7 +274,7 @@ def _settle_absent(
 
 def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
     """Write the run's line and the table's hash scheme, in the merge's own transaction."""
-    if request.failed_pages or request.replay_of is not None:
+    if request.failed_pages or request.is_part or request.replay_of is not None:
         state = "partial"
     else:
         state = "held" if counts.held or request.action == "hold" else "complete"

@@ -27,8 +27,8 @@ PING_ANSWER_S = 30.0
 class Monitor:
     """Measures one run and tells it: to the operator, to the checkpoint, to the report."""
 
-    def __init__(self, config: Config, watcher: Watcher) -> None:
-        self.plan = PagePlan(config.api.pagination)
+    def __init__(self, config: Config, watcher: Watcher, max_pages: int | None = None) -> None:
+        self.plan = PagePlan(config.api.pagination, max_pages)
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""

@@ -47,7 +47,9 @@ class PagePlan:
     below `first_page` raise `ValueError`.
     """
 
-    def __init__(self, pagination: Pagination) -> None:
+    def __init__(self, pagination: Pagination, only: int | None = None) -> None:
+        """Plan the whole feed, or `only` its first so many pages."""
+        self._only = math.inf if only is None else only
         self.failed: dict[int, str] = {}
         """Pages given up for good, and why."""
         self.staged_count = 0
@@ -197,7 +199,7 @@ class PagePlan:
             reported = min(reported, self._longest)
         else:
             reported = min(self._filled + self._look_ahead, self._pagination.max_pages)
-        return max(reported, len(self._states))
+        return max(int(min(reported, self._only)), len(self._states))
 
     def _take_returned(self) -> int | None:
         while self._returned:

@@ -20,7 +20,11 @@ Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 """What a run does to a row; only a run that is itself a revert deletes."""
 
-_STEPS = ("delete_inserted", "restore_rows", "restore_deleted")
+_STEPS: dict[str, set[Action]] = {
+    "delete_inserted": {"inserted"},
+    "restore_rows": {"updated", "reactivated", "deactivated"},
+    "restore_deleted": {"deleted"},
+}
 """In this order a unique value is free before the row that had it gets it back."""
 
 
@@ -113,8 +117,9 @@ def take_back(
             hint=f"to undo that: `carsync revert {last}`",
         )
     _refuse_referenced(cur, target, parts)
-    for step in _STEPS:
-        if step != "restore_deleted" or "deleted" in actions:
+    kinds = {kind for (kind,) in database.rows(cur, database.statement("list_kinds", **parts))}
+    for step, of in _STEPS.items():
+        if kinds & of:
             _apply(cur, step, parts, 1, rows + 1)
     database.run(cur, database.statement("refuse_undone", **parts))
     outcome = _outcome(cur, parts, before)
@@ -169,7 +174,7 @@ def _compose(
         + database.raw(" ELSE ")
         + database.identifier("t", name)
         + database.raw(" END")
-        for name in written or ["id"]
+        for name in written
     )
     return {
         **changes.recording(cur, target, by.run_id, written or ["is_active"], records=True),

@@ -45,7 +45,7 @@ class RunReport:
 
     `counts` is None where nothing was merged; `notes` are sentences worth reading
     (why deactivations were held, signs of drift). `problem`, `detail` and `hint` are
-    the error's, if any.
+    the error's, if any. `dry_run`: all of it was rolled back; `max_pages`: no more were read.
     """
 
     run_id: int | None
@@ -63,11 +63,14 @@ class RunReport:
     problem: str = ""
     detail: str = ""
     hint: str = ""
+    dry_run: bool = False
+    max_pages: int | None = None
 
 
 def render_summary(report: RunReport, *, color: bool = False) -> str:
     """Return the summary as text for an 80-column terminal, without a final line feed."""
     run = "run" if report.run_id is None else f"run {report.run_id}"
+    run = "dry run" if report.dry_run else run
     head = title(f"{run} · {report.source} → {report.target}", report.state, color)
     lines = [head, "", *figures.columns(_work(report))]
     if report.counts is not None:
@@ -79,6 +82,8 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
         for note in report.notes:
             lines += wrap("note", note, color)
     lines += [""]
+    if report.dry_run:
+        lines += wrap("dry run", "nothing was written; the counts are what a run would do", color)
     for name, text in (("problem", report.problem), ("detail", report.detail)):
         if text:
             lines += wrap(name, text, color)

@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from carsync import (
-    __version__,
+    beginning,
     changes,
     ending,
     failpoints,
     history,
     merge,
-    migrations,
     observations,
     rejects,
     staging,
@@ -49,8 +48,9 @@ from carsync.merging import merge_surely
 from carsync.model import MergeCounts
 from carsync.moment import Moment
 from carsync.monitor import Monitor
-from carsync.resume import fingerprints, mark_ledger, take_up
-from carsync.session import open_database, refuse_transaction_pooler, target_columns, target_of
+from carsync.options import ORDINARY, RunOptions
+from carsync.resume import fingerprints, mark_ledger
+from carsync.session import open_database, refuse_transaction_pooler, target_of
 from carsync.stopping import StopSignal
 from carsync.summary import RunReport, summary_data
 from carsync.supervisor import Fleet
@@ -65,16 +65,13 @@ def sync(
     checkpoint_file: Path,
     watcher: Watcher,
     stop: StopSignal,
-    *,
-    fresh: bool = False,
+    options: RunOptions = ORDINARY,
 ) -> RunReport:
     """Run one synchronisation to its end and return the report; never raises `CarsyncError`.
 
-    `fresh` forgets an unfinished run instead of resuming it. Must be called from the
-    main thread, which starts the child processes.
+    Must be called from the main thread, which starts the child processes.
     """
-    run = SyncRun(config, preset_text, checkpoint_file, watcher, stop)
-    return run.execute(fresh=fresh)
+    return SyncRun(config, preset_text, checkpoint_file, watcher, stop, options).execute()
 
 
 class SyncRun:
@@ -87,14 +84,16 @@ class SyncRun:
         checkpoint_file: Path,
         watcher: Watcher,
         stop: StopSignal,
+        options: RunOptions,
     ) -> None:
+        self._options = options
         self._config = config
         self._preset_text = preset_text
         self._checkpoint_file = checkpoint_file
         self._stop = stop
         self._target = target_of(config)
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
-        self._monitor = Monitor(config, watcher)
+        self._monitor = Monitor(config, watcher, options.max_pages)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._ending = Ending("failed", ExitCode.BUG)
@@ -104,20 +103,20 @@ class SyncRun:
 
     # ── the run ──────────────────────────────────────────────────────────────
 
-    def execute(self, *, fresh: bool) -> RunReport:
+    def execute(self) -> RunReport:
         """Run, turn errors into the report, and leave the checkpoint telling the same."""
         if failpoints.is_armed():
             self._monitor.note(f"{failpoints.VARIABLE} is set: a step may fail on purpose")
         try:
             with FileLock(self._checkpoint_file) as lock:
-                self._execute_locked(lock, fresh=fresh)
+                self._execute_locked(lock)
         except CarsyncError as exc:
             self._ending = ending.failed(exc)
         report = self._report()
         self._monitor.watcher.ended(report)
         return report
 
-    def _execute_locked(self, lock: FileLock, *, fresh: bool) -> None:
+    def _execute_locked(self, lock: FileLock) -> None:
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
         prints = fingerprints(self._config, self._mapper)
@@ -128,6 +127,7 @@ class SyncRun:
             target=str(self._target),
             fingerprints=prints,
             previous=previous,
+            dry_run=self._options.dry_run,
         )
         try:
             refuse_transaction_pooler(self._config)
@@ -136,9 +136,11 @@ class SyncRun:
                 self._monitor.connection = connection
                 history.lock(connection, self._target)
                 failpoints.reach("sync.locked")
-                self._prepare_schema(connection)
+                beginning.prepare_schema(
+                    self._config, connection, self._mapper, self._options, self._monitor
+                )
                 failpoints.reach("sync.migrated")
-                self._begin(connection, prints, previous, fresh=fresh)
+                self._begin(connection, prints, previous)
                 self._intake(connection)
         except LockedError:
             self._monitor.journal = None  # the file belongs to the run that holds the lock
@@ -154,46 +156,18 @@ class SyncRun:
             self._monitor.note(f"{exc.problem}; it will be replaced ({exc.detail})")
             return None
 
-    def _prepare_schema(self, connection: Connection) -> None:
-        columns = target_columns(self._mapper)
-        if self._config.database.auto_migrate:
-            for sentence in migrations.migrate(connection, self._target, columns):
-                self._monitor.say(sentence)
-        scheme = history.find_hash_scheme(connection, self._target, self._config.sync.source)
-        if scheme is not None and scheme != self._mapper.hash_scheme:
-            self._monitor.note(
-                f"the hash scheme changes from {scheme} to {self._mapper.hash_scheme}: "
-                "every row is rewritten once"
-            )
-
     def _begin(
-        self,
-        connection: Connection,
-        prints: dict[str, str],
-        previous: CheckpointState | None,
-        *,
-        fresh: bool,
+        self, connection: Connection, prints: dict[str, str], previous: CheckpointState | None
     ) -> None:
-        """Resume the unfinished run, or begin a new one and clear up what others left."""
-        source = self._config.sync.source
-        run = None
-        if not fresh:
-            run = take_up(self._config, connection, self._target, prints, previous, self._monitor)
-        history.abandon_runs(connection, self._target, source, run.run_id if run else None)
-        staging.drop_stale(connection, self._target, source, run.run_id if run else None)
-        if run is None:
-            run = history.start_run(
-                connection,
-                self._target,
-                source,
-                version=__version__,
-                fingerprints=prints,
-                hash_scheme=self._mapper.hash_scheme,
-            )
-            failpoints.reach("sync.run_started")
-            staging.create(connection, run.run_id, self._mapper.columns, self._target)
-            failpoints.reach("sync.staging_created")
-        self._run = run
+        run = self._run = beginning.begin(
+            self._config,
+            connection,
+            self._mapper,
+            prints,
+            previous,
+            self._options,
+            self._monitor,
+        )
         self._monitor.begun(run)
         assert self._monitor.journal is not None
         self._monitor.journal.begin(run.run_id, run.token, run.started_at)
@@ -226,9 +200,12 @@ class SyncRun:
                 return
             self._judge_rejects(connection, run)
             self._monitor.phase("deciding")
-            decision, proof = decide(
-                self._config, connection, run.run_id, self._target, intake, self._monitor
-            )
+            if self._options.max_pages is None:
+                decision, proof = decide(
+                    self._config, connection, run.run_id, self._target, intake, self._monitor
+                )
+            else:  # what was not asked for is not absent
+                decision, proof = Decision("skip"), merge.Proof()
             failpoints.reach("sync.decided")
             if self._is_stopped():
                 return
@@ -237,10 +214,22 @@ class SyncRun:
         failpoints.reach("sync.merged")
         plan = self._monitor.plan
         self._monitor.notes.extend(decision.reasons)
-        self._ending = ending.merged(run.run_id, counts, decision, plan.failed, plan.planned or 0)
+        self._ending = ending.merged(
+            run.run_id,
+            counts,
+            decision,
+            plan.failed,
+            plan.planned or 0,
+            is_part=self._options.max_pages is not None,
+        )
+        self._tidy_up(connection, run, counts)
+
+    def _tidy_up(self, connection: Connection, run: Run, counts: MergeCounts) -> None:
         try:
             staging.drop(connection, run.run_id)
             failpoints.reach("sync.staging_dropped")
+            if self._options.dry_run:
+                return
             merge.analyze_after(connection, self._target, counts)
             self._prune(connection)
         except DatabaseError as exc:  # it is merged all the same; the next run tidies up
@@ -298,6 +287,8 @@ class SyncRun:
             action=decision.action,
             proof=proof,
             records=self._config.history.changes_keep_days > 0,
+            is_part=self._options.max_pages is not None,
+            keeps=not self._options.dry_run,
         )
         return merge_surely(self._config, connection, request, self._should_cancel)
 
@@ -321,6 +312,8 @@ class SyncRun:
             problem=end.problem,
             detail=end.detail,
             hint=end.hint,
+            dry_run=self._options.dry_run,
+            max_pages=self._options.max_pages,
         )
 
     def _close_run(self) -> None:
@@ -332,6 +325,8 @@ class SyncRun:
                 self._config.limits.requests_per_second,
             )
             self._ending = ending.judged(self._ending, self._checks)
+        if self._run is not None:
+            self._ending = ending.of_options(self._ending, self._options)
         end = self._ending
         report = self._report()
         failpoints.reach("sync.closing")
@@ -372,6 +367,9 @@ class SyncRun:
             return
         try:
             with closing(open_database(self._config, "carsync")) as connection:
+                if self._options.dry_run:
+                    self._forget(connection, self._run)
+                    return
                 history.finish_run(
                     connection,
                     self._run,
@@ -383,3 +381,11 @@ class SyncRun:
                 self._monitor.observer.write(connection)
         except CarsyncError as exc:
             log.warning("the end of run %d is not recorded: %s", self._run.run_id, exc.problem)
+
+    def _forget(self, connection: Connection, run: Run) -> None:
+        """Strike a dry run off the record: rejects and tables go, as if it had never been."""
+        if not history.try_lock(connection, self._target):
+            return  # whoever has the lock does it
+        history.forget_trials(connection, self._target, self._config.sync.source)
+        staging.end_writers(connection, run.run_id)
+        staging.drop(connection, run.run_id)

@@ -4,7 +4,7 @@ WITH gone AS (
     UPDATE {target} AS t
     SET is_active = false, updated_at = now()
     FROM (
-        SELECT a.id, {was}
+        SELECT a.id, t.xmin, {was}
         FROM {target} AS t
         JOIN carsync.absences AS a ON a.id = t.id
         JOIN carsync.runs AS r ON r.run_id = a.held_by_run
@@ -16,12 +16,12 @@ WITH gone AS (
           AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= r.merged_at
                        OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
         FOR NO KEY UPDATE OF t
-    ) AS was("carsync id", {was_names})
+    ) AS was("carsync id", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
-    RETURNING was."carsync id" AS id, {before} AS before, {after} AS after
+    RETURNING was."carsync id" AS id, was."carsync version" AS overwrote, {before} AS before, {after} AS after
 ), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action, before, after)
-    SELECT {run_id}, id, 'deactivated', before, after FROM gone WHERE {records}
+    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
+    SELECT {run_id}, overwrote, id, 'deactivated', before, after FROM gone WHERE {records}
 )
 DELETE FROM carsync.absences AS a
 USING gone

@@ -1,33 +1,52 @@
 -- What the run changed, and why a row is left as it is (NULL: it can be taken back). A row is
--- as the run left it if the transaction that wrote the line wrote the row last (xmin), and
--- what the line tells of it is still so: a trigger may have written it once more.
+-- as the run left it if the transaction that wrote the line wrote the row last (xmin), or
+-- reverts did that took back all that was written since; and if what the line tells of it is
+-- still so: a trigger may have written it once more.
 CREATE UNLOGGED TABLE {reversal} WITH (autovacuum_enabled = false) AS
+WITH RECURSIVE lines AS MATERIALIZED (
+    SELECT c.run_id, c.id, c.action, c.xmin AS version, c.overwrote, c.before, c.after, r.reverts
+    FROM carsync.changes AS c
+    JOIN carsync.runs AS r ON r.run_id = c.run_id
+    WHERE c.run_id >= {reverted} AND r.schema_name = {schema} AND r.table_name = {table}
+), changed AS MATERIALIZED (
+    SELECT * FROM lines WHERE run_id = {reverted} AND action = ANY ({actions})
+), present AS MATERIALIZED (
+    SELECT c.id, t.xmin AS version, {told} AS told
+    FROM changed AS c
+    JOIN {target} AS t ON t.id = c.id
+), standing AS (
+    SELECT p.id, p.version
+    FROM present AS p
+    UNION ALL
+    SELECT s.id, undone.overwrote
+    FROM standing AS s
+    JOIN lines AS l ON l.id = s.id AND l.version = s.version
+    JOIN lines AS undone ON undone.id = l.id AND undone.run_id = l.reverts
+), later AS (
+    SELECT DISTINCT ON (id) id, run_id, action, version, reverts
+    FROM lines
+    WHERE run_id > {reverted}
+    ORDER BY id, run_id DESC
+)
 SELECT row_number() OVER (ORDER BY c.action, c.id) AS place, c.id, c.action, c.before,
-       false AS done,
+       p.version, false AS done,
        CASE
-           WHEN c.action = 'deleted' AND t.id IS NULL THEN NULL
-           WHEN c.action <> 'deleted' AND t.version = c.version
-               AND (c.after IS NULL OR t.told @> c.after) THEN NULL
+           WHEN c.action = 'deleted' AND p.id IS NULL THEN NULL
+           WHEN c.action <> 'deleted' AND intact.id IS NOT NULL
+               AND (c.after IS NULL OR p.told @> c.after) THEN NULL
            WHEN later.reverts = c.run_id
-               AND (t.version = later.version OR later.action = 'deleted' AND t.id IS NULL)
+               AND (p.version = later.version OR later.action = 'deleted' AND p.id IS NULL)
                THEN 'was taken back by run ' || later.run_id
            WHEN later.run_id IS NOT NULL THEN 'was changed by run ' || later.run_id
            WHEN c.action = 'deleted' THEN 'is in the table again'
-           WHEN t.id IS NULL THEN 'is in the table no more'
+           WHEN p.id IS NULL THEN 'is in the table no more'
            ELSE 'was written since, by somebody else'
        END AS refused
-FROM (
-    SELECT run_id, id, action, before, after, xmin AS version
-    FROM carsync.changes
-    WHERE run_id = {reverted} AND action = ANY ({actions})
-) AS c
+FROM changed AS c
+LEFT JOIN present AS p ON p.id = c.id
 LEFT JOIN (
-    SELECT t.id::text AS id, t.xmin AS version, {told} AS told FROM {target} AS t
-) AS t ON t.id = c.id
-LEFT JOIN (
-    SELECT DISTINCT ON (c.id) c.id, c.run_id, c.action, c.xmin AS version, r.reverts
-    FROM carsync.changes AS c
-    JOIN carsync.runs AS r ON r.run_id = c.run_id
-    WHERE c.run_id > {reverted} AND r.schema_name = {schema} AND r.table_name = {table}
-    ORDER BY c.id, c.run_id DESC
-) AS later ON later.id = c.id
+    SELECT DISTINCT s.id
+    FROM standing AS s
+    JOIN changed AS c ON c.id = s.id AND c.version = s.version
+) AS intact ON intact.id = c.id
+LEFT JOIN later ON later.id = c.id

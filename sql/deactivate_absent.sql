@@ -5,7 +5,7 @@ WITH gone AS (
     UPDATE {target} AS t
     SET is_active = false, updated_at = now()
     FROM (
-        SELECT d.id, {was}
+        SELECT d.id, t.xmin, {was}
         FROM {target} AS t
         JOIN {delta} AS d ON d.id = t.id
         WHERE d.action = 'absent'
@@ -22,12 +22,12 @@ WITH gone AS (
                    WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
                      AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))
         FOR NO KEY UPDATE OF t
-    ) AS was("carsync id", {was_names})
+    ) AS was("carsync id", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
-    RETURNING was."carsync id" AS id, {before} AS before, {after} AS after
+    RETURNING was."carsync id" AS id, was."carsync version" AS overwrote, {before} AS before, {after} AS after
 ), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action, before, after)
-    SELECT {run_id}, id, 'deactivated', before, after FROM gone WHERE {records}
+    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
+    SELECT {run_id}, overwrote, id, 'deactivated', before, after FROM gone WHERE {records}
 )
 DELETE FROM {delta} AS d
 USING gone

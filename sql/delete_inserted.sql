@@ -4,9 +4,9 @@ WITH gone AS (
     USING {reversal} AS v
     WHERE v.id = t.id AND v.action = 'inserted'
       AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
-    RETURNING v.id, {row} AS before
+    RETURNING v.id, v.version AS overwrote, {row} AS before
 ), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action, before)
-    SELECT {run_id}, id, 'deleted', before FROM gone WHERE {records}
+    INSERT INTO carsync.changes (run_id, overwrote, id, action, before)
+    SELECT {run_id}, overwrote, id, 'deleted', before FROM gone WHERE {records}
 )
 UPDATE {reversal} AS v SET done = true FROM gone WHERE v.id = gone.id

@@ -3,19 +3,19 @@ WITH written AS (
     UPDATE {target} AS t
     SET {assignments}
     FROM (
-        SELECT v.id, v.action, v.before, {was}
+        SELECT v.id, v.action, v.before, v.version, {was}
         FROM {target} AS t
         JOIN {reversal} AS v ON v.id = t.id
         WHERE v.action IN ('updated', 'reactivated', 'deactivated')
           AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
         FOR NO KEY UPDATE OF t
-    ) AS was("carsync id", "carsync action", "carsync before", {was_names})
+    ) AS was("carsync id", "carsync action", "carsync before", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
     RETURNING was."carsync id" AS id, was."carsync action" AS action,
-        {before} AS before, {after} AS after
+        was."carsync version" AS overwrote, {before} AS before, {after} AS after
 ), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action, before, after)
-    SELECT {run_id}, id,
+    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
+    SELECT {run_id}, overwrote, id,
            CASE action WHEN 'reactivated' THEN 'deactivated'
                        WHEN 'deactivated' THEN 'reactivated' ELSE action END, before, after
     FROM written

@@ -5,7 +5,7 @@ WITH written AS (
     UPDATE {target} AS t
     SET {assignments}
     FROM (
-        SELECT d.id, d.action, {was}
+        SELECT d.id, d.action, t.xmin, {was}
         FROM {target} AS t
         JOIN {delta} AS d ON d.id = t.id
         WHERE d.action IN ('update', 'reactivate')
@@ -16,14 +16,14 @@ WITH written AS (
           AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= d.fetched_at
                        OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
         FOR NO KEY UPDATE OF t
-    ) AS was("carsync id", "carsync action", {was_names})
+    ) AS was("carsync id", "carsync action", "carsync version", {was_names})
     JOIN {staging} AS s ON s.id = was."carsync id"
     WHERE t.id = was."carsync id"
     RETURNING was."carsync id" AS id, was."carsync action" AS action,
-        {before} AS before, {after} AS after
+        was."carsync version" AS overwrote, {before} AS before, {after} AS after
 ), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action, before, after)
-    SELECT {run_id}, id, CASE action WHEN 'update' THEN 'updated' ELSE 'reactivated' END,
+    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
+    SELECT {run_id}, overwrote, id, CASE action WHEN 'update' THEN 'updated' ELSE 'reactivated' END,
            before, after
     FROM written
     WHERE {records}

@@ -11,6 +11,7 @@ import click
 
 from carsync import figures
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
+from carsync.options import RunOptions
 from carsync.presets import read_preset
 from carsync.progress import choose_progress
 from carsync.stopping import StopSignal
@@ -21,6 +22,17 @@ from carsync.sync import sync as run_sync
 @click.command()
 @config_options
 @click.option("--fresh", is_flag=True, help="Forget an unfinished run instead of resuming it.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Read the feed, merge, say what changed, and roll all of it back.",
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Read the first N pages only; insert and update, deactivate nobody (exit 5).",
+)
 @click.option("--plain", is_flag=True, help="Log lines instead of the live view on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -29,6 +41,8 @@ def sync(
     config_path: Path | None,
     overrides: tuple[str, ...],
     fresh: bool,
+    dry_run: bool,
+    max_pages: int | None,
     plain: bool,
     as_json: bool,
 ) -> None:
@@ -39,10 +53,18 @@ def sync(
     reappeared and deactivates what is provably gone. An unfinished run younger than
     `checkpoint.max_age_h` is resumed. Ctrl-C stops cleanly; twice, at once.
 
+    With --dry-run the counts, and the exit code, are those of the next real run on the
+    same feed. Nothing stays of it, and an unfinished run keeps its pages; only the
+    server's own counters move (n_tup_ins and the like count what was rolled back). It
+    needs tables that are there already: `carsync migrate`. With --max-pages nothing
+    counts as complete: the exit code is 5, and no later run resumes it.
+
     \b
     Examples:
       API_BASE_URL=… API_KEY=… DATABASE_URL=… carsync sync
       carsync sync --config prod.yaml
+      carsync sync --config prod.yaml --dry-run
+      carsync sync --config prod.yaml --max-pages 5
       carsync sync --config prod.yaml --set limits.requests_per_second=5 --fresh
 
     \b
@@ -54,10 +76,11 @@ def sync(
     config.require_api()
     preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
     path = checkpoint_path(config)
+    options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
     stop = StopSignal()
     stop.install()
     with choose_progress(sys.stderr, os.environ, plain=plain) as progress:
-        report = run_sync(config, preset_text, path, progress, stop, fresh=fresh)
+        report = run_sync(config, preset_text, path, progress, stop, options)
     if as_json:
         click.echo(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all

@@ -4,11 +4,13 @@
 -- leaves out the clocks that every write moves. Both are NULL for a car that was inserted;
 -- of one that a revert deleted, `before` is the whole row.
 -- A line and the row that it is about are written in one (sub)transaction: as long as their
--- xmin is the same, nobody has written the row since.
+-- xmin is the same, nobody has written the row since. `overwrote` is the xmin of what the
+-- line's run overwrote or deleted: the row is that version again once the line is taken back.
 -- No foreign key: its check would cost more than the line, and memory for each until the
 -- statement ends. BRIN: lines come in the order of runs and are read a run at a time.
 CREATE TABLE carsync.changes (
     run_id bigint NOT NULL,
+    overwrote xid,
     id text NOT NULL,
     action text NOT NULL,
     before jsonb,
