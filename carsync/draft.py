@@ -88,6 +88,8 @@ def _pagination(answers: Answers, shape: PageShape | None) -> list[str]:
         f"    size_param: {_quoted(answers.size_param)}",
         f"    page_size: {answers.page_size}",
     ]
+    if answers.preset is None:
+        lines.append("    first_page: 1  # 0 where the API counts its pages from 0")
     if shape is None:
         if answers.records is not None:
             lines.append(f"    records: {_quoted(answers.records)}")

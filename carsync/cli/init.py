@@ -25,7 +25,7 @@ from carsync.shape import PageShape, find_page, records_at
 
 _FITS_SHARE = 0.5
 _NO_PRESET = "none"
-_PRESET_TOTALS = (Pagination().total_pages, Pagination().total_records)
+_USUAL = (Pagination().records, Pagination().total_pages, Pagination().total_records)
 
 
 @click.command()
@@ -159,9 +159,9 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
         return answers, Looked()
     if answers.preset == "" and (fitting := _fitting_preset(config, answer.body)) is not None:
         click.echo(f"the preset {fitting} fits the first page", err=True)
-        shape, _ = _shape(answer.body, None)
-        usual = shape is None or (shape.total_pages, shape.total_records) == _PRESET_TOTALS
-        return replace(answers, preset=fitting), Looked(None if usual else shape)
+        shape, _ = _shape(answer.body, answers.records)
+        seen = (shape.records, shape.total_pages, shape.total_records) if shape else _USUAL
+        return replace(answers, preset=fitting), Looked(None if seen == _USUAL else shape)
     shape, records = _shape(answer.body, answers.records)
     if shape is None:
         click.echo("no list of records was found in the answer", err=True)

@@ -47,7 +47,7 @@ def _joined(findings: Sequence[Finding]) -> list[Finding]:
 def _line(finding: Finding, color: bool) -> list[str]:
     sign, tone = _SIGNS[finding.level]
     if finding.level is Level.SKIPPED:
-        wrapped = _wrap(f"skipped: {finding.name}: {finding.seen}", 4)
+        wrapped = _wrap(f"{finding.name}: skipped, {finding.seen}", 4)
         return [
             f"  {figures.paint(sign, tone, color)} {figures.paint(wrapped[0], tone, color)}",
             *(figures.paint(f"    {more}", tone, color) for more in wrapped[1:]),

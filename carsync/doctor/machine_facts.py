@@ -27,8 +27,7 @@ def gather(checkpoint: Path | None) -> MachineFacts:
     A probe file is written beside it and removed again; nothing else changes.
     """
     folder = _nearest(checkpoint.parent) if checkpoint else Path("/")
-    disk = os.statvfs(folder)
-    shm = os.statvfs(_SHM) if _SHM.is_dir() else None
+    disk, shm = _room(folder), _room(_SHM)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MachineFacts(
         versions=f"carsync {__version__}, Python {platform.python_version()}, "
@@ -39,8 +38,8 @@ def gather(checkpoint: Path | None) -> MachineFacts:
         lock_error=_lock_error(checkpoint) if checkpoint else None,
         read_error=_read_error(checkpoint) if checkpoint else None,
         is_locked=is_locked(checkpoint),
-        free_bytes=disk.f_bavail * disk.f_frsize,
-        free_files=disk.f_favail if disk.f_files else None,
+        free_bytes=disk.f_bavail * disk.f_frsize if disk else None,
+        free_files=disk.f_favail if disk and disk.f_files else None,
         shm_free_bytes=shm.f_bavail * shm.f_frsize if shm else None,
         shm_writable=os.access(_SHM, os.W_OK | os.X_OK) if shm else None,
         open_files=None if soft == resource.RLIM_INFINITY else soft,
@@ -57,6 +56,13 @@ def is_locked(checkpoint: Path | None) -> bool:
         return filelock.is_held(checkpoint)
     except CheckpointError:
         return False
+
+
+def _room(folder: Path) -> os.statvfs_result | None:
+    try:
+        return os.statvfs(folder)
+    except OSError:
+        return None
 
 
 def _nearest(folder: Path) -> Path:

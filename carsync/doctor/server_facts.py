@@ -62,6 +62,7 @@ def is_transaction_pooler(config: Config) -> bool:
 def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, each of its statements given up after a while."""
     with closing(_connect(config)) as connection, within(connection, _ANSWER_S):
+        database.fetch(connection, "forbidding writes", database.statement("forbid_writes"))
         yield connection
 
 
@@ -80,7 +81,7 @@ def _timeout_s(config: Config) -> float:
 
 
 def describe_server(connection: Connection) -> ServerFacts:
-    """Ask the server about itself and the role, then forbid this session to write."""
+    """Ask the server about itself and the role."""
     doing = "asking the server about itself"
     settings = {
         name: (theirs, ours)
@@ -91,13 +92,12 @@ def describe_server(connection: Connection) -> ServerFacts:
             {"names": list(OVERRIDDEN)},
         )
     }
-    # This session has a time-out of its own for the doctor's sake; a run's has none.
-    theirs, _ = settings["statement_timeout"]
-    settings["statement_timeout"] = (theirs, OVERRIDDEN["statement_timeout"])
+    for name in ("statement_timeout", "default_transaction_read_only"):
+        # These the doctor set for its own sake; a run's session sets them for its own.
+        settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
     found = database.fetch(connection, doing, database.statement("describe_server"))[0]
     now_s = (before_s + time.time()) / 2
-    database.fetch(connection, doing, database.statement("forbid_writes"))
     *facts, epoch_s, encrypted, pid = found
     pooled = pid != connection.get_backend_pid()
     return ServerFacts(*(*facts, epoch_s - now_s, encrypted, pooled, settings))

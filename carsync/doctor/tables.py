@@ -145,8 +145,14 @@ def _judge_own_schema(found: Findings, held: Privileges, *, migrates: bool) -> N
 
 def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts) -> bool:
     """Judge whether the target can be kept, and what is to be migrated; say whether it can."""
-    if facts.error is not None:
+    if facts.error is not None and target in facts.error.problem:
         found.failed("target table", facts.error)
+        found.skip(["migrations", "hashes"], "the target table cannot be used")
+        return False
+    if facts.error is not None:
+        found.skip(["target table"], "the migrations cannot be read")
+        found.failed("migrations", facts.error)
+        found.skip(["hashes"], "the migrations cannot be read")
         return False
     if facts.rows is None:
         found.ok("target table", f"{target} is not there yet; a run creates it")

@@ -19,7 +19,7 @@ from carsync import history, migrations
 from carsync.config import Config
 from carsync.configfile import parse
 from carsync.database import Connection
-from carsync.doctor import checkup, feed_facts, machine_facts
+from carsync.doctor import checkup, feed_facts, machine_facts, server_facts
 from carsync.doctor.findings import Finding, Group, Level
 from carsync.doctor.settings import Origin
 from carsync.filelock import FileLock
@@ -27,7 +27,7 @@ from carsync.mapping import compile_mapper
 from carsync.presets import read_preset
 from tests.conftest import TARGET, ask
 from tests.e2e.test_pgbouncer import PROGRAM, pgbouncer
-from tests.fakes import ScriptedApi, page_reply
+from tests.fakes import DrippingServer, ScriptedApi, page_reply
 from tests.integration.rig import Rig
 
 GOLDEN = Path(__file__).parents[1] / "data" / "auction_records_md5.json"
@@ -146,6 +146,14 @@ def test_an_empty_database_needs_what_the_first_run_creates(empty_dsn: str) -> N
             ask(conn, f'DROP ROLE "{name}"')
 
 
+def test_the_doctors_session_cannot_write(dsn: str) -> None:
+    with (
+        server_facts.read_only(config(dsn)) as session,
+        pytest.raises(psycopg2.errors.ReadOnlySqlTransaction),
+    ):
+        ask(session, "INSERT INTO public.cars (id) VALUES ('1')")
+
+
 # ── tables ───────────────────────────────────────────────────────────────────
 
 
@@ -157,7 +165,7 @@ def test_versions_of_the_schema_are_told_apart(conn: Connection, dsn: str) -> No
     assert "1 migration pending" in examine(config(dsn))["migrations"].seen
     assert "carsync migrate" in problems(examine(config(dsn, off)))["migrations"]
     ask(conn, "INSERT INTO carsync.migrations (version, name, checksum) VALUES (999, 'x', 'y')")
-    assert "upgrade carsync" in problems(examine(config(dsn)))["target table"]
+    assert "upgrade carsync" in problems(examine(config(dsn)))["migrations"]
 
 
 def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
@@ -219,7 +227,7 @@ def test_poolers_are_told_apart_and_their_client_limit_is_tried(dsn: str) -> Non
         assert "a pooler in session mode" in found["endpoint"].seen
         assert "gave all 8" in found["connections"].seen
     with pgbouncer(dsn, "session", pool_size=4) as through:
-        found = examine(config(through))
+        found = examine(config(through, "database: {connect_timeout_s: 1}"))
         assert "gave 4 connections of the 8" in problems(found)["connections"]
     with closing(psycopg2.connect(dsn)) as conn:
         assert ask(conn, held) == [(0,)]
@@ -336,6 +344,17 @@ def test_one_request_judges_key_shape_and_mapping(tmp_path: Path) -> None:
         assert "{records: data, total_pages: meta.last_page" in named["records"].fix
         api.on("/cars", page_reply(records))
         assert "hush-key" not in str(examine_api(api))
+
+
+def test_an_answer_that_drips_for_ever_ends_with_its_deadline() -> None:
+    waits = "api: {timeout: {connect_s: 0.4, read_s: 5, total_s: 0.5}}"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
+    with DrippingServer(head, b" ", 0.02) as url:
+        asked = parse(waits, {"API_BASE_URL": url})
+        groups = checkup.examine(asked, Origin(None), None, lambda _: None)
+    found = by_name(groups, "API")
+    assert found["answer"].level is Level.PROBLEM
+    assert "total_s (0.5 s)" in found["answer"].seen
 
 
 def test_a_busy_feed_is_not_asked_beyond_its_limit(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from carsync.cli import check
 from carsync.config import Config
 from carsync.configfile import parse
 from carsync.doctor import chart, feed, machine, server, settings, tables
@@ -73,6 +75,21 @@ def test_a_risky_value_is_a_warning_with_its_remedy(text: str, name: str, words:
     assert found[name].startswith("warning")
     assert words in found[name]
     assert not found[name].endswith("→ ")
+
+
+def test_a_file_with_the_key_in_it_is_for_its_owner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RPS", "5")
+    file = tmp_path / "x.yaml"
+    file.write_text("api: {auth: {key: hush-1}}")
+    for mode, exposed in ((0o644, True), (0o600, False)):
+        file.chmod(mode)
+        origin = check._origin(parse(file.read_text(), {}), file)
+        assert origin == Origin(str(file), ("RPS",), exposed)
+    file.write_text("api: {auth: {key: '${API_KEY}'}}")
+    file.chmod(0o644)
+    assert not check._origin(parse(file.read_text(), {"API_KEY": "hush-1"}), file).exposed
 
 
 def test_a_key_that_is_not_sent_or_not_there_and_time_outs_at_odds_are_told() -> None:
@@ -387,7 +404,15 @@ def test_a_table_that_cannot_be_kept_and_pending_migrations_are_told() -> None:
     assert "carsync migrate" in found["migrations"]
     broken = replace(TABLE, error=DatabaseError("newer", detail="7", hint="upgrade carsync"))
     found = bad(judged(tables.judge_tables, on, "public.cars", broken))
-    assert found == {"target table": "problem: newer: 7 → upgrade carsync"}
+    assert found == {
+        "target table": "skipped: because the migrations cannot be read → ",
+        "migrations": "problem: newer: 7 → upgrade carsync",
+        "hashes": "skipped: because the migrations cannot be read → ",
+    }
+    broken = replace(TABLE, error=DatabaseError("public.cars is not a table", hint="choose"))
+    found = bad(judged(tables.judge_tables, on, "public.cars", broken))
+    assert found["target table"] == "problem: public.cars is not a table → choose"
+    assert found["migrations"].startswith("skipped")
 
 
 def test_a_rewrite_of_every_row_is_announced() -> None:
@@ -440,7 +465,7 @@ def test_the_exit_code_is_the_first_problems_and_warnings_count_only_if_strict()
 def test_the_report_fits_80_columns_and_says_what_and_how() -> None:
     text = chart.render(groups(), ExitCode.DATABASE, color=False)
     assert max(map(len, text.splitlines())) <= chart.WIDTH
-    assert "skipped: a, b: because of that" in text
+    assert "a, b: skipped, because of that" in text
     assert "→ grant" in text
     assert "✗ grants" in text
     assert text.endswith("2 problems, 1 warning, 2 skipped (exit 4)")
