@@ -21,6 +21,9 @@ from carsync.watching import Watcher, Watchers
 TICK_S = 0.1
 SAMPLE_S = 1.0
 PING_S = 10.0
+FIRST_PING_S = 2.0
+"""The distance of pings at first; it doubles up to `PING_S`, so that of a run that dies young
+something is written down."""
 PING_ANSWER_S = 30.0
 
 
@@ -39,6 +42,7 @@ class Monitor:
         self.observer = Observer()
         self.watcher = Watchers([watcher, self.observer])
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
+        self._ping_s = FIRST_PING_S
 
     def snapshot(self) -> Snapshot:
         """Return the run's figures as they are now."""
@@ -86,8 +90,9 @@ class Monitor:
             self._sampled_s = now
             self.metrics.rss(fleet.rss())
             self.metrics.queue_depth(fleet.queue_depth())
-        if now - self._pinged_s >= PING_S:
+        if now - self._pinged_s >= self._ping_s:
             self._pinged_s = now
+            self._ping_s = min(2 * self._ping_s, PING_S)
             self._check_connection()
         snapshot = self.snapshot()
         self.watcher.update(snapshot, phase)

@@ -7,9 +7,9 @@ When it is written, and over which connection: the parent's own, which holds the
 and is otherwise only pinged while pages are read. A connection of its own would cost every
 run another session of a pooler that has few, and a thread, for psycopg2's waiting is set
 up for one thread. So `write` is called where that connection is known to be idle: when the
-run begins, right after each ping, that is every 10 s, when a phase begins, and at the end
-over the connection that records the end. A run killed by SIGKILL loses at most the last
-10 s, and what it had stays its session's when it is resumed.
+run begins, right after each ping (2, 6 and 14 s later, then every 10 s), when a phase
+begins, and at the end over the connection that records the end. A run killed by SIGKILL
+loses at most the last 10 s, and what it had stays its session's when it is resumed.
 
 It can neither end a run nor hold it up for long. It is one transaction of two or three
 short statements, never one within another (`is_idle`); the server gives it 1 s for a lock

@@ -19,7 +19,7 @@ from carsync.summary import WIDTH, counts_grid, outcome, render_summary, wrap
 
 SHOWN_PAGES = 10
 SHOWN_REASONS = 10
-CHART_COLUMNS = 48
+CHART_COLUMNS = 100
 
 _TONES: dict[State, Tone] = {
     "running": "good",
@@ -37,12 +37,13 @@ _TONES: dict[State, Tone] = {
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the list; those with the highest `rank` are left out first."""
+    """A column of the list; that with the highest `rank` is left out, or shortened, first."""
 
     name: str
     value: Callable[[PastRun], str]
     rank: int = 0
     left: bool = False
+    short: _Column | None = None
 
 
 def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False) -> str:
@@ -54,47 +55,57 @@ def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bo
             max(len(column.name), *(len(row[n]) for row in rows))
             for n, column in enumerate(columns)
         ]
-        spare = width - sum(widths) - 2 * (len(columns) - 1)
-        ranks = {column.rank for column in columns}
-        if spare >= 0 or ranks == {0}:
+        rank = max(column.rank for column in columns)
+        # One blank between them keeps the last columns that would be left out.
+        fits = [g for g in (2, 1) if sum(widths) + g * (len(columns) - 1) <= width]
+        if (fits and (fits[0] == 2 or rank <= 1)) or rank == 0:
             break
-        columns = [column for column in columns if column.rank < max(ranks)]
-    head = _line([column.name for column in columns], columns, widths)
-    lines = [figures.paint(head, "dim", color)]
+        columns = [kept for column in columns if (kept := _cut(column, rank)) is not None]
+    gap = " " * (fits[0] if fits else 1)
+    head = gap.join(_pad(column.name, column, w) for column, w in zip(columns, widths, strict=True))
+    lines = [figures.paint(head.rstrip(), "dim", color)]
     for past, row in zip(runs, rows, strict=True):
-        line = _line(row, columns, widths)
+        cells = [_pad(*cell) for cell in zip(row, columns, widths, strict=True)]
         if color:
-            word = f"  {past.state}"
-            line = line.replace(word, "  " + figures.paint(past.state, _TONES[past.state], True), 1)
-        lines.append(line)
+            place = columns.index(_STATE)
+            cells[place] = figures.paint(cells[place], _TONES[past.state], color)
+        lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
 
 
-def _line(cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int]) -> str:
-    parts = [
-        f"{cell:<{width}}" if column.left else f"{cell:>{width}}"
-        for cell, column, width in zip(cells, columns, widths, strict=True)
-    ]
-    return "  ".join(parts).rstrip()
+def _cut(column: _Column, rank: int) -> _Column | None:
+    return column if column.rank < rank else column.short
+
+
+def _pad(cell: str, column: _Column, width: int) -> str:
+    return f"{cell:<{width}}" if column.left else f"{cell:>{width}}"
 
 
 def _columns(runs: Sequence[PastRun], now: datetime) -> list[_Column]:
     """Return the columns that say something of these runs."""
     kinds = [] if {past.kind for past in runs} <= {"sync"} else [_KIND]
-    started = _Column("started (UTC)", _started_long, left=True)
-    took = _Column("took", lambda past: _took(past, now))
-    return [_ID, *kinds, _STATE, started, took, *_FIGURES]
+    took = _Column("took", lambda past: _briefly(_took(past, now)))
+    return [_ID, *kinds, _STATE, _STARTED, took, *_FIGURES]
 
 
-def _started_long(past: PastRun) -> str:
-    return past.run.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+def _started(form: str) -> Callable[[PastRun], str]:
+    return lambda past: past.run.started_at.astimezone(UTC).strftime(form)
 
 
 def _took(past: PastRun, now: datetime) -> str:
     if past.goes_on:
         since = past.run.resumed_at or past.run.started_at
-        return f"{figures.duration(round(max((now - since).total_seconds(), 0)))}…"
+        return figures.duration(round(max((now - since).total_seconds(), 0)))
     return "–" if past.duration_s is None else figures.duration(past.duration_s)
+
+
+def _briefly(duration: str) -> str:
+    """Write a duration for a narrow column.
+
+    >>> _briefly("1 h 30 min"), _briefly("0.4 s")
+    ('1h 30m', '0.4s')
+    """
+    return duration.replace(" min", "m").replace(" h", "h").replace(" s", "s").replace(" d", "d")
 
 
 def _exit(past: PastRun) -> str:
@@ -112,15 +123,22 @@ def _pages_per_s(past: PastRun) -> str:
 _ID = _Column("run", lambda past: str(past.run.run_id))
 _KIND = _Column("kind", lambda past: past.kind, left=True)
 _STATE = _Column("state", lambda past: past.state, left=True)
+_STARTED = _Column(
+    "started (UTC)",
+    _started("%Y-%m-%d %H:%M"),
+    3,
+    left=True,
+    short=_Column("started UTC", _started("%m-%d %H:%M"), left=True),
+)
 _FIGURES = (
     _Column("exit", _exit),
     _Column("seen", _counted("seen"), 1),
     _Column("new", _counted("inserted")),
     _Column("updated", _counted("updated")),
-    _Column("back", _counted("reactivated"), 3),
+    _Column("back", _counted("reactivated"), 4),
     _Column("gone", _counted("deactivated")),
     _Column("held", _counted("held")),
-    _Column("rejected", _counted("rejected"), 4),
+    _Column("rejected", _counted("rejected"), 5),
     _Column("pages/s", _pages_per_s, 2),
 )
 
@@ -180,7 +198,7 @@ def _known(story: Story, now: datetime) -> list[tuple[str, str]]:
     if run.resumed_at is not None:
         rows.append(("resumed", figures.moment(run.resumed_at)))
     if past.goes_on or past.duration_s is not None:
-        rows.append(("time", _took(past, now)))
+        rows.append(("time", _took(past, now) + (" so far" if past.goes_on else "")))
     if run.merged_at is not None:
         rows.append(("merged", figures.moment(run.merged_at)))
     if story.samples:
@@ -241,10 +259,13 @@ def _sessions(story: Story) -> list[str]:
     lines = []
     for session in sessions:
         took = figures.duration(round(session.last.elapsed_s))
+        phase = session.last.phase
+        goes_on = story.past.goes_on and session is sessions[-1]
+        end = phase if goes_on else f"cut off while {phase}"
         lines.append(
-            f"  {session.number}  {figures.moment(session.first.at)} · {took} · until "
-            f"{session.last.phase} · {session.last.pages_staged:,} pages · "
-            f"errors {sum(session.last.errors.values()):,}"
+            f"  {session.number}  {figures.moment(session.first.at)} · {took} · "
+            f"{figures.plural(session.last.pages_staged, 'page')} staged"
+            + ("" if phase == "ended" else f" · {end}")
         )
     return lines
 
@@ -262,7 +283,7 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
             [float(s.queue_depth) for s in samples],
             lambda n: figures.plural(int(n), "page"),
         ),
-        ("memory", [float(s.rss_bytes) for s in samples], figures.size),
+        ("memory", [float(s.rss_bytes) or None for s in samples], figures.size),
         ("errors", _increments(samples), lambda n: f"{n:,.0f}"),
     ]
     first, last = samples[0], samples[-1]
@@ -312,8 +333,10 @@ def _failed_pages(story: Story, width: int) -> list[str]:
 
 
 def _page_words(page: FailedPage) -> str:
-    given_up = ", given up" if page.given_up else ""
-    return f"{figures.errors(page.kinds)}{given_up} · {figures.printable(page.problem)}"
+    by_number = sorted(page.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    words = [f"{n:,} × {figures.error_name(kind)}" for kind, n in by_number]
+    words += ["given up"] if page.given_up else []
+    return f"{', '.join(words)} · {figures.printable(page.problem)}"
 
 
 def _rejects_head(story: Story) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
 
 from carsync import database, history, observations
@@ -13,6 +14,8 @@ from carsync.database import Connection
 from carsync.errors import DatabaseError
 from carsync.history import Run
 from carsync.observations import FailedPage, Failure, FailureCount, Sample
+from carsync.observer import Observer
+from tests import samples
 from tests.integration.rig import SOURCE, TARGET
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -105,6 +108,30 @@ def test_a_locked_table_is_not_waited_for_and_the_connection_lives(
     with conn.cursor() as cur:  # what was set for the brief write is not left behind
         cur.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
         assert cur.fetchall() == [("0", "5s")]
+
+
+def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection(
+    conn: Connection,
+) -> None:
+    run = start(conn)
+    observer = Observer()
+    observer.begun(run)
+    observer.update(samples.snapshot(), "fetching")
+    with suppress(ZeroDivisionError), database.transaction(conn, "merging") as cur:
+        database.run(cur, database.raw("CREATE TABLE public.half_done ()"))
+        observer.write(conn)
+        raise ZeroDivisionError
+    with conn.cursor() as cur:
+        cur.execute("SELECT to_regclass('public.half_done')")
+        assert cur.fetchall() == [(None,)], "the transaction was committed by the observer"
+    assert observations.read_samples(conn, run.run_id) == []
+    observer.write(conn)
+    (kept,) = observations.read_samples(conn, run.run_id)
+    assert (kept.phase, kept.pages_staged, kept.errors) == ("fetching", 812, {"rate_limited": 2})
+    observer.update(samples.snapshot(), "merging")
+    with conn.cursor() as cur, pytest.raises(psycopg2.Error):
+        cur.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    observer.write(conn)
 
 
 def test_details_of_old_runs_of_this_source_are_forgotten(conn: Connection) -> None:

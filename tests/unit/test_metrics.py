@@ -201,6 +201,24 @@ class TestLatency:
         assert got.latency_p95_s == pytest.approx(0.95, rel=0.01)
         assert got.latency_p99_s == pytest.approx(0.99, rel=0.01)
 
+    def test_of_late_means_the_last_half_minute_to_minute(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        seen = []
+        for latency_s in [1.0] * 60 + [0.1] * 61:
+            metrics.page_fetched(fetched(latency_s=latency_s))
+            metrics.pages_staged(staged(1, rows=10))
+            clock.advance(1)
+            seen.append(metrics.snapshot(None, 0).recent_latency_p95_s)
+        got = metrics.snapshot(None, 0)
+        assert seen[58] == pytest.approx(1.0, rel=0.01)
+        assert got.recent_latency_p99_s == pytest.approx(0.1, rel=0.01)
+        assert got.latency_p95_s == pytest.approx(1.0, rel=0.01)
+        assert got.recent_rows_per_s == pytest.approx(10, rel=0.05)
+        clock.advance(60)
+        quiet = metrics.snapshot(None, 0)
+        assert (quiet.recent_latency_p50_s, quiet.recent_rows_per_s) == (None, 0)
+
 
 class TestMemory:
     @given(st.floats(-50, 50), st.integers(0, 2**32))
