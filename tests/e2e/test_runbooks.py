@@ -80,7 +80,6 @@ def test_a_run_that_died_is_resumed_once_the_cause_is_gone(operator: Operator) -
     site.api.reset()
     assert_as_on_the_page("failed", "--yes", operator.open("failed", "--yes"))
     site.assert_exact()
-    assert "nothing to resume" in operator.open("failed").out
 
 
 def test_held_deactivations_are_looked_at_and_approved(operator: Operator) -> None:
@@ -92,7 +91,6 @@ def test_held_deactivations_are_looked_at_and_approved(operator: Operator) -> No
     assert_as_on_the_page("held", "", operator.refuse("held"))
     assert_as_on_the_page("held", "--yes", operator.open("held", "--yes"))
     assert site.inactive() == gone
-    assert "was approved already" in operator.open("held").said
 
 
 def test_a_throttled_run_asks_slower(operator: Operator) -> None:
@@ -106,7 +104,6 @@ def test_a_throttled_run_asks_slower(operator: Operator) -> None:
     slower = operator.open("throttled", "--rate", "15", "--yes")
     assert_as_on_the_page("throttled", "--rate 15 --yes", slower)
     assert "rate_limited" not in site.status()["errors"]
-    assert "Nothing to do" in operator.open("throttled").out
 
 
 def test_a_new_api_key_is_put_in_place_once_it_works(operator: Operator) -> None:
@@ -167,9 +164,10 @@ def test_a_move_to_another_host_never_lets_two_write(operator: Operator, tmp_pat
     no = operator.answer("move-host", "leave", says="n", **old)
     assert (no.exit_code, calls.exists()) == (10, False)
     assert "Nothing was changed" in no.out
-    assert operator.answer("move-host", "leave", says="y", **old).exit_code == 0
+    yes = operator.answer("move-host", "leave", says="y", **old)
+    assert yes.exit_code == 0
+    assert_as_on_the_page("move-host", "leave", yes)
     assert calls.read_text() == "disable --now carsync.timer\n"
-    assert_as_on_the_page("move-host", "leave --yes", operator.open("move-host", "leave", "--yes"))
 
     operator.refuse("move-host", "arrive", **new)
     site.api.reset()
@@ -254,7 +252,6 @@ def test_a_change_of_the_hash_is_counted_before_it_rewrites(operator: Operator) 
     assert_as_on_the_page("rehash", "", operator.refuse("rehash"))
     assert_as_on_the_page("rehash", "--yes", operator.open("rehash", "--yes"))
     site.assert_exact()
-    assert "Nothing is rewritten" in operator.open("rehash").out
 
 
 def _copy_database(server_dsn: str, name: str, copy: str) -> None:
@@ -268,6 +265,7 @@ def test_a_database_from_a_backup_catches_up(operator: Operator, server_dsn: str
     name = parse_dsn(site.dsn)["dbname"]
     backup = f"{name}_backup"
     site.sync()
+    ask(site.dsn, "CREATE TABLE public.dump AS TABLE public.cars")
     await_that(lambda: not site.sessions(), "the end of all sessions")
     _copy_database(server_dsn, name, backup)
     try:
@@ -280,14 +278,12 @@ def test_a_database_from_a_backup_catches_up(operator: Operator, server_dsn: str
         site.assert_exact(1)
     finally:
         ask(server_dsn, f'DROP DATABASE "{backup}" WITH (FORCE)')
-    # Now the table alone.
-    ask(site.dsn, "CREATE TABLE public.dump AS TABLE public.cars")
-    site.api.show(2)
-    site.sync("--config", CONFIG)
+    # Now the table alone: rows as they were, and a schema that knows better.
     ask(site.dsn, "TRUNCATE public.cars")
     ask(site.dsn, "INSERT INTO public.cars SELECT * FROM public.dump")
-    assert "the table alone" in operator.open("restored", "--yes").said
-    site.assert_exact(2)
+    assert "the table alone" in operator.refuse("restored").said
+    site.sync("--config", CONFIG)
+    site.assert_exact(1)
 
 
 def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path) -> None:
