@@ -51,6 +51,6 @@ def make_environment(folder: Path, wheel: Path) -> Path:
     found = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True)
     link = Path(found.stdout.strip()) / "others.pth"
     link.write_text(sysconfig.get_path("purelib") + "\n")
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel]
     subprocess.run(pip, check=True, timeout=60)
     return folder / "bin" / "carsync"

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.e2e.harness import CARSYNC, INHERITED, SETTINGS, Ended, SimulatedSite
 BIN = Path(__file__).parents[2] / "bin"
 CONFIG = "prod.yaml"
 NOT_CONFIRMED = 10
+NO_VARIABLES: Mapping[str, str] = {}
 _BLOCK = re.compile(r"^```console\n\$ (?P<command>.+)\n(?P<output>(?:.*\n)*?)```$", re.M)
 
 
@@ -37,34 +39,42 @@ class Operator:
         at[name] = value
         (self.site.folder / CONFIG).write_text(yaml.safe_dump(self.config))
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, at: Mapping[str, str]) -> dict[str, str]:
         """Return what a command at this host finds in its environment."""
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        return {**inherited, **self.site.variables, "CARSYNC": CARSYNC[0], **more}
+        return {**inherited, **self.site.variables, "CARSYNC": CARSYNC[0], **at}
 
     def open(
-        self, name: str, *arguments: str, expect: int = 0, stdin: str | None = None, **more: str
+        self,
+        name: str,
+        *arguments: str,
+        expect: int = 0,
+        stdin: str = "",
+        at: Mapping[str, str] = NO_VARIABLES,
     ) -> Ended:
-        """Run `bin/runbook-NAME --config prod.yaml ARGUMENTS` without a terminal; both outputs
-        are one, as on a screen. `more` are variables.
+        """Run `bin/runbook-NAME --config prod.yaml ARGUMENTS` without a terminal.
+
+        Both outputs are one, as on a screen. `at` holds further variables: of another host.
         """
         words = [str(BIN / f"runbook-{name}"), "--config", CONFIG, *arguments]
         done = subprocess.run(
             words,
-            env=self.environment(**more),
+            env=self.environment(at),
             cwd=self.site.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=60,
             check=False,
-            input=stdin or "",  # no terminal, in any case
+            input=stdin,
         )
         assert done.returncode == expect, f"exit {done.returncode}, not {expect}\n{done.stdout}"
         assert "Traceback" not in done.stdout
         return Ended(done.returncode, done.stdout, "")
 
-    def answer(self, name: str, *arguments: str, says: str, **more: str) -> Ended:
+    def answer(
+        self, name: str, *arguments: str, says: str, at: Mapping[str, str] = NO_VARIABLES
+    ) -> Ended:
         """Run it on a terminal, where the operator answers the first question with `says`."""
         ours, theirs = pty.openpty()
         words = [str(BIN / f"runbook-{name}"), "--config", CONFIG, *arguments]
@@ -73,7 +83,7 @@ class Operator:
             try:
                 done = subprocess.run(
                     words,
-                    env=self.environment(**more),
+                    env=self.environment(at),
                     cwd=self.site.folder,
                     stdin=theirs,
                     stdout=subprocess.PIPE,
@@ -86,10 +96,10 @@ class Operator:
                 os.close(theirs)
         return Ended(done.returncode, done.stdout, "")
 
-    def refuse(self, name: str, *arguments: str, **more: str) -> Ended:
+    def refuse(self, name: str, *arguments: str, at: Mapping[str, str] = NO_VARIABLES) -> Ended:
         """Run it without --yes: it proposes something, says how to agree, and changes nothing."""
         before = (self.site.rows(), self._config_text())
-        ended = self.open(name, *arguments, expect=NOT_CONFIRMED, **more)
+        ended = self.open(name, *arguments, expect=NOT_CONFIRMED, at=at)
         assert "Nothing was changed" in ended.out or "run this again" in ended.said
         assert (self.site.rows(), self._config_text()) == before
         return ended
