@@ -226,7 +226,7 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
             f"{page.records} records where {asked} were asked for",
             f"set page_size: {page.records}, or size_param to the name that the API knows",
         )
-    elif page.records < asked and (page.pages or 1) > 1:
+    elif page.records < asked and ((page.pages or 1) > 1 or (page.total or 0) > page.records):
         found.warn(
             "page size",
             f"{page.records} records where {asked} were asked for: the API caps its pages",

@@ -76,7 +76,7 @@ def listing(number: int) -> dict[str, Any]:
         "year": 2000 + number % 20,
         "price": {"amount": 9_000.5 + number, "currency": "EUR"},
         "mileage_km": 1_000 * number,
-        "photos": [f"https://x.test/{number}.jpg"],
+        "photos": [f"https://e2e.test/{number}.jpg"],
     }
 
 
@@ -94,7 +94,10 @@ def test_a_feed_of_another_shape_syncs_with_what_init_wrote_unedited(
     written = site.run("init", "feed.yaml", "--path", "listings", "--yes")
     assert written.exit_code == 0, written
     assert "carsync sync --config feed.yaml" in written.out
-    assert "e2e" not in (site.folder / "feed.yaml").read_text(), "no secret is written"
+    text = (site.folder / "feed.yaml").read_text()
+    assert site.variables["API_KEY"] == "e2e"
+    assert "e2e" not in text, "no secret is written, not even as an example"
+    assert "size_param: limit" in text
     site.settings = {"limits.fetcher_processes": 1}
     checked = site.run("check", "--config", "feed.yaml", "--json")
     assert checked.exit_code == 0, checked

@@ -319,6 +319,9 @@ def test_certificates_are_verified_as_a_run_does_and_failures_explained(tmp_path
         assert api.arrivals == [], "no key goes to a host that is not who it says"
         found = examine_api(api, trusting)
         assert found["TLS"].level is Level.OK
+        _, port, _ = feed_facts.host_of(api.base_url)
+        other = feed_facts.read_certificate("localhost", port, str(made), 2)
+        assert "ostname mismatch" in other.error
         assert "certificate by doctor" in found["TLS"].seen
         assert len(api.arrivals) == 1
         missing = examine_api(api, "api: {ca_bundle: /nowhere.pem}")["TLS"]
@@ -348,8 +351,7 @@ def test_one_request_judges_key_shape_and_mapping(tmp_path: Path) -> None:
 
 def test_an_answer_that_drips_for_ever_ends_with_its_deadline() -> None:
     waits = "api: {timeout: {connect_s: 0.4, read_s: 5, total_s: 0.5}}"
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
-    with DrippingServer(head, b" ", 0.02) as url:
+    with DrippingServer(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x", 0.02) as url:
         asked = parse(waits, {"API_BASE_URL": url})
         groups = checkup.examine(asked, Origin(None), None, lambda _: None)
     found = by_name(groups, "API")

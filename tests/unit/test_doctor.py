@@ -173,6 +173,7 @@ def test_a_page_as_the_configuration_has_it_is_fine() -> None:
         ({"mapped": 98, "reasons": (("make: missing", 2),)}, "mapping", "warning: 98 of 100"),
         ({"mapped": 40, "reasons": (("\x1b[2Jbad", 60),)}, "mapping", "problem: 40 of 100"),
         ({"records": 20, "pages": 10_000, "mapped": 20}, "page size", "pagination.page_size: 20"),
+        ({"records": 20, "pages": None, "total": 60, "mapped": 20}, "page size", "page_size: 20"),
         ({"records": 60, "mapped": 60}, "page size", "problem: page 1 of 2,000 holds 60"),
         ({"records": 200, "pages": 1000, "mapped": 200}, "page size", "page_size: 200"),
         ({"pages": None, "total": None}, "totals", "warning: no number at meta.last_page"),
