@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from carsync import approval, changes, database, failpoints, history
 from carsync.config import Config, Database, Secret
 from carsync.database import Connection
-from carsync.errors import RevertError
+from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
+from carsync.history import Run
 from carsync.reversal import ACTIONS, Action, Outcome
 from carsync.reverting import Revert
 from carsync.session import open_database
@@ -38,14 +39,19 @@ def table(conn: Connection) -> list[str]:
     return [row for (row,) in ask(conn, "SELECT t::text FROM cars AS t ORDER BY id")]
 
 
-def configured(dsn: str) -> Config:
-    return Config(database=Database(dsn=Secret(dsn)))
+def configured(dsn: str, lock_timeout_s: float) -> Config:
+    return Config(database=Database(dsn=Secret(dsn), lock_timeout_s=lock_timeout_s))
 
 
 def revert(
-    dsn: str, run_id: int, *only: Action, skip_changed: bool = False, look: bool = False
+    dsn: str,
+    run_id: int,
+    *only: Action,
+    skip_changed: bool = False,
+    look: bool = False,
+    lock_timeout_s: float = 30.0,
 ) -> tuple[int, Outcome]:
-    config = configured(dsn)
+    config = configured(dsn, lock_timeout_s)
     with closing(open_database(config, "carsync test")) as connection:
         work = Revert(config, connection, run_id, only or ACTIONS)
         if look:
@@ -303,6 +309,48 @@ def test_before_is_what_the_update_overwrote_whoever_wrote_it_last(rig: Rig, dsn
         ask(rig.conn, "SELECT price::text, score FROM cars WHERE id IN ('1', '39')")
         == [("77.00", 1.0)] * 2
     )
+
+
+def test_a_locked_row_ends_it_and_nothing_is_changed(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(3)))
+    rig.sync(cars(range(3), "b"))
+    run_id, after = rig.run.run_id, table(rig.conn)
+    with closing(database.connect(Secret(dsn), application_name="rival")) as rival:
+        ask(rival, "BEGIN")
+        ask(rival, "SELECT FROM cars WHERE id = '1' FOR UPDATE")
+        with pytest.raises(DatabaseBusyError, match="reverting") as caught:
+            revert(dsn, run_id, lock_timeout_s=0.2)
+    assert "rival" in caught.value.detail
+    assert table(rig.conn) == after
+    newest = history.list_runs(rig.conn, TARGET, 1)[0]
+    assert (newest.state, newest.counts, newest.reverts) == ("failed", None, run_id)
+    assert revert(dsn, run_id)[1].counts.updated == 3
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_break_around_commit_is_looked_up(
+    rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    rig.sync(cars(range(3)))
+    before = table(rig.conn)
+    rig.sync(cars(range(3), "b"))
+    after = table(rig.conn)
+    take_back = Revert._take_back
+
+    def broken(self: Revert, by: Run, skip_changed: bool) -> Outcome:
+        if is_committed:
+            take_back(self, by, skip_changed)
+        raise DatabaseUnavailableError("the connection broke")
+
+    monkeypatch.setattr(Revert, "_take_back", broken)
+    if is_committed:
+        _, outcome = revert(dsn, rig.run.run_id)
+        assert outcome.counts.updated == 3
+        assert table(rig.conn) == before
+    else:
+        with pytest.raises(DatabaseUnavailableError):
+            revert(dsn, rig.run.run_id)
+        assert table(rig.conn) == after
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from carsync.acceptance import Check
-from carsync.ending import failed, judged, merged, unsaved
+from carsync.ending import failed, judged, merged, of_options, unsaved
 from carsync.errors import CheckpointError, DatabaseUnavailableError, ExitCode
 from carsync.evidence import Decision
 from carsync.model import MergeCounts
+from carsync.options import ORDINARY, RunOptions
+from carsync.summary import next_step
 
 GOOD = Decision("deactivate")
 MISSED = Check("pages per second", "≥ 10.0/s", "3.0/s", "fail")
@@ -65,3 +67,23 @@ def test_a_merged_run_whose_checkpoint_is_unsaved_says_that_it_is_merged() -> No
 def test_a_run_that_failed_anyway_keeps_its_own_exit_code() -> None:
     ending = failed(DatabaseUnavailableError("gone"))
     assert unsaved(ending, CheckpointError("cannot write the checkpoint")) == ending
+
+
+def test_a_taste_is_no_success_and_says_how_to_read_the_rest() -> None:
+    ending = merged(1, MergeCounts(inserted=300), GOOD, {}, 3, is_part=True)
+    assert (ending.state, ending.exit_code) == ("partial", ExitCode.PARTIAL)
+    assert "only the first 3 pages" in ending.problem
+    assert next_step(ending.exit_code, ending.hint).startswith("run again without --max-pages")
+
+
+def test_nothing_of_a_dry_run_is_approved_or_resumed() -> None:
+    dry, taste = RunOptions(dry_run=True), RunOptions(max_pages=3)
+    held = merged(17, MergeCounts(held=3), Decision("prove"), {}, 20)
+    hint = of_options(held, dry).hint
+    assert hint == "nothing was written; to do it, run again without --dry-run"
+    lost = failed(DatabaseUnavailableError("gone", hint="start it."))
+    assert of_options(lost, dry).hint == "start it; nothing is kept of a dry run; run again"
+    assert (
+        of_options(lost, taste).hint == "start it; a run with --max-pages is not resumed; run again"
+    )
+    assert of_options(held, taste) == of_options(held, ORDINARY) == held

@@ -205,3 +205,25 @@ def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
     assert saved.boot_id
     assert before.boot_id == saved.boot_id
     assert before.uptime_s <= saved.uptime_s <= Moment.now().uptime_s
+
+
+def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Path) -> None:
+    dry = Journal(
+        path, FileLock(path), source="s", target="t", fingerprints={}, previous=None, dry_run=True
+    )
+    dry.begin(17, "a-token", STARTED)
+    assert not path.exists()
+    journal = Journal(
+        path, FileLock(path), source="s", target="t", fingerprints={}, previous=ENDED, dry_run=True
+    )
+    journal.begin(17, "a-token", STARTED)
+    journal.end("complete", 0, success=True)
+    kept = on_disk(path)
+    assert kept.tried is not None
+    assert msgspec.structs.replace(kept, tried=None) == ENDED
+
+
+def test_the_api_had_no_rest_while_a_dry_run_was_tried() -> None:
+    tried = msgspec.structs.replace(ENDED, tried=after(100))
+    assert idle_since(tried, after(107)) == 7 - SAVE_EVERY_S
+    assert idle_since(ENDED, after(107)) == 107

@@ -40,6 +40,15 @@ class TestFeedWithTotals:
         assert lease_all(plan) == [2, 3, 4, 5]
         assert plan.reported_records == 500
 
+    @pytest.mark.parametrize("reported", [50, None, 2])
+    def test_no_more_pages_are_read_than_asked_for(self, reported: int | None) -> None:
+        plan = PagePlan(FEED, only=3)
+        read_first(plan, reported)
+        for page in lease_all(plan):
+            plan.mark_staged(page, 100, reported, None)
+        assert plan.is_exhausted
+        assert plan.staged_count == plan.planned == min(3, reported or 3)
+
     def test_is_complete_once_every_page_is_staged(self) -> None:
         plan = PagePlan(FEED)
         read_first(plan, 3)

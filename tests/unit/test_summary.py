@@ -133,11 +133,21 @@ def test_a_hint_comes_before_the_usual_advice() -> None:
     assert next_step(0, "") == "nothing to do"
 
 
+def test_a_dry_run_says_so_in_both_tongues() -> None:
+    text = render_summary(report(dry_run=True, exit_code=0))
+    assert text.startswith("dry run · external")
+    assert "dry run: nothing was written" in text
+    assert summary_data(report(dry_run=True))["dry_run"] is True
+    assert "dry run" not in render_summary(report())
+
+
 def test_the_grid_holds_every_count_once() -> None:
     counts = MergeCounts(*range(1, 1 + len(fields(MergeCounts))))
     words = " ".join(counts_grid(counts)).split()
     shown = dict(zip(words[::2], map(int, words[1::2]), strict=True))
-    assert shown == {f.name: getattr(counts, f.name) for f in fields(MergeCounts)}
+    assert shown == {
+        f.name: getattr(counts, f.name) for f in fields(MergeCounts) if f.name != "deleted"
+    }, "no run that reads the feed deletes"
 
 
 def test_colour_marks_verdicts_and_changes_no_word() -> None:
