@@ -223,7 +223,9 @@ def _past(conn: Connection, run: Run, newest: int) -> PastRun:
         run.run_id == newest and history.describe_lock_holder(conn, run.target)
     ):
         state = "interrupted"
-    return PastRun(run, kind_of(run), state, read_report(run.summary))
+    # What an earlier session said at its end is not the last word of a run taken up again.
+    report = None if run.state == "running" else read_report(run.summary)
+    return PastRun(run, kind_of(run), state, report)
 
 
 def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dict[str, int]:

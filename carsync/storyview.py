@@ -1,4 +1,4 @@
-"""How past runs are shown: a list of them, and the whole story of one.
+"""How the story of a past run is shown.
 
 Pure: what `story.py` gathered comes in, text goes out.
 """
@@ -7,149 +7,25 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import fields
+from datetime import datetime
 
 from carsync import figures
-from carsync.figures import Tone
 from carsync.model import MergeCounts
 from carsync.observations import FailedPage, Sample
-from carsync.story import PastRun, State, Story
+from carsync.runlist import TONES, took
+from carsync.story import PastRun, Story
 from carsync.summary import WIDTH, counts_grid, outcome, render_summary, wrap
 
 SHOWN_PAGES = 10
 SHOWN_REASONS = 10
 CHART_COLUMNS = 100
 
-_TONES: dict[State, Tone] = {
-    "running": "good",
-    "complete": "good",
-    "interrupted": "warn",
-    "partial": "warn",
-    "held": "warn",
-    "failed": "bad",
-    "abandoned": "dim",
-}
-
-
-# ── the list ─────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of the list; that with the highest `rank` is left out, or shortened, first."""
-
-    name: str
-    value: Callable[[PastRun], str]
-    rank: int = 0
-    left: bool = False
-    short: _Column | None = None
-
-
-def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False) -> str:
-    """Return the runs as a table of at most `width` columns where that can be."""
-    columns = _columns(runs, now)
-    while True:
-        rows = [[column.value(past) for column in columns] for past in runs]
-        widths = [
-            max(len(column.name), *(len(row[n]) for row in rows))
-            for n, column in enumerate(columns)
-        ]
-        rank = max(column.rank for column in columns)
-        # One blank between them keeps the last columns that would be left out.
-        fits = [g for g in (2, 1) if sum(widths) + g * (len(columns) - 1) <= width]
-        if (fits and (fits[0] == 2 or rank <= 1)) or rank == 0:
-            break
-        columns = [kept for column in columns if (kept := _cut(column, rank)) is not None]
-    gap = " " * (fits[0] if fits else 1)
-    head = gap.join(_pad(column.name, column, w) for column, w in zip(columns, widths, strict=True))
-    lines = [figures.paint(head.rstrip(), "dim", color)]
-    for past, row in zip(runs, rows, strict=True):
-        cells = [_pad(*cell) for cell in zip(row, columns, widths, strict=True)]
-        if color:
-            place = columns.index(_STATE)
-            cells[place] = figures.paint(cells[place], _TONES[past.state], color)
-        lines.append(gap.join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _cut(column: _Column, rank: int) -> _Column | None:
-    return column if column.rank < rank else column.short
-
-
-def _pad(cell: str, column: _Column, width: int) -> str:
-    return f"{cell:<{width}}" if column.left else f"{cell:>{width}}"
-
-
-def _columns(runs: Sequence[PastRun], now: datetime) -> list[_Column]:
-    """Return the columns that say something of these runs."""
-    kinds = [] if {past.kind for past in runs} <= {"sync"} else [_KIND]
-    took = _Column("took", lambda past: _briefly(_took(past, now)))
-    return [_ID, *kinds, _STATE, _STARTED, took, *_FIGURES]
-
-
-def _started(form: str) -> Callable[[PastRun], str]:
-    return lambda past: past.run.started_at.astimezone(UTC).strftime(form)
-
-
-def _took(past: PastRun, now: datetime) -> str:
-    if past.goes_on:
-        since = past.run.resumed_at or past.run.started_at
-        return figures.duration(round(max((now - since).total_seconds(), 0)))
-    return "–" if past.duration_s is None else figures.duration(past.duration_s)
-
-
-def _briefly(duration: str) -> str:
-    """Write a duration for a narrow column.
-
-    >>> _briefly("1 h 30 min"), _briefly("0.4 s")
-    ('1h 30m', '0.4s')
-    """
-    return duration.replace(" min", "m").replace(" h", "h").replace(" s", "s").replace(" d", "d")
-
-
-def _exit(past: PastRun) -> str:
-    return "–" if past.run.exit_code is None else str(past.run.exit_code)
-
-
-def _counted(name: str) -> Callable[[PastRun], str]:
-    return lambda past: f"{past.run.counts.get(name, 0):,}" if past.run.counts else "–"
-
-
-def _pages_per_s(past: PastRun) -> str:
-    return figures.rate(past.report.snapshot.pages_per_s_mean) if past.report else "–"
-
-
-_ID = _Column("run", lambda past: str(past.run.run_id))
-_KIND = _Column("kind", lambda past: past.kind, left=True)
-_STATE = _Column("state", lambda past: past.state, left=True)
-_STARTED = _Column(
-    "started (UTC)",
-    _started("%Y-%m-%d %H:%M"),
-    3,
-    left=True,
-    short=_Column("started UTC", _started("%m-%d %H:%M"), left=True),
-)
-_FIGURES = (
-    _Column("exit", _exit),
-    _Column("seen", _counted("seen"), 1),
-    _Column("new", _counted("inserted")),
-    _Column("updated", _counted("updated")),
-    _Column("back", _counted("reactivated"), 4),
-    _Column("gone", _counted("deactivated")),
-    _Column("held", _counted("held")),
-    _Column("rejected", _counted("rejected"), 5),
-    _Column("pages/s", _pages_per_s, 2),
-)
-
-
-# ── one run ──────────────────────────────────────────────────────────────────
-
 
 def render_story(story: Story, now: datetime, width: int, *, color: bool = False) -> str:
     """Return the whole story as text: how the run ended first, then how it went."""
     past = story.past
-    if past.report is not None and past.state == past.report.state:
+    if past.report is not None:
         lines = render_summary(past.report, color=color).splitlines()
     else:
         lines = _unfinished(story, now, color)
@@ -173,7 +49,7 @@ def _unfinished(story: Story, now: datetime, color: bool) -> list[str]:
     name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
     head = f"{name} · {run.source} → {run.target}"
     gap = " " * max(WIDTH - len(head) - len(past.state), 1)
-    tone = _TONES[past.state]
+    tone = TONES[past.state]
     lines = [
         figures.paint(head, "strong", color) + gap + figures.paint(past.state, tone, color),
         "",
@@ -198,7 +74,7 @@ def _known(story: Story, now: datetime) -> list[tuple[str, str]]:
     if run.resumed_at is not None:
         rows.append(("resumed", figures.moment(run.resumed_at)))
     if past.goes_on or past.duration_s is not None:
-        rows.append(("time", _took(past, now) + (" so far" if past.goes_on else "")))
+        rows.append(("time", took(past, now) + (" so far" if past.goes_on else "")))
     if run.merged_at is not None:
         rows.append(("merged", figures.moment(run.merged_at)))
     if story.samples:
@@ -240,7 +116,9 @@ def _fate(past: PastRun) -> tuple[str, str]:
 
 def _related(story: Story) -> list[tuple[str, str]]:
     run = story.past.run
-    rows = []
+    rows: list[tuple[str, str]] = []
+    if story.past.report is not None and story.past.state != story.past.report.state:
+        rows.append(("since then", story.past.state))
     if run.replay_of is not None:
         rows.append(("replays", f"the rejects of run {run.replay_of}"))
     if (reverts := getattr(run, "reverts", None)) is not None:
@@ -258,12 +136,12 @@ def _sessions(story: Story) -> list[str]:
         return []
     lines = []
     for session in sessions:
-        took = figures.duration(round(session.last.elapsed_s))
+        lasted = figures.duration(round(session.last.elapsed_s))
         phase = session.last.phase
         goes_on = story.past.goes_on and session is sessions[-1]
         end = phase if goes_on else f"cut off while {phase}"
         lines.append(
-            f"  {session.number}  {figures.moment(session.first.at)} · {took} · "
+            f"  {session.number}  {figures.moment(session.first.at)} · {lasted} · "
             f"{figures.plural(session.last.pages_staged, 'page')} staged"
             + ("" if phase == "ended" else f" · {end}")
         )

@@ -18,8 +18,9 @@ from carsync import story as past
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.config import Config
 from carsync.observer import MAX_FAILURES
+from carsync.runlist import render_list
 from carsync.session import open_database, target_of
-from carsync.storyview import SHOWN_PAGES, render_list, render_story
+from carsync.storyview import SHOWN_PAGES, render_story
 from carsync.trail import follow
 
 

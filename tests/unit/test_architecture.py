@@ -131,6 +131,7 @@ LAYERS = (
         [
             "statusview",
             "story",
+            "runlist",
             "storyview",
             "doctor.machine_facts",
             "doctor.feed_facts",

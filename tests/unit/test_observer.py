@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -104,15 +105,16 @@ def test_a_series_is_bounded_in_order_and_keeps_its_first_and_last(
     assert seconds == sorted(seconds)
 
 
-def test_a_week_is_told_by_600_samples_at_even_distances() -> None:
-    observer = observe(series := Series())
-    for second in range(7 * 86_400):
-        if series.is_due(second):
-            look(observer, second)
-    seconds = [sample.elapsed_s for sample in series.samples]
+def test_hours_are_told_by_600_samples_at_even_distances(store: Store) -> None:
+    observer = observe()
+    snapshot = samples.snapshot()
+    for second in range(20_000):
+        observer.update(replace(snapshot, elapsed_s=second), "fetching")
+    observer.write(CONN)
+    seconds = [sample.elapsed_s for _, sample in sorted(store.samples.items())]
     distances = [b - a for a, b in pairwise(seconds)]
     assert 300 <= len(seconds) <= 600
-    assert set(distances) == {1024}
+    assert set(distances) == {64}
 
 
 def test_a_phase_shows_however_short_it_is() -> None:

@@ -12,8 +12,9 @@ import pytest
 from carsync.history import Run
 from carsync.observations import FailedPage, FailureCount, Sample
 from carsync.rejects import ReasonCount
+from carsync.runlist import render_list
 from carsync.story import PastRun, Story, as_data, as_line, kind_of, read_report, sessions_of
-from carsync.storyview import render_list, render_story
+from carsync.storyview import render_story
 from carsync.summary import RunReport, summary_data
 from tests import samples
 from tests.samples import COUNTS, NOW
@@ -204,6 +205,13 @@ def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words:
     assert past.state in text.splitlines()[0]
     assert ("seen            200,000" in text) is (past.run.counts is not None)
     assert as_line(past)["recorded_state"] == past.run.state
+
+
+def test_what_became_of_a_run_after_its_last_word_is_said_beside_it() -> None:
+    past = a_past("abandoned", report=a_report(state="failed", exit_code=4, problem="it broke"))
+    text = render_story(a_story(past), NOW, 80)
+    assert "problem: it broke" in text
+    assert "  since then  abandoned" in text.splitlines()
 
 
 def test_sessions_are_told_apart() -> None:
