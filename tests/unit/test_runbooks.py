@@ -100,3 +100,43 @@ def test_shellcheck_finds_nothing() -> None:
         ["shellcheck", "-x", "-P", "SCRIPTDIR", *files], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+_PAST = """#!/bin/sh
+case "$1 $2" in
+"runs --limit") cat <<'END'
+{"runs": [
+  {"run_id": 9, "merged_at": "2026-11-24T02:00:00Z", "counts": {"deactivated": 3, "seen": 90}},
+  {"run_id": 8, "merged_at": "2026-11-22T02:00:00Z", "counts": {"deactivated": 40, "seen": 60}},
+  {"run_id": 7, "merged_at": null, "counts": null}]}
+END
+;;
+*) exit 9 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "exit_code"),
+    [
+        ([], "What did run 8 see?", 9),
+        (["--at", "2026-11-24 03:10"], "What did run 9 see?", 9),
+        (["--at", "2026-11-22T23:00+01:00"], "What did run 8 see?", 9),
+        (["--at", "2026-11-20"], "No run deactivated any car", 0),
+    ],
+)
+def test_the_largest_deactivation_is_looked_for_in_the_day_before(
+    tmp_path: Path, options: list[str], said: str, exit_code: int
+) -> None:
+    past = tmp_path / "carsync"
+    past.write_text(_PAST)
+    past.chmod(0o755)
+    done = subprocess.run(
+        [BIN / "runbook-cars-vanished", *options],
+        env={"PATH": "/usr/bin:/bin", "CARSYNC": str(past)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said in done.stdout
+    assert done.returncode == exit_code
