@@ -28,6 +28,34 @@ class Backend:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One of carsync's sessions as the server sees it.
+
+    `age_s` is for how long it has been in `state`, or at its statement where that is
+    "active"; `wait` what it waits for ("Lock: relation"), empty where for nothing;
+    `blocked_by` the server processes whose locks it waits for.
+    """
+
+    pid: int
+    application: str
+    state: str
+    wait: str
+    age_s: float
+    blocked_by: list[int]
+    holds_lock: bool
+
+
+def list_sessions(conn: Connection, target: Target) -> list[Session]:
+    """Return carsync's sessions in the database, `conn` aside, the eldest first.
+
+    `holds_lock`: it holds the run lock of `target`.
+    """
+    query = database.statement("list_sessions")
+    found = database.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
+    return [Session(*line) for line in found]
+
+
 def backend_of(conn: Connection) -> Backend:
     """Return the server process behind `conn`."""
     query = database.statement("find_own_backend")

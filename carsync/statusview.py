@@ -7,6 +7,7 @@ plain data go out.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from carsync import figures
+from carsync.backends import Session
 from carsync.checkpoint import ACTIVE_STATES, CheckpointState, RunState
 from carsync.summary import WIDTH, counts_grid, next_step, outcome, title, wrap
 
@@ -303,3 +305,19 @@ def _age(state: CheckpointState, now: datetime) -> str:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def session_lines(sessions: Sequence[Session]) -> list[str]:
+    """Lay out one line for each session: who, doing what, for how long, waiting for whom."""
+    if not sessions:
+        return ["no session of carsync in the database"]
+    lines = ["sessions of carsync in the database"]
+    for session in sessions:
+        waits = f", waits for {session.wait}" if session.wait else ""
+        behind = f", blocked by pid {', '.join(map(str, session.blocked_by))}"
+        lines.append(
+            f"  pid {session.pid}  {figures.printable(session.application)}: {session.state} for "
+            f"{figures.duration(session.age_s)}{waits}{behind if session.blocked_by else ''}"
+            f"{'; holds the lock' if session.holds_lock else ''}"
+        )
+    return lines

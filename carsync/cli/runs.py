@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import msgspec
 
 from carsync import figures
 from carsync import story as past
 from carsync.cli.loading import config_options, load_config, require_database
+from carsync.config import Config
 from carsync.observer import MAX_FAILURES
 from carsync.runlist import render_list
 from carsync.session import open_database, target_of
 from carsync.storyview import SHOWN_PAGES, render_story
+from carsync.trail import follow
 
 
 @click.group(invoke_without_command=True)
@@ -30,6 +33,7 @@ from carsync.storyview import SHOWN_PAGES, render_story
     show_default=True,
     help="Show at most so many.",
 )
+@click.option("--car", "car_id", metavar="ID", help="Show what the runs did to this car instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object.")
 @click.pass_context
 def runs(
@@ -37,6 +41,7 @@ def runs(
     config_path: Path | None,
     overrides: tuple[str, ...],
     limit: int,
+    car_id: str | None,
     as_json: bool,
 ) -> None:
     """List the target's past runs, newest first; `runs show ID` tells the story of one.
@@ -49,6 +54,7 @@ def runs(
     Examples:
       carsync runs --config prod.yaml
       carsync runs show 42 --config prod.yaml
+      carsync runs --car 7000001
       carsync runs --json | jq '.runs[] | select(.exit_code != 0)'
     """
     if ctx.invoked_subcommand is not None:
@@ -56,6 +62,9 @@ def runs(
         return
     config = require_database(load_config(config_path, overrides))
     target = target_of(config)
+    if car_id is not None:
+        _show_car(config, car_id, limit, as_json)
+        return
     with closing(open_database(config, "carsync runs")) as connection:
         found = past.list_past(connection, target, limit)
     if as_json:
@@ -100,6 +109,24 @@ def show(
         click.echo(json.dumps(past.as_data(story)))
     else:
         _print(render_story(story, datetime.now(UTC), _width(), color=_color()))
+
+
+def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
+    with closing(open_database(config, "carsync runs")) as connection:
+        has_changes = past.has_schema(connection)
+        found = follow(connection, target_of(config), car_id, limit) if has_changes else []
+    if as_json:
+        changes = [msgspec.to_builtins(change) for change in found]
+        click.echo(json.dumps({"car": car_id, "changes": changes}))
+        return
+    for change in found:
+        when = figures.moment(change.merged_at) if change.merged_at else "not merged"
+        columns = ", ".join(sorted(change.after or {}))
+        line = f"run {change.run_id}  {when}  {change.action}  {columns}"
+        _print(figures.printable(line.rstrip()))
+    if not found:
+        click.echo(f"No run on record changed a car {figures.printable(car_id)}.")
+        click.echo("hint: changes are kept for history.changes_keep_days", err=True)
 
 
 def _print(text: str) -> None:

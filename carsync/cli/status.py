@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any
 import click
 
 from carsync import figures, statusview
+from carsync.backends import Session, list_sessions
 from carsync.checkpoint import CheckpointState, load
 from carsync.cli import voice
-from carsync.cli.loading import checkpoint_path, config_options, load_config
+from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
+from carsync.config import Config
 from carsync.errors import ExitCode
 from carsync.filelock import is_held
 from carsync.moment import Moment
+from carsync.session import open_database, target_of
 from carsync.summary import WIDTH
 from carsync.terminal import Canvas, Line, can_redraw, columns_of, to_lines, wants_color
 
@@ -62,20 +66,27 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     metavar="DURATION",
     help="Exit with 7 when the last success is older (26h, 90m, 2d) or there is none.",
 )
+@click.option(
+    "--sessions",
+    "with_sessions",
+    is_flag=True,
+    help="Ask the database, too, what carsync's sessions are doing there.",
+)
 def status(
     config_path: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
     watch_every_s: float | None,
     max_age_s: float | None,
+    with_sessions: bool,
 ) -> None:
     """Show how far the run is, or how the last one ended, and what to do next.
 
-    Reads the checkpoint file alone: works while a run is going on, and with the
-    database and the API down. With --watch it stays until the run has ended and exits
-    with the run's own exit code, with 8 where the run's process died, and with 0 after
-    Ctrl-C or where no run is going on. Where the output is no terminal, watching prints
-    a line whenever something changed.
+    Reads the checkpoint file alone, unless --sessions is given: works while a run is
+    going on, and with the database and the API down. With --watch it stays until the
+    run has ended and exits with the run's own exit code, with 8 where the run's process
+    died, and with 0 after Ctrl-C or where no run is going on. Where the output is no
+    terminal, watching prints a line whenever something changed.
 
     \b
     Examples:
@@ -84,15 +95,17 @@ def status(
       carsync status --max-age 26h --json | jq .last_success_age_s
     """
     config = load_config(config_path, overrides)
+    sessions = _sessions(config) if with_sessions else None
     look = _Look(checkpoint_path(config), config.checkpoint.max_age_h)
     code = 0
     if watch_every_s is not None:
         code = _watch(look, watch_every_s, as_json)
     seen = look()
     if not as_json:
-        _print_status(seen)
+        _print_status(seen, sessions)
     elif watch_every_s is None:
-        click.echo(json.dumps(seen.data(), indent=2))
+        asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
+        click.echo(json.dumps(seen.data() | asked, indent=2))
     if max_age_s is not None and not code:
         stale = statusview.staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
@@ -141,9 +154,16 @@ class _Seen:
         return statusview.render_line(*self._view)
 
 
-def _print_status(seen: _Seen) -> None:
+def _sessions(config: Config) -> list[Session]:
+    with closing(open_database(require_database(config), "carsync status")) as connection:
+        return list_sessions(connection, target_of(config))
+
+
+def _print_status(seen: _Seen, sessions: list[Session] | None) -> None:
     color = wants_color(sys.stdout, os.environ)
     text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
+    if sessions is not None:
+        text += "\n\n" + "\n".join(statusview.session_lines(sessions))
     click.echo(figures.fit(text, sys.stdout.encoding))
 
 

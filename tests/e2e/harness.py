@@ -281,6 +281,10 @@ class Site:
             return []
         return [row for (row,) in ask(self.dsn, "SELECT t::text FROM public.cars AS t ORDER BY id")]
 
+    def rows_by_id(self) -> dict[str, str]:
+        """Return every row of the table as text: id → all columns."""
+        return dict(ask(self.dsn, "SELECT id, t::text FROM public.cars AS t"))
+
     def inactive(self) -> set[str]:
         """Return the ids of the cars that were deactivated."""
         found = ask(self.dsn, "SELECT id FROM public.cars WHERE NOT is_active")

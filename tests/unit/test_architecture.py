@@ -94,6 +94,7 @@ LAYERS = (
             "rejects",
             "observations",
             "approval",
+            "trail",
             "reversal",
             "statefile",
             "moment",

@@ -1,0 +1,241 @@
+# What the runbooks share; they source it and it does nothing by itself.
+# shellcheck shell=sh
+#
+#   say TEXT…         a line of its own: what was found
+#   step TEXT         a heading
+#   explain TEXT…     a paragraph: what it means
+#   show ARGS…        the carsync command as one would type it
+#   cs ARGS…          run it; run_indented ARGS… with what it says indented
+#   ask QUESTION      go on only after a yes
+#   read_json JSON NAME=PATH…     set shell variables from a JSON text
+#   read_lines JSON PATH FIELD…   one line for each element of a list
+#
+# Exit codes of every runbook: 0 nothing to do, or done · 2 usage · 10 something is to be
+# done and was not, for want of a yes · any other is that of the carsync command that failed.
+
+NOT_CONFIRMED=10
+
+yes=0
+config=''
+changed=0
+steps=0
+set -eu
+
+# A runbook's own options: sets `taken` to the number of words it took of "$@".
+option() { taken=0; }
+
+begin() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --yes) yes=1 && shift ;;
+        -c | --config)
+            [ $# -ge 2 ] || misuse "$1 needs a file"
+            config=$2 && shift 2
+            ;;
+        --config=*) config=${1#--config=} && shift ;;
+        *)
+            taken=0
+            option "$@"
+            [ "$taken" -gt 0 ] || misuse "no such option: $1"
+            [ $# -ge "$taken" ] || misuse "$1 needs a value"
+            shift "$taken"
+            ;;
+        esac
+    done
+    find_carsync
+}
+
+# The head of the script is its help.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; }
+
+misuse() {
+    printf '%s: %s\nhint: %s --help\n' "$(basename -- "$0")" "$1" "$0" >&2
+    exit 2
+}
+
+# CARSYNC names the command; else the clone's own, else the one on PATH.
+find_carsync() {
+    own=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)/.venv/bin/carsync
+    if [ -z "${CARSYNC:-}" ]; then
+        CARSYNC=carsync
+        [ ! -x "$own" ] || CARSYNC=$own
+    fi
+    if ! found=$(command -v "$CARSYNC"); then
+        say "there is no command $CARSYNC" >&2
+        say "hint: put carsync on PATH, run bin/setup dev, or set CARSYNC=/path/to/carsync" >&2
+        exit 2
+    fi
+    python=$(dirname -- "$(readlink -f -- "$found")")/python3
+    [ -x "$python" ] || python=python3
+}
+
+# ── telling ──────────────────────────────────────────────────────────────────
+
+say() { printf '%s\n' "$*"; }
+
+# A numbered heading.
+step() {
+    [ "$steps" = 0 ] || printf '\n'
+    steps=$((steps + 1))
+    say "$*"
+}
+
+explain() { printf '\n%s\n' "$*" | fmt -w 79; }
+
+# A finding, its name before it.
+finding() { printf '  %-12s %s\n' "$1" "$2"; }
+
+quoted() {
+    for word in "$@"; do
+        case $word in
+        '' | *[!A-Za-z0-9_./:=@%+,-]*)
+            word=$(printf '%s' "$word" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/")
+            ;;
+        esac
+        printf ' %s' "$word"
+    done
+}
+
+show() { printf '\n  $ %s%s\n' "$CARSYNC" "$(quoted "$@" ${config:+--config "$config"})"; }
+
+# ── doing ────────────────────────────────────────────────────────────────────
+
+cs() { "$CARSYNC" "$@" ${config:+--config "$config"}; }
+
+# The same with what it says indented; a failure ends the runbook with its exit code.
+run_indented() {
+    _code=0
+    _said=$(cs "$@" 2>&1) || _code=$?
+    printf '%s\n' "$_said" | "$python" -X utf8 -c '
+import sys
+for line in sys.stdin:
+    line = line.rstrip()
+    print("  " + (line if len(line) < 76 else line[:75] + "…"))'
+    [ "$_code" = 0 ] || exit "$_code"
+}
+
+# See whether one side answers: probe NAME ARGS… A failure is shown and ends the runbook.
+probe() {
+    _side=$1 && shift
+    _code=0
+    _said=$(cs "$@" 2>&1 >/dev/null) || _code=$?
+    if [ "$_code" = 0 ]; then
+        finding "$_side" answers
+        return
+    fi
+    finding "$_side" "does NOT answer as it should (exit $_code)"
+    printf '%s\n' "$_said" | sed 's/^/    /'
+    not_now "$_code"
+}
+
+# Let carsync check look at everything; a problem is shown and ends the runbook.
+examine() {
+    show check
+    _code=0
+    _said=$(cs check --json 2>/dev/null) || _code=$?
+    if [ -z "$_said" ]; then
+        cs check
+        exit "$_code"
+    fi
+    printf '%s' "$_said" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+found = [check for group in data["groups"] for check in group["checks"]]
+for check in found:
+    level, name, seen, fix = (text(check[key]) for key in ("level", "name", "seen", "fix"))
+    if level in ("problem", "warning"):
+        print(f"  {level:<12} {name}: {seen}")
+        print(f"               fix: {fix}")
+print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " of its checks are ok")
+'
+    [ "$_code" = 0 ] || not_now "$_code"
+}
+
+not_now() {
+    explain "A sync would fail. Mend this first, then run this again." \
+        "401 or 403: bin/runbook-rotate-keys. 429: bin/runbook-throttled."
+    exit "$1"
+}
+
+ask() {
+    if [ "$yes" = 1 ]; then
+        printf '\n%s yes (--yes)\n' "$1"
+        changed=1
+        return
+    fi
+    more=''
+    [ "$changed" = 0 ] || more=' more'
+    if [ ! -t 0 ]; then
+        printf '\nNothing%s was changed: there is no terminal to ask on.\n' "$more"
+        say "hint: read the above; then the same again with --yes, or on a terminal"
+        exit "$NOT_CONFIRMED"
+    fi
+    printf '\n%s [y/N] ' "$1"
+    read -r answer || answer=''
+    case $answer in
+    y | Y | yes | Yes | YES) changed=1 ;;
+    *)
+        say "Nothing$more was changed."
+        exit "$NOT_CONFIRMED"
+        ;;
+    esac
+}
+
+# ── reading what carsync says in JSON ────────────────────────────────────────
+
+# Both sanitise: what a feed or a database wrote must not steer the terminal.
+_PYTHON_HEAD='
+import json, re, shlex, sys
+def at(value, path):
+    for part in filter(None, path.split(".")):
+        try:
+            value = value[int(part) if isinstance(value, list) else part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return value
+def text(value):
+    if value is None: return ""
+    if isinstance(value, bool): return "yes" if value else "no"
+    if isinstance(value, float): return f"{value:.1f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list): return json.dumps(value)
+    if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*(Z|\+00:00)$", str(value)):
+        return value[:19].replace("T", " ") + " UTC"
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+data = json.load(sys.stdin)
+'
+
+read_json() {
+    _json=$1 && shift
+    _set=$(printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+for word in sys.argv[1:]:
+    name, _, path = word.partition("=")
+    print(f"{name}={shlex.quote(text(at(data, path)))}")
+' "$@")
+    eval "$_set"
+}
+
+# read_table JSON PATH NAME=PATH…   the same with headings, in columns
+read_table() {
+    _json=$1 && shift
+    printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+columns = [word.partition("=") for word in sys.argv[2:]]
+rows = [[name for name, _, _ in columns]]
+for element in at(data, sys.argv[1]) or []:
+    rows.append([text(at(element, path)) or "-" for _, _, path in columns])
+widths = [max(map(len, column)) for column in zip(*rows)]
+for row in rows:
+    print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
+' "$@"
+}
+
+read_lines() {
+    _json=$1 && shift
+    printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'
+for element in at(data, sys.argv[1]) or []:
+    print("  ".join(text(at(element, path) if path != "." else element) for path in sys.argv[2:]))
+' "$@"
+}

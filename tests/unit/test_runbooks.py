@@ -1,0 +1,142 @@
+"""The runbooks as a whole: complete, readable, and naming only commands that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+from carsync.cli.app import COMMANDS
+
+BIN = Path(__file__).parents[2] / "bin"
+BOOKS = sorted(path for path in BIN.glob("runbook-*") if path.suffix != ".md")
+PAGES = sorted(BIN.glob("runbook-*.md"))
+_IN_SCRIPTS = re.compile(
+    r"^\s*(?:code=0; )?(?:\w+=\$\()?(?:cs|show|run_indented|probe \w+) (?:-q )?(?P<words>[a-z].*)$",
+    re.M,
+)
+_ON_PAGES = re.compile(r"carsync (?:-q )?(?P<words>[a-z]+\b[^\n`;|]*)")
+
+
+def _names(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+@cache
+def _command(*names: str) -> click.Command | None:
+    """Return a command or subcommand of carsync, None where there is none."""
+    if names[0] not in COMMANDS:
+        return None
+    found: click.Command | None = getattr(
+        importlib.import_module(f"carsync.cli.{names[0]}"), names[0]
+    )
+    for name in names[1:]:
+        assert isinstance(found, click.Group)
+        found = found.commands.get(name)
+    return found
+
+
+def _unknown(words: str) -> list[str]:
+    """Return what of a command's words (after `carsync`) carsync does not know."""
+    given = re.findall(r"--?[a-z][a-z-]*|[a-z][a-z-]*", words)
+    names = [word for word in given if not word.startswith("-")]
+    if not names or names[0] not in COMMANDS:
+        return [words.split()[0]]
+    command = _command(names[0])
+    if isinstance(command, click.Group) and names[1:] and names[1] in command.commands:
+        command = command.commands[names[1]]
+    assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    return [word for word in given if word.startswith("--") and word not in {*known, "--help"}]
+
+
+def test_every_runbook_has_its_page_and_its_line_in_the_index() -> None:
+    assert _names(PAGES) == [f"{name}.md" for name in _names(BOOKS)]
+    index = (BIN / "README.md").read_text(encoding="utf-8")
+    assert [name for name in _names(BOOKS) if f"({name}.md)" not in index] == []
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=_names(BOOKS))
+def test_a_runbook_explains_itself_and_refuses_what_it_does_not_know(book: Path) -> None:
+    shown = subprocess.run([book, "--help"], capture_output=True, text=True, check=True).stdout
+    assert f"bin/{book.name} " in shown
+    for option in ("--config FILE", "--yes", f"bin/{book.name}.md"):
+        assert option in shown
+    text = book.read_text(encoding="utf-8")
+    for option in set(re.findall(r"^\s+(--[a-z-]+)\)", text, re.M)):
+        assert option in shown, "an option without help"
+    refused = subprocess.run([book, "--no-such"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "hint:" in refused.stderr
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=_names(BOOKS))
+def test_the_commands_of_a_script_exist(book: Path) -> None:
+    text = book.read_text(encoding="utf-8").replace("\\\n", " ")
+    used = [match["words"] for match in _IN_SCRIPTS.finditer(text)]
+    assert used, "no command of carsync was found in it"
+    unknown = {words: _unknown(words.partition(")")[0]) for words in used}
+    assert {words: wrong for words, wrong in unknown.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_names(PAGES))
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    code = re.findall(r"`carsync [^`]+`|^(?:\$| +\$) .*$", page.read_text(encoding="utf-8"), re.M)
+    used = [match["words"] for text in code for match in _ON_PAGES.finditer(text)]
+    unknown = {words: _unknown(words) for words in used}
+    assert {words: wrong for words, wrong in unknown.items() if wrong} == {}
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
+def test_shellcheck_finds_nothing() -> None:
+    files = [*BOOKS, BIN / "runbook.sh"]
+    done = subprocess.run(
+        ["shellcheck", "-x", "-P", "SCRIPTDIR", *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+_PAST = """#!/bin/sh
+case "$1 $2" in
+"runs --limit") cat <<'END'
+{"runs": [
+  {"run_id": 9, "merged_at": "2026-11-24T02:00:00Z", "counts": {"deactivated": 3, "seen": 90}},
+  {"run_id": 8, "merged_at": "2026-11-22T02:00:00Z", "counts": {"deactivated": 40, "seen": 60}},
+  {"run_id": 7, "merged_at": null, "counts": null}]}
+END
+;;
+*) exit 9 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "exit_code"),
+    [
+        ([], "What did run 8 see?", 9),
+        (["--at", "2026-11-24 03:10"], "What did run 9 see?", 9),
+        (["--at", "2026-11-22T23:00+01:00"], "What did run 8 see?", 9),
+        (["--at", "2026-11-20"], "No run deactivated any car", 0),
+    ],
+)
+def test_the_largest_deactivation_is_looked_for_in_the_day_before(
+    tmp_path: Path, options: list[str], said: str, exit_code: int
+) -> None:
+    past = tmp_path / "carsync"
+    past.write_text(_PAST)
+    past.chmod(0o755)
+    done = subprocess.run(
+        [BIN / "runbook-cars-vanished", *options],
+        env={"PATH": "/usr/bin:/bin", "CARSYNC": str(past)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said in done.stdout
+    assert done.returncode == exit_code
