@@ -298,6 +298,7 @@ def test_before_is_what_the_statement_overwrote_whoever_wrote_it_last(
     rig.begin()
     rig.stage(page(1, [*cars(range(3), "b"), *cars(range(3, 38))]))
     reach = failpoints.reach
+    xids: list[tuple[str]] = []
     with (
         closing(database.connect(Secret(dsn), application_name="rival")) as rival,
         ThreadPoolExecutor(1) as pool,
@@ -315,17 +316,19 @@ def test_before_is_what_the_statement_overwrote_whoever_wrote_it_last(
             if name == step:
                 ask(rival, "BEGIN")
                 ask(rival, "UPDATE cars SET price = 77.00, score = 1 WHERE id = %s", record_id)
+                xids.extend(ask(rival, "SELECT txid_current()::text"))
                 pool.submit(commit)
             reach(name)
 
         patch.setattr(failpoints, "reach", write)
         counts = rig.merge_staged(1)
     assert (counts.updated, counts.deactivated) == (3, 2)
-    query = "SELECT before FROM carsync.changes WHERE id = %s AND action = %s"
+    query = "SELECT before, overwrote::text FROM carsync.changes WHERE id = %s AND action = %s"
     with rig.conn.cursor() as cur:
         cur.execute(query, (record_id, action))
         (told,) = cur.fetchall()
     assert told[0].get("price", "77.00") == "77.00"
+    assert told[1:] == xids[0]
     revert(dsn, rig.run.run_id)
     query = "SELECT price::text, score, is_active FROM cars WHERE id = %s"
     assert ask(rig.conn, query, record_id) == [("77.00", 1.0, True)]
