@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.e2e.harness import CARSYNC, DEADLINE_S, INHERITED, SimulatedSite
 from tests.fakes import Reply, ScriptedApi
 
 DEALER_PAGES, DEALER_PAGE_SIZE = 12, 20
+SUPABASE = "postgresql://postgres.PROJECT:PASSWORD@aws-0-REGION.pooler.supabase.com:5432/postgres"
 
 
 def _placeholders(site: SimulatedSite, dealer: ScriptedApi) -> dict[str, str]:
@@ -24,11 +27,13 @@ def _placeholders(site: SimulatedSite, dealer: ScriptedApi) -> dict[str, str]:
         "https://api.example.com/api": site.variables["API_BASE_URL"],
         "https://dealer.example.com": dealer.base_url,
         "API_KEY=…": f"API_KEY={site.variables['API_KEY']}",
-        "postgresql://USER:PASSWORD@HOST:5432/DB": site.dsn,
-        "postgresql://postgres.PROJECT:PASSWORD@aws-0-REGION.pooler.supabase.com:5432/postgres": (
-            site.dsn
-        ),
+        "postgresql://USER:PASSWORD@HOST:5432/DB": '"$THE_DATABASE"',
+        f"'{SUPABASE}'": '"$THE_DATABASE"',
         "sudo ": "",
+        "install-systemd install": f"install-systemd install --prefix {site.folder}/root "
+        "--no-package --yes",
+        " /etc/": f" {site.folder}/root/etc/",
+        ">/etc/": f">{site.folder}/root/etc/",
     }
 
 
@@ -61,17 +66,20 @@ def test_every_command_of_a_page_does_what_it_says(
 ) -> None:
     site = open_site()
     _list_dealer_s_cars(scripted_api)
-    for name in ("config", "bin", "docs"):
-        (site.folder / name).symlink_to(ROOT / name)
+    clone = site.folder / "clone"  # so that what the page writes goes nowhere else
+    clone.mkdir()
+    for name in ("bin", "carsync", "config", "docs", "pyproject.toml", "setup.cfg", "sql"):
+        (clone / name).symlink_to(ROOT / name)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     variables = {**inherited, **site.variables}
+    variables["THE_DATABASE"] = site.dsn
     for given in ("API_BASE_URL", "API_KEY", "DATABASE_URL", "PAGE_SIZE"):
         del variables[given]  # the page itself says where they come from
     variables["PATH"] = f"{Path(CARSYNC[0]).parent}:{variables['PATH']}"
     ended = subprocess.run(
         ["bash", "-c", documents.script(page, _placeholders(site, scripted_api))],
         env=variables,
-        cwd=site.folder,
+        cwd=clone,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -85,7 +93,27 @@ def test_what_is_held_elsewhere_is_held_there() -> None:
     lines = [line for page in documents.pages() for line in documents.commands(page)]
     for start, holder in ELSEWHERE.items():
         assert any(line.text.startswith(start) for line in lines), f"{start!r} is in no document"
-        assert (ROOT / holder).exists()
+        name, _, test = holder.partition("::")
+        assert (ROOT / name).exists() or test in globals()
+
+
+@pytest.mark.skipif(shutil.which("systemctl") is None, reason="systemd is not installed")
+def test_what_systemd_is_asked_it_understands() -> None:
+    shipped = {path.name for path in (ROOT / "config" / "systemd").iterdir()}
+    for page in documents.pages():
+        for line in documents.commands(page):
+            words = shlex.split(line.text.removeprefix("sudo ").rstrip("|").strip())
+            if words[0] not in {"systemctl", "journalctl", "systemd-creds"}:
+                continue
+            told = subprocess.run([words[0], "--help"], capture_output=True, text=True).stdout
+            options = [word for word in words[1:] if word.startswith("-")]
+            rest = [word for word in words[1:] if not word.startswith("-")]
+            for option in options:
+                assert re.search(rf"(^|\s){option.partition('=')[0]}\b", told), line
+            if words[0] != "journalctl":
+                assert re.search(rf"^\s+{re.escape(rest[0])}\b", told, re.MULTILINE), line
+            units = [word for word in rest if word.endswith((".service", ".timer"))]
+            assert {re.sub("@.*[.]", "@.", unit) for unit in units} <= shipped, line
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
