@@ -43,7 +43,7 @@ class LeftOver:
         settings = WriterSettings(config.database, 1, token, mapper_of(config).columns, os.getpid())
         self._process = context.Process(
             target=run_by_name,
-            args=("carsync.writer", "run_writer", theirs, self._pages, settings),
+            args=("text", "carsync.writer", "run_writer", theirs, self._pages, settings),
             daemon=True,
         )
         self._process.start()
