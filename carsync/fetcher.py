@@ -302,7 +302,7 @@ class Fetcher:
     def _probe(self, lease: ProbeLease, admission: Admission) -> None:
         """Ask for one record; an answer that does not hold the record itself proves nothing."""
         started = time.monotonic()
-        retry_after_s = None
+        retry_after_s = failure = None
         try:
             verdict, detail = self._find_record(lease)
             self._tell_gate(admission, ok=True)
@@ -310,7 +310,7 @@ class Fetcher:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
             if (retry_after_s := exc.retry_after_s) is not None:
                 self._silence(retry_after_s)
-            verdict, detail = ProbeVerdict.NOTHING, exc.problem
+            verdict, detail, failure = ProbeVerdict.NOTHING, exc.problem, exc.kind
         failpoints.reach("probe.answered")
         self._send(
             ProbeAnswered(
@@ -320,6 +320,7 @@ class Fetcher:
                 time.monotonic() - started,
                 detail,
                 retry_after_s,
+                failure,
             )
         )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from carsync import failpoints
-from carsync.errors import revive
+from carsync.errors import FailureKind, revive
 from carsync.metrics import Metrics
 from carsync.model import ChildFailed, ProbeAnswered, ProbeLease, ProbeVerdict
 from carsync.stopping import StopSignal
@@ -19,6 +20,11 @@ log = logging.getLogger(__name__)
 TURN_S = 0.1
 PATIENCE_S = 120.0
 """How long requests go on without one usable answer."""
+ATTEMPTS = 4
+"""How often one record is asked for in a round, where an attempt fails for a while."""
+_PASSING = frozenset(
+    {FailureKind.RATE_LIMITED, FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT}
+)
 
 
 class Inquiry:
@@ -51,6 +57,7 @@ class Inquiry:
         error of a child that cannot go on, and `WorkersDiedError`.
         """
         verdicts: dict[str, ProbeVerdict] = {}
+        failed: Counter[str] = Counter()
         self._round += 1
         waiting = deque(ProbeLease(i, self._round, pages.get(i)) for i in record_ids)
         for fetcher in self._fleet().fetchers:
@@ -63,30 +70,39 @@ class Inquiry:
                         waiting.extend(fetcher.probes.values())
                     self._restart(event)
                     break
-                if self._hear(child, event, verdicts):
+                asked = self._hear(child, event, verdicts)
+                if asked is None:
+                    continue
+                if verdicts[asked.record_id] is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + PATIENCE_S
+                elif event.failure in _PASSING and failed[asked.record_id] < ATTEMPTS - 1:
+                    failed[asked.record_id] += 1
+                    waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
                 log.warning("no usable answer by id for %.0f s: asking no more", PATIENCE_S)
                 break
             self._tick(self._fleet(), "proving")
         return verdicts
 
-    def _hear(self, child: Child, event: object, verdicts: dict[str, ProbeVerdict]) -> bool:
-        """Note an answer in `verdicts`; say whether it was a usable one."""
+    def _hear(
+        self, child: Child, event: Any, verdicts: dict[str, ProbeVerdict]
+    ) -> ProbeLease | None:
+        """Note an answer in `verdicts` and return what was asked; None for any other event."""
         if isinstance(event, ChildFailed):
             raise revive(event.error, event.problem, event.detail, event.hint)
         if not isinstance(event, ProbeAnswered):
-            return False
+            return None
         if event.retry_after_s is not None:
             self._silence(event.retry_after_s)
         asked = child.probes.get(event.record_id)
         if asked is None or asked.attempt != event.attempt:
-            return False  # an answer to an earlier round, which was given up
+            return None  # an answer to an earlier round, which was given up
         del child.probes[event.record_id]
         verdicts[event.record_id] = event.verdict
-        if asked.page is None:  # the page's word about a car is no answer by id
-            self._metrics.probe(event)
-        return event.verdict is not ProbeVerdict.NOTHING
+        self._metrics.probe(event, by_id=asked.page is None)
+        if event.failure is not None:
+            log.debug("by-id request for %s: %s", event.record_id, event.detail)
+        return asked
 
     def _lease(self, waiting: deque[ProbeLease]) -> bool:
         """Top up every fetcher; say whether any answer is still to come.

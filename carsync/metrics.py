@@ -32,7 +32,7 @@ class Snapshot:
     had staged. Latencies are those of good answers, percentiles within 1 %.
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts that failed. `recent_rows_per_s` is of the window too, and
+    share of attempts at pages that failed; `attempts` and `errors` count all requests. `recent_rows_per_s` is of the window too, and
     `recent_latency_…` of one to two windows. For `paused_s` seconds more no page is
     asked for, because of `pause`.
     """
@@ -96,6 +96,8 @@ class Metrics:
         self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
         self._probes: Counter[ProbeVerdict] = Counter()
+        self._proving = 0
+        self._proving_errors: Counter[FailureKind] = Counter()
         self._memory = MemorySlope()
         self._rss: dict[str, int] = {}
         self._rss_peak = 0
@@ -138,9 +140,15 @@ class Metrics:
         if now_s >= self._warm_from_s:
             self._warm_pages += pages
 
-    def probe(self, event: ProbeAnswered) -> None:
-        """Count an answer to a by-id request."""
-        self._probes[event.verdict] += 1
+    def probe(self, event: ProbeAnswered, *, by_id: bool = True) -> None:
+        """Count a request made to prove that cars are gone.
+
+        `by_id`: it asked for a record; a page that is asked once more says nothing by id.
+        """
+        self._proving += event.failure is None
+        self._probes[event.verdict] += by_id
+        if event.failure is not None:
+            self._proving_errors[event.failure] += 1
 
     def breaker_opened(self, open_s: float) -> None:
         """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
@@ -180,7 +188,7 @@ class Metrics:
         recent = self._recent_pages.per_second(now_s)
         mean = _ratio(self._pages_staged, reading_s)
         failed = sum(self._errors.values())
-        attempts = self._fetched + failed
+        errors = self._errors + self._proving_errors
         latest = self._recent_latency.histogram(now_s)
         paused = max(((s, why) for why, s in self._paused_until_s.items() if s > now_s), default=())
         return Snapshot(
@@ -204,10 +212,10 @@ class Metrics:
             latency_p99_s=self._latency.percentile(99),
             wire_bytes=self._wire_bytes,
             body_bytes=self._body_bytes,
-            attempts=attempts,
+            attempts=self._fetched + self._proving + errors.total(),
             retries=self._retries,
-            errors={kind.value: count for kind, count in self._errors.items()},
-            error_rate=_ratio(failed, attempts),
+            errors={kind.value: count for kind, count in errors.items()},
+            error_rate=_ratio(failed, self._fetched + failed),
             breaker_openings=self._breaker_openings,
             probes={verdict.value: count for verdict, count in self._probes.items()},
             queue_depth=self._queue_depth,

@@ -153,7 +153,10 @@ class ProbeVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswered:
-    """Fetcher to parent: what the API said of one record, and how long it asked to wait."""
+    """Fetcher to parent: what the API said of one record, and how long it asked to wait.
+
+    `failure` is why the attempt failed, where it did (429, time-out, …).
+    """
 
     record_id: str
     attempt: int
@@ -161,6 +164,7 @@ class ProbeAnswered:
     latency_s: float
     detail: str = ""
     retry_after_s: float | None = None
+    failure: FailureKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from carsync.errors import PageError
 from carsync.mapping import Mapper, PageContent
 
 _WRAPPER = "data"
+_DEPTH = 2
+"""How deep in other envelopes (`{"result": {"vehicle": record}}`) the record is looked for."""
 
 
 def holds_record(mapper: Mapper, body: bytes, record_id: str) -> bool:
-    """Say whether `body` is the record `record_id`, bare or as `{"data": record}`.
+    """Say whether `body` is the record `record_id`: bare, as `{"data": record}`, or in an envelope.
 
-    A record that the mapping rejects is there all the same. HTML, another car or an
-    error object with status 200 are not.
+    A record that the mapping rejects is there all the same, bare or as `data`; in another
+    envelope only one that makes a row counts. HTML, another car, a list, or an error
+    object with status 200 are not.
     """
-    candidates = [body]
+    wrapped = _members(body)
+    candidates = [body, wrapped[_WRAPPER]] if _WRAPPER in wrapped else [body]
+    if any(record_id in _ids(mapper, candidate) for candidate in candidates):
+        return True
+    return any(record_id in _ids(mapper, found, rows_only=True) for found in _inside(body, _DEPTH))
+
+
+def _inside(body: bytes, depth: int) -> Iterator[bytes]:
+    """Give the objects in the object `body`, down to `depth` levels."""
+    for value in _members(body).values():
+        if value.lstrip()[:1] == b"{":
+            yield value
+            if depth > 1:
+                yield from _inside(value, depth - 1)
+
+
+def _members(body: bytes) -> dict[str, bytes]:
+    """Return the members of an object, undecoded; none where it is anything else."""
     try:
-        wrapped = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(_WRAPPER)
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        wrapped = None
-    if wrapped is not None:
-        candidates.append(bytes(wrapped))
-    return any(record_id in _ids(mapper, candidate) for candidate in candidates)
+        return {}
+    return {name: bytes(value) for name, value in members.items()}
 
 
 def ids_of(content: PageContent) -> list[str | None]:
@@ -31,9 +51,11 @@ def ids_of(content: PageContent) -> list[str | None]:
     return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]
 
 
-def _ids(mapper: Mapper, record: bytes) -> list[str | None]:
+def _ids(mapper: Mapper, record: bytes, *, rows_only: bool = False) -> list[str | None]:
     try:
         content = mapper.map_array(b"[" + record + b"]")
     except PageError:
         return []
-    return ids_of(content) if content.records == 1 else []
+    if content.records != 1:
+        return []
+    return [row[1] for row in content.rows] if rows_only else ids_of(content)

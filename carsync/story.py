@@ -12,7 +12,7 @@ import msgspec
 
 from carsync import database, history, observations, rejects
 from carsync.database import Connection, Target
-from carsync.errors import ConfigError
+from carsync.errors import ConfigError, ExitCode
 from carsync.history import Run
 from carsync.observations import FailedPage, FailureCount, Sample
 from carsync.rejects import ReasonCount
@@ -223,6 +223,8 @@ def _past(conn: Connection, run: Run, newest: int) -> PastRun:
         run.run_id == newest and history.describe_lock_holder(conn, run.target)
     ):
         state = "interrupted"
+    elif state == "partial" and run.exit_code == ExitCode.OK:
+        state = "complete"  # a replay or a revert that did what it was asked for
     # What an earlier session said at its end is not the last word of a run taken up again.
     report = None if run.state == "running" else read_report(run.summary)
     return PastRun(run, kind_of(run), state, report)

@@ -17,6 +17,8 @@ from tests.e2e.documents import ELSEWHERE, ROOT
 from tests.e2e.harness import CARSYNC, DEADLINE_S, INHERITED, SimulatedSite
 from tests.fakes import Reply, ScriptedApi
 
+GIVEN = {"systemd": ("prod.yaml", "north.yaml")}
+"""Configurations that the reader of a page has already."""
 DEALER_PAGES, DEALER_PAGE_SIZE = 12, 20
 SUPABASE = "postgresql://postgres.PROJECT:PASSWORD@aws-0-REGION.pooler.supabase.com:5432/postgres"
 
@@ -70,6 +72,8 @@ def test_every_command_of_a_page_does_what_it_says(
     clone.mkdir()
     for name in ("bin", "carsync", "config", "docs", "pyproject.toml", "setup.cfg", "sql"):
         (clone / name).symlink_to(ROOT / name)
+    for name in GIVEN.get(page.stem, ()):
+        (clone / name).write_bytes((ROOT / "config" / "prod.yaml").read_bytes())
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     variables = {**inherited, **site.variables}
     variables["THE_DATABASE"] = site.dsn

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from carsync import inquiry
-from carsync.inquiry import PATIENCE_S, Inquiry
+from carsync.errors import FailureKind
+from carsync.inquiry import ATTEMPTS, PATIENCE_S, Inquiry
 from carsync.metrics import Metrics
 from carsync.model import ProbeAnswered, ProbeLease, ProbeVerdict
 from carsync.stopping import StopSignal
@@ -134,3 +135,29 @@ def test_what_a_lost_fleet_was_asked_is_asked_of_the_next_one(
     cars = ["a", "b", "c", "d", "e", "f"]
     assert asking.ask(cars, {}) == dict.fromkeys(cars, GONE)
     assert fleet.asked > len(cars)
+
+
+def test_a_request_that_is_refused_for_a_while_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[str] = []
+
+    def answer(lease: ProbeLease) -> list[Any]:
+        tries.append(lease.record_id)
+        if tries.count(lease.record_id) < ATTEMPTS and lease.record_id == "throttled":
+            failure = FailureKind.RATE_LIMITED
+            return [
+                ProbeAnswered(lease.record_id, lease.attempt, NOTHING, 0.1, "429", None, failure)
+            ]
+        if lease.record_id == "broken":
+            failure = FailureKind.SERVER
+            return [
+                ProbeAnswered(lease.record_id, lease.attempt, NOTHING, 0.1, "500", None, failure)
+            ]
+        return [answered(lease, GONE)]
+
+    made, _, _ = inquire(monkeypatch, answer)
+    found = made.ask(["throttled", "broken", "gone"], {})
+    assert found == {"throttled": GONE, "broken": NOTHING, "gone": GONE}
+    assert tries.count("throttled") == tries.count("broken") == ATTEMPTS
+    assert tries.count("gone") == 1

@@ -86,7 +86,7 @@ class TestCounters:
         got = metrics.snapshot(10, 0)
         assert (got.records, got.rejects, got.pages_staged, got.rows_staged) == (200, 2, 2, 198)
         assert (got.wire_bytes, got.body_bytes) == (80_000, 780_000)
-        assert (got.attempts, got.retries, got.pages_failed) == (5, 2, 1)
+        assert (got.attempts, got.retries, got.pages_failed) == (8, 2, 1)
         assert got.errors == {"timeout": 1, "server_error": 2}
         assert got.error_rate == pytest.approx(0.6)
         assert got.breaker_openings == 1

@@ -33,6 +33,8 @@ def holds(body: Any, record_id: str = "7") -> bool:
         {**CAR, "id": "7"},
         {**CAR, "data": None},
         {**CAR, "data": {"views": 3}},
+        {"result": CAR},
+        {"status": "ok", "result": {"took_ms": 3, "vehicle": CAR}},
     ],
 )
 def test_the_record_is_found_bare_and_wrapped(body: Any) -> None:
@@ -70,6 +72,9 @@ def test_a_record_that_the_mapping_rejects_is_there_all_the_same(body: Any) -> N
         {"data": {}},
         {"error": "not found", "id": None},
         {"error": {"id": 7}},
+        {"result": {**CAR, "id": 8}},
+        {"result": {"vehicles": [CAR]}},
+        {"a": {"b": {"c": CAR}}},
         {**CAR, "id": 8},
         {"data": {**CAR, "id": 8}},
         {**CAR, "id": [7]},
