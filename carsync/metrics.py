@@ -32,9 +32,9 @@ class Snapshot:
     had staged. Latencies are those of good answers, percentiles within 1 %.
     `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
     last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts at pages that failed; `attempts` and `errors` count all requests. `recent_rows_per_s` is of the window too, and
-    `recent_latency_…` of one to two windows. For `paused_s` seconds more no page is
-    asked for, because of `pause`.
+    share of attempts at pages that failed; `attempts` and `errors` count all requests.
+    `recent_rows_per_s` is of the window too, and `recent_latency_…` of one to two
+    windows. For `paused_s` seconds more no page is asked for, because of `pause`.
     """
 
     elapsed_s: float
