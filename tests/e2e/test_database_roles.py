@@ -10,7 +10,7 @@ import pytest
 from psycopg2 import extensions, sql
 
 from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import SimulatedSite, ask
 from tests.e2e.oracle import Oracle
 
@@ -46,10 +46,10 @@ def role(site: SimulatedSite) -> Iterator[str]:
 
 
 @pytest.fixture
-def grown_site(open_site: OpenSite) -> SimulatedSite:
+def grown_site(open_site: OpenSite, fill: Fill) -> SimulatedSite:
     """A site whose table is a snapshot behind, and whose cars have Korean names."""
     site = open_site(FEED)
-    site.sync()
+    fill(site)
     site.api.show(1)
     site.api.reset()
     return site
