@@ -295,7 +295,7 @@ def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path, fi
     installed = make_environment(tmp_path / "venv", make_wheel(tmp_path, "0.2.0"))
     CARSYNC[:], usual = [str(installed)], list(CARSYNC)
     try:
-        fill(site)
+        site.sync()
         before = site.rows()
         site.api.show(1)
         site.sync(sync__deactivate__max_share=1)
