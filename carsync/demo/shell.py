@@ -18,7 +18,7 @@ from carsync.variables import VARIABLES
 
 COMMAND_TIMEOUT_S = 1800.0
 STOP_TIMEOUT_S = 15.0
-POLL_S = 0.1
+POLL_S = 0.5  # each look is a process of its own, beside the run that is watched
 # -P: a file of the user's working directory must not stand in for a module.
 _CARSYNC = [sys.executable, "-P", "-m", "carsync"]
 _ENCODING = sys.stdout.encoding or "utf-8"

@@ -271,6 +271,10 @@ class Site:
         path = self.checkpoint_file
         return None if path is None else load(path)
 
+    def await_checkpoint(self, is_so: Callable[[CheckpointState], bool], what: str) -> None:
+        """Wait until the checkpoint says so; reading it costs no process, as `status` does."""
+        await_that(lambda: (state := self.checkpoint()) is not None and is_so(state), what)
+
     def active(self) -> dict[str, str]:
         """Return the active cars of the table: id → data_hash."""
         return dict(ask(self.dsn, "SELECT id, data_hash FROM public.cars WHERE is_active"))

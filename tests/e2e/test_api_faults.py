@@ -12,7 +12,7 @@ import pytest
 
 from carsync.demo.feed import FIRST_ID, FeedOptions
 from carsync.demo.simulator import Answer
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import PAGE_SIZE, Ended, SimulatedSite, Site, await_that
 from tests.e2e.lying import LyingApi, answer_with, body_of
 from tests.e2e.oracle import Oracle
@@ -27,12 +27,12 @@ HTML = b"<!doctype html><html><body>Sorry</body></html>"
 class Liar:
     """A site whose API lies, its table full and the oracle watching."""
 
-    def __init__(self, site: SimulatedSite) -> None:
+    def __init__(self, site: SimulatedSite, fill: Fill) -> None:
         assert isinstance(site.api, LyingApi)
         self.site = site
         self.api: LyingApi = site.api
         self.oracle = Oracle(site)
-        site.sync()
+        fill(site)
 
     def sync(self, expect: int, **settings: Any) -> Ended:
         """Run against the lies and judge; the table must hold what the API really lists."""
@@ -46,8 +46,8 @@ class Liar:
 
 
 @pytest.fixture
-def liar(open_site: OpenSite) -> Liar:
-    return Liar(open_site(FeedOptions(cars=CARS), api=LyingApi))
+def liar(open_site: OpenSite, fill: Fill) -> Liar:
+    return Liar(open_site(FeedOptions(cars=CARS), api=LyingApi), fill)
 
 
 def edited(edit: Callable[[int, dict[str, Any]], Any]) -> Callable[[int, Answer], Answer]:

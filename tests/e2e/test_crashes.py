@@ -14,7 +14,7 @@ import pytest
 
 from carsync.demo import postgres
 from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import Running, SimulatedSite, ask, await_that
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
@@ -155,15 +155,15 @@ def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(open_site: O
 
 
 @contextmanager
-def _merge_kept_waiting(site: SimulatedSite) -> Iterator[Running]:
+def _merge_kept_waiting(site: SimulatedSite, fill: Fill) -> Iterator[Running]:
     """Give a run whose merge waits for a row that another session holds."""
-    site.sync()
+    fill(site)
     site.api.show(1)
     with closing(psycopg2.connect(site.dsn)) as conn:
         with conn.cursor() as cur:
             cur.execute("UPDATE public.cars SET title = title")
             running = site.start("sync", "--json")
-            await_that(lambda: site.status()["state"] == "merging", "the merge")
+            site.await_checkpoint(lambda state: state.state == "merging", "the merge")
             waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
             waiting += "AND datname = current_database()"
             await_that(lambda: ask(site.dsn, waiting), "the merge's wait for the row")
@@ -171,9 +171,9 @@ def _merge_kept_waiting(site: SimulatedSite) -> Iterator[Running]:
         conn.rollback()
 
 
-def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite) -> None:
+def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
-    with _merge_kept_waiting(site) as running:
+    with _merge_kept_waiting(site, fill) as running:
         running.process.kill()
         running.end()
         site.await_no_process()
@@ -188,9 +188,11 @@ def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite) -> N
     assert site.api.pages_asked() == [], "all was staged"
 
 
-def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(open_site: OpenSite) -> None:
+def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
+    open_site: OpenSite, fill: Fill
+) -> None:
     site = open_site(FEED)
-    with _merge_kept_waiting(site) as running:
+    with _merge_kept_waiting(site, fill) as running:
         ask(
             site.dsn,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -206,9 +208,9 @@ def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(open_site: 
     assert site.api.pages_asked() == []
 
 
-def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite) -> None:
+def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
-    with _merge_kept_waiting(site) as running:
+    with _merge_kept_waiting(site, fill) as running:
         running.signal(signal.SIGINT)
         running.signal(signal.SIGTERM)  # another, for two of a kind may arrive as one
         assert running.end(within_s=5).exit_code == 130

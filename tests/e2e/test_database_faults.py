@@ -20,8 +20,8 @@ from psycopg2 import extensions
 from carsync.demo import postgres
 from carsync.demo.feed import FeedOptions
 from carsync.demo.postgres import EmbeddedPostgres
-from tests.e2e.conftest import OpenSite
-from tests.e2e.harness import SimulatedSite, ask, await_that
+from tests.e2e.conftest import Fill, OpenSite
+from tests.e2e.harness import SimulatedSite, Site, ask, await_that
 from tests.e2e.oracle import Oracle
 from tests.pgproxy import CommitCut, PgProxy
 
@@ -37,9 +37,9 @@ cli.main()
 HASTY = [sys.executable, "-P", "-c", _HASTE]
 
 
-def grown(site: SimulatedSite) -> SimulatedSite:
+def grown(site: SimulatedSite, fill: Fill = Site.sync) -> SimulatedSite:
     """Bring the site's table to the feed's first snapshot, and the feed to its second."""
-    site.sync()
+    fill(site)
     site.api.show(1)
     site.api.reset()
     return site
@@ -167,11 +167,11 @@ def test_a_crash_while_merging_leaves_the_table_as_it_was(
 
 
 @pytest.fixture
-def proxied_site(open_site: OpenSite, proxy: PgProxy) -> SimulatedSite:
+def proxied_site(open_site: OpenSite, proxy: PgProxy, fill: Fill) -> SimulatedSite:
     """A site, its table a snapshot behind, whose database is behind the proxy."""
     site = open_site(FEED)
     site.variables["DATABASE_URL"] = proxy.dsn
-    return grown(site)
+    return grown(site, fill)
 
 
 @pytest.mark.parametrize(("when", "code"), [("before", 4), ("after", 0)])
@@ -216,7 +216,7 @@ def test_the_outcome_of_a_cut_merge_is_looked_up_until_the_database_is_back(
     await_that(is_cut.is_set, "the cut")
     log = site.folder / "carsync"
     assert log.exists()
-    await_that(lambda: site.status()["state"] == "merging", "the merge")
+    site.await_checkpoint(lambda state: state.state == "merging", "the merge")
     began = len(proxy.seen)
     proxy.on_cut = lambda: None
     proxy.recover()
@@ -262,9 +262,9 @@ def test_a_connection_cut_in_the_middle_of_a_message_is_recovered_from(
 # ── rivals ───────────────────────────────────────────────────────────────────
 
 
-def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite) -> None:
+def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite, fill: Fill) -> None:
     """The rival holds a row and asks for one that the merge has written."""
-    site = grown(open_site(FEED))
+    site = grown(open_site(FEED), fill)
     oracle = Oracle(site, snapshots=(0, 1))
     before = site.active()
     changed = sorted(car for car, hash_ in site.truth(1).items() if before.get(car, hash_) != hash_)
@@ -288,8 +288,8 @@ def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite) -> None:
     oracle.judge(ended)
 
 
-def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite) -> None:
-    site = grown(open_site(FEED))
+def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite, fill: Fill) -> None:
+    site = grown(open_site(FEED), fill)
     oracle = Oracle(site, snapshots=(0, 1))
     ask(
         site.dsn,
@@ -304,8 +304,10 @@ def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite) -> No
     oracle.recover()
 
 
-def test_a_merge_that_gets_no_lock_names_the_session_that_holds_it(open_site: OpenSite) -> None:
-    site = grown(open_site(FEED))
+def test_a_merge_that_gets_no_lock_names_the_session_that_holds_it(
+    open_site: OpenSite, fill: Fill
+) -> None:
+    site = grown(open_site(FEED), fill)
     oracle = Oracle(site, snapshots=(0, 1))
     with locked_rows(site.dsn) as rival:
         ended = site.sync(expect=4, database__lock_timeout_s=1.0)

@@ -18,7 +18,7 @@ from psycopg2 import extensions
 
 from carsync.demo.feed import FeedOptions
 from tests import effort
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import CARSYNC, Ended, Running, SimulatedSite, ask, await_that
 from tests.e2e.oracle import Oracle
 from tests.pgproxy import PgProxy
@@ -58,11 +58,11 @@ def end_in_time(
 
 
 @pytest.fixture
-def proxied_site(open_site: OpenSite, proxy: PgProxy) -> SimulatedSite:
+def proxied_site(open_site: OpenSite, proxy: PgProxy, fill: Fill) -> SimulatedSite:
     """A site whose table holds an older snapshot, and whose database is behind the proxy."""
     site = open_site(FEED)
     site.variables["DATABASE_URL"] = proxy.dsn
-    site.sync()
+    fill(site)
     site.api.show(1)
     site.api.reset()
     return site
@@ -188,11 +188,11 @@ def stopped_backend(site: SimulatedSite, application_name: str) -> Iterator[None
     ],
 )
 def test_a_server_process_that_hangs_while_staging_is_found(
-    open_site: OpenSite, session: str, method: str, within_s: float
+    open_site: OpenSite, fill: Fill, session: str, method: str, within_s: float
 ) -> None:
     site = open_site(FEED)
     site.settings["database.load_method"] = method
-    site.sync()
+    fill(site)
     site.api.show(1)
     site.api.reset()
     oracle = Oracle(site, snapshots=(0, 1))

@@ -12,20 +12,26 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import psycopg2
 import pytest
+from click.testing import CliRunner
 
-from carsync.demo import postgres, server
+from carsync.cli.demo import demo
+from carsync.demo import server
 from carsync.demo.feed import FeedOptions
 from carsync.demo.referee import NOTHING, Referee, check_requests
+from carsync.demo.screen import Screen
 from carsync.demo.shell import Shell
 from carsync.demo.simulator import Simulator, SimulatorOptions
+from carsync.demo.story import DemoOptions
+from tests.conftest import new_database
 
 COMMAND = [str(Path(sys.executable).with_name("carsync")), "demo", "--cars", "2000"]
 TIMEOUT_S = 120
@@ -95,10 +101,29 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_every_check_passed_and_leaves_nothing_behind(folder: Path) -> None:
-    with started(folder) as process:
-        out, err = process.communicate(timeout=TIMEOUT_S)
-        assert process.returncode == 0, out + err
+def test_every_check_passes_and_the_database_stays_up_until_enter_on_a_terminal(
+    folder: Path,
+) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with started(folder, stdin=theirs) as process:
+            assert process.stdout is not None
+            out = ""
+            with watched(process):
+                for line in process.stdout:
+                    out += line
+                    if line.startswith("To go on with the feed"):
+                        break
+            dsn = re.findall(r"^'(postgresql://.*)'$", out, re.MULTILINE)[-1]
+            with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
+                cur.execute("SELECT count(*) FROM cars WHERE is_active")
+                assert cur.fetchone() == (2000,)
+            os.write(ours, b"\n")
+            rest, err = process.communicate(timeout=TIMEOUT_S)
+            assert process.returncode == 0, out + rest + err
+    finally:
+        os.close(ours)
+        os.close(theirs)
     checks = [line for line in out.splitlines() if line.startswith("  ✓ ")]
     assert f"All {len(checks)} checks passed" in out
     assert len(checks) == 4 * 5 + 3
@@ -131,28 +156,24 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(folder: Path) -> None:
         assert process.returncode == 130
 
 
-@pytest.mark.slow
-def test_on_a_terminal_the_database_stays_up_until_enter(folder: Path) -> None:
-    ours, theirs = pty.openpty()
-    try:
-        with started(folder, stdin=theirs) as process:
-            assert process.stdout is not None
-            dsn = ""
-            with watched(process):
-                for line in process.stdout:
-                    if line.startswith("'postgresql://"):
-                        dsn = line.strip().strip("'")
-                    if line.startswith("To go on with the feed"):
-                        break
-            with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
-                cur.execute("SELECT count(*) FROM cars WHERE is_active")
-                assert cur.fetchone() == (2000,)
-            os.write(ours, b"\n")
-            process.communicate(timeout=TIMEOUT_S)
-            assert process.returncode == 0
-    finally:
-        os.close(ours)
-        os.close(theirs)
+def test_without_a_terminal_it_ends_after_the_last_chapter_unless_it_is_to_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stays = []
+
+    def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) -> bool:
+        stays.append(stay is not None)
+        return options.cars == 2000
+
+    monkeypatch.setattr("carsync.cli.demo.play", play)
+    monkeypatch.setattr("carsync.cli.demo.signal", Mock())
+    monkeypatch.setattr("carsync.cli.demo.forget_configuration", Mock())
+    ends = [
+        CliRunner().invoke(demo, ["--cars", cars, *option]).exit_code
+        for cars, option in (("2000", []), ("2000", ["--keep"]), ("3000", ["--no-keep"]))
+    ]
+    assert stays == [False, True, False]
+    assert ends == [0, 0, 1], "a check that failed is told"
 
 
 # ── the referee ──────────────────────────────────────────────────────────────
@@ -161,23 +182,23 @@ FEED = FeedOptions(cars=1000)
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def synced(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a database that holds snapshot 1 of `FEED`, synced after snapshot 0."""
     app = Simulator(SimulatorOptions(feed=FEED))
-    with postgres.temporary({"fsync": "off"}) as database, server.running(app) as api:
+    with new_database(server_dsn, "template0") as dsn, server.running(app) as api:
         shell = Shell(
             {
                 "API_BASE_URL": api.base_url,
                 "API_KEY": "demo",
                 "RPS": "0",
-                "DATABASE_URL": database.dsn,
+                "DATABASE_URL": dsn,
                 "STATE_DIRECTORY": str(tmp_path_factory.mktemp("state")),
             }
         )
         assert shell.run("sync").exit_code == 0
         app.show(1)
         assert shell.run("sync").exit_code == 0
-        yield database.dsn
+        yield dsn
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Fill
 from tests.e2e.harness import Site, ask, await_that
 from tests.fakes import Reply, ScriptedApi, page_reply
 
@@ -34,10 +35,10 @@ def answer_by_id(api: ScriptedApi, alive: Iterable[int], gone: Iterable[int]) ->
 
 
 @pytest.fixture
-def full(scripted_api: ScriptedApi, scripted_site: Site) -> Site:
+def full(scripted_api: ScriptedApi, scripted_site: Site, fill: Fill) -> Site:
     """A site whose table holds the cars 1 to 100; the API then lists 4 to 100."""
     list_cars(scripted_api, [car(n) for n in range(1, 101)])
-    scripted_site.sync()
+    fill(scripted_site, "the cars 1 to 100")
     list_cars(scripted_api, [car(n) for n in range(4, 101)])
     return scripted_site
 

@@ -14,15 +14,15 @@ import pytest
 from psycopg2 import extensions, sql
 
 from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import PAGE_SIZE, SimulatedSite, Site, ask, await_that
 from tests.fakes import Reply, ScriptedApi, page_reply
 
 
 @pytest.fixture
-def full_site(site: SimulatedSite) -> SimulatedSite:
+def full_site(site: SimulatedSite, fill: Fill) -> SimulatedSite:
     """A site whose table holds the whole feed already."""
-    site.sync()
+    fill(site)
     site.api.reset()
     return site
 

@@ -18,7 +18,7 @@ from psycopg2.extensions import parse_dsn
 
 from carsync.demo.feed import FeedOptions
 from carsync.migrations import load_migrations
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.e2e.harness import CARSYNC, Running, SimulatedSite, ask, await_that
 from tests.e2e.oracle import KEY
 from tests.e2e.releases import make_environment, make_wheel
@@ -44,7 +44,7 @@ def _begin(operator: Operator, pages: int) -> Running:
     site = operator.site
     site.api.hold(after=pages)
     running = site.start("sync", "--config", CONFIG)
-    await_that(lambda: site.status().get("pages_done") == pages, f"{pages} pages in the status")
+    site.await_checkpoint(lambda state: state.pages_done == pages, f"{pages} pages in it")
     return running
 
 
@@ -82,9 +82,9 @@ def test_a_run_that_died_is_resumed_once_the_cause_is_gone(operator: Operator) -
     site.assert_exact()
 
 
-def test_held_deactivations_are_looked_at_and_approved(operator: Operator) -> None:
+def test_held_deactivations_are_looked_at_and_approved(operator: Operator, fill: Fill) -> None:
     site = operator.site
-    site.sync()
+    fill(site)
     site.api.show(1)
     site.sync(expect=6)
     gone = site.truth(0).keys() - site.truth(1).keys()
@@ -220,9 +220,9 @@ def test_a_new_database_password_is_put_in_place_once_it_works(
     assert "%20" not in done.out
 
 
-def test_cars_that_vanished_are_found_and_brought_back(operator: Operator) -> None:
+def test_cars_that_vanished_are_found_and_brought_back(operator: Operator, fill: Fill) -> None:
     site = operator.site
-    site.sync()
+    fill(site)
     before = site.rows_by_id()
     site.api.show(1)  # the feed lost 40 cars, and carsync was told to believe it
     site.sync(sync__deactivate__max_share=1, sync__deactivate__second_proof="none")
@@ -259,12 +259,14 @@ def _copy_database(server_dsn: str, name: str, copy: str) -> None:
     ask(server_dsn, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
 
 
-def test_a_database_from_a_backup_catches_up(operator: Operator, server_dsn: str) -> None:
+def test_a_database_from_a_backup_catches_up(
+    operator: Operator, server_dsn: str, fill: Fill
+) -> None:
     site = operator.site
     operator.configure("sync.deactivate.max_share", 1)
     name = parse_dsn(site.dsn)["dbname"]
     backup = f"{name}_backup"
-    site.sync()
+    fill(site)
     ask(site.dsn, "CREATE TABLE public.dump AS TABLE public.cars")
     await_that(lambda: not site.sessions(), "the end of all sessions")
     _copy_database(server_dsn, name, backup)
@@ -286,7 +288,7 @@ def test_a_database_from_a_backup_catches_up(operator: Operator, server_dsn: str
     assert "10 new, 10 changed, 0 back, 40 deactivated" in alone
 
 
-def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path) -> None:
+def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path, fill: Fill) -> None:
     site = operator.site
     newest = load_migrations()[-1].version
     old = make_wheel(tmp_path, "0.0.9", without_migration=newest)

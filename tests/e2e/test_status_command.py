@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.e2e.harness import SimulatedSite, await_that
+from tests.e2e.harness import SimulatedSite
 
 
 def test_before_the_first_run_there_is_nothing_to_show(site: SimulatedSite) -> None:
@@ -17,7 +17,7 @@ def test_before_the_first_run_there_is_nothing_to_show(site: SimulatedSite) -> N
 def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) -> None:
     site.api.hold(after=10)
     running = site.start("sync")
-    await_that(lambda: site.status().get("pages_done") == 10, "ten pages in the status")
+    site.await_checkpoint(lambda state: state.pages_done == 10, "ten pages in it")
     during = site.status()
     assert during["state"] == "running"
     assert during["lock_held"] is True

@@ -81,7 +81,7 @@ def test_a_second_signal_ends_the_run_at_once(site: SimulatedSite) -> None:
     running = site.start("sync", "--json")
     site.await_staged(8)
     running.signal(signal.SIGTERM)
-    await_that(lambda: site.status()["phase"] == "draining", "the drain")
+    site.await_checkpoint(lambda state: state.phase == "draining", "the drain")
     running.signal(signal.SIGTERM)
     ended = running.end(within_s=5)  # the API answers nothing any more
     assert ended.exit_code == 143

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 
-from tests.e2e.harness import CARSYNC, SimulatedSite, await_that
+from tests.e2e.harness import CARSYNC, SimulatedSite
 
 ON_A_TERMINAL = [
     *(sys.executable, "-c", "import os, pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"),
@@ -19,7 +19,7 @@ def test_a_run_is_seen_on_its_terminal_and_watched_from_another(site: SimulatedS
     site.variables |= {"TERM": "xterm-256color", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     site.api.hold(after=10)
     running = site.start("sync", program=ON_A_TERMINAL)
-    await_that(lambda: site.status().get("pages_done") == 10, "ten pages in the status")
+    site.await_checkpoint(lambda state: state.pages_done == 10, "ten pages in it")
     lines = site.start("status", "--watch", "0.2")
     data = site.start("status", "--watch", "0.2", "--json")
     assert data.process.stdout is not None
