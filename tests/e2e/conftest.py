@@ -21,6 +21,8 @@ from tests.pgproxy import PgProxy, proxied
 
 OpenSite = Callable[..., SimulatedSite]
 
+GROWN = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_share=0.04)
+
 
 @pytest.fixture
 def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
@@ -48,6 +50,16 @@ def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
 def site(open_site: OpenSite) -> SimulatedSite:
     """A site with 600 cars in 30 pages."""
     return open_site()
+
+
+@pytest.fixture
+def grown_site(open_site: OpenSite) -> SimulatedSite:
+    """A site whose table is a snapshot behind, and whose cars have Korean names."""
+    site = open_site(GROWN)
+    site.sync()
+    site.api.show(1)
+    site.api.reset()
+    return site
 
 
 @pytest.fixture
