@@ -114,16 +114,7 @@ def approve(
 
 def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
     """Return the run if it was merged and held cars of target and source."""
-    run = history.find_run(conn, run_id)
-    if run is None:
-        raise ApprovalError(f"there is no run {run_id}", hint="see the last one: `carsync status`")
-    if (run.target, run.source) != (target, source):
-        raise ApprovalError(
-            f"run {run_id} wrote another table or source",
-            detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
-            f"{target}, source {source!r}",
-            hint="give the configuration that the run had",
-        )
+    run = history.require_run(conn, target, source, run_id, ApprovalError)
     if run.counts is None:
         raise ApprovalError(
             f"run {run_id} was not merged, so it holds nothing",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from carsync import figures
+
 _DEPTH = 3
 _SAMPLE = 100
 _YEARS = range(2101)  # 0 is a placeholder of many feeds
@@ -188,5 +190,5 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 def _example(values: Iterable[Any]) -> str:
     """Return the first value as it may stand in a comment: one line, short."""
     text = " ".join(str(next(iter(values), "")).split())
-    text = "".join(char if char.isprintable() else " " for char in text)
+    text = figures.printable(text)
     return text if len(text) <= 30 else f"{text[:29]}…"

@@ -2,7 +2,7 @@
 
 `event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
 `run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
-happen (`intake.py`); `notice` and `notice_failed` after the run.
+happen (`intake.py`, `patience.py`); `notice` and `notice_failed` after the run.
 """
 
 from __future__ import annotations

@@ -8,14 +8,12 @@ import queue
 import sys
 import threading
 import time
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
 
 from carsync import __version__, failpoints
 from carsync.child import become_child
-from carsync.config import Secret
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
@@ -31,12 +29,12 @@ from carsync.model import (
     ProbeAnswered,
     ProbeLease,
     ProbeVerdict,
-    Reject,
     Stop,
 )
 from carsync.pagination import check_page
 from carsync.probing import holds_record, ids_of
 from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
+from carsync.redaction import hide_key
 from carsync.settings import FetcherSettings
 from carsync.transport import Answer, Transport
 
@@ -64,24 +62,6 @@ def run_fetcher(
         pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
         return
     fetcher.run()
-
-
-def hide_key(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
-    """Return the rejects without the API's key, which a record may echo; their texts are kept."""
-    if key is None:
-        return rejects
-    secret = key.reveal()
-    return tuple(
-        replace(
-            reject,
-            reason=reject.reason.replace(secret, "***"),
-            original=reject.original.replace(secret, "***"),
-            original_kind="altered",
-        )
-        if secret in reject.original or secret in reject.reason
-        else reject
-        for reject in rejects
-    )
 
 
 class Fetcher:

@@ -237,12 +237,12 @@ def columns(
 
 
 def printable(text: str) -> str:
-    r"""Return a text of the feed's on one line, without anything that a terminal would obey.
+    r"""Return a text on one line, without anything that a terminal would obey.
 
     >>> printable("\x1b[2JKia\nRio")
     ' [2JKia Rio'
     """
-    return "".join(char if char.isprintable() else " " for char in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def fit(text: str, encoding: str | None) -> str:

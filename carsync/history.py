@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from carsync import database
 from carsync.database import Connection, Target
-from carsync.errors import LockedError
+from carsync.errors import CarsyncError, LockedError
 from carsync.options import Scope
 
 RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
@@ -201,6 +201,23 @@ def find_run(conn: Connection, run_id: int) -> Run | None:
     query = database.statement("find_run", columns=_COLUMNS)
     found = database.fetch(conn, "looking for the run", query, {"run_id": run_id})
     return Run(*found[0]) if found else None
+
+
+def require_run(
+    conn: Connection, target: Target, source: str, run_id: int, error: type[CarsyncError]
+) -> Run:
+    """Return the run of this table and source; raise `error` where it is none of theirs."""
+    run = find_run(conn, run_id)
+    if run is None:
+        raise error(f"there is no run {run_id}", hint="see the last one: `carsync status`")
+    if (run.target, run.source) != (target, source):
+        raise error(
+            f"run {run_id} wrote another table or source",
+            detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
+            f"{target}, source {source!r}",
+            hint="give the configuration that the run had",
+        )
+    return run
 
 
 def answered_by_id(conn: Connection, target: Target, source: str) -> bool:

@@ -21,7 +21,6 @@ from carsync import failpoints
 from carsync.config import Config
 from carsync.errors import (
     ApiAuthError,
-    ApiUnavailableError,
     CarsyncError,
     DatabaseError,
     FailureKind,
@@ -41,7 +40,7 @@ from carsync.model import (
     ProbeVerdict,
 )
 from carsync.pagination import PagePlan
-from carsync.ratelimit import MAX_RETRY_AFTER_S
+from carsync.patience import Patience
 from carsync.retry import next_delay_s
 from carsync.stopping import StopSignal
 from carsync.supervisor import Child, ChildLost, Fleet
@@ -53,8 +52,6 @@ DRAIN_S = 60.0
 """How long the children may take to finish what they have in hand."""
 REST_OPENINGS = 2
 """How often in a row the breaker opens before the last, ever failing pages are given up."""
-MAX_SILENCE_S = 1800.0
-"""How long an API may ask to slow down, without giving a page in between, before the run ends."""
 MAX_RESTARTS = 5
 RESTART_BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 MIN_RECORDS_TO_JUDGE = 1000
@@ -90,16 +87,14 @@ class Intake:
         self._note_failure = note_failure
         self._fleet = new_fleet(False)
         self._restarts = 0
-        self._silent_until_s = 0.0
-        self._fetched_s = time.monotonic()  # when the last page came
+        self._patience = Patience(config.limits.circuit_breaker, metrics, time.monotonic)
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._records = 0
         self._rejects = 0
-        self._last_problem = ("", "")
         self._inquiry = Inquiry(
-            lambda: self._fleet, self._restart, self._note_silence, metrics, stop, tick
+            lambda: self._fleet, self._restart, self._patience.silence, metrics, stop, tick
         )
 
     def __enter__(self) -> Intake:
@@ -130,13 +125,7 @@ class Intake:
             log.info("stopping: staging what is in hand")
             self._drain()
         elif self._plan.staged_count == 0:
-            raise self._unreadable()
-
-    def _unreadable(self) -> ApiUnavailableError:
-        problem, hint = self._last_problem
-        return ApiUnavailableError(
-            "no page of the feed could be read", detail=problem, hint=hint or _API_HINT
-        )
+            raise self._patience.unreadable()
 
     def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         """Ask the API for single records, as `Inquiry.ask` says; `testimony.py` judges them."""
@@ -181,7 +170,7 @@ class Intake:
         match event:
             case PageFetched():
                 child.pages.discard(event.page)
-                self._fetched_s = time.monotonic()
+                self._patience.page_came()
                 self._metrics.page_fetched(event)
                 self._plan.observe(
                     event.page, event.records, event.reported_pages, event.reported_records
@@ -209,10 +198,8 @@ class Intake:
     def _page_failed(self, event: PageFailed) -> None:
         if self._out.pop(event.page, None) is None:
             return  # it was given up meanwhile
-        self._last_problem = (event.problem, event.hint)
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
-        if event.retry_after_s is not None:
-            self._note_silence(event.retry_after_s)
+        self._patience.page_failed(event)
         delay_s = next_delay_s(
             event.kind,
             event.attempt,
@@ -225,14 +212,14 @@ class Intake:
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:
-            self._judge_silence(event.problem)
+            self._patience.judge_silence()
         if delay_s is None:
             log.warning(
                 "page %d given up: %s", event.page, event.problem, extra=_attempt("given_up", event)
             )
             self._plan.fail(event.page, event.problem)
             if self._plan.planned is None and self._plan.staged_count == 0:
-                raise self._unreadable()  # the first answer decides how to go on
+                raise self._patience.unreadable()  # the first answer decides how to go on
             return
         log.debug(
             "page %d, attempt %d: %s; again in %.1f s",
@@ -244,44 +231,11 @@ class Intake:
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
 
-    def _note_silence(self, retry_after_s: float) -> None:
-        """Remember until when the API asked to wait; the gate forgets it with its manager."""
-        retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
-        self._metrics.silenced(retry_after_s)
-        silent_until_s = time.monotonic() + retry_after_s
-        self._silent_until_s = max(self._silent_until_s, silent_until_s)
-
-    def _judge_silence(self, problem: str) -> None:
-        """End the run where the API refuses everything and asks to wait, on and on."""
-        waits_until_s = max(time.monotonic(), self._silent_until_s)
-        if waits_until_s - self._fetched_s > MAX_SILENCE_S:
-            raise ApiUnavailableError(
-                f"the API gave no page and asked to wait, for {MAX_SILENCE_S / 60:.0f} minutes",
-                detail=problem,
-                hint="lower limits.requests_per_second, or ask the API's people about the key's "
-                "quota; run again: it resumes",
-            )
-
     def _breaker_opened(self, event: BreakerOpened) -> None:
-        self._metrics.breaker_opened(event.open_s)
-        problem, hint = self._last_problem
-        breaker = self._config.limits.circuit_breaker
-        log.warning(
-            "circuit breaker open for %.0f s (%d of %d): %s",
-            event.open_s,
-            event.openings,
-            breaker.give_up_after,
-            problem or "requests keep failing",
-            extra={"event": "breaker_opened", "openings": event.openings, "open_s": event.open_s},
-        )
-        if event.openings >= REST_OPENINGS and self._give_up_rest(problem):
+        self._patience.breaker_opened(event)
+        if event.openings >= REST_OPENINGS and self._give_up_rest(self._patience.problem):
             return
-        if event.openings >= breaker.give_up_after:
-            raise ApiUnavailableError(
-                f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
-                detail=problem,
-                hint=hint or _API_HINT,
-            )
+        self._patience.judge_breaker(event)
 
     def _give_up_rest(self, problem: str) -> bool:
         """Give up the pages that are left where each has failed before; say whether it was so.
@@ -341,8 +295,7 @@ class Intake:
             self._plan.give_back(page)
         self._out.clear()
         self._fleet = self._new_fleet(True)
-        silence_s = max(0.0, self._silent_until_s - time.monotonic())
-        if (again := self._fleet.start(silence_s=silence_s)) is not None:
+        if (again := self._fleet.start(silence_s=self._patience.silence_s())) is not None:
             self._restart(again)
 
     def _drain(self) -> None:
@@ -394,6 +347,3 @@ def judge_rejects(rejects: int, records: int, max_share: float) -> None:
             hint="nothing was merged: see the reasons with `carsync rejects list`, mend the "
             "mapping or raise sync.max_reject_share, then run again: it reads the feed anew",
         )
-
-
-_API_HINT = "check api.base_url and whether the API is up; run again: it resumes"

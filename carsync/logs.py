@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
+from carsync.figures import printable
+
 Format = Literal["text", "json"]
 VARIABLE = "CARSYNC_LOG_FORMAT"
 """Environment variable that says the format where no option does."""
@@ -87,21 +89,12 @@ def in_journal(environ: Mapping[str, str] = os.environ) -> bool:
     return stream == f"{status.st_dev}:{status.st_ino}"
 
 
-def one_line(text: str) -> str:
-    r"""Return a text on one line, without anything that a terminal would obey.
-
-    >>> one_line("\x1b[2JKia\nRio")
-    ' [2JKia Rio'
-    """
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-
-
 class TextFormatter(logging.Formatter):
     """Lines for people: the message stays on one line, whatever the feed wrote into it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Lay out the message; a traceback follows on lines of its own."""
-        record.message = one_line(record.message)
+        record.message = printable(record.message)
         return super().formatMessage(record)
 
 

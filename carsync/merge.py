@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from carsync import access, changes, database, failpoints, ledger
+from carsync import access, changes, database, failpoints, ledger, translation
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.evidence import Action
@@ -132,7 +132,7 @@ def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool
     if written <= ANALYZE_SHARE * counts.seen:
         return False
     query = database.statement("analyze_target", target=target.identifier)
-    with patient(conn), database.translating("analyzing the table"), conn.cursor() as cur:
+    with patient(conn), translation.translating("analyzing the table"), conn.cursor() as cur:
         database.run(cur, query)
     return True
 
@@ -220,7 +220,7 @@ def _insert_new(cur: Cursor, parts: dict[str, Composable]) -> int:
         with database.savepoint(cur):
             query = _statement("insert_new", {**parts, "on_conflict": database.raw("")})
             return int(database.one(cur, query)[0])
-    except database.DUPLICATE_KEY:
+    except translation.DUPLICATE_KEY:
         clause = database.raw("ON CONFLICT (id) DO NOTHING")
         query = _statement("insert_new", {**parts, "on_conflict": clause})
         return int(database.one(cur, query)[0])

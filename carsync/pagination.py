@@ -115,13 +115,6 @@ class PagePlan:
         self._states[index] = _State.WAITING
         self._returned.append(index)
 
-    def give_back_all(self) -> int:
-        """Let every leased page be leased again, as after losing the fleet; return how many."""
-        leased = [i for i, state in enumerate(self._states) if state == _State.LEASED]
-        for index in leased:
-            self.give_back(index + self._pagination.first_page)
-        return len(leased)
-
     def fail(self, page: int, problem: str) -> None:
         """Give a leased page up for good."""
         index = self._index(page)
@@ -130,21 +123,12 @@ class PagePlan:
         self._states[index] = _State.FAILED
         self.failed[page] = problem
 
-    def is_staged(self, page: int) -> bool:
-        """Say whether the page was marked as staged."""
-        return self._state(self._index(page)) == _State.STAGED
-
     @property
     def planned(self) -> int | None:
         """Number of pages from `first_page` on to be staged; None while the end is not known."""
         if self._reported is not None:
             return self._limit
         return self._limit if self._observed and self.is_exhausted else None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every page of the feed is staged."""
-        return self.staged_count == self._limit and not self.is_truncated
 
     @property
     def is_exhausted(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from carsync import access, changes, database, history, sqlstate
+from carsync import access, changes, database, history, sqlstate, translation
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import RevertError
 from carsync.history import Run
@@ -59,16 +59,7 @@ class Outcome:
 
 def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
     """Return the run if its changes are on record here; raise `RevertError` where not."""
-    run = history.find_run(conn, run_id)
-    if run is None:
-        raise RevertError(f"there is no run {run_id}", hint="see the last one: `carsync status`")
-    if (run.target, run.source) != (target, source):
-        raise RevertError(
-            f"run {run_id} wrote another table or source",
-            detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
-            f"{target}, source {source!r}",
-            hint="give the configuration that the run had",
-        )
+    run = history.require_run(conn, target, source, run_id, RevertError)
     if run.counts is None:
         raise RevertError(
             f"run {run_id} was not merged, so there is nothing to take back",
@@ -240,7 +231,7 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], first: int, end
         with database.savepoint(cur):
             database.run(cur, database.statement(step, **parts), {"first": first, "end": end})
         return
-    except database.REFUSED as exc:
+    except translation.REFUSED as exc:
         if end - first == 1:
             _, said = sqlstate.explain_refusal(exc)
             query = database.statement("refuse_change", **parts)

@@ -213,5 +213,5 @@ def _one_line(text: str) -> str:
     >>> _one_line("a\nb\tc\ud800.")
     'a b c .'
     """
-    plain = "".join(char if char.isprintable() else " " for char in text)
+    plain = figures.printable(text)
     return plain if len(plain) <= STATUS_CHARACTERS else plain[: STATUS_CHARACTERS - 1] + "…"

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import backends, database, failpoints, limits, sqlstate
+from carsync import backends, database, failpoints, limits, sqlstate, translation
 from carsync.config import Secret
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError, LockedError
@@ -158,7 +158,7 @@ class Stager:
         try:
             return self._stage(once, monotonic, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not database.is_bad_value(exc):
+            if not translation.is_bad_value(exc):
                 raise
             return self._stage(once, monotonic, self._load_carefully)
 
@@ -242,7 +242,7 @@ class Stager:
             with database.savepoint(cur):
                 self._load_copy(cur, [page])
             return []
-        except database.BAD_VALUE as exc:
+        except translation.BAD_VALUE as exc:
             if len(page.rows) == 1:
                 return [self._refusal(page.rows[0], exc)]
         half = len(page.rows) // 2

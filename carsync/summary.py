@@ -16,7 +16,7 @@ import msgspec
 from carsync import figures
 from carsync.acceptance import Check, Verdict
 from carsync.advice import advise
-from carsync.checkpoint import RunState
+from carsync.checkpoint import LastRun, RunState
 from carsync.figures import Tone
 from carsync.metrics import Snapshot
 from carsync.model import MergeCounts
@@ -65,6 +65,21 @@ class RunReport:
     hint: str = ""
     dry_run: bool = False
     max_pages: int | None = None
+
+
+def last_run(report: RunReport) -> LastRun | None:
+    """Return what is remembered of a run that was merged; None of one that was not."""
+    if report.counts is None or report.run_id is None:
+        return None
+    return LastRun(
+        run_id=report.run_id,
+        state=report.state,
+        exit_code=report.exit_code,
+        finished_at=report.finished_at,
+        duration_s=report.duration_s,
+        counts=report.counts,
+        acceptance=report.checks,
+    )
 
 
 def render_summary(report: RunReport, *, color: bool = False) -> str:

@@ -16,17 +16,15 @@ from pathlib import Path
 
 from carsync import (
     beginning,
-    changes,
+    conclusion,
     ending,
     failpoints,
     history,
     merge,
-    observations,
-    rejects,
     staging,
 )
 from carsync.acceptance import Check, evaluate
-from carsync.checkpoint import CheckpointState, LastRun, load
+from carsync.checkpoint import CheckpointState, load
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.deactivation import decide
@@ -34,7 +32,6 @@ from carsync.ending import Ending
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
-    DatabaseError,
     ExitCode,
     LockedError,
 )
@@ -52,7 +49,7 @@ from carsync.options import ORDINARY, RunOptions
 from carsync.resume import fingerprints, mark_ledger
 from carsync.session import open_database, refuse_transaction_pooler, target_of
 from carsync.stopping import StopSignal
-from carsync.summary import RunReport, summary_data
+from carsync.summary import RunReport
 from carsync.supervisor import Fleet
 from carsync.watching import Watcher
 
@@ -222,25 +219,7 @@ class SyncRun:
             plan.planned or 0,
             is_part=self._options.max_pages is not None,
         )
-        self._tidy_up(connection, run, counts)
-
-    def _tidy_up(self, connection: Connection, run: Run, counts: MergeCounts) -> None:
-        try:
-            staging.drop(connection, run.run_id)
-            failpoints.reach("sync.staging_dropped")
-            if self._options.dry_run:
-                return
-            merge.analyze_after(connection, self._target, counts)
-            self._prune(connection)
-        except DatabaseError as exc:  # it is merged all the same; the next run tidies up
-            log.warning("after the merge: %s", exc.problem)
-
-    def _prune(self, connection: Connection) -> None:
-        """Forget what is kept of older runs for long enough."""
-        source, keep = self._config.sync.source, self._config.history
-        rejects.prune(connection, self._target, source)
-        changes.prune(connection, self._target, source, keep.changes_keep_days)
-        observations.prune(connection, self._target, source, keep.details_keep_days)
+        conclusion.tidy_up(self._config, connection, run, counts, self._options)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
@@ -331,65 +310,21 @@ class SyncRun:
             self._ending = ending.judged(self._ending, self._checks)
         if self._run is not None:
             self._ending = ending.of_options(self._ending, self._options)
-        end = self._ending
         report = self._report()
         failpoints.reach("sync.closing")
-        self._finish_run(report)
+        if self._run is not None:
+            conclusion.record(
+                self._config,
+                self._run,
+                self._ending.state,
+                report,
+                self._monitor,
+                self._options,
+                self._go_on,
+            )
         failpoints.reach("sync.recorded")
-        journal = self._monitor.journal
-        if journal is None:
-            return
-        merged = None
-        if end.counts is not None and self._run is not None:
-            merged = LastRun(
-                run_id=self._run.run_id,
-                state=end.state,
-                exit_code=end.exit_code,
-                finished_at=report.finished_at,
-                duration_s=report.duration_s,
-                counts=end.counts,
-                acceptance=self._checks,
-            )
         try:
-            journal.note("ended", self._monitor.plan, report.snapshot)
-            journal.end(
-                end.state,
-                end.exit_code,
-                problem=end.problem,
-                hint=end.hint,
-                merged=merged,
-                success=end.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
-            )
-            failpoints.reach("sync.ended")
+            conclusion.note_end(self._monitor, report)
         except CheckpointError as exc:
             self._monitor.note(f"{exc.problem} ({exc.detail})")
-            self._ending = ending.unsaved(end, exc)
-
-    def _finish_run(self, report: RunReport) -> None:
-        """Record the end in `carsync.runs`; a database that is down must not hide the report."""
-        if self._run is None:
-            return
-        try:
-            with closing(open_database(self._config, "carsync", self._go_on)) as connection:
-                if self._options.dry_run:
-                    self._forget(connection, self._run)
-                    return
-                history.finish_run(
-                    connection,
-                    self._run,
-                    self._ending.state,
-                    report.exit_code,
-                    summary_data(report),
-                )
-                self._monitor.observer.update(report.snapshot, "ended")
-                self._monitor.observer.write(connection)
-        except CarsyncError as exc:
-            log.warning("the end of run %d is not recorded: %s", self._run.run_id, exc.problem)
-
-    def _forget(self, connection: Connection, run: Run) -> None:
-        """Strike a dry run off the record: rejects and tables go, as if it had never been."""
-        if not history.try_lock(connection, self._target):
-            return  # whoever has the lock does it
-        history.forget_trials(connection, self._target, self._config.sync.source)
-        staging.end_writers(connection, run.run_id)
-        staging.drop(connection, run.run_id)
+            self._ending = ending.unsaved(self._ending, exc)

@@ -23,7 +23,7 @@ from carsync.errors import CheckpointError, ExitCode
 from carsync.exposition import Standing, expose
 from carsync.history import Run
 from carsync.metrics import Snapshot
-from carsync.summary import RunReport
+from carsync.summary import RunReport, last_run
 from carsync.watching import Watcher
 
 EVERY_S = 60.0
@@ -91,22 +91,11 @@ class TextFile(Watcher):
         if self._run is None:
             self._previous = self._read_checkpoint()
         self._snapshot = report.snapshot
-        merged = None
-        if report.counts is not None and report.run_id is not None:
-            merged = LastRun(
-                run_id=report.run_id,
-                state=report.state,
-                exit_code=report.exit_code,
-                finished_at=report.finished_at,
-                duration_s=report.duration_s,
-                counts=report.counts,
-                acceptance=report.checks,
-            )
         self._write(
             exit_code=report.exit_code,
             ended_at=report.finished_at,
             success_at=self._success_of(report),
-            merged=merged,
+            merged=last_run(report),
             started_at=report.started_at,
         )
         self._run = None

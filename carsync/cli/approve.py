@@ -10,14 +10,13 @@ from typing import Any
 
 import click
 
-from carsync import approval, figures, history
+from carsync import approval, history
 from carsync.approval import HeldCar, Review
 from carsync.cli.loading import config_options, load_config, require_database
+from carsync.cli.voice import SHOWN, show_some
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.session import open_database, refuse_transaction_pooler, target_of
-
-SHOWN = 20
 
 
 @click.command()
@@ -77,17 +76,10 @@ def _locked(config: Config) -> Iterator[Connection]:
 
 
 def _show(found: Review) -> None:
-    _list([f"{car.id}  {car.title or ''}" for car in found.to_approve])
+    show_some([f"{car.id}  {car.title or ''}" for car in found.to_approve])
     if found.left_out:
         click.echo("Left out:", err=True)
-        _list([f"{car.id}  {car.left_out}" for car in found.left_out])
-
-
-def _list(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
-        click.echo(f"  {figures.printable(line)}", err=True)
-    if len(lines) > SHOWN:
-        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+        show_some([f"{car.id}  {car.left_out}" for car in found.left_out])
 
 
 def _words(run_id: int, found: Review, done: Review | None) -> str:

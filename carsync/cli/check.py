@@ -17,6 +17,7 @@ from carsync.doctor import chart, checkup
 from carsync.doctor.findings import verdict
 from carsync.doctor.settings import Origin
 from carsync.errors import ConfigError
+from carsync.terminal import wants_color
 from carsync.variables import environment_layer
 
 _OTHERS_MAY_READ = 0o044
@@ -64,7 +65,7 @@ def check(
     if as_json:
         click.echo(json.dumps(chart.as_data(groups, code), indent=2))
     else:
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        color = wants_color(sys.stdout, os.environ)
         click.echo(figures.fit(chart.render(groups, code, color=color), sys.stdout.encoding))
     ctx.exit(int(code))
 

@@ -12,16 +12,14 @@ from typing import Any
 
 import click
 
-from carsync import figures
 from carsync.cli.loading import config_options, load_config, require_database
+from carsync.cli.voice import show_some
 from carsync.config import Config
 from carsync.errors import CarsyncError
 from carsync.reversal import ACTIONS, Action, Outcome
 from carsync.reverting import NEXT_SYNC, Revert, refusal
 from carsync.session import open_database
 from carsync.stopping import StopSignal
-
-SHOWN = 20
 
 
 @click.command()
@@ -121,15 +119,8 @@ def _show(run_id: int, found: Outcome) -> None:
         click.echo(
             f"{len(found.refused):,} changes of run {run_id} cannot be taken back:", err=True
         )
-        _list([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
-        _list([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
-
-
-def _list(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
-        click.echo(f"  {figures.printable(line)}", err=True)
-    if len(lines) > SHOWN:
-        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+        show_some([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
+        show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
 
 
 def _words(run_id: int, by: int | None, found: Outcome) -> str:

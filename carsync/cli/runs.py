@@ -21,6 +21,7 @@ from carsync.observer import MAX_FAILURES
 from carsync.runlist import render_list
 from carsync.session import open_database, target_of
 from carsync.storyview import SHOWN_PAGES, render_story
+from carsync.terminal import wants_color
 from carsync.trail import follow
 
 
@@ -70,7 +71,8 @@ def runs(
     if as_json:
         click.echo(json.dumps({"runs": [past.as_line(run) for run in found]}))
     elif found:
-        _print(render_list(found, datetime.now(UTC), _width(), color=_color()))
+        color = wants_color(sys.stdout, os.environ)
+        _print(render_list(found, datetime.now(UTC), _width(), color=color))
     else:
         click.echo(f"No run of {target} yet.")
         click.echo("hint: run `carsync sync`", err=True)
@@ -108,7 +110,8 @@ def show(
     if as_json:
         click.echo(json.dumps(past.as_data(story)))
     else:
-        _print(render_story(story, datetime.now(UTC), _width(), color=_color()))
+        color = wants_color(sys.stdout, os.environ)
+        _print(render_story(story, datetime.now(UTC), _width(), color=color))
 
 
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
@@ -136,7 +139,3 @@ def _print(text: str) -> None:
 def _width() -> int:
     """Return the terminal's columns; 80 where standard output is none, and COLUMNS is not set."""
     return shutil.get_terminal_size((80, 24)).columns
-
-
-def _color() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import click
 
-from carsync import logs
+from carsync import figures, logs
 from carsync.errors import ExitCode
 
 log = logging.getLogger("carsync.cli")
 
+SHOWN = 20
+"""How many lines of a list are shown to people; JSON has all."""
 _QUIET = {ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM}
 
 
@@ -20,6 +23,14 @@ def warn(text: str) -> None:
         log.warning("%s", text)
     else:
         click.echo(text, err=True)
+
+
+def show_some(lines: Sequence[str]) -> None:
+    """Show the first `SHOWN` lines of a list, and say how many more there are."""
+    for line in lines[:SHOWN]:
+        click.echo(f"  {figures.printable(line)}", err=True)
+    if len(lines) > SHOWN:
+        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
 
 
 def tell_error(

@@ -1,1 +1,2 @@
-"""The reference under docs/, made from the code: man page, commands, configuration, exit codes."""
+"""The reference under docs/, made from the code: man page, commands, configuration, exit codes,
+metrics."""

@@ -11,7 +11,7 @@ from carsync.reference.documents import documents
 def main() -> None:
     """Write every file that differs from what the code gives, and name it."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
-    for name, text in documents().items():
+    for name, text in documents(folder).items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

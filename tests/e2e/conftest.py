@@ -23,6 +23,8 @@ from tests.pgproxy import PgProxy, proxied
 OpenSite = Callable[..., SimulatedSite]
 Fill = Callable[..., object]
 
+GROWN = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_share=0.04)
+
 
 @pytest.fixture
 def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
@@ -57,6 +59,16 @@ def fill(server_dsn: str) -> Iterator[Fill]:
     """A function that leaves a new site as its first sync does, at less cost."""
     with closing(Shelf(server_dsn)) as shelf:
         yield shelf.fill
+
+
+@pytest.fixture
+def grown_site(open_site: OpenSite, fill: Fill) -> SimulatedSite:
+    """A site whose table is a snapshot behind, and whose cars have Korean names."""
+    site = open_site(GROWN)
+    fill(site)
+    site.api.show(1)
+    site.api.reset()
+    return site
 
 
 @pytest.fixture

@@ -9,13 +9,11 @@ import psycopg2
 import pytest
 from psycopg2 import extensions, sql
 
-from carsync.demo.feed import FeedOptions
 from tests import effort
-from tests.e2e.conftest import Fill, OpenSite
+from tests.e2e.conftest import GROWN, OpenSite
 from tests.e2e.harness import SimulatedSite, ask
 from tests.e2e.oracle import Oracle
 
-FEED = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_share=0.04)
 GRANTS = (
     "GRANT CREATE ON DATABASE {db} TO {role}",
     "GRANT USAGE, CREATE ON SCHEMA carsync TO {role}",
@@ -44,16 +42,6 @@ def role(site: SimulatedSite) -> Iterator[str]:
             finally:
                 cur.execute(sql.SQL("DROP OWNED BY {}").format(quoted))
                 cur.execute(sql.SQL("DROP ROLE {}").format(quoted))
-
-
-@pytest.fixture
-def grown_site(open_site: OpenSite, fill: Fill) -> SimulatedSite:
-    """A site whose table is a snapshot behind, and whose cars have Korean names."""
-    site = open_site(FEED)
-    fill(site)
-    site.api.show(1)
-    site.api.reset()
-    return site
 
 
 HOSTILE_SETTINGS = {
@@ -166,7 +154,7 @@ def test_a_role_that_may_not_create_temporary_tables_syncs(grown_site: Simulated
 def test_a_role_that_may_not_create_the_schema_is_told_so(
     open_site: OpenSite, empty_dsn: str
 ) -> None:
-    site = open_site(FEED, dsn=empty_dsn)
+    site = open_site(GROWN, dsn=empty_dsn)
     name = f"carsync_role_{extensions.parse_dsn(site.dsn)['dbname']}"
     ask(site.dsn, f'CREATE ROLE "{name}" LOGIN')
     try:

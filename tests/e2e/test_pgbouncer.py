@@ -15,12 +15,9 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
 from tests.e2e.harness import SimulatedSite, ask, await_that
 from tests.e2e.oracle import Oracle
 
-FEED = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_share=0.04)
 PROGRAM = shutil.which("pgbouncer")
 CONFIG = """
 [databases]
@@ -85,16 +82,6 @@ def _answers(dsn: str) -> bool:
     with suppress(psycopg2.OperationalError):
         return bool(ask(dsn, "SELECT 1"))
     return False
-
-
-@pytest.fixture
-def grown_site(open_site: OpenSite) -> SimulatedSite:
-    """A site whose table is a snapshot behind."""
-    site = open_site(FEED)
-    site.sync()
-    site.api.show(1)
-    site.api.reset()
-    return site
 
 
 def test_a_pooler_in_session_mode_works(grown_site: SimulatedSite) -> None:

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors, extensions, sql
 
-from carsync import database, history
+from carsync import database, history, translation
 from carsync.config import Secret
 from carsync.configfile import parse
 from carsync.database import Connection, Target
@@ -225,7 +225,7 @@ STATEMENTS = [
 def test_refused_statement_has_problem_detail_and_hint(
     conn: Connection, query: str, kind: type[DatabaseError], hint: str
 ) -> None:
-    with pytest.raises(kind) as caught, database.translating("testing"), conn.cursor() as cur:
+    with pytest.raises(kind) as caught, translation.translating("testing"), conn.cursor() as cur:
         cur.execute(query)
     assert caught.value.problem == "PostgreSQL refused while testing"
     assert "SQLSTATE" in caught.value.detail
@@ -254,7 +254,7 @@ def test_every_error_of_psycopg2_has_a_translation() -> None:
     kinds = [c for c in classes if issubclass(c, psycopg2.Error)]
     assert len(kinds) > 200
     for kind in kinds:
-        with pytest.raises(CarsyncError) as caught, database.translating("testing"):
+        with pytest.raises(CarsyncError) as caught, translation.translating("testing"):
             raise kind("words")
         assert isinstance(caught.value, DatabaseError)
         assert "words" in caught.value.detail

@@ -23,6 +23,7 @@ LAYERS = (
             "config",
             "configkeys",
             "variables",
+            "configchecks",
             "configfile",
             "jsvalues",
             "paths",
@@ -45,6 +46,7 @@ LAYERS = (
             "options",
             "ending",
             "probing",
+            "redaction",
             "testimony",
             "sqlstate",
             "advice",
@@ -79,6 +81,7 @@ LAYERS = (
             "transport",
             "webhook",
             "waiting",
+            "translation",
             "database",
             "backends",
             "access",
@@ -114,6 +117,7 @@ LAYERS = (
             "supervisor",
             "stopping",
             "inquiry",
+            "patience",
             "intake",
         ],
     ),
@@ -137,6 +141,7 @@ LAYERS = (
             "reverting",
             "replay",
             "beginning",
+            "conclusion",
             "sync",
         ],
     ),
@@ -193,6 +198,7 @@ LAYERS = (
             "reference.configtable",
             "reference.pages",
             "reference.manpage",
+            "reference.metricspage",
             "reference.documents",
             "reference.__main__",
         ],
@@ -203,8 +209,8 @@ LAYERS = (
 ROOMS = {
     "requests": ["connections", "transport", "webhook"],
     "urllib3": ["connections", "transport"],
-    "psycopg2": ["waiting", "database"],
-    "yaml": ["configfile"],
+    "psycopg2": ["waiting", "translation", "database"],
+    "yaml": ["configfile", "reference.documents"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
     "rich": ["terminal", "liveview"],
@@ -347,6 +353,6 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
 
 
 def test_the_command_group_loads_no_room() -> None:
-    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "logs"}
+    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "figures", "logs"}
     assert reached("cli.app") == rooms
     assert reached("__main__") == {"__main__", "cli"}

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from carsync import intake
+from carsync import intake, patience
 from carsync.config import Config
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.intake import Intake
@@ -148,7 +148,7 @@ def test_an_api_that_asks_to_wait_for_ever_ends_the_run_in_time(
 
     with pytest.raises(ApiUnavailableError) as caught:
         take_in(monkeypatch, clock, answer)
-    assert clock.now - started_s < 2 * intake.MAX_SILENCE_S
+    assert clock.now - started_s < 2 * patience.MAX_SILENCE_S
     assert "resumes" in caught.value.hint
 
 

@@ -13,12 +13,13 @@ from carsync import failpoints
 from carsync.cli.app import COMMANDS
 from carsync.configkeys import keys
 from carsync.errors import ExitCode
+from carsync.exposition import METRICS
 from carsync.reference.documents import documents
 from carsync.variables import FURTHER_VARIABLES, VARIABLES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-MADE = documents()
+MADE = documents(DOCS)
 AGAIN = "run `.venv/bin/python -m carsync.reference` and commit what it writes"
 
 
@@ -51,6 +52,10 @@ def test_every_exit_code_is_there() -> None:
         assert f"\n\\fB{code.value}\\fR\n" in MADE["carsync.1"]
 
 
+def test_every_metric_is_there() -> None:
+    assert all(f"`{metric.name}`" in MADE["reference/metrics.md"] for metric in METRICS)
+
+
 def test_every_variable_that_the_code_reads_is_explained() -> None:
     read = re.compile(r"""environ(?:\.get\(|\[)"(\w+)\"""")
     found = {
@@ -72,8 +77,8 @@ def test_links_within_the_reference_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)]+)\)", text):
             if target.startswith("#"):
                 assert target[1:] in headings, f"{name}: {target}"
-            else:
-                assert f"reference/{target}" in MADE, f"{name}: {target}"
+            elif "://" not in target:
+                assert (DOCS / name).parent.joinpath(target).is_file(), f"{name}: {target}"
 
 
 def _anchor(heading: str) -> str:
