@@ -98,7 +98,8 @@ def about_run(
     """Return what to say of a run that ended, None for nothing.
 
     `before` is the checkpoint as the run found it. A run that was stopped or locked out is
-    nobody's concern, and a dry run or one of some pages only that of who asked for it. A failure and a last success that is too old are one notice.
+    nobody's concern, and a dry run or one of some pages only that of who asked for it. A
+    failure and a last success that is too old are one notice.
     """
     if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
         return None
