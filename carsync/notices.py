@@ -98,9 +98,10 @@ def about_run(
     """Return what to say of a run that ended, None for nothing.
 
     `before` is the checkpoint as the run found it. A run that was stopped or locked out is
-    nobody's concern. A failure and a last success that is too old are one notice.
+    nobody's concern, and a dry run or one of some pages only that of who asked for it. A
+    failure and a last success that is too old are one notice.
     """
-    if report.exit_code in _SILENT:
+    if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
         return None
     is_success = report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
     event = event_of(report.exit_code, before.exit_code if before else None)

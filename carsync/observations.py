@@ -103,11 +103,15 @@ def exist(conn: Connection) -> bool:
 
 
 def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
-    """Return the number of the run's next session and how many of its failures are kept."""
+    """Return the number of the run's next session and how many of its failures are kept.
+
+    Given up rather than waited for, like `store`; raises `DatabaseError`.
+    """
     query = database.statement("find_session")
-    with within(conn, ANSWER_S):
-        found = database.fetch(conn, "looking for details", query, {"run_id": run_id})
-    return int(found[0][0]), int(found[0][1])
+    with within(conn, ANSWER_S), database.transaction(conn, "looking for details") as cur:
+        database.run(cur, database.statement("set_brief"))
+        session, kept = database.one(cur, query, {"run_id": run_id})
+    return int(session), int(kept)
 
 
 def store(

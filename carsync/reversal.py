@@ -97,6 +97,7 @@ def take_back(
     parts = _compose(cur, target, run, by, actions)
     which = {"run_id": run.run_id, "actions": list(actions)}
     database.run(cur, database.statement("lock_changed", target=parts["target"]), which)
+    database.run(cur, database.statement("lock_inserted", target=parts["target"]), which)
     database.run(cur, database.statement("create_reversal", **parts))
     rows, before = database.one(cur, database.statement("count_reversal", **parts))
     if rows and rows == before:
@@ -111,7 +112,7 @@ def take_back(
     kinds = {kind for (kind,) in database.rows(cur, database.statement("list_kinds", **parts))}
     for step, of in _STEPS.items():
         if kinds & of:
-            _apply(cur, step, parts, 1, rows + 1)
+            _apply(cur, step, parts, rows)
     database.run(cur, database.statement("refuse_undone", **parts))
     outcome = _outcome(cur, parts, before)
     database.run(cur, database.statement("drop_reversal", **parts))
@@ -171,6 +172,8 @@ def _compose(
         **changes.recording(cur, target, by.run_id, written or ["is_active"], records=True),
         "target": target.identifier,
         "reversal": database.identifier("carsync", f"reversal_{by.run_id:d}"),
+        "places": database.identifier(f"reversal_{by.run_id:d}_places"),
+        "ids": database.identifier(f"reversal_{by.run_id:d}_ids"),
         "schema": database.literal(target.schema),
         "table": database.literal(target.table),
         "reverted": database.literal(run.run_id),
@@ -198,7 +201,14 @@ def _cast(before: str, name: str, type_: str | None) -> Composable:
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
     place = {"schema": target.schema, "table": target.table}
     referrers = database.rows(cur, database.statement("list_referrers"), place)
-    for schema, table, columns, referred in referrers:
+    for schema, table, columns, referred, is_readable, takes_along in referrers:
+        words = f"{schema}.{table}"
+        if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
+            if takes_along:
+                reason = f"may be referred to by {words}, which this role may not read"
+                query = database.statement("refuse_inserted", **parts)
+                database.run(cur, query, {"reason": reason})
+            continue
         pairs = [
             database.identifier("r", column) + database.raw(" = ") + database.identifier("t", other)
             for column, other in zip(columns, referred, strict=True)
@@ -208,7 +218,7 @@ def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]
             **{
                 **parts,
                 "referrer": database.identifier(schema, table),
-                "words": database.literal(f"{schema}.{table}"),
+                "words": database.literal(words),
                 "pairs": _all_of(pairs),
             },
         )
@@ -222,24 +232,43 @@ def _all_of(tests: Sequence[Composable]) -> Composable:
     return whole
 
 
-def _apply(cur: Cursor, step: str, parts: dict[str, Composable], first: int, end: int) -> None:
-    """Take back the rows from place `first` up to `end`, halved until those are found that
-    the table itself refuses."""
-    if first >= end:
+def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
+    """Take back all rows, or all but those that the table itself refuses."""
+    # Composed once: in small parts it takes longer than the server does.
+    parts = {**parts, "step": database.raw(database.statement(step, **parts).as_string(cur))}
+    if not _try(cur, parts, 1, rows + 1):
+        for name in ("index_places", "index_ids", "analyze_reversal", "set_piecemeal"):
+            database.run(cur, database.statement(name, **parts))
+        _halve(cur, parts, 1, rows + 1)
+        database.run(cur, database.statement("set_merge"))
+
+
+def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
+    """Take back what can be of the rows from place `first` up to `end`, which are refused
+    together."""
+    if end - first == 1:
         return
+    middle = (first + end) // 2
+    for start, stop in ((first, middle), (middle, end)):
+        if not _try(cur, parts, start, stop):
+            _halve(cur, parts, start, stop)
+
+
+def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> bool:
+    """Take back the rows from place `first` up to `end`; False where the table refuses one.
+
+    Where it is the only one, the refusal is noted.
+    """
     try:
         with database.savepoint(cur):
-            database.run(cur, database.statement(step, **parts), {"first": first, "end": end})
-        return
+            database.run(cur, parts["step"], {"first": first, "end": end})
     except translation.REFUSED as exc:
         if end - first == 1:
             _, said = sqlstate.explain_refusal(exc)
             query = database.statement("refuse_change", **parts)
             database.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
-            return
-    middle = (first + end) // 2
-    _apply(cur, step, parts, first, middle)
-    _apply(cur, step, parts, middle, end)
+        return False
+    return True
 
 
 def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:

@@ -5,5 +5,6 @@ FROM (VALUES
     ('work_mem', '64MB'),
     ('enable_nestloop', 'off'),
     ('enable_mergejoin', 'off'),
+    ('enable_hashjoin', 'on'),
     ('jit', 'off')
 ) AS wanted(name, setting)

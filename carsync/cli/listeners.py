@@ -39,16 +39,19 @@ class Told(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def listeners(config: Config, checkpoint_file: Path, stop: StopSignal, *, plain: bool) -> Watchers:
+def listeners(
+    config: Config, checkpoint_file: Path, stop: StopSignal, *, plain: bool, dry_run: bool = False
+) -> Watchers:
     """Return all who are told of one run.
 
-    The service manager, if any; the terminal or the log; the file of metrics, if any.
+    The service manager, if any; the terminal or the log; the file of metrics, if any, which
+    hears nothing of a `dry_run`: it would tell its success as the real thing's.
     """
     told: list[Watcher] = [
         *service_manager(os.environ, lambda: stop.requested),
         EventLog() if logs.is_json() else choose_progress(sys.stderr, os.environ, plain=plain),
     ]
-    if config.metrics.textfile is not None:
+    if config.metrics.textfile is not None and not dry_run:
         module = importlib.import_module("carsync.textfile")
         told.append(module.TextFile(config, checkpoint_file))
     return Watchers(told)

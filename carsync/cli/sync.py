@@ -87,10 +87,11 @@ def sync(
     before = read_checkpoint(path)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
-        with listeners(config, path, stop, plain=plain or quiet) as told:
+        with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as told:
             report = run_sync(config, preset_text, path, told, stop, options)
     except Exception as exc:
-        notify_bug(config, path, before, exc, stop)
+        if options.scope == "whole":
+            notify_bug(config, path, before, exc, stop)
         raise
     if as_json:
         click.echo(json.dumps(summary_data(report)))

@@ -40,7 +40,9 @@ def test_dry_run_counts_what_the_next_run_does_and_a_revert_takes_it_back(
     before, kept, checkpoint = site.rows(), record(site), site.checkpoint()
     assert checkpoint is not None
 
-    tried = site.sync("--dry-run")
+    told = site.folder / "carsync.prom"
+    tried = site.sync("--dry-run", "--set", f"metrics.textfile={told}")
+    assert not told.exists(), "its success would be told as the real thing's"
     kinds = {name: tried.counts[name] for name in ("inserted", "updated", "reactivated")}
     assert kinds == {"inserted": 3, "updated": 4, "reactivated": 5}
     assert tried.counts["deactivated"] == 1

@@ -95,19 +95,24 @@ def test_thinned_samples_replace_those_of_their_session_and_no_other(conn: Conne
 
 
 def test_a_locked_table_is_not_waited_for_and_the_connection_lives(
-    conn: Connection, dsn: str
+    conn: Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start(conn).run_id
+    monkeypatch.setattr(observations, "ANSWER_S", 4.0)
+    with conn.cursor() as cur:
+        cur.execute("SET lock_timeout = '90s'")
     with closing(database.connect(Secret(dsn), application_name="rival")) as rival:
         cur = rival.cursor()
         cur.execute("BEGIN; LOCK TABLE carsync.samples")
         with pytest.raises(DatabaseError, match="storing how the run goes"):
             observations.store(conn, run_id, 1, [sample()], [], first_sample=0, first_failure=0)
+        with pytest.raises(DatabaseError, match="looking for details"):
+            observations.open_session(conn, run_id)
         cur.execute("ROLLBACK")
     assert observations.read_samples(conn, run_id) == []
     with conn.cursor() as cur:  # what was set for the brief write is not left behind
         cur.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
-        assert cur.fetchall() == [("0", "5s")]
+        assert cur.fetchall() == [("0", "90s")]
 
 
 def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection(

@@ -438,3 +438,65 @@ def test_unchanged_run_records_nothing_and_nobody_is_told_twice(rig: Rig) -> Non
     assert one[4] == {"data_hash": "0:b"}
     (gone,) = (line for line in recorded if line[2] == "deactivated")
     assert (gone[3]["is_active"], gone[4]) == ("true", {"is_active": "false"})
+
+
+def test_who_refers_to_a_car_meanwhile_is_waited_for_and_keeps_his_row(rig: Rig, dsn: str) -> None:
+    ask(rig.conn, "CREATE TABLE favourites (car text REFERENCES cars ON DELETE CASCADE)")
+    rig.sync(cars(range(3)))
+    with (
+        closing(database.connect(Secret(dsn), application_name="rival")) as rival,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        ask(rival, "BEGIN; INSERT INTO favourites VALUES ('1')")
+        working = pool.submit(revert, dsn, rig.run.run_id, skip_changed=True)
+        until_s = time.monotonic() + 20
+        while not ask(rig.conn, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < until_s
+        ask(rival, "COMMIT")
+        _, outcome = working.result()
+    assert reasons(outcome) == {"1": "is referred to by public.favourites"}
+    assert ask(rig.conn, "SELECT car FROM favourites") == [("1",)]
+
+
+def test_rows_that_the_role_cannot_see_are_not_deleted_along(rig: Rig, dsn: str) -> None:
+    ask(
+        rig.conn,
+        "CREATE TABLE favourites (car text REFERENCES cars ON DELETE CASCADE)",
+    )
+    rig.sync(cars(range(2)))
+    ask(rig.conn, "INSERT INTO favourites VALUES ('1')")
+    role = f"carsync_blind_{rig.run.run_id}_{time.monotonic_ns()}"
+    ask(
+        rig.conn,
+        f"CREATE ROLE {role} LOGIN; ALTER TABLE cars OWNER TO {role};"
+        f"ALTER SCHEMA carsync OWNER TO {role};"
+        f"DO $$ DECLARE r record; BEGIN FOR r IN SELECT oid::regclass AS n FROM pg_class"
+        f" WHERE relnamespace = 'carsync'::regnamespace AND relkind = 'r' LOOP"
+        f" EXECUTE format('ALTER TABLE %s OWNER TO {role}', r.n); END LOOP; END $$",
+    )
+    try:
+        asked = f"{dsn} options='-c role={role}'"
+        _, outcome = revert(asked, rig.run.run_id, skip_changed=True)
+        why = "may be referred to by public.favourites, which this role may not read"
+        assert reasons(outcome) == {"0": why, "1": why}
+        assert ask(rig.conn, "SELECT car FROM favourites") == [("1",)]
+    finally:
+        ask(rig.conn, f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
+        ask(rig.conn, f"DROP ROLE {role}")
+
+
+def test_a_few_refused_rows_do_not_cost_a_reading_of_the_table_each(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(2000)))
+    rig.sync(cars(range(2000), "b"))
+    ask(
+        rig.conn,
+        "ANALYZE cars; ALTER TABLE cars ADD CHECK (id !~ '^1*$' OR data_hash ~ 'b') NOT VALID",
+    )
+    scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'cars'"
+    ((before,),) = ask(rig.conn, scans)
+    _, outcome = revert(dsn, rig.run.run_id, skip_changed=True)
+    assert (outcome.counts.updated, len(outcome.refused)) == (1996, 4)
+    until_s = time.monotonic() + 20
+    while ask(rig.conn, scans)[0][0] == before:  # told when its session ends
+        assert time.monotonic() < until_s
+    assert ask(rig.conn, scans)[0][0] - before < 20

@@ -243,3 +243,11 @@ def test_the_reference_of_the_log_names_every_event() -> None:
         found |= set(re.findall(r'"event": (?:f?)"(\w+)"', file.read_text("utf-8")))
     assert {"run_begun", "run_ended", "restart", "notice_failed", "bug"} <= found
     assert {name for name in found if f"`{name}`" not in page} == set()
+
+
+@pytest.mark.parametrize("trial", [{"dry_run": True}, {"max_pages": 3}])
+@pytest.mark.parametrize(("exit_code", "previous"), [(0, 3), (3, 0), (5, 0), (6, 0)])
+def test_nobody_is_told_of_a_trial(trial: dict[str, Any], exit_code: int, previous: int) -> None:
+    found = before(previous, age_h=80)
+    assert about_run(Notify(), report(exit_code), found, NOW, "mars") is not None
+    assert about_run(Notify(), report(exit_code, **trial), found, NOW, "mars") is None
