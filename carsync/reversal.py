@@ -156,7 +156,10 @@ def _compose(
         )
     stored = [name for name, *_ in database.rows(cur, database.statement("list_recorded"), place)]
     old = {name: _cast('was."carsync before"', name, type_) for name, type_ in types.items()}
-    written = [name for name in types if name != "id"]
+    # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
+    which["actions"] = [action for action in actions if action in _STEPS["restore_rows"]]
+    updated = database.rows(cur, database.statement("list_change_columns"), which)
+    written = [name for name, _ in updated if name != "id"]
     assignments = (
         database.identifier(name)
         + database.raw(' = CASE WHEN was."carsync before" ? ')

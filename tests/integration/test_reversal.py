@@ -27,7 +27,8 @@ from tests.integration.rig import SOURCE, TARGET, Rig, car, cars, page
 
 EXTRAS = (
     "ALTER TABLE cars ADD COLUMN notes text, ADD COLUMN score float8, ADD COLUMN extra json,"
-    " ADD COLUMN area point, ADD COLUMN label text GENERATED ALWAYS AS (make || id) STORED"
+    " ADD COLUMN area point, ADD COLUMN label text GENERATED ALWAYS AS (make || id) STORED,"
+    " ADD COLUMN number int GENERATED ALWAYS AS IDENTITY"
 )
 
 
