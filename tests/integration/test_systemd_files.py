@@ -172,6 +172,26 @@ def test_an_upgrade_shows_what_changes_and_keeps_what_was_edited(prefix: Path) -
     assert not older.exists()
 
 
+def test_what_a_careful_root_installs_can_be_read_by_the_service(prefix: Path) -> None:
+    words = [INSTALLER, "install", "--yes", "--prefix", prefix, "--no-package"]
+    careful = run("sh", "-c", 'umask 077; exec "$@"', "sh", *words)
+    assert careful.returncode == 0, careful.stderr
+    secret = prefix / "etc/carsync/credentials"
+    closed = {path for path in prefix.rglob("*") if not path.lstat().st_mode & 0o004}
+    assert closed == {secret, secret / "prod"}
+
+
+def test_remove_leaves_a_clone_that_lies_where_releases_do(prefix: Path) -> None:
+    opt = prefix / "opt/carsync"
+    (opt / "bin").mkdir(parents=True)
+    (opt / "bin/setup").write_text("mine")
+    (opt / "releases/1").mkdir(parents=True)
+    (opt / "releases/1/pyvenv.cfg").touch()
+    assert run(INSTALLER, "remove", "--yes", "--prefix", prefix).returncode == 0
+    assert (opt / "bin/setup").read_text() == "mine"
+    assert not (opt / "releases").exists()
+
+
 def test_newer_systemd_lets_the_pauses_between_tries_grow(prefix: Path, tmp_path: Path) -> None:
     newer = tmp_path / "systemctl"
     newer.write_text("#!/bin/sh\necho 'systemd 255 (255.4-1)'\n")
