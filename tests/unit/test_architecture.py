@@ -70,6 +70,7 @@ LAYERS = (
         "input and output",
         [
             "logs",
+            "streams",
             "failpoints",
             "presets",
             "credentials",
@@ -347,6 +348,6 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
 
 
 def test_the_command_group_loads_no_room() -> None:
-    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "logs"}
+    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "logs", "streams"}
     assert reached("cli.app") == rooms
     assert reached("__main__") == {"__main__", "cli"}
