@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from carsync.shape import is_writable
+
 _DEPTH = 3
 _SAMPLE = 100
 _YEARS = range(2101)  # 0 is a placeholder of many feeds
@@ -86,7 +88,7 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     """Give path and value of all fields; of a list, itself and what its first item holds."""
     if isinstance(value, dict) and depth <= _DEPTH:
         for key, member in value.items():
-            if key and "." not in key:
+            if is_writable(key):
                 yield from _leaves(member, f"{path}.{key}".lstrip("."), depth + 1)
         return
     if value is not None:

@@ -17,6 +17,7 @@ from carsync import __version__, failpoints
 from carsync.child import become_child
 from carsync.config import Secret
 from carsync.errors import CarsyncError, FailureKind, PageError
+from carsync.hiding import hide
 from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
     BreakerOpened,
@@ -71,17 +72,13 @@ def hide_key(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, .
     if key is None:
         return rejects
     secret = key.reveal()
-    return tuple(
-        replace(
-            reject,
-            reason=reject.reason.replace(secret, "***"),
-            original=reject.original.replace(secret, "***"),
-            original_kind="altered",
-        )
-        if secret in reject.original or secret in reject.reason
-        else reject
-        for reject in rejects
-    )
+    hidden = []
+    for reject in rejects:
+        reason, original = hide(reject.reason, secret), hide(reject.original, secret)
+        if (reason, original) != (reject.reason, reject.original):
+            reject = replace(reject, reason=reason, original=original, original_kind="altered")
+        hidden.append(reject)
+    return tuple(hidden)
 
 
 class Fetcher:

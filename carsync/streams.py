@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 from typing import Any
 
 _STDIN, _STDOUT, _STDERR = range(3)
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Forgiving(io.FileIO):
@@ -62,11 +64,12 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
 
 
-def why_unwritable() -> str:
-    """Return why standard output takes nothing, and drop what is left of it; "" where it does."""
-    try:
-        sys.stdout.flush()
-    except OSError as exc:
+def is_full(exc: BaseException) -> bool:
+    """Say whether `exc` is a write that found no room; what is left of the output is dropped.
+
+    Whoever writes a file of its own catches this itself and names the file.
+    """
+    full = isinstance(exc, OSError) and exc.errno in _NO_ROOM and exc.filename is None
+    if full:
         drop_output()
-        return exc.strerror or str(exc)
-    return ""
+    return full

@@ -85,8 +85,8 @@ class LazyGroup(click.Group):
         except Exception as exc:
             if isinstance(exc, BrokenPipeError) and _reader_is_gone():
                 ctx.exit(128 + signal.SIGPIPE)
-            if isinstance(exc, OSError) and (why := streams.why_unwritable()):
-                problem = f"standard output cannot be written: {why}"
+            if isinstance(exc, OSError) and streams.is_full(exc):
+                problem = f"standard output cannot be written: {exc.strerror}"
                 voice.tell_error(problem, exit_code=ExitCode.BUG)
                 ctx.exit(ExitCode.BUG)
             if ctx.params["debug"] and not logs.is_json():

@@ -20,6 +20,7 @@ LAYERS = (
     (
         "pure",
         [
+            "hiding",
             "config",
             "configkeys",
             "variables",
