@@ -280,7 +280,7 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     (tmp_path / "carsync").write_text('#!/bin/sh\necho "$@"\nenv\n')
     (tmp_path / "carsync").chmod(0o755)
     (tmp_path / "north.yaml").write_text("")
-    (tmp_path / "north.env").write_text("# the address\nAPI_BASE_URL='http://a/b?c=d&e'\n\nRPS=5")
+    (tmp_path / "north.env").write_text("# the address\nnot-a-name=1\nAPI_BASE_URL='http://a/b?c=d&e'\n\nRPS=5")
     command = ("/bin/sh", tmp_path / "carsync-feed")
     ended = run(*command, "north", "status", "--json", CARSYNC_ETC=str(tmp_path))
     said = ended.stdout.splitlines()
@@ -294,6 +294,7 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     for arguments, words in (
         (["north", "sync"], "systemctl start carsync@north.service"),
         (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
+        (["north", "-v", "--log-format", "json", "sync"], "start carsync@north.service"),
         (["south", "status"], "south.yaml cannot be read"),
         (["north"], "usage: carsync-feed FEED"),
     ):
