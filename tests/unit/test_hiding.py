@@ -23,7 +23,8 @@ def test_no_long_beginning_of_a_secret_stays(text: str) -> None:
 
 def test_a_reason_that_cuts_what_it_quotes_holds_no_part_of_the_key() -> None:
     config = parse(
-        "mapping: {preset: null, columns: {id: {path: id, required: true}, year: {path: year, type: integer}},"
+        "mapping: {preset: null, columns: {id: {path: id, required: true},"
+        " year: {path: year, type: integer}},"
         " hash: {fields: [year]}}",
         {},
     )
