@@ -173,7 +173,7 @@ def test_an_upgrade_shows_what_changes_and_keeps_what_was_edited(prefix: Path) -
 
 
 def test_what_a_careful_root_installs_can_be_read_by_the_service(prefix: Path) -> None:
-    words = [INSTALLER, "install", "--yes", "--prefix", prefix, "--no-package"]
+    words: list[str | Path] = [INSTALLER, "install", "--yes", "--prefix", prefix, "--no-package"]
     careful = run("sh", "-c", 'umask 077; exec "$@"', "sh", *words)
     assert careful.returncode == 0, careful.stderr
     secret = prefix / "etc/carsync/credentials"
