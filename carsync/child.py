@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any
 
-from carsync import logs
+from carsync import logs, streams
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _M_ARENA_MAX = -8  # mallopt(3)
@@ -44,6 +44,7 @@ def run_by_name(log_format: logs.Format, module: str, function: str, *arguments:
     A child has no log of its own: what it has to say goes to the parent as events. Where
     the log is JSON, what kills it is told in a line of that kind too.
     """
+    streams.forgive()
     try:
         if log_format == "json":
             logs.set_up(log_format, logging.WARNING)

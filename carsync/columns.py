@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from carsync import figures
+from carsync.shape import is_writable
 
 _DEPTH = 3
 _SAMPLE = 100
@@ -88,7 +89,7 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     """Give path and value of all fields; of a list, itself and what its first item holds."""
     if isinstance(value, dict) and depth <= _DEPTH:
         for key, member in value.items():
-            if key and "." not in key:
+            if is_writable(key):
                 yield from _leaves(member, f"{path}.{key}".lstrip("."), depth + 1)
         return
     if value is not None:

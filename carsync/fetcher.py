@@ -15,6 +15,7 @@ from typing import Any
 from carsync import __version__, failpoints
 from carsync.child import become_child
 from carsync.errors import CarsyncError, FailureKind, PageError
+from carsync.hiding import hide_key
 from carsync.mapping import Mapper, PageContent, compile_mapper
 from carsync.model import (
     BreakerOpened,
@@ -34,7 +35,6 @@ from carsync.model import (
 from carsync.pagination import check_page
 from carsync.probing import holds_record, ids_of
 from carsync.ratelimit import MAX_RETRY_AFTER_S, Admission, Gate
-from carsync.redaction import hide_key
 from carsync.settings import FetcherSettings
 from carsync.transport import Answer, Transport
 

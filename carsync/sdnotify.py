@@ -56,7 +56,8 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
         log.warning("%s names no socket that carsync can speak to: %s", SOCKET, address)
         return []
     watchdog_s = None
-    if watchdog_usec.isdigit() and watchdog_pid in {"", str(os.getpid())}:
+    is_number = watchdog_usec.isascii() and watchdog_usec.isdigit()
+    if is_number and watchdog_pid in {"", str(os.getpid())}:
         watchdog_s = int(watchdog_usec) / 1e6
     return [ServiceManager(address, is_stopping, watchdog_s=watchdog_s or None)]
 

@@ -75,6 +75,14 @@ total=7, size_name=None, size=None)
     )
 
 
+def is_writable(key: str) -> bool:
+    """Say whether a field's name can stand in a dotted path of a configuration file.
+
+    Nothing escapes `${`, which would ask for a variable, an API key perhaps.
+    """
+    return bool(key) and key.isprintable() and "." not in key and "${" not in key
+
+
 def records_at(answer: Any, path: str) -> list[dict[str, Any]]:
     """Return the objects of the list at a dotted path that `find_page` gave."""
     for name in path.split(".") if path else ():
@@ -87,7 +95,7 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     yield path, value
     if isinstance(value, dict) and depth < _DEPTH:
         for key, member in value.items():
-            if key and "." not in key:
+            if is_writable(key):
                 yield from _walk(member, f"{path}.{key}".lstrip("."), depth + 1)
 
 

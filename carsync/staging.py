@@ -19,6 +19,7 @@ from carsync import backends, database, failpoints, limits, sqlstate, translatio
 from carsync.config import Secret
 from carsync.database import Composable, Connection, Cursor, Target
 from carsync.errors import DatabaseError, LockedError
+from carsync.hiding import hide
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 
 LoadMethod = Literal["execute_values", "copy"]
@@ -258,9 +259,9 @@ class Stager:
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
         is_whole = len(text) <= MAX_ORIGINAL_CHARS
-        if self._key and (self._key in text or self._key in reason):
-            text, is_whole = text.replace(self._key, "***"), False
-            reason = reason.replace(self._key, "***")
+        if self._key:
+            hidden, reason = hide(text, self._key), hide(reason, self._key)
+            text, is_whole = hidden, is_whole and hidden == text
         return Reject(
             ordinal,
             record_id if _is_storable(record_id) else None,

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from carsync import __version__, logs
+from carsync import __version__, logs, streams
 from carsync.cli.grouping import LazyGroup
 
 COMMANDS: dict[str, str] = {
@@ -76,4 +76,5 @@ def app(
 
 def run() -> None:
     """Run the command line and exit."""
+    streams.secure()
     app.main(prog_name="carsync")

@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from carsync import __version__, logs
+from carsync import __version__, logs, streams
 from carsync.cli import voice
 from carsync.errors import CarsyncError, ExitCode
 
@@ -85,6 +85,10 @@ class LazyGroup(click.Group):
         except Exception as exc:
             if isinstance(exc, BrokenPipeError) and _reader_is_gone():
                 ctx.exit(128 + signal.SIGPIPE)
+            if isinstance(exc, OSError) and streams.is_full(exc):
+                problem = f"standard output cannot be written: {exc.strerror}"
+                voice.tell_error(problem, exit_code=ExitCode.BUG)
+                ctx.exit(ExitCode.BUG)
             if ctx.params["debug"] and not logs.is_json():
                 traceback.print_exc()
             ctx.exit(_show_error(exc))
@@ -132,14 +136,13 @@ def _give_to_the_group(ctx: click.Context, param: click.Parameter, value: Any) -
 def _reader_is_gone() -> bool:
     """Say whether standard output is a pipe that nobody reads (`carsync preview | head`).
 
-    What is still to be written then goes nowhere, so that the interpreter's own flush
-    at exit does not fail (Python manual, signal, "Note on SIGPIPE").
+    What is still to be written then goes nowhere.
     """
     poll = select.poll()
     poll.register(_STDOUT, 0)
     gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
     if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+        streams.drop_output()
     return gone
 
 

@@ -19,6 +19,7 @@ from carsync.configfile import parse
 from carsync.doctor.feed_facts import ask_first_page
 from carsync.draft import Answers, Looked, write
 from carsync.errors import ConfigError, PageError
+from carsync.hiding import hide
 from carsync.mapping import compile_mapper
 from carsync.presets import preset_names, read_preset
 from carsync.shape import PageShape, find_page, records_at
@@ -79,6 +80,12 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
         answers = replace(answers, preset="auctionsapi")
     text = write(answers, looked)
     parse(text, {}, origin=str(file))  # what it refuses must not be written
+    if hide(text, os.environ.get("API_KEY", "")) != text:
+        raise ConfigError(
+            "the file would hold the key",
+            detail="the URL, or the feed's answer in the name of a field, holds what API_KEY does",
+            hint="leave it out of the URL; --no-request does not look at the answer",
+        )
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as exc:
@@ -166,10 +173,9 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
     if shape is None:
         click.echo("no list of records was found in the answer", err=True)
         return unknown, Looked()
-    secret = config.api.auth.key.reveal() if config.api.auth.key else "\0"
+    secret = config.api.auth.key.reveal() if config.api.auth.key else ""
     guesses = [
-        replace(guess, example=guess.example.replace(secret, "***"))
-        for guess in guess_columns(records)
+        replace(guess, example=hide(guess.example, secret)) for guess in guess_columns(records)
     ]
     if not guesses or guesses[0].column != "id":
         click.echo("no field of the records looks like an id", err=True)

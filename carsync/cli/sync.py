@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from carsync import figures, logs
+from carsync import figures, logs, streams
 from carsync.cli import voice
 from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
 from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
@@ -94,12 +94,21 @@ def sync(
             notify_bug(config, path, before, exc, stop)
         raise
     if as_json:
-        click.echo(json.dumps(summary_data(report)))
+        _show(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all
         if not logs.is_json():  # the log has said it
             voice.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
     else:
         color = wants_color(sys.stdout, os.environ)
-        click.echo(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
+        _show(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
     notify_end(config, path, before, report, stop)
     ctx.exit(int(report.exit_code))
+
+
+def _show(text: str) -> None:
+    """Print the summary; where nobody takes it, the run has ended as it has all the same."""
+    try:
+        click.echo(text)
+    except OSError as exc:
+        streams.drop_output()
+        voice.warn(f"the summary could not be written: {exc.strerror or exc}")

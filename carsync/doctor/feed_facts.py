@@ -18,6 +18,7 @@ from carsync.config import Config
 from carsync.connections import tls_context
 from carsync.doctor.feed import Certificate, FirstPage, Lookup
 from carsync.errors import FailureKind, PageError
+from carsync.hiding import hide
 from carsync.mapping import Mapper
 from carsync.ratelimit import parse_date
 from carsync.resolver import look_up
@@ -127,10 +128,7 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         content.reported_pages,
         content.reported_records,
         len(content.rows),
-        tuple(
-            (reason.replace(secret, "***") if secret else reason, number)
-            for reason, number in reasons.most_common(5)
-        ),
+        tuple((hide(reason, secret), number) for reason, number in reasons.most_common(5)),
     )
 
 

@@ -44,6 +44,12 @@ def test_proxies_bundles_and_netrc_of_the_environment_are_ignored(
         assert NETRC_PASSWORD not in str(arrival.headers)
 
 
+def test_a_run_whose_log_and_summary_fill_the_disk_is_a_run(site: SimulatedSite) -> None:
+    program = ["sh", "-c", 'exec "$@" >/dev/full 2>/dev/full', "sh", *CARSYNC]
+    site.check(site.start("--log-format", "json", "sync", program=program))
+    site.assert_exact()
+
+
 BIND_AND_RUN = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
 """In a mount name space of its own: `sh -c … FILE COMMAND…` with FILE as the resolv.conf(5)."""
 

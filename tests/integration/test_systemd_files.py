@@ -172,6 +172,38 @@ def test_an_upgrade_shows_what_changes_and_keeps_what_was_edited(prefix: Path) -
     assert not older.exists()
 
 
+def test_what_a_careful_root_installs_can_be_read_by_the_service(prefix: Path) -> None:
+    words: list[str | Path] = [INSTALLER, "install", "--yes", "--prefix", prefix, "--no-package"]
+    careful = run("sh", "-c", 'umask 077; exec "$@"', "sh", *words)
+    assert careful.returncode == 0, careful.stderr
+    secret = prefix / "etc/carsync/credentials"
+    closed = {path for path in prefix.rglob("*") if not path.lstat().st_mode & 0o004}
+    assert closed == {secret, secret / "prod"}
+
+
+def test_a_signal_leaves_no_scratch_and_is_told(prefix: Path, tmp_path: Path) -> None:
+    python, scratch = tmp_path / "python", tmp_path / "scratch"
+    scratch.mkdir()
+    lines = ('case "$*" in *base_prefix*) echo /usr ;;', "*venv*) kill -TERM $PPID ;; esac")
+    python.write_text("\n".join(("#!/bin/sh", *lines)))
+    python.chmod(0o755)
+    command = (INSTALLER, "install", "--yes", "--prefix", prefix)
+    ended = run(*command, PYTHON=str(python), TMPDIR=str(scratch))
+    assert (ended.returncode, list(scratch.iterdir())) == (1, [])
+    assert "run it again" in ended.stderr
+
+
+def test_remove_leaves_a_clone_that_lies_where_releases_do(prefix: Path) -> None:
+    opt = prefix / "opt/carsync"
+    (opt / "bin").mkdir(parents=True)
+    (opt / "bin/setup").write_text("mine")
+    (opt / "releases/1").mkdir(parents=True)
+    (opt / "releases/1/pyvenv.cfg").touch()
+    assert run(INSTALLER, "remove", "--yes", "--prefix", prefix).returncode == 0
+    assert (opt / "bin/setup").read_text() == "mine"
+    assert not (opt / "releases").exists()
+
+
 def test_newer_systemd_lets_the_pauses_between_tries_grow(prefix: Path, tmp_path: Path) -> None:
     newer = tmp_path / "systemctl"
     newer.write_text("#!/bin/sh\necho 'systemd 255 (255.4-1)'\n")
@@ -260,7 +292,9 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     (tmp_path / "carsync").write_text('#!/bin/sh\necho "$@"\nenv\n')
     (tmp_path / "carsync").chmod(0o755)
     (tmp_path / "north.yaml").write_text("")
-    (tmp_path / "north.env").write_text("# the address\nAPI_BASE_URL='http://a/b?c=d&e'\n\nRPS=5")
+    (tmp_path / "north.env").write_text(
+        "# the address\nnot-a-name=1\nAPI_BASE_URL='http://a/b?c=d&e'\n\nRPS=5"
+    )
     command = ("/bin/sh", tmp_path / "carsync-feed")
     ended = run(*command, "north", "status", "--json", CARSYNC_ETC=str(tmp_path))
     said = ended.stdout.splitlines()
@@ -274,6 +308,7 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     for arguments, words in (
         (["north", "sync"], "systemctl start carsync@north.service"),
         (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
+        (["north", "-v", "--log-format", "json", "sync"], "start carsync@north.service"),
         (["south", "status"], "south.yaml cannot be read"),
         (["north"], "usage: carsync-feed FEED"),
     ):

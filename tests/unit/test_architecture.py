@@ -21,6 +21,7 @@ LAYERS = (
         "pure",
         [
             "config",
+            "hiding",
             "configkeys",
             "variables",
             "configchecks",
@@ -46,7 +47,6 @@ LAYERS = (
             "options",
             "ending",
             "probing",
-            "redaction",
             "testimony",
             "sqlstate",
             "advice",
@@ -72,6 +72,7 @@ LAYERS = (
         "input and output",
         [
             "logs",
+            "streams",
             "failpoints",
             "presets",
             "credentials",
@@ -353,6 +354,7 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
 
 
 def test_the_command_group_loads_no_room() -> None:
-    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors", "figures", "logs"}
+    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors"}
+    rooms |= {"figures", "logs", "streams"}
     assert reached("cli.app") == rooms
     assert reached("__main__") == {"__main__", "cli"}

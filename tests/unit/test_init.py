@@ -17,6 +17,7 @@ from carsync.mapping import compile_mapper
 from carsync.presets import read_preset
 from carsync.shape import find_page
 from carsync.variables import VARIABLES
+from tests.fakes import ScriptedApi, page_reply
 
 GOLDEN = Path(__file__).parents[1] / "data" / "auction_records_md5.json"
 
@@ -212,3 +213,27 @@ def test_an_answer_that_makes_no_configuration_writes_no_file(
     assert ended.exit_code == 2
     assert words in ended.stderr
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["${API_KEY}", "${NOBODY:-x}", "\x7f", "\x85id", "\ud800"])
+def test_a_field_that_no_file_can_name_is_passed_over(name: str) -> None:
+    car = {"id": 1, name: {"make": "Kia"}, "model": "Rio"}
+    assert [guess.path for guess in guess_columns([car])] == ["id", "model"]
+    shape = find_page({name: {"total_pages": 9}, "data": [car]})
+    assert shape is not None
+    assert (shape.records, shape.total_pages) == ("data", None)
+
+
+@pytest.mark.parametrize("field", ["name", "value"])
+def test_a_feed_that_echoes_the_key_does_not_bring_it_into_the_file(
+    monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    key = "hush-7f3a-91bc-5e1d-0c44-8a2b-1f6e"
+    car = {"id": 1, "make": f"you sent {key}"} if field == "value" else {key: "a1", "make": "Kia"}
+    monkeypatch.setenv("API_KEY", key)
+    with ScriptedApi() as api:
+        api.on("/cars", page_reply([car]))
+        ended = run("--base-url", api.base_url, "--yes")
+    assert ended.exit_code == (0 if field == "value" else 2), ended.output
+    written = "".join(path.read_text() for path in Path().glob("*.yaml"))
+    assert "hush-7f3" not in ended.output + written

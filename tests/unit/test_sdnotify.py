@@ -138,6 +138,13 @@ def test_the_variables_are_obeyed_and_kept_from_the_children(
     assert ("WATCHDOG=1" in lines) is fed
 
 
+def test_a_watchdog_s_time_that_is_no_number_is_none(address: str) -> None:
+    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "²"}
+    (watcher,) = service_manager(environ, lambda: False)
+    with watcher:
+        watcher.begun(RUN)
+
+
 # the run's life
 
 

@@ -385,6 +385,13 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(site: Site) -
     assert precious.read_text() == "precious"
 
 
+def test_the_home_of_nobody_fails_no_run(site: Site) -> None:
+    nobody = parse("metrics: {textfile: '~no-such-user/a.prom'}", {})
+    watcher = site.watcher(nobody)
+    watcher.begun(run())
+    watcher.ended(report())
+
+
 def test_a_name_that_node_exporter_does_not_read_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"must end in \.prom"):
         parse("metrics: {textfile: /tmp/carsync.txt}", {})
