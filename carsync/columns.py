@@ -85,6 +85,17 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
     return guesses
 
 
+def list_unused(records: Sequence[dict[str, Any]], guesses: Sequence[Guess]) -> list[str]:
+    """Return the fields of a page's records, by their first name, that no column was guessed for.
+
+    >>> list_unused([{"ref": "a1", "hp": 90}], guess_columns([{"ref": "a1", "hp": 90}]))
+    ['hp']
+    """
+    used = {guess.path.partition(".")[0] for guess in guesses}
+    names = dict.fromkeys(name for record in records[:_SAMPLE] for name in record)
+    return [name for name in names if is_writable(name) and name not in used]
+
+
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     """Give path and value of all fields; of a list, itself and what its first item holds."""
     if isinstance(value, dict) and depth <= _DEPTH:

@@ -42,6 +42,12 @@ def decide(
     if monitor.resumed_pages:
         signs.append("the run was resumed: its pages were read at different times")
     found = absences.plan_deactivation(connection, run_id, target, source)
+    if found.duplicates >= found.seen > 0:
+        monitor.note(
+            f"{found.duplicates:,} records were listed more than once, {found.seen:,} are "
+            "different: does the API know pages by the name in api.pagination.page_param "
+            f"({config.api.pagination.page_param})?"
+        )
     decision = judge(found, plan.reported_records, signs, len(plan.failed), rules)
     if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"

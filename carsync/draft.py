@@ -41,10 +41,12 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the first page showed: its shape, and the columns guessed where no preset fits."""
+    """What the first page showed: its shape, and where no preset fits the columns guessed and
+    the fields left over."""
 
     shape: PageShape | None = None
     guesses: Sequence[Guess] = ()
+    unused: Sequence[str] = ()
 
 
 def write(answers: Answers, looked: Looked) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 _DEPTH = 4
 _PAGES = re.compile(
-    r"(last_?page|total_?pages?|pages?_?(total|count)|(num|number_?of)_?pages|pages)", re.IGNORECASE
+    r"(last|last_?page|total_?pages?|pages?_?(total|count)|(num|number_?of)_?pages|pages)",
+    re.IGNORECASE,
 )
 _RECORDS = re.compile(
     r"(total(_?(records?|items?|count|results?|elements?|hits|rows|size|cars|listings|vehicles))?"

@@ -13,18 +13,20 @@ from typing import Any
 import click
 import msgspec
 
-from carsync.columns import guess_columns
+from carsync import figures
+from carsync.columns import guess_columns, list_unused
 from carsync.config import Config, Pagination
 from carsync.configfile import parse
 from carsync.doctor.feed_facts import ask_first_page
 from carsync.draft import Answers, Looked, write
-from carsync.errors import ConfigError, PageError
+from carsync.errors import ApiError, ConfigError, PageError
 from carsync.hiding import hide
 from carsync.mapping import compile_mapper
 from carsync.presets import preset_names, read_preset
 from carsync.shape import PageShape, find_page, records_at
 
 _FITS_SHARE = 0.5
+_SHOWN_FIELDS = 12
 _NO_PRESET = "none"
 _USUAL = (Pagination().records, Pagination().total_pages, Pagination().total_records)
 
@@ -160,6 +162,13 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
     try:
         answer = ask_first_page(config)
     except PageError as exc:
+        if exc.status is not None:
+            raise ApiError(
+                f"the first page was not given: {exc.problem}",
+                detail=exc.detail,
+                hint="nothing was written; see API_KEY, --path, --auth and --auth-name, or write "
+                "the file without looking: --no-request",
+            ) from None
         click.echo(f"the first page was not seen: {exc}", err=True)
         return unknown, Looked()
     if answers.preset != "" and answers.preset is not None:
@@ -187,7 +196,7 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
     if shape.size_name is not None and shape.size == size != answers.page_size:
         size_param = shape.size_name  # the size it chose itself, under the name it gives it
     found = replace(answers, preset=None, page_size=size, size_param=size_param)
-    return found, Looked(shape, guesses)
+    return found, Looked(shape, guesses, list_unused(records, guesses))
 
 
 def _fitting_preset(config: Config, body: bytes) -> str | None:
@@ -239,6 +248,12 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     else:
         said += ": fill in mapping.columns before you go on"
     click.echo(said)
+    if looked.unused:
+        click.echo(
+            "without a column: "
+            + figures.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
+            + (" …" if len(looked.unused) > _SHOWN_FIELDS else "")
+        )
     missing = [
         f"{variable}=…"
         for variable, is_needed in (

@@ -229,8 +229,10 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     elif page.records < asked and ((page.pages or 1) > 1 or (page.total or 0) > page.records):
         found.warn(
             "page size",
-            f"{page.records} records where {asked} were asked for: the API caps its pages",
-            f"set api.pagination.page_size: {page.records} (PAGE_SIZE)",
+            f"{page.records} records where {asked} were asked for: the API caps its pages, or "
+            f"does not know {rules.size_param or 'a size'}",
+            f"set api.pagination.page_size: {page.records} (PAGE_SIZE), or size_param to the name "
+            "that the API knows",
         )
     else:
         found.ok("page size", f"{page.records} of {asked} asked for")
