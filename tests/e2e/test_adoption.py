@@ -119,3 +119,15 @@ def test_a_feed_of_another_shape_syncs_with_what_init_wrote_unedited(
         )
         for car in cars
     ]
+
+
+def test_a_first_page_that_is_refused_leaves_no_file(
+    scripted_site: Site, scripted_api: ScriptedApi
+) -> None:
+    scripted_api.on("/cars", Reply(401, {"message": "who are you?"}))
+    scripted_site.settings.clear()  # `init` takes none
+    ended = scripted_site.run("init", "feed.yaml", "--yes")
+    assert ended.exit_code == 3
+    assert "the first page was not given" in ended.said
+    assert "--auth-name" in ended.said
+    assert not (scripted_site.folder / "feed.yaml").exists()

@@ -113,3 +113,16 @@ def test_car_with_a_time_in_the_future_is_asked_for_like_any_other(rig: Rig) -> 
     assert active(rig) == "01234568"
     run(rig, ALIVE, GONE)
     assert active(rig) == "0123456"
+
+
+def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: Rig) -> None:
+    notes: list[str] = []
+    plan = SimpleNamespace(drift=(), reported_records=30, failed={}, is_truncated=False)
+    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=0, note=notes.append)
+    for pages in (1, 2):
+        rig.begin()
+        for number in range(1, pages + 1):
+            rig.stage(page(number, cars(range(7))))
+        decide(Config(), rig.conn, rig.run.run_id, TARGET, SimpleNamespace(), monitor)  # type: ignore[arg-type]
+        assert len(notes) == pages - 1
+    assert "api.pagination.page_param (page)?" in notes[0]

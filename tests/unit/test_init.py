@@ -237,3 +237,10 @@ def test_a_feed_that_echoes_the_key_does_not_bring_it_into_the_file(
     assert ended.exit_code == (0 if field == "value" else 2), ended.output
     written = "".join(path.read_text() for path in Path().glob("*.yaml"))
     assert "hush-7f3" not in ended.output + written
+
+
+def test_a_last_page_by_that_name_alone_is_the_number_of_pages() -> None:
+    cars = [{"stock_no": n} for n in range(50)]
+    shape = find_page({"result": {"vehicles": cars}, "paging": {"last": 7, "count": 333}})
+    assert shape is not None
+    assert (shape.total_pages, shape.total_records) == ("paging.last", "paging.count")
