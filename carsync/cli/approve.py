@@ -12,6 +12,7 @@ import click
 
 from carsync import approval, history
 from carsync.approval import HeldCar, Review
+from carsync.cli import voice
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.cli.voice import SHOWN, show_some
 from carsync.config import Config
@@ -56,7 +57,7 @@ def approve(
     cars = found.to_approve
     if cars and not dry_run:
         if not yes:
-            click.confirm(f"Deactivate these {len(cars):,} cars?", abort=True, err=True)
+            voice.ask(f"Deactivate these {len(cars):,} cars?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _locked(config) as connection:
             ids = [car.id for car in cars]

@@ -13,6 +13,7 @@ import msgspec
 
 from carsync import figures
 from carsync import rejects as stored
+from carsync.cli import voice
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.presets import read_preset
 from carsync.rejects import ReasonCount, StoredReject
@@ -107,7 +108,7 @@ def replay(
         for line in _describe(outlook):
             click.echo(line, err=True)
         if outlook.mapped and not yes and not dry_run:
-            click.confirm(f"Replay {outlook.mapped:,} records?", abort=True, err=True)
+            voice.ask(f"Replay {outlook.mapped:,} records?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)
     if as_json:
         click.echo(json.dumps(_data(done)))

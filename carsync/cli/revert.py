@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from carsync.cli import voice
 from carsync.cli.loading import config_options, load_config, require_database
 from carsync.cli.voice import show_some
 from carsync.config import Config
@@ -78,7 +79,7 @@ def revert(
     by: int | None = None
     if found.total and not refused and not dry_run:
         if not yes:
-            click.confirm(f"Take back these {found.total:,} changes?", abort=True, err=True)
+            voice.ask(f"Take back these {found.total:,} changes?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _revert(config, stop, run_id, actions) as work:
             by, found = work.carry_out(

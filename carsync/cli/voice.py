@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 
 import click
 
 from carsync import figures, logs
-from carsync.errors import ExitCode
+from carsync.errors import ConfigError, ExitCode
 
 log = logging.getLogger("carsync.cli")
 
@@ -31,6 +32,25 @@ def show_some(lines: Sequence[str]) -> None:
         click.echo(f"  {figures.printable(line)}", err=True)
     if len(lines) > SHOWN:
         click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+
+
+def ask(question: str) -> None:
+    """Ask for a yes; anything else ends the command with nothing changed.
+
+    Raises `click.Abort` at a no or Ctrl-C, `ConfigError` where nobody is there to answer.
+    """
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise ConfigError(
+            "nothing was changed: there is nobody to ask",
+            hint="look with --dry-run, then the same with --yes",
+        ) from None
+    if not agreed:
+        raise click.Abort
 
 
 def tell_error(
