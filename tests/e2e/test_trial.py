@@ -63,7 +63,7 @@ def test_dry_run_counts_what_the_next_run_does_and_a_revert_takes_it_back(
     looked = site.run("revert", run_id, "--dry-run")
     assert "Dry run, nothing was changed." in looked.said
     asked = site.run("revert", run_id)
-    assert asked.exit_code == 130, "nobody said yes"
+    assert asked.exit_code == 2, "nobody said yes"
     assert site.rows() == written
     back = site.run("revert", run_id, "--yes", "--json")
     assert back.exit_code == 0, back.err
