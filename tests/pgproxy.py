@@ -24,7 +24,6 @@ SSL_REQUEST = 80877103
 GSS_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 _TURN_S = 0.05
-_HOLD_S = 5.0
 _CHUNK = 1 << 16
 
 CommitCut = Literal["before", "after"]
@@ -108,7 +107,6 @@ class PgProxy:
         self._is_refusing = True
         self._listener.close()
         self.cut_all()
-        self._listener = self._hold_port()
 
     def recover(self) -> None:
         """Behave again. What was swallowed stays lost, so those connections are cut."""
@@ -117,28 +115,9 @@ class PgProxy:
         self._swallows = set()
         self._commit_cut = self._cut_after = None
         if self._is_refusing:
-            self._listener.listen()
+            self._listener = socket.create_server((self._host, self._port))
             self._is_refusing = False
             threading.Thread(target=self._accept, daemon=True).start()
-
-    def _hold_port(self) -> socket.socket:
-        """Bind the port without listening, lest somebody else takes it meanwhile.
-
-        The old socket listens until the accepting thread has seen that it is closed.
-        """
-        deadline_s = time.monotonic() + _HOLD_S
-        while True:
-            holder = socket.socket()
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                holder.bind((self._host, self._port))
-            except OSError:
-                holder.close()
-                if time.monotonic() > deadline_s:
-                    raise
-                self._closing.wait(0.01)
-            else:
-                return holder
 
     def cut_all(self) -> None:
         """Cut every connection."""

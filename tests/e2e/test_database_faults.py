@@ -207,8 +207,8 @@ def test_the_outcome_of_a_cut_merge_is_looked_up_until_the_database_is_back(
     is_cut = threading.Event()
 
     def cut() -> None:
-        is_cut.set()
         proxy.refuse()
+        is_cut.set()  # not before: the test lets the proxy recover then
 
     proxy.on_cut = cut
     proxy.cut_commit(when, after_query=RECORDS_MERGE, application_name="carsync")
