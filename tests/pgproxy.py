@@ -75,7 +75,7 @@ class PgProxy:
         """How many connections a fault has cut."""
         self.on_cut: Callable[[], None] = lambda: None
         """Called when a fault is about to cut a connection at a COMMIT."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start_accepting()
 
     @property
     def dsn(self) -> str:
@@ -106,6 +106,7 @@ class PgProxy:
         """Refuse new connections, and cut those that are open."""
         self._is_refusing = True
         self._listener.close()
+        self._acceptor.join()  # until it has seen that, the port is still in use
         self.cut_all()
 
     def recover(self) -> None:
@@ -117,7 +118,7 @@ class PgProxy:
         if self._is_refusing:
             self._listener = socket.create_server((self._host, self._port))
             self._is_refusing = False
-            threading.Thread(target=self._accept, daemon=True).start()
+            self._start_accepting()
 
     def cut_all(self) -> None:
         """Cut every connection."""
@@ -131,6 +132,10 @@ class PgProxy:
         self.cut_all()
 
     # ── forwarding ──
+
+    def _start_accepting(self) -> None:
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def _accept(self) -> None:
         listener = self._listener
