@@ -47,6 +47,17 @@ def config_options(command: _Command) -> _Command:
     )(command)
 
 
+def limit_option(command: _Command) -> _Command:
+    """Add `--limit`, given to the command as `limit`: how many lines of a list are shown."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        default=20,
+        show_default=True,
+        help="Show at most so many.",
+    )(command)
+
+
 def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """Read and check the configuration: options over environment over file over defaults.
 

@@ -14,7 +14,7 @@ import msgspec
 from carsync import figures
 from carsync import rejects as stored
 from carsync.cli import voice
-from carsync.cli.loading import config_options, load_config, require_database
+from carsync.cli.loading import config_options, limit_option, load_config, require_database
 from carsync.presets import read_preset
 from carsync.rejects import ReasonCount, StoredReject
 from carsync.replay import Outlook, Replay, Replayed
@@ -34,13 +34,7 @@ def rejects() -> None:
 @rejects.command("list")
 @config_options
 @_run_option
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Show at most so many.",
-)
+@limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object, texts whole.")
 def list_(
     config_path: Path | None,

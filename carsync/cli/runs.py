@@ -15,7 +15,7 @@ import msgspec
 
 from carsync import figures
 from carsync import story as past
-from carsync.cli.loading import config_options, load_config, require_database
+from carsync.cli.loading import config_options, limit_option, load_config, require_database
 from carsync.config import Config
 from carsync.observer import MAX_FAILURES
 from carsync.runlist import render_list
@@ -27,13 +27,7 @@ from carsync.trail import follow
 
 @click.group(invoke_without_command=True)
 @config_options
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Show at most so many.",
-)
+@limit_option
 @click.option("--car", "car_id", metavar="ID", help="Show what the runs did to this car instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object.")
 @click.pass_context
