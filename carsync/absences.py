@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from carsync import access, database, ledger, staging
-from carsync.database import Composable, Connection, Target
+from carsync import access, database, ledger, pgsql, staging
+from carsync.database import Connection
 from carsync.evidence import DeactivationPlan
+from carsync.model import Target
+from carsync.pgsql import Composable
 from carsync.waiting import patient
 
 
@@ -18,12 +20,12 @@ def plan_deactivation(
     ledger.check_exists(conn, run_id)
     parts = _parts(run_id, target)
     with patient(conn), database.transaction(conn, "counting deactivations") as cur:
-        database.run(cur, database.statement("set_merge"))
+        pgsql.run(cur, pgsql.load("set_merge"))
         access.check(target, access.describe(cur, target))
         staged = ledger.measure(cur, run_id)
-        active, candidates = database.one(
+        active, candidates = pgsql.one(
             cur,
-            database.statement("count_candidates", **parts),
+            pgsql.load("count_candidates", **parts),
             {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
         )
     rejects_with_id = staged.rejects - staged.rejects_without_id
@@ -42,11 +44,11 @@ def list_candidates(
     """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
     ledger.check_exists(conn, run_id)
     with patient(conn), database.transaction(conn, "listing deactivations") as cur:
-        database.run(cur, database.statement("set_merge"))
+        pgsql.run(cur, pgsql.load("set_merge"))
         staged = ledger.measure(cur, run_id)
-        found = database.rows(
+        found = pgsql.rows(
             cur,
-            database.statement("list_candidates", **_parts(run_id, target)),
+            pgsql.load("list_candidates", **_parts(run_id, target)),
             {
                 **target.key(source),
                 "run_id": run_id,
@@ -59,10 +61,10 @@ def list_candidates(
 
 def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
     """Return (id, page) of at most `limit` cars that the run staged, at random: controls."""
-    query = database.statement("list_staged_ids", staging=staging.staging_table(run_id))
-    found = database.fetch(conn, "listing seen cars", query, {"limit": limit})
+    query = pgsql.load("list_staged_ids", staging=staging.staging_table(run_id))
+    found = pgsql.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
 def _parts(run_id: int, target: Target) -> dict[str, Composable]:
-    return {**staging.tables(run_id), "target": target.identifier}
+    return {**staging.tables(run_id), "target": pgsql.table(target)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from carsync import database
-from carsync.database import Cursor, Target
+from carsync import pgsql
 from carsync.errors import DatabasePermissionError
+from carsync.model import Target
+from carsync.pgsql import Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class Relation:
 
 def describe(cur: Cursor, target: Target) -> Relation | None:
     """Return what stands at the target's name, None where nothing does."""
-    found = database.rows(
+    found = pgsql.rows(
         cur,
-        database.statement("describe_relation"),
+        pgsql.load("describe_relation"),
         {"schema": target.schema, "table": target.table},
     )
     return Relation(*found[0]) if found else None

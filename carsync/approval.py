@@ -11,10 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from carsync import access, changes, database, history, staging
-from carsync.database import Connection, Target
+from carsync import access, changes, database, history, pgsql, staging
+from carsync.database import Connection
 from carsync.errors import ApprovalError
 from carsync.history import Run
+from carsync.model import Target
 
 CHANGED = "was written since"
 
@@ -63,8 +64,8 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
         return Review(approval=approval)
     _refuse_outdated(conn, run, within_h)
     key = {**target.key(source), "run_id": run_id}
-    query = database.statement("list_held", target=target.identifier)
-    held = database.fetch(conn, "listing held cars", query, key)
+    query = pgsql.load("list_held", target=pgsql.table(target))
+    held = pgsql.fetch(conn, "listing held cars", query, key)
     seen = _seen_since(conn, target, source, run_id, [record_id for record_id, _, _ in held])
     return Review(tuple(HeldCar(i, title, reason or seen.get(i, "")) for i, title, reason in held))
 
@@ -95,12 +96,12 @@ def approve(
     with database.transaction(conn, "approving held deactivations") as cur:
         access.check(target, access.describe(cur, target))
         records = records and changes.origin(cur) == changes.origin_of(cur, run_id)
-        query = database.statement(
+        query = pgsql.load(
             "approve_held",
-            target=target.identifier,
+            target=pgsql.table(target),
             **changes.recording(cur, target, run_id, changes.DEACTIVATION, records=records),
         )
-        gone = {i for (i,) in database.rows(cur, query, {**parameters, "ids": ids})}
+        gone = {i for (i,) in pgsql.rows(cur, query, {**parameters, "ids": ids})}
         cars = tuple(
             car if car.id in gone or car.left_out else HeldCar(car.id, car.title, CHANGED)
             for car in now.cars
@@ -108,7 +109,7 @@ def approve(
         )
         left_out = len(cars) - len(gone)
         counted = {**parameters, "deactivated": len(gone), "left_out": left_out}
-        database.run(cur, database.statement("record_approval"), counted)
+        pgsql.run(cur, pgsql.load("record_approval"), counted)
     return Review(cars)
 
 
@@ -129,10 +130,10 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
 
 
 def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
-    found = database.fetch(
+    found = pgsql.fetch(
         conn,
         "looking for later runs",
-        database.statement("find_superseding_run"),
+        pgsql.load("find_superseding_run"),
         {"run_id": run.run_id},
     )
     age_s, later_id, later_state = found[0]
@@ -157,19 +158,19 @@ def _seen_since(
 ) -> dict[str, str]:
     """Return the cars that a later, unfinished run has read from the feed, and the words for it."""
     seen: dict[str, str] = {}
-    later = database.fetch(
+    later = pgsql.fetch(
         conn,
         "looking for unfinished runs",
-        database.statement("list_unfinished_runs"),
+        pgsql.load("list_unfinished_runs"),
         {**target.key(source), "run_id": run_id},
     )
     for (later_id,) in later:
         if not staging.exists(conn, later_id):
             continue
-        found = database.fetch(
+        found = pgsql.fetch(
             conn,
             "listing cars seen since",
-            database.statement("list_seen_again", staging=staging.staging_table(later_id)),
+            pgsql.load("list_seen_again", staging=staging.staging_table(later_id)),
             {"run_id": later_id, "ids": record_ids},
         )
         seen |= {i: f"was seen by run {later_id}, which is not finished" for (i,) in found}

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from carsync import database, sqlstate
-from carsync.database import Connection, Target
+from carsync import pgsql, sqlstate
+from carsync.database import Connection
 from carsync.errors import DatabaseError, DatabaseUnavailableError
+from carsync.model import Target
 from carsync.waiting import within
 
 END_S = 20.0
@@ -51,15 +52,15 @@ def list_sessions(conn: Connection, target: Target) -> list[Session]:
 
     `holds_lock`: it holds the run lock of `target`.
     """
-    query = database.statement("list_sessions")
-    found = database.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
+    query = pgsql.load("list_sessions")
+    found = pgsql.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
     return [Session(*line) for line in found]
 
 
 def backend_of(conn: Connection) -> Backend:
     """Return the server process behind `conn`."""
-    query = database.statement("find_own_backend")
-    return Backend(*database.fetch(conn, "looking at the session", query)[0])
+    query = pgsql.load("find_own_backend")
+    return Backend(*pgsql.fetch(conn, "looking at the session", query)[0])
 
 
 class BackendWatch:
@@ -88,8 +89,8 @@ class BackendWatch:
 
     def _ask(self, name: str) -> list[tuple[Any, ...]]:
         with closing(self._reopen()) as conn, within(conn, LOOK_ANSWER_S):
-            query = database.statement(name)
-            return database.fetch(conn, "looking at a session", query, asdict(self.backend))
+            query = pgsql.load(name)
+            return pgsql.fetch(conn, "looking at a session", query, asdict(self.backend))
 
 
 def end_backend(conn: Connection, backend: Backend) -> None:
@@ -104,8 +105,8 @@ def end_sessions(conn: Connection, application_name: str) -> None:
 
 def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
     deadline_s = time.monotonic() + END_S
-    query = database.statement(name)
-    while left := database.fetch(conn, "ending a left-over session", query, parameters):
+    query = pgsql.load(name)
+    while left := pgsql.fetch(conn, "ending a left-over session", query, parameters):
         if time.monotonic() > deadline_s:
             raise DatabaseError(
                 "a left-over session of carsync does not end",
@@ -117,8 +118,8 @@ def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
 
 def describe_rivals(conn: Connection, target: Target) -> str:
     """Say in words which sessions hold locks on the target's rows; empty where none does."""
-    query = database.statement("list_rivals", target=database.literal(_quoted(target)))
-    found = database.fetch(conn, "looking for rival sessions", query)
+    query = pgsql.load("list_rivals", target=pgsql.literal(_quoted(target)))
+    found = pgsql.fetch(conn, "looking for rival sessions", query)
     return "; ".join(
         f"{who} (PostgreSQL pid {pid}, {state}, its last query began {since:%F %T} UTC)"
         for pid, who, state, since in found

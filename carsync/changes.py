@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from carsync import database
-from carsync.database import Composable, Connection, Cursor, Target
+from carsync import database, pgsql
+from carsync.database import Connection
+from carsync.model import Target
+from carsync.pgsql import Composable, Cursor
 
 DEACTIVATION = ("is_active", "updated_at")
 """The columns that a deactivation writes."""
@@ -36,10 +38,10 @@ def recording(
     more, all columns are looked at. `records`: False leaves nothing behind.
     """
     names = [name for name in written if name != "id"]
-    before = after = database.raw("NULL::jsonb")
+    before = after = pgsql.raw("NULL::jsonb")
     if records:
         place = {"schema": target.schema, "table": target.table}
-        found = database.rows(cur, database.statement("list_recorded"), place)
+        found = pgsql.rows(cur, pgsql.load("list_recorded"), place)
         if any(has_triggers for *_, has_triggers in found):
             names += [name for name, *_ in found if name != "id" and name not in names]
         plain = {name for name, is_plain, _ in found if is_plain}
@@ -48,8 +50,8 @@ def recording(
         after = _object("t", {n: test for n, test in changed.items() if n not in CLOCKS})
     return {
         **insertion(run_id, records=records),
-        "was": database.identifiers(names, "t"),
-        "was_names": database.identifiers(names),
+        "was": pgsql.identifiers(names, "t"),
+        "was_names": pgsql.identifiers(names),
         "before": before,
         "after": after,
     }
@@ -57,16 +59,16 @@ def recording(
 
 def insertion(run_id: int, *, records: bool) -> dict[str, Composable]:
     """Compose the parts by which an INSERT records what it inserts."""
-    return {"run_id": database.literal(run_id), "records": database.literal(records)}
+    return {"run_id": pgsql.literal(run_id), "records": pgsql.literal(records)}
 
 
 def _changed(name: str, is_plain: bool) -> Composable:
     """Compose the test whether a column's value is another than it was, to the byte."""
-    was, now = database.identifier("was", name), database.identifier("t", name)
+    was, now = pgsql.identifier("was", name), pgsql.identifier("t", name)
     if is_plain:
-        return was + database.raw(" IS DISTINCT FROM ") + now
+        return was + pgsql.raw(" IS DISTINCT FROM ") + now
     text = ["NOT record_image_eq(ROW(", "), ROW(", "))"]
-    return database.raw(text[0]) + was + database.raw(text[1]) + now + database.raw(text[2])
+    return pgsql.raw(text[0]) + was + pgsql.raw(text[1]) + now + pgsql.raw(text[2])
 
 
 def _object(row: str, changed: Mapping[str, Composable]) -> Composable:
@@ -75,49 +77,49 @@ def _object(row: str, changed: Mapping[str, Composable]) -> Composable:
     values: list[Composable] = []
     unchanged: list[Composable] = []
     for name, test in changed.items():
-        case = database.raw("CASE WHEN ") + test
-        value = database.identifier(row, name)
-        names.append(database.literal(name))
-        values.append(case + database.raw(" THEN ") + value + database.raw("::text END"))
-        unchanged.append(case + database.raw(" THEN NULL ELSE ") + names[-1] + database.raw(" END"))
+        case = pgsql.raw("CASE WHEN ") + test
+        value = pgsql.identifier(row, name)
+        names.append(pgsql.literal(name))
+        values.append(case + pgsql.raw(" THEN ") + value + pgsql.raw("::text END"))
+        unchanged.append(case + pgsql.raw(" THEN NULL ELSE ") + names[-1] + pgsql.raw(" END"))
     return (
-        database.raw("jsonb_object(")
+        pgsql.raw("jsonb_object(")
         + _texts(names)
-        + database.raw(", ")
+        + pgsql.raw(", ")
         + _texts(values)
-        + database.raw(") - array_remove(")
+        + pgsql.raw(") - array_remove(")
         + _texts(unchanged)
-        + database.raw(", NULL)")
+        + pgsql.raw(", NULL)")
     )
 
 
 def texts_of(row: str, names: Iterable[str]) -> Composable:
     """Compose the JSON object of the columns of `row`, each value as text."""
     names = list(names)
-    values = (database.identifier(row, name) + database.raw("::text") for name in names)
+    values = (pgsql.identifier(row, name) + pgsql.raw("::text") for name in names)
     return (
-        database.raw("jsonb_object(")
-        + _texts(database.literal(name) for name in names)
-        + database.raw(", ")
+        pgsql.raw("jsonb_object(")
+        + _texts(pgsql.literal(name) for name in names)
+        + pgsql.raw(", ")
         + _texts(values)
-        + database.raw(")")
+        + pgsql.raw(")")
     )
 
 
 def _texts(items: Iterable[Composable]) -> Composable:
-    return database.raw("ARRAY[") + database.comma_separated(items) + database.raw("]::text[]")
+    return pgsql.raw("ARRAY[") + pgsql.comma_separated(items) + pgsql.raw("]::text[]")
 
 
 def origin(cur: Cursor) -> str:
     """Name the server and table in which changes are recorded; a restored copy has another."""
-    place, may_ask = database.one(cur, database.statement("find_origin"))
-    server = database.one(cur, database.statement("find_server"))[0] if may_ask else "?"
+    place, may_ask = pgsql.one(cur, pgsql.load("find_origin"))
+    server = pgsql.one(cur, pgsql.load("find_server"))[0] if may_ask else "?"
     return f"{server}/{place}"
 
 
 def origin_of(cur: Cursor, run_id: int) -> str | None:
     """Return where the changes of a run were recorded; None where they were not."""
-    found = database.rows(cur, database.statement("find_changes_origin"), {"run_id": run_id})
+    found = pgsql.rows(cur, pgsql.load("find_changes_origin"), {"run_id": run_id})
     return found[0][0] if found else None
 
 
@@ -129,7 +131,7 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
     until_s = time.monotonic() + PRUNE_S
     with database.transaction(conn, "pruning changes") as cur:
         parameters = {**target.key(source), "keep_s": keep_days * 86_400}
-        expired = database.rows(cur, database.statement("expire_changes"), parameters)
+        expired = pgsql.rows(cur, pgsql.load("expire_changes"), parameters)
     total = 0
     for (run_id,) in expired:
         deleted = PRUNE_ROWS
@@ -137,9 +139,9 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
             if time.monotonic() > until_s:
                 return total
             with database.transaction(conn, "pruning changes") as cur:
-                query = database.statement("prune_changes")
-                deleted = database.run(cur, query, {"run_id": run_id, "limit": PRUNE_ROWS})
+                query = pgsql.load("prune_changes")
+                deleted = pgsql.run(cur, query, {"run_id": run_id, "limit": PRUNE_ROWS})
                 if deleted < PRUNE_ROWS:
-                    database.run(cur, database.statement("record_pruning"), {"run_id": run_id})
+                    pgsql.run(cur, pgsql.load("record_pruning"), {"run_id": run_id})
             total += deleted
     return total

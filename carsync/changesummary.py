@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync import database
+from carsync import pgsql
 from carsync.changes import FORGOTTEN
 from carsync.database import Connection
 from carsync.history import Run
@@ -28,14 +28,12 @@ BOOKKEEPING = {"data_hash", "updated_at", "last_synced_at", "created_at"}
 
 def summarize(conn: Connection, run: Run) -> ChangeSummary:
     """Count what `run` changed and pick examples; titles are those that the cars have now."""
-    query = database.statement("count_changes_by_action")
+    query = pgsql.load("count_changes_by_action")
     key = {"run_id": run.run_id}
-    counts: dict[ChangeAction, int] = dict(database.fetch(conn, "counting changes", query, key))
+    counts: dict[ChangeAction, int] = dict(pgsql.fetch(conn, "counting changes", query, key))
     if not counts:
         return ChangeSummary(_why_none(run))
-    columns = database.fetch(
-        conn, "counting changes", database.statement("count_changed_columns"), key
-    )
+    columns = pgsql.fetch(conn, "counting changes", pgsql.load("count_changed_columns"), key)
     return ChangeSummary(
         "kept",
         {action: counts[action] for action in ACTIONS if action in counts},
@@ -57,18 +55,18 @@ def _why_none(run: Run) -> ChangesKept:
 
 
 def _examples(conn: Connection, run: Run, action: ChangeAction) -> tuple[ChangedCar, ...]:
-    query = database.statement("list_changed_cars", target=run.target.identifier)
+    query = pgsql.load("list_changed_cars", target=pgsql.table(run.target))
     parameters = {"run_id": run.run_id, "action": action, "limit": EXAMPLES}
-    found = database.fetch(conn, "listing changes", query, parameters)
+    found = pgsql.fetch(conn, "listing changes", query, parameters)
     return tuple(ChangedCar(id_, title, was or {}, now or {}) for id_, title, was, now in found)
 
 
 def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
-    query = database.statement("list_price_moves", target=run.target.identifier)
+    query = pgsql.load("list_price_moves", target=pgsql.table(run.target))
     up, down = (
         tuple(
             PriceMove(*line)
-            for line in database.fetch(
+            for line in pgsql.fetch(
                 conn,
                 "listing prices",
                 query,

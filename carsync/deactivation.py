@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from carsync import absences, history, merge
 from carsync.config import Config
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.evidence import Decision, judge
 from carsync.intake import Intake
-from carsync.model import ProbeVerdict
+from carsync.model import ProbeVerdict, Target
 from carsync.monitor import Monitor
 from carsync.testimony import Testimony, controls_wanted, hear
 

@@ -9,7 +9,8 @@ import msgspec
 
 from carsync import __version__, changesummary, rejects, story
 from carsync.advice import advise
-from carsync.database import Connection, Target
+from carsync.database import Connection
+from carsync.model import Target
 from carsync.observations import Sample
 from carsync.reportdata import (
     PageFailures,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from carsync import database
-from carsync.database import Connection, Target
+from carsync import database, pgsql
+from carsync.database import Connection
 from carsync.errors import CarsyncError, LockedError
+from carsync.model import Target
 from carsync.options import Scope
 
 RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
@@ -52,7 +53,7 @@ class Run:
         return Target(self.schema_name, self.table_name)
 
 
-_COLUMNS = database.identifiers(field.name for field in fields(Run))
+_COLUMNS = pgsql.identifiers(field.name for field in fields(Run))
 
 
 def try_lock(conn: Connection, target: Target) -> bool:
@@ -61,10 +62,10 @@ def try_lock(conn: Connection, target: Target) -> bool:
     A session may take it again. Behind a pooler in transaction mode the lock is void
     (see `database.shares_server_sessions`).
     """
-    found = database.fetch(
+    found = pgsql.fetch(
         conn,
         "taking the table's lock",
-        database.statement("lock_target"),
+        pgsql.load("lock_target"),
         {"target": str(target)},
     )
     return bool(found[0][0])
@@ -72,10 +73,10 @@ def try_lock(conn: Connection, target: Target) -> bool:
 
 def describe_lock_holder(conn: Connection, target: Target) -> str:
     """Say in words which session holds the target's lock; empty where none does."""
-    found = database.fetch(
+    found = pgsql.fetch(
         conn,
         "looking for the lock's holder",
-        database.statement("find_lock_holder"),
+        pgsql.load("find_lock_holder"),
         {"target": str(target)},
     )
     if not found:
@@ -108,7 +109,7 @@ def start_run(
     scope: Scope = "whole",
 ) -> Run:
     """Record a new run in state `running`, `version` being carsync's own, and return it."""
-    query = database.statement("start_run", columns=_COLUMNS)
+    query = pgsql.load("start_run", columns=_COLUMNS)
     parameters = {
         **target.key(source),
         "version": version,
@@ -118,13 +119,13 @@ def start_run(
         "reverts": reverts,
         "scope": scope,
     }
-    return Run(*database.fetch(conn, "recording the run", query, parameters)[0])
+    return Run(*pgsql.fetch(conn, "recording the run", query, parameters)[0])
 
 
 def resume_run(conn: Connection, run_id: int) -> Run | None:
     """Take an unfinished run over under a new token; None where it is finished or merged."""
-    query = database.statement("resume_run", columns=_COLUMNS)
-    found = database.fetch(conn, "resuming the run", query, {"run_id": run_id})
+    query = pgsql.load("resume_run", columns=_COLUMNS)
+    found = pgsql.fetch(conn, "resuming the run", query, {"run_id": run_id})
     return Run(*found[0]) if found else None
 
 
@@ -133,9 +134,9 @@ def finish_run(
 ) -> bool:
     """Record how the run ended; False where another process took it over meanwhile."""
     with database.transaction(conn, "recording the run's end") as cur:
-        changed = database.run(
+        changed = pgsql.run(
             cur,
-            database.statement("finish_run"),
+            pgsql.load("finish_run"),
             {
                 "run_id": run.run_id,
                 "token": run.token,
@@ -150,9 +151,9 @@ def finish_run(
 def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> int:
     """Mark unfinished runs of target and source, `keep_run_id` aside, as abandoned; count them."""
     with database.transaction(conn, "abandoning old runs") as cur:
-        return database.run(
+        return pgsql.run(
             cur,
-            database.statement("abandon_runs"),
+            pgsql.load("abandon_runs"),
             {**target.key(source), "keep_run_id": keep_run_id},
         )
 
@@ -163,43 +164,43 @@ def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
     The caller holds the target's lock: none but its own is going on.
     """
     with database.transaction(conn, "forgetting dry runs") as cur:
-        found = database.rows(cur, database.statement("forget_trials"), target.key(source))
+        found = pgsql.rows(cur, pgsql.load("forget_trials"), target.key(source))
     return [run_id for (run_id,) in found]
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
     """Return the newest run of target and source if it is unmerged and at most that old."""
-    query = database.statement("find_resumable_run", columns=_COLUMNS)
+    query = pgsql.load("find_resumable_run", columns=_COLUMNS)
     parameters = {**target.key(source), "max_age_s": max_age_h * 3600}
-    found = database.fetch(conn, "looking for an unfinished run", query, parameters)
+    found = pgsql.fetch(conn, "looking for an unfinished run", query, parameters)
     return Run(*found[0]) if found else None
 
 
 def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
     """Return the newest run that read the whole feed and was merged (complete or held)."""
-    query = database.statement("find_last_completed_run", columns=_COLUMNS)
-    found = database.fetch(conn, "looking for the last run", query, target.key(source))
+    query = pgsql.load("find_last_completed_run", columns=_COLUMNS)
+    found = pgsql.fetch(conn, "looking for the last run", query, target.key(source))
     return Run(*found[0]) if found else None
 
 
 def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
     """Return the newest run that read the feed, all of it or part, and was merged."""
-    query = database.statement("find_last_merged_run", columns=_COLUMNS)
-    found = database.fetch(conn, "looking for the last merge", query, target.key(source))
+    query = pgsql.load("find_last_merged_run", columns=_COLUMNS)
+    found = pgsql.fetch(conn, "looking for the last merge", query, target.key(source))
     return Run(*found[0]) if found else None
 
 
 def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
     """Return the target's newest runs, newest first."""
-    query = database.statement("list_runs", columns=_COLUMNS)
+    query = pgsql.load("list_runs", columns=_COLUMNS)
     parameters = {"schema": target.schema, "table": target.table, "limit": limit}
-    return [Run(*line) for line in database.fetch(conn, "listing runs", query, parameters)]
+    return [Run(*line) for line in pgsql.fetch(conn, "listing runs", query, parameters)]
 
 
 def find_run(conn: Connection, run_id: int) -> Run | None:
     """Return the run, or None where there is no such one."""
-    query = database.statement("find_run", columns=_COLUMNS)
-    found = database.fetch(conn, "looking for the run", query, {"run_id": run_id})
+    query = pgsql.load("find_run", columns=_COLUMNS)
+    found = pgsql.fetch(conn, "looking for the run", query, {"run_id": run_id})
     return Run(*found[0]) if found else None
 
 
@@ -222,13 +223,13 @@ def require_run(
 
 def answered_by_id(conn: Connection, target: Target, source: str) -> bool:
     """Say whether the API answered by-id requests in a run of the last 90 days."""
-    query = database.statement("find_alive_by_id")
-    found = database.fetch(conn, "looking for by-id answers", query, target.key(source))
+    query = pgsql.load("find_alive_by_id")
+    found = pgsql.fetch(conn, "looking for by-id answers", query, target.key(source))
     return bool(found[0][0])
 
 
 def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
     """Return how the table's `data_hash` values were made; None before the first merge."""
-    query = database.statement("find_hash_scheme")
-    found = database.fetch(conn, "looking for the hash scheme", query, target.key(source))
+    query = pgsql.load("find_hash_scheme")
+    found = pgsql.fetch(conn, "looking for the hash scheme", query, target.key(source))
     return str(found[0][0]) if found else None

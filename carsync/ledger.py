@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from carsync import database
-from carsync.database import Connection, Cursor
+from carsync import pgsql
+from carsync.database import Connection
 from carsync.errors import StagingLostError
+from carsync.pgsql import Cursor
 from carsync.staging import exists, ledger_table, staging_table
 
 
@@ -53,9 +54,9 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     Each of `pages`, those given up aside, must have its line, and the lines' sums must
     equal the rows and rejects that are there.
     """
-    missing, rows, rejects = database.one(
+    missing, rows, rejects = pgsql.one(
         cur,
-        database.statement("check_ledger", ledger=ledger_table(run_id)),
+        pgsql.load("check_ledger", ledger=ledger_table(run_id)),
         {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)},
     )
     if missing:
@@ -78,13 +79,13 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
 def measure(cur: Cursor, run_id: int) -> Staged:
     """Count what is staged."""
     parts = {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
-    rows, ids = database.one(cur, database.statement("count_staged", staging=parts["staging"]))
-    oldest_fetch, last_merge = database.one(
+    rows, ids = pgsql.one(cur, pgsql.load("count_staged", staging=parts["staging"]))
+    oldest_fetch, last_merge = pgsql.one(
         cur,
-        database.statement("find_oldest_fetch", ledger=parts["ledger"]),
+        pgsql.load("find_oldest_fetch", ledger=parts["ledger"]),
         {"run_id": run_id},
     )
-    rejects, without_id, unstaged_ids = database.one(
-        cur, database.statement("count_rejects", **parts), {"run_id": run_id}
+    rejects, without_id, unstaged_ids = pgsql.one(
+        cur, pgsql.load("count_rejects", **parts), {"run_id": run_id}
     )
     return Staged(rows, ids, rejects, without_id, unstaged_ids, oldest_fetch, last_merge)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from carsync import database
-from carsync.database import Composable, Cursor, Target
-from carsync.model import Column
+from carsync import pgsql
+from carsync.model import Column, Target
+from carsync.pgsql import Composable, Cursor
 
 _SAME_TYPES = {
     "text": frozenset({"text", "character varying"}),
@@ -33,9 +33,7 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
     name = {"schema": target.schema, "table": target.table}
     found = {
         column: (type_, limited, is_required)
-        for column, type_, limited, is_required in database.rows(
-            cur, database.statement("list_limits"), name
-        )
+        for column, type_, limited, is_required in pgsql.rows(cur, pgsql.load("list_limits"), name)
     }
     parts = [_definition(column, *found.get(column.name, ("", None, False))) for column in columns]
     checkable = {
@@ -43,18 +41,16 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
         for column in columns
         if found.get(column.name, ("",))[0] in _SAME_TYPES[column.type]
     }
-    for constraint, condition, looked_at in database.rows(
-        cur, database.statement("list_checks"), name
-    ):
+    for constraint, condition, looked_at in pgsql.rows(cur, pgsql.load("list_checks"), name):
         if checkable.issuperset(looked_at):
             parts.append(
-                database.raw("CONSTRAINT ")
-                + database.identifier(constraint)
-                + database.raw(" CHECK (")
-                + database.expression(condition)
-                + database.raw(")")
+                pgsql.raw("CONSTRAINT ")
+                + pgsql.identifier(constraint)
+                + pgsql.raw(" CHECK (")
+                + pgsql.expression(condition)
+                + pgsql.raw(")")
             )
-    return database.comma_separated(parts)
+    return pgsql.comma_separated(parts)
 
 
 def _definition(column: Column, type_: str, limited: str | None, is_required: bool) -> Composable:
@@ -65,4 +61,4 @@ def _definition(column: Column, type_: str, limited: str | None, is_required: bo
     elif type_ in {"bigint", "numeric"}:
         wanted = limited or type_
     suffix = " NOT NULL" if is_required else ""
-    return database.identifier(column.name) + database.raw(f" {wanted}{suffix}")
+    return pgsql.identifier(column.name) + pgsql.raw(f" {wanted}{suffix}")

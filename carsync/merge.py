@@ -12,12 +12,13 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from carsync import access, changes, database, failpoints, ledger, translation
-from carsync.database import Composable, Connection, Cursor, Target
+from carsync import access, changes, database, failpoints, ledger, pgsql, translation
+from carsync.database import Connection
 from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.evidence import Action
 from carsync.ledger import Staged
-from carsync.model import Column, MergeCounts
+from carsync.model import Column, MergeCounts, Target
+from carsync.pgsql import Composable, Cursor
 from carsync.staging import tables
 from carsync.waiting import patient
 
@@ -82,13 +83,13 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     ledger.check_exists(conn, request.run_id)
     with patient(conn), database.transaction(conn, "merging", keep=request.keeps) as cur:
         failpoints.reach("merge.begun")
-        database.run(cur, database.statement("set_merge"))
+        pgsql.run(cur, pgsql.load("set_merge"))
         _fence(cur, request)
         failpoints.reach("merge.fenced")
         access.check(request.target, access.describe(cur, request.target))
-        database.run(
+        pgsql.run(
             cur,
-            database.statement("lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
+            pgsql.load("lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
         )
         staged = ledger.check(cur, request.run_id, request.pages, request.failed_pages)
         failpoints.reach("merge.verified")
@@ -96,9 +97,9 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         duplicates = 0
         if staged.rows > staged.ids:
             duplicates = _run(cur, "delete_duplicates", parts)
-        parts["oldest_fetch"] = database.literal(staged.oldest_fetch)
+        parts["oldest_fetch"] = pgsql.literal(staged.oldest_fetch)
         replays = request.replay_of is not None  # records read before the last merge, surely
-        parts["last_merge"] = database.literal(None if replays else staged.last_merge)
+        parts["last_merge"] = pgsql.literal(None if replays else staged.last_merge)
         _run(cur, "create_delta", parts)
         failpoints.reach("merge.compared")
         counts = _write_seen(cur, request, parts, staged)
@@ -120,7 +121,7 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     server may still be working on.
     """
     with database.transaction(conn, "looking up the merge's outcome") as cur:
-        found = database.rows(cur, database.statement("find_outcome"), {"run_id": run_id})
+        found = pgsql.rows(cur, pgsql.load("find_outcome"), {"run_id": run_id})
     if not found or found[0][0] is None:
         return None
     return MergeCounts(**found[0][0])
@@ -131,9 +132,9 @@ def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool
     written = counts.inserted + counts.updated + counts.reactivated + counts.deactivated
     if written <= ANALYZE_SHARE * counts.seen:
         return False
-    query = database.statement("analyze_target", target=target.identifier)
+    query = pgsql.load("analyze_target", target=pgsql.table(target))
     with patient(conn), translation.translating("analyzing the table"), conn.cursor() as cur:
-        database.run(cur, query)
+        pgsql.run(cur, query)
     return True
 
 
@@ -142,9 +143,9 @@ def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool
 
 def _fence(cur: Cursor, request: MergeRequest) -> None:
     """Lock the run's line; raise `LockedError` if the run is not this process's to merge."""
-    mine = database.rows(
+    mine = pgsql.rows(
         cur,
-        database.statement("fence_run"),
+        pgsql.load("fence_run"),
         {"run_id": request.run_id, "token": request.token},
     )
     if not mine:
@@ -176,7 +177,7 @@ def _write_seen(
     cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
 ) -> MergeCounts:
     """Update the changed, bring back the returned, insert the new."""
-    planned: dict[str, int] = dict(database.rows(cur, _statement("count_delta", parts)))
+    planned: dict[str, int] = dict(pgsql.rows(cur, _statement("count_delta", parts)))
     if planned.get("foreign"):
         _refuse_foreign(cur, request, parts, planned["foreign"])
     updated = reactivated = inserted = 0
@@ -184,7 +185,7 @@ def _write_seen(
         query = _statement(
             "update_changed", {**parts, **_recording(cur, request, _assigned(request))}
         )
-        updated, reactivated = database.one(cur, query)
+        updated, reactivated = pgsql.one(cur, query)
         failpoints.reach("merge.updated")
     if planned.get("insert"):
         inserted = _insert_new(
@@ -218,18 +219,18 @@ def _insert_new(cur: Cursor, parts: dict[str, Composable]) -> int:
     """
     try:
         with database.savepoint(cur):
-            query = _statement("insert_new", {**parts, "on_conflict": database.raw("")})
-            return int(database.one(cur, query)[0])
+            query = _statement("insert_new", {**parts, "on_conflict": pgsql.raw("")})
+            return int(pgsql.one(cur, query)[0])
     except translation.DUPLICATE_KEY:
-        clause = database.raw("ON CONFLICT (id) DO NOTHING")
+        clause = pgsql.raw("ON CONFLICT (id) DO NOTHING")
         query = _statement("insert_new", {**parts, "on_conflict": clause})
-        return int(database.one(cur, query)[0])
+        return int(pgsql.one(cur, query)[0])
 
 
 def _refuse_foreign(
     cur: Cursor, request: MergeRequest, parts: dict[str, Composable], number: int
 ) -> None:
-    examples = database.rows(cur, _statement("list_foreign", parts))
+    examples = pgsql.rows(cur, _statement("list_foreign", parts))
     owner = examples[0][1]
     raise DatabaseError(
         f"{number:,} cars of this feed belong to another source in {request.target}",
@@ -278,9 +279,9 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
         state = "partial"
     else:
         state = "held" if counts.held or request.action == "hold" else "complete"
-    database.run(
+    pgsql.run(
         cur,
-        database.statement("record_merge"),
+        pgsql.load("record_merge"),
         {
             "run_id": request.run_id,
             "state": state,
@@ -288,9 +289,9 @@ def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
             "origin": changes.origin(cur) if request.records else None,
         },
     )
-    database.run(
+    pgsql.run(
         cur,
-        database.statement("record_hash_scheme"),
+        pgsql.load("record_hash_scheme"),
         {**request.target.key(request.source), "hash_scheme": request.hash_scheme},
     )
 
@@ -307,32 +308,32 @@ def compose(request: MergeRequest) -> dict[str, Composable]:
             hint=f"leave it out: mapping.columns: {{{clashing[0]}: null}}",
         )
     on_update = _assigned(request)
-    on_insert = {**on_update, "created_at": database.raw("now()")}
-    assignments = database.comma_separated(
-        database.identifier(name) + database.raw(" = ") + value
+    on_insert = {**on_update, "created_at": pgsql.raw("now()")}
+    assignments = pgsql.comma_separated(
+        pgsql.identifier(name) + pgsql.raw(" = ") + value
         for name, value in on_update.items()
         if name != "id"
     )
     return {
         **tables(request.run_id),
-        "delta": database.identifier("carsync", f"delta_{request.run_id:d}"),
-        "target": request.target.identifier,
-        "source": database.literal(request.source),
-        "reads_feed": database.literal(request.replay_of is None),
-        "columns": database.identifiers(on_insert),
-        "values": database.comma_separated(on_insert.values()),
+        "delta": pgsql.identifier("carsync", f"delta_{request.run_id:d}"),
+        "target": pgsql.table(request.target),
+        "source": pgsql.literal(request.source),
+        "reads_feed": pgsql.literal(request.replay_of is None),
+        "columns": pgsql.identifiers(on_insert),
+        "values": pgsql.comma_separated(on_insert.values()),
         "assignments": assignments,
     }
 
 
 def _assigned(request: MergeRequest) -> dict[str, Composable]:
     """Give the columns that an update writes and, composed, what it writes there."""
-    now = database.raw("now()")
-    staged = {c.name: database.identifier("s", c.name) for c in request.columns}
-    fixed = {c.name: database.literal(value) for c, value in request.constants}
+    now = pgsql.raw("now()")
+    staged = {c.name: pgsql.identifier("s", c.name) for c in request.columns}
+    fixed = {c.name: pgsql.literal(value) for c, value in request.constants}
     managed = {
-        "source_api": database.literal(request.source),
-        "is_active": database.raw("true"),
+        "source_api": pgsql.literal(request.source),
+        "is_active": pgsql.raw("true"),
         "updated_at": now,
         "last_synced_at": now,
     }
@@ -340,7 +341,7 @@ def _assigned(request: MergeRequest) -> dict[str, Composable]:
 
 
 def _statement(name: str, parts: dict[str, Composable]) -> Composable:
-    return database.statement(name, **parts)
+    return pgsql.load(name, **parts)
 
 
 def _run(
@@ -349,4 +350,4 @@ def _run(
     parts: dict[str, Composable],
     parameters: dict[str, Any] | None = None,
 ) -> int:
-    return database.run(cur, _statement(name, parts), parameters)
+    return pgsql.run(cur, _statement(name, parts), parameters)

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
-from carsync import access, database
-from carsync.database import Composable, Connection, Cursor, Target
+from carsync import access, database, pgsql
+from carsync.database import Connection
 from carsync.errors import ConfigError, DatabaseError
 from carsync.merge import MANAGED_COLUMNS
-from carsync.model import Column
+from carsync.model import Column, Target
+from carsync.pgsql import Composable, Cursor
 from carsync.waiting import patient
 
 TARGET_COLUMNS: tuple[Column, ...] = tuple(
@@ -83,16 +84,16 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     existing table cannot be adopted, and `DatabasePermissionError` for a missing grant.
     """
     with patient(conn), database.transaction(conn, "migrating") as cur:
-        database.run(cur, database.statement("lock_migrations"))
+        pgsql.run(cur, pgsql.load("lock_migrations"))
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
-                database.run(cur, database.statement("create_migrations"))
+                pgsql.run(cur, pgsql.load("create_migrations"))
                 done.append("created schema carsync, closed to PUBLIC")
             cur.execute(migration.text)
-            database.run(
+            pgsql.run(
                 cur,
-                database.statement("record_migration"),
+                pgsql.load("record_migration"),
                 {
                     "version": migration.version,
                     "name": migration.name,
@@ -137,11 +138,11 @@ def wanted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
 def _pending(cur: Cursor) -> list[Migration]:
     """Return the migrations not applied yet; raise `DatabaseError` if history was rewritten."""
     shipped = load_migrations()
-    if not database.one(cur, database.statement("find_migrations_table"))[0]:
+    if not pgsql.one(cur, pgsql.load("find_migrations_table"))[0]:
         return shipped
     applied = {
         version: (name, checksum)
-        for version, name, checksum in database.rows(cur, database.statement("list_migrations"))
+        for version, name, checksum in pgsql.rows(cur, pgsql.load("list_migrations"))
     }
     newest = shipped[-1].version
     if any(version > newest for version in applied):
@@ -170,21 +171,19 @@ def _fit_target(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> lis
     wanted = wanted_columns(columns)
     relation = access.describe(cur, target)
     if relation is None:
-        definitions = database.comma_separated(_definition(column) for column in wanted)
-        database.run(
+        definitions = pgsql.comma_separated(_definition(column) for column in wanted)
+        pgsql.run(
             cur,
-            database.statement("create_target", target=target.identifier, columns=definitions),
+            pgsql.load("create_target", target=pgsql.table(target), columns=definitions),
         )
         return [f"created table {target} with {len(wanted) + 1} columns"]
     missing = _check_adoptable(cur, target, columns)
     if not missing:
         return []
-    additions = database.comma_separated(
-        database.raw("ADD COLUMN ") + _definition(column) for column in missing
+    additions = pgsql.comma_separated(
+        pgsql.raw("ADD COLUMN ") + _definition(column) for column in missing
     )
-    database.run(
-        cur, database.statement("add_columns", target=target.identifier, additions=additions)
-    )
+    pgsql.run(cur, pgsql.load("add_columns", target=pgsql.table(target), additions=additions))
     names = [column.name for column in missing]
     done = [f"adopted table {target}: added {', '.join(names)}"]
     empty = [name for name in ("source_api", "is_active", "data_hash") if name in names]
@@ -197,7 +196,7 @@ def _fit_target(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> lis
 
 
 def _definition(column: Column) -> Composable:
-    return database.identifier(column.name) + database.raw(f" {column.type}")
+    return pgsql.identifier(column.name) + pgsql.raw(f" {column.type}")
 
 
 def _check_adoptable(
@@ -217,9 +216,9 @@ def _check_adoptable(
     access.check(target, relation)
     found = {
         name: (type_, must_be_given, computed)
-        for name, type_, must_be_given, computed in database.rows(
+        for name, type_, must_be_given, computed in pgsql.rows(
             cur,
-            database.statement("list_columns"),
+            pgsql.load("list_columns"),
             {"schema": target.schema, "table": target.table},
         )
     }

@@ -235,3 +235,18 @@ class MergeCounts:
     rejected: int = 0
     duplicate: int = 0
     deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table that carsync keeps in step with the feed."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    def key(self, source: str) -> dict[str, str]:
+        """Return the parameters by which carsync's own tables know this table's `source`."""
+        return {"schema": self.schema, "table": self.table, "source": source}

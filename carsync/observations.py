@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from carsync import database
-from carsync.database import Connection, Target
+from carsync import database, pgsql
+from carsync.database import Connection
+from carsync.model import Target
 from carsync.waiting import within
 
 ANSWER_S = 30.0
@@ -98,7 +99,7 @@ class FailureCount:
 
 def exist(conn: Connection) -> bool:
     """Say whether the tables are there; before the migration that makes them nothing is kept."""
-    found = database.fetch(conn, "looking for details", database.statement("find_observations"))
+    found = pgsql.fetch(conn, "looking for details", pgsql.load("find_observations"))
     return bool(found[0][0])
 
 
@@ -107,10 +108,10 @@ def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
 
     Given up rather than waited for, like `store`; raises `DatabaseError`.
     """
-    query = database.statement("find_session")
+    query = pgsql.load("find_session")
     with within(conn, ANSWER_S), database.transaction(conn, "looking for details") as cur:
-        database.run(cur, database.statement("set_brief"))
-        session, kept = database.one(cur, query, {"run_id": run_id})
+        pgsql.run(cur, pgsql.load("set_brief"))
+        session, kept = pgsql.one(cur, query, {"run_id": run_id})
     return int(session), int(kept)
 
 
@@ -131,15 +132,15 @@ def store(
     """
     key: dict[str, Any] = {"run_id": run_id, "session": session}
     with within(conn, ANSWER_S), database.transaction(conn, "storing how the run goes") as cur:
-        database.run(cur, database.statement("set_brief"))
+        pgsql.run(cur, pgsql.load("set_brief"))
         if samples and not first_sample:
-            database.run(cur, database.statement("delete_samples"), key)
+            pgsql.run(cur, pgsql.load("delete_samples"), key)
         if samples:
             given = {**key, "position": first_sample, "samples": _json(samples)}
-            database.run(cur, database.statement("insert_samples"), given)
+            pgsql.run(cur, pgsql.load("insert_samples"), given)
         if failures:
             given = {**key, "position": first_failure, "failures": _json(failures)}
-            database.run(cur, database.statement("insert_failures"), given)
+            pgsql.run(cur, pgsql.load("insert_failures"), given)
 
 
 def _json(lines: Sequence[Sample] | Sequence[Failure]) -> str:
@@ -148,30 +149,30 @@ def _json(lines: Sequence[Sample] | Sequence[Failure]) -> str:
 
 def read_samples(conn: Connection, run_id: int) -> list[Sample]:
     """Return the samples of a run, session by session, in the order in which they were taken."""
-    query = database.statement("read_samples")
-    found = database.fetch(conn, "reading samples", query, {"run_id": run_id})
+    query = pgsql.load("read_samples")
+    found = pgsql.fetch(conn, "reading samples", query, {"run_id": run_id})
     return [Sample(*line) for line in found]
 
 
 def read_failures(conn: Connection, run_id: int, limit: int) -> list[Failure]:
     """Return the newest kept failures of a run, at most `limit`, in the order they came."""
-    query = database.statement("read_failures")
+    query = pgsql.load("read_failures")
     parameters = {"run_id": run_id, "limit": limit}
-    return [Failure(*line) for line in database.fetch(conn, "reading failures", query, parameters)]
+    return [Failure(*line) for line in pgsql.fetch(conn, "reading failures", query, parameters)]
 
 
 def list_failed_pages(conn: Connection, run_id: int, limit: int) -> list[FailedPage]:
     """Return at most `limit` pages with kept failures: given-up ones first, then the worst."""
-    query = database.statement("list_failed_pages")
+    query = pgsql.load("list_failed_pages")
     parameters = {"run_id": run_id, "limit": limit}
-    found = database.fetch(conn, "reading failures", query, parameters)
+    found = pgsql.fetch(conn, "reading failures", query, parameters)
     return [FailedPage(*line) for line in found]
 
 
 def count_failures(conn: Connection, run_id: int) -> FailureCount:
     """Count the kept failures of a run."""
-    query = database.statement("count_failures")
-    found = database.fetch(conn, "counting failures", query, {"run_id": run_id})
+    query = pgsql.load("count_failures")
+    found = pgsql.fetch(conn, "counting failures", query, {"run_id": run_id})
     return FailureCount(*found[0])
 
 
@@ -180,6 +181,6 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
     parameters = {**target.key(source), "keep_s": keep_days * 86_400}
     with database.transaction(conn, "pruning details") as cur:
         return sum(
-            database.run(cur, database.statement(name), parameters)
+            pgsql.run(cur, pgsql.load(name), parameters)
             for name in ("prune_samples", "prune_failures")
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from carsync import database, history
-from carsync.database import Connection, Target
-from carsync.model import OriginalKind, Reject
+from carsync import database, history, pgsql
+from carsync.database import Connection
+from carsync.model import OriginalKind, Reject, Target
 from carsync.staging import ledger_table
 
 KEPT_RUNS = 10
@@ -46,33 +46,33 @@ def list_open(
 
     Those of `run_id`, or of the newest merged run and whatever began after it.
     """
-    query = database.statement("list_rejects")
+    query = pgsql.load("list_rejects")
     parameters = {**_scope(conn, target, source, run_id), "limit": limit, "chars": chars}
-    return [StoredReject(*line) for line in database.fetch(conn, "listing", query, parameters)]
+    return [StoredReject(*line) for line in pgsql.fetch(conn, "listing", query, parameters)]
 
 
 def count_reasons(
     conn: Connection, target: Target, source: str, run_id: int | None
 ) -> list[ReasonCount]:
     """Return how often each reason occurs among the same rejects, the most frequent first."""
-    query = database.statement("count_reasons")
+    query = pgsql.load("count_reasons")
     parameters = _scope(conn, target, source, run_id)
-    found = database.fetch(conn, "counting rejects", query, parameters)
+    found = pgsql.fetch(conn, "counting rejects", query, parameters)
     return [ReasonCount(*line) for line in found]
 
 
 def list_pages(conn: Connection, run_id: int) -> list[int]:
     """Return the pages of a run that have open rejects, in order."""
-    query = database.statement("list_reject_pages")
-    found = database.fetch(conn, "listing rejects", query, {"run_id": run_id})
+    query = pgsql.load("list_reject_pages")
+    found = pgsql.fetch(conn, "listing rejects", query, {"run_id": run_id})
     return [page for (page,) in found]
 
 
 def read_page(conn: Connection, run_id: int, page: int) -> list[StoredReject]:
     """Return the open rejects of one page of a run, their texts whole."""
-    query = database.statement("read_rejects")
+    query = pgsql.load("read_rejects")
     parameters = {"run_id": run_id, "page": page}
-    found = database.fetch(conn, "reading rejects", query, parameters)
+    found = pgsql.fetch(conn, "reading rejects", query, parameters)
     return [StoredReject(*line) for line in found]
 
 
@@ -80,9 +80,9 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
     """Give rejects of a page, told by their ordinals, the id, column and reason they have now."""
     with database.transaction(conn, "updating rejects") as cur:
         for reject in rejects:
-            database.run(
+            pgsql.run(
                 cur,
-                database.statement("update_reject"),
+                pgsql.load("update_reject"),
                 {
                     "run_id": run_id,
                     "page": page,
@@ -96,17 +96,17 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
 
 def date_replayed(conn: Connection, run_id: int, replay_of: int) -> None:
     """Give each page in the ledger of the replay `run_id` the time when it was asked for."""
-    query = database.statement("date_replayed", ledger=ledger_table(run_id))
+    query = pgsql.load("date_replayed", ledger=ledger_table(run_id))
     with database.transaction(conn, "dating replayed pages") as cur:
-        database.run(cur, query, {"replay_of": replay_of})
+        pgsql.run(cur, query, {"replay_of": replay_of})
 
 
 def prune(conn: Connection, target: Target, source: str) -> int:
     """Delete the rejects of runs older than the `KEPT_RUNS` newest merged ones; count them."""
     with database.transaction(conn, "pruning rejects") as cur:
-        return database.run(
+        return pgsql.run(
             cur,
-            database.statement("prune_rejects"),
+            pgsql.load("prune_rejects"),
             {**target.key(source), "keep": KEPT_RUNS},
         )
 

@@ -10,10 +10,10 @@ import xxhash
 from carsync import history, staging
 from carsync.checkpoint import CheckpointState, target_name
 from carsync.config import Config
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.history import Run
 from carsync.mapping import Mapper
-from carsync.model import StagedPage
+from carsync.model import StagedPage, Target
 from carsync.monitor import Monitor
 from carsync.pagination import parse_ranges
 

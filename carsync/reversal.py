@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from carsync import access, changes, database, history, sqlstate, translation
-from carsync.database import Composable, Connection, Cursor, Target
+from carsync import access, changes, database, history, pgsql, sqlstate, translation
+from carsync.database import Connection
 from carsync.errors import RevertError
 from carsync.history import Run
-from carsync.model import MergeCounts
+from carsync.model import MergeCounts, Target
+from carsync.pgsql import Composable, Cursor
 
 Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -90,32 +91,30 @@ def take_back(
     others are to be, the caller decides: by its COMMIT. Raises `RevertError` where the
     record does not fit the table, and `DatabaseError`.
     """
-    database.run(cur, database.statement("set_merge"))
-    database.run(cur, database.statement("set_constraints"))
+    pgsql.run(cur, pgsql.load("set_merge"))
+    pgsql.run(cur, pgsql.load("set_constraints"))
     access.check(target, access.describe(cur, target))
     _check_record(cur, run)
     parts = _compose(cur, target, run, by, actions)
     which = {"run_id": run.run_id, "actions": list(actions)}
-    database.run(cur, database.statement("lock_changed", target=parts["target"]), which)
-    database.run(cur, database.statement("lock_inserted", target=parts["target"]), which)
-    database.run(cur, database.statement("create_reversal", **parts))
-    rows, before = database.one(cur, database.statement("count_reversal", **parts))
+    pgsql.run(cur, pgsql.load("lock_changed", target=parts["target"]), which)
+    pgsql.run(cur, pgsql.load("lock_inserted", target=parts["target"]), which)
+    pgsql.run(cur, pgsql.load("create_reversal", **parts))
+    rows, before = pgsql.one(cur, pgsql.load("count_reversal", **parts))
     if rows and rows == before:
-        (last,) = database.one(
-            cur, database.statement("find_reverting_run"), {"run_id": run.run_id}
-        )
+        (last,) = pgsql.one(cur, pgsql.load("find_reverting_run"), {"run_id": run.run_id})
         raise RevertError(
             f"run {run.run_id} is taken back already, by run {last}",
             hint=f"to undo that: `carsync revert {last}`",
         )
     _refuse_referenced(cur, target, parts)
-    kinds = {kind for (kind,) in database.rows(cur, database.statement("list_kinds", **parts))}
+    kinds = {kind for (kind,) in pgsql.rows(cur, pgsql.load("list_kinds", **parts))}
     for step, of in _STEPS.items():
         if kinds & of:
             _apply(cur, step, parts, rows)
-    database.run(cur, database.statement("refuse_undone", **parts))
+    pgsql.run(cur, pgsql.load("refuse_undone", **parts))
     outcome = _outcome(cur, parts, before)
-    database.run(cur, database.statement("drop_reversal", **parts))
+    pgsql.run(cur, pgsql.load("drop_reversal", **parts))
     return outcome
 
 
@@ -132,7 +131,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
     counts = run.counts or {}
     approval = (run.summary or {}).get("approval") or {}
     expected = sum(counts.get(name, 0) for name in ACTIONS) + approval.get("deactivated", 0)
-    (found,) = database.one(cur, database.statement("count_changes"), {"run_id": run.run_id})
+    (found,) = pgsql.one(cur, pgsql.load("count_changes"), {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
             f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
@@ -146,7 +145,7 @@ def _compose(
     """Compose what the statements share, for the columns that the run's changes speak of."""
     place = {"schema": target.schema, "table": target.table}
     which = {**place, "run_id": run.run_id, "actions": list(actions)}
-    types = dict(database.rows(cur, database.statement("list_change_columns"), which))
+    types = dict(pgsql.rows(cur, pgsql.load("list_change_columns"), which))
     gone = [name for name, type_ in types.items() if type_ is None]
     if gone:
         raise RevertError(
@@ -154,38 +153,38 @@ def _compose(
             detail="they were dropped or renamed since, or are computed now",
             hint="put them back, or take back only what does not need them: --only inserted",
         )
-    stored = [name for name, *_ in database.rows(cur, database.statement("list_recorded"), place)]
+    stored = [name for name, *_ in pgsql.rows(cur, pgsql.load("list_recorded"), place)]
     old = {name: _cast('was."carsync before"', name, type_) for name, type_ in types.items()}
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
     which["actions"] = [action for action in actions if action in _STEPS["restore_rows"]]
-    updated = database.rows(cur, database.statement("list_change_columns"), which)
+    updated = pgsql.rows(cur, pgsql.load("list_change_columns"), which)
     written = [name for name, _ in updated if name != "id"]
     assignments = (
-        database.identifier(name)
-        + database.raw(' = CASE WHEN was."carsync before" ? ')
-        + database.literal(name)
-        + database.raw(" THEN ")
+        pgsql.identifier(name)
+        + pgsql.raw(' = CASE WHEN was."carsync before" ? ')
+        + pgsql.literal(name)
+        + pgsql.raw(" THEN ")
         + old[name]
-        + database.raw(" ELSE ")
-        + database.identifier("t", name)
-        + database.raw(" END")
+        + pgsql.raw(" ELSE ")
+        + pgsql.identifier("t", name)
+        + pgsql.raw(" END")
         for name in written
     )
     return {
         **changes.recording(cur, target, by.run_id, written or ["is_active"], records=True),
-        "target": target.identifier,
-        "reversal": database.identifier("carsync", f"reversal_{by.run_id:d}"),
-        "places": database.identifier(f"reversal_{by.run_id:d}_places"),
-        "ids": database.identifier(f"reversal_{by.run_id:d}_ids"),
-        "schema": database.literal(target.schema),
-        "table": database.literal(target.table),
-        "reverted": database.literal(run.run_id),
-        "actions": database.literal(list(actions)) + database.raw("::text[]"),
+        "target": pgsql.table(target),
+        "reversal": pgsql.identifier("carsync", f"reversal_{by.run_id:d}"),
+        "places": pgsql.identifier(f"reversal_{by.run_id:d}_places"),
+        "ids": pgsql.identifier(f"reversal_{by.run_id:d}_ids"),
+        "schema": pgsql.literal(target.schema),
+        "table": pgsql.literal(target.table),
+        "reverted": pgsql.literal(run.run_id),
+        "actions": pgsql.literal(list(actions)) + pgsql.raw("::text[]"),
         "told": changes.texts_of("t", types),
         "row": changes.texts_of("t", stored),
-        "assignments": database.comma_separated(assignments),
-        "columns": database.identifiers(types),
-        "values": database.comma_separated(
+        "assignments": pgsql.comma_separated(assignments),
+        "columns": pgsql.identifiers(types),
+        "values": pgsql.comma_separated(
             _cast("v.before", name, type_) for name, type_ in types.items()
         ),
     }
@@ -194,56 +193,56 @@ def _compose(
 def _cast(before: str, name: str, type_: str | None) -> Composable:
     """Compose the old value of a column, read back from its text."""
     return (
-        database.raw(f"({before} ->> ")
-        + database.literal(name)
-        + database.raw(")::")
-        + database.expression(type_ or "text")
+        pgsql.raw(f"({before} ->> ")
+        + pgsql.literal(name)
+        + pgsql.raw(")::")
+        + pgsql.expression(type_ or "text")
     )
 
 
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
     place = {"schema": target.schema, "table": target.table}
-    referrers = database.rows(cur, database.statement("list_referrers"), place)
+    referrers = pgsql.rows(cur, pgsql.load("list_referrers"), place)
     for schema, table, columns, referred, is_readable, takes_along in referrers:
         words = f"{schema}.{table}"
         if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
             if takes_along:
                 reason = f"may be referred to by {words}, which this role may not read"
-                query = database.statement("refuse_inserted", **parts)
-                database.run(cur, query, {"reason": reason})
+                query = pgsql.load("refuse_inserted", **parts)
+                pgsql.run(cur, query, {"reason": reason})
             continue
         pairs = [
-            database.identifier("r", column) + database.raw(" = ") + database.identifier("t", other)
+            pgsql.identifier("r", column) + pgsql.raw(" = ") + pgsql.identifier("t", other)
             for column, other in zip(columns, referred, strict=True)
         ]
-        query = database.statement(
+        query = pgsql.load(
             "refuse_referenced",
             **{
                 **parts,
-                "referrer": database.identifier(schema, table),
-                "words": database.literal(words),
+                "referrer": pgsql.identifier(schema, table),
+                "words": pgsql.literal(words),
                 "pairs": _all_of(pairs),
             },
         )
-        database.run(cur, query)
+        pgsql.run(cur, query)
 
 
 def _all_of(tests: Sequence[Composable]) -> Composable:
     whole: Composable = tests[0]
     for test in tests[1:]:
-        whole = whole + database.raw(" AND ") + test
+        whole = whole + pgsql.raw(" AND ") + test
     return whole
 
 
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
     """Take back all rows, or all but those that the table itself refuses."""
     # Composed once: in small parts it takes longer than the server does.
-    parts = {**parts, "step": database.raw(database.statement(step, **parts).as_string(cur))}
+    parts = {**parts, "step": pgsql.raw(pgsql.load(step, **parts).as_string(cur))}
     if not _try(cur, parts, 1, rows + 1):
         for name in ("index_places", "index_ids", "analyze_reversal", "set_piecemeal"):
-            database.run(cur, database.statement(name, **parts))
+            pgsql.run(cur, pgsql.load(name, **parts))
         _halve(cur, parts, 1, rows + 1)
-        database.run(cur, database.statement("set_merge"))
+        pgsql.run(cur, pgsql.load("set_merge"))
 
 
 def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
@@ -264,20 +263,20 @@ def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> boo
     """
     try:
         with database.savepoint(cur):
-            database.run(cur, parts["step"], {"first": first, "end": end})
+            pgsql.run(cur, parts["step"], {"first": first, "end": end})
     except translation.REFUSED as exc:
         if end - first == 1:
             _, said = sqlstate.explain_refusal(exc)
-            query = database.statement("refuse_change", **parts)
-            database.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
+            query = pgsql.load("refuse_change", **parts)
+            pgsql.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
         return False
     return True
 
 
 def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:
-    done: dict[str, int] = dict(database.rows(cur, database.statement("sum_reversal", **parts)))
-    refused = database.rows(cur, database.statement("list_refused", **parts))
-    misses = database.rows(cur, database.statement("list_misses", **parts))
+    done: dict[str, int] = dict(pgsql.rows(cur, pgsql.load("sum_reversal", **parts)))
+    refused = pgsql.rows(cur, pgsql.load("list_refused", **parts))
+    misses = pgsql.rows(cur, pgsql.load("list_misses", **parts))
     counts = MergeCounts(
         inserted=done.get("deleted", 0),
         updated=done.get("updated", 0),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict
 
-from carsync import __version__, changes, database, history, migrations, reversal
+from carsync import __version__, changes, database, history, migrations, pgsql, reversal
 from carsync.config import Config
 from carsync.database import Connection
 from carsync.errors import CarsyncError, DatabaseError, ExitCode, LockedError, RevertError
@@ -98,14 +98,14 @@ class Revert:
     def _take_back(self, by: Run, skip_changed: bool) -> Outcome:
         with patient(self._connection), database.transaction(self._connection, "reverting") as cur:
             fence = {"run_id": by.run_id, "token": by.token}
-            if not database.rows(cur, database.statement("fence_run"), fence):
+            if not pgsql.rows(cur, pgsql.load("fence_run"), fence):
                 raise LockedError(f"run {by.run_id} is not this process's any more")
             outcome = reversal.take_back(cur, self._target, self._run, by, self._actions)
             if outcome.refused and not skip_changed:
                 raise refusal(self._run.run_id, outcome)
-            database.run(
+            pgsql.run(
                 cur,
-                database.statement("record_merge"),
+                pgsql.load("record_merge"),
                 {
                     "run_id": by.run_id,
                     "state": "partial",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from carsync import database
 from carsync.backends import BackendWatch, backend_of
 from carsync.config import Config
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.errors import ConfigError
 from carsync.mapping import Mapper
-from carsync.model import Column
+from carsync.model import Column, Target
 
 
 def open_database(

@@ -15,43 +15,42 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import backends, database, failpoints, limits, sqlstate, translation
+from carsync import backends, database, failpoints, limits, pgsql, sqlstate, translation
 from carsync.config import Secret
-from carsync.database import Composable, Connection, Cursor, Target
+from carsync.database import Connection
 from carsync.errors import DatabaseError, LockedError
 from carsync.hiding import hide
-from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
+from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage, Target
+from carsync.pgsql import Composable, Cursor
 
 LoadMethod = Literal["execute_values", "copy"]
 
 
 def staging_table(run_id: int) -> Composable:
     """Give the name of the run's staging table."""
-    return database.identifier("carsync", f"staging_{run_id:d}")
+    return pgsql.identifier("carsync", f"staging_{run_id:d}")
 
 
 def ledger_table(run_id: int) -> Composable:
     """Give the name of the run's ledger."""
-    return database.identifier("carsync", f"ledger_{run_id:d}")
+    return pgsql.identifier("carsync", f"ledger_{run_id:d}")
 
 
 def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Target) -> None:
     """Create the run's ledger and its staging table: the mapping's `columns`, `target`'s limits."""
-    purpose = database.literal(f"carsync: pages of run {run_id}, dropped after the merge")
+    purpose = pgsql.literal(f"carsync: pages of run {run_id}, dropped after the merge")
     with database.transaction(conn, "creating the staging table") as cur:
         definitions = limits.definitions(cur, target, columns)
-        database.run(
+        pgsql.run(
             cur,
-            database.statement(
-                "create_staging", **tables(run_id), columns=definitions, purpose=purpose
-            ),
+            pgsql.load("create_staging", **tables(run_id), columns=definitions, purpose=purpose),
         )
 
 
 def drop(conn: Connection, run_id: int) -> None:
     """Drop the run's staging table and ledger; a left-over writer fails from now on."""
     with database.transaction(conn, "dropping the staging table") as cur:
-        database.run(cur, database.statement("drop_staging", **tables(run_id)))
+        pgsql.run(cur, pgsql.load("drop_staging", **tables(run_id)))
 
 
 def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
@@ -62,8 +61,8 @@ def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int |
     ours = (target.schema, target.table, source)
     stale = [
         run_id
-        for run_id, *owner in database.fetch(
-            conn, "looking for stale staging tables", database.statement("list_staging")
+        for run_id, *owner in pgsql.fetch(
+            conn, "looking for stale staging tables", pgsql.load("list_staging")
         )
         if run_id != keep_run_id and (tuple(owner) == ours or owner[0] is None)
     ]
@@ -89,19 +88,17 @@ def end_writers(conn: Connection, run_id: int) -> None:
 def exists(conn: Connection, run_id: int) -> bool:
     """Tell whether the run has its staging table and its ledger."""
     parts = {
-        "staging": database.literal(f"carsync.staging_{run_id:d}"),
-        "ledger": database.literal(f"carsync.ledger_{run_id:d}"),
+        "staging": pgsql.literal(f"carsync.staging_{run_id:d}"),
+        "ledger": pgsql.literal(f"carsync.ledger_{run_id:d}"),
     }
-    found = database.fetch(
-        conn, "looking for the staging table", database.statement("find_staging", **parts)
-    )
+    found = pgsql.fetch(conn, "looking for the staging table", pgsql.load("find_staging", **parts))
     return bool(found[0][0])
 
 
 def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
     """Return the run's ledger in the order of pages; empty after a crash of PostgreSQL."""
-    query = database.statement("read_ledger", ledger=ledger_table(run_id))
-    return [StagedPage(*line) for line in database.fetch(conn, "reading the ledger", query)]
+    query = pgsql.load("read_ledger", ledger=ledger_table(run_id))
+    return [StagedPage(*line) for line in pgsql.fetch(conn, "reading the ledger", query)]
 
 
 def tables(run_id: int) -> dict[str, Composable]:
@@ -129,19 +126,19 @@ class Stager:
         self._key = key.reveal() if key is not None else ""
         self._run_id = run_id
         self._names = [column.name for column in columns]
-        names = database.identifiers(column.name for column in columns)
+        names = pgsql.identifiers(column.name for column in columns)
         parts = {"staging": staging_table(run_id), "columns": names}
-        fields = database.comma_separated(
-            database.raw(f"{short} {type_}")
+        fields = pgsql.comma_separated(
+            pgsql.raw(f"{short} {type_}")
             for short, type_ in zip(
                 _short_names(len(columns)), ["integer", *(c.type for c in columns)], strict=True
             )
         )
-        claim = {"ledger": ledger_table(run_id), "run_id": database.literal(run_id)}
-        self._claim = database.statement("insert_ledger", **claim, token=database.literal(token))
-        self._reject = database.statement("insert_rejects", **claim)
-        self._insert_json = database.statement("insert_staging", **parts, fields=fields)
-        self._copy = database.statement("copy_staging", **parts)
+        claim = {"ledger": ledger_table(run_id), "run_id": pgsql.literal(run_id)}
+        self._claim = pgsql.load("insert_ledger", **claim, token=pgsql.literal(token))
+        self._reject = pgsql.load("insert_rejects", **claim)
+        self._insert_json = pgsql.load("insert_staging", **parts, fields=fields)
+        self._copy = pgsql.load("copy_staging", **parts)
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
@@ -176,9 +173,9 @@ class Stager:
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
-            lines = database.rows(
+            lines = pgsql.rows(
                 cur,
-                database.statement("read_ledger_pages", ledger=ledger_table(self._run_id)),
+                pgsql.load("read_ledger_pages", ledger=ledger_table(self._run_id)),
                 {"pages": list(pages)},
             )
             if len(lines) < len(pages):
@@ -207,20 +204,20 @@ class Stager:
             for page in pages
         ]
         template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::double precision)"
-        database.insert_values(cur, self._claim, claims, template)
+        pgsql.insert_values(cur, self._claim, claims, template)
         return {page for (page,) in cur.fetchall()}
 
     def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
         bodies = [(page.page, self._encode_json(page.rows)) for page in pages if page.rows]
         if bodies:
-            database.insert_values(cur, self._insert_json, bodies)
+            pgsql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
         text = "".join(
             [copy_line((page.page, *row)) for page in pages for row in page.rows]
         ).encode()
         if text:
-            database.copy_from(cur, self._copy, io.BytesIO(text))
+            pgsql.copy_from(cur, self._copy, io.BytesIO(text))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses, which become rejects."""
@@ -228,9 +225,9 @@ class Stager:
             refused = self._load_halving(cur, page)
             if refused:
                 self._insert_rejects(cur, ((page.page, reject) for reject in refused))
-                database.run(
+                pgsql.run(
                     cur,
-                    database.statement("correct_ledger", ledger=ledger_table(self._run_id)),
+                    pgsql.load("correct_ledger", ledger=ledger_table(self._run_id)),
                     {"page": page.page, "refused": len(refused)},
                 )
 
@@ -277,7 +274,7 @@ class Stager:
             for page, r in rejects
         ]
         if lines:
-            database.insert_values(cur, self._reject, lines)
+            pgsql.insert_values(cur, self._reject, lines)
 
 
 # ── encodings ────────────────────────────────────────────────────────────────

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync import database, history, observations, rejects
-from carsync.database import Connection, Target
+from carsync import history, observations, pgsql, rejects
+from carsync.database import Connection
 from carsync.errors import ConfigError, ExitCode
 from carsync.history import Run
+from carsync.model import Target
 from carsync.observations import FailedPage, FailureCount, Sample
 from carsync.rejects import ReasonCount
 from carsync.summary import RunReport
@@ -87,8 +88,8 @@ class Story:
 
 def has_schema(conn: Connection) -> bool:
     """Say whether carsync's own tables are there; before the first run they are not."""
-    query = database.statement("find_runs_table")
-    return bool(database.fetch(conn, "looking for carsync's tables", query)[0][0])
+    query = pgsql.load("find_runs_table")
+    return bool(pgsql.fetch(conn, "looking for carsync's tables", query)[0][0])
 
 
 def list_past(conn: Connection, target: Target, limit: int) -> list[PastRun]:
@@ -115,8 +116,8 @@ def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
     """
     past = find_past(conn, target, run_id)
     run = past.run
-    query = database.statement("list_relatives")
-    relatives = database.fetch(conn, "looking for relatives", query, {"run_id": run_id})
+    query = pgsql.load("list_relatives")
+    relatives = pgsql.fetch(conn, "looking for relatives", query, {"run_id": run_id})
     kept = observations.exist(conn)
     samples = observations.read_samples(conn, run_id) if kept else []
     return Story(
@@ -248,8 +249,8 @@ def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
             hint="run `carsync sync` first",
         )
     parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
-    query = database.statement("list_nearest_runs")
-    found = sorted(n for (n,) in database.fetch(conn, "listing runs", query, parameters))
+    query = pgsql.load("list_nearest_runs")
+    found = sorted(n for (n,) in pgsql.fetch(conn, "listing runs", query, parameters))
     nearest = f"the nearest of {target}: {', '.join(map(str, found))}"
     return ConfigError(
         f"there is no run {run_id}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from carsync import database
-from carsync.database import Connection, Target
+from carsync import pgsql
+from carsync.database import Connection
+from carsync.model import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +29,5 @@ def follow(conn: Connection, target: Target, car_id: str, limit: int) -> list[Ca
     Takes one pass over all changes that are remembered: seconds for a year of them.
     """
     parameters = {"schema": target.schema, "table": target.table, "id": car_id, "limit": limit}
-    query = database.statement("list_car_changes")
-    return [CarChange(*line) for line in database.fetch(conn, "following a car", query, parameters)]
+    query = pgsql.load("list_car_changes")
+    return [CarChange(*line) for line in pgsql.fetch(conn, "following a car", query, parameters)]

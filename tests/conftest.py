@@ -20,8 +20,9 @@ from psycopg2 import extensions, sql
 
 from carsync import database, migrations
 from carsync.config import Secret
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.demo import postgres
+from carsync.model import Target
 from tests import effort
 
 # A busy machine is no fault of the code.

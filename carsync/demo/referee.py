@@ -18,12 +18,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from carsync import database
+from carsync import database, pgsql
 from carsync.config import Config, Secret
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.demo.feed import Feed, FeedOptions, Truth
 from carsync.errors import DatabaseError
 from carsync.mapping import compile_mapper
+from carsync.model import Target
 from carsync.presets import read_preset
 
 PAGE_ROWS = 100
@@ -193,10 +194,10 @@ class Referee:
     def _ask(
         self, conn: Connection, name: str, parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        query = database.statement(
-            name, target=self._target.identifier, columns=database.identifiers(self._columns)
+        query = pgsql.load(
+            name, target=pgsql.table(self._target), columns=pgsql.identifiers(self._columns)
         )
-        return database.fetch(conn, _DOING, query, parameters)
+        return pgsql.fetch(conn, _DOING, query, parameters)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

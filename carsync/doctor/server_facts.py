@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
-from carsync import access, database, history, migrations
+from carsync import access, database, history, migrations, pgsql
 from carsync.config import Config
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.doctor.server import OVERRIDDEN, Endpoint, ServerFacts
 from carsync.doctor.tables import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError, DatabaseError
-from carsync.model import Column
+from carsync.model import Column, Target
 from carsync.resolver import look_up
 from carsync.waiting import within
 
@@ -62,7 +62,7 @@ def is_transaction_pooler(config: Config) -> bool:
 def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, each of its statements given up after a while."""
     with closing(_connect(config)) as connection, within(connection, _ANSWER_S):
-        database.fetch(connection, "forbidding writes", database.statement("forbid_writes"))
+        pgsql.fetch(connection, "forbidding writes", pgsql.load("forbid_writes"))
         yield connection
 
 
@@ -85,10 +85,10 @@ def describe_server(connection: Connection) -> ServerFacts:
     doing = "asking the server about itself"
     settings = {
         name: (theirs, ours)
-        for name, theirs, ours in database.fetch(
+        for name, theirs, ours in pgsql.fetch(
             connection,
             doing,
-            database.statement("list_session_defaults"),
+            pgsql.load("list_session_defaults"),
             {"names": list(OVERRIDDEN)},
         )
     }
@@ -96,7 +96,7 @@ def describe_server(connection: Connection) -> ServerFacts:
         # These the doctor set for its own sake; a run's session sets them for its own.
         settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
-    found = database.fetch(connection, doing, database.statement("describe_server"))[0]
+    found = pgsql.fetch(connection, doing, pgsql.load("describe_server"))[0]
     now_s = (before_s + time.time()) / 2
     *facts, epoch_s, encrypted, pid = found
     pooled = pid != connection.get_backend_pid()
@@ -124,10 +124,8 @@ def describe_privileges(connection: Connection, target: Target) -> Privileges:
     doing = "asking for privileges"
     name = {"schema": target.schema, "table": target.table}
     with database.transaction(connection, doing) as cur:
-        found = database.one(cur, database.statement("describe_privileges"), name)
-        lacking: Mapping[str, Sequence[str]] = dict(
-            database.rows(cur, database.statement("list_lacking"))
-        )
+        found = pgsql.one(cur, pgsql.load("describe_privileges"), name)
+        lacking: Mapping[str, Sequence[str]] = dict(pgsql.rows(cur, pgsql.load("list_lacking")))
     return Privileges(*(*found, lacking))
 
 
@@ -167,10 +165,10 @@ def compare(
 ) -> Overlap:
     """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
     ids = list(next(iter(hashes_by.values())))
-    found = database.fetch(
+    found = pgsql.fetch(
         connection,
         "comparing the first page with the table",
-        database.statement("find_hashes", target=target.identifier),
+        pgsql.load("find_hashes", target=pgsql.table(target)),
         {"ids": ids},
     )
     return Overlap(

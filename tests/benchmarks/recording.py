@@ -16,7 +16,7 @@ from contextlib import closing
 from statistics import median
 from typing import NamedTuple
 
-from carsync import database, merge, migrations, staging
+from carsync import database, merge, migrations, pgsql, staging
 from carsync.config import Secret
 from carsync.database import Connection
 from carsync.demo.postgres import temporary
@@ -35,7 +35,7 @@ class Measured(NamedTuple):
 
 def ask(conn: Connection, query: str) -> float:
     """Return the one number that a query gives."""
-    (value,) = database.fetch(conn, "measuring", database.raw(query))[0]
+    (value,) = pgsql.fetch(conn, "measuring", pgsql.raw(query))[0]
     return float(value)
 
 

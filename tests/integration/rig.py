@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from carsync import history, merge, migrations, staging
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.evidence import Action
 from carsync.history import Run
 from carsync.mapping import Mapper
-from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage
+from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage, Target
 from carsync.session import target_columns
 from carsync.staging import LoadMethod
 from tests import poison

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 
 from carsync import approval, history, staging
 from carsync.cli.app import app
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.errors import ApprovalError, LockedError
+from carsync.model import Target
 from tests.conftest import ask
 from tests.integration.rig import SOURCE, TARGET, Rig, cars, page, reject
 

@@ -9,10 +9,10 @@ import psycopg2
 import pytest
 from psycopg2 import errors, extensions, sql
 
-from carsync import database, history, translation
+from carsync import database, history, pgsql, translation
 from carsync.config import Secret
 from carsync.configfile import parse
-from carsync.database import Connection, Target
+from carsync.database import Connection
 from carsync.errors import (
     CarsyncError,
     DatabaseError,
@@ -21,6 +21,7 @@ from carsync.errors import (
     ExitCode,
     LockedError,
 )
+from carsync.model import Target
 from carsync.session import open_database
 from carsync.waiting import within
 from tests.conftest import ask
@@ -101,7 +102,7 @@ def test_statement_without_an_answer_is_given_up(conn: Connection) -> None:
     began_s = time.monotonic()
     query = sql.SQL("SELECT pg_sleep(20)")
     with pytest.raises(DatabaseUnavailableError) as caught, within(conn, 1.0):
-        database.fetch(conn, "testing", query)
+        pgsql.fetch(conn, "testing", query)
     assert 1.0 <= time.monotonic() - began_s < 10
     assert "no answer for 1 s" in caught.value.detail
     assert conn.closed
@@ -173,9 +174,9 @@ def test_savepoint_undoes_its_block_only(conn: Connection) -> None:
 
 def test_composed_percent_signs_and_braces_survive(conn: Connection) -> None:
     query = sql.SQL("SELECT {value} AS {name}, %(given)s").format(
-        value=database.literal("100 % {x} %s %(y)s"), name=database.identifier('a"%s')
+        value=pgsql.literal("100 % {x} %s %(y)s"), name=pgsql.identifier('a"%s')
     )
-    assert database.fetch(conn, "testing", query, {"given": "%"}) == [("100 % {x} %s %(y)s", "%")]
+    assert pgsql.fetch(conn, "testing", query, {"given": "%"}) == [("100 % {x} %s %(y)s", "%")]
 
 
 # ── errors ───────────────────────────────────────────────────────────────────
@@ -237,13 +238,13 @@ def test_lock_timeout_names_the_setting(conn: Connection, dsn: str) -> None:
         cur.execute("LOCK TABLE cars")
         ask(conn, "SET lock_timeout = 50")
         with pytest.raises(DatabaseError) as caught:
-            database.fetch(conn, "testing", database.raw("SELECT 1 FROM cars"))
+            pgsql.fetch(conn, "testing", pgsql.raw("SELECT 1 FROM cars"))
     assert "database.lock_timeout_s" in caught.value.hint
 
 
 def test_error_quotes_no_statement(conn: Connection) -> None:
     with pytest.raises(DatabaseError) as caught:
-        database.fetch(conn, "testing", database.raw("SELECT 'secret-word', 1/0"))
+        pgsql.fetch(conn, "testing", pgsql.raw("SELECT 'secret-word', 1/0"))
     assert "secret-word" not in str(caught.value)
 
 

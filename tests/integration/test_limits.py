@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carsync import database, migrations
+from carsync import database, migrations, pgsql
 from carsync.database import Connection
 from carsync.model import Row
 from carsync.staging import LoadMethod
@@ -82,7 +82,7 @@ def test_one_refused_row_in_a_large_batch_costs_few_statements(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[Any] = []
-    copy = database.copy_from
+    copy = pgsql.copy_from
 
     def count(*args: Any) -> None:
         loads.append(args)

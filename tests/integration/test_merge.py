@@ -20,10 +20,11 @@ from carsync import (
     ledger,
     merge,
     migrations,
+    pgsql,
     staging,
 )
 from carsync.config import Secret
-from carsync.database import Connection, Cursor
+from carsync.database import Connection
 from carsync.errors import (
     ConfigError,
     DatabaseError,
@@ -33,7 +34,8 @@ from carsync.errors import (
     StagingLostError,
 )
 from carsync.merge import Proof
-from carsync.model import Column
+from carsync.model import Column, Target
+from carsync.pgsql import Cursor
 from tests.conftest import ask
 from tests.integration.rig import SOURCE, TARGET, Rig, car, cars, page, reject
 
@@ -117,7 +119,7 @@ def test_duplicates_keep_the_row_of_the_highest_page_then_ordinal(rig: Rig) -> N
 
 
 def test_target_with_a_difficult_name(empty_conn: Connection) -> None:
-    target = database.Target("Öffentlich", 'ca"rs %s {x}')
+    target = Target("Öffentlich", 'ca"rs %s {x}')
     ask(empty_conn, 'CREATE SCHEMA "Öffentlich"')
     migrations.migrate(empty_conn, target, ())
     rig = Rig(empty_conn, target)
@@ -390,7 +392,7 @@ def test_reader_never_waits_and_never_sees_half_a_merge(
     rig.begin()
     rig.stage(page(1, cars(range(10, 60), "b")))
     seen = []
-    run, one_row = database.run, database.one
+    run, one_row = pgsql.run, pgsql.one
 
     def run_and_read(cur: Cursor, query: Any, parameters: Any = None) -> int:
         number = run(cur, query, parameters)
@@ -526,16 +528,16 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(rig: Rig) 
     rig.begin()
     rig.stage(page(1, cars(range(2000))))
     parts = merge.compose(rig.request(1))
-    parts["oldest_fetch"] = database.raw("now()")
-    parts["last_merge"] = database.literal(None)
-    parts["on_conflict"] = database.raw("")
+    parts["oldest_fetch"] = pgsql.raw("now()")
+    parts["last_merge"] = pgsql.literal(None)
+    parts["on_conflict"] = pgsql.raw("")
     with database.transaction(rig.conn, "explaining") as cur:
-        database.run(cur, database.statement("set_merge"))
-        database.run(cur, database.statement("create_delta", **parts))
+        pgsql.run(cur, pgsql.load("set_merge"))
+        pgsql.run(cur, pgsql.load("create_delta", **parts))
         parts |= changes.recording(cur, TARGET, rig.run.run_id, ["data_hash"], records=True)
         for name in ("count_staged", "delete_duplicates", "update_changed", "insert_new"):
-            explain = database.raw("EXPLAIN ") + database.statement(name, **parts)
-            plan = "\n".join(line for (line,) in database.rows(cur, explain))
+            explain = pgsql.raw("EXPLAIN ") + pgsql.load(name, **parts)
+            plan = "\n".join(line for (line,) in pgsql.rows(cur, explain))
             assert "Nested Loop" not in plan, f"{name}:\n{plan}"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
-from carsync import database, history, observations
+from carsync import database, history, observations, pgsql
 from carsync.config import Secret
 from carsync.database import Connection
 from carsync.errors import DatabaseError
@@ -123,7 +123,7 @@ def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection
     observer.begun(run)
     observer.update(samples.snapshot(), "fetching")
     with suppress(ZeroDivisionError), database.transaction(conn, "merging") as cur:
-        database.run(cur, database.raw("CREATE TABLE public.half_done ()"))
+        pgsql.run(cur, pgsql.raw("CREATE TABLE public.half_done ()"))
         observer.write(conn)
         raise ZeroDivisionError
     with conn.cursor() as cur:

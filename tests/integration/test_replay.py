@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from carsync import approval, database, history, merge, migrations, rejects, staging
+from carsync import approval, database, history, merge, migrations, pgsql, rejects, staging
 from carsync.config import Config, Secret
 from carsync.configfile import parse
 from carsync.database import Connection
@@ -276,9 +276,7 @@ def test_a_replay_looks_for_no_absent_car(site: Site, monkeypatch: pytest.Monkey
 
     def look(cur: Any, request: merge.MergeRequest, counts: Any) -> None:
         planned.extend(
-            database.rows(
-                cur, database.raw(f"SELECT id, action FROM carsync.delta_{request.run_id}")
-            )
+            pgsql.rows(cur, pgsql.raw(f"SELECT id, action FROM carsync.delta_{request.run_id}"))
         )
         record_merge(cur, request, counts)
 

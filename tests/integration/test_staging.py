@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carsync import database, history, staging
+from carsync import database, history, pgsql, staging
 from carsync.config import Secret
-from carsync.database import Connection, Cursor
+from carsync.database import Connection
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
+from carsync.pgsql import Cursor
 from carsync.staging import LoadMethod, Stager
 from tests.conftest import ask
 from tests.integration.rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject
@@ -203,7 +204,7 @@ def test_page_of_a_writer_that_slept_is_never_dated_too_late(
 ) -> None:
     """Between working out a page's age and the claim, a second passes."""
     [(before,)] = ask(rig.conn, "SELECT clock_timestamp()")
-    insert = database.insert_values
+    insert = pgsql.insert_values
 
     def insert_late(cur: Cursor, *arguments: Any) -> None:
         cur.execute("SELECT pg_sleep(1)")

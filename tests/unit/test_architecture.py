@@ -83,6 +83,7 @@ LAYERS = (
             "webhook",
             "waiting",
             "translation",
+            "pgsql",
             "database",
             "backends",
             "access",
@@ -210,7 +211,7 @@ LAYERS = (
 ROOMS = {
     "requests": ["connections", "transport", "webhook"],
     "urllib3": ["connections", "transport"],
-    "psycopg2": ["waiting", "translation", "database"],
+    "psycopg2": ["waiting", "translation", "pgsql", "database"],
     "yaml": ["configfile", "reference.documents"],
     "psutil": ["supervisor"],
     "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
