@@ -36,20 +36,20 @@ class Revert:
     """
 
     def __init__(
-        self, config: Config, connection: Connection, run_id: int, actions: Collection[Action]
+        self, config: Config, conn: Connection, run_id: int, actions: Collection[Action]
     ) -> None:
         self._config = config
-        self._connection = connection
+        self._connection = conn
         self._target = target_of(config)
         self._actions = actions
         refuse_transaction_pooler(config)
-        history.lock(connection, self._target)
-        waiting = migrations.pending(connection, self._target, ())
+        history.lock(conn, self._target)
+        waiting = migrations.pending(conn, self._target, ())
         if old := [words for words in waiting if words.startswith("migration ")]:
             raise DatabaseError(
                 "the tables are not those of this carsync", detail=old[0], hint="`carsync migrate`"
             )
-        self._run = reversal.find(connection, self._target, config.sync.source, run_id)
+        self._run = reversal.find(conn, self._target, config.sync.source, run_id)
 
     def look(self) -> Outcome:
         """Take the run back, see what comes of it, and roll that back; changes nothing."""

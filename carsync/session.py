@@ -33,14 +33,14 @@ def open_database(
             should_cancel=should_cancel,
         )
 
-    connection = connect(application_name)
+    conn = connect(application_name)
     try:
-        backend = backend_of(connection)
+        backend = backend_of(conn)
     except BaseException:
-        connection.close()
+        conn.close()
         raise
-    connection.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
-    return connection
+    conn.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
+    return conn
 
 
 def target_of(config: Config) -> Target:

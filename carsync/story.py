@@ -15,7 +15,7 @@ from carsync.database import Connection
 from carsync.errors import ConfigError, ExitCode
 from carsync.history import Run
 from carsync.model import Target
-from carsync.observations import FailedPage, FailureCount, Sample
+from carsync.observations import FailedPage, FailureCount, Sample, read_samples
 from carsync.rejects import ReasonCount
 from carsync.summary import RunReport
 
@@ -96,8 +96,8 @@ def list_past(conn: Connection, target: Target, limit: int) -> list[PastRun]:
     """Return the target's newest runs, newest first; none where there is no schema yet."""
     if not has_schema(conn):
         return []
-    runs = history.list_runs(conn, target, limit)
-    return [_past(conn, run, runs[0].run_id) for run in runs]
+    found = history.list_runs(conn, target, limit)
+    return [_past(conn, run, found[0].run_id) for run in found]
 
 
 def find_past(conn: Connection, target: Target, run_id: int) -> PastRun:
@@ -119,7 +119,7 @@ def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
     query = pgsql.load("list_relatives")
     relatives = pgsql.fetch(conn, "looking for relatives", query, {"run_id": run_id})
     kept = observations.exist(conn)
-    samples = observations.read_samples(conn, run_id) if kept else []
+    samples = read_samples(conn, run_id) if kept else []
     return Story(
         past=past,
         samples=samples,

@@ -99,15 +99,15 @@ def empty_dsn(server_dsn: str) -> Iterator[str]:
 @pytest.fixture
 def conn(dsn: str) -> Iterator[Connection]:
     """A connection to the test's migrated database."""
-    with closing(_connect(dsn)) as connection:
-        yield connection
+    with closing(_connect(dsn)) as opened:
+        yield opened
 
 
 @pytest.fixture
 def empty_conn(empty_dsn: str) -> Iterator[Connection]:
     """A connection to the test's empty database."""
-    with closing(_connect(empty_dsn)) as connection:
-        yield connection
+    with closing(_connect(empty_dsn)) as opened:
+        yield opened
 
 
 def _connect(dsn: str) -> Connection:

@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from carsync import figures, statusview
+from carsync import figures
+from carsync import statusview as view
 from carsync.backends import Session, list_sessions
 from carsync.checkpoint import CheckpointState, load
 from carsync.cli import voice
@@ -107,7 +108,7 @@ def status(
         asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
         click.echo(json.dumps(seen.data() | asked, indent=2))
     if max_age_s is not None and not code:
-        stale = statusview.staleness(seen.state, seen.now, max_age_s)
+        stale = view.staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
             voice.warn(figures.fit(stale, sys.stderr.encoding))
             code = ExitCode.ACCEPTANCE
@@ -145,13 +146,13 @@ class _Seen:
         return self.state, self.now, self.lock_held, self.resume_within_h
 
     def data(self) -> dict[str, Any]:
-        return {**statusview.as_data(*self._view), "checkpoint": str(self.path)}
+        return {**view.as_data(*self._view), "checkpoint": str(self.path)}
 
     def text(self, *, color: bool, width: int) -> str:
-        return statusview.render(*self._view, color=color, width=width)
+        return view.render(*self._view, color=color, width=width)
 
     def line(self) -> str:
-        return statusview.render_line(*self._view)
+        return view.render_line(*self._view)
 
 
 def _sessions(config: Config) -> list[Session]:
@@ -163,7 +164,7 @@ def _print_status(seen: _Seen, sessions: list[Session] | None) -> None:
     color = wants_color(sys.stdout, os.environ)
     text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
     if sessions is not None:
-        text += "\n\n" + "\n".join(statusview.session_lines(sessions))
+        text += "\n\n" + "\n".join(view.session_lines(sessions))
     click.echo(figures.fit(text, sys.stdout.encoding))
 
 

@@ -61,9 +61,9 @@ def is_transaction_pooler(config: Config) -> bool:
 @contextmanager
 def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, each of its statements given up after a while."""
-    with closing(_connect(config)) as connection, within(connection, _ANSWER_S):
-        pgsql.fetch(connection, "forbidding writes", pgsql.load("forbid_writes"))
-        yield connection
+    with closing(_connect(config)) as conn, within(conn, _ANSWER_S):
+        pgsql.fetch(conn, "forbidding writes", pgsql.load("forbid_writes"))
+        yield conn
 
 
 def _connect(config: Config) -> Connection:
@@ -80,13 +80,13 @@ def _timeout_s(config: Config) -> float:
     return min(config.database.connect_timeout_s, _REACH_S)
 
 
-def describe_server(connection: Connection) -> ServerFacts:
+def describe_server(conn: Connection) -> ServerFacts:
     """Ask the server about itself and the role."""
     doing = "asking the server about itself"
     settings = {
         name: (theirs, ours)
         for name, theirs, ours in pgsql.fetch(
-            connection,
+            conn,
             doing,
             pgsql.load("list_session_defaults"),
             {"names": list(OVERRIDDEN)},
@@ -96,10 +96,10 @@ def describe_server(connection: Connection) -> ServerFacts:
         # These the doctor set for its own sake; a run's session sets them for its own.
         settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
-    found = pgsql.fetch(connection, doing, pgsql.load("describe_server"))[0]
+    found = pgsql.fetch(conn, doing, pgsql.load("describe_server"))[0]
     now_s = (before_s + time.time()) / 2
     *facts, epoch_s, encrypted, pid = found
-    pooled = pid != connection.get_backend_pid()
+    pooled = pid != conn.get_backend_pid()
     return ServerFacts(*(*facts, epoch_s - now_s, encrypted, pooled, settings))
 
 
@@ -119,46 +119,46 @@ def try_opening(config: Config, wanted: int) -> tuple[int, str]:
     return opened, ""
 
 
-def describe_privileges(connection: Connection, target: Target) -> Privileges:
+def describe_privileges(conn: Connection, target: Target) -> Privileges:
     """Ask what the role may do."""
     doing = "asking for privileges"
     name = {"schema": target.schema, "table": target.table}
-    with database.transaction(connection, doing) as cur:
+    with database.transaction(conn, doing) as cur:
         found = pgsql.one(cur, pgsql.load("describe_privileges"), name)
         lacking: Mapping[str, Sequence[str]] = dict(pgsql.rows(cur, pgsql.load("list_lacking")))
     return Privileges(*(*found, lacking))
 
 
 def describe_tables(
-    connection: Connection, config: Config, target: Target, columns: Sequence[Column]
+    conn: Connection, config: Config, target: Target, columns: Sequence[Column]
 ) -> TableFacts:
     """Look at the target and at carsync's tables; what `migrate` would raise is the `error`."""
     error: CarsyncError | None = None
     pending: list[str] = []
     try:
-        pending = migrations.pending(connection, target, columns)
+        pending = migrations.pending(conn, target, columns)
     except CarsyncError as exc:
         error = exc
-    with database.transaction(connection, "looking at the target") as cur:
+    with database.transaction(conn, "looking at the target") as cur:
         relation = access.describe(cur, target)
     source = config.sync.source
     scheme, unfinished = None, None
     if error is None and not any("migration" in sentence for sentence in pending):
-        scheme = history.find_hash_scheme(connection, target, source)
-        run = history.find_resumable(connection, target, source, config.checkpoint.max_age_h)
+        scheme = history.find_hash_scheme(conn, target, source)
+        run = history.find_resumable(conn, target, source, config.checkpoint.max_age_h)
         unfinished = run.run_id if run else None
     return TableFacts(
         error,
         pending,
         relation.rows_estimate if relation else None,
         scheme,
-        history.describe_lock_holder(connection, target),
+        history.describe_lock_holder(conn, target),
         unfinished,
     )
 
 
 def compare(
-    connection: Connection,
+    conn: Connection,
     target: Target,
     source: str,
     hashes_by: Mapping[str, Mapping[str, str]],
@@ -166,7 +166,7 @@ def compare(
     """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
     ids = list(next(iter(hashes_by.values())))
     found = pgsql.fetch(
-        connection,
+        conn,
         "comparing the first page with the table",
         pgsql.load("find_hashes", target=pgsql.table(target)),
         {"ids": ids},

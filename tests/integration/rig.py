@@ -50,8 +50,8 @@ def page(
     """Give a page of rows, asked for `age_s` before the monotonic moment 0."""
     numbered = tuple((ordinal, *row) for ordinal, row in enumerate(rows))
     refused = tuple(rejects)
-    records = len(numbered) + len(refused)
-    return MappedPage(number, numbered, refused, records, None, None, -age_s)
+    count = len(numbered) + len(refused)
+    return MappedPage(number, numbered, refused, count, None, None, -age_s)
 
 
 def reject(ordinal: int, record_id: str | None) -> Reject:

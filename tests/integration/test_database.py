@@ -7,7 +7,9 @@ from contextlib import closing, suppress
 
 import psycopg2
 import pytest
-from psycopg2 import errors, extensions, sql
+from psycopg2 import errors as pg_errors
+from psycopg2 import extensions
+from psycopg2 import sql as pg_sql
 
 from carsync import database, history, pgsql, translation
 from carsync.config import Secret
@@ -100,7 +102,7 @@ def test_is_open_tells_a_terminated_session(dsn: str, conn: Connection) -> None:
 def test_statement_without_an_answer_is_given_up(conn: Connection) -> None:
     """No session watches this one: its own deadline alone ends the wait."""
     began_s = time.monotonic()
-    query = sql.SQL("SELECT pg_sleep(20)")
+    query = pg_sql.SQL("SELECT pg_sleep(20)")
     with pytest.raises(DatabaseUnavailableError) as caught, within(conn, 1.0):
         pgsql.fetch(conn, "testing", query)
     assert 1.0 <= time.monotonic() - began_s < 10
@@ -173,7 +175,7 @@ def test_savepoint_undoes_its_block_only(conn: Connection) -> None:
 
 
 def test_composed_percent_signs_and_braces_survive(conn: Connection) -> None:
-    query = sql.SQL("SELECT {value} AS {name}, %(given)s").format(
+    query = pg_sql.SQL("SELECT {value} AS {name}, %(given)s").format(
         value=pgsql.literal("100 % {x} %s %(y)s"), name=pgsql.identifier('a"%s')
     )
     assert pgsql.fetch(conn, "testing", query, {"given": "%"}) == [("100 % {x} %s %(y)s", "%")]
@@ -251,7 +253,7 @@ def test_error_quotes_no_statement(conn: Connection) -> None:
 def test_every_error_of_psycopg2_has_a_translation() -> None:
     """With and without a SQLSTATE: none reaches the operator untranslated."""
     classes = [c for c in vars(psycopg2).values() if isinstance(c, type)]
-    classes += [c for c in vars(errors).values() if isinstance(c, type)]
+    classes += [c for c in vars(pg_errors).values() if isinstance(c, type)]
     kinds = [c for c in classes if issubclass(c, psycopg2.Error)]
     assert len(kinds) > 200
     for kind in kinds:

@@ -45,7 +45,7 @@ def config(dsn: str, text: str = "") -> Config:
     return parse(text, {"DATABASE_URL": dsn})
 
 
-def examine(config: Config) -> dict[str, Finding]:
+def findings_of(config: Config) -> dict[str, Finding]:
     """Give the database's findings by name; each name once."""
     groups = checkup.examine(config, Origin(None), None, lambda _: None)
     return by_name(groups, "database", "tables")
@@ -102,12 +102,12 @@ def test_each_missing_grant_and_row_security_is_named_with_its_remedy(
 ) -> None:
     name = f'"{extensions.parse_dsn(role)["user"]}"'
     database = f'"{extensions.parse_dsn(role)["dbname"]}"'
-    assert problems(examine(config(role))) == {}
+    assert problems(findings_of(config(role))) == {}
     for revoke, check, words in LACKING:
         for grant in GRANTS[1:]:
             ask(conn, grant.format(role=name, db=database))
         ask(conn, revoke.format(name))
-        found = problems(examine(config(role)))
+        found = problems(findings_of(config(role)))
         assert check in found, (revoke, found)
         assert words in found[check], revoke
 
@@ -117,7 +117,7 @@ def test_settings_and_limits_of_the_role_are_seen(conn: Connection, role: str) -
     ask(conn, f"ALTER ROLE {name} SET statement_timeout = '2min'")
     ask(conn, f"ALTER ROLE {name} SET default_transaction_read_only = on")
     ask(conn, f"ALTER ROLE {name} CONNECTION LIMIT 5")
-    found = examine(config(role))
+    found = findings_of(config(role))
     assert "statement_timeout 120 s" in found["role settings"].seen
     assert "default_transaction_read_only on" in found["role settings"].seen
     assert found["role settings"].level is Level.OK, "a run's sessions override both"
@@ -127,8 +127,8 @@ def test_settings_and_limits_of_the_role_are_seen(conn: Connection, role: str) -
 
 
 def test_an_empty_database_needs_what_the_first_run_creates(empty_dsn: str) -> None:
-    assert problems(examine(config(empty_dsn))) == {}
-    elsewhere = examine(config(empty_dsn, "database: {schema: shop}"))
+    assert problems(findings_of(config(empty_dsn))) == {}
+    elsewhere = findings_of(config(empty_dsn, "database: {schema: shop}"))
     assert problems(elsewhere) == {
         "target schema": "there is no schema shop → CREATE SCHEMA shop, as its owner"
     }
@@ -137,7 +137,7 @@ def test_an_empty_database_needs_what_the_first_run_creates(empty_dsn: str) -> N
         conn.autocommit = True
         ask(conn, f'CREATE ROLE "{name}" LOGIN')
         try:
-            lone = problems(examine(config(extensions.make_dsn(empty_dsn, user=name))))
+            lone = problems(findings_of(config(extensions.make_dsn(empty_dsn, user=name))))
             assert "GRANT CREATE ON DATABASE" in lone["schema carsync"]
             assert "GRANT CREATE ON SCHEMA public" in lone["target schema"]
             made = "SELECT count(*) FROM pg_namespace WHERE nspname = 'carsync'"
@@ -159,13 +159,13 @@ def test_the_doctors_session_cannot_write(dsn: str) -> None:
 
 def test_versions_of_the_schema_are_told_apart(conn: Connection, dsn: str) -> None:
     newest = migrations.load_migrations()[-1].version
-    assert examine(config(dsn))["migrations"].seen == "none pending"
+    assert findings_of(config(dsn))["migrations"].seen == "none pending"
     ask(conn, "DELETE FROM carsync.migrations WHERE version = %s", newest)
     off = "database: {auto_migrate: false}"
-    assert "1 migration pending" in examine(config(dsn))["migrations"].seen
-    assert "carsync migrate" in problems(examine(config(dsn, off)))["migrations"]
+    assert "1 migration pending" in findings_of(config(dsn))["migrations"].seen
+    assert "carsync migrate" in problems(findings_of(config(dsn, off)))["migrations"]
     ask(conn, "INSERT INTO carsync.migrations (version, name, checksum) VALUES (999, 'x', 'y')")
-    assert "upgrade carsync" in problems(examine(config(dsn)))["migrations"]
+    assert "upgrade carsync" in problems(findings_of(config(dsn)))["migrations"]
 
 
 def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
@@ -175,13 +175,13 @@ def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
     rig.sync([])
     rig.begin()
     assert history.try_lock(conn, TARGET)
-    found = examine(config(dsn))
+    found = findings_of(config(dsn))
     assert found["lock"].level is Level.WARNING
     assert "carsync tests" in found["lock"].seen
     assert found["hashes"].level is Level.WARNING
     assert "rewritten once" in found["hashes"].seen
     ask(conn, "SELECT pg_advisory_unlock_all()")
-    assert f"run {rig.run.run_id} is unfinished" in examine(config(dsn))["lock"].seen
+    assert f"run {rig.run.run_id} is unfinished" in findings_of(config(dsn))["lock"].seen
 
 
 def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
@@ -197,9 +197,9 @@ def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
     with ScriptedApi() as api:
         api.on("/cars", page_reply(records))
         variables = {"DATABASE_URL": dsn, "API_BASE_URL": api.base_url, "API_KEY": "k"}
-        wrong = examine(parse("", variables))["hashes"]
-        right = examine(parse(text, variables))["hashes"]
-        other = examine(parse(f"{text}\nsync: {{source: other}}", variables))["source"]
+        wrong = findings_of(parse("", variables))["hashes"]
+        right = findings_of(parse(text, variables))["hashes"]
+        other = findings_of(parse(f"{text}\nsync: {{source: other}}", variables))["source"]
     assert wrong.level is Level.WARNING
     assert "mapping.hash.algorithm: md5, by which 20 are the same" in wrong.fix
     assert right.level is Level.OK
@@ -214,7 +214,7 @@ def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
 def test_poolers_are_told_apart_and_their_client_limit_is_tried(dsn: str) -> None:
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     with pgbouncer(dsn, "transaction") as through:
-        found = examine(config(through))
+        found = findings_of(config(through))
         assert "transaction mode" in problems(found)["endpoint"]
         assert found["endpoint"].exit_code == 2, "as `carsync sync` ends"
         assert found["version"].level is Level.SKIPPED
@@ -222,12 +222,12 @@ def test_poolers_are_told_apart_and_their_client_limit_is_tried(dsn: str) -> Non
             (limit,) = ask(conn, "SHOW lock_timeout")[0]
         assert limit == "0", "nothing was set in the pool's sessions"
     with pgbouncer(dsn, "session") as through:
-        found = examine(config(through))
+        found = findings_of(config(through))
         assert problems(found) == {}
         assert "a pooler in session mode" in found["endpoint"].seen
         assert "gave all 8" in found["connections"].seen
     with pgbouncer(dsn, "session", pool_size=4) as through:
-        found = examine(config(through, "database: {connect_timeout_s: 1}"))
+        found = findings_of(config(through, "database: {connect_timeout_s: 1}"))
         assert "gave 4 connections of the 8" in problems(found)["connections"]
     with closing(psycopg2.connect(dsn)) as conn:
         assert ask(conn, held) == [(0,)]
@@ -237,12 +237,12 @@ def test_a_server_that_refuses_or_says_nothing_is_reported_in_time(dsn: str) -> 
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
         mute = "database: {connect_timeout_s: 0.5}"
-        found = examine(config(f"postgresql://u:hush@127.0.0.1:{port}/x", mute))
+        found = findings_of(config(f"postgresql://u:hush@127.0.0.1:{port}/x", mute))
         assert "timeout" in problems(found)["login"]
-    found = examine(config(f"postgresql://u:hush@127.0.0.1:{port}/x"))
+    found = findings_of(config(f"postgresql://u:hush@127.0.0.1:{port}/x"))
     assert "is PostgreSQL running" in problems(found)["address"]
     assert found["schema carsync"].level is Level.SKIPPED
-    nobody = examine(config(extensions.make_dsn(dsn, user="nobody_here")))
+    nobody = findings_of(config(extensions.make_dsn(dsn, user="nobody_here")))
     assert "nobody_here" in problems(nobody)["login"]
     assert "hush" not in str(found)
 

@@ -142,11 +142,11 @@ def test_replaying_twice_changes_nothing(site: Site) -> None:
 def test_looking_changes_nothing(site: Site) -> None:
     site.sync([record(1), bad(2), bad(3, make=None)])
     before = ask(site.conn, "SELECT * FROM carsync.rejects"), site.writes()
-    runs = ask(site.conn, "SELECT * FROM carsync.runs")
+    lines = ask(site.conn, "SELECT * FROM carsync.runs")
     with closing(site.connect()) as conn:
         assert Replay(site.mended, None, conn, None).look().mapped == 1
-    assert (ask(site.conn, "SELECT * FROM carsync.rejects"), site.writes()) == before
-    assert ask(site.conn, "SELECT * FROM carsync.runs") == runs
+    assert (ask(site.conn, "SELECT * FROM carsync.rejects"), site.writes()) == lines
+    assert ask(site.conn, "SELECT * FROM carsync.runs") == lines
 
 
 # ── never older over newer, never a goodbye ──────────────────────────────────
@@ -494,15 +494,18 @@ def test_rejects_of_long_superseded_runs_are_pruned(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rejects, "KEPT_RUNS", 2)
-    runs = [site.sync([record(1), bad(n)]) for n in range(2, 6)]
+    ended = [site.sync([record(1), bad(n)]) for n in range(2, 6)]
     other = history.start_run(
         site.conn, TARGET, "another", version="0", fingerprints={}, hash_scheme="h"
     )
     ask(
-        site.conn, "UPDATE carsync.rejects SET run_id = %s WHERE run_id = %s", other.run_id, runs[0]
+        site.conn,
+        "UPDATE carsync.rejects SET run_id = %s WHERE run_id = %s",
+        other.run_id,
+        ended[0],
     )
     assert rejects.prune(site.conn, TARGET, SOURCE) == 1
     kept = ask(site.conn, "SELECT run_id FROM carsync.rejects ORDER BY 1")
-    assert kept == [(runs[2],), (runs[3],), (other.run_id,)]
+    assert kept == [(ended[2],), (ended[3],), (other.run_id,)]
     site.replay()
     assert rejects.prune(site.conn, TARGET, SOURCE) == 0, "a replay is no newer reading"

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from carsync import changesummary, history, observations, report
+from carsync import changesummary, history, observations
 from carsync.cli.app import app
 from carsync.database import Connection
 from carsync.dossier import gather
 from carsync.errors import ConfigError
 from carsync.model import Row
 from carsync.observations import Failure, Sample
+from carsync.report import changed, only_hash, render
 from carsync.reportdata import ReportData
 from carsync.templates import read_template
 from tests.conftest import ask
@@ -31,7 +32,7 @@ SUMMARY = {"problem": "the API failed", "detail": "HTTP 500", "hint": "wait", "n
 def told(conn: Connection, run_id: int) -> tuple[ReportData, str]:
     """Gather a run and render its page, which must work whatever the run's fate."""
     data = gather(conn, TARGET, run_id, NOW)
-    html = report.render(data, read_template("report.html"), read_template("report.css"))
+    html = render(data, read_template("report.html"), read_template("report.css"))
     assert html.endswith("</html>\n")
     return data, html
 
@@ -102,9 +103,9 @@ def test_prices_columns_and_examples_are_those_of_the_run(conn: Connection) -> N
     assert [(car.id, car.title) for car in summary.examples["inserted"]] == [("new", "Rio")]
     assert [car.id for car in summary.examples["deactivated"]] == ["gone"]
     updated = {car.id: car for car in summary.examples["updated"]}
-    assert report.changed(updated["a"]) == [("price", "100.0", "150.5")]
-    assert report.changed(updated["e"]) == [("price", "400.0", "–")]
-    assert report.only_hash(updated["d"])
+    assert changed(updated["a"]) == [("price", "100.0", "150.5")]
+    assert changed(updated["e"]) == [("price", "400.0", "–")]
+    assert only_hash(updated["d"])
 
 
 def test_examples_stay_few_and_the_largest_moves_come_first(conn: Connection) -> None:

@@ -55,8 +55,8 @@ def revert(
     lock_timeout_s: float = 30.0,
 ) -> tuple[int, Outcome]:
     config = configured(dsn, lock_timeout_s)
-    with closing(open_database(config, "carsync test")) as connection:
-        work = Revert(config, connection, run_id, only or ACTIONS)
+    with closing(open_database(config, "carsync test")) as opened:
+        work = Revert(config, opened, run_id, only or ACTIONS)
         if look:
             return 0, work.look()
         return work.carry_out(skip_changed=skip_changed, should_cancel=lambda: False)
@@ -393,26 +393,26 @@ def test_a_break_around_commit_is_looked_up(
 
 @pytest.fixture
 def bench(dsn: str) -> Iterator[tuple[Rig, str]]:
-    with closing(database.connect(Secret(dsn), application_name="bench")) as connection:
-        ask(connection, EXTRAS)
-        yield Rig(connection), dsn
+    with closing(database.connect(Secret(dsn), application_name="bench")) as opened:
+        ask(opened, EXTRAS)
+        yield Rig(opened), dsn
 
 
 _feeds = st.dictionaries(st.integers(0, 9), st.sampled_from("abc"), min_size=1)
 
 
-@given(runs=st.lists(_feeds, min_size=2, max_size=4), keep=st.integers(0, 3))
+@given(feeds=st.lists(_feeds, min_size=2, max_size=4), keep=st.integers(0, 3))
 @settings(
     max_examples=effort.trials(15, 300),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_runs_taken_back_newest_first_leave_what_was_before_each(
-    bench: tuple[Rig, str], runs: list[dict[int, str]], keep: int
+    bench: tuple[Rig, str], feeds: list[dict[int, str]], keep: int
 ) -> None:
     rig, dsn = bench
     ask(rig.conn, "TRUNCATE cars, carsync.changes, carsync.absences")
     states: list[tuple[int, list[str]]] = []
-    for feed in runs:
+    for feed in feeds:
         before = table(rig.conn)
         rig.sync([car(str(i), version) for i, version in feed.items()])
         states.append((rig.run.run_id, before))

@@ -96,7 +96,7 @@ def full(word: str = "Kia Rio") -> ReportData:
     )
 
 
-def page(of: ReportData) -> str:
+def shown_page(of: ReportData) -> str:
     return report.render(of, read_template("report.html"), read_template("report.css"))
 
 
@@ -120,15 +120,15 @@ class Reader(HTMLParser):
 
 
 def shown(of: ReportData) -> str:
-    return " ".join(Reader(page(of)).shown.split())
+    return " ".join(Reader(shown_page(of)).shown.split())
 
 
 def test_words_from_outside_are_text_wherever_they_stand() -> None:
-    html = page(full(HOSTILE))
+    html = shown_page(full(HOSTILE))
     reader = Reader(html)
     tags = {tag for tag, _ in reader.elements}
     assert not tags & {"script", "img", "iframe", "object", "link", "base", "form"}
-    assert tags == {tag for tag, _ in Reader(page(full())).elements}
+    assert tags == {tag for tag, _ in Reader(shown_page(full())).elements}
     assert not [name for _, names in reader.elements for name in names if name.startswith("on")]
     assert "{{ 7 * 7 }}" in reader.shown
     assert reader.shown.count("<script>alert(1)</script>") > 20
@@ -136,7 +136,7 @@ def test_words_from_outside_are_text_wherever_they_stand() -> None:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    html = page(full())
+    html = shown_page(full())
     reader = Reader(html)
     assert "url(" not in html
     assert "@import" not in html
@@ -193,7 +193,7 @@ def test_what_is_not_known_is_said() -> None:
         *("No samples were kept", "No attempt is known to have failed.", "None were made"),
     ):
         assert told in text, told
-    assert "<svg" not in page(bare)
+    assert "<svg" not in shown_page(bare)
 
 
 @pytest.mark.parametrize(

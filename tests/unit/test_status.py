@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from carsync import statusview
+from carsync import statusview as view
 from carsync.acceptance import Check
 from carsync.checkpoint import save
 from carsync.cli.status import status
@@ -364,7 +364,7 @@ def test_the_state_directory_is_found_by_the_dsn_alone(
 
 
 def test_a_silent_run_is_not_called_fine() -> None:
-    silent = NOW + timedelta(seconds=statusview.SILENT_AFTER_S["running"] + 10)
+    silent = NOW + timedelta(seconds=view.SILENT_AFTER_S["running"] + 10)
     text = shown(lock_held=True, now=silent)
     assert "gave no sign for" in text
     assert "at work" not in text
