@@ -119,11 +119,11 @@ def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
     query = pgsql.load("list_relatives")
     relatives = pgsql.fetch(conn, "looking for relatives", query, {"run_id": run_id})
     kept = observations.exist(conn)
-    samples = read_samples(conn, run_id) if kept else []
+    series = read_samples(conn, run_id) if kept else []
     return Story(
         past=past,
-        samples=samples,
-        failed_attempts=_failed_attempts(samples, past.report),
+        samples=series,
+        failed_attempts=_failed_attempts(series, past.report),
         failures_kept=observations.count_failures(conn, run_id) if kept else FailureCount(),
         failed_pages=observations.list_failed_pages(conn, run_id, pages) if kept else [],
         reasons=rejects.count_reasons(conn, run.target, run.source, run_id),
