@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg2 import extensions, sql
 
-from carsync import database, migrations
-from carsync.config import Secret
-from carsync.database import Connection
+from carsync.config.sections import Secret
 from carsync.demo import postgres
+from carsync.destination import migrations
 from carsync.model import Target
-from tests import effort
+from carsync.postgres import connection
+from carsync.postgres.connection import Connection
+from tests.support import effort
 
 # A busy machine is no fault of the code.
 settings.register_profile("carsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -111,7 +112,7 @@ def empty_conn(empty_dsn: str) -> Iterator[Connection]:
 
 
 def _connect(dsn: str) -> Connection:
-    return database.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
+    return connection.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import get_args
 
 import click
 
-from carsync import __version__, logs, streams
-from carsync.cli.grouping import LazyGroup
+from carsync import __version__, logging_setup, stdio
+from carsync.cli.lazy_group import LazyGroup
 
 COMMANDS: dict[str, str] = {
     "init": "Write a configuration file from a few questions, or from options.",
@@ -46,15 +46,15 @@ COMMANDS: dict[str, str] = {
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option(
     "--log-format",
-    type=click.Choice(get_args(logs.Format)),
+    type=click.Choice(get_args(logging_setup.Format)),
     default="text",
-    envvar=logs.VARIABLE,
+    envvar=logging_setup.VARIABLE,
     show_envvar=True,
     help="How standard error is written: lines for people, or one JSON object a line.",
 )
 @click.pass_context
 def app(
-    ctx: click.Context, verbose: bool, quiet: bool, debug: bool, log_format: logs.Format
+    ctx: click.Context, verbose: bool, quiet: bool, debug: bool, log_format: logging_setup.Format
 ) -> None:
     """Keep a PostgreSQL table of vehicle listings in step with a REST API.
 
@@ -69,12 +69,12 @@ def app(
     """
     # Called again where one of these options stands behind the command.
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logs.set_up(log_format, level)
+    logging_setup.set_up(log_format, level)
     if os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR"):
         ctx.find_root().color = True  # click would take colours out where there is no terminal
 
 
 def run() -> None:
     """Run the command line and exit."""
-    streams.secure()
+    stdio.secure()
     app.main(prog_name="carsync")

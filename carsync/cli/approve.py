@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 
-from carsync import approval, history
-from carsync.approval import HeldCar, Review
-from carsync.cli import voice
-from carsync.cli.loading import config_options, load_config, require_database
-from carsync.cli.voice import SHOWN, show_some
-from carsync.config import Config
-from carsync.database import Connection
-from carsync.session import open_database, refuse_transaction_pooler, target_of
+from carsync.cli import console
+from carsync.cli.console import SHOWN, show_some
+from carsync.cli.options import config_options, load_config, require_database
+from carsync.config.sections import Config
+from carsync.deactivation import approval
+from carsync.deactivation.approval import HeldCar, Review
+from carsync.postgres.connect import open_database, refuse_transaction_pooler, target_of
+from carsync.postgres.connection import Connection
+from carsync.state import runs
 
 
 @click.command()
@@ -57,7 +58,7 @@ def approve(
     cars = found.to_approve
     if cars and not dry_run:
         if not yes:
-            voice.ask(f"Deactivate these {len(cars):,} cars?")
+            console.ask(f"Deactivate these {len(cars):,} cars?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _locked(config) as connection:
             ids = [car.id for car in cars]
@@ -72,7 +73,7 @@ def approve(
 @contextmanager
 def _locked(config: Config) -> Iterator[Connection]:
     with closing(open_database(config, "carsync approve")) as connection:
-        history.lock(connection, target_of(config))
+        runs.lock(connection, target_of(config))
         yield connection
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 
-from carsync import figures
-from carsync.cli.loading import checkpoint_path, config_options, load_config
-from carsync.config import Config
-from carsync.doctor import chart, checkup
+from carsync import formatting
+from carsync.cli.options import checkpoint_path, config_options, load_config
+from carsync.config.environment import environment_layer
+from carsync.config.sections import Config
+from carsync.doctor import examine, render
+from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import verdict
-from carsync.doctor.settings import Origin
 from carsync.errors import ConfigError
-from carsync.terminal import wants_color
-from carsync.variables import environment_layer
+from carsync.reporting.live.terminal import wants_color
 
 _OTHERS_MAY_READ = 0o044
 
@@ -56,17 +56,17 @@ def check(
     try:
         config = load_config(config_path, overrides)
     except ConfigError as exc:
-        groups = checkup.nothing_but(exc)
+        groups = examine.nothing_but(exc)
     else:
         origin = _origin(config, config_path)
-        groups = checkup.examine(config, origin, _checkpoint(config), tell)
+        groups = examine.examine(config, origin, _checkpoint(config), tell)
         tell("")
     code = verdict(groups, strict=strict)
     if as_json:
-        click.echo(json.dumps(chart.as_data(groups, code), indent=2))
+        click.echo(json.dumps(render.as_data(groups, code), indent=2))
     else:
         color = wants_color(sys.stdout, os.environ)
-        click.echo(figures.fit(chart.render(groups, code, color=color), sys.stdout.encoding))
+        click.echo(formatting.fit(render.render(groups, code, color=color), sys.stdout.encoding))
     ctx.exit(int(code))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from carsync.cli.loading import config_options, load_config
-from carsync.configkeys import json_schema, shown
+from carsync.cli.options import config_options, load_config
+from carsync.config.keys import json_schema, shown
 
 
 @click.group()

@@ -12,11 +12,11 @@ from typing import NoReturn
 
 import click
 
-from carsync.demo.screen import Screen
-from carsync.demo.shell import forget_configuration
-from carsync.demo.story import DemoOptions, play
+from carsync.demo.command import forget_configuration
+from carsync.demo.console import Screen
+from carsync.demo.scenario import DemoOptions, play
 from carsync.errors import ExitCode
-from carsync.terminal import wants_color
+from carsync.reporting.live.terminal import wants_color
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -13,17 +13,17 @@ from typing import Any
 import click
 import msgspec
 
-from carsync import figures
-from carsync.columns import guess_columns, list_unused
-from carsync.config import Config, Pagination
-from carsync.configfile import parse
+from carsync import formatting
+from carsync.cli.init_file import Answers, Looked, write
+from carsync.config.parser import parse
+from carsync.config.presets import preset_names, read_preset
+from carsync.config.sections import Config, Pagination
 from carsync.doctor.feed_facts import ask_first_page
-from carsync.draft import Answers, Looked, write
 from carsync.errors import ApiError, ConfigError, PageError
-from carsync.hiding import hide
-from carsync.mapping import compile_mapper
-from carsync.presets import preset_names, read_preset
-from carsync.shape import PageShape, find_page, records_at
+from carsync.mapping.discovery import PageShape, find_page, records_at
+from carsync.mapping.guessing import guess_columns, list_unused
+from carsync.mapping.mapper import compile_mapper
+from carsync.redaction import hide
 
 _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
@@ -251,7 +251,7 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     if looked.unused:
         click.echo(
             "without a column: "
-            + figures.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
+            + formatting.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
             + (" …" if len(looked.unused) > _SHOWN_FIELDS else "")
         )
     missing = [

@@ -16,18 +16,19 @@ from pathlib import Path
 
 import msgspec
 
-from carsync import logs, statefile
-from carsync.checkpoint import CheckpointState, load
-from carsync.config import Config
+from carsync import logging_setup
+from carsync.config.sections import Config
 from carsync.errors import CheckpointError, NoticeError
-from carsync.eventlog import EventLog
-from carsync.moment import Moment
-from carsync.notices import Notice, about_bug, about_run, headline, render
-from carsync.progress import choose_progress
-from carsync.sdnotify import service_manager
-from carsync.stopping import StopSignal
-from carsync.summary import RunReport
-from carsync.watching import Watcher, Watchers
+from carsync.reporting.live.json_log import EventLog
+from carsync.reporting.live.progress import choose_progress
+from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
+from carsync.reporting.notify.systemd import service_manager
+from carsync.run.listener import Watcher, Watchers
+from carsync.run.report import RunReport
+from carsync.run.signals import StopSignal
+from carsync.state import atomic_file
+from carsync.state.checkpoint import CheckpointState, load
+from carsync.state.clock import Moment
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,12 @@ def listeners(
     """
     told: list[Watcher] = [
         *service_manager(os.environ, lambda: stop.requested),
-        EventLog() if logs.is_json() else choose_progress(sys.stderr, os.environ, plain=plain),
+        EventLog()
+        if logging_setup.is_json()
+        else choose_progress(sys.stderr, os.environ, plain=plain),
     ]
     if config.metrics.textfile is not None and not dry_run:
-        module = importlib.import_module("carsync.textfile")
+        module = importlib.import_module("carsync.reporting.notify.textfile_collector")
         told.append(module.TextFile(config, checkpoint_file))
     return Watchers(told)
 
@@ -108,7 +111,7 @@ def _send(config: Config, checkpoint_file: Path, notice: Notice | None, stop: St
     try:
         post(config, notice, lambda: stop.times > times)
         told = Told(notice.exit_code, notice.sent_at)
-        statefile.replace(told_file(checkpoint_file), msgspec.json.encode(told))
+        atomic_file.replace(told_file(checkpoint_file), msgspec.json.encode(told))
     except NoticeError as exc:
         said = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
         log.warning("no notice was sent: %s", said, extra={"event": "notice_failed"})
@@ -122,7 +125,9 @@ def _send(config: Config, checkpoint_file: Path, notice: Notice | None, stop: St
 def post(config: Config, notice: Notice, should_end: Callable[[], bool] = lambda: False) -> None:
     """Send a notice; raises `NoticeError`."""
     body = render(notice, config.notify.format)
-    importlib.import_module("carsync.webhook").deliver(config.notify, body, should_end)
+    importlib.import_module("carsync.reporting.notify.webhook").deliver(
+        config.notify, body, should_end
+    )
     log.info("notice sent: %s", headline(notice), extra={"event": "notice", "about": notice.event})
 
 
@@ -141,7 +146,7 @@ def told_file(checkpoint_file: Path) -> Path:
 def read_told(checkpoint_file: Path) -> Told | None:
     """Return the last notice of a run, None where there is none that can be read."""
     try:
-        data = statefile.read(told_file(checkpoint_file))
+        data = atomic_file.read(told_file(checkpoint_file))
         return None if data is None else msgspec.json.decode(data, type=Told)
     except (CheckpointError, msgspec.DecodeError):
         return None

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from carsync import migrations
-from carsync.cli.loading import config_options, load_config, require_database
-from carsync.mapping import compile_mapper
-from carsync.presets import read_preset
-from carsync.session import open_database, target_columns, target_of
+from carsync.cli.options import config_options, load_config, require_database
+from carsync.config.presets import read_preset
+from carsync.destination import migrations
+from carsync.mapping.mapper import compile_mapper
+from carsync.postgres.connect import open_database, target_columns, target_of
 
 
 @click.command()

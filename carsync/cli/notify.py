@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from carsync.cli.listeners import here_and_now, post, read_checkpoint, read_told
-from carsync.cli.loading import checkpoint_path, config_options, load_config
-from carsync.config import Config
+from carsync.cli.options import checkpoint_path, config_options, load_config
+from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.notices import Notice, about_unit, was_told
-from carsync.statusview import staleness
+from carsync.reporting.notify.notifications import Notice, about_unit, was_told
+from carsync.reporting.views.status import staleness
 
 log = logging.getLogger(__name__)
 

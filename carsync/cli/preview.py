@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from carsync import __version__
-from carsync.cli.loading import config_options, load_config
-from carsync.config import Config
+from carsync.cli.options import config_options, load_config
+from carsync.config.presets import read_preset
+from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
-from carsync.mapping import Mapper, PageContent, compile_mapper
-from carsync.presets import read_preset
-from carsync.transport import Transport
+from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.source.client import Transport
 
 
 @click.command()

@@ -11,14 +11,14 @@ from typing import Any
 import click
 import msgspec
 
-from carsync import figures
-from carsync import rejects as stored
-from carsync.cli import voice
-from carsync.cli.loading import config_options, limit_option, load_config, require_database
-from carsync.presets import read_preset
-from carsync.rejects import ReasonCount, StoredReject
-from carsync.replay import Outlook, Replay, Replayed
-from carsync.session import open_database, target_of
+from carsync import formatting
+from carsync.cli import console
+from carsync.cli.options import config_options, limit_option, load_config, require_database
+from carsync.config.presets import read_preset
+from carsync.postgres.connect import open_database, target_of
+from carsync.run.replay import Outlook, Replay, Replayed
+from carsync.state import rejects as stored
+from carsync.state.rejects import ReasonCount, StoredReject
 
 SHOWN_CHARS = 160
 SHOWN_REASONS = 10
@@ -102,7 +102,7 @@ def replay(
         for line in _describe(outlook):
             click.echo(line, err=True)
         if outlook.mapped and not yes and not dry_run:
-            voice.ask(f"Replay {outlook.mapped:,} records?")
+            console.ask(f"Replay {outlook.mapped:,} records?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)
     if as_json:
         click.echo(json.dumps(_data(done)))
@@ -118,17 +118,19 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
     click.echo(f"{total:,} open rejects{whose}")
     for reason in reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
-        click.echo(f"  {reason.count:>8,}  {column}{figures.printable(reason.reason)}")
+        click.echo(f"  {reason.count:>8,}  {column}{formatting.printable(reason.reason)}")
     if len(reasons) > SHOWN_REASONS:
         click.echo(f"            … and {len(reasons) - SHOWN_REASONS:,} more reasons")
     for reject in found:
-        who = "no id" if reject.record_id is None else f"id {figures.printable(reject.record_id)}"
+        who = (
+            "no id" if reject.record_id is None else f"id {formatting.printable(reject.record_id)}"
+        )
         column = f"{reject.column}: " if reject.column else ""
         click.echo(
             f"\nrun {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
-            f"read {figures.moment(reject.fetched_at)}"
+            f"read {formatting.moment(reject.fetched_at)}"
         )
-        click.echo(f"  {column}{figures.printable(reject.reason)}")
+        click.echo(f"  {column}{formatting.printable(reject.reason)}")
         click.echo(f"  {_excerpt(reject.original)}")
     if total > len(found):
         click.echo(f"\n… and {total - len(found):,} more (--limit)")
@@ -136,7 +138,7 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
 
 def _excerpt(text: str) -> str:
     """Return the beginning of a record's text, as much as is shown of it."""
-    shown = figures.printable(text)
+    shown = formatting.printable(text)
     return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from carsync import figures
-from carsync.cli.loading import config_options, load_config, require_database
-from carsync.dossier import gather
+from carsync import formatting
+from carsync.cli.options import config_options, load_config, require_database
 from carsync.errors import ConfigError
-from carsync.report import render
-from carsync.session import open_database, target_of
-from carsync.templates import read_template
+from carsync.postgres.connect import open_database, target_of
+from carsync.reporting.html.gather import gather
+from carsync.reporting.html.page import render
+from carsync.reporting.html.templates import read_template
 
 STDOUT = "-"
 _MARK = b'<meta name="generator" content="carsync '
@@ -72,7 +72,7 @@ def report(
         _print(content)
         return
     _replace(place, content)
-    click.echo(f"{place}: {figures.size(len(content))}", err=True)
+    click.echo(f"{place}: {formatting.size(len(content))}", err=True)
 
 
 def _print(content: bytes) -> None:

@@ -12,15 +12,15 @@ from typing import Any
 
 import click
 
-from carsync.cli import voice
-from carsync.cli.loading import config_options, load_config, require_database
-from carsync.cli.voice import show_some
-from carsync.config import Config
+from carsync.cli import console
+from carsync.cli.console import show_some
+from carsync.cli.options import config_options, load_config, require_database
+from carsync.config.sections import Config
+from carsync.destination.undo import ACTIONS, Action, Outcome
 from carsync.errors import CarsyncError
-from carsync.reversal import ACTIONS, Action, Outcome
-from carsync.reverting import NEXT_SYNC, Revert, refusal
-from carsync.session import open_database
-from carsync.stopping import StopSignal
+from carsync.postgres.connect import open_database
+from carsync.run.revert import NEXT_SYNC, Revert, refusal
+from carsync.run.signals import StopSignal
 
 
 @click.command()
@@ -79,7 +79,7 @@ def revert(
     by: int | None = None
     if found.total and not refused and not dry_run:
         if not yes:
-            voice.ask(f"Take back these {found.total:,} changes?")
+            console.ask(f"Take back these {found.total:,} changes?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _revert(config, stop, run_id, actions) as work:
             by, found = work.carry_out(

@@ -13,16 +13,16 @@ from pathlib import Path
 import click
 import msgspec
 
-from carsync import figures
-from carsync import story as past
-from carsync.cli.loading import config_options, limit_option, load_config, require_database
-from carsync.config import Config
-from carsync.observer import MAX_FAILURES
-from carsync.runlist import render_list
-from carsync.session import open_database, target_of
-from carsync.storyview import SHOWN_PAGES, render_story
-from carsync.terminal import wants_color
-from carsync.trail import follow
+from carsync import formatting
+from carsync.cli.options import config_options, limit_option, load_config, require_database
+from carsync.config.sections import Config
+from carsync.postgres.connect import open_database, target_of
+from carsync.reporting.live.terminal import wants_color
+from carsync.reporting.views import run_details as past
+from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_story
+from carsync.reporting.views.run_list import render_list
+from carsync.run.sampler import MAX_FAILURES
+from carsync.state.trail import follow
 
 
 @click.group(invoke_without_command=True)
@@ -117,17 +117,17 @@ def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
         click.echo(json.dumps({"car": car_id, "changes": changes}))
         return
     for change in found:
-        when = figures.moment(change.merged_at) if change.merged_at else "not merged"
+        when = formatting.moment(change.merged_at) if change.merged_at else "not merged"
         columns = ", ".join(sorted(change.after or {}))
         line = f"run {change.run_id}  {when}  {change.action}  {columns}"
-        _print(figures.printable(line.rstrip()))
+        _print(formatting.printable(line.rstrip()))
     if not found:
-        click.echo(f"No run on record changed a car {figures.printable(car_id)}.")
+        click.echo(f"No run on record changed a car {formatting.printable(car_id)}.")
         click.echo("hint: changes are kept for history.changes_keep_days", err=True)
 
 
 def _print(text: str) -> None:
-    click.echo(figures.fit(text, sys.stdout.encoding))
+    click.echo(formatting.fit(text, sys.stdout.encoding))
 
 
 def _width() -> int:

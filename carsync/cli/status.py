@@ -16,19 +16,26 @@ from typing import Any
 
 import click
 
-from carsync import figures
-from carsync import statusview as view
-from carsync.backends import Session, list_sessions
-from carsync.checkpoint import CheckpointState, load
-from carsync.cli import voice
-from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
-from carsync.config import Config
+from carsync import formatting
+from carsync.cli import console
+from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
+from carsync.config.sections import Config
 from carsync.errors import ExitCode
-from carsync.filelock import is_held
-from carsync.moment import Moment
-from carsync.session import open_database, target_of
-from carsync.summary import WIDTH
-from carsync.terminal import Canvas, Line, can_redraw, columns_of, to_lines, wants_color
+from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.sessions import Session, list_sessions
+from carsync.reporting.live.terminal import (
+    Canvas,
+    Line,
+    can_redraw,
+    columns_of,
+    to_lines,
+    wants_color,
+)
+from carsync.reporting.views import status as view
+from carsync.run.report import WIDTH
+from carsync.state.checkpoint import CheckpointState, load
+from carsync.state.clock import Moment
+from carsync.state.file_lock import is_held
 
 WATCH_EVERY_S = 1.0
 
@@ -110,7 +117,7 @@ def status(
     if max_age_s is not None and not code:
         stale = view.staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
-            voice.warn(figures.fit(stale, sys.stderr.encoding))
+            console.warn(formatting.fit(stale, sys.stderr.encoding))
             code = ExitCode.ACCEPTANCE
     raise click.exceptions.Exit(code)
 
@@ -165,7 +172,7 @@ def _print_status(seen: _Seen, sessions: list[Session] | None) -> None:
     text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
     if sessions is not None:
         text += "\n\n" + "\n".join(view.session_lines(sessions))
-    click.echo(figures.fit(text, sys.stdout.encoding))
+    click.echo(formatting.fit(text, sys.stdout.encoding))
 
 
 def _watch(look: _Look, every_s: float, as_json: bool) -> int:
@@ -203,4 +210,4 @@ def _lines(seen: _Seen, color: bool, width: int) -> list[Line]:
 
 
 def _stamped(seen: _Seen, line: str) -> str:
-    return figures.fit(f"{figures.moment(seen.now)}  {line}", sys.stdout.encoding)
+    return formatting.fit(f"{formatting.moment(seen.now)}  {line}", sys.stdout.encoding)

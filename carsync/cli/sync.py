@@ -10,16 +10,16 @@ from pathlib import Path
 
 import click
 
-from carsync import figures, logs, streams
-from carsync.cli import voice
+from carsync import formatting, logging_setup, stdio
+from carsync.cli import console
 from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
-from carsync.cli.loading import checkpoint_path, config_options, load_config, require_database
+from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
+from carsync.config.presets import read_preset
 from carsync.options import RunOptions
-from carsync.presets import read_preset
-from carsync.stopping import StopSignal
-from carsync.summary import render_summary, summary_data
-from carsync.sync import sync as run_sync
-from carsync.terminal import wants_color
+from carsync.reporting.live.terminal import wants_color
+from carsync.run.report import render_summary, summary_data
+from carsync.run.signals import StopSignal
+from carsync.run.sync import sync as run_sync
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,13 @@ def sync(
     if as_json:
         _show(json.dumps(summary_data(report)))
     elif report.run_id is None:  # it never began: the problem says it all
-        if not logs.is_json():  # the log has said it
-            voice.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
+        if not logging_setup.is_json():  # the log has said it
+            console.tell_error(
+                report.problem, report.detail, report.hint, exit_code=report.exit_code
+            )
     else:
         color = wants_color(sys.stdout, os.environ)
-        _show(figures.fit(render_summary(report, color=color), sys.stdout.encoding))
+        _show(formatting.fit(render_summary(report, color=color), sys.stdout.encoding))
     notify_end(config, path, before, report, stop)
     ctx.exit(int(report.exit_code))
 
@@ -110,5 +112,5 @@ def _show(text: str) -> None:
     try:
         click.echo(text)
     except OSError as exc:
-        streams.drop_output()
-        voice.warn(f"the summary could not be written: {exc.strerror or exc}")
+        stdio.drop_output()
+        console.warn(f"the summary could not be written: {exc.strerror or exc}")

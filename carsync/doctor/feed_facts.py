@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from carsync import __version__
-from carsync.config import Config
-from carsync.connections import tls_context
-from carsync.doctor.feed import Certificate, FirstPage, Lookup
+from carsync.config.sections import Config
+from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.errors import FailureKind, PageError
-from carsync.hiding import hide
-from carsync.mapping import Mapper
-from carsync.ratelimit import parse_date
-from carsync.resolver import look_up
-from carsync.shape import PageShape, find_page
-from carsync.transport import Answer, Transport
+from carsync.mapping.discovery import PageShape, find_page
+from carsync.mapping.mapper import Mapper
+from carsync.redaction import hide
+from carsync.source.client import Answer, Transport
+from carsync.source.connection_pool import tls_context
+from carsync.source.dns import look_up
+from carsync.source.rate_limit import parse_date
 
 _TURN_S = 0.1
 _GRACE_S = 2.0

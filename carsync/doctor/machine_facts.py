@@ -9,10 +9,11 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from carsync import __version__, filelock, statefile
-from carsync.checkpoint import load
-from carsync.doctor.machine import MachineFacts
+from carsync import __version__
+from carsync.doctor.machine_checks import MachineFacts
 from carsync.errors import CarsyncError, CheckpointError
+from carsync.state import atomic_file, file_lock
+from carsync.state.checkpoint import load
 
 _PROBE_NAME = ".carsync-check"
 _PROBE_BYTES = 64 * 1024
@@ -53,7 +54,7 @@ def is_locked(checkpoint: Path | None) -> bool:
     if checkpoint is None:
         return False
     try:
-        return filelock.is_held(checkpoint)
+        return file_lock.is_held(checkpoint)
     except CheckpointError:
         return False
 
@@ -81,7 +82,7 @@ def _try_writing(folder: Path) -> CarsyncError | None:
     """Write, flush and rename a file as the checkpoint is written; give what failed."""
     probe = folder / f"{_PROBE_NAME}-{os.getpid()}"
     try:
-        statefile.replace(probe, b"\0" * _PROBE_BYTES)
+        atomic_file.replace(probe, b"\0" * _PROBE_BYTES)
     except CheckpointError as exc:
         return CheckpointError(exc.problem, detail=str(folder), hint=exc.hint)
     finally:
@@ -91,7 +92,7 @@ def _try_writing(folder: Path) -> CarsyncError | None:
 
 
 def _lock_error(checkpoint: Path) -> CarsyncError | None:
-    lock = filelock.lock_path(checkpoint)
+    lock = file_lock.lock_path(checkpoint)
     if _is(lock) and not os.access(lock, os.R_OK | os.W_OK):
         return CheckpointError(
             "the lock file cannot be opened",

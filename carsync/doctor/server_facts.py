@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
-from carsync import access, database, history, migrations, pgsql
-from carsync.config import Config
-from carsync.database import Connection
-from carsync.doctor.server import OVERRIDDEN, Endpoint, ServerFacts
-from carsync.doctor.tables import Overlap, Privileges, TableFacts
+from carsync.config.sections import Config
+from carsync.destination import migrations, privileges
+from carsync.doctor.server_checks import OVERRIDDEN, Endpoint, ServerFacts
+from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import Column, Target
-from carsync.resolver import look_up
-from carsync.waiting import within
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+from carsync.postgres.wait import within
+from carsync.source.dns import look_up
+from carsync.state import runs
 
 NAME = "carsync check"
 _REACH_S = 4.0
@@ -55,19 +57,19 @@ def find_endpoint(host: str, port: int) -> Endpoint:
 
 def is_transaction_pooler(config: Config) -> bool:
     """Say whether session locks are void there; raises `DatabaseError` where nobody answers."""
-    return database.shares_server_sessions(config.require_dsn(), _timeout_s(config))
+    return connection.shares_server_sessions(config.require_dsn(), _timeout_s(config))
 
 
 @contextmanager
 def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, each of its statements given up after a while."""
     with closing(_connect(config)) as conn, within(conn, _ANSWER_S):
-        pgsql.fetch(conn, "forbidding writes", pgsql.load("forbid_writes"))
+        sql.fetch(conn, "forbidding writes", sql.load("session/forbid_writes"))
         yield conn
 
 
 def _connect(config: Config) -> Connection:
-    return database.connect(
+    return connection.connect(
         config.require_dsn(),
         application_name=NAME,
         connect_timeout_s=_timeout_s(config),
@@ -85,10 +87,10 @@ def describe_server(conn: Connection) -> ServerFacts:
     doing = "asking the server about itself"
     settings = {
         name: (theirs, ours)
-        for name, theirs, ours in pgsql.fetch(
+        for name, theirs, ours in sql.fetch(
             conn,
             doing,
-            pgsql.load("list_session_defaults"),
+            sql.load("doctor/list_session_defaults"),
             {"names": list(OVERRIDDEN)},
         )
     }
@@ -96,7 +98,7 @@ def describe_server(conn: Connection) -> ServerFacts:
         # These the doctor set for its own sake; a run's session sets them for its own.
         settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
-    found = pgsql.fetch(conn, doing, pgsql.load("describe_server"))[0]
+    found = sql.fetch(conn, doing, sql.load("doctor/describe_server"))[0]
     now_s = (before_s + time.time()) / 2
     *facts, epoch_s, encrypted, pid = found
     pooled = pid != conn.get_backend_pid()
@@ -123,9 +125,9 @@ def describe_privileges(conn: Connection, target: Target) -> Privileges:
     """Ask what the role may do."""
     doing = "asking for privileges"
     name = {"schema": target.schema, "table": target.table}
-    with database.transaction(conn, doing) as cur:
-        found = pgsql.one(cur, pgsql.load("describe_privileges"), name)
-        lacking: Mapping[str, Sequence[str]] = dict(pgsql.rows(cur, pgsql.load("list_lacking")))
+    with connection.transaction(conn, doing) as cur:
+        found = sql.one(cur, sql.load("doctor/describe_privileges"), name)
+        lacking: Mapping[str, Sequence[str]] = dict(sql.rows(cur, sql.load("doctor/list_lacking")))
     return Privileges(*(*found, lacking))
 
 
@@ -139,20 +141,20 @@ def describe_tables(
         pending = migrations.pending(conn, target, columns)
     except CarsyncError as exc:
         error = exc
-    with database.transaction(conn, "looking at the target") as cur:
-        relation = access.describe(cur, target)
+    with connection.transaction(conn, "looking at the target") as cur:
+        relation = privileges.describe(cur, target)
     source = config.sync.source
     scheme, unfinished = None, None
     if error is None and not any("migration" in sentence for sentence in pending):
-        scheme = history.find_hash_scheme(conn, target, source)
-        run = history.find_resumable(conn, target, source, config.checkpoint.max_age_h)
+        scheme = runs.find_hash_scheme(conn, target, source)
+        run = runs.find_resumable(conn, target, source, config.checkpoint.max_age_h)
         unfinished = run.run_id if run else None
     return TableFacts(
         error,
         pending,
         relation.rows_estimate if relation else None,
         scheme,
-        history.describe_lock_holder(conn, target),
+        runs.describe_lock_holder(conn, target),
         unfinished,
     )
 
@@ -165,10 +167,10 @@ def compare(
 ) -> Overlap:
     """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
     ids = list(next(iter(hashes_by.values())))
-    found = pgsql.fetch(
+    found = sql.fetch(
         conn,
         "comparing the first page with the table",
-        pgsql.load("find_hashes", target=pgsql.table(target)),
+        sql.load("doctor/find_hashes", target=sql.table(target)),
         {"ids": ids},
     )
     return Overlap(

@@ -32,6 +32,7 @@ import psycopg2
 
 from carsync.demo.feed import Feed, FeedOptions, write_static
 from carsync.demo.postgres import temporary
+from tests.support.folders import ROOT
 
 NGINX = """
 worker_processes 1;
@@ -100,7 +101,7 @@ def simulator(cars: int) -> Iterator[str]:
 def script(base_url: str, dsn: str, state: Path) -> float:
     """Run the afternoon's script."""
     module = [sys.executable, "-m", "tests.benchmarks.afternoon", base_url, dsn]
-    subprocess.run(module, check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(module, check=True, cwd=ROOT)
     return 0.0
 
 

@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from carsync.config import Deactivate, Pagination
-from carsync.evidence import DeactivationPlan, judge
-from carsync.pagination import PagePlan, check_page
+from carsync.config.sections import Deactivate, Pagination
+from carsync.deactivation.policy import DeactivationPlan, judge
+from carsync.source.pagination.plan import PagePlan, check_page
 
 CARS = 200_000
 PAGE_SIZE = 100

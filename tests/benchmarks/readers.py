@@ -18,10 +18,11 @@ from multiprocessing.connection import Connection as Pipe
 
 import psycopg2
 
-from carsync import database, merge, migrations
-from carsync.config import Secret
+from carsync.config.sections import Secret
 from carsync.demo.postgres import temporary
-from tests.integration.rig import TARGET, Rig, cars, page
+from carsync.destination import merge, migrations
+from carsync.postgres import connection
+from tests.support.merge_rig import TARGET, Rig, cars, page
 
 PAUSE_S = 0.004
 BASELINE_S = 10.0
@@ -76,7 +77,7 @@ def main() -> None:
     count = parser.parse_args().cars
     with (
         temporary() as server,
-        closing(database.connect(Secret(server.dsn), application_name="readers")) as conn,
+        closing(connection.connect(Secret(server.dsn), application_name="readers")) as conn,
     ):
         migrations.migrate(conn, TARGET, ())
         rig = Rig(conn)

@@ -16,11 +16,12 @@ from contextlib import closing
 from statistics import median
 from typing import NamedTuple
 
-from carsync import database, merge, migrations, pgsql, staging
-from carsync.config import Secret
-from carsync.database import Connection
+from carsync.config.sections import Secret
 from carsync.demo.postgres import temporary
-from tests.integration.rig import TARGET, Rig, car, page
+from carsync.destination import merge, migrations, staging
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+from tests.support.merge_rig import TARGET, Rig, car, page
 
 PAGE_ROWS = 5000
 SHARES = {"first load": 1.0, "1 % changed": 0.01, "10 % changed": 0.1, "all changed": 1.0}
@@ -35,7 +36,7 @@ class Measured(NamedTuple):
 
 def ask(conn: Connection, query: str) -> float:
     """Return the one number that a query gives."""
-    (value,) = pgsql.fetch(conn, "measuring", pgsql.raw(query))[0]
+    (value,) = sql.fetch(conn, "measuring", sql.raw(query))[0]
     return float(value)
 
 
@@ -71,7 +72,7 @@ def main() -> None:
         for number in range(options.rounds):
             for records in (True, False) if number % 2 else (False, True):
                 with closing(
-                    database.connect(Secret(server.dsn), application_name="recording")
+                    connection.connect(Secret(server.dsn), application_name="recording")
                 ) as conn:
                     with conn.cursor() as cur:
                         cur.execute(

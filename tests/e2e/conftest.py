@@ -13,12 +13,12 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database
-from tests.e2e.bench import FEED, Bench
-from tests.e2e.harness import PAGE_SIZE, Api, SimulatedSite, Site
-from tests.e2e.oracle import KEY
-from tests.e2e.shelf import Shelf
-from tests.fakes import ScriptedApi
-from tests.pgproxy import PgProxy, proxied
+from tests.support.fake_api import ScriptedApi
+from tests.support.fault_bench import FEED, Bench
+from tests.support.oracle import KEY
+from tests.support.pg_proxy import PgProxy, proxied
+from tests.support.site import PAGE_SIZE, Api, SimulatedSite, Site
+from tests.support.site_templates import Shelf
 
 OpenSite = Callable[..., SimulatedSite]
 Fill = Callable[..., object]

@@ -1,4 +1,4 @@
-"""The rooms: imports point downwards, each foreign library has its place, pure means pure.
+"""The packages: imports point one way, each foreign library has its place, pure means pure.
 
 Everything is read from the source with `ast`; nothing of carsync is imported here.
 """
@@ -9,216 +9,40 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.folders import ROOT
 
-LAYERS = (
-    ("words", ["carsync", "errors", "model"]),
-    (
-        "pure",
-        [
-            "config",
-            "hiding",
-            "configkeys",
-            "variables",
-            "configchecks",
-            "configfile",
-            "jsvalues",
-            "paths",
-            "splitting",
-            "coercion",
-            "uniform",
-            "rules",
-            "decoding",
-            "hashing",
-            "mapping",
-            "drift",
-            "pagination",
-            "ratelimit",
-            "retry",
-            "unpacking",
-            "latencies",
-            "metrics",
-            "acceptance",
-            "evidence",
-            "options",
-            "ending",
-            "probing",
-            "testimony",
-            "sqlstate",
-            "advice",
-            "figures",
-            "shape",
-            "columns",
-            "draft",
-            "doctor",
-            "doctor.findings",
-            "doctor.settings",
-            "doctor.machine",
-            "doctor.feed",
-            "doctor.server",
-            "doctor.tables",
-            "doctor.chart",
-            "reportdata",
-            "charts",
-            "timeline",
-            "report",
-        ],
-    ),
-    (
-        "input and output",
-        [
-            "logs",
-            "streams",
-            "failpoints",
-            "presets",
-            "credentials",
-            "templates",
-            "resolver",
-            "connections",
-            "transport",
-            "webhook",
-            "waiting",
-            "translation",
-            "pgsql",
-            "database",
-            "backends",
-            "access",
-            "session",
-            "limits",
-            "staging",
-            "ledger",
-            "absences",
-            "changes",
-            "merge",
-            "migrations",
-            "history",
-            "rejects",
-            "observations",
-            "approval",
-            "trail",
-            "reversal",
-            "statefile",
-            "moment",
-            "checkpoint",
-            "filelock",
-            "journal",
-        ],
-    ),
-    (
-        "processes",
-        [
-            "child",
-            "settings",
-            "manager",
-            "fetcher",
-            "writer",
-            "supervisor",
-            "stopping",
-            "inquiry",
-            "patience",
-            "intake",
-        ],
-    ),
-    (
-        "a run",
-        [
-            "summary",
-            "watching",
-            "observer",
-            "terminal",
-            "liveview",
-            "progress",
-            "eventlog",
-            "exposition",
-            "textfile",
-            "sdnotify",
-            "monitor",
-            "resume",
-            "deactivation",
-            "merging",
-            "reverting",
-            "replay",
-            "beginning",
-            "conclusion",
-            "sync",
-        ],
-    ),
-    (
-        "front",
-        [
-            "statusview",
-            "story",
-            "runlist",
-            "storyview",
-            "doctor.machine_facts",
-            "doctor.feed_facts",
-            "doctor.server_facts",
-            "doctor.checkup",
-            "notices",
-            "changesummary",
-            "dossier",
-            "demo",
-            "demo.cars",
-            "demo.feed",
-            "demo.simulator",
-            "demo.server",
-            "demo.postgres",
-            "demo.referee",
-            "demo.screen",
-            "demo.shell",
-            "demo.story",
-            "cli.voice",
-            "cli.grouping",
-            "cli.loading",
-            "cli.listeners",
-            "cli.init",
-            "cli.check",
-            "cli.sync",
-            "cli.notify",
-            "cli.status",
-            "cli.preview",
-            "cli.migrate",
-            "cli.approve",
-            "cli.revert",
-            "cli.rejects",
-            "cli.report",
-            "cli.runs",
-            "cli.config",
-            "cli.demo",
-            "cli.simulate",
-            "cli.completion",
-            "cli.help",
-            "cli.app",
-            "cli",
-            "__main__",
-            "reference",
-            "reference.commandtree",
-            "reference.configtable",
-            "reference.pages",
-            "reference.manpage",
-            "reference.metricspage",
-            "reference.documents",
-            "reference.__main__",
-        ],
-    ),
+PACKAGES = (
+    {"config"},
+    {"source", "mapping", "postgres"},
+    {"state"},
+    {"destination"},
+    {"deactivation", "engine"},
+    {"run"},
+    {"reporting"},
+    {"doctor", "demo"},
+    {"cli"},
 )
-"""Every module of carsync, from the ground up: each may import only those named before it."""
+"""The packages from the ground up: each may import only those of the lines before its own.
 
-ROOMS = {
-    "requests": ["connections", "transport", "webhook"],
-    "urllib3": ["connections", "transport"],
-    "psycopg2": ["waiting", "translation", "pgsql", "database"],
-    "yaml": ["configfile", "reference.documents"],
-    "psutil": ["supervisor"],
-    "xxhash": ["hashing", "statefile", "checkpoint", "resume"],
-    "rich": ["terminal", "liveview"],
-    "click": ["cli", "demo.screen", "reference.commandtree"],
-    "prometheus_client": ["exposition"],
-    "jinja2": ["report"],
+Below them lie the root's modules, which everybody may use and which use nobody.
+"""
+
+LIBRARIES = {
+    "requests": ["source.connection_pool", "source.client", "reporting.notify.webhook"],
+    "urllib3": ["source.connection_pool", "source.client"],
+    "psycopg2": ["postgres.wait", "postgres.errors", "postgres.connection", "postgres.sql"],
+    "yaml": ["config.parser", "cli.reference.documents"],
+    "psutil": ["engine.local.fleet"],
+    "xxhash": ["mapping.hashing", "state.atomic_file", "state.checkpoint", "run.resume"],
+    "rich": ["reporting.live.terminal", "reporting.live.live_view"],
+    "click": ["cli", "demo.console", "cli.reference.commandtree"],
+    "prometheus_client": ["reporting.notify.prometheus"],
+    "jinja2": ["reporting.html.page"],
     "uvicorn": ["demo.server"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.
@@ -226,14 +50,48 @@ ROOMS = {
 msgspec, which types records and configuration, may be imported everywhere.
 """
 
+PURE = [
+    "errors",
+    "exit_codes",
+    "formatting",
+    "model",
+    "redaction",
+    "config.environment",
+    "config.keys",
+    "config.sections",
+    "config.validation",
+    "source.compression",
+    "source.pagination",
+    "source.rate_limit",
+    "source.retry",
+    "mapping",
+    "postgres.sqlstate",
+    "deactivation.by_id",
+    "deactivation.policy",
+    "run.acceptance",
+    "run.latency",
+    "run.metrics",
+    "run.outcome",
+    "doctor.config_checks",
+    "doctor.feed_checks",
+    "doctor.findings",
+    "doctor.machine_checks",
+    "doctor.render",
+    "doctor.server_checks",
+    "doctor.table_checks",
+    "reporting.html.charts",
+    "reporting.html.data",
+    "reporting.html.page",
+    "reporting.html.time_series",
+    "cli.init_file",
+]
+"""Modules, and packages for all of theirs, that know no clock, file, socket or process."""
+
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-LAZY = ["child", "cli", "cli.grouping", "cli.listeners"]
+BY_NAME = ["engine.local.child", "cli", "cli.lazy_group", "cli.listeners"]
 """Modules that import others by name, when a command is called, a child starts or a key is set."""
-
-ORDER = [module for _, modules in LAYERS for module in modules]
-PURE = [*LAYERS[0][1], *LAYERS[1][1]]
 
 
 @cache
@@ -245,7 +103,7 @@ def tree(module: str) -> ast.Module:
 def sources() -> dict[str, Path]:
     """Give module name (without `carsync.`) → file, for every module there is."""
     found = {}
-    for path in (ROOT / "carsync").rglob("*.py"):
+    for path in sorted((ROOT / "carsync").rglob("*.py")):
         parts = path.relative_to(ROOT / "carsync").with_suffix("").parts
         name = ".".join(parts).removesuffix("__init__").removesuffix(".")
         found[name or "carsync"] = path
@@ -262,6 +120,7 @@ def imported(node: ast.AST) -> Iterator[str]:
             yield from (f"{part.module}.{alias.name}" for alias in part.names)
 
 
+@cache
 def own_imports(module: str) -> set[str]:
     """Give the modules of carsync that `module` imports."""
     found = set()
@@ -289,20 +148,52 @@ def reached(module: str) -> set[str]:
         if current not in found:
             found.add(current)
             ahead += own_imports(current)
+            ahead += [current.rpartition(".")[0]] if "." in current else []
     return found
 
 
-def test_every_module_has_its_place_in_the_layers() -> None:
-    assert sorted(ORDER) == sorted(sources()), "name the new module in LAYERS, remove the old one"
+def lies_in(module: str, places: list[str]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_imports_point_downwards(module: str) -> None:
-    below = ORDER[: ORDER.index(module)]
-    assert own_imports(module) <= set(below)
+def height(module: str) -> int:
+    """Return how high above the ground a module lies: 0 for the root's, then a line a step."""
+    package = module.partition(".")[0]
+    for number, line in enumerate(PACKAGES, start=1):
+        if package in line:
+            return number
+    return len(PACKAGES) + 1 if module == "__main__" else 0
 
 
-@pytest.mark.parametrize("module", ORDER)
+MODULES = sorted(sources())
+
+
+def test_every_folder_is_a_package_with_a_place() -> None:
+    folders = {path.name for path in (ROOT / "carsync").iterdir() if path.is_dir()}
+    assert folders - {"__pycache__"} == set().union(*PACKAGES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module: str) -> None:
+    package = module.partition(".")[0]
+    for other in own_imports(module):
+        same = height(module) == 0 or other.partition(".")[0] == package
+        assert height(other) < height(module) or (same and height(other) == height(module)), other
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    for module in MODULES:
+        others = set().union(*(reached(other) for other in own_imports(module)))
+        packages = {name for name in others if sources()[name].name == "__init__.py"}
+        assert module not in others - packages, f"{module} imports itself by way of others"
+
+
+def test_no_folder_holds_more_modules_than_a_newcomer_takes_in() -> None:
+    files = [path.parent for path in sources().values()]
+    assert max(map(files.count, set(files))) <= 25
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_nothing_is_imported_inside_a_function(module: str) -> None:
     functions = [
         node
@@ -316,24 +207,28 @@ def test_nothing_is_imported_inside_a_function(module: str) -> None:
 def test_only_commands_and_children_are_imported_by_name() -> None:
     by_name = {
         module
-        for module in ORDER
+        for module in MODULES
         for node in ast.walk(tree(module))
         if (isinstance(node, ast.Attribute) and node.attr == "import_module")
         or (isinstance(node, ast.Name) and node.id in {"import_module", "__import__"})
     }
-    assert by_name == set(LAZY)
+    assert by_name == set(BY_NAME)
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_foreign_libraries_are_imported_in_their_room_only(module: str) -> None:
-    packages = {module, module.partition(".")[0]}
-    allowed = {"msgspec"} | {library for library, rooms in ROOMS.items() if packages & set(rooms)}
-    assert libraries(module) - set(sys.stdlib_module_names) <= allowed
+@pytest.mark.parametrize("module", MODULES)
+def test_foreign_libraries_are_imported_in_their_place_only(module: str) -> None:
+    allowed = {library for library, places in LIBRARIES.items() if lies_in(module, places)}
+    assert libraries(module) - set(sys.stdlib_module_names) <= allowed | {"msgspec"}
 
 
-@pytest.mark.parametrize("module", PURE)
+@pytest.mark.parametrize("module", [name for name in MODULES if lies_in(name, PURE)])
 def test_pure_modules_know_no_clock_file_socket_or_process(module: str) -> None:
     assert libraries(module) & IMPURE == set()
+
+
+@pytest.mark.parametrize("place", [*PURE, *BY_NAME, *chain(*LIBRARIES.values())])
+def test_the_lists_name_what_exists(place: str) -> None:
+    assert place in sources()
 
 
 @pytest.mark.parametrize(
@@ -341,11 +236,11 @@ def test_pure_modules_know_no_clock_file_socket_or_process(module: str) -> None:
     [
         ("fetcher", {"requests", "urllib3", "xxhash", "msgspec"}),
         ("writer", {"psycopg2", "msgspec"}),
-        ("manager", {"msgspec"}),
+        ("gate_server", {"msgspec"}),
     ],
 )
 def test_a_child_loads_only_what_it_works_with(child: str, needed: set[str]) -> None:
-    loaded = set().union(*(libraries(module) for module in reached(child)))
+    loaded = set().union(*(libraries(module) for module in reached(f"engine.local.{child}")))
     assert loaded - set(sys.stdlib_module_names) == needed
 
 
@@ -354,8 +249,8 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
     assert loaded & {"prometheus_client", "requests", "urllib3"} == set()
 
 
-def test_the_command_group_loads_no_room() -> None:
-    rooms = {"cli.app", "cli.grouping", "cli.voice", "carsync", "errors"}
-    rooms |= {"figures", "logs", "streams"}
-    assert reached("cli.app") == rooms
+def test_the_command_group_loads_next_to_nothing() -> None:
+    light = {"cli", "cli.app", "cli.lazy_group", "cli.console", "carsync", "errors"}
+    light |= {"formatting", "logging_setup", "stdio"}
+    assert reached("cli.app") == light
     assert reached("__main__") == {"__main__", "cli"}

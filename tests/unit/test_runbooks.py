@@ -13,8 +13,8 @@ import click
 import pytest
 
 from carsync.cli.app import COMMANDS
+from tests.support.folders import BIN
 
-BIN = Path(__file__).parents[2] / "bin"
 BOOKS = sorted(path for path in BIN.glob("runbook-*") if path.suffix != ".md")
 PAGES = sorted(BIN.glob("runbook-*.md"))
 _IN_SCRIPTS = re.compile(

@@ -1,0 +1,200 @@
+"""The configuration file that `carsync init` writes: short, commented, without a secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from carsync.mapping.discovery import PageShape
+from carsync.mapping.guessing import Guess
+
+AuthType = Literal["header", "bearer", "none"]
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_NOT_HASHED = frozenset({"id", "images", "image_url"})
+_WRAP = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What the file is made of; `preset` None: columns are declared in the file itself."""
+
+    base_url: str
+    path: str = "/cars"
+    auth: AuthType = "header"
+    auth_name: str = "X-API-Key"
+    schema: str = "public"
+    table: str = "cars"
+    source: str = "external"
+    preset: str | None = "auctionsapi"
+    md5: bool = False
+    records: str | None = None
+    page_param: str = "page"
+    size_param: str | None = "per_page"
+    page_size: int = 100
+    requests_per_second: float = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the first page showed: its shape, and where no preset fits the columns guessed and
+    the fields left over."""
+
+    shape: PageShape | None = None
+    guesses: Sequence[Guess] = ()
+    unused: Sequence[str] = ()
+
+
+def write(answers: Answers, looked: Looked) -> str:
+    """Return the file's text, which the parser accepts as it is."""
+    sections = [
+        _HEAD,
+        _api(answers, looked),
+        _limits(answers),
+        _database(answers),
+        _mapping(answers, looked),
+        _sync(answers),
+    ]
+    return "\n".join(sections)
+
+
+_HEAD = """\
+# carsync: written by `carsync init`. Every key is explained in config/carsync.example.yaml.
+# Secrets stay outside: ${NAME} is taken from the environment.
+"""
+
+
+def _api(answers: Answers, looked: Looked) -> str:
+    lines = ["api:", f"  base_url: {_quoted(answers.base_url)}", f"  path: {_quoted(answers.path)}"]
+    record_path = f"{answers.path.rstrip('/')}/{{id}}"
+    lines.append(f"  record_path: {_quoted(record_path)}  # one car by its id; null: there is none")
+    if answers.auth == "none":
+        lines.append("  auth: {type: none}")
+    else:
+        lines += ["  auth:", f"    type: {answers.auth}"]
+        if answers.auth == "header":
+            lines.append(f"    name: {_quoted(answers.auth_name)}")
+        lines.append("    key: ${API_KEY:-}")
+    return "\n".join([*lines, *_pagination(answers, looked.shape), ""])
+
+
+def _pagination(answers: Answers, shape: PageShape | None) -> list[str]:
+    """Give the lines about pages: what was seen, or what stands for the preset's feed."""
+    lines = [
+        "  pagination:",
+        f"    page_param: {_quoted(answers.page_param)}",
+        f"    size_param: {_quoted(answers.size_param)}",
+        f"    page_size: {answers.page_size}",
+    ]
+    if answers.preset is None:
+        lines.append("    first_page: 1  # 0 where the API counts its pages from 0")
+    if shape is None:
+        if answers.records is not None:
+            lines.append(f"    records: {_quoted(answers.records)}")
+        if answers.preset is None:
+            lines += [
+                "    total_pages: null     # where the number of the last page is, dotted",
+                "    total_records: null   # where the total of records is",
+            ]
+        return lines
+    seen = f"  # guess: {shape.count} objects were there"
+    lines.append(f"    records: {_quoted(shape.records)}{seen}")
+    for key, path, number in (
+        ("total_pages", shape.total_pages, shape.pages),
+        ("total_records", shape.total_records, shape.total),
+    ):
+        said = (
+            f"guess: it was {number:,}" if path is not None and number is not None else "not seen"
+        )
+        lines.append(f"    {key}: {_quoted(path)}  # {said}")
+    return lines
+
+
+def _limits(answers: Answers) -> str:
+    rate = f"{answers.requests_per_second:g}"
+    return f"limits:\n  requests_per_second: {rate}  # what the API allows\n"
+
+
+def _database(answers: Answers) -> str:
+    return (
+        "database:\n"
+        "  dsn: ${DATABASE_URL:-}  # or set the variables SUPABASE_…\n"
+        f"  schema: {_quoted(answers.schema)}\n"
+        f"  table: {_quoted(answers.table)}  # created, or adopted as it is\n"
+    )
+
+
+def _mapping(answers: Answers, looked: Looked) -> str:
+    if answers.preset is not None:
+        algorithm = "  hash: {algorithm: md5}  # as in the table already\n" if answers.md5 else ""
+        return f"mapping:\n  preset: {_quoted(answers.preset)}\n{algorithm}"
+    guesses = looked.guesses
+    lines = ["mapping:", "  preset: null"]
+    if guesses:
+        lines.append("  # Guesses by name and value, each with an example. Check them with")
+        lines.append("  # `carsync preview --config FILE --limit 3`; leave out what is wrong.")
+        lines.append("  columns:")
+        rules = [(f"    {guess.column}: {_rule(guess)}", guess.example) for guess in guesses]
+        width = max(len(rule) for rule, _ in rules)
+        lines += [f"{rule.ljust(width)}  # {example}".rstrip(" #") for rule, example in rules]
+    else:
+        lines += [
+            "  # Each column of the table: where its value is in a record. Add what you have.",
+            "  columns:",
+            "    id: {path: id, required: true}",
+            "    make: {path: make, strip: true, required: true}",
+            "    model: {path: model, strip: true, required: true}",
+        ]
+    names = [guess.column for guess in guesses] or ["id", "make", "model"]
+    fields = [name for name in names if name not in _NOT_HASHED] or ["id"]
+    algorithm = "md5" if answers.md5 else "xxh3_128"
+    return "\n".join([*lines, *_hash(algorithm, fields), ""])
+
+
+def _hash(algorithm: str, fields: Sequence[str]) -> list[str]:
+    lines = ["  hash:", f"    algorithm: {algorithm}", "    # A row is rewritten when one changed:"]
+    line = "    fields: ["
+    for number, name in enumerate(fields):
+        word = name + (", " if number < len(fields) - 1 else "]")
+        if len(line) + len(word) > _WRAP:
+            lines.append(line.rstrip())
+            line = "      "
+        line += word
+    return [*lines, line]
+
+
+def _rule(guess: Guess) -> str:
+    parts = [f"path: {_quoted(guess.path)}"]
+    if guess.type == "text" and guess.column != "id":
+        parts.append("strip: true")
+    elif guess.type != "text":
+        parts.append(f"type: {guess.type}")
+    if guess.column == "id" or (guess.always and guess.column in {"make", "model"}):
+        parts.append("required: true")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _sync(answers: Answers) -> str:
+    return (
+        "sync:\n"
+        f"  source: {_quoted(answers.source)}  # in source_api; only rows with it are ever "
+        "deactivated\n"
+    )
+
+
+def _quoted(text: str | None) -> str:
+    """Write a text as YAML: plain where nothing can be misread, else as a JSON string.
+
+    >>> _quoted("meta.total"), _quoted("no"), _quoted(None), _quoted("https://x/{id}")
+    ('meta.total', '"no"', 'null', '"https://x/{id}"')
+    """
+    if text is None:
+        return "null"
+    plain = _PLAIN.fullmatch(text) and not set("{}") & set(text)
+    if plain and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,46 @@
+"""All files of the reference, by their names under docs/."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from carsync.cli.app import app
+from carsync.cli.reference.commandtree import entries
+from carsync.cli.reference.configtable import parts
+from carsync.cli.reference.manpage import man_page
+from carsync.cli.reference.metricspage import metrics_page
+from carsync.cli.reference.pages import commands_page, configuration_page, exit_codes_page
+
+METRICS_PAGE = "reference/metrics.md"
+
+
+def documents(folder: Path) -> dict[str, str]:
+    """Return each file's name under docs/ and its text, worked out from the code.
+
+    The page of metrics in `folder` keeps its own words, only its tables are made; it is
+    left out where there is none.
+    """
+    example = files("carsync.config_files").joinpath("carsync.example.yaml")
+    tree = list(entries(app, "carsync"))
+    made = {
+        "carsync.1": man_page(tree),
+        "reference/commands.md": commands_page(tree),
+        "reference/configuration.md": configuration_page(parts(example.read_text("utf-8"))),
+        "reference/exit-codes.md": exit_codes_page(),
+    }
+    page = folder / METRICS_PAGE
+    if page.exists():
+        made[METRICS_PAGE] = metrics_page(page.read_text("utf-8"), alert_rules())
+    return made
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    """Return the alert rules that carsync is shipped with."""
+    shipped = files("carsync.config_files.prometheus").joinpath("carsync.rules.yaml")
+    (group,) = yaml.safe_load(shipped.read_text("utf-8"))["groups"]
+    rules: list[dict[str, Any]] = group["rules"]
+    return rules

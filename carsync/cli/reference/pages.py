@@ -1,0 +1,123 @@
+"""The reference's Markdown pages: commands, configuration, exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from carsync import errors
+from carsync.cli.reference.commandtree import Block, Entry
+from carsync.cli.reference.configtable import Part
+from carsync.config.environment import FURTHER_VARIABLES, VARIABLES
+from carsync.errors import CarsyncError
+from carsync.exit_codes import ADVICE
+
+MADE = "<!-- Made from the code by `python -m carsync.cli.reference`; do not edit. -->"
+
+
+def commands_page(tree: Sequence[Entry]) -> str:
+    """Return the page of all commands, the group first."""
+    lines = ["# Commands", "", MADE, ""]
+    lines += [f"- [`{entry.name}`](#{_anchor(entry.name)})" for entry in tree]
+    for entry in tree:
+        lines += ["", f"## {entry.name}", "", *_fence("sh", [f"{entry.name} {entry.usage}"])]
+        for block in entry.blocks:
+            lines += ["", *_block(block)]
+        rows = [(f"`{names}`", words) for names, words in entry.options]
+        lines += ["", *_table(("option", "what it does"), rows)]
+    lines += [
+        "",
+        "Commands exit with one of the [exit codes](exit-codes.md); the keys for `--set` are those "
+        "of the [configuration](configuration.md).",
+    ]
+    return _page(lines)
+
+
+def exit_codes_page() -> str:
+    """Return the page of the exit codes, and of the errors that lead to them."""
+    rows = [
+        (str(code.value), f"`{code.name}`", advice.meaning, advice.at_large or advice.next_step)
+        for code, advice in ADVICE.items()
+    ]
+    lines = ["# Exit codes", "", MADE, ""]
+    lines += [*_table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
+    lines += [
+        "Every error has a problem, mostly a detail and a hint; its class decides the exit code.",
+        "",
+    ]
+    classes = [
+        (f"`{cls.__name__}`", str(cls.exit_code.value), _first_sentence(cls))
+        for cls in vars(errors).values()
+        if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not CarsyncError
+    ]
+    return _page([*lines, *_table(("class", "code", "what went wrong"), classes)])
+
+
+def configuration_page(parts: Sequence[Part]) -> str:
+    """Return the page of all keys, and of the environment variables."""
+    variable = {path: name for name, path in VARIABLES.items()}
+    lines = ["# Configuration", "", MADE, "", *_INTRODUCTION, ""]
+    lines += [f"- [`{part.path}`](#{_anchor(part.path)})" for part in parts]
+    lines += ["- [environment variables](#environment-variables)"]
+    for part in parts:
+        lines += ["", f"## {part.path}", "", part.about, ""]
+        rows: list[tuple[str, ...]] = []
+        for key in part.keys:
+            name = key.path.removeprefix(f"{part.path}.")
+            told = key.text
+            if key.path in variable and f"({variable[key.path]})" not in told:
+                told += f" ({variable[key.path]})"
+            rows.append((f"`{name}`", key.kind, f"`{key.default}`", told))
+        if not any(told for *_, told in rows):
+            rows = [row[:3] for row in rows]
+        lines += _table(("key", "value", "default", "what it is")[: len(rows[0])], rows)
+        for key in part.keys:
+            if key.examples:
+                lines += ["", f"For `{key.path}`, e.g.:", "", *_fence("yaml", key.examples)]
+    lines += ["", "## Environment variables", "", "They win over the file; `--set` wins over them."]
+    variables = [(f"`{name}`", f"sets `{path}`") for name, path in VARIABLES.items()]
+    variables += [(f"`{name}`", words) for name, words in FURTHER_VARIABLES.items()]
+    return _page([*lines, "", *_table(("variable", "what it does"), variables)])
+
+
+_INTRODUCTION = (
+    "One YAML file, given with `--config`. Any value may hold `${NAME}` (must be set) or",
+    "`${NAME:-default}` from the environment. An option (`--set KEY=VALUE`) wins over an",
+    "environment variable, that over the file, that over the default. Unknown keys are refused.",
+    "All keys have working defaults but `api.base_url` and `database.dsn`; `_s` means seconds.",
+    "`carsync config show` prints what counts, `carsync config schema` a JSON Schema for editors.",
+)
+
+
+def _block(block: Block) -> list[str]:
+    if not block.code:
+        return [block.text]
+    return [block.text, "", *_fence("sh", block.code)]
+
+
+def _fence(language: str, lines: Iterable[str]) -> list[str]:
+    return [f"```{language}", *lines, "```"]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def _first_sentence(cls: type) -> str:
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def _anchor(heading: str) -> str:
+    """Return how GitHub names a heading's place.
+
+    >>> _anchor("carsync rejects list"), _anchor("api.auth")
+    ('carsync-rejects-list', 'apiauth')
+    """
+    kept = (char for char in heading.lower() if char.isalnum() or char in " -_")
+    return "".join(kept).replace(" ", "-")
+
+
+def _page(lines: Iterable[str]) -> str:
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""The configuration: YAML text and environment in, one frozen `Config` out."""

@@ -1,0 +1,136 @@
+"""The keys of the configuration: their names and types, the JSON Schema, what errors may show.
+
+Derived from the sections in `config.py`, where each key lives once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from carsync.config.sections import Config, Secret
+
+SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notify.proxy")
+
+_SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
+
+
+def keys() -> list[str]:
+    """Return the dotted names of all keys, in the order of the sections."""
+    return list(_walk_keys(Config, ""))
+
+
+def _walk_keys(struct: type[Struct], prefix: str) -> Iterable[str]:
+    for name, annotation in fields(struct).items():
+        section = section_of(annotation)
+        if section is not None:
+            yield from _walk_keys(section, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def fields(struct: type[Struct]) -> dict[str, Any]:
+    """Return the keys of one section, as the file names them, and their types."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+
+
+def section_of(annotation: Any) -> type[Struct] | None:
+    """Return the section that `annotation` is, or None for a plain key's type."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return annotation
+    return None
+
+
+def type_of(path: str) -> Any:
+    """Return the type of the section or key `path`, None where there is no such.
+
+    >>> type_of("limits.concurrency.x") is None
+    True
+    """
+    annotation: Any = Config
+    for name in path.split("."):
+        section = section_of(annotation)
+        annotation = fields(section).get(name) if section is not None else None
+    return annotation
+
+
+def choices(path: str) -> list[str]:
+    """Return the words that the key `path`, or an entry of it, takes; empty where others too.
+
+    >>> choices("mapping.hash.algorithm"), choices("notify.events[2]")[:2]
+    (['xxh3_128', 'md5'], ['failed', 'partial'])
+    """
+    annotation = type_of(path.partition("[")[0])
+    alternatives = [annotation, *get_args(annotation)]
+    return [word for each in alternatives if get_origin(each) is Literal for word in get_args(each)]
+
+
+def nearest(key: str, prefix: str, names: Iterable[str]) -> str | None:
+    """Return the key that was meant by the unknown `prefix` + `key`: the like among `names`,
+    else one of that name, or nearly, in another section; None where nothing is near.
+
+    >>> nearest("concurency", "limits.", ["burst", "concurrency"])
+    'limits.concurrency'
+    """
+    if close := difflib.get_close_matches(key, list(names), n=1, cutoff=0.6):
+        return prefix + close[0]
+    leaves = {path.rpartition(".")[2]: path for path in reversed(keys())}
+    far = difflib.get_close_matches(key, list(leaves), n=1, cutoff=0.75)
+    return leaves[far[0]] if far else None
+
+
+def holds_secret(path: str) -> bool:
+    """Say whether the key `path` is a secret, or a section that holds one."""
+    return any(f"{secret}.".startswith(f"{path}.") for secret in SECRET_KEYS)
+
+
+def shown(path: str, value: Any, meant: str | None = None) -> str:
+    """Return `value` as an error may show it: what could be a secret is `***`.
+
+    `meant` is the known key nearest to an unknown `path`.
+    """
+    plain = value is None or isinstance(value, bool)
+    named = holds_secret(path) or _SECRET_NAME.search(path) is not None
+    if not plain and (named or (meant is not None and holds_secret(meant))):
+        return "***"
+    text = repr(value)
+    if _SECRET_TEXT.search(text):
+        return "***"
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the file; scalars may also be `${NAME}` references."""
+    schema = msgspec.json.schema(Config, schema_hook=_secret_schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "carsync configuration",
+        **_allow_references(schema),
+    }
+
+
+def _secret_schema(annotation: type) -> dict[str, Any]:
+    if annotation is Secret:
+        return {"type": "string"}
+    raise NotImplementedError
+
+
+def _allow_references(node: Any) -> Any:
+    """Let every number and boolean of the schema also be a `${NAME}` string."""
+    if isinstance(node, list):
+        return [_allow_references(v) for v in node]
+    if not isinstance(node, dict):
+        return node
+    walked = {k: _allow_references(v) for k, v in node.items()}
+    kind = walked.get("type")
+    if isinstance(kind, str) and kind in {"integer", "number", "boolean"}:
+        about = {k: walked.pop(k) for k in ("default", "title", "description") if k in walked}
+        reference = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
+        return {"anyOf": [walked, reference], **about}
+    return walked

@@ -1,0 +1,252 @@
+"""Reading the configuration: YAML text and an environment in, one frozen `Config` out.
+
+Precedence: option (`--set`), environment variable, file, default. Pure: the front
+hands text and environment in. Every error names the key, the value (secrets aside)
+and the nearest known key.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from carsync.config.environment import environment_layer
+from carsync.config.keys import choices, fields, holds_secret, nearest, section_of, shown, type_of
+from carsync.config.sections import ColumnRule, Config, Secret
+from carsync.config.validation import check_relations
+from carsync.errors import ConfigError
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+
+
+def parse(
+    text: str,
+    environ: Mapping[str, str],
+    overrides: Iterable[str] = (),
+    *,
+    origin: str = "the configuration",
+) -> Config:
+    """Parse YAML `text`, lay `environ` and `overrides` (`KEY=VALUE`) over it, check it.
+
+    `origin` is how errors call the file. Raises `ConfigError`.
+
+    >>> parse("limits: {concurrency: 4}", {"RPS": "5"}).limits.requests_per_second
+    5.0
+    """
+    reading = _Reading(_load_yaml(text, environ, origin), origin)
+    for name, path, value in environment_layer(environ):
+        reading.put(path, value, f"the variable {name}")
+    for override in overrides:
+        path, value = _split_override(override)
+        reading.put(path, value, "--set")
+    config = reading.finish()
+    check_relations(config)
+    return config
+
+
+class _Reading:
+    """The file's tree on its way to a `Config`, and where the values laid over it come from."""
+
+    def __init__(self, tree: dict[str, Any], origin: str) -> None:
+        self._tree = tree
+        self._origin = origin
+        self._sources: dict[str, str] = {}
+
+    def put(self, path: str, value: Any, source: str) -> None:
+        """Set one key; `source` is how errors call the place it comes from."""
+        *parents, leaf = path.split(".")
+        node = self._tree
+        for depth, name in enumerate(parents, start=1):
+            if node.get(name) is None:
+                node[name] = {}
+            node = node[name]
+            if not isinstance(node, dict):
+                parent = ".".join(parents[:depth])
+                raise ConfigError(
+                    f"{parent} in {self._origin}: must be a mapping of keys",
+                    detail=f"its value is {shown(parent, node)}; {source} sets {path}",
+                    hint="see the comments in config/carsync.example.yaml",
+                )
+        node[leaf] = value
+        self._sources[path] = source
+
+    def finish(self) -> Config:
+        """Check the whole and return it; raise `ConfigError` for the first fault."""
+        self._check_keys(self._tree, Config, "")
+        try:
+            config = msgspec.convert(self._tree, Config, strict=False, dec_hook=_decode_secret)
+        except msgspec.ValidationError as exc:
+            raise self._explain(str(exc)) from None
+        self._refuse_infinite(msgspec.to_builtins(config, enc_hook=str), "")
+        return config
+
+    def _source(self, path: str) -> str:
+        """Say where the value of `path` comes from."""
+        near = [source for key, source in self._sources.items() if f"{path}.".startswith(f"{key}.")]
+        return near[-1] if near else self._origin
+
+    def _check_keys(self, tree: Any, struct: type[Struct], prefix: str) -> None:
+        """Refuse the first key that `struct` does not have; drop sections without any key."""
+        if not isinstance(tree, dict):
+            return
+        known = fields(struct)
+        for key, value in list(tree.items()):
+            path = f"{prefix}{key}"
+            if key not in known:
+                meant = nearest(str(key), prefix, known)
+                raise ConfigError(
+                    f"unknown key {path} in {self._source(path)}",
+                    detail=f"its value is {shown(path, value, meant)}",
+                    hint=f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}",
+                )
+            section = section_of(known[key])
+            if section is not None and value is None:
+                del tree[key]  # all of its keys are commented out
+            elif section is not None:
+                self._check_keys(value, section, f"{path}.")
+            elif path == "mapping.columns" and isinstance(value, dict):
+                for name, rule in value.items():
+                    self._check_keys(rule, ColumnRule, f"{path}.{name}.")
+
+    def _explain(self, message: str) -> ConfigError:
+        """Turn msgspec's message into one with the key's path, its value and a hint."""
+        match = _PLACE.search(message)
+        path = match["path"].lstrip(".") if match else ""
+        what = message[: match.start()] if match else message
+        if "[...]" in path:
+            path = self._name_entry(path)
+        value = _value_at(self._tree, path)
+        hint = "see `carsync config schema`, or the comment in config/carsync.example.yaml"
+        if "regex" in what:
+            what = "must be a plain SQL identifier (letters, digits, _)"
+        elif words := choices(path):
+            hint = f"it is one of: {', '.join(words)}"
+        elif isinstance(value, int | float) and "`str" in what:
+            hint = "put it in quotes"
+        return ConfigError(
+            f"{path or 'a key'} in {self._source(path)}: {what[:1].lower()}{what[1:]}",
+            detail=f"its value is {shown(path, value)}",
+            hint=hint,
+        )
+
+    def _name_entry(self, path: str) -> str:
+        """Put a name in place of the `[...]` by which msgspec means some entry of a mapping."""
+        mapping, _, rest = path.partition("[...]")
+        for name, value in _value_at(self._tree, mapping).items():
+            try:
+                msgspec.convert({name: value}, type_of(mapping), strict=False)
+            except msgspec.ValidationError:
+                return f"{mapping}.{name}{rest}"
+        return mapping
+
+    def _refuse_infinite(self, node: Any, path: str) -> None:
+        """Refuse a number that is not finite, which YAML and float() can write."""
+        if isinstance(node, dict):
+            for name, value in node.items():
+                self._refuse_infinite(value, f"{path}.{name}".lstrip("."))
+        elif isinstance(node, float) and not math.isfinite(node):
+            raise ConfigError(
+                f"{path} in {self._source(path)}: must be a finite number",
+                detail=f"its value is {node}",
+                hint="see the comment in config/carsync.example.yaml for how to switch it off",
+            )
+
+
+def _value_at(tree: Any, path: str) -> Any:
+    """Return the value at a dotted path (`a.b[1]`), None where there is none."""
+    for name in re.findall(r"[^.\[\]]+", path):
+        if isinstance(tree, list):
+            tree = tree[int(name)]
+        else:
+            tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(text)
+        if tree is None:
+            return {}
+        if isinstance(tree, dict):
+            return dict(_substitute(tree, environ, "", origin))
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(exc, "problem", None) or getattr(exc, "reason", None)
+        raise ConfigError(
+            f"{origin} is not valid YAML{where}",
+            detail=str(problem or "cannot be read"),
+            hint="check indentation and quotes around that place",
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{origin} is nested too deeply, or an alias holds itself") from None
+    raise ConfigError(
+        f"{origin} must be a mapping of sections",
+        detail=f"got {type(tree).__name__}",
+        hint=f"the sections are {', '.join(Config.__struct_encode_fields__)}",
+    )
+
+
+def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -> Any:
+    """Replace `${NAME}` and `${NAME:-default}` in all strings; what becomes empty is unset."""
+    if isinstance(node, dict):
+        filled = {
+            str(k): _substitute(v, environ, f"{path}.{k}".lstrip("."), origin)
+            for k, v in node.items()
+        }
+        return {k: v for k, v in filled.items() if v is not _UNSET}
+    if isinstance(node, list):
+        items = [_substitute(v, environ, f"{path}[{i}]", origin) for i, v in enumerate(node)]
+        return [item for item in items if item is not _UNSET]
+    if not isinstance(node, str) or "${" not in node:
+        return node
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        value = environ.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            raise ConfigError(
+                f"{path}: the variable {name} is not set",
+                detail=f"{origin} says ${{{name}}}",
+                hint=f"export {name}=…, or write ${{{name}:-default}}",
+            )
+        return value
+
+    return _REFERENCE.sub(replace, node) or _UNSET
+
+
+_UNSET = object()
+
+
+def _split_override(override: str) -> tuple[str, Any]:
+    path, sep, value = override.partition("=")
+    path = path.strip()
+    if not sep or not path:
+        raise ConfigError(
+            f"--set {path or override!r} is not KEY=VALUE",
+            hint="for example --set limits.requests_per_second=5",
+        )
+    if holds_secret(path):
+        raise ConfigError(
+            f"--set {path} would show a secret to everyone who may run ps",
+            hint="use the environment variable or the file",
+        )
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return path, value
+
+
+def _decode_secret(annotation: type, value: Any) -> Any:
+    if annotation is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")

@@ -1,0 +1,115 @@
+"""What no type can tell of a configuration: addresses that lead nowhere, keys that do not fit."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from carsync.config.keys import shown
+from carsync.config.sections import Config
+from carsync.errors import ConfigError
+
+_DSN_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:\s]*)(?::\d{0,5})?")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
+
+def check_relations(config: Config) -> None:
+    """Check URLs, the connection string, and keys against each other; raise `ConfigError`."""
+    if config.api.base_url is not None:
+        _check_base_url(config.api.base_url)
+    if config.notify.url is not None:
+        _check_notify_url(config.notify.url.reveal())
+    textfile = config.metrics.textfile
+    if textfile is not None and not textfile.endswith(".prom"):
+        raise ConfigError(
+            "metrics.textfile must end in .prom",
+            detail=f"its value is {textfile!r}; node_exporter reads no other files",
+            hint="e.g. /var/lib/prometheus/node-exporter/carsync.prom",
+        )
+    if config.database.dsn is not None:
+        _check_dsn(config.database.dsn.reveal())
+    record_path = config.api.record_path
+    if record_path is not None and "{id}" not in record_path:
+        raise ConfigError(
+            "api.record_path must hold {id}", detail=f"got {record_path!r}", hint="e.g. /cars/{id}"
+        )
+    auth = config.api.auth
+    if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
+        raise ConfigError(
+            "api.auth.key holds characters that no HTTP header can carry",
+            hint="look for a line break or a blank at its end",
+        )
+    processes = config.limits.fetcher_processes
+    if processes is not None and processes > config.limits.concurrency:
+        raise ConfigError(
+            "limits.fetcher_processes is greater than limits.concurrency",
+            detail=f"{processes} > {config.limits.concurrency}",
+            hint="each process runs at least one request at a time",
+        )
+
+
+def _split_url(url: str) -> SplitResult | None:
+    """Split a URL; None where it is none (bad brackets, a port that is no port number)."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _check_dsn(text: str) -> None:
+    """Refuse a connection string that libpq would misread, before it can quote the password.
+
+    A URL is split at `@`, `/` and `:` (libpq, section 34.1.1.2), so these must be
+    percent-encoded in a password.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator and "=" in text:
+        return  # key=value pairs
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    sound = (
+        scheme in {"postgresql", "postgres"}
+        and not set(user) & set("@[]")
+        and (at or "@" not in rest)
+        and "@" not in rest[len(authority) :].partition("?")[0]
+        and all(_DSN_HOST.fullmatch(host) for host in hosts.split(","))
+    )
+    if not sound:
+        raise ConfigError(
+            "database.dsn is not a connection string that PostgreSQL can read",
+            detail="in a URL, user and password must be percent-encoded",
+            hint="write @ as %40, / as %2F, : as %3A, # as %23, and no [ ] around the password: "
+            "postgresql://USER:PASSWORD@HOST:5432/DB",
+        )
+
+
+def _check_notify_url(url: str) -> None:
+    """Refuse what is no address of a web hook, without a word of it: it is a secret as a whole."""
+    parts = _split_url(url)
+    sound = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
+    if not sound or not _HEADER_VALUE.fullmatch(url):
+        raise ConfigError(
+            "notify.url is not an http(s) URL",
+            hint="it looks like https://hooks.slack.com/services/…",
+        )
+
+
+def _check_base_url(base_url: str) -> None:
+    parts = _split_url(base_url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            "api.base_url is not an http(s) URL",
+            detail=f"its value is {shown('api.base_url', base_url)}",
+            hint="it looks like https://api.example.com/v1",
+        )
+    if parts.username or parts.password:
+        raise ConfigError(
+            "api.base_url must not hold a user name or password",
+            hint="use api.auth, which keeps the key out of logs",
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            "api.base_url must end before `?` and `#`", hint="query parameters go to api.params"
+        )

@@ -1,0 +1,1 @@
+"""May an absent car be deactivated? Policy, proof by id, approval."""

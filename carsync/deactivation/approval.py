@@ -1,0 +1,179 @@
+"""Approval of held deactivations: may they still be approved, which cars, and doing it.
+
+A human approves what he saw. So the cars shown are handed back to be deactivated, each
+only where nothing was learned of it since; and only the newest word on the table counts,
+for a limited time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from carsync.destination import change_log, privileges, staging
+from carsync.errors import ApprovalError
+from carsync.model import Target
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+from carsync.state import runs
+from carsync.state.runs import Run
+
+CHANGED = "was written since"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCar:
+    """A car whose deactivation a run held; `left_out` says why it stays (empty: it may go)."""
+
+    id: str
+    title: str | None
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a run holds now, by id.
+
+    `approval` is set where it was approved before: `at` (ISO 8601), `by` (the database's
+    user), `deactivated` and `left_out` (counts).
+    """
+
+    cars: tuple[HeldCar, ...] = ()
+    approval: dict[str, Any] | None = None
+
+    @property
+    def to_approve(self) -> list[HeldCar]:
+        """The cars that an approval deactivates."""
+        return [car for car in self.cars if not car.left_out]
+
+    @property
+    def left_out(self) -> list[HeldCar]:
+        """The cars that stay, each with its reason."""
+        return [car for car in self.cars if car.left_out]
+
+
+def review(conn: Connection, target: Target, source: str, run_id: int, within_h: float) -> Review:
+    """Return what `run_id` holds; changes nothing. `conn` must hold the target's lock.
+
+    Raises `ApprovalError` where there is no such run of target and source, where it was
+    not merged or held nothing, where a later run was merged, and where its merge is more
+    than `within_h` hours ago.
+    """
+    run = _find(conn, target, source, run_id)
+    approval = (run.summary or {}).get("approval")
+    if approval is not None:
+        return Review(approval=approval)
+    _refuse_outdated(conn, run, within_h)
+    key = {**target.key(source), "run_id": run_id}
+    query = sql.load("deactivation/list_held", target=sql.table(target))
+    held = sql.fetch(conn, "listing held cars", query, key)
+    seen = _seen_since(conn, target, source, run_id, [record_id for record_id, _, _ in held])
+    return Review(tuple(HeldCar(i, title, reason or seen.get(i, "")) for i, title, reason in held))
+
+
+def approve(
+    conn: Connection,
+    target: Target,
+    source: str,
+    run_id: int,
+    within_h: float,
+    record_ids: Collection[str],
+    *,
+    records: bool = True,
+) -> Review:
+    """Deactivate those of `record_ids` that may still go, and put the approval on record.
+
+    `record_ids` are the cars that a `review` showed. Returns them as a review: what was
+    deactivated (`to_approve`) and what was left out. Raises what `review` raises;
+    nothing is changed then. `conn` must hold the target's lock. `records`: what is changed is
+    told in `carsync.changes` as the run's own doing, where the run's other changes are too.
+    """
+    now = review(conn, target, source, run_id, within_h)
+    if now.approval is not None:
+        return now
+    shown = set(record_ids)
+    parameters = {**target.key(source), "run_id": run_id}
+    ids = [car.id for car in now.to_approve if car.id in shown]
+    with connection.transaction(conn, "approving held deactivations") as cur:
+        privileges.check(target, privileges.describe(cur, target))
+        records = records and change_log.origin(cur) == change_log.origin_of(cur, run_id)
+        query = sql.load(
+            "deactivation/approve_held",
+            target=sql.table(target),
+            **change_log.recording(cur, target, run_id, change_log.DEACTIVATION, records=records),
+        )
+        gone = {i for (i,) in sql.rows(cur, query, {**parameters, "ids": ids})}
+        cars = tuple(
+            car if car.id in gone or car.left_out else HeldCar(car.id, car.title, CHANGED)
+            for car in now.cars
+            if car.id in shown
+        )
+        left_out = len(cars) - len(gone)
+        counted = {**parameters, "deactivated": len(gone), "left_out": left_out}
+        sql.run(cur, sql.load("deactivation/record_approval"), counted)
+    return Review(cars)
+
+
+def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
+    """Return the run if it was merged and held cars of target and source."""
+    run = runs.require_run(conn, target, source, run_id, ApprovalError)
+    if run.counts is None:
+        raise ApprovalError(
+            f"run {run_id} was not merged, so it holds nothing",
+            detail=f"its state is {run.state}",
+            hint="run `carsync sync` again",
+        )
+    if not run.counts.get("held"):
+        raise ApprovalError(
+            f"run {run_id} holds no deactivation", detail=f"its state is {run.state}"
+        )
+    return run
+
+
+def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
+    found = sql.fetch(
+        conn,
+        "looking for later runs",
+        sql.load("deactivation/find_superseding_run"),
+        {"run_id": run.run_id},
+    )
+    age_s, later_id, later_state = found[0]
+    if later_id is not None:
+        hint = f"see what that one holds: `carsync approve {later_id}`"
+        raise ApprovalError(
+            f"run {run.run_id} is superseded by run {later_id}",
+            detail=f"run {later_id} was merged after it; its state is {later_state}",
+            hint=hint if later_state == "held" else "",
+        )
+    if age_s > within_h * 3600:
+        raise ApprovalError(
+            f"what run {run.run_id} held can be approved no more",
+            detail=f"it was merged {age_s / 3600:,.1f} h ago; sync.deactivate.approve_within_h "
+            f"is {within_h:g}",
+            hint="run `carsync sync` again, then approve what that run holds",
+        )
+
+
+def _seen_since(
+    conn: Connection, target: Target, source: str, run_id: int, record_ids: list[str]
+) -> dict[str, str]:
+    """Return the cars that a later, unfinished run has read from the feed, and the words for it."""
+    seen: dict[str, str] = {}
+    later = sql.fetch(
+        conn,
+        "looking for unfinished runs",
+        sql.load("deactivation/list_unfinished_runs"),
+        {**target.key(source), "run_id": run_id},
+    )
+    for (later_id,) in later:
+        if not staging.exists(conn, later_id):
+            continue
+        found = sql.fetch(
+            conn,
+            "listing cars seen since",
+            sql.load("deactivation/list_seen_again", staging=staging.staging_table(later_id)),
+            {"run_id": later_id, "ids": record_ids},
+        )
+        seen |= {i: f"was seen by run {later_id}, which is not finished" for (i,) in found}
+    return seen

@@ -1,0 +1,71 @@
+"""Cars that a run did not see: counted and listed before its merge."""
+
+from __future__ import annotations
+
+from carsync.deactivation.policy import DeactivationPlan
+from carsync.destination import privileges, staging, verify
+from carsync.model import Target
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+from carsync.postgres.sql import Composable
+from carsync.postgres.wait import patient
+
+
+def plan_deactivation(
+    conn: Connection, run_id: int, target: Target, source: str
+) -> DeactivationPlan:
+    """Count what the staged pages would deactivate; changes nothing.
+
+    Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
+    """
+    verify.check_exists(conn, run_id)
+    parts = _parts(run_id, target)
+    with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
+        sql.run(cur, sql.load("session/set_merge"))
+        privileges.check(target, privileges.describe(cur, target))
+        staged = verify.measure(cur, run_id)
+        active, candidates = sql.one(
+            cur,
+            sql.load("deactivation/count_candidates", **parts),
+            {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
+        )
+    rejects_with_id = staged.rejects - staged.rejects_without_id
+    return DeactivationPlan(
+        candidates=candidates,
+        active=active,
+        seen=staged.seen,
+        rejected_without_id=staged.rejects_without_id,
+        duplicates=staged.rows + rejects_with_id - staged.seen,
+    )
+
+
+def list_candidates(
+    conn: Connection, run_id: int, target: Target, source: str, limit: int
+) -> list[str]:
+    """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
+    verify.check_exists(conn, run_id)
+    with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
+        sql.run(cur, sql.load("session/set_merge"))
+        staged = verify.measure(cur, run_id)
+        found = sql.rows(
+            cur,
+            sql.load("deactivation/list_candidates", **_parts(run_id, target)),
+            {
+                **target.key(source),
+                "run_id": run_id,
+                "oldest_fetch": staged.oldest_fetch,
+                "limit": limit,
+            },
+        )
+    return [record_id for (record_id,) in found]
+
+
+def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
+    """Return (id, page) of at most `limit` cars that the run staged, at random: controls."""
+    query = sql.load("deactivation/list_staged_ids", staging=staging.staging_table(run_id))
+    found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
+    return list({record_id: (record_id, page) for record_id, page in found}.values())
+
+
+def _parts(run_id: int, target: Target) -> dict[str, Composable]:
+    return {**staging.tables(run_id), "target": sql.table(target)}

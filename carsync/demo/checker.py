@@ -1,0 +1,252 @@
+"""The demo's referee: holds the table, and what a run says of itself, against the feed's truth.
+
+The truth is the simulator's (`Feed`), mapped by the real mapper; the table is read
+anew for every finding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from carsync.config.presets import read_preset
+from carsync.config.sections import Config, Secret
+from carsync.demo.feed import Feed, FeedOptions, Truth
+from carsync.errors import DatabaseError
+from carsync.mapping.mapper import compile_mapper
+from carsync.model import Target
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+
+PAGE_ROWS = 100
+SESSIONS_END_S = 20.0
+_DOING = "checking the table"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: `subject` in a word, `text` in a line."""
+
+    passed: bool
+    subject: str
+    text: str
+
+
+class Writes(NamedTuple):
+    """Row versions written into the table since it exists (pg_stat_user_tables)."""
+
+    inserted: int
+    updated: int
+    deleted: int
+
+    def since(self, before: Writes) -> Writes:
+        """Return how many came after `before`."""
+        return Writes(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+NOTHING = Writes(0, 0, 0)
+
+
+class Referee:
+    """Compares the default table at `dsn` with the snapshots of the feed `options` describe."""
+
+    def __init__(self, options: FeedOptions, dsn: str) -> None:
+        config = Config()
+        # A feed of its own: the simulator's belongs to the simulator's thread.
+        self._feed = Feed(options)
+        self._dsn = Secret(dsn)
+        self._target = Target(config.database.schema, config.database.table)
+        self._source = config.sync.source
+        preset = config.mapping.preset
+        preset_text = read_preset(preset) if preset else None
+        self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+        self._constants = {column.name: value for column, value in self._mapper.constants}
+        self._constants["source_api"] = self._source
+        self._columns = (*(column.name for column in self._mapper.columns), *self._constants)
+
+    def truth(self, number: int, since: int | None = None) -> Truth:
+        """Return what a sync of snapshot `number` must find, `since` being in the table already."""
+        return self._feed.truth(number, since)
+
+    def pages(self, number: int) -> int:
+        """Return the number of pages of snapshot `number`."""
+        return self._feed.page_count(self._feed.at(number), PAGE_ROWS)
+
+    def check_counts(
+        self, counts: Mapping[str, int], number: int, since: int | None = None
+    ) -> Finding:
+        """Hold the counts a run reports against what changed in the feed; None: a first sync."""
+        seen = {name: counts.get(name) for name in ("inserted", "updated", "deactivated")}
+        true = dict(zip(seen, self._changes(number, since), strict=True))
+        said = ", ".join(f"{value:,} {name}" for name, value in true.items())
+        if seen == true:
+            return Finding(True, "counts", f"{said}: as in the feed")
+        reported = ", ".join(f"{value} {name}" for name, value in seen.items())
+        return Finding(False, "counts", f"{reported}; the feed has {said}")
+
+    def check_ids(self, number: int) -> Finding:
+        """Hold the active ids against the cars listed, the inactive against those listed before."""
+        listed = set(map(str, self._feed.at(number).ids))
+        before = {str(car) for past in range(number) for car in self._feed.at(past).ids}
+        with self._connection() as conn:
+            found = dict(self._ask(conn, "demo/list_activity", {"source": self._source}))
+        active = {car for car, is_active in found.items() if is_active}
+        gone = before - listed
+        wrong = (active ^ listed) | (found.keys() ^ (listed | gone))
+        if not wrong:
+            text = f"{len(active):,} active: exactly the cars that the feed lists"
+            if gone:
+                text += f"; {len(gone):,} inactive"
+            return Finding(True, "ids", text)
+        return Finding(
+            False,
+            "ids",
+            f"{len(active):,} active, the feed lists {len(listed):,}; "
+            f"{len(wrong):,} differ, one is {min(wrong)}",
+        )
+
+    def check_rows(self, number: int) -> Finding:
+        """Hold every column of every listed car against the feed's record, mapped anew."""
+        wrong: dict[str, str] = {}
+        with self._connection() as conn:
+            for page in range(1, self.pages(number) + 1):
+                expected = self._expected(number, page)
+                found = self._found(conn, list(expected))
+                wrong |= {
+                    car: self._difference(found.get(car), row)
+                    for car, row in expected.items()
+                    if found.get(car) != row
+                }
+        total = len(self._feed.at(number).ids)
+        if not wrong:
+            text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
+            return Finding(True, "rows", text)
+        car, difference = min(wrong.items())
+        return Finding(False, "rows", f"{len(wrong):,} of {total:,} differ; {car}: {difference}")
+
+    def check_writes(self, before: Writes, number: int, since: int | None = None) -> Finding:
+        """Hold the row versions written since `before` against what changed in the feed."""
+        added, changed, removed = self._changes(number, since)
+        wanted = Writes(added, changed + removed, 0)
+        written = self.writes().since(before)
+        if written == wanted == NOTHING:
+            text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
+            return Finding(True, "writes", text)
+        text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
+        if written == wanted:
+            return Finding(True, "writes", f"{text}: not one more than needed")
+        needed = f"{wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
+        return Finding(False, "writes", f"{text}; needed were {needed}")
+
+    def writes(self) -> Writes:
+        """Return the row versions written so far, once every other session has ended."""
+        deadline_s = time.monotonic() + SESSIONS_END_S
+        with self._connection() as conn:
+            while self._ask(conn, "demo/count_sessions")[0][0]:
+                if time.monotonic() > deadline_s:
+                    raise DatabaseError(
+                        f"a session is still open {SESSIONS_END_S:.0f} s after carsync's end",
+                        hint="close what else is connected to the demo's database",
+                    )
+                time.sleep(0.02)
+            found = self._ask(conn, "demo/count_writes", {"target": str(self._target)})
+        return Writes(*found[0]) if found else NOTHING
+
+    def _changes(self, number: int, since: int | None) -> tuple[int, int, int]:
+        """Return how many cars were added, changed and removed."""
+        if since is None:
+            return len(self._feed.at(number).ids), 0, 0
+        truth = self._feed.truth(number, since)
+        return truth.added, truth.changed, truth.removed
+
+    def _expected(self, number: int, page: int) -> dict[str, tuple[Any, ...]]:
+        """Return the rows of a page of the feed by id, as PostgreSQL gives them back."""
+        body = self._feed.page_body(self._feed.at(number), page, PAGE_ROWS)
+        types = [column.type for column in self._mapper.columns]
+        constants = tuple(self._constants.values())
+        rows = [
+            (*map(_as_stored, row[1:], types), *constants)
+            for row in self._mapper.map_page(body).rows
+        ]
+        return {row[0]: row for row in rows}
+
+    def _found(self, conn: Connection, ids: list[str]) -> dict[str, tuple[Any, ...]]:
+        """Return the table's rows by id."""
+        return {row[0]: row for row in self._ask(conn, "demo/list_cars", {"ids": ids})}
+
+    def _difference(self, found: tuple[Any, ...] | None, expected: tuple[Any, ...]) -> str:
+        if found is None:
+            return "is not in the table"
+        column, has, wants = next(
+            cell for cell in zip(self._columns, found, expected, strict=True) if cell[1] != cell[2]
+        )
+        return f"{column} is {has}, not {wants}"
+
+    def _ask(
+        self, conn: Connection, name: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        query = sql.load(
+            name, target=sql.table(self._target), columns=sql.identifiers(self._columns)
+        )
+        return sql.fetch(conn, _DOING, query, parameters)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with closing(connection.connect(self._dsn, application_name="carsync demo")) as conn:
+            yield conn
+
+
+def check_requests(
+    log: Sequence[tuple[float, str, int]], pages: int, kept: Collection[int]
+) -> Finding:
+    """Hold the API's log (moment, target, status) against the pages that were still to be read.
+
+    >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
+    True
+    """
+    read, by_id = [], 0
+    for _, target, _ in log:
+        page = parse_qs(urlsplit(target).query).get("page")
+        if page:
+            read.append(int(page[0]))
+        else:
+            by_id += 1
+    refused = sum(status == HTTPStatus.TOO_MANY_REQUESTS for _, _, status in log)
+    wanted = [page for page in range(1, pages + 1) if page not in kept]
+    if refused:
+        text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
+        return Finding(False, "API", text)
+    if sorted(read) != wanted:
+        text = f"{len(read):,} requests for pages where {len(wanted):,} pages were to be read"
+        return Finding(False, "API", text)
+    text = f"{len(kept):,} pages were kept, the other " if kept else ""
+    text += f"{len(wanted):,} {'' if kept else 'pages '}read once each"
+    if by_id:
+        text += f", {by_id:,} cars by id"
+    return Finding(True, "API", text if kept else f"{text}; none refused (429)")
+
+
+def _as_stored(value: Any, column_type: str) -> Any:
+    """Return a mapped value as psycopg2 returns it from a column of that type.
+
+    >>> _as_stored(12500.5, "numeric"), _as_stored('["a"]', "jsonb")
+    (Decimal('12500.5'), ['a'])
+    """
+    if value is None:
+        return None
+    if column_type == "numeric":
+        return Decimal(str(value))
+    if column_type == "jsonb":
+        return msgspec.json.decode(value)
+    if column_type == "timestamptz":
+        return datetime.fromisoformat(value)
+    return value

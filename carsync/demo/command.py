@@ -1,0 +1,113 @@
+"""carsync as a user types it: the real command, in a process of its own, set up by variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from carsync import logging_setup
+from carsync.config.environment import VARIABLES
+from carsync.errors import CarsyncError
+
+COMMAND_TIMEOUT_S = 1800.0
+STOP_TIMEOUT_S = 15.0
+POLL_S = 0.5  # each look is a process of its own, beside the run that is watched
+# -P: a file of the user's working directory must not stand in for a module.
+_CARSYNC = [sys.executable, "-P", "-m", "carsync"]
+_ENCODING = sys.stdout.encoding or "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what it wrote to standard output."""
+
+    exit_code: int
+    output: str
+
+
+class Shell:
+    """Runs carsync with `variables` set; its log and live view go to our standard error."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._environ = {**os.environ, **variables}
+
+    def run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Ended:
+        """Run `carsync ARGUMENTS` to its end."""
+        with self._started(arguments, variables) as process:
+            return _await_end(process)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `carsync status --json` says now."""
+        data: dict[str, Any] = json.loads(self.run("status", "--json").output)
+        return data
+
+    def interrupt(
+        self,
+        *arguments: str,
+        when: Callable[[dict[str, Any]], bool],
+        variables: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run `carsync ARGUMENTS`, and send it SIGINT as soon as `when` accepts its status."""
+        with self._started(arguments, variables) as process:
+            while process.poll() is None:
+                if when(self.status()):
+                    process.send_signal(signal.SIGINT)
+                    break
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_S)
+            return _await_end(process)
+
+    @contextmanager
+    def _started(
+        self, arguments: tuple[str, ...], variables: Mapping[str, str] | None
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start the command; it is stopped, at last killed, if the block is left early."""
+        process = subprocess.Popen(
+            [*_CARSYNC, *arguments],
+            env={**self._environ, **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            encoding=_ENCODING,
+            errors="replace",
+        )
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def forget_configuration(environ: MutableMapping[str, str]) -> None:
+    """Delete what configures carsync or libpq: the demo must not reach a real system."""
+    for name in list(environ):
+        if name in {*VARIABLES, logging_setup.VARIABLE} or name.startswith(("SUPABASE_", "PG")):
+            del environ[name]
+
+
+def _await_end(process: subprocess.Popen[str]) -> Ended:
+    try:
+        output, _ = process.communicate(timeout=COMMAND_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise CarsyncError(
+            f"carsync did not end within {COMMAND_TIMEOUT_S:.0f} s",
+            hint="this is a bug; report what the log says",
+        ) from None
+    return Ended(process.returncode, output)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT_S)
+    if process.stdout is not None:
+        process.stdout.close()

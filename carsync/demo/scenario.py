@@ -1,0 +1,279 @@
+"""The demo's story: four syncs of a simulated feed, each held against the feed's own truth."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carsync import formatting
+from carsync.demo import postgres, server
+from carsync.demo.checker import Finding, Referee, Writes, check_requests
+from carsync.demo.command import Ended, Shell
+from carsync.demo.console import WIDTH, Screen, extract
+from carsync.demo.feed import FeedOptions
+from carsync.demo.postgres import EmbeddedPostgres
+from carsync.demo.server import RunningSimulator
+from carsync.demo.simulator import Simulator, SimulatorOptions
+from carsync.errors import ExitCode
+from carsync.source.pagination.plan import parse_ranges
+
+LATENCY_MS = (20.0, 60.0)
+SLOW_RUN_S = 10
+"""The run to be interrupted is held to this many seconds, or more, by its rate limit."""
+INTERRUPT_AT = 0.4
+"""The share of pages shown by `carsync status` at which it is interrupted; its checkpoint
+is up to two seconds old, so more are done by then."""
+
+
+class StoryEndedError(Exception):
+    """A run went so wrong that what follows would show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """A feed of `cars` cars, and an API that lets `rps` requests a second in (0: any number)."""
+
+    cars: int = 20_000
+    rps: int = 50
+
+
+def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) -> bool:
+    """Tell the whole story and return whether every check passed.
+
+    The database, the simulator and all files are the story's own, and gone when it
+    ends. `stay`, if given, is called before that and returns when the reader has
+    seen enough. Raises `CarsyncError` where a part of the demo cannot be started.
+    """
+    began_s = time.monotonic()
+    feed = FeedOptions(cars=options.cars)
+    app = Simulator(SimulatorOptions(feed=feed, rate=options.rps, latency_ms=LATENCY_MS))
+    with (
+        postgres.temporary() as database,
+        server.running(app) as api,
+        tempfile.TemporaryDirectory(prefix="carsync-demo-") as state,
+    ):
+        story = Story(options, screen, api, database, Path(state))
+        story.introduce()
+        try:
+            story.tell()
+        except StoryEndedError:
+            screen.say("the story ends here: what follows would show nothing", "bad")
+        _conclude(screen, time.monotonic() - began_s)
+        if stay is None:
+            screen.say("To look into the database yourself, run it with --keep.")
+        else:
+            story.show_around()
+            stay()
+    return screen.failed == 0
+
+
+def _conclude(screen: Screen, elapsed_s: float) -> None:
+    screen.say()
+    took = formatting.duration(round(elapsed_s))
+    if screen.failed:
+        total = screen.passed + screen.failed
+        screen.say(f"{screen.failed} of {total} checks FAILED, in {took}", "bad")
+    else:
+        screen.say(f"All {screen.passed} checks passed, in {took}.", "good")
+
+
+class Story:
+    """The chapters, and what they share."""
+
+    def __init__(
+        self,
+        options: DemoOptions,
+        screen: Screen,
+        api: RunningSimulator,
+        database: EmbeddedPostgres,
+        state_folder: Path,
+    ) -> None:
+        self._options = options
+        self._screen = screen
+        self._api = api
+        self._database = database
+        self._referee = Referee(api.app.options.feed, database.dsn)
+        self._variables = {
+            "API_BASE_URL": api.base_url,
+            "API_KEY": api.app.options.key or "none",
+            "RPS": str(options.rps),
+            "STATE_DIRECTORY": str(state_folder),
+            "DATABASE_URL": database.dsn,
+        }
+        self._shell = Shell(self._variables)
+
+    def introduce(self) -> None:
+        """Say what stands ready, and the variables that are all the configuration there is."""
+        cars, pages = self._options.cars, self._referee.pages(0)
+        limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
+        say = self._screen.say
+        say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
+        say()
+        say(f"  feed      {cars:,} cars in {pages:,} pages, {limit}")
+        say("  database  empty; both are started for the demo, and gone after it")
+        say()
+        for name, value in self._variables.items():
+            line = f"export {name}={shlex.quote(value)}"
+            if len(line) <= WIDTH:
+                say(line)
+            else:
+                say(f"export {name}=\\\n{shlex.quote(value)}")
+
+    def tell(self) -> None:
+        """Tell all chapters; raise `StoryEndedError` where one went too wrong to go on."""
+        self._fill()
+        self._repeat()
+        self._follow()
+        self._interrupt_and_resume()
+        self._screen.chapter("Where things stand", "One file, the checkpoint, answers this.")
+        self._screen.command("carsync status")
+        self._screen.say(self._shell.run("status").output.rstrip())
+
+    def _fill(self) -> None:
+        self._screen.chapter(
+            "1. The first sync",
+            "The table does not exist yet. carsync creates it, reads the feed at the speed the "
+            "API allows, and merges all of it in one transaction.",
+        )
+        before = self._referee.writes()
+        self._sync(whole=True)
+        self._screen.judge(self._findings(0, None, before))
+
+    def _repeat(self) -> None:
+        self._screen.chapter(
+            "2. Nothing changed",
+            "The same feed again: no row is written. (From here on the output is cut to the "
+            "lines that tell.)",
+        )
+        before = self._referee.writes()
+        self._sync()
+        self._screen.judge(self._findings(0, 0, before))
+
+    def _follow(self) -> None:
+        self._move_on(
+            1,
+            "3. The feed moved on",
+            "Just those rows are written. A car that no page lists is asked for by its id; if it "
+            "is gone, its row stays, inactive.",
+        )
+        before = self._referee.writes()
+        self._sync()
+        self._screen.judge(self._findings(1, 0, before))
+
+    def _interrupt_and_resume(self) -> None:
+        self._move_on(
+            2,
+            "4. Interrupted, and resumed",
+            "Half-way, Ctrl-C: the table stays as it was, and the next sync reads only the "
+            "pages that were not staged yet.",
+        )
+        before = self._referee.writes()
+        self._interrupt()
+        left = self._shell.status()
+        self._screen.judge(
+            (
+                self._referee.check_writes(before, 1, since=1),
+                self._referee.check_ids(1),
+                self._referee.check_rows(1),
+            )
+        )
+        kept = {page for part in parse_ranges(left["pages_ranges"]) for page in part}
+        self._sync()
+        self._screen.judge(self._findings(2, 1, before, kept))
+
+    def _move_on(self, number: int, name: str, text: str) -> None:
+        """Let the API list snapshot `number` from now on, and say what is new in it."""
+        # The simulator's state belongs to its thread, which is idle between two syncs.
+        self._api.app.show(number)
+        truth = self._referee.truth(number)
+        self._screen.chapter(
+            name,
+            f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "
+            f"{truth.removed:,} went. {text}",
+        )
+
+    # ── running carsync ──────────────────────────────────────────────────────
+
+    def _sync(self, *, whole: bool = False) -> None:
+        """Run a sync that must succeed, and show its summary, whole or in extract."""
+        self._api.app.reset()  # as if time had passed: the API's own bucket is full again
+        self._screen.command("carsync sync")
+        self._show(self._shell.run("sync"), ExitCode.OK, whole=whole)
+
+    def _interrupt(self) -> None:
+        """Run a sync slowly enough to be caught half-way, and stop it there by SIGINT."""
+        rps = max(1, self._referee.pages(2) // SLOW_RUN_S)
+        rps = min(rps, self._options.rps or rps)
+        self._api.app.reset()
+        self._screen.command(f"RPS={rps} carsync sync")
+        ended = self._shell.interrupt("sync", when=_is_half_way, variables={"RPS": str(rps)})
+        self._screen.say("^C", "warn")
+        self._show(ended, ExitCode.SIGINT)
+
+    def _show(self, ended: Ended, wanted: ExitCode, *, whole: bool = False) -> None:
+        """Show a run's output; raise `StoryEndedError` where it did not exit as `wanted`."""
+        failed = ended.exit_code != wanted
+        if ended.output:
+            self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
+        if failed:
+            text = f"{ended.exit_code}, not {wanted.value}; its log, above, says why"
+            self._screen.judge([Finding(False, "exit", text)])
+            raise StoryEndedError
+
+    # ── checking ─────────────────────────────────────────────────────────────
+
+    def _findings(
+        self,
+        number: int,
+        since: int | None,
+        before: Writes,
+        kept: frozenset[int] | set[int] = frozenset(),
+    ) -> Iterator[Finding]:
+        """Check a finished sync of snapshot `number` from all sides.
+
+        `before` holds the writes, `since` the snapshot in the table, and `kept` the
+        pages staged, when it began.
+        """
+        counts = (self._shell.status()["last_completed"] or {}).get("counts", {})
+        yield self._referee.check_counts(counts, number, since)
+        yield self._referee.check_writes(before, number, since)
+        yield self._referee.check_ids(number)
+        yield self._referee.check_rows(number)
+        yield check_requests(self._api.app.log, self._referee.pages(number), kept)
+
+    # ── the end ──────────────────────────────────────────────────────────────
+
+    def show_around(self) -> None:
+        """Say how to look into what the demo left running."""
+        say = self._screen.say
+        psql = self._database.psql
+        if shutil.which("psql"):
+            psql = f"psql {shlex.quote(self._database.dsn)}"
+        say()
+        say("All of it still runs. To look into the database, in another terminal:")
+        say()
+        say(psql.replace(" ", " \\\n  ", 1))
+        say("  SELECT is_active, count(*) FROM cars GROUP BY 1;")
+        say("  SELECT run_id, state, started_at, counts FROM carsync.runs;")
+        say()
+        say("To go on with the feed, after the five `export` lines above:")
+        say()
+        if shutil.which("carsync") is None:
+            say(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+        say(f"curl -X POST '{self._api.origin}/_sim/snapshot?n=3'")
+        say("carsync sync; carsync status; carsync preview | head -n 1")
+        say()
+
+
+def _is_half_way(status: dict[str, Any]) -> bool:
+    planned = status.get("pages_planned")
+    if status["state"] != "running" or not planned:
+        return False
+    return bool(status["pages_done"] >= INTERRUPT_AT * planned)

@@ -1,0 +1,1 @@
+"""From staging through the merge into the target table, and back."""

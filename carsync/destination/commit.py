@@ -1,0 +1,110 @@
+"""A merge, or a revert, until its outcome is known: repeated after a conflict, looked up
+after a break."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from carsync.config.sections import Config
+from carsync.destination import merge
+from carsync.destination.merge import MergeRequest
+from carsync.errors import (
+    DatabaseBusyError,
+    DatabaseConflictError,
+    DatabaseUnavailableError,
+)
+from carsync.model import MergeCounts
+from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connection import Connection
+from carsync.postgres.sessions import BackendWatch, describe_rivals, end_backend
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 4
+BACK_OFF_S = (0.5, 2.0, 5.0)
+"""Waits, up to twice as long by chance, before the merge is repeated."""
+OUTCOME_S = 30.0
+"""How long a merge's outcome is asked for after its connection broke; the next run asks again."""
+_TURN_S = 0.1
+
+
+def merge_surely(
+    config: Config,
+    connection: Connection,
+    request: MergeRequest,
+    should_cancel: Callable[[], bool],
+) -> MergeCounts:
+    """Merge, once, and return the counts; raises what `merge.merge` does."""
+    return do_surely(
+        config,
+        connection,
+        request.run_id,
+        lambda: merge.merge(connection, request),
+        should_cancel,
+    )
+
+
+def do_surely(
+    config: Config,
+    connection: Connection,
+    run_id: int,
+    work: Callable[[], MergeCounts],
+    should_cancel: Callable[[], bool],
+) -> MergeCounts:
+    """Do the `work` of a run, one transaction over `connection`, once, and return its counts.
+
+    Work that lost a deadlock left nothing behind and is repeated. Where the connection
+    broke, around COMMIT or before, what became of the work is looked up.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return work()
+        except DatabaseUnavailableError:
+            counts = _look_up_outcome(config, connection, run_id, should_cancel)
+            if counts is None:
+                raise
+            log.warning("the connection broke, but the merge was committed")
+            return counts
+        except DatabaseBusyError as exc:
+            target = target_of(config)
+            if rivals := describe_rivals(connection, target):
+                exc.detail += f"; locks on {target} are held by {rivals}"
+            raise
+        except DatabaseConflictError as exc:
+            if attempt == ATTEMPTS or should_cancel():
+                raise
+            log.warning("the merge lost to another session and is repeated: %s", exc.detail)
+            _rest(BACK_OFF_S[attempt - 1] * (1 + random.random()), should_cancel)
+    raise AssertionError("unreachable")
+
+
+def _rest(seconds: float, should_cancel: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s and not should_cancel():
+        time.sleep(_TURN_S)
+
+
+def _look_up_outcome(
+    config: Config, broken: Connection, run_id: int, should_cancel: Callable[[], bool]
+) -> MergeCounts | None:
+    """Ask, on a new connection, what became of the merge; None: not committed, or not known.
+
+    The old backend may not know yet that its client is lost. It is ended first: before
+    its COMMIT, the merge is rolled back; after it, it is done.
+    """
+    deadline = time.monotonic() + OUTCOME_S
+    while True:
+        try:
+            with closing(open_database(config, "carsync", should_cancel)) as connection:
+                if isinstance(broken.watch, BackendWatch):
+                    end_backend(connection, broken.watch.backend)
+                return merge.lookup_outcome(connection, run_id)
+        except (DatabaseUnavailableError, DatabaseBusyError) as exc:
+            if time.monotonic() > deadline or should_cancel():
+                log.warning("what became of the merge is not known: %s", exc.problem)
+                return None
+            _rest(1.0, should_cancel)

@@ -1,0 +1,59 @@
+"""What the role may see and do at the target table's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carsync.errors import DatabasePermissionError
+from carsync.model import Target
+from carsync.postgres import sql
+from carsync.postgres.sql import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What stands at a name; `kind` is pg_class.relkind."""
+
+    kind: str
+    row_security: bool
+    may_select: bool
+    may_insert: bool
+    may_update: bool
+    id_is_unique: bool
+    rows_estimate: int
+
+
+def describe(cur: Cursor, target: Target) -> Relation | None:
+    """Return what stands at the target's name, None where nothing does."""
+    found = sql.rows(
+        cur,
+        sql.load("schema/describe_relation"),
+        {"schema": target.schema, "table": target.table},
+    )
+    return Relation(*found[0]) if found else None
+
+
+def check(target: Target, relation: Relation | None) -> None:
+    """Raise `DatabasePermissionError` where the role cannot see or write all rows.
+
+    A row policy does not fail a query, it hides rows: hidden cars would look new, or gone.
+    """
+    if relation is None:
+        return
+    if relation.row_security:
+        raise DatabasePermissionError(
+            f"row-level security hides rows of {target} from this role",
+            detail="hidden cars would look new, or gone",
+            hint="connect as the table's owner (on Supabase: postgres) or a role with BYPASSRLS",
+        )
+    grants = {
+        "SELECT": relation.may_select,
+        "INSERT": relation.may_insert,
+        "UPDATE": relation.may_update,
+    }
+    lacking = ", ".join(name for name, may in grants.items() if not may)
+    if lacking:
+        raise DatabasePermissionError(
+            f"this role lacks {lacking} on {target}",
+            hint=f"as the table's owner: GRANT {lacking} ON {target} TO the role",
+        )

@@ -1,0 +1,299 @@
+"""Taking back what one run changed: which rows still are as it left them, and doing it.
+
+All of it happens in one transaction, under the target's lock. A row that anybody wrote
+since is refused, and so is one that the table's own rules, or other tables, hold fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from carsync.destination import change_log, privileges
+from carsync.errors import RevertError
+from carsync.model import MergeCounts, Target
+from carsync.postgres import connection, errors, sql, sqlstate
+from carsync.postgres.connection import Connection
+from carsync.postgres.sql import Composable, Cursor
+from carsync.state import runs
+from carsync.state.runs import Run
+
+Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+"""What a run does to a row; only a run that is itself a revert deletes."""
+
+_STEPS: dict[str, set[Action]] = {
+    "undo/delete_inserted": {"inserted"},
+    "undo/restore_rows": {"updated", "reactivated", "deactivated"},
+    "undo/restore_deleted": {"deleted"},
+}
+"""In this order a unique value is free before the row that had it gets it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that is not taken back, what the run did to it, and why it stays."""
+
+    id: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What taking back a run does: `counts` of rows by what the revert itself does to them.
+
+    `before` rows were taken back earlier. `rewritten` columns are not as they were, though
+    their rows were taken back: a trigger of the table writes them.
+    """
+
+    counts: MergeCounts
+    refused: tuple[Refused, ...] = ()
+    before: int = 0
+    rewritten: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The rows taken back."""
+        done = self.counts
+        return done.inserted + done.updated + done.reactivated + done.deactivated + done.deleted
+
+
+def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
+    """Return the run if its changes are on record here; raise `RevertError` where not."""
+    run = runs.require_run(conn, target, source, run_id, RevertError)
+    if run.counts is None:
+        raise RevertError(
+            f"run {run_id} was not merged, so there is nothing to take back",
+            detail=f"its state is {run.state}",
+        )
+    if run.changes_origin is None:
+        raise RevertError(
+            f"what run {run_id} changed was not recorded",
+            detail="history.changes_keep_days was 0, or its carsync was an older one",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    if run.changes_origin in change_log.FORGOTTEN:
+        raise RevertError(
+            f"what run {run_id} changed is on record no more",
+            detail=f"it was merged at {run.merged_at:%F %T} UTC, longer ago than "
+            "history.changes_keep_days",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    return run
+
+
+def take_back(
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+) -> Outcome:
+    """Take back, inside the caller's transaction, what `run` did; `by` is the reverting run.
+
+    Only its `actions`. Rows that cannot be taken back are told in the outcome; whether the
+    others are to be, the caller decides: by its COMMIT. Raises `RevertError` where the
+    record does not fit the table, and `DatabaseError`.
+    """
+    sql.run(cur, sql.load("session/set_merge"))
+    sql.run(cur, sql.load("session/set_constraints"))
+    privileges.check(target, privileges.describe(cur, target))
+    _check_record(cur, run)
+    parts = _compose(cur, target, run, by, actions)
+    which = {"run_id": run.run_id, "actions": list(actions)}
+    sql.run(cur, sql.load("undo/lock_changed", target=parts["target"]), which)
+    sql.run(cur, sql.load("undo/lock_inserted", target=parts["target"]), which)
+    sql.run(cur, sql.load("undo/create_reversal", **parts))
+    rows, before = sql.one(cur, sql.load("undo/count_reversal", **parts))
+    if rows and rows == before:
+        (last,) = sql.one(cur, sql.load("undo/find_reverting_run"), {"run_id": run.run_id})
+        raise RevertError(
+            f"run {run.run_id} is taken back already, by run {last}",
+            hint=f"to undo that: `carsync revert {last}`",
+        )
+    _refuse_referenced(cur, target, parts)
+    kinds = {kind for (kind,) in sql.rows(cur, sql.load("undo/list_kinds", **parts))}
+    for step, of in _STEPS.items():
+        if kinds & of:
+            _apply(cur, step, parts, rows)
+    sql.run(cur, sql.load("undo/refuse_undone", **parts))
+    outcome = _outcome(cur, parts, before)
+    sql.run(cur, sql.load("undo/drop_reversal", **parts))
+    return outcome
+
+
+def _check_record(cur: Cursor, run: Run) -> None:
+    """Raise `RevertError` where the lines were written elsewhere, or some are gone."""
+    if run.changes_origin != change_log.origin(cur):
+        raise RevertError(
+            f"what run {run.run_id} changed was recorded on another server, or in a table "
+            "that is gone",
+            detail="the database was restored from a dump or moved since, so which rows were "
+            "written after the run cannot be told",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+    counts = run.counts or {}
+    approval = (run.summary or {}).get("approval") or {}
+    expected = sum(counts.get(name, 0) for name in ACTIONS) + approval.get("deactivated", 0)
+    (found,) = sql.one(cur, sql.load("undo/count_changes"), {"run_id": run.run_id})
+    if found < expected:
+        raise RevertError(
+            f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
+            hint="restore the table from a backup, or run `carsync sync`",
+        )
+
+
+def _compose(
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+) -> dict[str, Composable]:
+    """Compose what the statements share, for the columns that the run's changes speak of."""
+    place = {"schema": target.schema, "table": target.table}
+    which = {**place, "run_id": run.run_id, "actions": list(actions)}
+    types = dict(sql.rows(cur, sql.load("undo/list_change_columns"), which))
+    gone = [name for name, type_ in types.items() if type_ is None]
+    if gone:
+        raise RevertError(
+            f"{target} lacks columns that run {run.run_id} wrote: {', '.join(gone)}",
+            detail="they were dropped or renamed since, or are computed now",
+            hint="put them back, or take back only what does not need them: --only inserted",
+        )
+    stored = [name for name, *_ in sql.rows(cur, sql.load("changes/list_recorded"), place)]
+    old = {name: _cast('was."carsync before"', name, type_) for name, type_ in types.items()}
+    # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
+    which["actions"] = [action for action in actions if action in _STEPS["undo/restore_rows"]]
+    updated = sql.rows(cur, sql.load("undo/list_change_columns"), which)
+    written = [name for name, _ in updated if name != "id"]
+    assignments = (
+        sql.identifier(name)
+        + sql.raw(' = CASE WHEN was."carsync before" ? ')
+        + sql.literal(name)
+        + sql.raw(" THEN ")
+        + old[name]
+        + sql.raw(" ELSE ")
+        + sql.identifier("t", name)
+        + sql.raw(" END")
+        for name in written
+    )
+    return {
+        **change_log.recording(cur, target, by.run_id, written or ["is_active"], records=True),
+        "target": sql.table(target),
+        "reversal": sql.identifier("carsync", f"reversal_{by.run_id:d}"),
+        "places": sql.identifier(f"reversal_{by.run_id:d}_places"),
+        "ids": sql.identifier(f"reversal_{by.run_id:d}_ids"),
+        "schema": sql.literal(target.schema),
+        "table": sql.literal(target.table),
+        "reverted": sql.literal(run.run_id),
+        "actions": sql.literal(list(actions)) + sql.raw("::text[]"),
+        "told": change_log.texts_of("t", types),
+        "row": change_log.texts_of("t", stored),
+        "assignments": sql.comma_separated(assignments),
+        "columns": sql.identifiers(types),
+        "values": sql.comma_separated(
+            _cast("v.before", name, type_) for name, type_ in types.items()
+        ),
+    }
+
+
+def _cast(before: str, name: str, type_: str | None) -> Composable:
+    """Compose the old value of a column, read back from its text."""
+    return (
+        sql.raw(f"({before} ->> ")
+        + sql.literal(name)
+        + sql.raw(")::")
+        + sql.expression(type_ or "text")
+    )
+
+
+def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
+    place = {"schema": target.schema, "table": target.table}
+    referrers = sql.rows(cur, sql.load("undo/list_referrers"), place)
+    for schema, table, columns, referred, is_readable, takes_along in referrers:
+        words = f"{schema}.{table}"
+        if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
+            if takes_along:
+                reason = f"may be referred to by {words}, which this role may not read"
+                query = sql.load("undo/refuse_inserted", **parts)
+                sql.run(cur, query, {"reason": reason})
+            continue
+        pairs = [
+            sql.identifier("r", column) + sql.raw(" = ") + sql.identifier("t", other)
+            for column, other in zip(columns, referred, strict=True)
+        ]
+        query = sql.load(
+            "undo/refuse_referenced",
+            **{
+                **parts,
+                "referrer": sql.identifier(schema, table),
+                "words": sql.literal(words),
+                "pairs": _all_of(pairs),
+            },
+        )
+        sql.run(cur, query)
+
+
+def _all_of(tests: Sequence[Composable]) -> Composable:
+    whole: Composable = tests[0]
+    for test in tests[1:]:
+        whole = whole + sql.raw(" AND ") + test
+    return whole
+
+
+def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
+    """Take back all rows, or all but those that the table itself refuses."""
+    # Composed once: in small parts it takes longer than the server does.
+    parts = {**parts, "step": sql.raw(sql.load(step, **parts).as_string(cur))}
+    if not _try(cur, parts, 1, rows + 1):
+        for name in (
+            "undo/index_places",
+            "undo/index_ids",
+            "undo/analyze_reversal",
+            "session/set_piecemeal",
+        ):
+            sql.run(cur, sql.load(name, **parts))
+        _halve(cur, parts, 1, rows + 1)
+        sql.run(cur, sql.load("session/set_merge"))
+
+
+def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
+    """Take back what can be of the rows from place `first` up to `end`, which are refused
+    together."""
+    if end - first == 1:
+        return
+    middle = (first + end) // 2
+    for start, stop in ((first, middle), (middle, end)):
+        if not _try(cur, parts, start, stop):
+            _halve(cur, parts, start, stop)
+
+
+def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> bool:
+    """Take back the rows from place `first` up to `end`; False where the table refuses one.
+
+    Where it is the only one, the refusal is noted.
+    """
+    try:
+        with connection.savepoint(cur):
+            sql.run(cur, parts["step"], {"first": first, "end": end})
+    except errors.REFUSED as exc:
+        if end - first == 1:
+            _, said = sqlstate.explain_refusal(exc)
+            query = sql.load("undo/refuse_change", **parts)
+            sql.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
+        return False
+    return True
+
+
+def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:
+    done: dict[str, int] = dict(sql.rows(cur, sql.load("undo/sum_reversal", **parts)))
+    refused = sql.rows(cur, sql.load("undo/list_refused", **parts))
+    misses = sql.rows(cur, sql.load("undo/list_misses", **parts))
+    counts = MergeCounts(
+        inserted=done.get("deleted", 0),
+        updated=done.get("updated", 0),
+        reactivated=done.get("deactivated", 0),
+        deactivated=done.get("reactivated", 0),
+        deleted=done.get("inserted", 0),
+    )
+    return Outcome(
+        counts,
+        tuple(Refused(*line) for line in refused),
+        before,
+        tuple(name for name, _ in misses),
+    )

@@ -1,0 +1,136 @@
+"""Judges the configuration by itself: values that contradict each other, or that are risky."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carsync.config.sections import Config
+from carsync.doctor.findings import Finding, Findings
+from carsync.errors import ExitCode
+
+MANY_WRITERS = 12
+"""More writers than this bring nothing but connections: each stages thousands of rows a second."""
+LAX_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the configuration comes from.
+
+    `variables` are those of the environment that set a key; `exposed` says that the
+    file, readable by everybody on this machine, holds the key or the password itself.
+    """
+
+    file: str | None
+    variables: tuple[str, ...] = ()
+    exposed: bool = False
+
+
+def judge(config: Config, origin: Origin) -> list[Finding]:
+    """Judge a configuration that parsed; whether feed and database are named is asked here too."""
+    found = Findings(ExitCode.CONFIG)
+    parts = [origin.file or "no file"]
+    if origin.variables:
+        parts.append(f"{', '.join(origin.variables)} of the environment")
+    found.ok("configuration", "; ".join(parts))
+    _judge_origin(found, config, origin)
+    _judge_pace(found, config)
+    _judge_waits(found, config)
+    _judge_deactivation(found, config)
+    return found.all
+
+
+def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
+    if origin.exposed:
+        found.warn(
+            "secrets",
+            "the file holds the key or the password itself, and everybody here may read it",
+            f"write ${{API_KEY}} and ${{DATABASE_URL}} in it, or chmod 600 {origin.file}",
+        )
+    auth = config.api.auth
+    if auth.type == "none" and auth.key is not None:
+        found.warn(
+            "key", "there is a key, but api.auth.type: none sends none", "set api.auth.type: header"
+        )
+    elif auth.type != "none" and auth.key is None:
+        found.warn(
+            "key",
+            "no key is set, so none is sent",
+            "set API_KEY, or api.auth.type: none for an API that wants none",
+        )
+
+
+def _judge_pace(found: Findings, config: Config) -> None:
+    limits = config.limits
+    rate, burst = limits.requests_per_second, limits.burst
+    if not rate:
+        found.warn(
+            "rate",
+            "no rate limit (requests_per_second: 0)",
+            "set limits.requests_per_second to what the API allows",
+        )
+        if burst is not None:
+            found.warn("burst", f"burst: {burst} has no effect without a rate", "leave it out")
+    elif burst is not None and burst > 10 * rate:
+        found.warn(
+            "burst",
+            f"after a pause the API sees {burst:,} requests at once, at a rate of {rate:g}/s",
+            f"lower limits.burst; the default is twice the rate, {max(1, round(2 * rate))}",
+        )
+    elif burst is not None and burst < rate / 10:
+        found.warn(
+            "burst",
+            f"burst: {burst} is less than a tenth of a second of the rate of {rate:g}/s: the "
+            "rate will not be reached",
+            "raise limits.burst, or leave it out (twice the rate)",
+        )
+    else:
+        allowed = burst if burst is not None else max(1, round(2 * rate))
+        found.ok("rate", f"{rate:g} requests/s, bursts of {allowed}")
+    writers = config.database.writers
+    if writers > MANY_WRITERS:
+        found.warn(
+            "writers",
+            f"{writers} writers take as many connections, and bring no speed beyond a few",
+            "lower database.writers (PARALLEL_BATCHES); the default is 6",
+        )
+
+
+def _judge_waits(found: Findings, config: Config) -> None:
+    timeout = config.api.timeout
+    if timeout.total_s <= max(timeout.read_s, timeout.connect_s):
+        found.warn(
+            "time-outs",
+            f"api.timeout.total_s ({timeout.total_s:g} s) ends an attempt before read_s "
+            f"({timeout.read_s:g} s) or connect_s ({timeout.connect_s:g} s) can",
+            "set total_s to more than both",
+        )
+    retry = config.limits.retry
+    if retry.base_s > retry.cap_s:
+        found.warn(
+            "retries",
+            f"limits.retry.base_s ({retry.base_s:g}) is greater than cap_s ({retry.cap_s:g})",
+            "set cap_s to the longest back-off",
+        )
+
+
+def _judge_deactivation(found: Findings, config: Config) -> None:
+    rules = config.sync.deactivate
+    if not rules.enabled:
+        found.ok("deactivation", "off: cars that left the feed stay active")
+        return
+    risks = []
+    if rules.max_share > LAX_SHARE and rules.max_count is None:
+        risks.append(f"max_share: {rules.max_share:g} lets most of the cars go at once")
+    if rules.second_proof == "none":
+        risks.append("second_proof: none believes one reading, drift or not")
+    if config.sync.max_reject_share > LAX_SHARE:
+        risks.append(f"max_reject_share: {config.sync.max_reject_share:g} merges a broken mapping")
+    if risks:
+        found.warn("deactivation", "; ".join(risks), "see sync in config/carsync.example.yaml")
+        return
+    proof = rules.second_proof
+    if proof == "by_id" and (config.api.record_path is None or not rules.max_probes):
+        proof = "next_run"
+    cap = f"at most {rules.max_share:.0%} at once"
+    found.ok("deactivation", f"{cap}, second proof {proof}")

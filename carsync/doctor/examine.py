@@ -1,0 +1,288 @@
+"""The whole examination: each part in its turn, a failing one never hides the next."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from carsync.config.environment import supabase_hint
+from carsync.config.presets import read_preset
+from carsync.config.sections import Config
+from carsync.doctor import (
+    config_checks,
+    feed_checks,
+    feed_facts,
+    machine_checks,
+    machine_facts,
+    server_checks,
+    server_facts,
+    table_checks,
+)
+from carsync.doctor.config_checks import Origin
+from carsync.doctor.findings import Findings, Group
+from carsync.errors import CarsyncError, ConfigError, ExitCode, PageError
+from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.postgres.connect import target_columns, target_of
+from carsync.postgres.connection import Connection
+from carsync.state.checkpoint import place
+
+_FEED = ("DNS", "TLS", "answer", "records", "totals", "page size", "mapping", "pace", "clock")
+_SERVER = ("endpoint", "version", "server clock", "role settings", "connections")
+_TABLES = ("schema carsync", "target schema", "target table", "migrations", "hashes", "lock")
+_PORT = 5432
+_ALGORITHMS = ("xxh3_128", "md5")
+
+Hashes = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one part learned for the next: the hashes of the first page, algorithm → id → hash."""
+
+    hashes: Hashes | None = None
+
+
+def examine(
+    config: Config, origin: Origin, checkpoint: Path | None, tell: Callable[[str], None]
+) -> list[Group]:
+    """Examine everything and return the findings by group, in the order of a run's needs.
+
+    `checkpoint` is None where its place is not known. `tell` is called with the title
+    of each part before it, which may take seconds. Changes nothing: a file is written
+    beside the checkpoint and removed, one request goes to the API, and the database
+    session is read-only. Raises nothing that a fault of the world explains.
+    """
+    tell("configuration")
+    found = config_checks.judge(config, origin)
+    mapper, fault = _mapper(config)
+    if fault is not None:
+        collected = Findings(ExitCode.CONFIG)
+        collected.failed("mapping", fault)
+        found += collected.all
+    groups = [Group("configuration", tuple(found))]
+    tell("this machine")
+    facts = machine_facts.gather(checkpoint)
+    groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
+    tell("API")
+    findings, seen = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    groups.append(Group("API", tuple(findings.all)))
+    tell("database")
+    groups += _examine_database(config, mapper, seen)
+    return groups
+
+
+def nothing_but(fault: CarsyncError) -> list[Group]:
+    """Give the findings where the configuration cannot even be read."""
+    found = Findings(ExitCode.CONFIG)
+    found.failed("configuration", fault)
+    groups = [Group("configuration", tuple(found.all))]
+    for title, names in (("API", _FEED), ("database", _SERVER), ("tables", _TABLES)):
+        found = Findings(ExitCode.CONFIG)
+        found.skip(names, "the configuration cannot be read")
+        groups.append(Group(title, tuple(found.all)))
+    return groups
+
+
+def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
+    try:
+        preset = read_preset(config.mapping.preset) if config.mapping.preset else None
+        return compile_mapper(config.mapping, preset, config.api.pagination), None
+    except CarsyncError as exc:
+        return None, exc
+
+
+# ── the API ──────────────────────────────────────────────────────────────────
+
+
+def _examine_feed(
+    config: Config, mapper: Mapper | None, *, is_busy: bool
+) -> tuple[Findings, _Seen]:
+    found = Findings(ExitCode.API)
+    if not config.api.base_url:
+        try:
+            config.require_api()
+        except ConfigError as exc:
+            found.failed("address", exc)
+        found.skip(_FEED, "api.base_url is not set")
+        return found, _Seen()
+    if not _reach(found, config):
+        found.skip(_FEED[2:], "the API is not reached")
+        return found, _Seen()
+    if is_busy and config.limits.requests_per_second:
+        found.skip(
+            _FEED[2:],
+            "the run that is going on has the whole rate limit; `carsync status` tells how the "
+            "API answers it",
+        )
+        return found, _Seen()
+    try:
+        answer = feed_facts.ask_first_page(config)
+    except PageError as exc:
+        feed_checks.judge_failure(found, exc)
+        found.skip(_FEED[3:], "the API gave no page")
+        return found, _Seen()
+    page = feed_facts.look_at(config, mapper, answer)
+    if mapper is None:
+        found.skip(_FEED[3:8], "the mapping cannot be compiled")
+    else:
+        feed_checks.judge_page(found, config, page)
+        if page.fault is not None:
+            found.skip(_FEED[4:8], "the answer is no page")
+        elif not page.records:
+            found.skip(_FEED[4:8], "the first page is empty")
+    feed_checks.judge_skew(found, page.skew_s)
+    return found, _Seen(_hashes(config, mapper, answer.body) if page.mapped else None)
+
+
+def _reach(found: Findings, config: Config) -> bool:
+    """Judge name and TLS; say whether a request is worth its while."""
+    assert config.api.base_url is not None
+    host, port, is_tls = feed_facts.host_of(config.api.base_url)
+    if config.api.proxy is not None:
+        found.skip(_FEED[:2], "a proxy (api.proxy) makes the connection")
+        return True
+    patience_s = min(config.api.timeout.connect_s, 10.0)
+    lookup = feed_facts.resolve(host, port, patience_s)
+    if not feed_checks.judge_lookup(found, lookup):
+        found.skip(["TLS"], "the host has no address")
+        return False
+    if not is_tls:
+        feed_checks.judge_plain_http(
+            found, config, is_local=all(map(_is_loopback, lookup.addresses))
+        )
+        return True
+    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, patience_s)
+    feed_checks.judge_certificate(found, certificate)
+    return not certificate.error
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _hashes(config: Config, mapper: Mapper | None, body: bytes) -> Hashes | None:
+    """Return the first page's hashes by every algorithm; None where they cannot be made."""
+    preset = read_preset(config.mapping.preset) if config.mapping.preset else None
+    found = {}
+    for algorithm in _ALGORITHMS:
+        rules = msgspec.structs.replace(
+            config.mapping,
+            hash_=msgspec.structs.replace(config.mapping.hash_, algorithm=algorithm),
+        )
+        content: PageContent = compile_mapper(rules, preset, config.api.pagination).map_page(body)
+        found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
+    return found
+
+
+# ── the database ─────────────────────────────────────────────────────────────
+
+
+def _examine_database(config: Config, mapper: Mapper | None, seen: _Seen) -> list[Group]:
+    found, judged = Findings(ExitCode.DATABASE), Findings(ExitCode.DATABASE)
+    because = _reach_server(found, config)
+    if not because:
+        try:
+            with server_facts.read_only(config) as connection:
+                _judge_server(found, connection, config)
+                _judge_tables(judged, connection, config, mapper, seen)
+        except CarsyncError as exc:
+            # What was judged so far stands; the rest is not known.
+            (judged if found.all[-1].name == _SERVER[-1] else found).failed("session", exc)
+            because = "the database session failed"
+    if because:
+        done = {finding.name for finding in (*found.all, *judged.all)}
+        found.skip([name for name in _SERVER if name not in done], because)
+        judged.skip([name for name in _TABLES if name not in done], because)
+    return [Group("database", tuple(found.all)), Group("tables", tuple(judged.all))]
+
+
+def _reach_server(found: Findings, config: Config) -> str:
+    """Judge the way to the server; return why nothing more can be asked, empty where it can."""
+    try:
+        dsn = config.require_dsn()
+    except ConfigError as exc:
+        hint = supabase_hint(os.environ) or exc.hint
+        found.failed("address", ConfigError(exc.problem, hint=hint))
+        return "database.dsn is not set"
+    endpoints = [server_facts.find_endpoint(*where) for where in _places(dsn.reveal())]
+    trials = []
+    for endpoint in endpoints:
+        trial = Findings(ExitCode.DATABASE)
+        trials.append((server_checks.judge_endpoint(trial, endpoint), trial))
+    # Of several hosts libpq takes the first that answers.
+    reached, best = next((trial for trial in trials if trial[0]), trials[0])
+    found.all += best.all
+    if not reached:
+        return "the server is not reached"
+    try:
+        shares = server_facts.is_transaction_pooler(config)
+    except CarsyncError as exc:
+        found.failed("login", exc)
+        return "nobody could log in"
+    if shares:
+        found.problem(
+            "endpoint",
+            "a connection pooler in transaction mode: connections share server sessions, so locks "
+            "do not hold",
+            "connect directly or through a pooler in session mode (on Supabase the Session "
+            "pooler, port 5432 instead of 6543)",
+            ExitCode.CONFIG,
+        )
+        return "nothing may be set in the sessions of a transaction pooler"
+    return ""
+
+
+def _places(dsn: str) -> list[tuple[str, int]]:
+    """Return host and port of each server that a connection string names."""
+    _, hosts, ports, _ = place(dsn)
+    hosts = hosts or os.environ.get("PGHOST", "")
+    ports = ports or os.environ.get("PGPORT", "")
+    shared = ports.split(",")
+    found = []
+    for number, name in enumerate(hosts.split(",")):
+        host, colon, port = name.rpartition(":")
+        if name.startswith("[") and not name.endswith("]"):  # [::1]:5432
+            host = host.strip("[]")
+        elif not colon or name.endswith("]") or name.count(":") > 1:
+            host, port = name.strip("[]"), ""
+        port = port or shared[min(number, len(shared) - 1)]
+        found.append((host, int(port) if port.isdigit() else _PORT))
+    return found
+
+
+def _judge_server(found: Findings, connection: Connection, config: Config) -> None:
+    facts = server_facts.describe_server(connection)
+    host = _places(config.require_dsn().reveal())[0][0]
+    server_checks.judge_kind(found, host, facts)
+    server_checks.judge_server(found, facts)
+    opened, refused = 1, ""
+    if facts.pooled:
+        wanted = config.database.writers + server_checks.PARENT_CONNECTIONS
+        opened, refused = server_facts.try_opening(config, wanted)
+    server_checks.judge_room(found, facts, config.database.writers, opened, refused)
+
+
+def _judge_tables(
+    found: Findings, connection: Connection, config: Config, mapper: Mapper | None, seen: _Seen
+) -> None:
+    target = target_of(config)
+    held = server_facts.describe_privileges(connection, target)
+    columns = target_columns(mapper) if mapper is not None else ()
+    facts = server_facts.describe_tables(connection, config, target, columns)
+    pending = facts.pending if facts.error is None else None
+    table_checks.judge_privileges(found, str(target), held, pending)
+    if not table_checks.judge_tables(found, config, str(target), facts):
+        pass  # said there
+    elif mapper is not None:
+        overlap = None
+        if seen.hashes and facts.rows is not None:
+            overlap = server_facts.compare(connection, target, config.sync.source, seen.hashes)
+        table_checks.judge_hashes(found, facts, mapper.hash_scheme, overlap, config.sync.source)
+    else:
+        found.skip(["hashes"], "the mapping cannot be compiled")
+    table_checks.judge_runs(found, facts)

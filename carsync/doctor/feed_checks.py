@@ -1,0 +1,286 @@
+"""Judges the way to the API and its first page: name, TLS, key, shape, pace, clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from carsync import formatting
+from carsync.config.sections import Config
+from carsync.doctor.findings import Findings, words
+from carsync.errors import FailureKind, PageError
+from carsync.mapping.discovery import PageShape
+from carsync.source.pagination.plan import check_page
+
+EXPIRES_SOON_DAYS = 14
+SKEW_S = 30.0
+SLOW_LOOKUP_S = 1.0
+_SHOWN_REASONS = 3
+
+_TLS_FIXES = (
+    ("expired", "the API's owner must renew the certificate; carsync never ignores it"),
+    ("not yet valid", "look at this machine's clock (timedatectl), then ask the API's owner"),
+    ("self-signed", "set api.ca_bundle to a file with that certificate, or ask for a public one"),
+    ("local issuer", "set api.ca_bundle to the issuer's CA file, or ask the API's owner to send "
+     "the whole chain"),
+    ("ostname mismatch", "set api.base_url to the name in the certificate"),
+    ("IP address mismatch", "set api.base_url to the name in the certificate"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the resolver said of a host: addresses and how long it took, or the `error`."""
+
+    host: str
+    addresses: Sequence[str] = ()
+    took_s: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a TLS handshake gave: `error` where it was refused; days may be negative."""
+
+    error: str = ""
+    days_left: float = 0.0
+    issuer: str = ""
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """The first page as the run would take it; `shape` is what a look without paths finds.
+
+    `fault` says why it is no page by the configuration. `mapped` counts the records that
+    become rows, `reasons` why others did not, each with its number of records.
+    """
+
+    latency_s: float
+    wire_bytes: int
+    skew_s: float | None
+    shape: PageShape | None
+    fault: PageError | None = None
+    records: int = 0
+    pages: int | None = None
+    total: int | None = None
+    mapped: int = 0
+    reasons: tuple[tuple[str, int], ...] = ()
+
+
+def judge_lookup(found: Findings, lookup: Lookup) -> bool:
+    """Judge the host's name; say whether there is an address to go on with."""
+    if lookup.error:
+        found.problem(
+            "DNS",
+            f"{lookup.host}: {lookup.error}",
+            "look for a typing error in api.base_url; then at this machine's DNS "
+            "(resolvectl status, /etc/resolv.conf)",
+        )
+        return False
+    shown = ", ".join(lookup.addresses[:3])
+    more = f" and {len(lookup.addresses) - 3} more" if len(lookup.addresses) > 3 else ""
+    if lookup.addresses[0] == lookup.host:
+        found.ok("DNS", f"{lookup.host} is an address itself")
+        return True
+    seen = f"{lookup.host} → {shown}{more} in {formatting.latency(lookup.took_s)}"
+    if lookup.took_s > SLOW_LOOKUP_S:
+        found.warn("DNS", seen, "a name server does not answer: see /etc/resolv.conf")
+    else:
+        found.ok("DNS", seen)
+    return True
+
+
+def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None:
+    """Judge an API without TLS: a key that travels readable for all on the way is a warning."""
+    if config.api.auth.key is None or config.api.auth.type == "none":
+        found.ok("TLS", "none (http://); no key is sent")
+    elif is_local:
+        found.ok("TLS", "none (http://), within this machine")
+    else:
+        found.warn(
+            "TLS",
+            "none: the key travels readable for everybody on the way",
+            "set api.base_url to https://…",
+        )
+
+
+def judge_certificate(found: Findings, certificate: Certificate) -> None:
+    """Judge what the handshake gave."""
+    if certificate.error:
+        hints = (fix for sign, fix in _TLS_FIXES if sign in certificate.error)
+        found.problem("TLS", certificate.error, next(hints, "check host and port of api.base_url"))
+        return
+    days = math.floor(certificate.days_left)
+    left = formatting.plural(days, "day")
+    issuer = formatting.printable(certificate.issuer)
+    seen = f"{certificate.protocol}, certificate by {issuer}, valid for {left} more"
+    if days < EXPIRES_SOON_DAYS:
+        found.warn("TLS", seen, "see that the API's owner renews it")
+    else:
+        found.ok("TLS", seen)
+
+
+def judge_failure(found: Findings, exc: PageError) -> None:
+    """Judge a request that got no page."""
+    fix = exc.hint
+    if exc.status == 404:
+        fix = "check api.base_url and api.path: GET {base_url}{path} is asked for"
+    elif exc.kind is FailureKind.RATE_LIMITED:
+        fix = "wait, and lower limits.requests_per_second if that is the rule"
+    elif exc.kind is FailureKind.SERVER:
+        fix = "the API is out of order: try again later, or ask its owner"
+    elif exc.kind is FailureKind.TIMEOUT:
+        fix = "raise api.timeout, or lower api.pagination.page_size; is a firewall between?"
+    name = "key" if exc.kind is FailureKind.AUTH else "answer"
+    found.problem(name, words(exc), fix)
+
+
+def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
+    """Judge the first page: its answer time, records, totals, size and mapping."""
+    found.ok(
+        "answer",
+        f"HTTP 200 in {formatting.latency(page.latency_s)}, {formatting.size(page.wire_bytes)}",
+    )
+    if page.fault is not None:
+        seen = page.fault.detail or page.fault.problem
+        found.problem("records", seen, _shape_hint(page.shape) or page.fault.hint)
+        return
+    where = config.api.pagination.records or "the top"
+    if page.records == 0:
+        found.warn(
+            "records",
+            f"the first page holds no record at {where}",
+            _shape_hint(page.shape) or "may this key see cars? Is api.params too narrow?",
+        )
+        return
+    found.ok("records", f"{formatting.plural(page.records, 'record')} at {where}")
+    _judge_totals(found, config, page)
+    _judge_size(found, config, page)
+    _judge_mapping(found, config, page)
+    _judge_pace(found, config, page)
+
+
+def judge_skew(found: Findings, skew_s: float | None) -> None:
+    """Judge this machine's clock against the Date header, which knows whole seconds."""
+    if skew_s is None:
+        found.ok("clock", "the API sends no Date header to compare with")
+    elif abs(skew_s) > SKEW_S:
+        behind = "behind" if skew_s > 0 else "ahead of"
+        found.warn(
+            "clock",
+            f"this machine is {formatting.duration(abs(skew_s))} {behind} the API's clock",
+            "set up NTP here (timedatectl set-ntp true)",
+        )
+    else:
+        found.ok("clock", "the same as the API's, within seconds")
+
+
+def _shape_hint(shape: PageShape | None) -> str:
+    """Name the keys that a look at the answer suggests; empty where it shows no records."""
+    if shape is None:
+        return ""
+    keys = {"total_pages": shape.total_pages, "total_records": shape.total_records}
+    named = "".join(f", {key}: {path or 'null'}" for key, path in keys.items())
+    records = shape.records or '""'
+    return (
+        f"the answer has {formatting.plural(shape.count, 'object')} at "
+        f"{shape.records or 'the top'}: "
+        f"set api.pagination: {{records: {records}{named}}}"
+    )
+
+
+def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
+    rules = config.api.pagination
+    proof = "without a total of records each deactivation needs its second proof"
+    if page.pages is not None or page.total is not None:
+        pages = "pages unknown" if page.pages is None else f"{page.pages:,} pages"
+        total = proof if page.total is None else f"{page.total:,} records"
+        found.ok("totals", f"{pages}, {total}")
+        return
+    hint = _shape_hint(page.shape) if page.shape and page.shape.total_records else ""
+    if (rules.total_pages is None and rules.total_records is None) and not hint:
+        found.ok(
+            "totals",
+            f"none configured: pages are read until {rules.stop_after_empty_pages} are empty, at "
+            f"most {rules.max_pages:,} ({rules.max_pages * page.records:,} records); {proof}",
+        )
+        return
+    where = " or ".join(path for path in (rules.total_pages, rules.total_records) if path)
+    found.warn(
+        "totals",
+        f"no number at {where}; {proof}" if where else f"none configured; {proof}",
+        hint or "set api.pagination.total_pages and total_records to where they are, or to null",
+    )
+
+
+def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
+    rules = config.api.pagination
+    objection = check_page(rules.first_page, page.records, page.pages, page.total, None, rules)
+    asked = rules.page_size
+    if objection is not None:
+        found.problem("page size", objection, "ask the API's owner; a run would not trust this")
+    elif page.records > asked:
+        found.warn(
+            "page size",
+            f"{page.records} records where {asked} were asked for",
+            f"set page_size: {page.records}, or size_param to the name that the API knows",
+        )
+    elif page.records < asked and ((page.pages or 1) > 1 or (page.total or 0) > page.records):
+        found.warn(
+            "page size",
+            f"{page.records} records where {asked} were asked for: the API caps its pages, or "
+            f"does not know {rules.size_param or 'a size'}",
+            f"set api.pagination.page_size: {page.records} (PAGE_SIZE), or size_param to the name "
+            "that the API knows",
+        )
+    else:
+        found.ok("page size", f"{page.records} of {asked} asked for")
+
+
+def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
+    rejected = page.records - page.mapped
+    seen = f"{page.mapped} of {formatting.plural(page.records, 'record')} become rows"
+    if not rejected:
+        found.ok("mapping", seen)
+        return
+    reasons = "; ".join(
+        f"{formatting.printable(reason)} ({number}×)"
+        for reason, number in page.reasons[:_SHOWN_REASONS]
+    )
+    fix = "look with `carsync preview`, then mend mapping.columns"
+    if rejected > config.sync.max_reject_share * page.records:
+        share = f"{config.sync.max_reject_share:.0%}"
+        found.problem("mapping", f"{seen}, and more than {share} are rejected: {reasons}", fix)
+    else:
+        found.warn("mapping", f"{seen}: {reasons}", fix)
+
+
+def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
+    """Judge how long a run will take, and whether the acceptance targets are within reach."""
+    limits, targets = config.limits, config.acceptance
+    rate = limits.requests_per_second or math.inf
+    reach = limits.concurrency / max(page.latency_s, 0.001)
+    pace = min(rate, reach)
+    wanted = min(targets.min_pages_per_second or 0.0, rate / 2)
+    estimate = f"{limits.concurrency} requests at once, {formatting.latency(page.latency_s)} each"
+    if pace < wanted:
+        found.warn(
+            "pace",
+            f"{estimate}: about {pace:.1f} pages/s, and acceptance asks for {wanted:g}",
+            "raise limits.concurrency, or lower acceptance.min_pages_per_second",
+        )
+        return
+    if page.pages is None:
+        return
+    took_s = page.pages / pace
+    seen = f"{page.pages:,} pages take {formatting.duration(max(took_s, 1))} at {pace:.0f} pages/s"
+    if targets.max_minutes is not None and took_s > 60 * targets.max_minutes:
+        found.warn(
+            "pace",
+            f"{seen}, and acceptance allows {targets.max_minutes:g} min",
+            "raise limits.requests_per_second if the API allows it, or acceptance.max_minutes",
+        )
+    else:
+        found.ok("pace", seen)

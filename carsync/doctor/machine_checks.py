@@ -1,0 +1,129 @@
+"""Judges the machine that a run would work on: its state folder, limits and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from carsync import formatting
+from carsync.config.sections import Config
+from carsync.doctor.findings import Finding, Findings
+from carsync.errors import CarsyncError, ExitCode
+
+STATE_BYTES = 10_000_000
+"""What should be free where the checkpoint lies: it is rewritten beside the old one."""
+SHM_BYTES = 1_000_000
+PROCESS_BYTES = 60_000_000
+"""What one process of a run takes, roughly; measured: 35 to 55 MB."""
+MAX_FETCHERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What was seen; None where this system does not tell.
+
+    `write_error` is what came of really writing, flushing and renaming a file in
+    `folder`, the nearest one that exists. Sizes are bytes.
+    """
+
+    versions: str
+    checkpoint: str | None
+    folder: str
+    write_error: CarsyncError | None
+    lock_error: CarsyncError | None
+    read_error: CarsyncError | None
+    is_locked: bool
+    free_bytes: int | None
+    free_files: int | None
+    shm_free_bytes: int | None
+    shm_writable: bool | None
+    open_files: int | None
+    available_bytes: int | None
+    cores: int
+
+
+def judge(config: Config, facts: MachineFacts) -> list[Finding]:
+    """Judge the machine for a run of this configuration."""
+    found = Findings(ExitCode.CONFIG)
+    found.ok("versions", facts.versions)
+    _judge_state(found, facts)
+    _judge_run(found, facts)
+    _judge_limits(found, config, facts)
+    return found.all
+
+
+def fetchers(config: Config, cores: int) -> int:
+    """Return how many fetcher processes a run starts."""
+    limits = config.limits
+    return limits.fetcher_processes or min(cores, limits.concurrency, MAX_FETCHERS)
+
+
+def _judge_state(found: Findings, facts: MachineFacts) -> None:
+    if facts.checkpoint is None:
+        found.skip(["checkpoint"], "its place depends on database.dsn, which is not set")
+        return
+    for error in (facts.write_error, facts.lock_error):
+        if error is not None:
+            found.failed("checkpoint", error)
+            return
+    if facts.read_error is not None:
+        found.warn(
+            "checkpoint",
+            f"{facts.read_error.problem}: {facts.read_error.detail}",
+            "the next sync replaces it, and asks the database what was staged",
+        )
+        return
+    low = facts.free_bytes is not None and facts.free_bytes < STATE_BYTES
+    if low or facts.free_files == 0:
+        left = "no file" if facts.free_files == 0 else formatting.size(facts.free_bytes or 0)
+        found.warn(
+            "checkpoint",
+            f"{left} is left on the disk of {facts.folder}",
+            f"free space there (df -h -i '{facts.folder}'), or set checkpoint.path",
+        )
+        return
+    free = "" if facts.free_bytes is None else f", {formatting.size(facts.free_bytes)} free"
+    found.ok("checkpoint", f"{facts.checkpoint}: written, flushed, renamed{free}")
+
+
+def _judge_run(found: Findings, facts: MachineFacts) -> None:
+    if facts.is_locked:
+        found.warn(
+            "other run",
+            "a run of this target is going on",
+            "let it finish; look at it with `carsync status`",
+        )
+
+
+def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
+    shm_is_full = facts.shm_free_bytes is not None and facts.shm_free_bytes < SHM_BYTES
+    if facts.shm_writable is False or shm_is_full:
+        seen = "full" if facts.shm_writable else "not writable"
+        found.problem(
+            "shared memory",
+            f"/dev/shm is {seen}: processes cannot make their semaphores",
+            "mount a tmpfs there (Docker: --shm-size=64m), or free space in it",
+        )
+    needed = 64 + 4 * config.limits.concurrency + 8 * config.database.writers
+    if facts.open_files is not None and facts.open_files < needed:
+        found.problem(
+            "open files",
+            f"a process may open {facts.open_files:,} files; {needed:,} may be needed",
+            f"ulimit -n {max(1024, needed)} (systemd: LimitNOFILE=), or lower limits.concurrency",
+        )
+    elif facts.open_files is not None:
+        found.ok("open files", f"up to {facts.open_files:,} a process")
+    processes = 2 + fetchers(config, facts.cores) + config.database.writers
+    memory = processes * PROCESS_BYTES
+    if facts.available_bytes is not None and facts.available_bytes < memory:
+        found.warn(
+            "memory",
+            f"{formatting.size(facts.available_bytes)} available; {processes} processes take "
+            f"about {formatting.size(memory)}",
+            "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)",
+        )
+    elif facts.available_bytes is not None:
+        found.ok(
+            "memory",
+            f"{formatting.size(facts.available_bytes)} available; {processes} processes take about "
+            f"{formatting.size(memory)}",
+        )

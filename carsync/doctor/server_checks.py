@@ -1,0 +1,236 @@
+"""Judges the way to PostgreSQL and the server itself: address, pooler, version, role, room."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from carsync import formatting
+from carsync.doctor.findings import Findings
+from carsync.errors import ExitCode
+
+OLDEST = 13
+"""The oldest PostgreSQL on which the statements work (gen_random_uuid is built in since)."""
+PARENT_CONNECTIONS = 2
+"""The parent's own, and the one over which it watches long statements."""
+SKEW_S = 5.0
+
+_DIRECT = re.compile(r"db\.([a-z0-9]+)\.supabase\.(co|in|net)", re.IGNORECASE)
+_POOLER = re.compile(r"[a-z0-9-]+\.pooler\.supabase\.com", re.IGNORECASE)
+_SESSION_STRING = (
+    "use the Session pooler's string (Supabase: project → Connect → Session pooler, port 5432, "
+    "user postgres.PROJECT)"
+)
+OVERRIDDEN = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "2min",
+    "transaction_timeout": "0",
+    "idle_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+}
+"""Settings of a role that would end or bend a run, and what carsync's sessions set instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One host of the connection string; `addresses` are those it has, `error` why none.
+
+    `reached` is the address that took a connection, `refusals` say why others did not.
+    """
+
+    host: str
+    port: int
+    addresses: Sequence[str] = ()
+    took_s: float = 0.0
+    error: str = ""
+    reached: str = ""
+    refusals: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server says of itself and of the role; `settings` maps name → (role's, ours).
+
+    Limits below zero are none. `skew_s` is how far the server's clock is ahead of ours.
+    """
+
+    version: int
+    version_text: str
+    role: str
+    is_superuser: bool
+    is_standby: bool
+    encoding: str
+    role_limit: int
+    database_limit: int
+    slots: int
+    used: int
+    used_by_role: int
+    used_in_database: int
+    skew_s: float
+    encrypted: bool | None
+    pooled: bool
+    settings: Mapping[str, tuple[str, str]]
+
+
+def judge_endpoint(found: Findings, endpoint: Endpoint) -> bool:
+    """Judge name and address of the server; say whether something listens there."""
+    where = f"{endpoint.host}:{endpoint.port}"
+    if _POOLER.fullmatch(endpoint.host) and endpoint.port == 6543:
+        found.problem(
+            "endpoint",
+            f"{where} is Supabase's transaction pooler, which has no session locks",
+            _SESSION_STRING,
+            ExitCode.CONFIG,
+        )
+        return False
+    if endpoint.error:
+        fix = "look for a typing error in DATABASE_URL, then at this machine's DNS"
+        if _DIRECT.fullmatch(endpoint.host):
+            fix = "is the project paused, or its reference misspelt? Otherwise " + _SESSION_STRING
+        found.problem("address", f"{endpoint.host}: {endpoint.error}", fix)
+        return False
+    if not endpoint.addresses and endpoint.reached:
+        found.ok("address", f"Unix socket in {endpoint.reached}")
+        return True
+    if endpoint.reached:
+        took = f"in {formatting.latency(endpoint.took_s)}"
+        found.ok("address", f"{where} → {endpoint.reached}, connected {took}")
+        return True
+    only_six = bool(endpoint.addresses) and all(map(_is_six, endpoint.addresses))
+    why = "; ".join(dict.fromkeys(endpoint.refusals))
+    if only_six and _DIRECT.fullmatch(endpoint.host):
+        found.problem(
+            "address",
+            f"{endpoint.host} is Supabase's direct host: it has an IPv6 address only, and this "
+            f"network does not reach it ({why})",
+            _SESSION_STRING + ", which has IPv4; or buy Supabase's IPv4 add-on",
+        )
+    elif only_six:
+        found.problem(
+            "address",
+            f"{where} has an IPv6 address only, and it is not reached ({why})",
+            "use a host with an IPv4 address, or a network with IPv6",
+        )
+    elif "refused" in why:
+        found.problem(
+            "address",
+            f"{where} → {', '.join(endpoint.addresses)}: {why}",
+            "nothing listens there: is PostgreSQL running, are host and port right?",
+        )
+    else:
+        found.problem(
+            "address",
+            f"{where} → {', '.join(endpoint.addresses)}: {why}",
+            "does a firewall let this machine in? (Supabase: Database → Network restrictions)",
+        )
+    return False
+
+
+def judge_kind(found: Findings, host: str, facts: ServerFacts) -> None:
+    """Say what stands between: nothing, or a pooler in session mode."""
+    tls = "" if facts.encrypted is None else ", TLS" if facts.encrypted else ", no TLS"
+    if facts.pooled or _POOLER.fullmatch(host):
+        found.ok("endpoint", f"a pooler in session mode{tls if facts.encrypted else ''}")
+    else:
+        found.ok("endpoint", f"direct{tls}")
+
+
+def judge_server(found: Findings, facts: ServerFacts) -> None:
+    """Judge version, state, encoding, clock and the role's settings."""
+    major = facts.version // 10_000
+    if major < OLDEST:
+        found.problem(
+            "version",
+            f"PostgreSQL {facts.version_text}",
+            f"carsync needs PostgreSQL {OLDEST} or later",
+        )
+    elif facts.is_standby:
+        found.problem(
+            "version",
+            f"PostgreSQL {facts.version_text}, a standby: it is read-only",
+            "connect to the primary",
+        )
+    else:
+        found.ok("version", f"PostgreSQL {facts.version_text}")
+    if facts.encoding != "UTF8":
+        found.warn(
+            "encoding",
+            f"the database stores {facts.encoding}, which cannot hold every character of a feed",
+            "use a database created with ENCODING 'UTF8'",
+        )
+    if abs(facts.skew_s) > SKEW_S:
+        ahead = "ahead of" if facts.skew_s > 0 else "behind"
+        found.warn(
+            "server clock",
+            f"{formatting.duration(abs(facts.skew_s))} {ahead} this machine's",
+            "set up NTP on both (timedatectl)",
+        )
+    else:
+        found.ok("server clock", "the same as this machine's, within seconds")
+    _judge_settings(found, facts.settings)
+
+
+def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) -> None:
+    kept = [f"{name} {ours}" for name, (_, ours) in settings.items() if ours != OVERRIDDEN[name]]
+    if kept:
+        found.problem(
+            "role settings",
+            f"carsync cannot change {', '.join(kept)}: a long merge would be ended",
+            "ALTER ROLE … RESET them for carsync's role",
+        )
+        return
+    changed = [
+        f"{name} {theirs}"
+        for name, (theirs, _) in settings.items()
+        if theirs not in {OVERRIDDEN[name], "0"}
+    ]
+    if changed:
+        seen = f"{', '.join(changed)}; carsync's own sessions override that"
+        found.ok("role settings", seen)
+    else:
+        found.ok("role settings", "no time-out or read-only mode in the way")
+
+
+def judge_room(
+    found: Findings, facts: ServerFacts, writers: int, opened: int, refused: str
+) -> None:
+    """Judge whether writers and parent find connections.
+
+    Through a pooler, whose limits nobody can ask for, so many were `opened` at once for a
+    moment, the last one `refused` if that says why; directly the server's figures tell.
+    """
+    needed = writers + PARENT_CONNECTIONS
+    fix = f"lower database.writers (PARALLEL_BATCHES, now {writers}), or raise the limit"
+    if facts.pooled:
+        if refused:
+            found.problem(
+                "connections",
+                f"the pooler gave {opened} connections of the {needed} that are needed: {refused}",
+                fix + " (Supabase: Database → Connection pooling → pool size)",
+            )
+        else:
+            found.ok("connections", f"the pooler gave all {needed} that are needed at once")
+        return
+    rooms = [(facts.slots - facts.used, f"max_connections leaves {facts.slots} to this role")]
+    if facts.role_limit >= 0 and not facts.is_superuser:
+        limit = facts.role_limit
+        rooms.append((limit - facts.used_by_role, f"role {facts.role} has a limit of {limit}"))
+    if facts.database_limit >= 0 and not facts.is_superuser:
+        limit = facts.database_limit
+        rooms.append((limit - facts.used_in_database, f"the database has a limit of {limit}"))
+    free, limit_words = min(rooms)
+    seen = f"{needed} needed, {max(free, 0)} free ({limit_words})"
+    if free < needed:
+        found.problem("connections", seen, fix)
+    else:
+        found.ok("connections", seen)
+
+
+def _is_six(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).version == 6
+    except ValueError:
+        return False

@@ -1,0 +1,266 @@
+"""Judges what the role may do, and the tables as they are: grants, adoption, hashes, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from carsync import formatting
+from carsync.config.sections import Config
+from carsync.doctor.findings import Findings
+from carsync.errors import CarsyncError
+
+KNOWN_ENOUGH = 10
+"""So many cars of the first page must be in the table before their hashes say anything."""
+SAME_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """What the role may do, step by step; None where the thing does not exist.
+
+    `lacking` maps carsync's own tables to the privileges that the role lacks on them.
+    """
+
+    role: str
+    database: str
+    create_in_database: bool
+    use_own_schema: bool | None
+    create_in_own_schema: bool | None
+    owns_own_tables: bool
+    use_schema: bool | None
+    create_in_schema: bool | None
+    owns_target: bool | None
+    may_analyze: bool | None
+    lacking: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """The target and carsync's own tables as they are.
+
+    `error` is what `migrate` would raise, `pending` what it would do. `rows` is the
+    planner's estimate, None where there is no table. `scheme` is the recorded hash scheme.
+    """
+
+    error: CarsyncError | None
+    pending: Sequence[str]
+    rows: int | None
+    scheme: str | None
+    lock_holder: str
+    unfinished_run: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """The first page's cars in the table: how many, of another source, with the same hash.
+
+    `same_by` counts equal hashes by algorithm.
+    """
+
+    cars: int
+    known: int
+    foreign: int
+    same_by: Mapping[str, int]
+
+
+def judge_privileges(
+    found: Findings, target: str, held: Privileges, pending: Sequence[str] | None
+) -> None:
+    """Judge each step's privileges; `pending` None: what is to be migrated is not known."""
+    migrates = any("migration" in sentence for sentence in pending or ())
+    _judge_own_schema(found, held, migrates=migrates)
+    schema = target.partition(".")[0]
+    if held.use_schema is None:
+        found.problem(
+            "target schema", f"there is no schema {schema}", f"CREATE SCHEMA {schema}, as its owner"
+        )
+    elif not held.use_schema:
+        found.problem(
+            "target schema",
+            f"{held.role} may not use schema {schema}",
+            f"GRANT USAGE ON SCHEMA {schema} TO {held.role}",
+        )
+    elif held.owns_target is None and not held.create_in_schema:
+        found.problem(
+            "target schema",
+            f"{held.role} may not create {target}, which does not exist",
+            f"GRANT CREATE ON SCHEMA {schema} TO {held.role}, or create the table for it",
+        )
+    else:
+        found.ok("target schema", f"{held.role} may use {schema}")
+    if any("column" in sentence for sentence in pending or ()) and not held.owns_target:
+        found.problem(
+            "new columns",
+            f"{held.role} does not own {target}, and only its owner may add columns",
+            f"ALTER TABLE {target} OWNER TO {held.role}, or run `carsync migrate` as the owner",
+        )
+    if held.may_analyze is False:
+        found.ok("ANALYZE", f"only the owner of {target} may; autovacuum does it later")
+
+
+def _judge_own_schema(found: Findings, held: Privileges, *, migrates: bool) -> None:
+    name = "schema carsync"
+    if held.use_own_schema is None:
+        if held.create_in_database:
+            found.ok(name, f"not there yet; {held.role} may create it")
+        else:
+            found.problem(
+                name,
+                f"not there yet, and {held.role} may not create it",
+                f"as the database's owner: GRANT CREATE ON DATABASE {held.database} TO {held.role}",
+            )
+        return
+    lacking = [
+        privilege
+        for privilege, may in (
+            ("USAGE", held.use_own_schema),
+            ("CREATE", held.create_in_own_schema),
+        )
+        if not may
+    ]
+    if lacking:
+        privileges = ", ".join(lacking)
+        found.problem(
+            name,
+            f"{held.role} lacks {privileges} on it (a run makes its staging tables there)",
+            f"GRANT {privileges} ON SCHEMA carsync TO {held.role}",
+        )
+    elif held.lacking:
+        named = "; ".join(f"{', '.join(p)} on {t}" for t, p in held.lacking.items())
+        found.problem(
+            name,
+            f"{held.role} lacks {named}",
+            f"GRANT ALL ON ALL TABLES IN SCHEMA carsync TO {held.role}",
+        )
+    elif migrates and not held.owns_own_tables:
+        found.problem(
+            name,
+            f"migrations are pending, and {held.role} does not own carsync's tables",
+            "run `carsync migrate` as their owner",
+        )
+    else:
+        found.ok(name, f"{held.role} may use it and create in it")
+
+
+def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts) -> bool:
+    """Judge whether the target can be kept, and what is to be migrated; say whether it can."""
+    if facts.error is not None and target in facts.error.problem:
+        found.failed("target table", facts.error)
+        found.skip(["migrations", "hashes"], "the target table cannot be used")
+        return False
+    if facts.error is not None:
+        found.skip(["target table"], "the migrations cannot be read")
+        found.failed("migrations", facts.error)
+        found.skip(["hashes"], "the migrations cannot be read")
+        return False
+    if facts.rows is None:
+        found.ok("target table", f"{target} is not there yet; a run creates it")
+    else:
+        rows = f"about {formatting.plural(facts.rows, 'row')}"
+        found.ok("target table", f"{target}: SELECT, INSERT, UPDATE; {rows}, no row hidden")
+    if not facts.pending:
+        found.ok("migrations", "none pending")
+    elif config.database.auto_migrate:
+        found.ok("migrations", f"sync does it first: {_short(facts.pending)}")
+    else:
+        found.problem(
+            "migrations",
+            f"{_short(facts.pending)}, and database.auto_migrate is off",
+            "run `carsync migrate`",
+        )
+    return True
+
+
+def _short(pending: Sequence[str]) -> str:
+    """Say in few words what is pending."""
+    other = [sentence for sentence in pending if not sentence.startswith("migration ")]
+    migrated = len(pending) - len(other)
+    parts = [f"{formatting.plural(migrated, 'migration')} pending"] if migrated else []
+    more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+    return "; ".join([*parts, *other[:3]]) + more
+
+
+def _scheme_words(scheme: str) -> str:
+    """Say a hash scheme in few words.
+
+    >>> _scheme_words("md5:v1:make,model")
+    'md5 over 2 fields'
+    """
+    algorithm, _, rest = scheme.partition(":")
+    return f"{algorithm} over {formatting.plural(rest.count(',') + 1, 'field')}"
+
+
+def _field_changes(before: str, now: str) -> str:
+    """Name the fields that came and went; empty where they are the same."""
+    old, new = (set(scheme.rpartition(":")[2].split(",")) for scheme in (before, now))
+    changes = [f"+{name}" for name in sorted(new - old)] + [
+        f"-{name}" for name in sorted(old - new)
+    ]
+    return f" ({', '.join(changes)})" if changes else ""
+
+
+def judge_hashes(
+    found: Findings, facts: TableFacts, scheme: str, overlap: Overlap | None, source: str
+) -> None:
+    """Judge whether the next run would rewrite every row, by the scheme and by the first page."""
+    rows = formatting.plural(facts.rows or 0, "row")
+    if facts.scheme is not None and facts.scheme != scheme:
+        found.warn(
+            "hashes",
+            f"the table was written with {_scheme_words(facts.scheme)}, now it is "
+            f"{_scheme_words(scheme)}{_field_changes(facts.scheme, scheme)}: about {rows} are "
+            "rewritten once",
+            "set mapping.hash as it was, or accept it (it is safe, and takes a long merge)",
+        )
+    elif overlap is None or overlap.known < KNOWN_ENOUGH:
+        state = "as recorded" if facts.scheme else "nothing to compare yet"
+        found.ok("hashes", f"{_scheme_words(scheme)}, {state}")
+    else:
+        _judge_overlap(found, scheme, overlap, rows)
+    if overlap is not None and overlap.foreign > overlap.known / 2 >= KNOWN_ENOUGH / 2:
+        found.warn(
+            "source",
+            f"{overlap.foreign} of {overlap.known} cars of the first page belong to another "
+            f"source_api than {source!r} in the table",
+            "set sync.source to what source_api holds there, else none of them is ever deactivated "
+            "until a run has taken it over",
+        )
+
+
+def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) -> None:
+    used = "md5" if scheme.startswith("md5") else "xxh3_128"
+    same = overlap.same_by.get(used, 0)
+    seen = (
+        f"of {overlap.cars} cars on the first page {overlap.known} are in the table, {same} with "
+        "the same hash"
+    )
+    best = max(overlap.same_by, key=lambda algorithm: overlap.same_by[algorithm])
+    if same >= SAME_SHARE * overlap.known:
+        found.ok("hashes", seen)
+    elif overlap.same_by[best] >= SAME_SHARE * overlap.known:
+        found.warn(
+            "hashes",
+            f"{seen}: about {rows} would be rewritten once",
+            f"set mapping.hash.algorithm: {best}, by which {overlap.same_by[best]} are the same",
+        )
+    else:
+        found.warn(
+            "hashes",
+            f"{seen}: most of about {rows} will be rewritten",
+            "look at mapping.hash.fields and at the mapping with `carsync preview`, or accept it",
+        )
+
+
+def judge_runs(found: Findings, facts: TableFacts) -> None:
+    """Judge whether another run is in the way, or waits to be resumed."""
+    if facts.lock_holder:
+        found.warn(
+            "lock",
+            f"{facts.lock_holder} holds the table's lock",
+            "let it finish; a start meanwhile ends with 75",
+        )
+    elif facts.unfinished_run is not None:
+        found.ok("lock", f"free; run {facts.unfinished_run} is unfinished and will be resumed")
+    else:
+        found.ok("lock", "free")

@@ -1,0 +1,344 @@
+"""A fetcher process: T threads take leases, ask the API, map, and put pages on the queue."""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.queues import Queue
+from typing import Any
+
+from carsync import __version__, failpoints
+from carsync.engine.local.child import become_child
+from carsync.engine.settings import FetcherSettings
+from carsync.errors import CarsyncError, FailureKind, PageError
+from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.record_match import holds_record, ids_of
+from carsync.model import (
+    BreakerOpened,
+    ChildFailed,
+    ChildReady,
+    Heartbeat,
+    Leases,
+    MappedPage,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    ProbeAnswered,
+    ProbeLease,
+    ProbeVerdict,
+    Stop,
+)
+from carsync.redaction import hide_key
+from carsync.source.client import Answer, Transport
+from carsync.source.pagination.plan import check_page
+from carsync.source.rate_limit import MAX_RETRY_AFTER_S, Admission, Gate
+
+POLL_S = 0.2
+HEARTBEAT_S = 1.0
+STEP_S = 10.0
+"""How long any step but a request may take: asking the gate, mapping a page, a turn."""
+OPEN_S = 0.1
+"""Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
+_OPEN = Admission(0.0, True, 0)
+_BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
+
+
+def run_fetcher(
+    pipe: Connection, pages: Queue[MappedPage], gate: Gate, settings: FetcherSettings
+) -> None:
+    """Run one fetcher process until the parent says `Stop` or dies."""
+    become_child(settings.parent_pid)
+    # A switch interval of 5 ms makes threads that have just read a body fight over the
+    # interpreter; they give it up at every socket call anyway.
+    sys.setswitchinterval(0.1)
+    try:
+        fetcher = Fetcher(pipe, pages, gate, settings)
+    except CarsyncError as exc:
+        pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+        return
+    fetcher.run()
+
+
+class Fetcher:
+    """The control loop (main thread) and the worker threads of one fetcher process."""
+
+    def __init__(
+        self,
+        pipe: Connection,
+        pages: Queue[MappedPage],
+        gate: Gate,
+        settings: FetcherSettings,
+    ) -> None:
+        config = settings.config
+        self._pipe = pipe
+        self._pages = pages
+        self._gate = gate
+        self._config = config
+        self._mapper: Mapper = compile_mapper(
+            config.mapping, settings.preset_text, config.api.pagination
+        )
+        self._transport = Transport(
+            config.api, connections=settings.threads, user_agent=f"carsync/{__version__}"
+        )
+        self._leases: queue.SimpleQueue[PageLease | ProbeLease] = queue.SimpleQueue()
+        self._stopping = threading.Event()  # finish what is in hand
+        self._aborting = threading.Event()  # drop even that
+        self._send_lock = threading.Lock()
+        self._unlimited = config.limits.requests_per_second == 0
+        self._open_until_s = 0.0
+        self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
+        self._threads = [
+            threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
+            for n in range(settings.threads)
+        ]
+
+    def run(self) -> None:
+        """Turn the control loop: leases in, heartbeats out, deadlines enforced."""
+        for thread in self._threads:
+            thread.start()
+        failpoints.reach("fetcher.booted")
+        self._send(ChildReady(os.getpid()))
+        beat_s = 0.0
+        while not self._aborting.is_set() and (
+            not self._stopping.is_set() or any(t.is_alive() for t in self._threads)
+        ):
+            self._receive()
+            self._transport.enforce_deadlines()
+            if time.monotonic() - beat_s >= HEARTBEAT_S:
+                beat_s = time.monotonic()
+                self._send(Heartbeat(self._overdue_s()))
+        if self._aborting.is_set():
+            self._pages.cancel_join_thread()
+        self._pages.close()
+        self._pages.join_thread()
+
+    def _receive(self) -> None:
+        try:
+            if not self._pipe.poll(POLL_S):
+                return
+            message = self._pipe.recv()
+        except (EOFError, OSError):  # the parent is gone
+            self._abort()
+            return
+        if isinstance(message, Leases):
+            for lease in message.leases:
+                self._leases.put(lease)
+        elif isinstance(message, Stop):
+            self._stopping.set()
+            if not message.drain:
+                self._abort()
+
+    def _abort(self) -> None:
+        self._stopping.set()
+        self._aborting.set()
+
+    def _send(self, event: Any) -> None:
+        try:
+            with self._send_lock:
+                self._pipe.send(event)
+        except OSError:
+            self._abort()
+
+    def _overdue_s(self) -> float:
+        now = time.monotonic()
+        return max((now - due_s for due_s in list(self._due_s.values())), default=-math.inf)
+
+    def _allow(self, number: int, seconds: float) -> None:
+        """Note that this thread's next step takes at most `seconds`."""
+        self._due_s[number] = time.monotonic() + seconds
+
+    def _work(self, number: int) -> None:
+        """Loop of one worker thread; whatever goes wrong in it ends the process, loudly."""
+        try:
+            while not self._stopping.is_set():
+                self._allow(number, STEP_S)
+                try:
+                    lease = self._leases.get(timeout=POLL_S)
+                except queue.Empty:
+                    continue
+                failpoints.reach("fetch.leased")
+                admission = self._pass_gate(number)
+                if admission is None:
+                    return
+                failpoints.reach("fetch.admitted")
+                self._allow(number, self._config.api.timeout.total_s + STEP_S)
+                if isinstance(lease, PageLease):
+                    self._attempt(number, lease, admission)
+                else:
+                    self._probe(lease, admission)
+        except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
+            self._abort()
+        except Exception as exc:
+            self._send(ChildFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", ""))
+            self._abort()
+        finally:
+            self._due_s.pop(number, None)
+
+    def _pass_gate(self, number: int) -> Admission | None:
+        """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
+        if time.monotonic() < self._open_until_s:
+            return _OPEN
+        while True:
+            self._allow(number, STEP_S)
+            admission = self._gate.admit()
+            send_at_s = time.monotonic() + admission.wait_s
+            while (left_s := send_at_s - time.monotonic()) > 0:
+                self._allow(number, STEP_S)
+                if self._stopping.wait(min(left_s, 1.0)):
+                    return None
+            if admission.granted:
+                if self._unlimited and admission.failures == 0:
+                    self._open_until_s = time.monotonic() + OPEN_S
+                return admission
+
+    def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
+        started = time.monotonic()
+        try:
+            answer, content = self._read_page(lease, may_be_missing=True)
+        except PageError as exc:
+            self._page_failed(lease, exc, admission, time.monotonic() - started)
+            return
+        self._tell_gate(admission, ok=True)
+        mapped = MappedPage(
+            lease.page,
+            content.rows,
+            hide_key(content.rejects, self._config.api.auth.key),
+            content.records,
+            content.reported_pages,
+            content.reported_records,
+            answer.requested_monotonic_s,
+        )
+        failpoints.reach("fetch.mapped")
+        if self._put(number, mapped):
+            failpoints.reach("fetch.queued")
+            self._send(
+                PageFetched(
+                    lease.page,
+                    content.records,
+                    len(content.rejects),
+                    answer.latency_s,
+                    answer.wire_bytes,
+                    len(answer.body),
+                    content.reported_pages,
+                    content.reported_records,
+                )
+            )
+            failpoints.reach("fetch.reported")
+
+    def _read_page(self, lease: PageLease, *, may_be_missing: bool) -> tuple[Answer, PageContent]:
+        """Ask for the page and map it; raise `PageError` where the answer is not that page.
+
+        `may_be_missing`: 404 may be the end of the feed.
+        """
+        pagination = self._config.api.pagination
+        started = time.monotonic()
+        try:
+            answer = self._transport.get_page(lease.page)
+            failpoints.reach("fetch.answered")
+        except PageError as exc:
+            beyond = lease.expected_pages is None and lease.page > pagination.first_page
+            if exc.status != 404 or not beyond or not may_be_missing:
+                raise
+            # A feed without totals that is served as files ends where there are no more.
+            latency_s = time.monotonic() - started
+            return Answer(b"", 0, latency_s, started), PageContent((), (), 0, None, None)
+        content = self._mapper.map_page(answer.body)
+        problem = check_page(
+            lease.page,
+            content.records,
+            content.reported_pages,
+            content.reported_records,
+            lease.expected_pages,
+            pagination,
+        )
+        if problem is not None:
+            raise PageError(FailureKind.BAD_PAGE, problem)
+        return answer, content
+
+    def _page_failed(
+        self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float
+    ) -> None:
+        self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
+        if exc.kind is FailureKind.RATE_LIMITED and exc.retry_after_s is not None:
+            self._silence(exc.retry_after_s)
+        self._send(
+            PageFailed(
+                lease.page,
+                lease.attempt,
+                exc.kind,
+                f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem,
+                exc.hint,
+                exc.status,
+                exc.retry_after_s,
+                latency_s,
+            )
+        )
+
+    def _probe(self, lease: ProbeLease, admission: Admission) -> None:
+        """Ask for one record; an answer that does not hold the record itself proves nothing."""
+        started = time.monotonic()
+        retry_after_s = failure = None
+        try:
+            verdict, detail = self._find_record(lease)
+            self._tell_gate(admission, ok=True)
+        except PageError as exc:
+            self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
+            if (retry_after_s := exc.retry_after_s) is not None:
+                self._silence(retry_after_s)
+            verdict, detail, failure = ProbeVerdict.NOTHING, exc.problem, exc.kind
+        failpoints.reach("probe.answered")
+        self._send(
+            ProbeAnswered(
+                lease.record_id,
+                lease.attempt,
+                verdict,
+                time.monotonic() - started,
+                detail,
+                retry_after_s,
+                failure,
+            )
+        )
+
+    def _find_record(self, lease: ProbeLease) -> tuple[ProbeVerdict, str]:
+        """Ask for the record itself, or for the page that listed it; raise `PageError`."""
+        if lease.page is not None:
+            # It was there in this run: 404 now says nothing of the car.
+            page = PageLease(lease.page, lease.attempt, None)
+            _, content = self._read_page(page, may_be_missing=False)
+            is_listed = lease.record_id in ids_of(content)
+            return ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE, ""
+        verdict, detail, body = self._transport.probe(lease.record_id)
+        if verdict is ProbeVerdict.ALIVE and not holds_record(self._mapper, body, lease.record_id):
+            return ProbeVerdict.NOTHING, "the answer is not the record asked for"
+        return verdict, detail
+
+    def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
+        """Report an outcome; a success that changes nothing saves the round trip."""
+        if ok and admission.failures == 0:
+            return
+        self._open_until_s = 0.0
+        openings = self._gate.report(ok)
+        if openings:
+            self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
+
+    def _silence(self, seconds: float) -> None:
+        """Let no thread of any process send for so long; another's at most `OPEN_S` more."""
+        self._open_until_s = 0.0
+        self._gate.silence(min(seconds, MAX_RETRY_AFTER_S))
+        self._open_until_s = 0.0  # a thread admitted just before may have set it meanwhile
+
+    def _put(self, number: int, page: MappedPage) -> bool:
+        """Put a page on the bounded queue, waiting for room; False when told to abort."""
+        while not self._aborting.is_set():
+            self._allow(number, STEP_S)
+            try:
+                self._pages.put(page, timeout=POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,0 +1,100 @@
+"""The manager process: one `Gate` (token bucket and circuit breaker) shared by all fetchers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
+from multiprocessing.managers import BaseManager
+from typing import TYPE_CHECKING
+
+from carsync import failpoints
+from carsync.engine.local.child import become_child
+from carsync.source.rate_limit import CircuitBreaker, Gate, TokenBucket
+
+if TYPE_CHECKING:
+    from carsync.config.sections import Limits
+
+_gate: Gate | None = None
+
+
+def _open_gate(rate: float, burst: int, idle_s: float, failures: int, open_s: float) -> None:
+    """Build the gate inside the manager process, before it serves."""
+    global _gate
+    become_child()
+    failpoints.reach("manager.opened")
+    _gate = Gate(
+        TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
+        CircuitBreaker(failures, open_s, time.monotonic),
+    )
+
+
+def _the_gate() -> Gate:
+    assert _gate is not None
+    return _gate
+
+
+class GateManager(BaseManager):
+    """Serves the one gate; `gate()` gives a proxy that any process and thread may use."""
+
+    def gate(self) -> Gate:
+        """Return a proxy of the shared gate."""
+        return self._gate()  # type: ignore[attr-defined, no-any-return]
+
+
+GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "silence"))
+
+
+def start_manager(
+    context: SpawnContext, limits: Limits, *, idle_s: float, silence_s: float, within_s: float
+) -> tuple[GateManager, Gate]:
+    """Start the manager process and return it with a proxy of its gate; main thread only.
+
+    `idle_s`: for how long nobody has asked the API; tokens accrued for that long. Nothing
+    is granted before `silence_s` seconds from now. Raises `OSError` or `EOFError` where
+    the process does not answer `within_s` seconds; it is dead then.
+    """
+    # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
+    # connect is decided by the random authentication key that only the children inherit.
+    address = f"\0carsync-{os.urandom(8).hex()}" if sys.platform == "linux" else None
+    manager = GateManager(address, ctx=context)
+    rate = limits.requests_per_second
+    burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
+    breaker = limits.circuit_breaker
+    with _ended_when_late(manager, within_s):
+        # Plain numbers, so that the manager's process loads nothing of the configuration.
+        manager.start(_open_gate, (rate, burst, idle_s, breaker.failures, breaker.open_s))
+        gate = manager.gate()
+        if silence_s > 0:
+            gate.silence(silence_s)
+    return manager, gate
+
+
+@contextmanager
+def _ended_when_late(manager: GateManager, within_s: float) -> Iterator[None]:
+    """Kill the manager process where the block fails or takes too long.
+
+    `BaseManager` waits for its process without a deadline; its death ends every wait.
+    """
+
+    def end() -> None:
+        process = getattr(manager, "_process", None)
+        if process is not None and process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+
+    timer = threading.Timer(within_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except BaseException:
+        end()
+        raise
+    finally:
+        timer.cancel()

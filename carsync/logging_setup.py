@@ -1,0 +1,170 @@
+"""The log on standard error: lines for people, or one JSON object a line for machines.
+
+`bind` names what is true of all further lines (the run, its phase); what is true of one
+line alone comes with it: `log.warning("…", extra={"page": 7})`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal
+
+from carsync.formatting import printable
+
+Format = Literal["text", "json"]
+VARIABLE = "CARSYNC_LOG_FORMAT"
+"""Environment variable that says the format where no option does."""
+
+_STDERR = 2
+_TEXT = "%(asctime)s %(levelname)-7s %(message)s"
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+_bound: dict[str, Any] = {}
+
+log = logging.getLogger(__name__)
+
+
+def set_up(format_: Format, level: int) -> None:
+    """Send the log of this process to standard error in this format, from `level` on.
+
+    As JSON, warnings and uncaught exceptions are told in lines of the same kind.
+    """
+    formatter: logging.Formatter = JsonFormatter()
+    if format_ == "text":
+        formatter = JournalFormatter() if in_journal() else TextFormatter(_TEXT)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    _bound.clear()
+    as_json = format_ == "json"
+    logging.captureWarnings(as_json)
+    logging.raiseExceptions = not as_json
+    if as_json:
+        sys.excepthook = _tell_uncaught
+        threading.excepthook = _tell_uncaught_in_thread
+
+
+def is_json() -> bool:
+    """Say whether this process logs JSON."""
+    return any(isinstance(h.formatter, JsonFormatter) for h in logging.getLogger().handlers)
+
+
+def tell_bug(exc: BaseException) -> None:
+    """Log an exception that nobody expected, with its traceback."""
+    _tell_uncaught(type(exc), exc, exc.__traceback__)
+
+
+def bind(**fields: Any) -> None:
+    """Put these fields into every further JSON line of this process; None takes one out."""
+    _bound.update(fields)
+    for name in [name for name, value in _bound.items() if value is None]:
+        del _bound[name]
+
+
+def in_journal(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether this process's standard error goes to systemd's journal.
+
+    `JOURNAL_STREAM` holds device and inode of the journal's socket (systemd.exec(5)); it
+    is inherited by processes whose output was sent elsewhere, so the two are compared.
+    """
+    stream = environ.get("JOURNAL_STREAM", "")
+    if not stream:
+        return False
+    try:
+        status = os.fstat(_STDERR)
+    except OSError:
+        return False
+    return stream == f"{status.st_dev}:{status.st_ino}"
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people: the message stays on one line, whatever the feed wrote into it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Lay out the message; a traceback follows on lines of its own."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class JournalFormatter(TextFormatter):
+    """Lines for systemd's journal, which has the time: each begins with its priority.
+
+    `<3>` is an error, `<4>` a warning, `<6>` information, `<7>` detail (sd-daemon(3)).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Put the priority before every line."""
+        priority = next((p for level, p in _PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, in ASCII, so that no text of the feed's can end the line.
+
+    `timestamp` (UTC, milliseconds), `level`, `logger`, `message`, `process`; then what is
+    bound; then what came with the line; `exception` and `traceback` where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its line feed."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        data: dict[str, Any] = {
+            "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": process_name(),
+        }
+        data |= _bound
+        data |= {name: v for name, v in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[0] is not None:
+            data["exception"] = record.exc_info[0].__name__
+            data["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(_plain(data))
+
+
+def process_name() -> str:
+    """Return how this process is called in the log: "parent", "fetcher-1", "writer-2", …"""
+    name = multiprocessing.current_process().name
+    return "parent" if name == "MainProcess" else name.removeprefix("carsync ")
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it; a secret, which is a text of its own kind, as `***`."""
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, int):
+        return value
+    return str(value)
+
+
+def _tell_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    log.critical(
+        "a bug: %s: %s", kind.__name__, error, exc_info=(kind, error, trace), extra={"event": "bug"}
+    )
+
+
+def _tell_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        _tell_uncaught(args.exc_type, args.exc_value, args.exc_traceback)

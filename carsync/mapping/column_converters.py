@@ -1,0 +1,98 @@
+"""Whole columns at once: what a column of plain values comes to, without looking at each.
+
+Nearly every column of nearly every page holds texts alone, or whole numbers alone, with
+nothing odd among them. A few passes in C tell so; anything else is left to the readers
+of `coercion.py`, which look at one value after the other and say what is wrong with it.
+The results are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import NoneType
+from typing import Any
+
+from carsync.config.sections import ColumnRule
+from carsync.mapping.javascript import MAX_SAFE_INTEGER, WHITESPACE, are_safe_integers
+
+ColumnReader = Callable[[list[Any]], list[Any] | None]
+
+_TEXTS = frozenset({str, NoneType})
+_BOOLEANS = frozenset({bool, NoneType})
+_INT4_MIN, _INT4_MAX = -(2**31), 2**31 - 1
+
+
+def compile_uniform(rule: ColumnRule, longest: int | None = None) -> ColumnReader | None:
+    """Return the reader of a whole column for a rule, or None where there is none for its type.
+
+    The reader gives the values, None for missing ones, or None instead of the list where
+    the column is not uniform. `longest` bounds the length of texts.
+    """
+    if rule.equals is not None:
+        return _equality(rule.equals) if isinstance(rule.equals, str) else None
+    if rule.type == "text":
+        return _stripped_texts if rule.strip else _texts(longest)
+    if rule.type in {"integer", "numeric"}:
+        return _integers(rule)
+    return _booleans if rule.type == "boolean" else None
+
+
+def are_plain_texts(values: list[Any]) -> bool:
+    """Say whether all are texts or None, with neither NUL nor lone surrogate in them."""
+    if not _TEXTS.issuperset(map(type, values)):
+        return False
+    joined = "".join(filter(None, values))
+    if "\0" in joined:
+        return False
+    if not joined.isascii():
+        try:
+            joined.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def _texts(longest: int | None) -> ColumnReader:
+    def read(values: list[Any]) -> list[Any] | None:
+        if are_safe_integers(values):
+            return list(map(str, values))
+        if not are_plain_texts(values):
+            return None
+        if longest is not None and any(len(value) > longest for value in values if value):
+            return None
+        return values if all(values) else [value or None for value in values]
+
+    return read
+
+
+def _stripped_texts(values: list[Any]) -> list[Any] | None:
+    if not are_plain_texts(values):
+        return None
+    return [value.strip(WHITESPACE) or None if value else None for value in values]
+
+
+def _integers(rule: ColumnRule) -> ColumnReader:
+    lowest = -MAX_SAFE_INTEGER if rule.min is None else rule.min
+    highest = MAX_SAFE_INTEGER if rule.max is None else rule.max
+    if rule.type == "integer":
+        lowest, highest = max(lowest, _INT4_MIN), min(highest, _INT4_MAX)
+
+    def read(values: list[Any]) -> list[Any] | None:
+        present = [v for v in values if v is not None] if None in values else values
+        if not are_safe_integers(present):
+            return None
+        within = min(present, default=lowest) >= lowest and max(present, default=lowest) <= highest
+        return values if within else None
+
+    return read
+
+
+def _booleans(values: list[Any]) -> list[Any] | None:
+    return values if _BOOLEANS.issuperset(map(type, values)) else None
+
+
+def _equality(wanted: str) -> ColumnReader:
+    def read(values: list[Any]) -> list[Any] | None:
+        return [value == wanted for value in values] if are_plain_texts(values) else None
+
+    return read

@@ -1,0 +1,265 @@
+"""JSON value → column value, one reader a column type, texts and numbers as JavaScript has them.
+
+A reader returns None for a missing value and raises for one no column can hold.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import msgspec
+
+from carsync.config.sections import ColumnRule
+from carsync.mapping.fields import Misplaced, Unholdable, describe
+from carsync.mapping.javascript import (
+    MAX_SAFE_INTEGER,
+    WHITESPACE,
+    js_number,
+    read_prefix,
+    read_whole,
+)
+
+Reader = Callable[[Any], Any]
+
+_INT4 = range(-(2**31), 2**31)
+_WORDS = {"true": True, "false": False, "1": True, "0": False}
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class RejectedValueError(ValueError):
+    """No row can hold this value; its words are the reject's reason."""
+
+
+class UnreadableValueError(RejectedValueError):
+    """The value is not of the column's type; the rule's default replaces it."""
+
+
+def read_text(value: Any) -> str | None:
+    """Read a text; numbers and booleans as `String(value)` writes them, integers exactly.
+
+    >>> read_text("BMW"), read_text(12345678), read_text(7.0), read_text("")
+    ('BMW', '12345678', '7', None)
+    """
+    kind = value.__class__
+    if kind is str:
+        if "\0" in value or not value.isascii():
+            _check_text(value)
+        return value or None
+    if value is None:
+        return None
+    if kind is int:
+        return str(value)
+    if kind is float:
+        return js_number(value)
+    if kind is bool:
+        return "true" if value else "false"
+    raise _unreadable(value, "a text")
+
+
+def read_stripped_text(value: Any) -> str | None:
+    """Read a text without the blanks at its ends, those that `String.prototype.trim` removes."""
+    text = value if value.__class__ is str and value.isascii() else read_text(value)
+    if text is None:
+        return None
+    if "\0" in text:
+        _check_text(text)
+    return text.strip(WHITESPACE) or None
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise RejectedValueError(f"the text holds NUL: {_quote(text)}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RejectedValueError(
+            f"the text holds a lone surrogate or bytes that are no UTF-8: {_quote(text)}"
+        ) from None
+
+
+def read_boolean(value: Any) -> bool | None:
+    """Read true, false, 1, 0 and these as text."""
+    if value is None or value is True or value is False:
+        return value
+    kind = value.__class__
+    if kind is str:
+        _check_text(value)
+        word = value.strip(WHITESPACE).lower()
+        if not word:
+            return None
+        if word in _WORDS:
+            return _WORDS[word]
+    elif (kind is int or kind is float) and value in (0, 1):
+        return bool(value)
+    raise _unreadable(value, "a boolean")
+
+
+def read_timestamp(value: Any) -> str | None:
+    """Read an ISO 8601 date or time and write it in UTC; without an offset it is UTC already.
+
+    >>> read_timestamp("2024-05-01T12:00:00+09:00"), read_timestamp("2024-05-01")
+    ('2024-05-01T03:00:00+00:00', '2024-05-01T00:00:00+00:00')
+    """
+    if value is None:
+        return None
+    if value.__class__ is not str:
+        raise _unreadable(value, "an ISO 8601 time")
+    _check_text(value)
+    text = value.strip(WHITESPACE)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise _unreadable(value, "an ISO 8601 time") from None
+
+
+def read_json(value: Any) -> str | None:
+    """Write a JSON value as compact JSON text for a jsonb column.
+
+    Written anew, so that blanks and escapes of the feed make no difference.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Misplaced | Unholdable):
+        raise _unreadable(value, "JSON")
+    try:
+        text = _encode_json(value)
+    except UnicodeEncodeError:
+        raise RejectedValueError(
+            "the JSON holds a lone surrogate or bytes that are no UTF-8"
+        ) from None
+    except RecursionError:
+        raise RejectedValueError("the JSON is nested too deeply") from None
+    if "\\u0000" in text and _ESCAPED_NUL.search(text):
+        raise RejectedValueError("the JSON holds a text with NUL")
+    return text
+
+
+def _refuse(value: Any) -> Any:
+    raise RejectedValueError(f"no column can hold {describe(value)}")
+
+
+_json_encoder = msgspec.json.Encoder(enc_hook=_refuse)
+
+
+def _encode_json(value: Any) -> str:
+    try:
+        return _json_encoder.encode(value).decode()
+    except OverflowError:  # an integer of more than 64 bits
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_refuse)
+        text.encode()
+        return text
+
+
+def number_reader(rule: ColumnRule) -> Reader:
+    """Return the reader of a numeric or integer column; numbers are doubles, integers truncated.
+
+    >>> number_reader(ColumnRule(type="numeric", number="prefix"))("12.50abc")
+    12.5
+    """
+    parse = read_prefix if rule.number == "prefix" else read_whole
+    integer = rule.type == "integer"
+    lowest = float("-inf") if rule.min is None else rule.min
+    highest = float("inf") if rule.max is None else rule.max
+
+    def read_number(value: Any) -> int | float | None:
+        if value.__class__ is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+            number: int | float = value
+        elif value is None:
+            return None
+        else:
+            read = _read_double(value, parse)
+            if read is None:
+                return None
+            number = int(read) if integer else _shorten(read)
+        if not lowest <= number <= highest:
+            raise UnreadableValueError(f"{number} is outside {rule.min}..{rule.max}")
+        if integer and number not in _INT4:
+            raise RejectedValueError(
+                f"{js_number(number)} is outside the range of an integer column"
+            )
+        return number
+
+    return read_number
+
+
+def _shorten(number: float) -> int | float:
+    """Return a whole double as the integer that JavaScript writes for it, up to 21 digits."""
+    return int(js_number(number)) if number.is_integer() and abs(number) < 1e21 else number
+
+
+def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | None:
+    """Read a number as a double; raise for what is none or not finite."""
+    kind = value.__class__
+    if kind is str:
+        _check_text(value)
+        if not value.strip(WHITESPACE) and parse is read_prefix:
+            return None
+        number = parse(value)
+        if number is None:
+            raise _unreadable(value, "a number")
+    elif kind is int or kind is float:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf")
+    else:
+        raise _unreadable(value, "a number")
+    if number - number != 0:  # infinite, or NaN
+        raise RejectedValueError("the number is beyond the range of a double")
+    return number
+
+
+def equality_reader(wanted: Any) -> Reader:
+    """Return the reader that tells whether a value equals `wanted`; a missing one does not."""
+
+    def read_equality(value: Any) -> bool:
+        if value.__class__ is str:
+            _check_text(value)
+        elif value is not None and value.__class__ not in (int, float, bool):
+            raise _unreadable(value, "a single value")
+        same_kind = (value.__class__ is bool) == (wanted.__class__ is bool)
+        return bool(same_kind and value == wanted)
+
+    return read_equality
+
+
+def compile_reader(rule: ColumnRule) -> Reader:
+    """Return the reader for a column's type, before default and template have their say."""
+    if rule.equals is not None:
+        return equality_reader(rule.equals)
+    match rule.type:
+        case "text":
+            return read_stripped_text if rule.strip else read_text
+        case "integer" | "numeric":
+            return number_reader(rule)
+        case "boolean":
+            return read_boolean
+        case "timestamptz":
+            return read_timestamp
+        case "jsonb":
+            return read_json
+        case _:
+            assert_never(rule.type)
+
+
+def _unreadable(value: Any, wanted: str) -> RejectedValueError:
+    if isinstance(value, Unholdable):
+        return RejectedValueError(f"no column can hold {value.token}")
+    if isinstance(value, Misplaced):
+        return UnreadableValueError(value.reason)
+    seen = _quote(value) if isinstance(value, str) else describe(value)
+    return UnreadableValueError(f"{seen} is not {wanted}")
+
+
+def _quote(text: str) -> str:
+    """Quote a text so that nothing in the quotation is unprintable."""
+    return ascii(text if len(text) <= 60 else f"{text[:57]}...")

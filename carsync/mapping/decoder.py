@@ -1,0 +1,175 @@
+"""Page bytes → records, of which only the mapped paths are decoded.
+
+A page is decoded in one go into structs made from the paths. Where that fails,
+because one record holds what no JSON or no double can (NaN, lone surrogates,
+1e400, nesting without end), the page is cut into its records and each is decoded
+alone, so that only the poisoned ones are lost.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from carsync.config.sections import Pagination
+from carsync.errors import FailureKind, PageError
+from carsync.mapping.fields import SCALARS, Shape, Unholdable, parse_path
+from carsync.mapping.json_splitter import MalformedJsonError, Splitter
+
+_REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+MAX_TOTAL = 2**31 - 1
+"""A feed that reports more pages or records than this is not to be believed."""
+_MAX_INTEGER_DIGITS = 4000  # Python refuses to read more than 4300 digits
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPage:
+    """The records of a page, for the decoder's shape; `texts()` gives each one's JSON text."""
+
+    records: list[Any]
+    reported_pages: int | None
+    reported_records: int | None
+    texts: Callable[[], list[str]]
+
+
+class PageDecoder:
+    """Decodes pages of one feed: `pagination` says where the records and totals are found.
+
+    A page of more than `most_records` is none.
+    """
+
+    def __init__(
+        self, pagination: Pagination, shape: Shape, most_records: float = math.inf
+    ) -> None:
+        self._most_records = most_records
+        self._records = parse_path(pagination.records)
+        self._totals = [
+            None if path is None else parse_path(path)
+            for path in (pagination.total_pages, pagination.total_records)
+        ]
+        paths = [self._records, *(path for path in self._totals if path is not None)]
+        record_type = shape.type
+        listed = list[record_type] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
+        self._envelope = Shape(paths, {self._records: listed})
+        self._texts = Shape([self._records], {self._records: list[msgspec.Raw]})
+        self._decode_page = msgspec.json.Decoder(self._envelope.type).decode
+        self._decode_texts = msgspec.json.Decoder(self._texts.type).decode
+        self._decode_record = msgspec.json.Decoder(record_type).decode
+
+    def decode(self, body: bytes) -> DecodedPage:
+        """Decode a page; raise `PageError` (`BAD_PAGE`), and nothing else, where it is none."""
+        body = body.removeprefix(_BOM)  # RFC 8259, section 8.1: may be ignored
+        try:
+            envelope = self._decode_page(body)
+        except _REFUSALS:
+            return self._decode_tolerantly(body)
+        found = self._envelope.gather([envelope])
+        records = found[self._envelope.slot(self._records)][0]
+        if records.__class__ is not list:
+            raise _bad_page(body, f"there is no list at {self._place}")
+        if len(records) > self._most_records:
+            raise _bad_page(body, f"it holds {len(records):,} records")
+        pages, total = self._read_totals(found)
+        return DecodedPage(records, pages, total, lambda: self._read_texts(body))
+
+    @property
+    def _place(self) -> str:
+        return ".".join(self._records) or "the top"
+
+    def _decode_tolerantly(self, body: bytes) -> DecodedPage:
+        texts, rest = self._split(body)
+        try:
+            found = self._envelope.gather([_load(rest)])
+            records = [self._load_record(text) for text in texts]
+        except (ValueError, RecursionError) as exc:
+            raise _bad_page(body, str(exc)) from None
+        pages, total = self._read_totals(found)
+        return DecodedPage(records, pages, total, lambda: texts)
+
+    def _read_texts(self, body: bytes) -> list[str]:
+        try:
+            found = self._texts.gather([self._decode_texts(body)])
+        except _REFUSALS:  # nested so deeply that it could only just be decoded
+            return self._split(body)[0]
+        raws = found[self._texts.slot(self._records)][0]
+        return [bytes(raw).decode("utf-8", "surrogateescape") for raw in raws]
+
+    def _split(self, body: bytes) -> tuple[list[str], str]:
+        # Bytes that are no UTF-8 become lone surrogates, which reject the text they stand in.
+        text = body.decode("utf-8", "surrogateescape")
+        try:
+            return _splitter.split_array(text, self._records, self._most_records)
+        except MalformedJsonError as exc:
+            raise _bad_page(body, str(exc)) from None
+
+    def _load_record(self, text: str) -> Any:
+        try:
+            return self._decode_record(text)
+        except _REFUSALS:
+            return _load_deep(text)
+
+    def _read_totals(self, found: list[list[Any]]) -> list[int | None]:
+        totals: list[int | None] = []
+        for path in self._totals:
+            value = None if path is None else found[self._envelope.slot(path)][0]
+            value = value if value.__class__ is int and value >= 0 else None
+            if value is not None and value > MAX_TOTAL:
+                raise PageError(FailureKind.BAD_PAGE, f"the page reports a total of {value:.3g}")
+            totals.append(value)
+        return totals
+
+
+def _bad_page(body: bytes, detail: str) -> PageError:
+    # The body itself is not quoted: an error page may echo the request's key.
+    if body.lstrip()[:1] == b"<":
+        detail = "it looks like HTML or XML"
+    elif not body.strip():
+        detail = "it is empty"
+    return PageError(
+        FailureKind.BAD_PAGE,
+        "the answer is no page of the feed",
+        detail=detail,
+        hint="api.pagination.records says where the list of records is found",
+    )
+
+
+def _read_integer(text: str) -> int | Unholdable:
+    return int(text) if len(text) <= _MAX_INTEGER_DIGITS else Unholdable(f"{text[:20]}…")
+
+
+def _read_float(text: str) -> float | Unholdable:
+    number = float(text)
+    return number if abs(number) != float("inf") else Unholdable(text[:20])
+
+
+_tolerant = json.JSONDecoder(
+    parse_int=_read_integer,
+    parse_float=_read_float,
+    parse_constant=Unholdable,
+    strict=False,  # raw control characters in a text: PostgreSQL holds them, NUL aside
+)
+_load = _tolerant.decode
+_splitter = Splitter(_tolerant)
+
+
+def _load_deep(text: str) -> Any:
+    """Read a record; a member nested too deeply to be read becomes `Unholdable`."""
+    try:
+        return _load(text)
+    except RecursionError:
+        pass
+    if not text.startswith("{"):
+        return Unholdable("a list nested too deeply")
+    record: dict[str, Any] = {}
+    for key, member in _splitter.split_object(text):
+        try:
+            record[key] = _load(member)
+        except RecursionError:
+            record[key] = Unholdable("a value nested too deeply")
+    return record

@@ -1,0 +1,206 @@
+"""Guesses which field of a feed's records belongs into which column, by name and by values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from carsync import formatting
+from carsync.mapping.discovery import is_writable
+
+_DEPTH = 3
+_SAMPLE = 100
+_YEARS = range(2101)  # 0 is a placeholder of many feeds
+_PLAIN = frozenset({"name", "title", "value", "label", "text", "amount", "km", "number", "url"})
+"""What a value inside an object of the right name is called: `brand.name`, `price.amount`."""
+
+_NAMES: dict[str, tuple[str, str]] = {
+    "id": ("id", "id uuid uid ref reference listingid carid vehicleid itemid stockid stocknumber "
+           "stockno sku externalid code"),
+    "make": ("text", "make manufacturer brand marque maker makename brandname"),
+    "model": ("text", "model modelname modeltitle"),
+    "year": ("integer", "year modelyear productionyear yearofmanufacture manufactureyear "
+             "manufacturedyear builtyear registrationyear firstregistrationyear"),
+    "price": ("numeric", "price askingprice listprice saleprice salesprice priceamount priceusd "
+              "priceeur pricegbp cost amount"),
+    "mileage": ("integer", "mileage mileagekm odometer odometerkm kilometers kilometres km "
+                "kilometrage"),
+    "title": ("text", "title headline fullname displayname"),
+    "vin": ("text", "vin vinnumber chassis chassisnumber chassisno frameno"),
+    "color": ("text", "color colour exteriorcolor exteriorcolour colorname paint"),
+    "fuel": ("text", "fuel fueltype fuelname"),
+    "transmission": ("text", "transmission gearbox transmissiontype gear gears"),
+    "condition": ("text", "condition state grade"),
+    "location": ("text", "location city region place country"),
+    "lot_number": ("text", "lotnumber lot lotno"),
+    "current_bid": ("numeric", "currentbid bid highestbid"),
+    "buy_now_price": ("numeric", "buynowprice buynow buyoutprice"),
+    "final_bid": ("numeric", "finalbid finalprice soldprice"),
+    "sale_date": ("timestamptz", "saledate auctiondate auctionedat saleat soldat"),
+    "image_url": ("text", "imageurl image thumbnail thumbnailurl photo photourl mainimage "
+                  "coverimage images photos pictures"),
+    "images": ("jsonb", "images photos pictures gallery imageurls"),
+}  # fmt: skip
+"""Column → its type, and the names that feeds give it, the likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A column's field: its dotted path, type, whether every record has it, and an example."""
+
+    column: str
+    path: str
+    type: str
+    always: bool
+    example: str
+
+
+def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
+    """Guess the columns of a page's records, `id` first; a column without a likely field is absent.
+
+    `id` must be there and another one in every record.
+
+    >>> [g.path for g in guess_columns([{"ref": "a1", "brand": {"name": "Kia"}, "hp": 90}])]
+    ['ref', 'brand.name']
+    """
+    sample = records[:_SAMPLE]
+    fields: dict[str, list[Any]] = {}
+    for record in sample:
+        for path, value in _leaves(record, "", 0):
+            fields.setdefault(path, []).append(value)
+    guesses = []
+    for column, (type_, names) in _NAMES.items():
+        field = _best(column, type_, names.split(), fields, len(sample))
+        if field is not None:
+            values = fields[field]
+            guesses.append(
+                Guess(column, field, "text" if type_ == "id" else type_,
+                      len(values) == len(sample) and all(v not in ("", None) for v in values),
+                      _example(values))
+            )  # fmt: skip
+    return guesses
+
+
+def list_unused(records: Sequence[dict[str, Any]], guesses: Sequence[Guess]) -> list[str]:
+    """Return the fields of a page's records, by their first name, that no column was guessed for.
+
+    >>> list_unused([{"ref": "a1", "hp": 90}], guess_columns([{"ref": "a1", "hp": 90}]))
+    ['hp']
+    """
+    used = {guess.path.partition(".")[0] for guess in guesses}
+    names = dict.fromkeys(name for record in records[:_SAMPLE] for name in record)
+    return [name for name in names if is_writable(name) and name not in used]
+
+
+def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Give path and value of all fields; of a list, itself and what its first item holds."""
+    if isinstance(value, dict) and depth <= _DEPTH:
+        for key, member in value.items():
+            if is_writable(key):
+                yield from _leaves(member, f"{path}.{key}".lstrip("."), depth + 1)
+        return
+    if value is not None:
+        yield path, value
+    if isinstance(value, list) and value and depth <= _DEPTH:
+        yield from _leaves(value[0], f"{path}.0", depth + 1)
+
+
+def _best(
+    column: str, type_: str, names: list[str], fields: dict[str, list[Any]], records: int
+) -> str | None:
+    """Return the field for a column: of those whose name fits, and all values, the likeliest.
+
+    One value that does not fit would reject its record, so each counts; an empty text
+    is a missing value.
+    """
+    fits = _FITS.get(column) or _FITS[type_]
+    found = []
+    for path, values in fields.items():
+        rank = _rank(path, names)
+        given = [value for value in values if value != ""]
+        if rank is None or not given or not all(map(fits, given)):
+            continue
+        if column == "id" and not _identifies(values, records):
+            continue
+        found.append((rank, path.count("."), path))
+    if not found and column == "id":
+        found = [
+            (0, 0, path)
+            for path, values in fields.items()
+            if "." not in path and all(map(fits, values)) and _identifies(values, records)
+        ][:1]
+    return min(found)[2] if found else None
+
+
+def _identifies(values: list[Any], records: int) -> bool:
+    return len(values) == records and len({str(value) for value in values}) == records
+
+
+def _rank(path: str, names: list[str]) -> int | None:
+    """Return how near the field's name is to one of `names`: its place there, None if none."""
+    steps = [re.sub(r"[^a-z0-9]", "", step.lower()) for step in path.split(".")]
+    plain = [step for step in steps if not step.isdigit()]
+    last = plain[-1] if plain else ""
+    inner = last in _PLAIN or steps[-1].isdigit()
+    owner = plain[-2] if last in _PLAIN and len(plain) > 1 else last
+    whole = "".join(plain)
+    for place, name in enumerate(names):
+        if name == last and not (inner and len(plain) > 1 and owner != last):
+            return place
+        if name in {owner, whole}:
+            return place
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_scalar(value: Any) -> bool:
+    return (_is_text(value) and len(value) <= 200) or _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return value.__class__ is int
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value)) if isinstance(value, int | float | str) else False
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_integer(value: Any) -> bool:
+    return _is_number(value) and float(value) == int(float(value)) and abs(float(value)) < 2**31
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and len(value) >= 10 and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "id": _is_scalar,
+    "text": lambda value: _is_text(value) or (_is_number(value) and not isinstance(value, str)),
+    "integer": _is_integer,
+    "year": lambda value: _is_integer(value) and int(float(value)) in _YEARS,
+    "numeric": _is_number,
+    "timestamptz": _is_time,
+    "jsonb": lambda value: isinstance(value, list),
+}
+
+
+def _example(values: Iterable[Any]) -> str:
+    """Return the first value as it may stand in a comment: one line, short."""
+    text = " ".join(str(next(iter(values), "")).split())
+    text = formatting.printable(text)
+    return text if len(text) <= 30 else f"{text[:29]}…"

@@ -1,0 +1,274 @@
+"""Record → typed row, compiled once from the preset's rules and the configuration's.
+
+A page is mapped column by column: one reader runs over the same column of all
+records. Only where it raises is that column read record by record, to tell the
+poisoned ones from the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice, repeat
+from typing import Any
+
+import msgspec
+
+from carsync.config.sections import ColumnRule, Mapping_, Pagination, Scalar
+from carsync.mapping.column_converters import compile_uniform
+from carsync.mapping.converters import (
+    Reader,
+    RejectedValueError,
+    UnreadableValueError,
+    compile_reader,
+    read_text,
+)
+from carsync.mapping.decoder import DecodedPage, PageDecoder
+from carsync.mapping.fields import Shape, describe, parse_path
+from carsync.mapping.hashing import compile_hasher, scheme_of
+from carsync.mapping.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
+from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, Reject, Row
+
+MAX_ID_CHARS = 512
+"""Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
+
+MAX_TIMES_PAGE_SIZE = 100
+"""A page may be larger than was asked for, but not by more than this: it is there to cost time."""
+
+_MAPPING_VERSION = 1
+_MISSING = "missing, and the column is required"
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """What a page held: a row (`(ordinal, *columns)`) per good record, a reject per other one.
+
+    Ordinals count the records of the page from 0; `records` counts all of them.
+    """
+
+    rows: tuple[Row, ...]
+    rejects: tuple[Reject, ...]
+    records: int
+    reported_pages: int | None
+    reported_records: int | None
+
+
+class Mapper:
+    """Maps the pages of one feed; made by `compile_mapper`.
+
+    `columns` are the staged ones in row order, `id` first and `data_hash` last;
+    `constants` those with the same value in every row, which no row carries.
+    `hash_scheme` names how hashes are made, `fingerprint` all rules together.
+    """
+
+    def __init__(self, rules: Rules, pagination: Pagination) -> None:
+        varying = {n: r for n, r in rules.columns.items() if r.constant is None}
+        self.columns = (
+            *(Column(name, _type_of(rule)) for name, rule in varying.items()),
+            Column("data_hash", "text"),
+        )
+        self.constants: tuple[tuple[Column, Scalar], ...] = tuple(
+            (Column(name, rule.type), constant_value(rule, rule.constant))
+            for name, rule in rules.columns.items()
+            if rule.constant is not None
+        )
+        self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
+        self.fingerprint = _fingerprint(rules)
+        paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
+        self._shape = Shape([*paths, *raw_paths(varying.values())])
+        most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
+        self._page_decoder = PageDecoder(pagination, self._shape, most)
+        bare_list = msgspec.structs.replace(
+            pagination, records="", total_pages=None, total_records=None
+        )
+        self._list_decoder = PageDecoder(bare_list, self._shape)
+        self._plans = [_Plan(name, rule, self._shape) for name, rule in varying.items()]
+        self._hash_fields = rules.hash_fields
+        self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
+
+    def map_page(self, body: bytes) -> PageContent:
+        """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
+        return self._map(self._page_decoder.decode(body))
+
+    def map_array(self, body: bytes) -> PageContent:
+        """Map a bare JSON array of records; raise `PageError` where it is none."""
+        return self._map(self._list_decoder.decode(body))
+
+    def _map(self, page: DecodedPage) -> PageContent:
+        faults = _Faults()
+        for ordinal, record in enumerate(page.records):
+            if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
+                faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
+        found = self._shape.gather(page.records)
+        values: dict[str, Iterable[Any]] = {c.name: repeat(v) for c, v in self.constants}
+        for plan in self._plans:
+            values[plan.name] = plan.read(found, faults)
+        for plan in self._plans:
+            if plan.template is not None:
+                values[plan.name] = plan.fill(values, found, faults)
+        return self._content(page, values, faults)
+
+    def _content(
+        self, page: DecodedPage, values: dict[str, Iterable[Any]], faults: _Faults
+    ) -> PageContent:
+        columns = [values[plan.name] for plan in self._plans]
+        count = len(page.records)
+        hashes = self._hash([list(islice(values[name], count)) for name in self._hash_fields])
+        rows: tuple[Row, ...] = tuple(zip(range(count), *columns, hashes, strict=True))
+        rejects: tuple[Reject, ...] = ()
+        if faults.reasons:
+            texts = page.texts()
+            rejects = tuple(
+                Reject(n, rows[n][1], *faults.reasons[n], *_original(texts[n]))
+                for n in sorted(faults.reasons)
+            )
+            rows = tuple(row for row in rows if row[0] not in faults.reasons)
+        return PageContent(rows, rejects, count, page.reported_pages, page.reported_records)
+
+
+def compile_mapper(mapping: Mapping_, preset_text: str | None, pagination: Pagination) -> Mapper:
+    """Compile the rules of `mapping`, laid over those of the preset's YAML text, into a mapper.
+
+    Raises `ConfigError` naming the key that is wrong.
+    """
+    return Mapper(merge_rules(mapping, preset_text), pagination)
+
+
+class _Faults:
+    """The first reason why each rejected record of a page is rejected, by ordinal."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[int, tuple[str | None, str]] = {}
+
+    def add(self, ordinal: int, column: str | None, reason: str) -> None:
+        self.reasons.setdefault(ordinal, (column, reason))
+
+    def run(self, column: str, read: Reader, found: list[Any]) -> list[Any]:
+        """Read all values `found`; a record whose value is refused is noted and gets None."""
+        try:
+            return list(map(read, found))
+        except RejectedValueError:
+            pass
+        values = []
+        for ordinal, value in enumerate(found):
+            try:
+                values.append(read(value))
+            except RejectedValueError as exc:
+                self.add(ordinal, column, str(exc))
+                values.append(None)
+        return values
+
+
+class _Plan:
+    """How one column of a page is filled."""
+
+    def __init__(self, name: str, rule: ColumnRule, shape: Shape) -> None:
+        self.name = name
+        self.template = None if rule.template is None else template_parts(rule.template)
+        self._required = rule.required
+        self._slot = None if rule.path is None else shape.slot(parse_path(rule.path))
+        self._shape = shape
+        reader = _read_id if name == "id" else compile_reader(rule)
+        default = constant_value(rule, rule.default)
+        required = rule.required and self.template is None
+        self._read = _complete(reader, default, required)
+        self._default = default
+        self._demands_all = required
+        self._read_uniform = compile_uniform(rule, MAX_ID_CHARS if name == "id" else None)
+
+    def read(self, found: list[list[Any]], faults: _Faults) -> list[Any]:
+        """Return the column's values, template aside."""
+        if self._slot is None:
+            return [None] * len(found[0])
+        values = self._read_uniform(found[self._slot]) if self._read_uniform else None
+        if values is None or (self._demands_all and None in values):
+            return faults.run(self.name, self._read, found[self._slot])
+        if self._default is not None and None in values:
+            return [self._default if value is None else value for value in values]
+        return values
+
+    def fill(
+        self, values: dict[str, Iterable[Any]], found: list[list[Any]], faults: _Faults
+    ) -> list[Any]:
+        """Return the column's values, the missing ones made from the template."""
+        assert self.template is not None
+        filled = list(values[self.name])
+        missing = [n for n, value in enumerate(filled) if value is None]
+        if missing:
+            parts = [
+                (literal, self._source(name, values, found)) for literal, name in self.template
+            ]
+            for n in missing:
+                try:
+                    filled[n] = self._compose(parts, n)
+                except RejectedValueError as exc:
+                    faults.add(n, self.name, str(exc))
+        return filled
+
+    def _compose(self, parts: list[tuple[str, list[Any]]], ordinal: int) -> str | None:
+        text = "".join(literal + (read_text(source[ordinal]) or "") for literal, source in parts)
+        if not text and self._required:
+            raise RejectedValueError(_MISSING)
+        return text or None
+
+    def _source(
+        self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
+    ) -> list[Any]:
+        if name is None:
+            return [None] * len(found[0])
+        if name.startswith("."):
+            return found[self._shape.slot(parse_path(name[1:]))]
+        return [value for value, _ in zip(values[name], found[0], strict=False)]
+
+
+def _type_of(rule: ColumnRule) -> str:
+    return "boolean" if rule.equals is not None else rule.type
+
+
+def _read_id(value: Any) -> str | None:
+    """Read an id: a text or a number, exactly; true or false is none."""
+    if value.__class__ is bool:
+        raise RejectedValueError(f"{describe(value)} is no id")
+    text = read_text(value)
+    if text is not None and len(text) > MAX_ID_CHARS:
+        raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
+    return text
+
+
+def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
+    """Add to a reader what its rule says of missing and unreadable values."""
+    if required:
+
+        def read_required(value: Any) -> Any:
+            read = reader(value)
+            if read is None:
+                raise RejectedValueError(_MISSING)
+            return read
+
+        return read_required
+    if default is None:
+        return reader
+
+    def read_or_default(value: Any) -> Any:
+        try:
+            read = reader(value)
+        except UnreadableValueError:
+            return default
+        return default if read is None else read
+
+    return read_or_default
+
+
+def _original(text: str) -> tuple[str, OriginalKind]:
+    """Return a record's text as PostgreSQL can hold it; bytes that were no UTF-8 become `?`."""
+    holdable = text[:MAX_ORIGINAL_CHARS].replace("\0", "\ufffd")
+    holdable = holdable.encode("utf-8", "replace").decode()
+    return holdable, "record" if holdable == text else "altered"
+
+
+def _fingerprint(rules: Rules) -> str:
+    text = msgspec.json.encode(
+        (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
+    )
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -1,0 +1,211 @@
+"""The rules of a mapping: a preset's with the configuration's laid over them, checked.
+
+Every error names its key, in the configuration or in the preset.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from string import Formatter
+
+import msgspec
+
+from carsync.config.sections import ColumnRule, HashAlgorithm, HashRule, Mapping_, Scalar, Section
+from carsync.errors import ConfigError
+from carsync.mapping.converters import RejectedValueError, compile_reader
+from carsync.mapping.fields import Path, parse_path
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_RESERVED = {
+    "data_hash": "it is computed from mapping.hash",
+    "source_api": "its value is sync.source",
+    "created_at": "the merge sets it",
+    "updated_at": "the merge sets it",
+    "last_synced_at": "the merge sets it",
+    "ordinal": "it is carsync's own",
+}
+
+
+class Preset(Section, frozen=True, rename={"hash_": "hash"}):
+    """What a preset file holds."""
+
+    columns: dict[str, ColumnRule]
+    hash_: HashRule = HashRule()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The effective rules: `columns` in row order with `id` first, and the hashed fields sorted."""
+
+    columns: dict[str, ColumnRule]
+    hash_fields: tuple[str, ...]
+    hash_algorithm: HashAlgorithm
+
+
+def merge_rules(mapping: Mapping_, preset_text: str | None) -> Rules:
+    """Lay `mapping` over the preset's rules and check the result; raise `ConfigError`."""
+    preset = Preset({}) if preset_text is None else _read_preset(preset_text, mapping.preset)
+    merged: dict[str, ColumnRule | None] = {**preset.columns, **mapping.columns}
+    rules = {name: rule for name, rule in merged.items() if rule is not None}
+    for name, rule in rules.items():
+        own = name in mapping.columns
+        key = f"mapping.columns.{name}" if own else f"preset {mapping.preset}: columns.{name}"
+        _check_rule(key, name, rule)
+    _check_id(rules.get("id"))
+    rules = {"id": rules.pop("id"), **rules}
+    for name, rule in rules.items():
+        _check_template(f"mapping.columns.{name}", rule, rules)
+    return Rules(
+        rules,
+        _hash_fields(mapping.hash_, preset.hash_, rules),
+        mapping.hash_.algorithm or preset.hash_.algorithm or "xxh3_128",
+    )
+
+
+def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
+    """Return `value`, a rule's constant or default, as its column holds it; raise `ConfigError`.
+
+    For jsonb columns it is JSON text already.
+    """
+    if value is None:
+        return None
+    if rule.type == "jsonb" and isinstance(value, str):
+        try:
+            msgspec.json.decode(value)
+        except msgspec.DecodeError as exc:
+            raise RejectedValueError(f"{value!r} is not JSON text: {exc}") from None
+        return value
+    plain = msgspec.structs.replace(rule, equals=None, min=None, max=None, strip=False)
+    read: Scalar = compile_reader(plain)(value)
+    return read
+
+
+def template_parts(template: str) -> list[tuple[str, str | None]]:
+    """Split a template into (literal, name or None) parts; raise `ValueError` where it is none.
+
+    >>> template_parts("{make} {.year}!")
+    [('', 'make'), (' ', '.year'), ('!', None)]
+    """
+    parts = []
+    for literal, name, spec, conversion in Formatter().parse(template):
+        if name == "" or spec or conversion:
+            raise ValueError("only {column} and {.path} are known")
+        parts.append((literal, name))
+    return parts
+
+
+def raw_paths(rules: Iterable[ColumnRule]) -> list[Path]:
+    """Return the paths of the record's own values that templates name."""
+    templates = [rule.template for rule in rules if rule.template is not None]
+    names = [name for template in templates for _, name in template_parts(template)]
+    return [parse_path(name[1:]) for name in names if name is not None and name.startswith(".")]
+
+
+def _read_preset(text: str, name: str | None) -> Preset:
+    try:
+        return msgspec.yaml.decode(text, type=Preset)
+    except msgspec.MsgspecError as exc:
+        raise ConfigError(f"mapping.preset: {name} cannot be read", detail=str(exc)) from None
+
+
+def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{key}: not a plain SQL identifier",
+            hint="letters, digits and _, at most 63 of them, the first no digit",
+        )
+    if name in _RESERVED:
+        raise ConfigError(f"{key}: this column cannot be mapped", detail=_RESERVED[name])
+    numeric = rule.type in {"integer", "numeric"}
+    fixed = rule.constant is not None
+    complaints = {
+        "needs path, constant or template": (rule.path, rule.constant, rule.template)
+        == (None,) * 3,
+        "constant excludes every other key but type": fixed
+        and rule != ColumnRule(constant=rule.constant, type=rule.type),
+        "path has an empty part": rule.path is not None and "" in parse_path(rule.path),
+        "equals makes a boolean: type must be boolean": rule.equals is not None
+        and rule.type not in {"boolean", "text"},
+        "min and max are for numbers": not numeric and (rule.min, rule.max) != (None, None),
+        "min is greater than max": None not in (rule.min, rule.max) and rule.min > rule.max,  # type: ignore[operator]
+        "number is for numbers": not numeric and rule.number != "whole",
+        "strip is for texts": rule.strip and rule.type != "text",
+        "template is for texts": rule.template is not None
+        and (rule.type != "text" or rule.equals is not None),
+        "template and default exclude each other": None not in (rule.template, rule.default),
+        "required and default exclude each other": rule.required and rule.default is not None,
+    }
+    for complaint, holds in complaints.items():
+        if holds:
+            raise ConfigError(f"{key}: {complaint}", detail=f"the rule is {_show(rule)}")
+    for part in ("constant", "default"):
+        try:
+            constant_value(rule, getattr(rule, part))
+        except RejectedValueError as exc:
+            raise ConfigError(f"{key}.{part}: {exc}", hint=f"its type is {rule.type}") from None
+
+
+def _show(rule: ColumnRule) -> str:
+    shown = {
+        f.name: getattr(rule, f.name)
+        for f in msgspec.structs.fields(ColumnRule)
+        if getattr(rule, f.name) != f.default
+    }
+    return msgspec.json.encode(shown).decode()
+
+
+def _check_id(rule: ColumnRule | None) -> None:
+    if rule is None:
+        raise ConfigError(
+            "mapping.columns.id is missing",
+            hint="every car needs its id: `id: {path: id, required: true}`",
+        )
+    if rule.type != "text" or not rule.required or rule.path is None or rule.template is not None:
+        raise ConfigError(
+            "mapping.columns.id must be a required text with a path",
+            detail=f"the rule is {_show(rule)}",
+            hint="for example `id: {path: id, required: true}`",
+        )
+
+
+def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) -> None:
+    if rule.template is None:
+        return
+    try:
+        names = [name for _, name in template_parts(rule.template) if name is not None]
+    except ValueError as exc:
+        raise ConfigError(f"{key}.template: {exc}", detail=f"it is {rule.template!r}") from None
+    for name in names:
+        if name.startswith(".") and "" not in name[1:].split("."):
+            continue
+        if name not in rules or rules[name].template is not None:
+            raise ConfigError(
+                f"{key}.template: there is no column {name} without a template of its own",
+                detail=f"it is {rule.template!r}",
+                hint=f"{{.{name.strip('.')}}} names the record's own value",
+            )
+
+
+def _hash_fields(own: HashRule, preset: HashRule, rules: dict[str, ColumnRule]) -> tuple[str, ...]:
+    """Return the hashed fields; a preset's field whose column was left out goes with it."""
+    if own.fields is None:
+        wanted = preset.fields if preset.fields is not None else [n for n in rules if n != "id"]
+        fields = {name for name in wanted if name in rules}
+    else:
+        fields = set(own.fields)
+    for name in sorted(fields):
+        if name not in rules:
+            close = difflib.get_close_matches(name, rules, n=1)
+            raise ConfigError(
+                f"mapping.hash.fields: there is no column {name}",
+                hint=f"did you mean {close[0]}?" if close else f"columns: {', '.join(rules)}",
+            )
+    if not fields:
+        raise ConfigError(
+            "mapping.hash.fields holds no column",
+            hint="without a field no change would ever be seen",
+        )
+    return tuple(sorted(fields))

@@ -1,0 +1,1 @@
+"""PostgreSQL's plumbing: nothing here knows what a car, a page or a run is."""

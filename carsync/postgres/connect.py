@@ -1,0 +1,67 @@
+"""The parent's database session: where the configuration points, opened, watched and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from carsync.config.sections import Config
+from carsync.errors import ConfigError
+from carsync.mapping.mapper import Mapper
+from carsync.model import Column, Target
+from carsync.postgres import connection
+from carsync.postgres.connection import Connection
+from carsync.postgres.sessions import BackendWatch, backend_of
+
+
+def open_database(
+    config: Config, application_name: str, should_cancel: Callable[[], bool] | None = None
+) -> Connection:
+    """Open the parent's connection as the configuration says.
+
+    A statement that waits long is watched over a second connection, and cancelled as soon
+    as `should_cancel` says yes. It is asked several times a second wherever this session or
+    the second one waits (whose statements nobody cancels: they end within seconds); only
+    while they connect nobody asks.
+    """
+
+    def connect(name: str) -> Connection:
+        return connection.connect(
+            config.require_dsn(),
+            application_name=name,
+            connect_timeout_s=config.database.connect_timeout_s,
+            lock_timeout_s=config.database.lock_timeout_s,
+            should_cancel=should_cancel,
+        )
+
+    conn = connect(application_name)
+    try:
+        backend = backend_of(conn)
+    except BaseException:
+        conn.close()
+        raise
+    conn.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
+    return conn
+
+
+def target_of(config: Config) -> Target:
+    """Return the table that the configuration names."""
+    return Target(config.database.schema, config.database.table)
+
+
+def target_columns(mapper: Mapper) -> tuple[Column, ...]:
+    """Return all columns that a merge writes: the staged ones and the constants."""
+    return (*mapper.columns, *(column for column, _ in mapper.constants))
+
+
+def refuse_transaction_pooler(config: Config) -> None:
+    """Raise `ConfigError` where session locks are void: two runs could write at once.
+
+    Called before anything is set or locked, which would stay on the pooler's sessions.
+    """
+    if connection.shares_server_sessions(config.require_dsn(), config.database.connect_timeout_s):
+        raise ConfigError(
+            "a connection pooler in transaction mode stands before PostgreSQL",
+            detail="connections share server sessions, so locks do not hold",
+            hint="connect directly or through a pooler in session mode (on Supabase the "
+            "Session pooler, port 5432 instead of 6543)",
+        )

@@ -1,0 +1,130 @@
+"""The server's processes: watched while they work for us, ended when their client is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from carsync.errors import DatabaseError, DatabaseUnavailableError
+from carsync.model import Target
+from carsync.postgres import sql, sqlstate
+from carsync.postgres.connection import Connection
+from carsync.postgres.wait import within
+
+END_S = 20.0
+"""How long the server may take to end a process."""
+LOOK_ANSWER_S = 10.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One server process; a pid alone may be given to another."""
+
+    pid: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One of carsync's sessions as the server sees it.
+
+    `age_s` is for how long it has been in `state`, or at its statement where that is
+    "active"; `wait` what it waits for ("Lock: relation"), empty where for nothing;
+    `blocked_by` the server processes whose locks it waits for.
+    """
+
+    pid: int
+    application: str
+    state: str
+    wait: str
+    age_s: float
+    blocked_by: list[int]
+    holds_lock: bool
+
+
+def list_sessions(conn: Connection, target: Target) -> list[Session]:
+    """Return carsync's sessions in the database, `conn` aside, the eldest first.
+
+    `holds_lock`: it holds the run lock of `target`.
+    """
+    query = sql.load("session/list_sessions")
+    found = sql.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
+    return [Session(*line) for line in found]
+
+
+def backend_of(conn: Connection) -> Backend:
+    """Return the server process behind `conn`."""
+    query = sql.load("session/find_own_backend")
+    return Backend(*sql.fetch(conn, "looking at the session", query)[0])
+
+
+class BackendWatch:
+    """Watches one backend over a new connection each time, which `reopen` gives."""
+
+    def __init__(self, backend: Backend, reopen: Callable[[], Connection]) -> None:
+        self.backend = backend
+        self._reopen = reopen
+
+    def is_working(self) -> bool:
+        """Say whether the backend is there and not idle.
+
+        A server that is out of connections answers, if only to refuse.
+        """
+        try:
+            found = self._ask("session/find_backend")
+        except DatabaseUnavailableError as exc:
+            if sqlstate.is_out_of_connections(exc.detail):
+                return True
+            raise
+        return bool(found) and not str(found[0][0]).startswith("idle")
+
+    def cancel(self) -> None:
+        """Cancel the backend's statement."""
+        self._ask("session/cancel_backend")
+
+    def _ask(self, name: str) -> list[tuple[Any, ...]]:
+        with closing(self._reopen()) as conn, within(conn, LOOK_ANSWER_S):
+            query = sql.load(name)
+            return sql.fetch(conn, "looking at a session", query, asdict(self.backend))
+
+
+def end_backend(conn: Connection, backend: Backend) -> None:
+    """End a backend, if it is still there, and wait until it is gone; raises `DatabaseError`."""
+    _end(conn, "session/end_backend", asdict(backend))
+
+
+def end_sessions(conn: Connection, application_name: str) -> None:
+    """End all other sessions of that name in this database, as `end_backend` does."""
+    _end(conn, "session/end_sessions", {"application_name": application_name})
+
+
+def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
+    deadline_s = time.monotonic() + END_S
+    query = sql.load(name)
+    while left := sql.fetch(conn, "ending a left-over session", query, parameters):
+        if time.monotonic() > deadline_s:
+            raise DatabaseError(
+                "a left-over session of carsync does not end",
+                detail=f"PostgreSQL pid {left[0][0]} was told to, {END_S:.0f} s ago",
+                hint="see whether that process of the server hangs",
+            )
+        time.sleep(_POLL_S)
+
+
+def describe_rivals(conn: Connection, target: Target) -> str:
+    """Say in words which sessions hold locks on the target's rows; empty where none does."""
+    query = sql.load("session/list_rivals", target=sql.literal(_quoted(target)))
+    found = sql.fetch(conn, "looking for rival sessions", query)
+    return "; ".join(
+        f"{who} (PostgreSQL pid {pid}, {state}, its last query began {since:%F %T} UTC)"
+        for pid, who, state, since in found
+    )
+
+
+def _quoted(target: Target) -> str:
+    return ".".join('"' + name.replace('"', '""') + '"' for name in (target.schema, target.table))

@@ -1,0 +1,54 @@
+"""Taking a secret out of a text that may quote it: whole, escaped, or cut in the middle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from carsync.config.sections import Secret
+from carsync.model import Reject
+
+_SHORTEST = 8
+"""Fewer characters of a secret's beginning are taken for chance."""
+
+
+def hide(text: str, secret: str) -> str:
+    """Return `text` with `***` for the secret and for any longer beginning of it.
+
+    >>> hide("'you sent hush-7f3a-91bc...' is no number", "hush-7f3a-91bc-5e1d")
+    "'you sent ***...' is no number"
+    """
+    if not secret:
+        return text
+    for form in {secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1]}:
+        text = text.replace(form, "***")
+        start = form[:_SHORTEST]
+        if len(start) == _SHORTEST and start in text:
+            text = _without_beginnings(text, form)
+    return text
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    parts = text.split(secret[:_SHORTEST])
+    kept = parts[:1]
+    for part in parts[1:]:
+        rest = secret[_SHORTEST:]
+        same = 0
+        while same < min(len(part), len(rest)) and part[same] == rest[same]:
+            same += 1
+        kept.append(part[same:])
+    return "***".join(kept)
+
+
+def hide_key(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
+    """Return the rejects without the API's key, which a record may echo; their texts are kept."""
+    if key is None:
+        return rejects
+    secret = key.reveal()
+    hidden = []
+    for reject in rejects:
+        reason, original = hide(reject.reason, secret), hide(reject.original, secret)
+        if (reason, original) != (reject.reason, reject.original):
+            reject = replace(reject, reason=reason, original=original, original_kind="altered")
+        hidden.append(reject)
+    return tuple(hidden)

@@ -1,0 +1,90 @@
+"""A run told to machines: one line of the JSON log for each event, its figures as fields.
+
+`event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
+`run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
+happen (`intake.py`, `patience.py`); `notice` and `notice_failed` after the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from carsync import logging_setup
+from carsync.errors import ExitCode
+from carsync.reporting.live.progress import Progress, progress_line
+from carsync.run.metrics import Snapshot
+from carsync.run.report import RunReport, outcome, summary_data
+from carsync.state.runs import Run
+
+EVERY_S = 10.0
+
+_UNTOLD = ("snapshot", "run_id", "source", "target")
+_LEVELS = {
+    ExitCode.OK: logging.INFO,
+    ExitCode.PARTIAL: logging.WARNING,
+    ExitCode.HELD: logging.WARNING,
+    ExitCode.ACCEPTANCE: logging.WARNING,
+    ExitCode.LOCKED: logging.WARNING,
+    ExitCode.SIGINT: logging.WARNING,
+    ExitCode.SIGTERM: logging.WARNING,
+}
+
+log = logging.getLogger("carsync.run")
+
+
+class EventLog(Progress):
+    """Logs the figures when the phase changes and every `EVERY_S` seconds, and the end.
+
+    From `begun` on every line of the process carries `run_id`, `source` and `target`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a monotonic clock in seconds."""
+        self._clock = clock
+        self._phase: str | None = None
+        self._due_s = 0.0
+
+    def begun(self, run: Run) -> None:
+        """Name the run, in this line and in all that follow."""
+        logging_setup.bind(run_id=run.run_id, source=run.source, target=str(run.target))
+        resumed = run.resumed_at is not None
+        words = "run %d resumed" if resumed else "run %d begun"
+        log.info(words, run.run_id, extra={"event": "run_begun", "resumed": resumed})
+
+    def update(self, snapshot: Snapshot, phase: str) -> None:
+        """Log the figures where they are due, and at once when the phase changes."""
+        now_s = self._clock()
+        is_new = phase != self._phase
+        if not is_new and now_s < self._due_s:
+            return
+        self._phase, self._due_s = phase, now_s + EVERY_S
+        logging_setup.bind(phase=phase)
+        text = f"phase: {phase}" if is_new else progress_line(snapshot)
+        extra = {"event": "phase" if is_new else "progress", **figures_of(snapshot)}
+        log.info("%s", text, extra=extra)
+
+    def message(self, text: str) -> None:
+        """Log the sentence."""
+        log.info("%s", text, extra={"event": "message"})
+
+    def ended(self, report: RunReport) -> None:
+        """Log the summary: exit code, problem, detail, hint, counts, checks, figures."""
+        told = {name: v for name, v in summary_data(report).items() if name not in _UNTOLD}
+        text = outcome(report.exit_code)
+        if report.problem:
+            text = f"{report.problem} (exit {int(report.exit_code)})"
+        level = _LEVELS.get(ExitCode(report.exit_code), logging.ERROR)
+        logging_setup.bind(phase="ended")
+        extra = {"event": "run_ended", **told, "figures": figures_of(report.snapshot)}
+        log.log(level, "%s", text, extra=extra)
+
+
+def figures_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the figures as plain data, seconds and rates to the millisecond."""
+    plain: dict[str, Any] = msgspec.to_builtins(snapshot)
+    return {name: round(v, 3) if isinstance(v, float) else v for name, v in plain.items()}

@@ -1,0 +1,1 @@
+"""What other programs are told: systemd, Prometheus, a web hook."""

@@ -1,0 +1,255 @@
+"""What a web hook is told: which ends of a run are worth a word, and in which words.
+
+Pure but for the clock that comes in. Sent by `webhook.py`, after the run's end is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from carsync import __version__, formatting
+from carsync.config.sections import NoticeEvent, Notify
+from carsync.errors import ExitCode
+from carsync.exit_codes import advise
+from carsync.reporting.views.status import staleness
+from carsync.run.report import RunReport, next_step
+from carsync.state.checkpoint import CheckpointState
+
+SCHEMA = "carsync.notice"
+VERSION = 1
+"""Raised where a field changes its meaning or goes; new fields may come at any time."""
+
+Event = NoticeEvent | Literal["test", "unit"]
+Severity = Literal["info", "warning", "error", "critical"]
+
+MAX_CHARS = 600
+"""A text of the notice is cut here."""
+
+_BAD: dict[int, NoticeEvent] = {
+    ExitCode.BUG: "failed",
+    ExitCode.CONFIG: "failed",
+    ExitCode.API: "failed",
+    ExitCode.DATABASE: "failed",
+    ExitCode.WORKERS: "failed",
+    ExitCode.PARTIAL: "partial",
+    ExitCode.HELD: "held",
+    ExitCode.ACCEPTANCE: "acceptance",
+}
+_MENDED = frozenset({"failed", "partial", "held"})
+_SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
+_SEVERITY: dict[Event, Severity] = {
+    "failed": "error",
+    "stale": "critical",
+    "unit": "error",
+    "recovered": "info",
+    "test": "info",
+}
+_SIGNS: dict[Severity, str] = {"info": "🟢", "warning": "🟡", "error": "🔴", "critical": "🚨"}
+_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message about a target; the fields are those of the JSON format."""
+
+    event: Event
+    severity: Severity
+    source: str
+    target: str
+    host: str
+    sent_at: datetime
+    run_id: int | None = None
+    exit_code: int | None = None
+    meaning: str = ""
+    problem: str = ""
+    detail: str = ""
+    hint: str = ""
+    next_step: str = ""
+    stale: str = ""
+    """Why the last success is too old; empty where it is not."""
+    last_success_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_s: float | None = None
+    counts: dict[str, int] | None = None
+    unit: str | None = None
+
+
+def event_of(exit_code: int, previous_exit_code: int | None) -> NoticeEvent | None:
+    """Return what the end of a run means to whoever is told; None for nothing.
+
+    >>> event_of(3, 0), event_of(0, 3), event_of(0, 0), event_of(75, None)
+    ('failed', 'recovered', None, None)
+    """
+    if exit_code != ExitCode.OK:
+        return _BAD.get(exit_code)
+    was = _BAD.get(previous_exit_code) if previous_exit_code is not None else None
+    return "recovered" if was in _MENDED else None
+
+
+def about_run(
+    notify: Notify, report: RunReport, before: CheckpointState | None, now: datetime, host: str
+) -> Notice | None:
+    """Return what to say of a run that ended, None for nothing.
+
+    `before` is the checkpoint as the run found it. A run that was stopped or locked out is
+    nobody's concern, and a dry run or one of some pages only that of who asked for it. A
+    failure and a last success that is too old are one notice.
+    """
+    if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
+        return None
+    is_success = report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
+    event = event_of(report.exit_code, before.exit_code if before else None)
+    stale = ""
+    if not is_success and before is not None and before.last_success_at is not None:
+        stale = staleness(before, now, notify.stale_after_h * 3600) or ""
+    asked: list[NoticeEvent] = [event] if event in notify.events else []
+    asked += ["stale"] if stale and "stale" in notify.events else []
+    if not asked:
+        return None
+    severity = _SEVERITY.get(asked[-1], "warning")
+    counts: dict[str, int] | None = None
+    if report.counts is not None:
+        counts = msgspec.to_builtins(report.counts)
+    last_success_at = before.last_success_at if before else None
+    return Notice(
+        event=asked[0],
+        severity=severity,
+        source=report.source,
+        target=report.target,
+        host=host,
+        sent_at=now,
+        run_id=report.run_id,
+        exit_code=int(report.exit_code),
+        meaning=advise(report.exit_code).meaning,
+        problem=report.problem,
+        detail=report.detail,
+        hint=report.hint,
+        next_step=next_step(report.exit_code, report.hint),
+        stale=stale,
+        last_success_at=report.finished_at if is_success else last_success_at,
+        started_at=report.started_at,
+        finished_at=report.finished_at,
+        duration_s=round(report.duration_s, 1),
+        counts=counts,
+    )
+
+
+def about_bug(notify: Notify, kind: str, **common: Any) -> Notice | None:
+    """Return what to say of a run that a bug ended; `kind` is the exception's class."""
+    if "failed" not in notify.events:
+        return None
+    advice = advise(ExitCode.BUG)
+    return Notice(
+        event="failed",
+        severity="error",
+        exit_code=int(ExitCode.BUG),
+        meaning=advice.meaning,
+        problem=f"a bug in carsync: {kind}",
+        next_step=advice.next_step,
+        **common,
+    )
+
+
+def about_unit(
+    unit: str,
+    message: str,
+    environ: Mapping[str, str],
+    state: CheckpointState | None,
+    **common: Any,
+) -> Notice:
+    """Return what to say of a systemd unit that failed, with what the checkpoint knows.
+
+    systemd gives `OnFailure=` units MONITOR_SERVICE_RESULT, MONITOR_EXIT_CODE and
+    MONITOR_EXIT_STATUS (systemd.exec(5), since 251).
+    """
+    result = environ.get("MONITOR_SERVICE_RESULT", "")
+    status = environ.get("MONITOR_EXIT_STATUS", "")
+    exit_code = int(status) if status.isdecimal() else None
+    parts = [f"result {result}"] if result else []
+    if exit_code is not None:
+        parts.append(f"exit {exit_code}: {advise(exit_code).meaning}")
+    elif status:
+        parts.append(f"signal {status}")
+    why = f" ({', '.join(parts)})" if parts else ""
+    return Notice(
+        event="unit",
+        severity="error",
+        unit=unit,
+        exit_code=exit_code,
+        meaning=advise(exit_code).meaning if exit_code is not None else "",
+        problem=message or f"the unit {unit} failed{why}",
+        next_step=f"look at `carsync status` and `journalctl -u {unit}`",
+        run_id=state.run_id if state else None,
+        last_success_at=state.last_success_at if state else None,
+        **common,
+    )
+
+
+def was_told(
+    environ: Mapping[str, str], exit_code: int | None, told_at: datetime | None, now: datetime
+) -> bool:
+    """Say whether the run that made a unit fail has told of it itself, moments ago."""
+    if exit_code is None or told_at is None:
+        return False
+    same = environ.get("MONITOR_EXIT_STATUS") == str(exit_code)
+    return same and timedelta(0) <= now - told_at <= timedelta(minutes=2)
+
+
+def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
+    """Return the body to post: all fields, or Slack's `{"text": …}`."""
+    if format_ == "slack":
+        return msgspec.json.encode({"text": _slack_text(notice)})
+    fields: dict[str, Any] = {
+        name: _tidy(v) if isinstance(v, str) else v
+        for name, v in ((n, getattr(notice, n)) for n in Notice.__slots__)
+    }
+    head = {"schema": SCHEMA, "version": VERSION, "carsync": __version__}
+    return msgspec.json.encode({**head, **fields})
+
+
+def headline(notice: Notice) -> str:
+    """Say it in one sentence."""
+    subject = f"{notice.source} → {notice.target}"
+    match notice.event:
+        case "test":
+            return f"{subject}: a test; this is where carsync's notices arrive"
+        case "recovered":
+            return f"{subject}: complete again"
+        case "stale":
+            return f"{subject}: out of date"
+        case "unit":
+            return f"{subject}: {notice.unit} failed"
+    return f"{subject}: {notice.meaning}"
+
+
+def _slack_text(notice: Notice) -> str:
+    """Lay the notice out for people; what the feed or the database said cannot mark it up.
+
+    Slack reads `&`, `<` and `>` as control characters ("Formatting text for app surfaces").
+    """
+    where = f"run {notice.run_id} · {notice.host}" if notice.run_id else notice.host
+    lines = [f"{_SIGNS[notice.severity]} *carsync · {_escape(headline(notice))}*", _escape(where)]
+    if notice.event not in {"recovered", "test"}:
+        lines += [_escape(text) for text in (notice.problem, notice.detail, notice.stale) if text]
+    if notice.counts:
+        told = [f"{n:,} {name}" for name, n in notice.counts.items() if n and name != "seen"]
+        lines.append(", ".join(told))
+    if notice.next_step and notice.event not in {"recovered", "test"}:
+        lines.append(f"*next:* {_escape(notice.next_step)}")
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    return _tidy(text).translate(_SLACK)
+
+
+def _tidy(text: str) -> str:
+    text = formatting.printable(text)
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"

@@ -1,0 +1,194 @@
+"""Delivery of a notice to a web hook: one POST, repeated for a while where that may help.
+
+The hook's address is as secret as a key (whoever has it can post), so no error, log line
+or traceback holds it. Nothing that the hook answers is followed or kept.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+
+import requests
+
+from carsync import __version__
+from carsync.config.sections import Notify
+from carsync.errors import NoticeError
+from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
+from carsync.source.rate_limit import parse_retry_after
+
+BUDGET_S = 30.0
+"""How long all attempts may take together, the waits between them included."""
+BACK_OFF_S = 1.0
+"""The first wait, doubling, up to half as long again by chance."""
+
+_TURN_S = 0.05
+_GRACE_S = 0.5
+_SAID_BYTES = 200
+_ERROR_WORD = re.compile(r"[a-z]+(_[a-z]+)*")  # Slack's: no_service, invalid_payload, …
+_TRANSIENT = {408, 425, 429}
+
+
+def deliver(
+    notify: Notify,
+    body: bytes,
+    should_end: Callable[[], bool] = lambda: False,
+    *,
+    budget_s: float = BUDGET_S,
+) -> None:
+    """POST the JSON `body` to the hook; return once it was taken (any 2xx).
+
+    Tries again after what may pass (no connection, time-outs, 5xx, 429) while `attempts`
+    and `budget_s` last, and ends within moments once `should_end` says so. Raises
+    `NoticeError`, without the address in it.
+    """
+    deadline_s = time.monotonic() + budget_s
+    for attempt in range(1, notify.attempts + 1):
+        within_s = min(notify.timeout_s, deadline_s - time.monotonic())
+        error = _attempt(notify, body, within_s, should_end)
+        if error is None:
+            return
+        wait_s = BACK_OFF_S * 2 ** (attempt - 1) * (1 + random.random() / 2)
+        wait_s = max(wait_s, error.retry_after_s or 0.0)
+        over = attempt == notify.attempts or time.monotonic() + wait_s >= deadline_s
+        if over or not error.retryable or _is_cut_short(wait_s, should_end):
+            raise error
+
+
+def _is_cut_short(seconds: float, should_end: Callable[[], bool]) -> bool:
+    """Wait; say at once when the end is asked for meanwhile."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        if should_end():
+            return True
+        time.sleep(_TURN_S)
+    return should_end()
+
+
+def _attempt(
+    notify: Notify, body: bytes, within_s: float, should_end: Callable[[], bool]
+) -> NoticeError | None:
+    """Make one attempt in a thread of its own, which is left behind where it does not end.
+
+    Only so does a name server or a host that answers by drops not outlast the deadline.
+    """
+    found: list[NoticeError | None] = []
+    thread = threading.Thread(
+        target=lambda: found.append(_post(notify, body, within_s)), name="notice", daemon=True
+    )
+    started_s = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        thread.join(_TURN_S)
+        late_s = time.monotonic() - started_s - within_s
+        if should_end():
+            _shut(thread)
+            return NoticeError("sending the notice was cut short by a signal")
+        if late_s > 0:
+            _shut(thread)
+        if late_s > _GRACE_S:
+            break
+    return found[0] if found else _timed_out(notify)
+
+
+def _shut(thread: threading.Thread) -> None:
+    if thread.ident is not None:
+        shut(thread.ident)
+
+
+def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
+    """Send the request and judge the answer; never raises."""
+    assert notify.url is not None
+    started_s = time.monotonic()
+    try:
+        with (
+            open_session(
+                1,
+                {
+                    "User-Agent": f"carsync/{__version__}",
+                    "Content-Type": "application/json",
+                    "Accept": "*/*",
+                    "Accept-Encoding": "identity",
+                    "Connection": "close",
+                },
+                proxy=notify.proxy,
+                ca_bundle=notify.ca_bundle,
+            ) as session,
+            session.post(
+                notify.url.reveal(),
+                data=body,
+                timeout=max(within_s, 0.1),
+                stream=True,
+                allow_redirects=False,
+            ) as response,
+        ):
+            error = _judge(response, notify.url.reveal())
+            # The connection was shut meanwhile, which may look like the end of an answer.
+            late = time.monotonic() - started_s > within_s
+            return _timed_out(notify) if late else error
+    except Exception as exc:
+        if time.monotonic() - started_s > within_s:
+            return _timed_out(notify)
+        return _translate(exc)
+
+
+def _judge(response: requests.Response, url: str) -> NoticeError | None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return NoticeError(
+            f"the web hook redirects (HTTP {status}); redirects are refused",
+            hint="set notify.url to the address that it redirects to",
+        )
+    headers = response.headers
+    return NoticeError(
+        f"the web hook answered HTTP {status}",
+        detail=_said(response, url),
+        hint="" if status >= 500 or status in _TRANSIENT else "check notify.url and notify.format",
+        retryable=status >= 500 or status in _TRANSIENT,
+        retry_after_s=parse_retry_after(
+            headers.get("Retry-After"), time.time(), headers.get("Date")
+        ),
+    )
+
+
+def _said(response: requests.Response, url: str) -> str:
+    """Return the hook's own word for the error (Slack's `no_service`); nothing else of it.
+
+    Other texts, a proxy's page for example, may hold the address.
+    """
+    try:
+        text = response.raw.read(_SAID_BYTES, decode_content=False).decode("ascii", "replace")
+    except FOREIGN_ERRORS:
+        return ""
+    return text if _ERROR_WORD.fullmatch(text) and text not in url else ""
+
+
+def _timed_out(notify: Notify) -> NoticeError:
+    return NoticeError(
+        f"the web hook gave no answer within notify.timeout_s ({notify.timeout_s:g} s)",
+        retryable=True,
+    )
+
+
+def _translate(exc: Exception) -> NoticeError:
+    """Turn what a request may raise into words that do not hold the address."""
+    if isinstance(exc, requests.exceptions.Timeout):
+        return NoticeError("the web hook gave no answer in time", retryable=True)
+    why = words(root_cause(exc))
+    if isinstance(exc, requests.exceptions.SSLError):
+        return NoticeError(
+            "TLS with the web hook failed",
+            detail=why,
+            hint="check the certificate, or set notify.ca_bundle",
+        )
+    return NoticeError(
+        "the web hook cannot be reached",
+        detail=why,
+        hint="check notify.url, notify.proxy and the network",
+        retryable=isinstance(exc, FOREIGN_ERRORS),
+    )

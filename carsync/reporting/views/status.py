@@ -1,0 +1,326 @@
+"""What `carsync status` says, worked out from the checkpoint alone.
+
+Pure: the checkpoint, the moment and whether the lock is held come in; text or
+plain data go out.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from carsync import formatting
+from carsync.postgres.sessions import Session
+from carsync.run.report import WIDTH, counts_grid, next_step, outcome, title, wrap
+from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, RunState
+
+SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
+"""A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
+
+MIN_WIDTH, MAX_WIDTH = 40, 200
+"""Columns within which `render` follows the terminal."""
+
+_SHOWN_FAILED_PAGES = 3
+_TWO_COLUMNS = 140
+_GUTTER = 4
+_NAMES_WIDTH = len("  latency  ")
+_MIN_BAR, _MAX_BAR = 10, 60
+_LAST = "last completed run"
+_NONE_YET = "no run of this target has completed yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the checkpoint and the lock say together: the state shown, why, and the next step."""
+
+    state: RunState | Literal["none"]
+    reason: str
+    next_step: str
+
+
+def judge(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
+) -> Verdict:
+    """Return the true state: a run that says it is going on while nobody holds the lock died."""
+    if state is None:
+        step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
+        return Verdict("none", "no run of this target has left a checkpoint here", step)
+    if lock_held:
+        return _judge_living(state, now)
+    if state.state in ACTIVE_STATES:
+        return _judge_dead(state, now, resume_within_h)
+    if state.exit_code is None:
+        return Verdict(state.state, state.problem, state.hint or "run `carsync sync` again")
+    step = next_step(state.exit_code, state.hint)
+    reason = state.problem or (outcome(state.exit_code) if state.exit_code else "")
+    if state.state == "interrupted" and _is_too_old(state, now, resume_within_h):
+        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+    return Verdict(state.state, reason, step)
+
+
+def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
+    if state.state not in ACTIVE_STATES:
+        return Verdict(state.state, "a run is just starting or ending", "wait a moment, look again")
+    silent_s = _age_s(state, now)
+    if silent_s > SILENT_AFTER_S[state.state]:
+        return Verdict(
+            state.state,
+            f"process {state.pid} lives, but gave no sign for {formatting.duration(silent_s)}",
+            "look at its log; if it hangs, stop it and run `carsync sync`: it resumes",
+        )
+    return Verdict(state.state, "", "nothing to do; it is at work")
+
+
+def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -> Verdict:
+    reason = f"its process {state.pid} ended without a word"
+    if state.state == "merging":
+        step = "run `carsync sync` again: it finds out whether the merge was committed"
+    elif _is_too_old(state, now, resume_within_h):
+        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+    else:
+        step = "run `carsync sync` again: it fetches only the pages that were not staged"
+    return Verdict("interrupted", reason, step)
+
+
+def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -> bool:
+    """Say whether the next run will begin anew: what counts is when this one began."""
+    return (now - state.started_at).total_seconds() > resume_within_h * 3600
+
+
+def _age_s(state: CheckpointState, now: datetime) -> float:
+    return max((now - state.updated_at).total_seconds(), 0.0)
+
+
+def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) -> str | None:
+    """Return why the last success is too old (`--max-age`), or None where it is young enough."""
+    allowed = formatting.duration(max_age_s)
+    if state is None or state.last_success_at is None:
+        return f"no run has succeeded yet; one within {allowed} is asked for"
+    age_s = (now - state.last_success_at).total_seconds()
+    if abs(age_s) <= max_age_s:
+        return None
+    if age_s < 0:
+        return (
+            f"the last success is dated {formatting.duration(-age_s)} in the future "
+            f"({formatting.moment(state.last_success_at)}): the clock was wrong then, or is now"
+        )
+    return (
+        f"the last success is {formatting.duration(age_s)} old, more than {allowed} "
+        f"({formatting.moment(state.last_success_at)})"
+    )
+
+
+def as_data(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+) -> dict[str, Any]:
+    """Return what `--json` prints: the checkpoint's fields, with the true state and next step.
+
+    `recorded_state` is what the file says; `state` what is the case ("none": no file).
+    """
+    verdict = judge(state, now, lock_held, resume_within_h)
+    shown: dict[str, Any] = {
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "next_step": verdict.next_step,
+        "lock_held": lock_held,
+    }
+    if state is None:
+        return shown
+    recorded = msgspec.to_builtins(state)
+    last_success_age_s = (
+        round((now - state.last_success_at).total_seconds(), 1) if state.last_success_at else None
+    )
+    return {
+        **recorded,
+        **shown,
+        "recorded_state": state.state,
+        "age_s": round((now - state.started_at).total_seconds(), 1),
+        "updated_age_s": round(_age_s(state, now), 1),
+        "last_success_age_s": last_success_age_s,
+    }
+
+
+def render(
+    state: CheckpointState | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float = 24.0,
+    *,
+    color: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """Return the status as text for a terminal of `width` columns, without a final line feed."""
+    width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+    verdict = judge(state, now, lock_held, resume_within_h)
+    name = f"carsync · {state.source} → {state.target}" if state else "carsync"
+    shown = None if verdict.state == "none" else verdict.state
+    head = title(name, shown, color, width)
+    if len(name) + len(shown or "no run yet") >= width:
+        head = "\n".join([*textwrap.wrap(name, width), title("", shown, color, 0).lstrip()])
+    lines = [head, ""]
+    if state is not None:
+        beside = width >= _TWO_COLUMNS
+        column = (width - _GUTTER) // 2 if beside else width
+        run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
+        last = _last_lines(state, now, column)
+        lines += _beside(run, last, column) if beside else [*run, "", *last]
+        lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
+        lines += [""]
+    if verdict.reason:
+        lines += wrap("why", verdict.reason, color, width)
+    return "\n".join([*lines, *wrap("next", verdict.next_step, color, width)])
+
+
+def render_line(
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+) -> str:
+    """Return the status on one line, for a log; what is not known yet is left out."""
+    verdict = judge(state, now, lock_held, resume_within_h)
+    if state is None or state.run_id is None:
+        return verdict.next_step
+    phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state
+    parts = [f"run {state.run_id}", phase, f"pages {_count_pages(state)}"]
+    if verdict.state in ACTIVE_STATES:
+        parts.append(_rates(state, going_on=True))
+    parts.append(f"errors {formatting.errors(state.errors)}")
+    if state.pages_failed_count:
+        parts.append(f"given up {formatting.plural(state.pages_failed_count, 'page')}")
+    return " · ".join(parts)
+
+
+def _beside(left: list[str], right: list[str], column: int) -> list[str]:
+    height = max(len(left), len(right))
+    padded = [[*lines, *[""] * (height - len(lines))] for lines in (left, right)]
+    gap = " " * _GUTTER
+    return [f"{a:<{column}}{gap}{b}".rstrip() for a, b in zip(*padded, strict=True)]
+
+
+def _run_rows(
+    state: CheckpointState, now: datetime, verdict: Verdict, width: int
+) -> list[tuple[str, str]]:
+    """Return name and value of each line on the run itself, for `width` columns in all."""
+    going_on = verdict.state in ACTIVE_STATES
+    run = "–" if state.run_id is None else str(state.run_id)
+    rows = [
+        ("run", f"{run} · started {_ago(state.started_at, now)}"),
+        (
+            "phase",
+            f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
+        ),
+        *_pages(state, width - _NAMES_WIDTH),
+        ("rows", _staged(state)),
+    ]
+    if not going_on:
+        phase = "" if state.phase == "ended" else f", while {state.phase}"
+        rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
+    if state.pages_per_s:
+        rows.append(("rate", _rates(state, going_on)))
+    if state.latency is not None:
+        latency = state.latency
+        rows.append(
+            (
+                "latency",
+                formatting.latencies(latency.mean_s, latency.p50_s, latency.p95_s, latency.p99_s),
+            )
+        )
+    rows.append(("errors", formatting.errors(state.errors)))
+    return rows + _failed_rows(state, width - _NAMES_WIDTH)
+
+
+def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
+    """Return the bar and the counts, side by side where `width` allows it."""
+    done, planned = state.pages_done, state.pages_planned
+    told = f"{_count_pages(state)}, total not known yet" if planned is None else _count_pages(state)
+    beside = min(width - len(told) - 2, _MAX_BAR)
+    if beside >= _MIN_BAR:
+        return [("pages", f"{formatting.bar(done, planned, beside)}  {told}")]
+    return [("pages", told), ("", formatting.bar(done, planned, width))]
+
+
+def _count_pages(state: CheckpointState) -> str:
+    done, planned = state.pages_done, state.pages_planned
+    if planned is None:
+        return f"{done:,}"
+    return f"{done:,} of {planned:,} ({formatting.share(done, planned)})"
+
+
+def _staged(state: CheckpointState) -> str:
+    rejects = f" · {state.rejects:,} rejected" if state.rejects else ""
+    return f"{state.rows_staged:,} staged{rejects}"
+
+
+def _rates(state: CheckpointState, going_on: bool) -> str:
+    text = (
+        f"{formatting.rate(state.pages_per_s)} pages/s · {formatting.rate(state.rows_per_s)} rows/s"
+    )
+    if going_on and state.eta_s is not None:
+        text += f" · eta {formatting.duration(state.eta_s)}"
+    return text
+
+
+def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
+    """Name the first failed pages, one line each, and say how many more there are."""
+    total = max(state.pages_failed_count, len(state.pages_failed))
+    shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
+    lines = [_cut(f"page {page}: {problem}", width) for page, problem in shown]
+    if total > len(shown):
+        lines.append(f"and {formatting.plural(total - len(shown), 'page')} more")
+    return [("failed" if n == 0 else "", line) for n, line in enumerate(lines)]
+
+
+def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
+    """Show the counts of the last completed run, and the age of the last success."""
+    last = state.last_completed
+    if last is None:
+        return [f"  {line}" for line in textwrap.wrap(_NONE_YET, width - 2)]
+    took = formatting.duration(last.duration_s)
+    rows = [
+        ("run", f"{last.run_id} · took {took} · ended {_ago(last.finished_at, now)}"),
+        ("outcome", outcome(last.exit_code)),
+    ]
+    rows += [
+        ("failed", f"{check.name} {check.measured}, target {check.target}")
+        for check in last.acceptance
+        if check.verdict == "fail"
+    ]
+    if state.last_success_at is None:
+        rows.append(("success", "never yet"))
+    elif state.last_success_at < last.finished_at:
+        rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
+    table = formatting.columns(rows, width=width)
+    return [_LAST, *table, "", *counts_grid(last.counts, width)]
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    age_s = max((now - at).total_seconds(), 0.0)
+    return f"{formatting.moment(at)}, {formatting.duration(round(age_s))} ago"
+
+
+def _age(state: CheckpointState, now: datetime) -> str:
+    return formatting.duration(round(_age_s(state, now)))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def session_lines(sessions: Sequence[Session]) -> list[str]:
+    """Lay out one line for each session: who, doing what, for how long, waiting for whom."""
+    if not sessions:
+        return ["no session of carsync in the database"]
+    lines = ["sessions of carsync in the database"]
+    for session in sessions:
+        waits = f", waits for {session.wait}" if session.wait else ""
+        behind = f", blocked by pid {', '.join(map(str, session.blocked_by))}"
+        lines.append(
+            f"  pid {session.pid}  {formatting.printable(session.application)}: "
+            f"{session.state} for "
+            f"{formatting.duration(session.age_s)}{waits}{behind if session.blocked_by else ''}"
+            f"{'; holds the lock' if session.holds_lock else ''}"
+        )
+    return lines

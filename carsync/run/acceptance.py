@@ -1,0 +1,82 @@
+"""Acceptance: the figures of a run against the targets of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from carsync.config.sections import Acceptance
+from carsync.run.metrics import Snapshot
+
+Verdict = Literal["pass", "fail", "n/a"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One target, in words for people; "n/a": switched off, or the run was too short to judge."""
+
+    name: str
+    target: str
+    measured: str
+    verdict: Verdict
+
+
+def evaluate(
+    acceptance: Acceptance, snapshot: Snapshot, requests_per_second: float
+) -> tuple[Check, ...]:
+    """Judge a run: always the same five checks, in the same order.
+
+    `requests_per_second` is the configured limit, 0 for none. An operator who
+    set it low cannot be blamed for few pages, so the target for pages is at
+    most half of it. Rows are judged per second that a writer was busy, because
+    the rate of the run is that of the API.
+    """
+    minutes = snapshot.elapsed_s / 60
+    pages = acceptance.min_pages_per_second
+    if pages is not None and requests_per_second:
+        pages = min(pages, requests_per_second / 2)
+    pages_per_s = snapshot.pages_per_s_after_warmup
+    long_enough = pages_per_s is not None
+    rows_per_s = snapshot.writer_rows_per_busy_s if long_enough else None
+    errors = snapshot.error_rate if snapshot.attempts else None
+    return (
+        _at_most("duration", minutes, acceptance.max_minutes, "{:.1f} min"),
+        _at_least("pages per second", pages_per_s, pages, "{:.1f}/s"),
+        _at_least(
+            "rows per second of a busy writer",
+            rows_per_s,
+            acceptance.min_rows_per_second,
+            "{:,.0f}/s",
+        ),
+        _at_most("failed attempts", errors, acceptance.max_error_rate, "{:.2%}"),
+        _at_most(
+            "memory growth",
+            snapshot.rss_slope_mb_per_min,
+            acceptance.max_rss_slope_mb_per_min,
+            "{:.1f} MB/min",
+        ),
+    )
+
+
+def _at_most(name: str, measured: float | None, target: float | None, form: str) -> Check:
+    met = measured is not None and target is not None and measured <= target
+    return _check(name, measured, target, "≤ ", form, met)
+
+
+def _at_least(name: str, measured: float | None, target: float | None, form: str) -> Check:
+    met = measured is not None and target is not None and measured >= target
+    return _check(name, measured, target, "≥ ", form, met)
+
+
+def _check(
+    name: str, measured: float | None, target: float | None, sign: str, form: str, met: bool
+) -> Check:
+    verdict: Verdict = "pass" if met else "fail"
+    if measured is None or target is None:
+        verdict = "n/a"
+    return Check(
+        name,
+        "off" if target is None else sign + form.format(target),
+        "not measured" if measured is None else form.format(measured),
+        verdict,
+    )

@@ -1,0 +1,95 @@
+"""Patience with an API that fails or asks to wait: how long it lasts, and its last words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from carsync.config.sections import CircuitBreaker
+from carsync.errors import ApiUnavailableError
+from carsync.model import BreakerOpened, PageFailed
+from carsync.run.metrics import Metrics
+from carsync.source.rate_limit import MAX_RETRY_AFTER_S
+
+log = logging.getLogger(__name__)
+
+MAX_SILENCE_S = 1800.0
+"""How long an API may ask to slow down, without giving a page in between, before the run ends."""
+
+_API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
+
+
+class Patience:
+    """What the parent knows of the API's troubles; raises `ApiUnavailableError` when it is enough.
+
+    `problem` is the last failed attempt's, in words.
+    """
+
+    def __init__(
+        self, breaker: CircuitBreaker, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._breaker = breaker
+        self._metrics = metrics
+        self._clock = clock
+        self._silent_until_s = 0.0
+        self._fetched_s = self._clock()  # when the last page came
+        self.problem = ""
+        self._hint = ""
+
+    def page_came(self) -> None:
+        """Note that the API gave a page."""
+        self._fetched_s = self._clock()
+
+    def page_failed(self, event: PageFailed) -> None:
+        """Note why an attempt failed, and for how long the API asked to wait."""
+        self.problem, self._hint = event.problem, event.hint
+        if event.retry_after_s is not None:
+            self.silence(event.retry_after_s)
+
+    def silence(self, retry_after_s: float) -> None:
+        """Remember until when the API asked to wait; the gate forgets it with its manager."""
+        retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
+        self._metrics.silenced(retry_after_s)
+        self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
+
+    def silence_s(self) -> float:
+        """Return for how many seconds from now on the API asked to wait."""
+        return max(0.0, self._silent_until_s - self._clock())
+
+    def breaker_opened(self, event: BreakerOpened) -> None:
+        """Count and tell that the circuit breaker opened."""
+        self._metrics.breaker_opened(event.open_s)
+        log.warning(
+            "circuit breaker open for %.0f s (%d of %d): %s",
+            event.open_s,
+            event.openings,
+            self._breaker.give_up_after,
+            self.problem or "requests keep failing",
+            extra={"event": "breaker_opened", "openings": event.openings, "open_s": event.open_s},
+        )
+
+    def judge_breaker(self, event: BreakerOpened) -> None:
+        """End the run where the breaker opened too often in a row."""
+        if event.openings >= self._breaker.give_up_after:
+            raise ApiUnavailableError(
+                f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
+                detail=self.problem,
+                hint=self._hint or _API_HINT,
+            )
+
+    def judge_silence(self) -> None:
+        """End the run where the API refuses everything and asks to wait, on and on."""
+        waits_until_s = max(self._clock(), self._silent_until_s)
+        if waits_until_s - self._fetched_s > MAX_SILENCE_S:
+            raise ApiUnavailableError(
+                f"the API gave no page and asked to wait, for {MAX_SILENCE_S / 60:.0f} minutes",
+                detail=self.problem,
+                hint="lower limits.requests_per_second, or ask the API's people about the key's "
+                "quota; run again: it resumes",
+            )
+
+    def unreadable(self) -> ApiUnavailableError:
+        """Return the error for a feed of which no page could be read."""
+        return ApiUnavailableError(
+            "no page of the feed could be read", detail=self.problem, hint=self._hint or _API_HINT
+        )

@@ -1,0 +1,306 @@
+"""What a run measured: counters, latency percentiles, rates, memory. Constant in size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from carsync.errors import FailureKind
+from carsync.model import PageFailed, PageFetched, PagesStaged, ProbeAnswered, ProbeVerdict
+from carsync.run.latency import LatencyHistogram, RecentLatency
+
+WINDOW_S = 30
+"""Width of the window of `Snapshot.pages_per_s`, in seconds."""
+
+MIN_JUDGED_S = 10.0
+"""Rates after the warm-up are given once they stand on this many seconds."""
+
+MIN_SLOPE_S = 60.0
+"""The memory slope is given once it stands on this many seconds after the warm-up."""
+
+Pause = Literal["rate_limited", "breaker"]
+"""Why nobody asks the API for a while: it said so (Retry-After), or it kept failing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The figures at one moment. Rates are per second; None where nothing can be said yet.
+
+    `pages_staged` counts this session, `pages_resumed` those that an earlier one
+    had staged. Latencies are those of good answers, percentiles within 1 %.
+    `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
+    last page staged, so that the merge does not dilute them. `error_rate` is the
+    share of attempts at pages that failed; `attempts` and `errors` count all requests.
+    `recent_rows_per_s` is of the window too, and `recent_latency_…` of one to two
+    windows. For `paused_s` seconds more no page is asked for, because of `pause`.
+    """
+
+    elapsed_s: float
+    pages_planned: int | None
+    pages_resumed: int
+    pages_staged: int
+    pages_failed: int
+    rows_staged: int
+    records: int
+    rejects: int
+    pages_per_s: float
+    pages_per_s_mean: float
+    pages_per_s_after_warmup: float | None
+    rows_per_s: float
+    writer_rows_per_busy_s: float | None
+    eta_s: float | None
+    latency_mean_s: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+    wire_bytes: int
+    body_bytes: int
+    attempts: int
+    retries: int
+    errors: dict[str, int]
+    error_rate: float
+    breaker_openings: int
+    probes: dict[str, int]
+    queue_depth: int
+    queue_depth_peak: int
+    rss_bytes: int
+    rss_by_process: dict[str, int]
+    rss_peak_bytes: int
+    rss_slope_mb_per_min: float | None
+    recent_rows_per_s: float = 0.0
+    recent_latency_p50_s: float | None = None
+    recent_latency_p95_s: float | None = None
+    recent_latency_p99_s: float | None = None
+    paused_s: float = 0.0
+    pause: Pause | None = None
+
+
+class Metrics:
+    """Fed by the parent with what its children report; starts its clock when built.
+
+    `clock` gives monotonic seconds. Rates and slope for the acceptance are
+    measured from `warmup_s` seconds on (`acceptance.warmup_s`).
+    """
+
+    def __init__(self, clock: Callable[[], float], warmup_s: float = 30.0) -> None:
+        self._clock = clock
+        self._started_at = clock()
+        self._warm_from_s = warmup_s
+        self._warm_pages = 0
+        self._last_staged_s = 0.0
+        self._recent_pages = _SlidingCount(WINDOW_S)
+        self._recent_rows = _SlidingCount(WINDOW_S)
+        self._latency = LatencyHistogram()
+        self._recent_latency = RecentLatency(WINDOW_S)
+        self._errors: Counter[FailureKind] = Counter()
+        self._probes: Counter[ProbeVerdict] = Counter()
+        self._proving = 0
+        self._proving_errors: Counter[FailureKind] = Counter()
+        self._memory = MemorySlope()
+        self._rss: dict[str, int] = {}
+        self._rss_peak = 0
+        self._pages_staged = self._pages_failed = self._rows_staged = 0
+        self._records = self._rejects = self._wire_bytes = self._body_bytes = 0
+        self._fetched = self._retries = self._breaker_openings = 0
+        self._queue_depth = self._queue_depth_peak = 0
+        self._busy_s = 0.0
+        self._paused_until_s: dict[Pause, float] = {}
+
+    def page_fetched(self, event: PageFetched) -> None:
+        """Count a good answer."""
+        self._fetched += 1
+        self._records += event.records
+        self._rejects += event.rejects
+        self._wire_bytes += event.wire_bytes
+        self._body_bytes += event.body_bytes
+        self._latency.add(event.latency_s)
+        self._recent_latency.add(self._elapsed_s(), event.latency_s)
+
+    def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
+        """Count a failed attempt; `given_up`: the last one at its page."""
+        self._errors[event.kind] += 1
+        self._pages_failed += given_up
+        self._retries += not given_up
+
+    def pages_given_up(self, pages: int) -> None:
+        """Count pages that were given up without another attempt."""
+        self._pages_failed += pages
+
+    def pages_staged(self, event: PagesStaged) -> None:
+        """Count what a writer committed."""
+        now_s, pages = self._elapsed_s(), len(event.pages)
+        self._pages_staged += pages
+        self._rows_staged += event.rows
+        self._busy_s += event.busy_s
+        self._last_staged_s = now_s
+        self._recent_pages.add(now_s, pages)
+        self._recent_rows.add(now_s, event.rows)
+        if now_s >= self._warm_from_s:
+            self._warm_pages += pages
+
+    def probe(self, event: ProbeAnswered, *, by_id: bool = True) -> None:
+        """Count a request made to prove that cars are gone.
+
+        `by_id`: it asked for a record; a page that is asked once more says nothing by id.
+        """
+        self._proving += event.failure is None
+        self._probes[event.verdict] += by_id
+        if event.failure is not None:
+            self._proving_errors[event.failure] += 1
+
+    def breaker_opened(self, open_s: float) -> None:
+        """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
+        self._breaker_openings += 1
+        self._pause("breaker", open_s)
+
+    def silenced(self, seconds: float) -> None:
+        """Note that the API asked not to be asked for so long."""
+        self._pause("rate_limited", seconds)
+
+    def _pause(self, why: Pause, seconds: float) -> None:
+        until_s = self._elapsed_s() + seconds
+        self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
+
+    def queue_depth(self, pages: int) -> None:
+        """Note how many pages wait for a writer."""
+        self._queue_depth = pages
+        self._queue_depth_peak = max(self._queue_depth_peak, pages)
+
+    def rss(self, bytes_by_name: dict[str, int]) -> None:
+        """Note the resident memory of each process, by its name, in bytes."""
+        self._rss = dict(bytes_by_name)
+        total = sum(bytes_by_name.values())
+        self._rss_peak = max(self._rss_peak, total)
+        now_s = self._elapsed_s()
+        if now_s >= self._warm_from_s:
+            self._memory.add(now_s, total, frozenset(bytes_by_name))
+
+    def snapshot(self, planned: int | None, resumed_pages: int, resumed_rows: int = 0) -> Snapshot:
+        """Return the figures of this moment; `planned` counts the `resumed_pages` too.
+
+        `rows_staged` counts the `resumed_rows` too, rates do not.
+        """
+        now_s = self._elapsed_s()
+        done = planned is not None and resumed_pages + self._pages_staged >= planned
+        reading_s = self._last_staged_s if done else now_s
+        recent = self._recent_pages.per_second(now_s)
+        mean = _ratio(self._pages_staged, reading_s)
+        failed = sum(self._errors.values())
+        errors = self._errors + self._proving_errors
+        latest = self._recent_latency.histogram(now_s)
+        paused = max(((s, why) for why, s in self._paused_until_s.items() if s > now_s), default=())
+        return Snapshot(
+            elapsed_s=now_s,
+            pages_planned=planned,
+            pages_resumed=resumed_pages,
+            pages_staged=self._pages_staged,
+            pages_failed=self._pages_failed,
+            rows_staged=resumed_rows + self._rows_staged,
+            records=self._records,
+            rejects=self._rejects,
+            pages_per_s=recent,
+            pages_per_s_mean=mean,
+            pages_per_s_after_warmup=self._warm_rate(reading_s),
+            rows_per_s=_ratio(self._rows_staged, reading_s),
+            writer_rows_per_busy_s=self._rows_staged / self._busy_s if self._busy_s else None,
+            eta_s=self._eta_s(planned, resumed_pages, recent or mean),
+            latency_mean_s=self._latency.mean(),
+            latency_p50_s=self._latency.percentile(50),
+            latency_p95_s=self._latency.percentile(95),
+            latency_p99_s=self._latency.percentile(99),
+            wire_bytes=self._wire_bytes,
+            body_bytes=self._body_bytes,
+            attempts=self._fetched + self._proving + errors.total(),
+            retries=self._retries,
+            errors={kind.value: count for kind, count in errors.items()},
+            error_rate=_ratio(failed, self._fetched + failed),
+            breaker_openings=self._breaker_openings,
+            probes={verdict.value: count for verdict, count in self._probes.items()},
+            queue_depth=self._queue_depth,
+            queue_depth_peak=self._queue_depth_peak,
+            rss_bytes=sum(self._rss.values()),
+            rss_by_process=dict(self._rss),
+            rss_peak_bytes=self._rss_peak,
+            rss_slope_mb_per_min=self._memory.mb_per_min(),
+            recent_rows_per_s=self._recent_rows.per_second(now_s),
+            recent_latency_p50_s=latest.percentile(50),
+            recent_latency_p95_s=latest.percentile(95),
+            recent_latency_p99_s=latest.percentile(99),
+            paused_s=paused[0] - now_s if paused else 0.0,
+            pause=paused[1] if paused else None,
+        )
+
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._started_at
+
+    def _warm_rate(self, until_s: float) -> float | None:
+        warm_s = until_s - self._warm_from_s
+        return self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None
+
+    def _eta_s(self, planned: int | None, resumed: int, pages_per_s: float) -> float | None:
+        if planned is None:
+            return None
+        left = max(0, planned - resumed - self._pages_staged - self._pages_failed)
+        if not left:
+            return 0.0
+        return left / pages_per_s if pages_per_s else None
+
+
+class MemorySlope:
+    """Growth of a sum over processes: least squares in one pass (Welford's recurrences).
+
+    The sum jumps when a process comes or goes, which is no growth. So each set
+    of processes has its own mean, and all of them share one slope.
+    """
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] = frozenset()
+        self._samples = 0
+        self._mean_s = self._mean_bytes = 0.0
+        self._covered_s = self._until_s = 0.0
+        self._sum_ss = self._sum_sb = 0.0
+
+    def add(self, now_s: float, total_bytes: int, names: frozenset[str]) -> None:
+        """Note the memory of the processes `names` at `now_s` seconds."""
+        if names != self._names:
+            self._names, self._samples, self._until_s = names, 0, now_s
+            self._mean_s = self._mean_bytes = 0.0
+        self._samples += 1
+        self._covered_s += now_s - self._until_s
+        self._until_s = now_s
+        before_s = now_s - self._mean_s
+        self._mean_s += before_s / self._samples
+        self._mean_bytes += (total_bytes - self._mean_bytes) / self._samples
+        self._sum_ss += before_s * (now_s - self._mean_s)
+        self._sum_sb += before_s * (total_bytes - self._mean_bytes)
+
+    def mb_per_min(self) -> float | None:
+        """Return the slope in MB (10**6 bytes) per minute; None below `MIN_SLOPE_S` seconds."""
+        if self._covered_s < MIN_SLOPE_S or not self._sum_ss:
+            return None
+        return self._sum_sb / self._sum_ss * 60 / 1e6
+
+
+class _SlidingCount:
+    """Events in the last `width_s` seconds, counted by the second."""
+
+    def __init__(self, width_s: int) -> None:
+        self._width_s = width_s
+        self._counts: dict[int, int] = {}
+
+    def add(self, now_s: float, count: int) -> None:
+        second = int(now_s)
+        self._counts[second] = self._counts.get(second, 0) + count
+        for old in [s for s in self._counts if s <= second - self._width_s]:
+            del self._counts[old]
+
+    def per_second(self, now_s: float) -> float:
+        first = int(now_s) - self._width_s + 1
+        total = sum(count for second, count in self._counts.items() if second >= first)
+        return _ratio(total, min(now_s, now_s - first))
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0

@@ -1,0 +1,276 @@
+"""Replay: the rejects of the newest merged run, mapped anew, into the table.
+
+After a fix of the mapping, or of the table, the stored records that map now are staged
+and merged as those of any run are. They are as old as their page: what the table holds
+of a later moment stays, and nobody is deactivated.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from carsync import __version__
+from carsync.config.sections import Config
+from carsync.destination import merge, migrations, staging
+from carsync.errors import (
+    CarsyncError,
+    ConfigError,
+    DatabaseError,
+    ExitCode,
+    LockedError,
+    PageError,
+)
+from carsync.mapping.mapper import compile_mapper
+from carsync.model import MappedPage, MergeCounts, Reject, Row
+from carsync.postgres.connect import refuse_transaction_pooler, target_columns, target_of
+from carsync.postgres.connection import Connection
+from carsync.run import resume
+from carsync.state import rejects, runs
+from carsync.state.rejects import StoredReject
+from carsync.state.runs import Run
+
+ALTERED = "their text was cut short or altered when it was stored: it is not the record any more"
+OTHER_ROW = "PostgreSQL refused their row, which another mapping made, and kept no record's text"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a replay of `run_id`'s open rejects would find.
+
+    `mapped` of the `rejects` map now, `rejected` still do not; `left_out` says of the
+    others why they cannot be replayed, and how many there are.
+    """
+
+    run_id: int
+    rejects: int = 0
+    mapped: int = 0
+    rejected: int = 0
+    left_out: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did: `replay_run_id` and `counts` are None where nothing was to be merged.
+
+    `refused` rows mapped, but PostgreSQL refused them: they stay rejects as well.
+    """
+
+    outlook: Outlook
+    replay_run_id: int | None = None
+    refused: int = 0
+    counts: MergeCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The open rejects of a page, sorted by what becomes of them now."""
+
+    number: int
+    rows: tuple[Row, ...]
+    rejects: list[Reject]
+    left_out: Counter[str]
+
+
+class Replay:
+    """The replay of one run over one connection, whose session holds the target's lock.
+
+    Raises `LockedError` where another run is going on or unfinished, `ConfigError` where
+    this run's rejects cannot be replayed, and `DatabaseError`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        preset_text: str | None,
+        connection: Connection,
+        run_id: int | None,
+    ) -> None:
+        self._config = config
+        self._connection = connection
+        self._source = config.sync.source
+        self._target = target_of(config)
+        self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+        self._prints = resume.fingerprints(config, self._mapper)
+        refuse_transaction_pooler(config)
+        runs.lock(connection, self._target)
+        self._refuse_old_schema()
+        self._refuse_unfinished()
+        self._run = self._choose_run(run_id)
+
+    def look(self) -> Outlook:
+        """Map all open rejects and say what became of them; changes nothing."""
+        mapped = rejected = 0
+        left_out: Counter[str] = Counter()
+        for page in self._pages():
+            mapped += len(page.rows)
+            rejected += len(page.rejects)
+            left_out += page.left_out
+        total = mapped + rejected + left_out.total()
+        return Outlook(self._run.run_id, total, mapped, rejected, tuple(sorted(left_out.items())))
+
+    def carry_out(self, outlook: Outlook) -> Replayed:
+        """Merge those that map now; the others stay, with the reason that they have now."""
+        if not outlook.mapped:
+            for page in self._pages():
+                rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
+            return Replayed(outlook)
+        # Without fingerprints no carsync, of whatever age, takes it up as a reading of the feed.
+        run = runs.start_run(
+            self._connection,
+            self._target,
+            self._source,
+            version=__version__,
+            fingerprints={},
+            hash_scheme=self._mapper.hash_scheme,
+            replay_of=self._run.run_id,
+        )
+        try:
+            pages, refused = self._stage(run)
+            counts = merge.merge(self._connection, self._request(run, pages))
+        except CarsyncError as exc:
+            with suppress(DatabaseError):
+                self._finish(run, exc.exit_code)
+            raise
+        done = Replayed(outlook, run.run_id, refused, counts)
+        self._finish(run, ExitCode.OK)
+        return done
+
+    # ── what may be replayed ─────────────────────────────────────────────────
+
+    def _refuse_old_schema(self) -> None:
+        waiting = migrations.pending(self._connection, self._target, target_columns(self._mapper))
+        if waiting:
+            raise DatabaseError(
+                "the tables are not those of this carsync and mapping",
+                detail=waiting[0],
+                hint="run `carsync migrate`, then replay again",
+            )
+        scheme = runs.find_hash_scheme(self._connection, self._target, self._source)
+        if scheme is not None and scheme != self._mapper.hash_scheme:
+            raise ConfigError(
+                "the hash scheme changed since the table was written",
+                detail=f"from {scheme} to {self._mapper.hash_scheme}",
+                hint="run `carsync sync`: it rewrites every row once, the rejected ones too",
+            )
+
+    def _refuse_unfinished(self) -> None:
+        found, _ = resume.find(self._config, self._connection, self._target, self._prints)
+        if found is not None:
+            raise LockedError(
+                f"run {found.run_id} is unfinished, and newer than all rejects that could be "
+                "replayed",
+                hint="finish it with `carsync sync`; what it rejects can be replayed then",
+            )
+
+    def _choose_run(self, run_id: int | None) -> Run:
+        merged = runs.last_merged(self._connection, self._target, self._source)
+        if merged is None:
+            raise ConfigError(
+                f"no run of {self._target} was merged yet: there is nothing to replay",
+                hint="run `carsync sync`",
+            )
+        if run_id is not None and run_id != merged.run_id:
+            older = run_id < merged.run_id
+            raise ConfigError(
+                f"the rejects of run {run_id} cannot be replayed",
+                detail=f"run {merged.run_id} read the feed since, so they are superseded"
+                if older
+                else f"the newest merged run of {self._target} is {merged.run_id}",
+                hint=f"replay those of run {merged.run_id}, or read the feed anew with "
+                "`carsync sync`",
+            )
+        return merged
+
+    # ── mapping anew ─────────────────────────────────────────────────────────
+
+    def _pages(self) -> Iterator[_Page]:
+        run_id = self._run.run_id
+        for number in rejects.list_pages(self._connection, run_id):
+            rows: list[Row] = []
+            still: list[Reject] = []
+            left_out: Counter[str] = Counter()
+            for stored in rejects.read_page(self._connection, run_id, number):
+                found = self._read(stored)
+                if isinstance(found, str):
+                    left_out[found] += 1
+                elif isinstance(found, Reject):
+                    still.append(found)
+                else:
+                    rows.append(found)
+            yield _Page(number, tuple(rows), still, left_out)
+
+    def _read(self, stored: StoredReject) -> Row | Reject | str:
+        """Return the row that a stored reject makes now, why it makes none, or why it may not."""
+        if stored.original_kind == "altered":
+            return ALTERED
+        if stored.original_kind == "row":
+            return self._read_row(stored)
+        try:
+            content = self._mapper.map_array(f"[{stored.original}]".encode())
+        except PageError:
+            return ALTERED
+        if content.records != 1:
+            return ALTERED
+        if content.rejects:
+            return replace(content.rejects[0], ordinal=stored.ordinal)
+        return (stored.ordinal, *content.rows[0][1:])
+
+    def _read_row(self, stored: StoredReject) -> Row | str:
+        if self._run.fingerprints.get("mapping") != self._prints["mapping"]:
+            return OTHER_ROW
+        values = json.loads(stored.original)
+        return (stored.ordinal, *(values[column.name] for column in self._mapper.columns))
+
+    # ── staging and merging ──────────────────────────────────────────────────
+
+    def _stage(self, run: Run) -> tuple[list[int], int]:
+        """Stage what maps now under its own page number; return the pages and the rows refused."""
+        columns = self._mapper.columns
+        staging.create(self._connection, run.run_id, columns, self._target)
+        stager = staging.Stager(
+            self._connection,
+            run.run_id,
+            run.token,
+            columns,
+            self._config.database.load_method,
+            self._config.api.auth.key,
+        )
+        pages = []
+        refused = 0
+        for page in self._pages():
+            rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
+            if page.rows:
+                now_s = time.monotonic()
+                mapped = MappedPage(page.number, page.rows, (), len(page.rows), None, None, now_s)
+                (line,) = stager.stage([mapped], time.monotonic)
+                refused += line.rejects
+                pages.append(page.number)
+        rejects.date_replayed(self._connection, run.run_id, self._run.run_id)
+        return pages, refused
+
+    def _request(self, run: Run, pages: list[int]) -> merge.MergeRequest:
+        between = range(pages[0], pages[-1] + 1)
+        return merge.MergeRequest(
+            run_id=run.run_id,
+            token=run.token,
+            target=self._target,
+            source=self._source,
+            columns=self._mapper.columns,
+            constants=self._mapper.constants,
+            hash_scheme=self._mapper.hash_scheme,
+            pages=between,
+            failed_pages=frozenset(between) - frozenset(pages),
+            replay_of=self._run.run_id,
+            records=self._config.history.changes_keep_days > 0,
+        )
+
+    def _finish(self, run: Run, exit_code: ExitCode) -> None:
+        """Record the end and drop the staging tables; where that fails the next sync does."""
+        state: runs.RunState = "failed" if exit_code else "partial"
+        runs.finish_run(self._connection, run, state, exit_code, {})
+        staging.drop(self._connection, run.run_id)

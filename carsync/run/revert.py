@@ -1,0 +1,138 @@
+"""A revert from its look to its end: a run of its own that takes another one back.
+
+It counts nowhere as a reading of the feed. What it changes is recorded like any run's, so
+that it can be taken back in its turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import asdict
+
+from carsync import __version__
+from carsync.config.sections import Config
+from carsync.destination import change_log, migrations, undo
+from carsync.destination.commit import do_surely
+from carsync.destination.undo import Action, Outcome
+from carsync.errors import CarsyncError, DatabaseError, ExitCode, LockedError, RevertError
+from carsync.model import MergeCounts
+from carsync.postgres import connection, sql
+from carsync.postgres.connect import refuse_transaction_pooler, target_of
+from carsync.postgres.connection import Connection
+from carsync.postgres.wait import patient
+from carsync.state import runs
+from carsync.state.runs import Run
+
+NEXT_SYNC = (
+    "the next sync brings the same changes in again, unless the feed or the configuration is "
+    "another by then: stop the timer until it is"
+)
+
+
+class Revert:
+    """The revert of one run over one connection, whose session holds the target's lock.
+
+    Raises `LockedError` where another run is going on, `RevertError` where the run cannot
+    be taken back, `ConfigError` and `DatabaseError`.
+    """
+
+    def __init__(
+        self, config: Config, conn: Connection, run_id: int, actions: Collection[Action]
+    ) -> None:
+        self._config = config
+        self._connection = conn
+        self._target = target_of(config)
+        self._actions = actions
+        refuse_transaction_pooler(config)
+        runs.lock(conn, self._target)
+        waiting = migrations.pending(conn, self._target, ())
+        if old := [words for words in waiting if words.startswith("migration ")]:
+            raise DatabaseError(
+                "the tables are not those of this carsync", detail=old[0], hint="`carsync migrate`"
+            )
+        self._run = undo.find(conn, self._target, config.sync.source, run_id)
+
+    def look(self) -> Outcome:
+        """Take the run back, see what comes of it, and roll that back; changes nothing."""
+        conn = self._connection
+        with patient(conn), connection.transaction(conn, "looking at changes", keep=False) as cur:
+            return undo.take_back(cur, self._target, self._run, self._start(), self._actions)
+
+    def carry_out(
+        self, *, skip_changed: bool, should_cancel: Callable[[], bool]
+    ) -> tuple[int, Outcome]:
+        """Take the run back; return the reverting run's id and what came of it.
+
+        Raises `RevertError` where rows are refused, unless they may be skipped.
+        """
+        by = self._start()
+        found: list[Outcome] = []
+
+        def work() -> MergeCounts:
+            outcome = self._take_back(by, skip_changed)
+            found.append(outcome)
+            return outcome.counts
+
+        try:
+            counts = do_surely(self._config, self._connection, by.run_id, work, should_cancel)
+        except CarsyncError as exc:
+            with suppress(DatabaseError):
+                self._finish(by, "failed", exc.exit_code, {})
+            raise
+        outcome = found[-1] if found else Outcome(counts)
+        with suppress(DatabaseError):  # it is done all the same
+            self._finish(by, "partial", ExitCode.OK, {"refused": len(outcome.refused)})
+        return by.run_id, outcome
+
+    def _start(self) -> Run:
+        # Without fingerprints no carsync, of whatever age, takes it up as a reading of the feed.
+        return runs.start_run(
+            self._connection,
+            self._target,
+            self._config.sync.source,
+            version=__version__,
+            fingerprints={},
+            hash_scheme=self._run.hash_scheme,
+            reverts=self._run.run_id,
+        )
+
+    def _take_back(self, by: Run, skip_changed: bool) -> Outcome:
+        with (
+            patient(self._connection),
+            connection.transaction(self._connection, "reverting") as cur,
+        ):
+            fence = {"run_id": by.run_id, "token": by.token}
+            if not sql.rows(cur, sql.load("merge/fence_run"), fence):
+                raise LockedError(f"run {by.run_id} is not this process's any more")
+            outcome = undo.take_back(cur, self._target, self._run, by, self._actions)
+            if outcome.refused and not skip_changed:
+                raise refusal(self._run.run_id, outcome)
+            sql.run(
+                cur,
+                sql.load("merge/record_merge"),
+                {
+                    "run_id": by.run_id,
+                    "state": "partial",
+                    "counts": json.dumps(asdict(outcome.counts)),
+                    "origin": change_log.origin(cur),
+                },
+            )
+        return outcome
+
+    def _finish(
+        self, by: Run, state: runs.RunState, exit_code: int, summary: dict[str, int]
+    ) -> None:
+        runs.finish_run(self._connection, by, state, exit_code, summary)
+
+
+def refusal(run_id: int, outcome: Outcome) -> RevertError:
+    """Return the error for rows that cannot be taken back."""
+    first = outcome.refused[0]
+    return RevertError(
+        f"{len(outcome.refused):,} of the changes of run {run_id} cannot be taken back; "
+        "nothing was changed",
+        detail=f"e.g. car {first.id} ({first.action}) {first.reason}",
+        hint=f"to take back the other {outcome.total:,}: --skip-changed",
+    )

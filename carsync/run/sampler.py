@@ -1,0 +1,209 @@
+"""The observer: samples a run while it goes on, and writes what it saw into the database.
+
+It is told of the run as every watcher is, and keeps little: at most `MAX_SAMPLES` samples
+of a session, thinned out as it grows longer, and the failed attempts not written yet.
+
+When it is written, and over which connection: the parent's own, which holds the run's lock
+and is otherwise only pinged while pages are read. A connection of its own would cost every
+run another session of a pooler that has few, and a thread, for psycopg2's waiting is set
+up for one thread. So `write` is called where that connection is known to be idle: when the
+run begins, right after each ping (2, 6 and 14 s later, then every 10 s), when a phase
+begins, and at the end over the connection that records the end. A run killed by SIGKILL
+loses at most the last 10 s, and what it had stays its session's when it is resumed.
+
+It can neither end a run nor hold it up for long. It is one transaction of two or three
+short statements, never one within another (`is_idle`); the server gives it 1 s for a lock
+and 5 s for a statement, and does not wait for the disk at COMMIT. Where it fails, the run
+goes on, what was to be written is tried again `MAX_TRIES` times, and then there is no
+more of it. A server that does not even say so within 30 s would not have answered the
+ping either, which ends the run. While the merge works nothing is written: it is one
+transaction, and the phase's beginning was written just before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from carsync import formatting
+from carsync.errors import DatabaseUnavailableError
+from carsync.model import PageFailed
+from carsync.postgres.connection import Connection
+from carsync.postgres.wait import is_idle
+from carsync.run.listener import Watcher
+from carsync.run.metrics import Snapshot
+from carsync.state import samples
+from carsync.state.runs import Run
+from carsync.state.samples import Failure, Sample
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+"""The first distance of samples; it doubles each time there are too many."""
+MAX_SAMPLES = 600
+"""Samples of one session, whatever its length."""
+MAX_FAILURES = 5000
+"""Failed attempts kept of one run …"""
+KEPT_FOR_GIVEN_UP = 1000
+"""… the last so many places only for attempts upon which a page was given up."""
+MAX_PROBLEM_CHARS = 300
+MAX_TRIES = 3
+"""How often in a row writing may fail."""
+
+
+class Series:
+    """At most `limit` samples at even distances, the first and the last always among them.
+
+    Where it is full every second sample is dropped and the distance doubled.
+    """
+
+    def __init__(self, every_s: float = EVERY_S, limit: int = MAX_SAMPLES) -> None:
+        self.samples: list[Sample] = []
+        self.written = 0
+        """How many of the samples, from the first, are stored as they stand."""
+        self.every_s = every_s
+        self._limit = limit
+
+    def is_due(self, elapsed_s: float) -> bool:
+        """Say whether it is time for the next sample."""
+        return not self.samples or elapsed_s >= self.samples[-1].elapsed_s + self.every_s
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample, due or not."""
+        if len(self.samples) >= self._limit:
+            self.samples = self.samples[::2]
+            self.every_s *= 2
+            self.written = 0
+        self.samples.append(sample)
+
+
+class Observer(Watcher):
+    """Collects what `carsync runs show` tells later; `write` stores it. See the module."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        series: Series | None = None,
+    ) -> None:
+        """Take a monotonic clock in seconds and the time of day."""
+        self._clock = clock
+        self._now = now
+        self._run_id: int | None = None
+        self._session: int | None = None
+        self._phase = ""
+        self._series = series or Series()
+        self._failures: list[Failure] = []
+        self._failures_seen = 0
+        self._failures_written = 0
+        self._room = MAX_FAILURES
+        self._tries = 0
+
+    # ── hearing ──
+
+    def begun(self, run: Run) -> None:
+        """Learn whose figures they are."""
+        self._run_id = run.run_id
+
+    def update(self, snapshot: Snapshot, phase: str) -> None:
+        """Take a sample where one is due or a phase begins."""
+        if phase != self._phase or self._series.is_due(snapshot.elapsed_s):
+            self._phase = phase
+            self._series.add(_sample(snapshot, phase, self._session or 0, self._now()))
+
+    def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
+        """Keep a failed attempt while there is room."""
+        if self._room <= (0 if given_up else KEPT_FOR_GIVEN_UP):
+            return
+        self._room -= 1
+        self._failures.append(
+            Failure(
+                session=self._session or 0,
+                at=self._now(),
+                page=event.page,
+                attempt=event.attempt,
+                kind=event.kind.value,
+                status=event.status,
+                problem=formatting.printable(event.problem)[:MAX_PROBLEM_CHARS],
+                latency_s=event.latency_s,
+                given_up=given_up,
+            )
+        )
+
+    # ── writing ──
+
+    def write(self, connection: Connection) -> None:
+        """Store what is new; never raises, and leaves `connection` idle and as it was."""
+        if self._run_id is None or self._tries >= MAX_TRIES or not is_idle(connection):
+            return
+        try:
+            self._store(connection, self._run_id)
+            self._tries = 0
+        except DatabaseUnavailableError:
+            pass  # whoever needs the connection next will find it broken, and say so
+        except Exception as exc:
+            self._tries += 1
+            log.warning("the run's figures are not kept: %s", exc)
+
+    def _store(self, connection: Connection, run_id: int) -> None:
+        if self._session is None:
+            self._session, kept = samples.open_session(connection, run_id)
+            self._room -= kept
+        series = self._series
+        new = series.samples[series.written :]
+        if not new and not self._failures:
+            return
+        samples.store(
+            connection,
+            run_id,
+            self._session,
+            new,
+            self._failures,
+            first_sample=series.written,
+            first_failure=self._failures_written,
+        )
+        series.written = len(series.samples)
+        self._failures_written += len(self._failures)
+        self._failures.clear()
+
+
+def _sample(snapshot: Snapshot, phase: str, session: int, at: datetime) -> Sample:
+    return Sample(
+        session=session,
+        at=at,
+        elapsed_s=snapshot.elapsed_s,
+        phase=phase,
+        pages_planned=snapshot.pages_planned,
+        pages_staged=snapshot.pages_resumed + snapshot.pages_staged,
+        pages_failed=snapshot.pages_failed,
+        rows_staged=snapshot.rows_staged,
+        rejects=snapshot.rejects,
+        pages_per_s=snapshot.pages_per_s,
+        rows_per_s=snapshot.recent_rows_per_s,
+        latency_p50_s=snapshot.recent_latency_p50_s,
+        latency_p95_s=snapshot.recent_latency_p95_s,
+        latency_p99_s=snapshot.recent_latency_p99_s,
+        queue_depth=snapshot.queue_depth,
+        rss_bytes=snapshot.rss_bytes,
+        rss_by_kind=by_kind(snapshot.rss_by_process),
+        wire_bytes=snapshot.wire_bytes,
+        attempts=snapshot.attempts,
+        retries=snapshot.retries,
+        errors=dict(snapshot.errors),
+        breaker_openings=snapshot.breaker_openings,
+    )
+
+
+def by_kind(rss_by_process: dict[str, int]) -> dict[str, int]:
+    """Add up the memory of processes of a kind, in bytes.
+
+    >>> by_kind({"parent": 5, "fetcher-1": 7, "fetcher-2": 8})
+    {'parent': 5, 'fetcher': 15}
+    """
+    kinds: dict[str, int] = {}
+    for name, size_bytes in rss_by_process.items():
+        kind = name.partition("-")[0]
+        kinds[kind] = kinds.get(kind, 0) + size_bytes
+    return kinds

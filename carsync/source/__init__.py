@@ -1,0 +1,1 @@
+"""The API: one request, how pages are walked, how fast."""

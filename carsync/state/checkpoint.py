@@ -1,0 +1,239 @@
+"""The checkpoint: a small file that says how far the run of one target has come.
+
+It serves `carsync status`, the decision to resume and the operator; what is
+staged is known by the ledger in PostgreSQL alone. The file is one JSON document
+
+    {"version": 1, "checksum": "<32 hex digits>", "body": {…}}
+
+and a line feed. The checksum is XXH3-128 over the version and the body without
+insignificant white space: a reformatted file stays valid, an edited one does not.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+import xxhash
+
+from carsync.errors import CheckpointError
+from carsync.model import MergeCounts
+from carsync.run.acceptance import Check
+from carsync.state import atomic_file
+from carsync.state.clock import Moment
+
+VERSION = 1
+MAX_FAILED_PAGES = 100
+MAX_PROBLEM_CHARS = 300
+
+RunState = Literal["running", "merging", "interrupted", "failed", "partial", "held", "complete"]
+ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the API took to answer, in seconds."""
+
+    mean_s: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+
+
+class LastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The last run whose merge was committed: its outcome, counts and acceptance checks."""
+
+    run_id: int
+    state: RunState
+    exit_code: int
+    finished_at: datetime
+    duration_s: float
+    counts: MergeCounts
+    acceptance: tuple[Check, ...] = ()
+
+
+class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the parent knows of its run; times are aware UTC, rates per second.
+
+    `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
+    is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
+    `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
+    `pages_failed_count`. `last_success_at` is the end of the last run that left
+    the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
+    `updated_at` by the clock that nobody can set. `tried` is the last sign of life of a dry
+    run, which asks the API too, and leaves all else here as it is. No field ever holds a secret.
+    """
+
+    run_id: int | None
+    token: str
+    pid: int
+    state: RunState
+    phase: str
+    source: str
+    target: str
+    started_at: datetime
+    updated_at: datetime
+    fingerprints: dict[str, str] = {}
+    pages_planned: int | None = None
+    pages_done: int = 0
+    pages_ranges: str = ""
+    pages_failed: dict[str, str] = {}
+    pages_failed_count: int = 0
+    rows_staged: int = 0
+    rejects: int = 0
+    pages_per_s: float = 0.0
+    rows_per_s: float = 0.0
+    eta_s: float | None = None
+    latency: Latency | None = None
+    errors: dict[str, int] = {}
+    problem: str = ""
+    hint: str = ""
+    exit_code: int | None = None
+    last_completed: LastRun | None = None
+    last_success_at: datetime | None = None
+    boot_id: str = ""
+    updated_uptime_s: float = 0.0
+    tried: Moment | None = None
+
+    @property
+    def updated(self) -> Moment:
+        """The moment of the last save, by both clocks."""
+        return Moment(self.updated_at, self.boot_id, self.updated_uptime_s)
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    checksum: str
+    body: msgspec.Raw
+
+
+def failed_excerpt(failed: Mapping[int, str]) -> dict[str, str]:
+    """Return the first `MAX_FAILED_PAGES` failed pages by number, problems cut to one line.
+
+    >>> failed_excerpt({9: "timeout", 2: "answered 500\\nand more"})
+    {'2': 'answered 500', '9': 'timeout'}
+    """
+    return {
+        str(page): next(iter(failed[page].splitlines()), "")[:MAX_PROBLEM_CHARS]
+        for page in sorted(failed)[:MAX_FAILED_PAGES]
+    }
+
+
+def target_name(dsn: str, schema: str, table: str) -> str:
+    """Name a target: `schema.table-` and 8 hex digits of user, host, port and database.
+
+    The user counts because Supabase's pooler tells projects apart by it alone; the
+    password never does. `dsn` is a URL or a keyword string (libpq, section 34.1.1).
+
+    >>> target_name("postgresql://u:secret@db:5432/shop", "public", "cars")
+    'public.cars-a580e028'
+    """
+    text = "\n".join(place(dsn))
+    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode())[:8]}"
+
+
+def place(dsn: str) -> tuple[str, str, str, str]:
+    """Return user, host, port and database of a DSN; what it does not say is empty."""
+    if dsn.startswith(("postgres://", "postgresql://")):
+        parts = urlsplit(dsn)
+        login, _, hosts = parts.netloc.rpartition("@")
+        named = dict(parse_qsl(parts.query))
+        user = login.partition(":")[0] or named.get("user", "")
+        host = hosts or named.get("host", "")
+        return user, host, named.get("port", ""), parts.path.lstrip("/") or named.get("dbname", "")
+    try:
+        words = shlex.split(re.sub(r"\s*=\s*", "=", dsn))
+    except ValueError:
+        words = []
+    named = dict(word.split("=", 1) for word in words if "=" in word)
+    host = named.get("host") or named.get("hostaddr", "")
+    return named.get("user", ""), host, named.get("port", ""), named.get("dbname", "")
+
+
+def default_path(environ: Mapping[str, str], home: Path, target: str) -> Path:
+    """Return where the checkpoint of `target` lies unless the configuration says otherwise.
+
+    `$STATE_DIRECTORY` (its first folder: systemd.exec(5) separates several by colons),
+    else `$XDG_STATE_HOME/carsync`, else `~/.local/state/carsync` (XDG Base Directory
+    Specification: a relative path there is ignored).
+
+    >>> default_path({"STATE_DIRECTORY": "/var/lib/carsync:/x"}, Path("/root"), "public.cars-1")
+    PosixPath('/var/lib/carsync/public.cars-1.json')
+    """
+    folder = Path(environ.get("STATE_DIRECTORY", "").split(":")[0])
+    if not folder.is_absolute():
+        state_home = Path(environ.get("XDG_STATE_HOME", ""))
+        folder = (state_home if state_home.is_absolute() else home / ".local/state") / "carsync"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", target).lstrip(".") or "target"
+    return folder / f"{name}.json"
+
+
+def save(path: Path, state: CheckpointState) -> None:
+    """Replace the checkpoint at `path` by `state`, readable by its owner only.
+
+    After return the file survives a power cut; on failure the old one is untouched
+    and nothing else is left behind. Raises `CheckpointError`.
+    """
+    atomic_file.replace(path, _seal(state))
+
+
+def load(path: Path) -> CheckpointState | None:
+    """Return the checkpoint at `path`, or None where there is no such file.
+
+    Raises `CheckpointError` where the file cannot be read, is truncated, was changed
+    after it was written, or comes from a newer carsync.
+    """
+    data = atomic_file.read(path)
+    return None if data is None else _open_seal(path, data)
+
+
+def _seal(state: CheckpointState) -> bytes:
+    body = msgspec.json.encode(state)
+    envelope = _Envelope(VERSION, _checksum(VERSION, body), msgspec.Raw(body))
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=2) + b"\n"
+
+
+def _open_seal(path: Path, data: bytes) -> CheckpointState:
+    if not data.strip(b"\0 \n"):
+        raise _unusable(path, "is empty", "it was cut short, perhaps by a full disk")
+    if not data.endswith(b"}\n"):
+        raise _unusable(path, "is truncated", f"it ends after {len(data)} bytes")
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        intact = envelope.checksum == _checksum(
+            envelope.version, msgspec.json.format(bytes(envelope.body), indent=-1)
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise _unusable(path, "is damaged", f"not a checkpoint: {exc}") from None
+    if not intact:
+        raise _unusable(
+            path, "is damaged", "its checksum is wrong: it was changed after it was written"
+        )
+    if envelope.version > VERSION:
+        raise CheckpointError(
+            "the checkpoint was written by a newer carsync",
+            detail=f"{path} has version {envelope.version}, this carsync reads up to {VERSION}",
+            hint="use the newer carsync, or move the file away to start afresh",
+        )
+    try:
+        return msgspec.json.decode(envelope.body, type=CheckpointState)
+    except msgspec.ValidationError as exc:
+        raise _unusable(path, "has an unknown shape", str(exc)) from None
+
+
+def _checksum(version: int, canonical_body: bytes) -> str:
+    return xxhash.xxh3_128_hexdigest(b"%d\n" % version + canonical_body)
+
+
+def _unusable(path: Path, what: str, detail: str) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint {what}",
+        detail=f"{path}: {detail}",
+        hint="run `carsync sync`: it writes a new one and resumes from what the database holds; "
+        "the table is not affected",
+    )

@@ -1,0 +1,235 @@
+"""The record of runs in `carsync.runs`, and the lock that keeps two from running at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from carsync.errors import CarsyncError, LockedError
+from carsync.model import Target
+from carsync.options import Scope
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+
+RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge.
+
+    `replay_of` is the run whose rejects this one replays, `reverts` the one that it takes
+    back; both are None where it reads the feed, as much of it as `scope` says.
+    `changes_origin` says where its changes were recorded, None where they were not.
+    """
+
+    run_id: int
+    token: str
+    schema_name: str
+    table_name: str
+    source: str
+    state: RunState
+    started_at: datetime
+    resumed_at: datetime | None
+    merged_at: datetime | None
+    finished_at: datetime | None
+    exit_code: int | None
+    version: str
+    fingerprints: dict[str, str]
+    hash_scheme: str
+    counts: dict[str, int] | None
+    summary: dict[str, Any] | None
+    replay_of: int | None
+    reverts: int | None
+    scope: Scope
+    changes_origin: str | None
+
+    @property
+    def target(self) -> Target:
+        """The table the run writes."""
+        return Target(self.schema_name, self.table_name)
+
+
+_COLUMNS = sql.identifiers(field.name for field in fields(Run))
+
+
+def try_lock(conn: Connection, target: Target) -> bool:
+    """Take the target's lock for as long as `conn` lives; False: another session has it.
+
+    A session may take it again. Behind a pooler in transaction mode the lock is void
+    (see `database.shares_server_sessions`).
+    """
+    found = sql.fetch(
+        conn,
+        "taking the table's lock",
+        sql.load("runs/lock_target"),
+        {"target": str(target)},
+    )
+    return bool(found[0][0])
+
+
+def describe_lock_holder(conn: Connection, target: Target) -> str:
+    """Say in words which session holds the target's lock; empty where none does."""
+    found = sql.fetch(
+        conn,
+        "looking for the lock's holder",
+        sql.load("runs/find_lock_holder"),
+        {"target": str(target)},
+    )
+    if not found:
+        return ""
+    pid, application, address, since = found[0]
+    who = application or "a session"
+    return f"{who} (PostgreSQL pid {pid}, from {address}, since {since:%F %T} UTC)"
+
+
+def lock(conn: Connection, target: Target) -> None:
+    """Take the target's lock like `try_lock`; raise `LockedError`, naming the holder."""
+    if not try_lock(conn, target):
+        raise LockedError(
+            f"another run holds the lock of {target}",
+            detail=describe_lock_holder(conn, target),
+            hint="wait for it to end; a run that was killed gives it up within seconds",
+        )
+
+
+def start_run(
+    conn: Connection,
+    target: Target,
+    source: str,
+    *,
+    version: str,
+    fingerprints: Mapping[str, str],
+    hash_scheme: str,
+    replay_of: int | None = None,
+    reverts: int | None = None,
+    scope: Scope = "whole",
+) -> Run:
+    """Record a new run in state `running`, `version` being carsync's own, and return it."""
+    query = sql.load("runs/start_run", columns=_COLUMNS)
+    parameters = {
+        **target.key(source),
+        "version": version,
+        "fingerprints": json.dumps(dict(fingerprints)),
+        "hash_scheme": hash_scheme,
+        "replay_of": replay_of,
+        "reverts": reverts,
+        "scope": scope,
+    }
+    return Run(*sql.fetch(conn, "recording the run", query, parameters)[0])
+
+
+def resume_run(conn: Connection, run_id: int) -> Run | None:
+    """Take an unfinished run over under a new token; None where it is finished or merged."""
+    query = sql.load("runs/resume_run", columns=_COLUMNS)
+    found = sql.fetch(conn, "resuming the run", query, {"run_id": run_id})
+    return Run(*found[0]) if found else None
+
+
+def finish_run(
+    conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
+) -> bool:
+    """Record how the run ended; False where another process took it over meanwhile."""
+    with connection.transaction(conn, "recording the run's end") as cur:
+        changed = sql.run(
+            cur,
+            sql.load("runs/finish_run"),
+            {
+                "run_id": run.run_id,
+                "token": run.token,
+                "state": state,
+                "exit_code": int(exit_code),
+                "summary": json.dumps(dict(summary)),
+            },
+        )
+    return changed == 1
+
+
+def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> int:
+    """Mark unfinished runs of target and source, `keep_run_id` aside, as abandoned; count them."""
+    with connection.transaction(conn, "abandoning old runs") as cur:
+        return sql.run(
+            cur,
+            sql.load("runs/abandon_runs"),
+            {**target.key(source), "keep_run_id": keep_run_id},
+        )
+
+
+def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
+    """Strike dry runs of target and source off the record, and return their ids.
+
+    The caller holds the target's lock: none but its own is going on.
+    """
+    with connection.transaction(conn, "forgetting dry runs") as cur:
+        found = sql.rows(cur, sql.load("runs/forget_trials"), target.key(source))
+    return [run_id for (run_id,) in found]
+
+
+def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
+    """Return the newest run of target and source if it is unmerged and at most that old."""
+    query = sql.load("runs/find_resumable_run", columns=_COLUMNS)
+    parameters = {**target.key(source), "max_age_s": max_age_h * 3600}
+    found = sql.fetch(conn, "looking for an unfinished run", query, parameters)
+    return Run(*found[0]) if found else None
+
+
+def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest run that read the whole feed and was merged (complete or held)."""
+    query = sql.load("runs/find_last_completed_run", columns=_COLUMNS)
+    found = sql.fetch(conn, "looking for the last run", query, target.key(source))
+    return Run(*found[0]) if found else None
+
+
+def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest run that read the feed, all of it or part, and was merged."""
+    query = sql.load("runs/find_last_merged_run", columns=_COLUMNS)
+    found = sql.fetch(conn, "looking for the last merge", query, target.key(source))
+    return Run(*found[0]) if found else None
+
+
+def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
+    """Return the target's newest runs, newest first."""
+    query = sql.load("runs/list_runs", columns=_COLUMNS)
+    parameters = {"schema": target.schema, "table": target.table, "limit": limit}
+    return [Run(*line) for line in sql.fetch(conn, "listing runs", query, parameters)]
+
+
+def find_run(conn: Connection, run_id: int) -> Run | None:
+    """Return the run, or None where there is no such one."""
+    query = sql.load("runs/find_run", columns=_COLUMNS)
+    found = sql.fetch(conn, "looking for the run", query, {"run_id": run_id})
+    return Run(*found[0]) if found else None
+
+
+def require_run(
+    conn: Connection, target: Target, source: str, run_id: int, error: type[CarsyncError]
+) -> Run:
+    """Return the run of this table and source; raise `error` where it is none of theirs."""
+    run = find_run(conn, run_id)
+    if run is None:
+        raise error(f"there is no run {run_id}", hint="see the last one: `carsync status`")
+    if (run.target, run.source) != (target, source):
+        raise error(
+            f"run {run_id} wrote another table or source",
+            detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
+            f"{target}, source {source!r}",
+            hint="give the configuration that the run had",
+        )
+    return run
+
+
+def answered_by_id(conn: Connection, target: Target, source: str) -> bool:
+    """Say whether the API answered by-id requests in a run of the last 90 days."""
+    query = sql.load("deactivation/find_alive_by_id")
+    found = sql.fetch(conn, "looking for by-id answers", query, target.key(source))
+    return bool(found[0][0])
+
+
+def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
+    """Return how the table's `data_hash` values were made; None before the first merge."""
+    query = sql.load("runs/find_hash_scheme")
+    found = sql.fetch(conn, "looking for the hash scheme", query, target.key(source))
+    return str(found[0][0]) if found else None

@@ -1,0 +1,186 @@
+"""What is kept of how a run went: samples of its figures, and the attempts that failed.
+
+Written by the parent while the run goes on (`observer.py` says when), read by
+`carsync runs show` and the report, forgotten after `history.details_keep_days`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from carsync.model import Target
+from carsync.postgres import connection, sql
+from carsync.postgres.connection import Connection
+from carsync.postgres.wait import within
+
+ANSWER_S = 30.0
+"""How long the server's answer to a brief write is waited for, as long as for a ping: a server
+that has not cancelled it by then (`sql/session/set_brief.sql`) does not answer at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The figures of a run at one moment (UTC, by the parent's clock).
+
+    `session` counts from 1; `elapsed_s` is since the session's start. Pages and rows staged
+    and rejects are the whole run's; attempts, retries, errors (by class) and received bytes
+    are the session's so far. Rates are per second, rates and latencies those of the last
+    half minute to minute. `rss_by_kind` is in bytes, by `parent`, `manager`, `fetcher`,
+    `writer`.
+    """
+
+    session: int
+    at: datetime
+    elapsed_s: float
+    phase: str
+    pages_planned: int | None
+    pages_staged: int
+    pages_failed: int
+    rows_staged: int
+    rejects: int
+    pages_per_s: float
+    rows_per_s: float
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+    queue_depth: int
+    rss_bytes: int
+    rss_by_kind: dict[str, int]
+    wire_bytes: int
+    attempts: int
+    retries: int
+    errors: dict[str, int]
+    breaker_openings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt at a page that failed; `kind` is a `FailureKind`'s value."""
+
+    session: int
+    at: datetime
+    page: int
+    attempt: int
+    kind: str
+    status: int | None
+    problem: str
+    latency_s: float
+    given_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPage:
+    """A page with failed attempts: how many, by class, and the last of them."""
+
+    page: int
+    failures: int
+    kinds: dict[str, int]
+    attempt: int
+    kind: str
+    status: int | None
+    problem: str
+    given_up: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """How many failed attempts are kept, and of how many pages; `given_up` counts pages."""
+
+    failures: int = 0
+    pages: int = 0
+    given_up: int = 0
+
+
+def exist(conn: Connection) -> bool:
+    """Say whether the tables are there; before the migration that makes them nothing is kept."""
+    found = sql.fetch(conn, "looking for details", sql.load("samples/find_observations"))
+    return bool(found[0][0])
+
+
+def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
+    """Return the number of the run's next session and how many of its failures are kept.
+
+    Given up rather than waited for, like `store`; raises `DatabaseError`.
+    """
+    query = sql.load("samples/find_session")
+    with within(conn, ANSWER_S), connection.transaction(conn, "looking for details") as cur:
+        sql.run(cur, sql.load("session/set_brief"))
+        session, kept = sql.one(cur, query, {"run_id": run_id})
+    return int(session), int(kept)
+
+
+def store(
+    conn: Connection,
+    run_id: int,
+    session: int,
+    samples: Sequence[Sample],
+    failures: Sequence[Failure],
+    *,
+    first_sample: int,
+    first_failure: int,
+) -> None:
+    """Store samples and failures of a session, numbered on from the first ones' positions.
+
+    `first_sample` 0 replaces all samples of the session. One short transaction, given up
+    rather than waited for; raises `DatabaseError`, and nothing is stored then.
+    """
+    key: dict[str, Any] = {"run_id": run_id, "session": session}
+    with within(conn, ANSWER_S), connection.transaction(conn, "storing how the run goes") as cur:
+        sql.run(cur, sql.load("session/set_brief"))
+        if samples and not first_sample:
+            sql.run(cur, sql.load("samples/delete_samples"), key)
+        if samples:
+            given = {**key, "position": first_sample, "samples": _json(samples)}
+            sql.run(cur, sql.load("samples/insert_samples"), given)
+        if failures:
+            given = {**key, "position": first_failure, "failures": _json(failures)}
+            sql.run(cur, sql.load("samples/insert_failures"), given)
+
+
+def _json(lines: Sequence[Sample] | Sequence[Failure]) -> str:
+    return msgspec.json.encode(lines).decode()
+
+
+def read_samples(conn: Connection, run_id: int) -> list[Sample]:
+    """Return the samples of a run, session by session, in the order in which they were taken."""
+    query = sql.load("samples/read_samples")
+    found = sql.fetch(conn, "reading samples", query, {"run_id": run_id})
+    return [Sample(*line) for line in found]
+
+
+def read_failures(conn: Connection, run_id: int, limit: int) -> list[Failure]:
+    """Return the newest kept failures of a run, at most `limit`, in the order they came."""
+    query = sql.load("samples/read_failures")
+    parameters = {"run_id": run_id, "limit": limit}
+    return [Failure(*line) for line in sql.fetch(conn, "reading failures", query, parameters)]
+
+
+def list_failed_pages(conn: Connection, run_id: int, limit: int) -> list[FailedPage]:
+    """Return at most `limit` pages with kept failures: given-up ones first, then the worst."""
+    query = sql.load("samples/list_failed_pages")
+    parameters = {"run_id": run_id, "limit": limit}
+    found = sql.fetch(conn, "reading failures", query, parameters)
+    return [FailedPage(*line) for line in found]
+
+
+def count_failures(conn: Connection, run_id: int) -> FailureCount:
+    """Count the kept failures of a run."""
+    query = sql.load("samples/count_failures")
+    found = sql.fetch(conn, "counting failures", query, {"run_id": run_id})
+    return FailureCount(*found[0])
+
+
+def prune(conn: Connection, target: Target, source: str, keep_days: float) -> int:
+    """Delete samples and failures of runs begun longer than `keep_days` days ago; count them."""
+    parameters = {**target.key(source), "keep_s": keep_days * 86_400}
+    with connection.transaction(conn, "pruning details") as cur:
+        return sum(
+            sql.run(cur, sql.load(name), parameters)
+            for name in ("samples/prune_samples", "samples/prune_failures")
+        )

@@ -1,1 +1,0 @@
-"""Forward-only schema migrations, applied in the order of their names."""

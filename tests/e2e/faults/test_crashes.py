@@ -1,0 +1,251 @@
+"""Crashes: kill -9 of every kind of process, a process that hangs, and PostgreSQL's own crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import psutil
+import psycopg2
+import pytest
+
+from carsync.demo import postgres
+from carsync.demo.feed import FeedOptions
+from tests.e2e.conftest import Fill, OpenSite
+from tests.support.site import Running, SimulatedSite, ask, await_that
+
+FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
+Choose = Callable[[Running], psutil.Process]
+
+
+def _fetcher(running: Running) -> psutil.Process:
+    return running.children()[1]
+
+
+def _writer(running: Running) -> psutil.Process:
+    return running.children()[-1]
+
+
+def _manager(running: Running) -> psutil.Process:
+    return running.children()[0]
+
+
+def test_after_kill_9_of_the_parent_only_unstaged_pages_are_fetched_again(
+    site: SimulatedSite,
+) -> None:
+    site.widen()
+    site.api.hold(after=14)
+    running = site.start("sync", "--json")
+    site.await_staged(14)
+    assert len(running.children()) == 5
+    os.kill(running.process.pid, signal.SIGKILL)
+    assert running.end().exit_code == -signal.SIGKILL
+    site.await_no_process()
+    await_that(lambda: not site.sessions(), "the end of all sessions", 5)
+    assert site.active() == {}
+
+    staged = site.staged_pages()
+    site.api.release()
+    site.api.reset()
+    resumed = site.sync()
+    site.assert_exact()
+    assert resumed.counts == {"seen": 600, "inserted": 600}
+    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+
+
+@pytest.mark.parametrize("choose", [_fetcher, _writer, _manager])
+def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choose) -> None:
+    site.widen()
+    site.api.hold(after=10)
+    running = site.start("sync", "--json")
+    staged = site.await_staged(10)
+    before = {child.pid for child in running.children()}
+    choose(running).kill()
+    await_that(lambda: before.isdisjoint(c.pid for c in running.children()), "a new fleet")
+    site.api.reset()
+    site.api.release()
+    ended = site.check(running)
+    site.assert_exact()
+    assert "was killed by SIGKILL: restarting all workers" in ended.said
+    assert staged.isdisjoint(site.api.pages_asked())
+
+
+def test_a_child_that_hangs_is_found_and_the_run_goes_on(site: SimulatedSite) -> None:
+    site.api.hold(after=10)
+    patched = (
+        "from carsync import cli\nfrom carsync.engine.local import fleet\n"
+        "fleet.SILENCE_S['fetcher'] = 2.0\ncli.main()"
+    )
+    running = site.start("sync", "--json", program=[sys.executable, "-P", "-c", patched])
+    site.await_staged(10)
+    _fetcher(running).suspend()
+    site.api.release()
+    ended = site.check(running)
+    site.assert_exact()
+    assert "fetcher-1 gave no sign of life" in ended.said
+
+
+def test_children_that_keep_dying_end_the_run_resumable(site: SimulatedSite) -> None:
+    site.api.hold(after=10)
+    patched = (
+        "from carsync import cli\nfrom carsync.run import intake\n"
+        "intake.MAX_RESTARTS = 1\ncli.main()"
+    )
+    running = site.start("sync", "--json", program=[sys.executable, "-P", "-c", patched])
+    site.await_staged(10)
+    before = {child.pid for child in running.children()}
+    _writer(running).kill()
+    await_that(lambda: before.isdisjoint(c.pid for c in running.children()), "a new fleet")
+    await_that(lambda: len(running.children()) == 3, "all of the new fleet")
+    _manager(running).kill()
+    ended = site.check(running, 8)
+    assert ended.report["problem"] == "worker processes kept dying (1 restarts)"
+    assert "it resumes" in ended.report["next_step"]
+    site.api.release()
+    site.sync()
+    site.assert_exact()
+
+
+def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
+    open_site: OpenSite,
+) -> None:
+    with postgres.temporary({"fsync": "off"}) as server:
+        site = open_site(dsn=server.dsn)
+        site.sync()
+        site.api.show(1)
+        site.api.reset()
+        site.api.hold(after=15)
+        running = site.start("sync", "--json")
+        site.await_staged(15)
+        await_that(lambda: (s := site.checkpoint()) and s.pages_done == 15, "it in the checkpoint")
+        server.stop("immediate")
+        site.api.release()
+        failed = site.check(running, 4)
+        assert failed.report["problem"]
+        assert "it resumes" in failed.report["next_step"]
+        assert site.status()["state"] == "failed"
+
+        server.start()
+        assert site.active() == site.truth(0)
+        site.api.reset()
+        again = site.sync()
+        assert failed.report["run_id"] == again.report["run_id"]
+        assert any("the ledger lost" in note for note in again.report["notes"])
+        assert sorted(site.api.pages_asked()) == list(range(1, site.pages(1) + 1))
+        site.assert_exact(1)
+        assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
+
+
+def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(open_site: OpenSite) -> None:
+    with postgres.temporary({"fsync": "off"}) as server:
+        site = open_site(dsn=server.dsn)
+        site.sync()
+        site.api.hold(after=15)
+        running = site.start("sync", "--json")
+        site.await_staged(15)
+        running.process.kill()
+        running.end()
+        site.await_no_process()
+        server.stop("immediate")
+        server.start()
+        site.api.release()
+        again = site.sync()
+        assert again.counts == {"seen": 600, "unchanged": 600}
+        assert site.inactive() == set()
+        site.assert_exact()
+
+
+@contextmanager
+def _merge_kept_waiting(site: SimulatedSite, fill: Fill) -> Iterator[Running]:
+    """Give a run whose merge waits for a row that another session holds."""
+    fill(site)
+    site.api.show(1)
+    with closing(psycopg2.connect(site.dsn)) as conn:
+        with conn.cursor() as cur:
+            cur.execute("UPDATE public.cars SET title = title")
+            running = site.start("sync", "--json")
+            site.await_checkpoint(lambda state: state.state == "merging", "the merge")
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            waiting += "AND datname = current_database()"
+            await_that(lambda: ask(site.dsn, waiting), "the merge's wait for the row")
+            yield running
+        conn.rollback()
+
+
+def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill: Fill) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site, fill) as running:
+        running.process.kill()
+        running.end()
+        site.await_no_process()
+        # The server itself notices that the client is gone, though it waits for the row.
+        await_that(lambda: not site.sessions(), "the end of all sessions", 15)
+    assert site.active() == site.truth(0)
+    assert "finds out whether the merge was committed" in site.status()["next_step"]
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == [], "all was staged"
+
+
+def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
+    open_site: OpenSite, fill: Fill
+) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site, fill) as running:
+        ask(
+            site.dsn,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'carsync' AND datname = current_database()",
+        )
+        failed = site.check(running, 4)
+    assert "it resumes" in failed.report["next_step"]
+    assert site.active() == site.truth(0)
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == []
+
+
+def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: Fill) -> None:
+    site = open_site(FEED)
+    with _merge_kept_waiting(site, fill) as running:
+        running.signal(signal.SIGINT)
+        running.signal(signal.SIGTERM)  # another, for two of a kind may arrive as one
+        assert running.end(within_s=5).exit_code == 130
+        await_that(lambda: not site.sessions(), "the end of all sessions", 15)
+    assert site.active() == site.truth(0)
+    assert site.status()["state"] == "interrupted"
+
+    site.api.reset()
+    site.sync()
+    site.assert_exact(1)
+    assert site.api.pages_asked() == [], "all was staged"
+
+
+@pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
+def test_a_session_that_is_terminated_ends_the_run_resumable(
+    site: SimulatedSite, session: str
+) -> None:
+    site.api.hold(after=10)
+    running = site.start("sync", "--json")
+    staged = site.await_staged(10)
+    ask(
+        site.dsn,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name LIKE %s AND datname = current_database()",
+        (session,),
+    )
+    site.api.release()
+    failed = site.check(running, 4)
+    assert "it resumes" in failed.report["next_step"]
+    assert staged <= site.staged_pages()
+    site.api.reset()
+    site.sync()
+    site.assert_exact()
+    assert staged.isdisjoint(site.api.pages_asked())

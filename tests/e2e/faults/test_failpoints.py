@@ -1,0 +1,41 @@
+"""Each step dies, raises or hangs once: the run survives, or the next one makes it right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from carsync import failpoints
+from tests.support import effort
+from tests.support.fault_bench import Bench
+from tests.support.site import Ended, Running, await_that
+
+ACTIONS = ("die", "raise", "hang")
+EVERYTHING = [(point, action) for point in failpoints.ALL for action in ACTIONS]
+SAMPLE = [(point, ACTIONS[n % 3]) for n, point in enumerate(failpoints.ALL)]
+
+
+def _end(run: Running, point: str, action: str, mark: Path) -> Ended:
+    """Wait for the run's end; a parent that hangs is killed, as its service manager would do."""
+    if action == "hang" and point in failpoints.PARENT:
+        await_that(mark.exists, f"the failpoint {point}")
+        run.process.kill()
+    return run.end()
+
+
+@pytest.mark.parametrize(
+    ("point", "action"), EVERYTHING if effort.is_long else SAMPLE, ids=lambda value: value
+)
+def test_a_step_that_fails_once(bench: Bench, point: str, action: str) -> None:
+    oracle = bench.next_oracle()
+    with bench.armed(point, action) as mark:
+        ended = _end(bench.start(), point, action, mark)
+    assert mark.exists(), f"the run did not come by: {ended}"
+    assert "a step may fail on purpose" in ended.said
+    oracle.judge(ended)
+    if point in failpoints.PARENT:
+        assert ended.exit_code == (1 if action == "raise" else -9), ended
+    elif action != "raise":
+        assert ended.exit_code == 0, ended
+    oracle.recover()

@@ -1,0 +1,65 @@
+"""Random kills: any process, by any signal, at any moment, several times; then once more in peace.
+
+A trial's seed decides whom, how and when; the moments are spread over the whole run.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.support import effort
+from tests.support.fault_bench import Bench
+from tests.support.site import Running
+
+LONGEST_RUN_S = 1.2
+"""About as long as a run of the bench takes from its first child to its end."""
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT)
+
+
+def _victims(running: Running) -> list[psutil.Process]:
+    """Return the parent and its children as they are now."""
+    with suppress(psutil.Error):
+        return [psutil.Process(running.process.pid), *running.children()]
+    return []
+
+
+def _strike(running: Running, dice: random.Random) -> None:
+    """Send one signal to one process of the run; a stopped parent goes on a while later."""
+    victims = _victims(running)
+    if not victims:
+        return
+    victim, number = dice.choice(victims), dice.choice(SIGNALS)
+    with suppress(psutil.Error):
+        victim.send_signal(number)
+        if number == signal.SIGSTOP and victim.pid == running.process.pid:
+            _let_pass(running, dice.uniform(0.0, 3.0))
+            victim.send_signal(signal.SIGCONT)
+
+
+def _let_pass(running: Running, seconds: float) -> None:
+    """Let so much of the run's time pass, or less where it ends."""
+    with suppress(subprocess.TimeoutExpired):
+        running.process.wait(seconds)
+
+
+@pytest.mark.parametrize("seed", range(effort.trials(8, 300)))
+def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
+    dice = random.Random(seed)
+    bench.site.settings["limits.fetcher_processes"] = dice.choice([1, 2])
+    bench.site.variables["PARALLEL_BATCHES"] = dice.choice(["1", "2"])
+    bench.site.api.change(latency_ms=(0.0, dice.choice([1.0, 100.0])))
+    oracle = bench.next_oracle()
+    running = bench.start()
+    for _ in range(dice.choice([1, 1, 2, 3])):
+        _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
+        _strike(running, dice)
+    ended = running.end(within_s=60)
+    assert ended.exit_code in {0, 8, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+    oracle.judge(ended)
+    oracle.recover()

@@ -1,0 +1,279 @@
+"""The feed moves while it is read, as hostile as can be: no car that it always listed goes.
+
+A Hypothesis state machine: rules move the feed and run carsync, whose parent is the real
+one from the lock to the report, with a real PostgreSQL; only the processes and the API
+are played (see `drifting`). The model knows which cars were listed from a run's first
+request to the end of its proof. Those must stay active (I8)
+
+- in a run during which nothing moved, whatever `second_proof` says,
+- with `by_id` and an API that answers by id, always.
+
+And once nothing moves any more the table comes to equal the feed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, event, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from psycopg2.extras import execute_values
+
+from carsync.config.parser import parse
+from carsync.config.sections import Config, Secret
+from carsync.deactivation import approval
+from carsync.errors import ExitCode
+from carsync.mapping.mapper import compile_mapper
+from carsync.model import Column
+from carsync.postgres.connection import Connection, connect
+from carsync.run import sync
+from carsync.run.listener import Watcher
+from carsync.run.report import RunReport
+from carsync.state import runs
+from tests.conftest import ask
+from tests.support import effort
+from tests.support.drifting_feed import RIVAL_SQL, DriftingFleet, MovingFeed, Script, Step
+from tests.support.effort import trials
+from tests.support.merge_rig import SOURCE, TARGET
+from tests.support.site import await_that
+
+PAGE_SIZE = 3
+QUIET_RUNS = 40
+"""After so many quiet runs at most the table must equal the feed, with one probe a run."""
+
+SHARDS = 4
+"""Parts of the trials, each with its own seed, that run beside each other."""
+
+FOR_A_HUMAN = ("sync.deactivate.max_share", "no record", "no car was seen")
+"""Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on."""
+
+ENDS = (ExitCode.OK, ExitCode.API, ExitCode.PARTIAL, ExitCode.HELD, ExitCode.SIGTERM)
+
+MOVES = (
+    "insert",
+    "delete",
+    "return",
+    "replace",
+    "reorder",
+    "bump",
+    "resort",
+    "swap pages",
+    "smuggle",
+    "cut",
+    "change",
+    "spoil",
+    "mend",
+)
+
+numbers = st.integers(0, 29)
+moves = st.tuples(st.sampled_from((*MOVES, *RIVAL_SQL)), numbers, numbers)
+outcomes = st.sampled_from(("answer", "answer", "answer", "late", "fail", "crash", "stop"))
+steps = st.builds(Step, st.lists(moves, max_size=2).map(tuple), numbers, outcomes)
+
+
+class DriftMachine(RuleBasedStateMachine):
+    """Moves a feed of up to about 30 cars in pages of 3, and runs carsync."""
+
+    def __init__(self, dsn: str, conn: Connection, folder: Path) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self._conn = conn
+        self._checkpoint = folder / "checkpoint.json"
+        self._checkpoint.unlink(missing_ok=True)
+        for table in ("public.cars", "carsync.rejects", "carsync.absences", "carsync.runs"):
+            ask(conn, f"DELETE FROM {table}")
+
+    @initialize(
+        cars=st.integers(1, 24),
+        second_proof=st.sampled_from(("by_id", "by_id", "by_id", "next_run", "none")),
+        answers_by_id=st.sampled_from((True, True, False)),
+        has_totals=st.sampled_from((True, True, False)),
+        max_probes=st.sampled_from((1, 2, 5, 100)),
+        max_share=st.sampled_from((1.0, 1.0, 0.3)),
+    )
+    def begin(
+        self,
+        cars: int,
+        second_proof: str,
+        answers_by_id: bool,
+        has_totals: bool,
+        max_probes: int,
+        max_share: float,
+    ) -> None:
+        self._config = self._configure(second_proof, has_totals, max_probes, max_share)
+        self._mapper = compile_mapper(self._config.mapping, None, self._config.api.pagination)
+        self._answers_by_id = answers_by_id
+        self._is_certain = second_proof == "by_id" and answers_by_id
+        self._feed = MovingFeed(self._conn, PAGE_SIZE, has_totals)
+        self._feed.add(cars)
+        load = "INSERT INTO cars (id, make, price, data_hash, is_active, source_api) VALUES "
+        with self._conn.cursor() as cur:
+            rows = self._mapper.map_page(self._feed.whole()).rows
+            execute_values(cur, f"{load} %s", [(*row[1:], True, SOURCE) for row in rows])
+
+    def _configure(
+        self, second_proof: str, has_totals: bool, max_probes: int, max_share: float
+    ) -> Config:
+        pagination: dict[str, Any] = {
+            "page_size": PAGE_SIZE,
+            "stop_after_empty_pages": 2,
+            "max_pages": 30,
+        }
+        if not has_totals:
+            pagination |= {"total_pages": None, "total_records": None}
+        text = {
+            "api": {"base_url": "http://localhost:1", "pagination": pagination},
+            "limits": {"retry": {"base_s": 1e-9, "cap_s": 1e-9, "max_attempts": 3}},
+            "database": {"dsn": self._dsn, "auto_migrate": False},
+            "acceptance": {"max_error_rate": None},
+            "mapping": {
+                "preset": None,
+                "columns": {
+                    "id": {"path": "id", "required": True},
+                    "make": {"path": "make", "required": True},
+                    "price": {"path": "price", "type": "numeric"},
+                },
+                "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
+            },
+            "sync": {
+                "source": SOURCE,
+                "max_reject_share": 1.0,
+                "deactivate": {
+                    "second_proof": second_proof,
+                    "max_probes": max_probes,
+                    "max_share": max_share,
+                    "min_seen_share": 0.5,
+                },
+            },
+        }
+        return parse(yaml.safe_dump(text), {}, ())
+
+    # ── rules ────────────────────────────────────────────────────────────────
+
+    @rule(happenings=st.lists(moves, min_size=1, max_size=6))
+    def move_between_runs(self, happenings: list[Any]) -> None:
+        for happening in happenings:
+            self._feed.move(happening)
+
+    @rule(script=st.lists(steps, max_size=25))
+    def run_while_it_moves(self, script: list[Step]) -> None:
+        self._run(Script(deque(script)))
+
+    @rule(
+        read=st.integers(1, 7),
+        smuggled=st.lists(st.tuples(st.just("smuggle"), st.integers(9, 29), st.integers(0, 9))),
+        kept=st.integers(0, 29),
+    )
+    def run_while_cars_slip_without_a_sign(self, read: int, smuggled: list[Any], kept: int) -> None:
+        """Cars move to pages that were read, no total moves, and then the controls go."""
+        slip = Step(tuple(smuggled))
+        cut = ("cut", kept, 0)
+        self._run(Script(deque([*[Step()] * read, slip]), at_proof=(cut,)))
+
+    @rule()
+    def run_quietly(self) -> None:
+        self._run(Script())
+
+    def teardown(self) -> None:
+        """The last drift is over: hold the table against the feed."""
+        if hasattr(self, "_feed"):
+            for listing in self._feed.listings:
+                listing.kind = "good" if listing.kind == "nameless" else listing.kind
+            self._settle()
+
+    # ── running and judging ──────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        for _ in range(QUIET_RUNS):
+            report = self._run(Script())
+            if report.exit_code is ExitCode.OK:
+                return
+            if report.exit_code is ExitCode.PARTIAL and self._feed.drifted:
+                continue  # it took up a run that had seen the drift
+            assert report.exit_code is ExitCode.HELD, report
+            if self._feed.drifted:
+                continue  # the same; whoever reads why it held waits for the next run
+            if any(words in report.detail for words in FOR_A_HUMAN):
+                assert report.run_id is not None
+                which = (self._conn, TARGET, SOURCE, report.run_id, 1.0)
+                shown = [car.id for car in approval.review(*which).to_approve]
+                assert not self._feed.ids & set(shown)
+                approval.approve(*which, shown)
+        pytest.fail(f"not settled after {QUIET_RUNS} quiet runs: {report}")
+
+    def _run(self, script: Script) -> RunReport:
+        feed = self._feed
+        active_before = set(self._active())
+        holder = partial(runs.describe_lock_holder, self._conn, TARGET)
+        await_that(lambda: not holder(), "the end of the last run's session")
+
+        def new_fleet(
+            config: Config,
+            preset: str | None,
+            run_id: int,
+            token: str,
+            columns: tuple[Column, ...],
+            **_: Any,
+        ) -> DriftingFleet:
+            played = (feed, script, self._mapper, self._conn, self._answers_by_id)
+            return DriftingFleet(config, run_id, columns, *played, token)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sync, "Fleet", new_fleet)
+            patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
+            patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
+            report = sync.sync(self._config, None, self._checkpoint, Watcher(), script.stop)
+        event(f"exit {report.exit_code}")
+        assert report.exit_code in ENDS, report
+        active = self._active()
+        if self._is_certain or not feed.drifted:
+            falsely_gone = (active_before & feed.always) - feed.retired - active.keys()
+            assert not falsely_gone, report  # I8
+        if report.exit_code is ExitCode.OK and not feed.drifted and not feed.rivalled:
+            self._expect_exact(active, active_before)  # I1
+        return report
+
+    def _expect_exact(self, active: dict[str, str], active_before: set[str]) -> None:
+        truth = {row[1]: row[-1] for row in self._mapper.map_page(self._feed.whole()).rows}
+        rejected = {x.id for x in self._feed.listings if x.kind == "unmappable"}
+        assert active.keys() - rejected == truth.keys()
+        assert {i: h for i, h in active.items() if i not in rejected} == truth
+        assert rejected & active_before <= active.keys()
+
+    def _active(self) -> dict[str, str]:
+        return dict(ask(self._conn, "SELECT id, data_hash FROM cars WHERE is_active"))
+
+
+@pytest.fixture
+def plain_conn(dsn: str) -> Iterator[Connection]:
+    """A connection for the played writers, the rival and the judge."""
+    with closing(connect(Secret(dsn), application_name="drift", lock_timeout_s=5)) as connection:
+        yield connection
+
+
+@pytest.mark.timeout(trials(600, 36_000))
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_car_listed_throughout_is_deactivated_however_the_feed_moves(
+    dsn: str, plain_conn: Connection, tmp_path: Path, shard: int
+) -> None:
+    machine = partial(DriftMachine, dsn, plain_conn, tmp_path)
+    run_state_machine_as_test(
+        machine if effort.is_long else seed(shard)(machine),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=trials(120, 10_000) // SHARDS,
+            stateful_step_count=4,
+            database=None,
+            report_multiple_bugs=False,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

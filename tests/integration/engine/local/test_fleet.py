@@ -1,0 +1,164 @@
+"""The fleet: it boots, it stops, it is killed, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from carsync.config.parser import parse
+from carsync.config.presets import read_preset
+from carsync.config.sections import Config
+from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.model import Column
+from carsync.postgres.connection import Connection
+from tests.conftest import ask
+
+BOOT_S = 60.0
+END_S = 15.0
+SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name LIKE 'carsync writer%'"
+)
+
+
+@pytest.fixture
+def config(dsn: str) -> Config:
+    return parse(
+        "api: {base_url: 'http://127.0.0.1:9'}\n"
+        "limits: {concurrency: 3, fetcher_processes: 2}\n"
+        "database: {writers: 1}",
+        {"DATABASE_URL": dsn},
+    )
+
+
+@pytest.fixture
+def fleet(config: Config) -> Iterator[Fleet]:
+    """A fleet that works; what it left behind is looked for at the end."""
+    before = leftovers()
+    columns = (Column("id", "text"), Column("data_hash", "text"))
+    fleet = Fleet(config, read_preset("auctionsapi"), 1, str(uuid.uuid4()), columns)
+    try:
+        fleet.start()
+        said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)
+        assert said == []
+        yield fleet
+    finally:
+        fleet.kill()
+    await_true(lambda: leftovers() <= before)
+
+
+def is_ready(fleet: Fleet) -> bool:
+    return all(child.ready for child in fleet.children)
+
+
+def leftovers() -> set[str]:
+    """Name the child processes, the resource tracker aside."""
+    entries: set[str] = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            command = " ".join(child.cmdline())
+        except psutil.NoSuchProcess:
+            continue
+        if "multiprocessing" in command and "resource_tracker" not in command:
+            entries.add(f"{child.pid} {command}")
+    return entries
+
+
+def await_true(condition: Callable[[], bool], within_s: float = END_S) -> None:
+    """Poll until `condition` holds; fail after `within_s` seconds."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def listen(fleet: Fleet, enough: Callable[[list[Any]], bool], within_s: float) -> list[Any]:
+    """Collect what the children say until it is `enough`; fail after `within_s` seconds."""
+    heard: list[Any] = []
+    deadline_s = time.monotonic() + within_s
+    while not enough(heard):
+        assert time.monotonic() < deadline_s, f"heard only {heard[:5]}"
+        heard += [event for _, event in fleet.events(0.1)]
+    return heard
+
+
+def processes(fleet: Fleet) -> list[psutil.Process]:
+    return [psutil.Process(pid) for pid in fleet.pids().values()]
+
+
+def test_a_fleet_shares_out_its_concurrency_and_measures_every_process(fleet: Fleet) -> None:
+    assert set(fleet.pids()) == {"manager", "fetcher-1", "fetcher-2", "writer-1"}
+    assert [child.capacity for child in fleet.fetchers] == [4, 2]
+    memory = fleet.rss()
+    assert set(memory) == {"parent", *fleet.pids()}
+    assert all(size > 1_000_000 for size in memory.values())
+    assert fleet.queue_depth() == 0
+
+
+def test_a_drained_fleet_ends_by_itself_with_exit_code_0(fleet: Fleet, conn: Connection) -> None:
+    children = fleet.children
+    assert ask(conn, SESSIONS) == [(1,)]
+    for group in (fleet.fetchers, fleet.writers):
+        fleet.stop(group, drain=True)
+        for child in group:
+            child.process.join(END_S)
+    assert [child.process.exitcode for child in children] == [0, 0, 0]
+    conn.rollback()
+    await_true(lambda: ask(conn, SESSIONS) == [(0,)])
+
+
+def test_a_killed_fleet_leaves_no_process_and_no_session(fleet: Fleet, conn: Connection) -> None:
+    running = processes(fleet)
+    assert len(running) == 4
+    fleet.kill()
+    fleet.kill()  # twice is as good as once
+    assert not any(process.is_running() for process in running)
+    assert (fleet.children, fleet.pids(), fleet.queue_depth()) == ([], {}, 0)
+    await_true(lambda: ask(conn, SESSIONS) == [(0,)])
+
+
+@pytest.mark.parametrize("name", ["fetcher-2", "writer-1", "manager"])
+def test_the_death_of_any_child_is_noticed(fleet: Fleet, name: str) -> None:
+    os.kill(fleet.pids()[name], signal.SIGKILL)
+    heard = listen(fleet, lambda heard: any(isinstance(e, ChildLost) for e in heard), END_S)
+    assert {event.name for event in heard if isinstance(event, ChildLost)} == {name}
+
+
+def test_a_child_that_says_nothing_is_noticed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carsync.engine.local.fleet.SILENCE_S", {"fetcher": 3.0, "writer": 3.0})
+    os.kill(fleet.pids()["writer-1"], signal.SIGSTOP)
+    heard = listen(fleet, lambda heard: any(isinstance(e, ChildLost) for e in heard), END_S)
+    (lost,) = [event for event in heard if isinstance(event, ChildLost)]
+    assert lost.name == "writer-1"
+    assert "no sign of life" in lost.reason
+
+
+def test_children_leave_signals_to_the_parent(fleet: Fleet) -> None:
+    for process in processes(fleet):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+    fleet.stop(fleet.writers, drain=True)
+    fleet.writers[0].process.join(END_S)
+    assert fleet.writers[0].process.exitcode == 0
+    assert all(child.process.is_alive() for child in fleet.fetchers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: looks into /proc/PID/maps")
+def test_once_all_children_work_their_shared_memory_has_no_name(fleet: Fleet) -> None:
+    """So that a SIGKILL of all processes, the resource tracker too, leaves nothing there."""
+    for child in fleet.children:
+        maps = Path(f"/proc/{child.process.pid}/maps").read_text()
+        semaphores = [line for line in maps.splitlines() if "/sem.mp-" in line]
+        assert semaphores, "the queue's"
+        assert all(line.endswith("(deleted)") for line in semaphores), semaphores

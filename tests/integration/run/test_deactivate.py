@@ -1,0 +1,128 @@
+"""Deciding over absent cars with by-id answers that a test gives: who may go, who waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from carsync.config.sections import Config, Deactivate, Sync
+from carsync.destination import merge
+from carsync.model import MergeCounts, ProbeVerdict
+from carsync.postgres.connection import Connection
+from carsync.run.deactivate import decide
+from tests.conftest import ask
+from tests.support.merge_rig import TARGET, Rig, cars, page
+
+ALIVE, GONE, NOTHING = ProbeVerdict.ALIVE, ProbeVerdict.GONE, ProbeVerdict.NOTHING
+
+
+@pytest.fixture
+def rig(conn: Connection) -> Rig:
+    """A table with the cars 0 to 9."""
+    rig = Rig(conn)
+    rig.sync(cars(range(10)))
+    return rig
+
+
+def run(
+    rig: Rig,
+    control: ProbeVerdict,
+    verdict: ProbeVerdict | dict[str, ProbeVerdict],
+    *,
+    signs: tuple[str, ...] = (),
+    listed: ProbeVerdict = ALIVE,
+    resumed_pages: int = 0,
+    **rules: Any,
+) -> MergeCounts:
+    """Sync a feed that lists the cars 0 to 6; by id, they get `control`, the others `verdict`.
+
+    `listed` says whether the pages of the former still list them.
+    """
+    defaults = Deactivate(max_share=1.0, min_seen_share=0.5)
+    config = Config(sync=Sync(deactivate=msgspec.structs.replace(defaults, **rules)))
+    rig.begin()
+    rig.stage(page(1, cars(range(7))))
+
+    def probe(ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
+        if pages:
+            return dict.fromkeys(ids, listed)
+        known = verdict if isinstance(verdict, dict) else dict.fromkeys("789", verdict)
+        return {i: control if i in set("0123456") else known.get(i, GONE) for i in ids}
+
+    plan = SimpleNamespace(drift=signs, reported_records=7, failed={}, is_truncated=False)
+    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=resumed_pages)
+    intake: Any = SimpleNamespace(probe=probe)
+    decision, proof = decide(config, rig.conn, rig.run.run_id, TARGET, intake, monitor)
+    return merge.merge(rig.conn, rig.request(1, decision.action, proof=proof))
+
+
+def active(rig: Rig) -> str:
+    return "".join(sorted(rig.active()))
+
+
+def test_cars_beyond_max_probes_wait_for_the_next_run_and_are_asked_first(rig: Rig) -> None:
+    counts = run(rig, ALIVE, GONE, max_probes=2)
+    assert (counts.deactivated, counts.held) == (2, 1)
+    counts = run(rig, ALIVE, GONE, max_probes=2)
+    assert (counts.deactivated, counts.held) == (1, 0)
+    assert active(rig) == "0123456"
+
+
+def test_controls_that_all_left_their_pages_are_no_sign_of_an_api_without_by_id(
+    rig: Rig,
+) -> None:
+    counts = run(rig, GONE, {"7": ALIVE, "8": GONE, "9": NOTHING}, listed=GONE)
+    assert (counts.deactivated, counts.held) == (0, 3)
+
+
+@pytest.mark.parametrize(("control", "verdict"), [(ALIVE, NOTHING), (NOTHING, NOTHING)])
+def test_what_got_no_clear_answer_never_goes_by_missing_two_runs(
+    rig: Rig, control: ProbeVerdict, verdict: ProbeVerdict
+) -> None:
+    for _ in range(3):
+        counts = run(rig, control, verdict, signs=("a sign",))
+        assert (counts.deactivated, counts.held) == (0, 3)
+
+
+def test_api_without_by_id_needs_two_runs_where_there_are_signs(rig: Rig) -> None:
+    counts = run(rig, GONE, GONE, signs=("a sign",))
+    assert (counts.deactivated, counts.held) == (0, 3)
+    counts = run(rig, GONE, GONE, signs=("a sign",))
+    assert (counts.deactivated, counts.held) == (3, 0)
+
+
+def test_a_resumed_run_is_a_sign_of_drift_by_itself(rig: Rig) -> None:
+    """Its pages were read hours apart: as many cars may have come as gone, and slipped."""
+    counts = run(rig, GONE, GONE, resumed_pages=1)
+    assert (counts.deactivated, counts.held) == (0, 3)
+    counts = run(rig, GONE, GONE, resumed_pages=1)
+    assert (counts.deactivated, counts.held) == (3, 0)
+
+
+def test_api_without_by_id_leaves_it_at_the_signs(rig: Rig) -> None:
+    assert run(rig, GONE, GONE).deactivated == 3
+
+
+def test_car_with_a_time_in_the_future_is_asked_for_like_any_other(rig: Rig) -> None:
+    ask(rig.conn, "UPDATE cars SET updated_at = now() + '9 hours'::interval WHERE id = '8'")
+    run(rig, ALIVE, {"7": GONE, "8": ALIVE, "9": GONE})
+    assert active(rig) == "01234568"
+    run(rig, ALIVE, GONE)
+    assert active(rig) == "0123456"
+
+
+def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: Rig) -> None:
+    notes: list[str] = []
+    plan = SimpleNamespace(drift=(), reported_records=30, failed={}, is_truncated=False)
+    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=0, note=notes.append)
+    for pages in (1, 2):
+        rig.begin()
+        for number in range(1, pages + 1):
+            rig.stage(page(number, cars(range(7))))
+        decide(Config(), rig.conn, rig.run.run_id, TARGET, SimpleNamespace(), monitor)  # type: ignore[arg-type]
+        assert len(notes) == pages - 1
+    assert "api.pagination.page_param (page)?" in notes[0]

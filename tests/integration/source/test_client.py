@@ -1,0 +1,292 @@
+"""HTTP over real sockets: what is read, what is refused, and that no request hangs or strays."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from carsync.config.sections import Api, Auth, Secret, Timeout
+from carsync.errors import FailureKind, PageError
+from carsync.model import ProbeVerdict
+from carsync.source.client import Transport
+from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
+
+KEY = "canary-key"
+BODY = b'{"data": []}' * 50
+
+
+@pytest.fixture
+def api() -> Iterator[ScriptedApi]:
+    with ScriptedApi() as scripted:
+        yield scripted
+
+
+def transport(api: ScriptedApi, **settings: object) -> Transport:
+    section = Api(base_url=api.base_url, auth=Auth(key=Secret(KEY)), **settings)  # type: ignore[arg-type]
+    return Transport(section, connections=2, user_agent="carsync/test")
+
+
+def failure(api: ScriptedApi, *replies: Reply, **settings: object) -> PageError:
+    """Script page 1 and return the error that asking for it gives."""
+    api.on("/cars", *replies, page=1)
+    with pytest.raises(PageError) as caught:
+        transport(api, **settings).get_page(1)
+    return caught.value
+
+
+def test_a_page_is_asked_for_with_key_number_and_size(api: ScriptedApi) -> None:
+    api.on("/cars", page_reply([{"id": 1}]))
+
+    answer = transport(api, params={"country": "kr"}).get_page(3)
+
+    assert answer.body.startswith(b'{"data"')
+    (arrival,) = api.arrivals
+    assert arrival.query == {"country": "kr", "page": "3", "per_page": "100"}
+    assert arrival.headers["x-api-key"] == KEY
+    assert arrival.headers["accept-encoding"] == "gzip"
+    assert arrival.headers["user-agent"] == "carsync/test"
+
+
+def test_the_key_travels_as_bearer_or_not_at_all(api: ScriptedApi) -> None:
+    api.on("/cars", page_reply([]))
+    for kind in ("bearer", "none"):
+        section = Api(base_url=api.base_url, auth=Auth(type=kind, key=Secret(KEY)))
+        Transport(section, connections=1, user_agent="t").get_page(1)
+
+    bearer, none = api.arrivals
+    assert bearer.headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in str(none.headers)
+
+
+def test_gzip_is_undone_and_both_sizes_are_told(api: ScriptedApi) -> None:
+    packed = gzip.compress(BODY)
+    api.on("/cars", Reply(body=packed, headers={"Content-Encoding": "gzip"}))
+
+    answer = transport(api).get_page(1)
+
+    assert answer.body == BODY
+    assert answer.wire_bytes == len(packed)
+
+
+def test_members_of_a_gzip_stream_are_joined(api: ScriptedApi) -> None:
+    packed = gzip.compress(b"[1,") + gzip.compress(b"2]")
+    api.on("/cars", Reply(body=packed, headers={"Content-Encoding": "gzip"}))
+
+    assert transport(api).get_page(1).body == b"[1,2]"
+
+
+def test_a_connection_is_kept_and_survives_an_error_answer(api: ScriptedApi) -> None:
+    api.on("/cars", Reply(500, b"no"), page_reply([]), page=1)
+    client = transport(api)
+    with pytest.raises(PageError):
+        client.get_page(1)
+    client.get_page(1)
+
+    assert api.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (204, FailureKind.BAD_PAGE),
+        (301, FailureKind.CLIENT),
+        (400, FailureKind.CLIENT),
+        (401, FailureKind.AUTH),
+        (403, FailureKind.AUTH),
+        (404, FailureKind.CLIENT),
+        (408, FailureKind.TIMEOUT),
+        (429, FailureKind.RATE_LIMITED),
+        (500, FailureKind.SERVER),
+        (503, FailureKind.SERVER),
+    ],
+)
+def test_each_status_has_its_verdict(api: ScriptedApi, status: int, kind: FailureKind) -> None:
+    error = failure(api, Reply(status, b"" if status == 204 else b"words"))
+
+    assert error.kind is kind
+    assert error.status == status
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_read(api: ScriptedApi, status: int) -> None:
+    error = failure(api, Reply(status, b"", {"Retry-After": "7"}))
+
+    assert error.kind is FailureKind.RATE_LIMITED
+    assert error.retry_after_s == 7
+
+
+def test_a_redirect_is_refused_and_the_key_goes_nowhere(api: ScriptedApi) -> None:
+    with ScriptedApi() as other:
+        error = failure(api, Reply(302, b"", {"Location": f"{other.base_url}/cars"}))
+
+        assert error.kind is FailureKind.CLIENT
+        assert "redirect" in error.problem
+        assert other.arrivals == []
+    assert len(api.arrivals) == 1
+
+
+def test_cookies_are_not_sent_back(api: ScriptedApi) -> None:
+    api.on("/cars", Reply(body=BODY, headers={"Set-Cookie": "session=1"}))
+    client = transport(api)
+    client.get_page(1)
+    client.get_page(1)
+
+    assert "cookie" not in api.arrivals[1].headers
+
+
+def test_the_environment_is_not_trusted(
+    api: ScriptedApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    api.on("/cars", page_reply([]))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    transport(api).get_page(1)
+
+    assert "authorization" not in api.arrivals[0].headers
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 30, 60])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_cut_answer_is_never_a_page(api: ScriptedApi, cut: int, packed: bool) -> None:
+    body = gzip.compress(BODY) if packed else BODY
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+
+    error = failure(api, Reply(body=body, headers=headers, cut_after=min(cut, len(body) - 1)))
+
+    assert error.kind is FailureKind.NETWORK
+
+
+def test_a_cut_gzip_stream_without_length_is_noticed(api: ScriptedApi) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+
+    error = failure(api, Reply(raw=head + gzip.compress(BODY)[:-4]))
+
+    assert error.kind is FailureKind.NETWORK
+    assert "cut short" in error.problem
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])
+def test_an_encoding_nobody_asked_for_is_refused(api: ScriptedApi, encoding: str) -> None:
+    error = failure(api, Reply(body=BODY, headers={"Content-Encoding": encoding}))
+
+    assert error.kind is FailureKind.BAD_PAGE
+
+
+def test_damaged_gzip_is_a_bad_page(api: ScriptedApi) -> None:
+    error = failure(api, Reply(body=b"\x1f\x8bnonsense", headers={"Content-Encoding": "gzip"}))
+
+    assert error.kind is FailureKind.BAD_PAGE
+
+
+def test_a_body_over_the_cap_is_refused(api: ScriptedApi) -> None:
+    error = failure(api, Reply(body=b"x" * 5000), max_body_bytes=4999)
+
+    assert error.kind is FailureKind.BAD_PAGE
+    assert "max_body_bytes" in error.problem
+
+
+def test_a_gzip_bomb_is_refused_without_being_unpacked(api: ScriptedApi) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    error = failure(
+        api, Reply(body=bomb, headers={"Content-Encoding": "gzip"}), max_body_bytes=100_000
+    )
+
+    assert error.kind is FailureKind.BAD_PAGE
+    assert "max_body_bytes" in error.problem
+
+
+def test_silence_ends_at_the_read_timeout(api: ScriptedApi) -> None:
+    error = failure(api, Reply(delay_s=5), timeout=Timeout(read_s=0.2))
+
+    assert error.kind is FailureKind.TIMEOUT
+    assert "read_s" in error.problem
+
+
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Endless: header\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["body", "headers", "one header", "chunks"],
+)
+def test_an_answer_that_drips_ends_at_the_total_deadline(first: bytes, drop: bytes) -> None:
+    with DrippingServer(first, drop, every_s=0.02) as base_url:
+        section = Api(base_url=base_url, timeout=Timeout(read_s=5, total_s=0.5))
+        client = Transport(section, connections=1, user_agent="t")
+        started = time.monotonic()
+        with watched(client), pytest.raises(PageError) as caught:
+            client.get_page(1)
+
+    assert caught.value.kind is FailureKind.TIMEOUT
+    assert "total_s" in caught.value.problem
+    assert time.monotonic() - started < 4  # and not the read timeout's 5 s
+
+
+def test_a_refused_connection_says_so() -> None:
+    section = Api(base_url="http://127.0.0.1:1")
+    with pytest.raises(PageError) as caught:
+        Transport(section, connections=1, user_agent="t").get_page(1)
+
+    assert caught.value.kind is FailureKind.NETWORK
+    assert "refuses" in caught.value.problem
+
+
+def test_an_unknown_host_says_so() -> None:
+    section = Api(base_url="http://no-such-host.invalid")
+    with pytest.raises(PageError) as caught:
+        Transport(section, connections=1, user_agent="t").get_page(1)
+
+    assert caught.value.kind is FailureKind.NETWORK
+    assert "resolved" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x00\x01\x02", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n"]
+)
+def test_what_is_not_http_is_a_network_failure(api: ScriptedApi, raw: bytes) -> None:
+    assert failure(api, Reply(raw=raw)).kind is FailureKind.NETWORK
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (Reply(404), ProbeVerdict.GONE),
+        (Reply(410), ProbeVerdict.GONE),
+        (Reply(200, {"id": 7}), ProbeVerdict.ALIVE),
+        (Reply(500), ProbeVerdict.NOTHING),
+        (Reply(302, b"", {"Location": "/"}), ProbeVerdict.NOTHING),
+        (Reply(raw=b""), ProbeVerdict.NOTHING),
+    ],
+)
+def test_a_record_is_gone_alive_or_unproven(
+    api: ScriptedApi, reply: Reply, verdict: ProbeVerdict
+) -> None:
+    api.on("/cars/a%2Fb", reply)
+
+    found, _, _ = transport(api).probe("a/b")
+
+    assert found is verdict
+    assert api.arrivals[0].path == "/cars/a%2Fb"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, "auth"), (429, "rate_limited")])
+def test_a_failure_all_requests_share_is_raised_by_a_probe(
+    api: ScriptedApi, status: int, kind: str
+) -> None:
+    api.on("/cars/7", Reply(status))
+    with pytest.raises(PageError) as caught:
+        transport(api).probe("7")
+
+    assert caught.value.kind == kind

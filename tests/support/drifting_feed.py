@@ -1,0 +1,368 @@
+"""A feed that moves while it is read, and the fleet that reads it: no process, no socket.
+
+The fleet takes the place of `carsync.engine.local.fleet.Fleet`. All else of a run is carsync's
+own: what a fetcher decides of an answer (`check_page`, the mapper, `holds_record`), the
+stager of a writer, and everything in the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from carsync.config.sections import Config
+from carsync.destination.staging import Stager
+from carsync.engine.local.fleet import ChildLost
+from carsync.errors import FailureKind
+from carsync.mapping.mapper import Mapper
+from carsync.mapping.record_match import holds_record, ids_of
+from carsync.model import (
+    Column,
+    MappedPage,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+    ProbeAnswered,
+    ProbeLease,
+    ProbeVerdict,
+)
+from carsync.postgres.connection import Connection
+from carsync.run.signals import StopSignal
+from carsync.source.pagination.plan import check_page
+from tests.conftest import ask
+
+Kind = Literal["good", "unmappable", "nameless"]
+Outcome = Literal["answer", "late", "fail", "crash", "stop"]
+Move = tuple[str, int, int]
+"""What happens to the feed or, by a rival, to the table: a name and two numbers to choose by."""
+
+TOUCH = "UPDATE cars SET data_hash = 'rival', updated_at = {} WHERE id = %s"
+RIVAL_SQL = {
+    "rival writes": TOUCH.format("clock_timestamp()"),
+    "rival writes from a fast clock": TOUCH.format("clock_timestamp() + '1 hour'::interval"),
+    "rival retires": "UPDATE cars SET is_active = false, updated_at = clock_timestamp() "
+    "WHERE id = %s",
+    "rival inserts": "INSERT INTO cars (id, make, model, is_active, source_api, updated_at) "
+    "VALUES (%s, 'Kia', 'Rio', true, 'external', clock_timestamp()) ON CONFLICT DO NOTHING",
+    "rival inserts without a time": "INSERT INTO cars (id, make, model, is_active, source_api) "
+    "VALUES (%s, 'Kia', 'Rio', true, 'external') ON CONFLICT DO NOTHING",
+}
+
+
+@dataclass
+class Listing:
+    """A car as the feed shows it."""
+
+    id: str
+    price: int = 1
+    kind: Kind = "good"
+
+    def record(self) -> dict[str, Any]:
+        """Give the record of the API."""
+        make = None if self.kind == "unmappable" else "Kia"
+        shown_id = None if self.kind == "nameless" else self.id
+        return {"id": shown_id, "make": make, "price": self.price}
+
+
+class MovingFeed:
+    """The feed, and the model's knowledge of one run: who was listed from its first request on."""
+
+    def __init__(self, conn: Connection, page_size: int, has_totals: bool) -> None:
+        self.listings: list[Listing] = []
+        self.always: set[str] = set()
+        """Cars listed without a break since the first request of the run `run_id`."""
+        self.retired: set[str] = set()
+        """Cars that a rival deactivated since then."""
+        self.drifted = self.rivalled = False
+        self.run_id = 0
+        self._conn = conn
+        self._size = page_size
+        self._has_totals = has_totals
+        self._gone: list[Listing] = []
+        self._born = 0
+
+    @property
+    def ids(self) -> set[str]:
+        """The cars listed now."""
+        return {listing.id for listing in self.listings}
+
+    def add(self, number: int) -> None:
+        """List new cars at the end."""
+        for _ in range(number):
+            self.listings.append(self._new())
+
+    def begin(self, run_id: int) -> None:
+        """Note a request for a page; the first one of a run begins the model's watch."""
+        if run_id != self.run_id:
+            self.run_id = run_id
+            self.always = self.ids
+            self.retired = set()
+            self.drifted = self.rivalled = False
+
+    def body(self, page: int) -> bytes:
+        """Give the answer to a request for a page."""
+        shown = self.listings[(page - 1) * self._size : page * self._size]
+        answer: dict[str, Any] = {"data": [listing.record() for listing in shown]}
+        if self._has_totals:
+            last_page = max(1, math.ceil(len(self.listings) / self._size))
+            answer["meta"] = {"last_page": last_page, "total": len(self.listings)}
+        return json.dumps(answer).encode()
+
+    def record(self, record_id: str) -> bytes | None:
+        """Give the answer to a request by id; None: 404."""
+        found = (x for x in self.listings if x.id == record_id)
+        listing = next(found, None)
+        return None if listing is None else json.dumps({"data": listing.record()}).encode()
+
+    def whole(self) -> bytes:
+        """Give all that is listed as one page."""
+        return json.dumps({"data": [listing.record() for listing in self.listings]}).encode()
+
+    # ── moving ──
+
+    def move(self, move: Move) -> None:
+        """Let one thing happen."""
+        name, a, b = move
+        if name in RIVAL_SQL:
+            self._rival(name, a)
+            return
+        if not self.listings and name not in {"insert", "return"}:
+            return
+        self.drifted = True
+        getattr(self, f"_{name.replace(' ', '_')}")(a, b)
+        self.always &= self.ids
+
+    def _new(self) -> Listing:
+        self._born += 1
+        return Listing(str(self._born))
+
+    def _at(self, number: int) -> int:
+        return number % len(self.listings)
+
+    def _put(self, listing: Listing, number: int) -> None:
+        self.listings.insert(number % (len(self.listings) + 1), listing)
+
+    def _insert(self, a: int, b: int) -> None:
+        self._put(self._new(), a)
+
+    def _delete(self, a: int, b: int) -> None:
+        self._gone.append(self.listings.pop(self._at(a)))
+
+    def _return(self, a: int, b: int) -> None:
+        if self._gone:
+            self._put(self._gone.pop(a % len(self._gone)), b)
+
+    def _replace(self, a: int, b: int) -> None:
+        """One goes, another comes: no total moves."""
+        self._delete(a, b)
+        self._insert(b, a)
+
+    def _reorder(self, a: int, b: int) -> None:
+        self._put(self.listings.pop(self._at(a)), b)
+
+    def _bump(self, a: int, b: int) -> None:
+        self._reorder(a, 0)
+
+    def _resort(self, a: int, b: int) -> None:
+        self.listings.sort(key=lambda x: (int(x.id) * (a + 1)) % 31, reverse=bool(b % 2))
+
+    def _swap_pages(self, a: int, b: int) -> None:
+        pages = [self.listings[i : i + self._size] for i in range(0, len(self.listings), 3)]
+        one, other = a % len(pages), b % len(pages)
+        pages[one], pages[other] = pages[other], pages[one]
+        self.listings = [x for page in pages for x in page]
+
+    def _smuggle(self, a: int, b: int) -> None:
+        """A car takes the place of one that goes, and a new one its place: no sign at all."""
+        one, other = self._at(a), self._at(b)
+        if one != other:
+            self._gone.append(self.listings[other])
+            self.listings[other] = self.listings[one]
+            self.listings[one] = self._new()
+
+    def _cut(self, a: int, b: int) -> None:
+        """Many go at once, all controls among them."""
+        keep = self._at(a)
+        self._gone += self.listings[keep:]
+        del self.listings[keep:]
+
+    def _change(self, a: int, b: int) -> None:
+        self.listings[self._at(a)].price += 1
+
+    def _spoil(self, a: int, b: int) -> None:
+        self.listings[self._at(a)].kind = ("unmappable", "nameless")[b % 2]
+
+    def _mend(self, a: int, b: int) -> None:
+        self.listings[self._at(a)].kind = "good"
+
+    def _rival(self, name: str, a: int) -> None:
+        record_id = f"rival {a}" if "inserts" in name else str(a)
+        self.rivalled = True
+        if name == "rival retires":
+            self.retired.add(record_id)
+        ask(self._conn, RIVAL_SQL[name], record_id)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens before a request is answered, which one it is, and how it ends."""
+
+    moves: tuple[Move, ...] = ()
+    pick: int = 0
+    outcome: Outcome = "answer"
+
+
+@dataclass
+class Script:
+    """What happens while a run reads the feed, request by request; then all is quiet."""
+
+    steps: deque[Step] = field(default_factory=deque)
+    stop: StopSignal = field(default_factory=StopSignal)
+    crashes: int = 0
+    at_proof: tuple[Move, ...] = ()
+    """What happens just before the first request by id is answered."""
+
+    def next(self) -> Step:
+        """Take the next step."""
+        return self.steps.popleft() if self.steps else Step()
+
+
+class DriftingFleet:
+    """Answers the parent's leases from the feed, one a turn, in the script's order."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_id: int,
+        columns: tuple[Column, ...],
+        feed: MovingFeed,
+        script: Script,
+        mapper: Mapper,
+        conn: Connection,
+        answers_by_id: bool,
+        token: str,
+    ) -> None:
+        dead = SimpleNamespace(is_alive=lambda: False)
+        self.fetchers = [
+            SimpleNamespace(pages=set(), probes={}, capacity=3, process=dead) for _ in range(2)
+        ]
+        self.writers: list[Any] = []
+        self._pagination = config.api.pagination
+        self._run_id = run_id
+        self._feed = feed
+        self._script = script
+        self._mapper = mapper
+        self._stager = Stager(conn, run_id, token, columns, "execute_values")
+        self._answers_by_id = answers_by_id
+        self._waiting: list[tuple[Any, PageLease | ProbeLease]] = []
+        self._queue: list[tuple[Any, MappedPage]] = []
+
+    def start(self, silence_s: float = 0.0) -> None:
+        """Start nothing."""
+
+    def kill(self) -> None:
+        """Lose what was not staged."""
+        self._waiting.clear()
+        self._queue.clear()
+
+    def stop(self, children: list[Any], *, drain: bool) -> None:
+        """Answer no more; what is on the queue is staged."""
+        self._waiting.clear()
+
+    def rss(self) -> int:
+        """Weigh nothing."""
+        return 0
+
+    def queue_depth(self) -> int:
+        """Count the pages that wait to be staged."""
+        return len(self._queue)
+
+    def lease(self, fetcher: Any, leases: tuple[PageLease | ProbeLease, ...]) -> None:
+        """Take leases."""
+        self._waiting += [(fetcher, lease) for lease in leases]
+
+    def events(self, timeout_s: float) -> list[tuple[Any, Any]]:
+        """Answer one lease, or stage what waits."""
+        if not self._waiting:
+            return self._stage_queue()
+        if isinstance(self._waiting[0][1], PageLease):
+            self._feed.begin(self._run_id)
+        step = self._script.next()
+        moves = step.moves
+        if isinstance(self._waiting[0][1], ProbeLease):
+            moves += self._script.at_proof
+            self._script.at_proof = ()
+        for move in moves:
+            self._feed.move(move)
+        if step.outcome == "stop":
+            self._script.stop.times = 1
+            return []
+        if step.outcome == "crash" and not self._script.crashes:
+            self._script.crashes += 1
+            return [(self.fetchers[0], ChildLost("fetcher 1", "was killed"))]
+        fetcher, lease = self._waiting.pop(step.pick % len(self._waiting))
+        if isinstance(lease, ProbeLease):
+            return [(fetcher, self._probe(lease, step))]
+        return self._read(fetcher, lease, step)
+
+    def _probe(self, lease: ProbeLease, step: Step) -> ProbeAnswered:
+        body = self._feed.record(lease.record_id) if self._answers_by_id else None
+        if step.outcome == "fail":
+            verdict = ProbeVerdict.NOTHING
+        elif lease.page is not None:
+            listed = ids_of(self._mapper.map_page(self._feed.body(lease.page)))
+            verdict = ProbeVerdict.ALIVE if lease.record_id in listed else ProbeVerdict.GONE
+        elif body is None:
+            verdict = ProbeVerdict.GONE
+        elif holds_record(self._mapper, body, lease.record_id):
+            verdict = ProbeVerdict.ALIVE
+        else:
+            verdict = ProbeVerdict.NOTHING
+        return ProbeAnswered(lease.record_id, lease.attempt, verdict, 0.0)
+
+    def _read(self, fetcher: Any, lease: PageLease, step: Step) -> list[tuple[Any, Any]]:
+        requested_s = time.monotonic()
+        body = self._feed.body(lease.page)
+        content = self._mapper.map_page(body)
+        problem = check_page(
+            lease.page,
+            content.records,
+            content.reported_pages,
+            content.reported_records,
+            lease.expected_pages,
+            self._pagination,
+        )
+        kind = FailureKind.BAD_PAGE
+        if step.outcome == "fail":
+            problem, kind = "503", FailureKind.SERVER
+        if problem is not None:
+            failed = PageFailed(lease.page, lease.attempt, kind, problem, "", None, None, 0.0)
+            return [(fetcher, failed)]
+        totals = (content.reported_pages, content.reported_records)
+        page = MappedPage(
+            lease.page, content.rows, content.rejects, content.records, *totals, requested_s
+        )
+        self._queue.append((fetcher, page))
+        rejects = len(content.rejects)
+        fetched = PageFetched(lease.page, content.records, rejects, 0.0, 0, len(body), *totals)
+        staged = [] if step.outcome == "late" else self._stage_queue()
+        return [(fetcher, fetched), *staged]
+
+    def _stage_queue(self) -> list[tuple[Any, Any]]:
+        if not self._queue:
+            return []
+        child = self._queue[0][0]
+        pages = [page for _, page in self._queue]
+        self._queue.clear()
+        staged = self._stager.stage(pages, time.monotonic)
+        return [(child, PagesStaged(staged, sum(page.rows for page in staged), 0.0))]
+
+
+FleetMaker = Callable[..., DriftingFleet]

@@ -1,0 +1,187 @@
+"""A run reduced to staging and merging, for tests that need no feed and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from carsync.deactivation.policy import Action
+from carsync.destination import merge, migrations, staging
+from carsync.destination.staging import LoadMethod
+from carsync.mapping.mapper import Mapper
+from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage, Target
+from carsync.postgres.connect import target_columns
+from carsync.postgres.connection import Connection
+from carsync.state import runs
+from carsync.state.runs import Run
+from tests.support import records
+
+TARGET = Target("public", "cars")
+SOURCE = "external"
+COLUMNS = (
+    Column("id", "text"),
+    Column("make", "text"),
+    Column("year", "integer"),
+    Column("price", "numeric"),
+    Column("is_live", "boolean"),
+    Column("sale_date", "timestamptz"),
+    Column("images", "jsonb"),
+    Column("data_hash", "text"),
+)
+CONSTANTS = (
+    (Column("status", "text"), "active"),
+    (Column("is_active", "boolean"), True),
+    (Column("is_archived", "boolean"), False),
+)
+
+
+def car(record_id: str, version: str = "a", *, make: str | None = "Kia") -> Row:
+    """Give a mapped row without its ordinal; another `version` is another data_hash."""
+    return (record_id, make, 2019, 12500.5, True, None, '["1.jpg"]', f"{record_id}:{version}")
+
+
+def cars(ids: Iterable[int], version: str = "a") -> list[Row]:
+    """Give a row for each id."""
+    return [car(str(i), version) for i in ids]
+
+
+def page(
+    number: int, rows: Iterable[Row], rejects: Iterable[Reject] = (), age_s: float = 0.0
+) -> MappedPage:
+    """Give a page of rows, asked for `age_s` before the monotonic moment 0."""
+    numbered = tuple((ordinal, *row) for ordinal, row in enumerate(rows))
+    refused = tuple(rejects)
+    count = len(numbered) + len(refused)
+    return MappedPage(number, numbered, refused, count, None, None, -age_s)
+
+
+def reject(ordinal: int, record_id: str | None) -> Reject:
+    """Give a reject."""
+    return Reject(ordinal, record_id, "make", "no make", "{}")
+
+
+class Rig:
+    """Begins, stages and merges runs of one table over one connection."""
+
+    def __init__(self, conn: Connection, target: Target = TARGET, source: str = SOURCE) -> None:
+        self.conn = conn
+        self.target = target
+        self.source = source
+        self.run: Run
+
+    def begin(self) -> Run:
+        """Start a run with its staging tables."""
+        self.run = runs.start_run(
+            self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
+        )
+        staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
+        return self.run
+
+    def stage(
+        self, *pages: MappedPage, method: LoadMethod = "execute_values"
+    ) -> tuple[StagedPage, ...]:
+        """Stage pages of the current run; the monotonic clock stands at 0."""
+        return staging.Stager(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
+            pages, lambda: 0.0
+        )
+
+    def request(self, pages: int, action: Action = "deactivate", **more: Any) -> merge.MergeRequest:
+        """Give the merge request of the current run, its pages being 1 to `pages`."""
+        return merge.MergeRequest(
+            run_id=self.run.run_id,
+            token=self.run.token,
+            target=self.target,
+            source=self.source,
+            columns=COLUMNS,
+            constants=CONSTANTS,
+            hash_scheme="h:v1",
+            pages=range(1, pages + 1),
+            action=action,
+            **more,
+        )
+
+    def sync(
+        self, *pages: Iterable[Row], action: Action = "deactivate", **more: Any
+    ) -> MergeCounts:
+        """Begin a run, stage one page for each list of rows, merge."""
+        self.begin()
+        self.stage(*(page(number, rows) for number, rows in enumerate(pages, start=1)))
+        return merge.merge(self.conn, self.request(len(pages), action, **more))
+
+    def merge_staged(self, pages: int, action: Action = "deactivate", **more: Any) -> MergeCounts:
+        """Merge what the current run staged, its pages being 1 to `pages`."""
+        return merge.merge(self.conn, self.request(pages, action, **more))
+
+    def active(self) -> dict[str, str]:
+        """Return the active cars of the source: id → data_hash."""
+        with self.conn.cursor() as cur:
+            cur.execute(
+                f"SELECT id, data_hash FROM {self.target} WHERE is_active AND source_api = %s",
+                (self.source,),
+            )
+            return dict(cur.fetchall())
+
+
+class RecordRig:
+    """One run from records' texts to the table, without a feed; pages count from 1.
+
+    `stage` keeps the law of rejects itself: rows + rejects = records.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        mapper: Mapper,
+        method: LoadMethod = "execute_values",
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        self.conn = conn
+        self.mapper = mapper
+        migrations.migrate(conn, TARGET, target_columns(mapper))
+        self.run = runs.start_run(
+            conn,
+            TARGET,
+            SOURCE,
+            version="0",
+            fingerprints=fingerprints or {},
+            hash_scheme=mapper.hash_scheme,
+        )
+        staging.create(conn, self.run.run_id, mapper.columns, TARGET)
+        self.stager = staging.Stager(conn, self.run.run_id, self.run.token, mapper.columns, method)
+        self.pages = 0
+
+    def stage(self, *texts: str, age_s: float = 0.0) -> StagedPage:
+        """Map and stage a page of records, asked for `age_s` ago."""
+        content = self.mapper.map_page(records.page(*texts))
+        self.pages += 1
+        mapped = MappedPage(
+            self.pages, content.rows, content.rejects, content.records, None, None, -age_s
+        )
+        (line,) = self.stager.stage([mapped], lambda: 0.0)
+        assert line.rows + line.rejects == line.records == len(texts)
+        return line
+
+    def refused(self) -> list[tuple[str, str]]:
+        """Return reason and text of what PostgreSQL itself refused."""
+        query = "SELECT reason, original FROM carsync.rejects WHERE reason LIKE 'PostgreSQL%'"
+        with self.conn.cursor() as cur:
+            cur.execute(query)
+            return cur.fetchall()
+
+    def merge(self, action: Action = "skip", **more: Any) -> MergeCounts:
+        """Merge what is staged, and drop the staging tables as a sync does."""
+        request = merge.MergeRequest(
+            run_id=self.run.run_id,
+            token=self.run.token,
+            target=TARGET,
+            source=SOURCE,
+            columns=self.mapper.columns,
+            constants=self.mapper.constants,
+            hash_scheme=self.mapper.hash_scheme,
+            pages=range(1, self.pages + 1),
+            action=action,
+            **more,
+        )
+        counts = merge.merge(self.conn, request)
+        staging.drop(self.conn, self.run.run_id)
+        return counts

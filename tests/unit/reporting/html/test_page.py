@@ -1,0 +1,263 @@
+"""The report's page: complete whatever is known, alone in the world, and deaf to the feed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from carsync.reporting.html import page, time_series
+from carsync.reporting.html.data import (
+    ChangedCar,
+    ChangesKept,
+    ChangeSummary,
+    PageFailures,
+    PriceMove,
+    PriceMoves,
+    RejectExample,
+    RejectReason,
+    ReportData,
+    Session,
+    TimePoint,
+)
+from carsync.reporting.html.templates import read_template
+from carsync.run.acceptance import Check
+from carsync.run.metrics import Metrics
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOSTILE = (
+    """</title></style><script>alert(1)</script><img src=x onerror='a'>"&{{ 7 * 7 }}\u202e\x1b[2J"""
+)
+
+
+def figures_of_a_run() -> dict[str, Any]:
+    snapshot = Metrics(lambda: 0.0).snapshot(20, 5)
+    return {name: getattr(snapshot, name) for name in snapshot.__slots__}
+
+
+def data(**more: Any) -> ReportData:
+    facts: dict[str, Any] = {
+        "run_id": 17,
+        "kind": "sync",
+        "source": "external",
+        "target": "public.cars",
+        "state": "complete",
+        "exit_code": 0,
+        "outcome": "complete (exit 0)",
+        "next_step": "nothing to do",
+        "started_at": AT,
+        "merged_at": AT,
+        "finished_at": AT,
+        "duration_s": 61.0,
+        "version": "1.2.3",
+        "hash_scheme": "xxh3_128:v1",
+        "fingerprints": {"api": "3f9a", "mapping": "77b0"},
+        "made_at": AT,
+        "made_by": "1.2.3",
+    }
+    return ReportData(**{**facts, **more})
+
+
+def point(at_s: float, session: int = 1, **errors: int) -> TimePoint:
+    return TimePoint(at_s, session, 20.0, 2000.0, 0.1, 0.2, None, 3, 200_000_000, errors)
+
+
+def full(word: str = "Kia Rio") -> ReportData:
+    """A report with something in every part, `word` wherever a text comes from outside."""
+    car = ChangedCar(word, word, {word: word, "price": None}, {word: word, "price": "5"})
+    return data(
+        state="held",
+        problem=word,
+        detail=word,
+        hint=word,
+        notes=(word,),
+        related=(word,),
+        fingerprints={word: word},
+        figures=figures_of_a_run(),
+        counts={"inserted": 1, "updated": 1, "held": 12345, "rejected": 3},
+        checks=(Check("duration", "≤ 25.0 min", "30.2 min", "fail"),),
+        changes=ChangeSummary(
+            "kept",
+            {"inserted": 4321, "updated": 1},
+            ((word, 1),),
+            {"inserted": (car,), "updated": (car,)},
+            (PriceMoves(word, (PriceMove(word, word, 100.0, 150.0),), ()),),
+        ),
+        points=(point(1.0), point(2.0, timeout=3), point(3.0, 2), point(4.0, 2, odd=1)),
+        sessions=(Session(1, AT, 2.0, 5, 500, {"timeout": 3}), Session(2, AT, 2.0, 9, 900, {})),
+        errors={"timeout": 3, word: 1},
+        failed_pages=(PageFailures(7, 3, {word: 3}, word, True),),
+        failed_pages_total=40,
+        reject_reasons=(RejectReason(word, word, 3),),
+        reject_examples=(RejectExample(1, 2, word, word, word, word),),
+    )
+
+
+def shown_page(of: ReportData) -> str:
+    return page.render(of, read_template("report.html"), read_template("report.css"))
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would: elements with their attributes, and the text shown."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.shown = ""
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside != "style":
+            self.shown += data
+
+
+def shown(of: ReportData) -> str:
+    return " ".join(Reader(shown_page(of)).shown.split())
+
+
+def test_words_from_outside_are_text_wherever_they_stand() -> None:
+    html = shown_page(full(HOSTILE))
+    reader = Reader(html)
+    tags = {tag for tag, _ in reader.elements}
+    assert not tags & {"script", "img", "iframe", "object", "link", "base", "form"}
+    assert tags == {tag for tag, _ in Reader(shown_page(full())).elements}
+    assert not [name for _, names in reader.elements for name in names if name.startswith("on")]
+    assert "{{ 7 * 7 }}" in reader.shown
+    assert reader.shown.count("<script>alert(1)</script>") > 20
+    assert not set("\u202e\x1b") & set(html)
+
+
+def test_the_page_needs_nothing_else() -> None:
+    html = shown_page(full())
+    reader = Reader(html)
+    assert "url(" not in html
+    assert "@import" not in html
+    links = [
+        value or ""
+        for _, names in reader.elements
+        for name, value in names.items()
+        if name in {"src", "href", "xlink:href", "srcset", "action", "data"}
+    ]
+    assert links
+    assert all(link.startswith("#") for link in links)
+    ids = [names["id"] for _, names in reader.elements if names.get("id")]
+    assert len(set(ids)) == len(ids)
+    assert {link[1:] for link in links} <= set(ids)
+
+
+def test_every_part_tells_what_is_known() -> None:
+    text = shown(full())
+    for told in (
+        *("Run 17", "held", "external → public.cars", "complete (exit 0)", "nothing to do"),
+        *(
+            "12,345",
+            "absent, left active",
+            "New: 1 of 4,321",
+            "100 → 150",
+            "+50.0 %",
+            "price: – → 5",
+        ),
+        *("timeout", "odd", "given up:", "39 more pages", "30.2 min", "≤ 25.0 min", "fail"),
+        *(
+            "page 1, record 2, id Kia Rio",
+            "Sessions",
+            "xxh3_128:v1",
+            "resumed",
+            "p50",
+            "MB resident",
+        ),
+    ):
+        assert told in text, told
+
+
+def test_what_is_not_known_is_said() -> None:
+    bare = data(
+        state="running",
+        exit_code=None,
+        outcome="no end is recorded",
+        merged_at=None,
+        finished_at=None,
+        duration_s=None,
+    )
+    text = shown(bare)
+    for told in (
+        *("no end is recorded", "The run recorded no figures.", "this run merged nothing"),
+        *("No samples were kept", "No attempt is known to have failed.", "None were made"),
+    ):
+        assert told in text, told
+    assert "<svg" not in shown_page(bare)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("nothing", "No car was written."),
+        ("forgotten", "history.changes_keep_days"),
+        ("not recorded", "was not recorded"),
+    ],
+)
+def test_why_no_change_is_listed(kept: ChangesKept, told: str) -> None:
+    merged = data(counts={"inserted": 5}, changes=ChangeSummary(kept))
+    assert told in shown(merged)
+    assert "New5inserted" in shown(merged)
+
+
+def test_rejects_that_are_no_longer_open_are_not_called_none() -> None:
+    text = shown(data(counts={"rejected": 3}))
+    assert "3 records, but none is open any more" in text
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "tone"),
+    [
+        ("complete", 0, "good"),
+        ("complete", 7, "warn"),
+        ("complete", None, "good"),
+        ("held", 6, "warn"),
+        ("failed", 4, "bad"),
+        ("running", None, "warn"),
+    ],
+)
+def test_the_outcome_has_a_tone(state: str, exit_code: int | None, tone: str) -> None:
+    assert page.tone(data(state=state, exit_code=exit_code)) == tone
+
+
+def test_errors_over_time_are_those_of_each_span_not_the_totals_so_far() -> None:
+    points = [point(1.0, timeout=1), point(2.0, timeout=1), point(9.0, timeout=4)]
+    points += [point(10.0, 2, timeout=2)]  # a session counts anew
+    drawn = time_series.errors(points)
+    assert drawn is not None
+    chart, width_s = drawn
+    (series,) = chart.series
+    assert width_s == 1
+    assert [value for value in series.values if value] == [1, 3, 2]
+    assert chart.breaks_s == (10.0,)
+
+
+def test_classes_beyond_the_palette_are_put_together() -> None:
+    kinds = {f"kind{n}": n + 1 for n in range(9)}
+    drawn = time_series.errors([point(1.0), point(2.0, **kinds)])
+    assert drawn is not None
+    names = [series.name for series in drawn[0].series]
+    assert names == ["kind8", "kind7", "kind6", "kind5", "other"]
+    assert sum(sum(v or 0 for v in s.values) for s in drawn[0].series) == sum(kinds.values())
+
+
+def test_no_error_no_chart_of_errors() -> None:
+    assert time_series.errors([point(1.0), point(2.0)]) is None
+    assert "Failed attempts" not in shown(replace(full(), points=(point(1.0),), errors={}))
+
+
+def test_large_figures_change_their_unit() -> None:
+    slow = replace(point(1.0), rss_bytes=3_200_000_000, latency_p99_s=14.0)
+    units = {chart.key: chart.unit for chart in time_series.lines([slow])}
+    assert units["memory"] == "GB resident"
+    assert units["latency"] == "seconds"

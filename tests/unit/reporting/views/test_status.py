@@ -1,0 +1,411 @@
+"""`carsync status`: the truth from the checkpoint alone, on 80 columns, with a next step."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from carsync.cli.status import status
+from carsync.errors import CheckpointError, ConfigError, ExitCode
+from carsync.reporting.views import status as view
+from carsync.reporting.views.status import as_data, judge, render, render_line, staleness
+from carsync.run.acceptance import Check
+from carsync.state.checkpoint import save
+from carsync.state.clock import Moment
+from carsync.state.file_lock import FileLock
+from tests.support import snapshots
+from tests.support.snapshots import LAST, NOW
+
+DAY_H = 24.0
+
+
+def shown(lock_held: bool = True, now: datetime = NOW, **changes: Any) -> str:
+    return render(snapshots.checkpoint(**changes), now, lock_held)
+
+
+# The text
+
+
+def test_a_run_at_work_shows_how_far_how_fast_and_until_when() -> None:
+    assert shown().splitlines() == [
+        "carsync · external → public.cars                                         running",
+        "",
+        "  run      42 · started 2026-01-02 03:04:09 UTC, 1 min 12 s ago",
+        "  phase    fetching · process 4242 · last sign of life 2 s ago",
+        "  pages    ██████████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░  812 of 2,000 (40.6 %)",
+        "  rows     81,197 staged · 3 rejected",
+        "  rate     20.0 pages/s · 2,001 rows/s · eta 59 s",
+        "  latency  mean 410 ms · p50 401 ms · p95 512 ms · p99 640 ms",
+        "  errors   3 (429: 2, timeout: 1)",
+        "  failed   page 17: the API answered 500 Internal Server Error",
+        "",
+        "last completed run",
+        "  run      41 · took 1 min 43 s · ended 2026-01-01 03:05:21 UTC, 1 d ago",
+        "  outcome  complete (exit 0)",
+        "",
+        "  seen            200,000      deactivated          40",
+        "  inserted          2,000      held                  0",
+        "  updated           1,999      rejected              3",
+        "  reactivated          12      duplicate             1",
+        "  unchanged       195,989      stale                 5",
+        "",
+        "next: nothing to do; it is at work",
+    ]
+
+
+def test_without_a_checkpoint_it_says_how_to_start() -> None:
+    text = render(None, NOW, lock_held=False)
+    assert "no run yet" in text
+    assert text.endswith("next: run `carsync sync`")
+
+
+def test_totals_not_yet_known_are_not_invented() -> None:
+    text = shown(pages_planned=None, pages_done=3, eta_s=None, pages_per_s=0.0, latency=None)
+    assert "░  3, total not known yet" in text
+    for word in ("%", "eta", "rate", "latency"):
+        assert word not in text.split("last completed run")[0]
+
+
+def test_failed_pages_beyond_the_first_are_counted() -> None:
+    failed = {str(page): "timeout" for page in range(1, 101)}
+    text = shown(pages_failed=failed, pages_failed_count=1234)
+    assert text.count("timeout\n") == 3
+    assert "and 1,231 pages more" in text
+
+
+def test_a_failed_acceptance_check_of_the_last_run_is_named() -> None:
+    check = Check("failed attempts", "≤ 5.00%", "7.10%", "fail")
+    last = msgspec.structs.replace(LAST, exit_code=7, acceptance=(check,))
+    text = shown(last_completed=last)
+    assert "complete, but an acceptance check failed (exit 7)" in text
+    assert "failed   failed attempts 7.10%, target ≤ 5.00%" in text
+
+
+def test_a_last_run_that_was_no_success_shows_when_the_last_success_was() -> None:
+    partial = msgspec.structs.replace(LAST, exit_code=5, state="partial")
+    text = shown(last_completed=partial, last_success_at=NOW - timedelta(days=3))
+    assert "success  last 2025-12-30 03:05:21 UTC, 3 d ago" in text
+    assert "success  never yet" in shown(last_completed=partial, last_success_at=None)
+
+
+LONG = "the API at https://listings.example.com/api/v2/cars answered with something odd " * 3
+
+
+@pytest.mark.parametrize("lock_held", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "running"},
+        {"state": "merging", "phase": "merging"},
+        {"state": "interrupted", "exit_code": 143},
+        {"state": "failed", "exit_code": 4, "problem": LONG, "hint": LONG},
+        {"state": "partial", "exit_code": 5, "pages_failed": {"1": LONG}},
+        {"state": "held", "exit_code": 6, "hint": LONG},
+        {"state": "complete", "exit_code": 7},
+        {"state": "complete", "exit_code": 0, "phase": "ended"},
+        {"state": "running", "last_completed": None, "last_success_at": None, "run_id": None},
+    ],
+)
+def test_every_state_fits_80_columns_and_ends_with_the_next_step(
+    lock_held: bool, changes: dict[str, Any]
+) -> None:
+    text = shown(lock_held, NOW + timedelta(days=400), **changes)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\nnext: " in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [40, 50, 80, 139, 140, 200, 400])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"state": "failed", "exit_code": 4, "problem": LONG, "hint": LONG},
+        {"source": "a_feed_with_a_long_name", "pages_failed": {"1": LONG}, "last_completed": None},
+    ],
+)
+def test_the_status_follows_the_width_of_the_terminal(width: int, changes: dict[str, Any]) -> None:
+    state = snapshots.checkpoint(**changes)
+    text = render(state, NOW, True, width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(text.split())
+    for figure in ("812 of 2,000 (40.6 %)", "81,197 staged", "p99 640 ms", "429: 2"):
+        assert figure in words
+    if state.last_completed is not None:
+        assert "last completed run" in words
+        assert ("last completed run" in lines[2]) is (width >= 140), "beside the run, or below it"
+
+
+def test_the_line_for_a_log_holds_what_is_asked_first() -> None:
+    assert render_line(snapshots.checkpoint(), NOW, True) == (
+        "run 42 · fetching · pages 812 of 2,000 (40.6 %) · 20.0 pages/s · 2,001 rows/s · "
+        "eta 59 s · errors 3 (429: 2, timeout: 1) · given up 1 page"
+    )
+    ended = snapshots.checkpoint(state="complete", exit_code=0, pages_done=2000, errors={})
+    assert render_line(ended, NOW, False).startswith("run 42 · complete · pages 2,000 of 2,000")
+    assert render_line(None, NOW, True) == "wait: the first run is starting"
+
+
+def test_colour_changes_no_word() -> None:
+    state = snapshots.checkpoint()
+    colored = render(state, NOW, lock_held=True, color=True)
+    plain = colored
+    for code in ("\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"):
+        plain = plain.replace(code, "")
+    assert plain == render(state, NOW, lock_held=True)
+    assert colored != plain
+
+
+# The verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "lock_held", "age", "state", "step"),
+    [
+        ({}, True, timedelta(), "running", "nothing to do"),
+        ({}, False, timedelta(), "interrupted", "only the pages that were not staged"),
+        ({}, False, timedelta(hours=25), "interrupted", "starts afresh"),
+        ({}, True, timedelta(minutes=5), "running", "if it hangs, stop it"),
+        ({"state": "merging"}, True, timedelta(minutes=5), "merging", "nothing to do"),
+        (
+            {"state": "merging"},
+            False,
+            timedelta(),
+            "interrupted",
+            "whether the merge was committed",
+        ),
+        ({"state": "complete", "exit_code": 0}, False, timedelta(), "complete", "nothing to do"),
+        ({"state": "complete", "exit_code": 0}, True, timedelta(), "complete", "wait a moment"),
+        ({"state": "partial", "exit_code": 5}, False, timedelta(), "partial", "sync` again"),
+        ({"state": "interrupted", "exit_code": 143}, False, timedelta(), "interrupted", "resumes"),
+        (
+            {"state": "interrupted", "exit_code": 143},
+            False,
+            timedelta(hours=25),
+            "interrupted",
+            "starts afresh",
+        ),
+        (
+            {"state": "failed", "exit_code": 4, "hint": "check the password"},
+            False,
+            timedelta(),
+            "failed",
+            "check the password; then run `carsync sync` again: it resumes",
+        ),
+    ],
+)
+def test_the_state_and_the_next_step(
+    changes: dict[str, Any], lock_held: bool, age: timedelta, state: str, step: str
+) -> None:
+    verdict = judge(snapshots.checkpoint(**changes), NOW + age, lock_held, DAY_H)
+    assert verdict.state == state
+    assert step in verdict.next_step
+
+
+def test_a_run_whose_process_died_is_shown_as_interrupted_and_why() -> None:
+    text = shown(lock_held=False)
+    assert text.splitlines()[0].endswith(" interrupted")
+    assert "why: its process 4242 ended without a word" in text
+    assert "eta" not in text
+    assert "running" not in text
+
+
+def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
+    late = NOW + timedelta(hours=2)
+    assert "not staged" in judge(snapshots.checkpoint(), late, False, 3.0).next_step
+    assert "afresh" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
+
+
+# Staleness
+
+
+def test_staleness_counts_from_the_last_success() -> None:
+    state = snapshots.checkpoint()
+    assert staleness(state, NOW, 24 * 3600) is None
+    assert staleness(state, NOW + timedelta(seconds=1), 24 * 3600) is not None
+    reason = staleness(state, NOW + timedelta(days=2), 26 * 3600)
+    assert reason is not None
+    assert "3 d old, more than 1 d 2 h" in reason
+
+
+def test_staleness_without_any_success() -> None:
+    for state in (None, snapshots.checkpoint(last_success_at=None)):
+        reason = staleness(state, NOW, 3600)
+        assert reason is not None
+        assert "no run has succeeded yet" in reason
+
+
+# Plain data
+
+
+def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
+    data = as_data(snapshots.checkpoint(), NOW, lock_held=False)
+    assert data["state"] == "interrupted"
+    assert data["recorded_state"] == "running"
+    assert data["lock_held"] is False
+    assert data["pages_done"] == 812
+    assert data["errors"] == {"rate_limited": 2, "timeout": 1}
+    assert data["last_completed"]["counts"]["inserted"] == 2000
+    assert data["age_s"] == 72.0
+    assert data["updated_age_s"] == 2.0
+    assert data["last_success_age_s"] == 86400.0
+    assert as_data(None, NOW, lock_held=False)["state"] == "none"
+
+
+# The command
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DATABASE_URL", "STATE_DIRECTORY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "state" / "cars.json"
+
+
+def call(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(status, ["--set", f"checkpoint.path={path}", *arguments])
+
+
+def young_state(**changes: Any) -> Any:
+    now = datetime.now(UTC)
+    return snapshots.checkpoint(updated_at=now, last_success_at=now - timedelta(hours=1), **changes)
+
+
+def test_the_command_needs_neither_database_nor_api(path: Path) -> None:
+    save(path, young_state())
+    with FileLock(path):
+        result = call(path)
+    assert result.exit_code == 0
+    assert "  812 of 2,000 (40.6 %)" in result.output
+    assert result.output.splitlines()[0].endswith(" running")
+
+
+def test_the_command_asks_the_lock_whether_the_run_lives(path: Path) -> None:
+    save(path, young_state())
+    assert call(path).output.splitlines()[0].endswith(" interrupted")
+
+
+def test_the_command_before_the_first_run_makes_no_file(path: Path) -> None:
+    result = call(path)
+    assert result.exit_code == 0
+    assert "no run yet" in result.output
+    assert not path.parent.exists()
+
+
+def test_json_is_one_object_and_names_the_file(path: Path) -> None:
+    save(path, young_state())
+    result = call(path, "--json")
+    data = json.loads(result.stdout)
+    assert data["checkpoint"] == str(path)
+    assert data["state"] == "interrupted"
+    assert data["next_step"].startswith("run `carsync sync` again")
+    assert json.loads(call(path.with_name("none.json"), "--json").stdout)["state"] == "none"
+
+
+@pytest.mark.parametrize("age", ["26h", "90m", "90 min", "2d", "1.5h", "7200s"])
+def test_max_age_passes_where_the_last_success_is_younger(path: Path, age: str) -> None:
+    save(path, young_state())
+    assert call(path, "--max-age", age).exit_code == 0
+
+
+@pytest.mark.parametrize("age", ["30m", "0.5h", "1s", "0d"])
+def test_max_age_fails_with_its_reason_on_standard_error(path: Path, age: str) -> None:
+    save(path, young_state())
+    result = call(path, "--max-age", age)
+    assert result.exit_code == ExitCode.ACCEPTANCE
+    assert "the last success is 1 h old" in result.stderr
+    assert "812 of 2,000" in result.stdout
+
+
+def test_max_age_fails_where_nothing_ever_succeeded(path: Path) -> None:
+    result = call(path, "--max-age", "26h", "--json")
+    assert result.exit_code == ExitCode.ACCEPTANCE
+    assert "no run has succeeded yet" in result.stderr
+    assert json.loads(result.stdout)["state"] == "none"
+
+
+@pytest.mark.parametrize("age", ["", "26", "h", "-1h", "1w", "26h30m", "٣h", "nan h"])
+def test_what_is_no_duration_is_refused_with_an_example(path: Path, age: str) -> None:
+    result = call(path, "--max-age", age)
+    assert result.exit_code == ExitCode.CONFIG
+    assert "26h, 90m or 2d" in result.stderr
+
+
+def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("{")
+    result = call(path)
+    assert isinstance(result.exception, CheckpointError)
+    assert "writes a new one and resumes" in result.exception.hint
+
+
+def test_without_path_and_dsn_the_missing_key_is_named(path: Path) -> None:
+    result = CliRunner().invoke(status, [])
+    assert isinstance(result.exception, ConfigError)
+    assert "database.dsn" in result.exception.problem
+
+
+def test_the_state_directory_is_found_by_the_dsn_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(path.parent))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:geheim@nowhere.invalid:1/x")
+    result = CliRunner().invoke(status, ["--json"])
+    assert Path(json.loads(result.stdout)["checkpoint"]).parent == path.parent
+    assert "geheim" not in result.output
+
+
+def test_a_silent_run_is_not_called_fine() -> None:
+    silent = NOW + timedelta(seconds=view.SILENT_AFTER_S["running"] + 10)
+    text = shown(lock_held=True, now=silent)
+    assert "gave no sign for" in text
+    assert "at work" not in text
+
+
+# Clocks that are set
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_clock_set_since_the_last_save_makes_a_run_neither_silent_nor_young(
+    path: Path, step: timedelta
+) -> None:
+    now = Moment.now()
+    silent_s = min(400.0, now.uptime_s)
+    state = young_state(boot_id=now.boot_id, updated_uptime_s=now.uptime_s)
+    save(path, msgspec.structs.replace(state, updated_at=now.wall - step))
+    with FileLock(path):
+        shown = json.loads(call(path, "--json").stdout)
+        assert (shown["reason"], shown["updated_age_s"] < 60) == ("", True)
+        hung = msgspec.structs.replace(
+            state, updated_at=now.wall - step, updated_uptime_s=now.uptime_s - silent_s
+        )
+        save(path, hung)
+        shown = json.loads(call(path, "--json").stdout)
+        assert "gave no sign for" in shown["reason"]
+        assert abs(shown["updated_age_s"] - silent_s) < 60
+
+
+def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
+    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
+    ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(hours=1))
+    assert staleness(ahead, NOW, 26 * 3600) is None
+    far_ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(days=365))
+    reason = staleness(far_ahead, NOW, 26 * 3600)
+    assert reason is not None
+    assert "in the future" in reason
+
+
+def test_whether_a_run_is_too_old_to_resume_is_told_by_its_beginning() -> None:
+    """As the next run decides it, however long this one had been at work."""
+    long_at_work = snapshots.checkpoint(started_at=NOW - timedelta(hours=25))
+    verdict = judge(long_at_work, NOW, False, DAY_H)
+    assert "starts afresh" in verdict.next_step

@@ -1,0 +1,229 @@
+"""The journal: the file on disk says at every moment where the run stands, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from carsync.config.sections import Pagination
+from carsync.run.checkpoint_writer import SAVE_EVERY_S, Journal, idle_since
+from carsync.source.pagination.plan import PagePlan
+from carsync.state.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
+from carsync.state.clock import Moment
+from carsync.state.file_lock import FileLock
+from tests.support import snapshots
+from tests.support.fake_clock import FakeClock
+
+STARTED = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "public.cars.json"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    monkeypatch.setattr("carsync.run.checkpoint_writer.time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def open_journal(path: Path, previous: CheckpointState | None = None) -> Journal:
+    journal = Journal(
+        path,
+        FileLock(path),
+        source="external",
+        target="public.cars",
+        fingerprints={"feed": "f", "mapping": "m", "table": "t"},
+        previous=previous,
+    )
+    journal.begin(17, "a-token", STARTED)
+    return journal
+
+
+def on_disk(path: Path) -> CheckpointState:
+    state = load(path)
+    assert state is not None
+    return state
+
+
+def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
+    """Give a plan with the pages 1 to `staged` staged and those of `failed` given up."""
+    plan = PagePlan(Pagination())
+    for page in range(1, max([staged, *(failed or {})]) + 1):
+        assert plan.next_page() == page
+        if failed and page in failed:
+            plan.fail(page, failed[page])
+        elif page <= staged:
+            plan.mark_staged(page, 100, planned, planned * 100)
+    return plan
+
+
+def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
+    Journal(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
+    assert not path.exists()
+
+
+def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
+    open_journal(path)
+    state = on_disk(path)
+    assert (state.run_id, state.token, state.started_at) == (17, "a-token", STARTED)
+    assert (state.state, state.phase, state.pid) == ("running", "starting", os.getpid())
+    assert state.fingerprints == {"feed": "f", "mapping": "m", "table": "t"}
+    assert datetime.now(UTC) - state.updated_at < timedelta(minutes=1)
+    assert (state.last_completed, state.last_success_at) == (None, None)
+
+
+def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
+    figures = snapshots.snapshot()
+    open_journal(path).note("fetching", plan_of(12, 20, {15: "500"}), figures, state="merging")
+    state = on_disk(path)
+    assert (state.phase, state.state) == ("fetching", "merging")
+    assert (state.pages_planned, state.pages_done, state.pages_ranges) == (20, 12, "1-12")
+    assert (state.pages_failed, state.pages_failed_count) == ({"15": "500"}, 1)
+    assert (state.rows_staged, state.rejects) == (figures.rows_staged, figures.rejects)
+    assert (state.pages_per_s, state.rows_per_s) == (figures.pages_per_s, figures.rows_per_s)
+    assert (state.eta_s, state.errors) == (figures.eta_s, figures.errors)
+    assert state.latency is not None
+    assert (state.latency.mean_s, state.latency.p99_s) == (0.41, 0.64)
+
+
+def test_a_run_without_an_answer_yet_has_no_latency(path: Path) -> None:
+    open_journal(path).note("fetching", plan_of(0, 0), snapshots.snapshot(latency_mean_s=None))
+    assert on_disk(path).latency is None
+
+
+def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: Path) -> None:
+    failed = dict.fromkeys(range(2, 2 + 5 * MAX_FAILED_PAGES), "500")
+    open_journal(path).note("fetching", plan_of(1, 2000, failed), snapshots.snapshot())
+    state = on_disk(path)
+    assert len(state.pages_failed) == MAX_FAILED_PAGES
+    assert state.pages_failed_count == len(failed)
+
+
+def test_progress_is_written_at_most_every_two_seconds(path: Path, clock: FakeClock) -> None:
+    journal = open_journal(path)
+    journal.progress("fetching", plan_of(1, 20), snapshots.snapshot())
+    assert on_disk(path).phase == "starting"
+    clock.advance(SAVE_EVERY_S)
+    journal.progress("fetching", plan_of(2, 20), snapshots.snapshot())
+    journal.progress("fetching", plan_of(3, 20), snapshots.snapshot())
+    assert (on_disk(path).phase, on_disk(path).pages_done) == ("fetching", 2)
+
+
+def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
+    journal = open_journal(path)
+    journal.note("fetching", plan_of(12, 20), snapshots.snapshot())
+    journal.end("failed", 4, problem="the connection broke", hint="run again")
+    state = on_disk(path)
+    assert (state.state, state.exit_code, state.phase) == ("failed", 4, "ended")
+    assert (state.problem, state.hint) == ("the connection broke", "run again")
+    assert (state.pages_done, state.eta_s) == (12, None)
+    assert (state.last_completed, state.last_success_at) == (None, None)
+
+
+def test_a_failed_run_keeps_the_last_good_one_in_memory(path: Path) -> None:
+    journal = open_journal(path, previous=snapshots.checkpoint())
+    assert on_disk(path).last_completed == snapshots.LAST
+    journal.end("failed", 3)
+    state = on_disk(path)
+    assert state.last_completed == snapshots.LAST
+    assert state.last_success_at == snapshots.LAST.finished_at
+
+
+def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(path: Path) -> None:
+    open_journal(path, previous=snapshots.checkpoint(last_completed=None)).end(
+        "partial", 5, merged=snapshots.LAST
+    )
+    state = on_disk(path)
+    assert state.last_completed == snapshots.LAST
+    assert state.last_success_at == snapshots.LAST.finished_at
+    open_journal(path, previous=state).end("complete", 0, merged=snapshots.LAST, success=True)
+    success = on_disk(path).last_success_at
+    assert success is not None
+    assert success > snapshots.LAST.finished_at
+    assert datetime.now(UTC) - success < timedelta(minutes=1)
+
+
+ENDED = snapshots.checkpoint(state="complete", boot_id="a-boot", updated_uptime_s=1000.0)
+HOUR_S = 3600.0
+
+
+def after(passed_s: float, *, step_s: float = 0.0, boot_id: str = "a-boot") -> Moment:
+    """Give the moment `passed_s` after the end of the run, the wall clock set by `step_s`."""
+    wall = ENDED.updated_at + timedelta(seconds=passed_s + step_s)
+    return Moment(wall, boot_id, ENDED.updated_uptime_s + passed_s)
+
+
+def test_how_long_the_api_was_left_alone() -> None:
+    assert idle_since(ENDED, after(10)) == 10
+    # A run that was killed may have asked until its next save was due.
+    assert idle_since(msgspec.structs.replace(ENDED, state="running"), after(10)) == 8
+    assert idle_since(ENDED, after(0)) == 0
+
+
+def test_without_a_checkpoint_the_api_may_have_been_asked_a_moment_ago() -> None:
+    assert idle_since(None, after(10)) == 0
+
+
+@pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S])
+def test_a_clock_that_was_set_never_grants_a_second_burst(step_s: float) -> None:
+    assert idle_since(ENDED, after(1, step_s=step_s)) <= 1
+
+
+def test_after_a_reboot_no_more_than_the_uptime_is_believed() -> None:
+    rebooted = Moment(ENDED.updated_at + timedelta(seconds=HOUR_S), "another-boot", 20.0)
+    assert idle_since(ENDED, rebooted) == 20
+    quick = Moment(ENDED.updated_at + timedelta(seconds=5), "another-boot", 20.0)
+    assert idle_since(ENDED, quick) == 5, "the folder may have moved to another machine"
+
+
+def test_an_uptime_that_runs_backwards_is_another_machine_s(path: Path) -> None:
+    """A container's clocks may have an offset of their own (time_namespaces(7))."""
+    elsewhere = Moment(ENDED.updated_at + timedelta(seconds=HOUR_S), "a-boot", 3.0)
+    assert idle_since(ENDED, elsewhere) == 3
+
+
+def test_a_checkpoint_of_an_older_carsync_goes_by_the_wall_clock(path: Path) -> None:
+    body = msgspec.to_builtins(ENDED)
+    del body["boot_id"], body["updated_uptime_s"]
+    assert idle_since(msgspec.convert(body, CheckpointState), after(10)) == 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
+def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
+    before = Moment.now()
+    open_journal(path)
+    saved = on_disk(path).updated
+    assert saved.boot_id
+    assert before.boot_id == saved.boot_id
+    assert before.uptime_s <= saved.uptime_s <= Moment.now().uptime_s
+
+
+def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Path) -> None:
+    dry = Journal(
+        path, FileLock(path), source="s", target="t", fingerprints={}, previous=None, dry_run=True
+    )
+    dry.begin(17, "a-token", STARTED)
+    assert not path.exists()
+    journal = Journal(
+        path, FileLock(path), source="s", target="t", fingerprints={}, previous=ENDED, dry_run=True
+    )
+    journal.begin(17, "a-token", STARTED)
+    journal.end("complete", 0, success=True)
+    kept = on_disk(path)
+    assert kept.tried is not None
+    assert msgspec.structs.replace(kept, tried=None) == ENDED
+
+
+def test_the_api_had_no_rest_while_a_dry_run_was_tried() -> None:
+    tried = msgspec.structs.replace(ENDED, tried=after(100))
+    assert idle_since(tried, after(107)) == 7 - SAVE_EVERY_S
+    assert idle_since(ENDED, after(107)) == 107

@@ -1,0 +1,47 @@
+"""Watchers: all are told, and one that fails fails nobody else."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from carsync.run.listener import Watcher, Watchers
+
+
+class Ear(Watcher):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def message(self, text: str) -> None:
+        """Remember the sentence."""
+        self.heard.append(text)
+
+    def pulse(self) -> None:
+        """Remember the pulse."""
+        self.heard.append("pulse")
+
+
+class Broken(Ear):
+    """Fails at the first sentence."""
+
+    def message(self, text: str) -> None:
+        """Fail."""
+        super().message(text)
+        raise OSError("disk full")
+
+
+def test_a_watcher_that_fails_is_told_no_more_and_the_others_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before, broken, after = Ear(), Broken(), Ear()
+    watchers = Watchers([before, broken, after])
+    with caplog.at_level(logging.WARNING):
+        watchers.message("one")
+    watchers.pulse()
+    watchers.message("two")
+    assert before.heard == after.heard == ["one", "pulse", "two"]
+    assert broken.heard == ["one"]
+    assert "Broken failed and is told no more: OSError('disk full')" in caplog.text

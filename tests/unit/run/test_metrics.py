@@ -1,0 +1,364 @@
+"""Figures against exact computations, and the acceptance checks on them."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carsync.config.sections import Acceptance
+from carsync.errors import FailureKind
+from carsync.model import (
+    PageFailed,
+    PageFetched,
+    PagesStaged,
+    ProbeAnswered,
+    ProbeVerdict,
+    StagedPage,
+)
+from carsync.run.acceptance import evaluate
+from carsync.run.latency import LatencyHistogram
+from carsync.run.metrics import MemorySlope, Metrics, Snapshot
+from tests.support.fake_clock import FakeClock
+
+MB = 10**6
+
+
+def fetched(latency_s: float = 0.2, rejects: int = 0) -> PageFetched:
+    return PageFetched(1, 100, rejects, latency_s, 40_000, 390_000, 2000, 200_000)
+
+
+def failed(kind: FailureKind) -> PageFailed:
+    return PageFailed(
+        page=1,
+        attempt=1,
+        kind=kind,
+        problem="it failed",
+        hint="",
+        status=None,
+        retry_after_s=None,
+        latency_s=0.1,
+    )
+
+
+def staged(pages: int, rows: int = 100, busy_s: float = 0.01) -> PagesStaged:
+    lines = tuple(StagedPage(page, rows, 0, rows, None, None) for page in range(1, pages + 1))
+    return PagesStaged(lines, pages * rows, busy_s)
+
+
+class TestPauses:
+    def test_the_longest_pause_is_told_until_it_is_over(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        assert (metrics.snapshot(10, 0).pause, metrics.snapshot(10, 0).paused_s) == (None, 0.0)
+        metrics.breaker_opened(60.0)
+        metrics.silenced(5.0)
+        assert (metrics.snapshot(10, 0).pause, metrics.snapshot(10, 0).paused_s) == ("breaker", 60)
+        clock.advance(50)
+        metrics.silenced(30.0)
+        metrics.silenced(1.0)
+        got = metrics.snapshot(10, 0)
+        assert (got.pause, got.paused_s) == ("rate_limited", 30.0)
+        clock.advance(30)
+        assert metrics.snapshot(10, 0).pause is None
+
+
+class TestCounters:
+    def test_counts_what_the_children_report(self) -> None:
+        metrics = Metrics(FakeClock())
+        metrics.page_fetched(fetched(rejects=2))
+        metrics.page_fetched(fetched())
+        metrics.page_failed(failed(FailureKind.TIMEOUT))
+        metrics.page_failed(failed(FailureKind.SERVER))
+        metrics.page_failed(failed(FailureKind.SERVER), given_up=True)
+        metrics.pages_staged(staged(2, rows=99))
+        metrics.breaker_opened(60.0)
+        metrics.probe(ProbeAnswered("a", 1, ProbeVerdict.GONE, 0.1))
+        metrics.probe(ProbeAnswered("b", 1, ProbeVerdict.GONE, 0.1))
+        metrics.probe(ProbeAnswered("c", 1, ProbeVerdict.ALIVE, 0.1))
+        metrics.queue_depth(7)
+        metrics.queue_depth(3)
+        got = metrics.snapshot(10, 0)
+        assert (got.records, got.rejects, got.pages_staged, got.rows_staged) == (200, 2, 2, 198)
+        assert (got.wire_bytes, got.body_bytes) == (80_000, 780_000)
+        assert (got.attempts, got.retries, got.pages_failed) == (8, 2, 1)
+        assert got.errors == {"timeout": 1, "server_error": 2}
+        assert got.error_rate == pytest.approx(0.6)
+        assert got.breaker_openings == 1
+        assert got.probes == {"gone": 2, "alive": 1}
+        assert (got.queue_depth, got.queue_depth_peak) == (3, 7)
+
+    def test_a_run_that_did_nothing_yet_has_figures_too(self) -> None:
+        got = Metrics(FakeClock()).snapshot(None, 0)
+        assert (got.pages_per_s, got.pages_per_s_mean, got.rows_per_s, got.error_rate) == (0,) * 4
+        assert got.eta_s is None
+        assert got.latency_p99_s is None
+        assert got.latency_mean_s is None
+        assert got.writer_rows_per_busy_s is None
+
+
+class TestRates:
+    def test_the_window_forgets_what_is_older_than_30_s(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        for pages_per_s in [20] * 60 + [5] * 60:
+            metrics.pages_staged(staged(pages_per_s))
+            clock.advance(1)
+        got = metrics.snapshot(None, 0)
+        assert got.pages_per_s == pytest.approx(5, rel=0.04)
+        assert got.pages_per_s_mean == pytest.approx(12.5)
+        assert got.rows_per_s == pytest.approx(1250)
+
+    def test_a_young_run_is_not_divided_by_the_whole_window(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        clock.advance(2)
+        metrics.pages_staged(staged(30))
+        assert metrics.snapshot(None, 0).pages_per_s == pytest.approx(15)
+
+    def test_a_standstill_shows(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        metrics.pages_staged(staged(100))
+        clock.advance(60)
+        got = metrics.snapshot(200, 0)
+        assert got.pages_per_s == 0
+        assert got.eta_s == pytest.approx(60)  # what the whole run so far would need
+
+    def test_a_long_run_takes_no_more_memory_than_a_short_one(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        for _ in range(1000):
+            clock.advance(1)
+            metrics.pages_staged(staged(1))
+        assert len(metrics._recent_pages._counts) <= 31
+
+    def test_the_merge_does_not_dilute_the_rates_of_reading(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=30.0)
+        for _ in range(100):
+            clock.advance(1)
+            metrics.pages_staged(staged(20))
+        clock.advance(500)
+        got = metrics.snapshot(2000, 0)
+        assert got.elapsed_s == pytest.approx(600)
+        assert got.pages_per_s_mean == pytest.approx(20)
+        assert got.pages_per_s_after_warmup == pytest.approx(20, rel=0.02)
+
+    def test_the_warm_up_is_left_out(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=30.0)
+        for second in range(130):
+            clock.advance(1)
+            metrics.pages_staged(staged(1 if second < 29 else 10))
+        got = metrics.snapshot(None, 0)
+        assert got.pages_per_s_after_warmup == pytest.approx(10, rel=0.02)
+        assert got.pages_per_s_mean < 9
+
+    def test_a_run_that_ends_within_its_warm_up_has_no_rate_after_it(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=30.0)
+        clock.advance(35)
+        metrics.pages_staged(staged(700))
+        clock.advance(300)
+        assert metrics.snapshot(700, 0).pages_per_s_after_warmup is None
+
+    def test_writers_are_measured_while_busy(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        for _ in range(10):
+            clock.advance(5)
+            metrics.pages_staged(staged(5, busy_s=0.05))
+        assert metrics.snapshot(None, 0).writer_rows_per_busy_s == pytest.approx(10_000)
+
+    def test_the_remaining_time_leaves_out_pages_staged_before_and_pages_given_up(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        for _ in range(10):
+            clock.advance(1)
+            metrics.pages_staged(staged(10))
+        metrics.page_failed(failed(FailureKind.SERVER), given_up=True)
+        assert metrics.snapshot(1001, 500).eta_s == pytest.approx(40)
+        assert metrics.snapshot(601, 500).eta_s == 0
+        assert metrics.snapshot(None, 500).eta_s is None
+
+
+class TestLatency:
+    @given(st.lists(st.floats(0.0005, 5000), min_size=1, max_size=300))
+    def test_percentiles_are_within_one_percent_of_the_exact_ones(
+        self, values: list[float]
+    ) -> None:
+        histogram = LatencyHistogram()
+        for value in values:
+            histogram.add(value)
+        ordered = sorted(values)
+        for percent in (50, 95, 99, 100):
+            exact = ordered[max(0, math.ceil(len(values) * percent / 100) - 1)]
+            assert histogram.percentile(percent) == pytest.approx(exact, rel=0.0101)
+        assert histogram.mean() == pytest.approx(statistics.fmean(values))
+
+    @given(st.floats(0, 1e300))
+    def test_any_value_fits(self, value: float) -> None:
+        histogram = LatencyHistogram()
+        histogram.add(value)
+        assert histogram.percentile(50) is not None
+
+    def test_reaches_the_snapshot(self) -> None:
+        metrics = Metrics(FakeClock())
+        for hundredths in range(1, 101):
+            metrics.page_fetched(fetched(latency_s=hundredths / 100))
+        got = metrics.snapshot(None, 0)
+        assert got.latency_mean_s == pytest.approx(0.505)
+        assert got.latency_p50_s == pytest.approx(0.50, rel=0.01)
+        assert got.latency_p95_s == pytest.approx(0.95, rel=0.01)
+        assert got.latency_p99_s == pytest.approx(0.99, rel=0.01)
+
+    def test_of_late_means_the_last_half_minute_to_minute(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        seen = []
+        for latency_s in [1.0] * 60 + [0.1] * 61:
+            metrics.page_fetched(fetched(latency_s=latency_s))
+            metrics.pages_staged(staged(1, rows=10))
+            clock.advance(1)
+            seen.append(metrics.snapshot(None, 0).recent_latency_p95_s)
+        got = metrics.snapshot(None, 0)
+        assert seen[58] == pytest.approx(1.0, rel=0.01)
+        assert got.recent_latency_p99_s == pytest.approx(0.1, rel=0.01)
+        assert got.latency_p95_s == pytest.approx(1.0, rel=0.01)
+        assert got.recent_rows_per_s == pytest.approx(10, rel=0.05)
+        clock.advance(60)
+        quiet = metrics.snapshot(None, 0)
+        assert (quiet.recent_latency_p50_s, quiet.recent_rows_per_s) == (None, 0)
+
+
+class TestMemory:
+    @given(st.floats(-50, 50), st.integers(0, 2**32))
+    def test_the_slope_is_that_of_least_squares(self, mb_per_min: float, seed: int) -> None:
+        chance = random.Random(seed)
+        times = [*sorted(chance.uniform(0, 600) for _ in range(50)), 700.0]
+        sizes = [int(500 * MB + mb_per_min * MB * t / 60 + chance.gauss(0, 3 * MB)) for t in times]
+        slope = MemorySlope()
+        for time, size in zip(times, sizes, strict=True):
+            slope.add(time, size, frozenset({"parent"}))
+        exact = statistics.linear_regression(times, sizes).slope * 60 / MB
+        assert slope.mb_per_min() == pytest.approx(exact, rel=1e-6, abs=1e-6)
+
+    def test_a_process_that_comes_or_goes_is_no_growth(self) -> None:
+        slope = MemorySlope()
+        for second in range(0, 400, 2):
+            names = {"parent"} if second < 100 or second > 300 else {"parent", "writer-1"}
+            slope.add(second, len(names) * 100 * MB + second * MB // 10, frozenset(names))
+        assert slope.mb_per_min() == pytest.approx(6.0, rel=1e-3)
+
+    def test_a_short_measurement_has_no_slope(self) -> None:
+        slope = MemorySlope()
+        for second in range(60):
+            slope.add(second, second * MB, frozenset({"parent"}))
+        assert slope.mb_per_min() is None
+        slope.add(60, 60 * MB, frozenset({"parent"}))
+        assert slope.mb_per_min() == pytest.approx(60)
+
+    def test_boot_is_left_out_of_the_slope_but_not_of_the_peak(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=30.0)
+        for second in range(200):
+            big = 900 * MB if second < 30 else 300 * MB
+            metrics.rss({"parent": 50 * MB, "fetcher-1": big})
+            clock.advance(1)
+        got = metrics.snapshot(None, 0)
+        assert got.rss_slope_mb_per_min == pytest.approx(0, abs=1e-6)
+        assert got.rss_peak_bytes == 950 * MB
+        assert got.rss_bytes == 350 * MB
+        assert got.rss_by_process == {"parent": 50 * MB, "fetcher-1": 300 * MB}
+
+
+def good_run() -> Snapshot:
+    clock = FakeClock()
+    metrics = Metrics(clock, warmup_s=30.0)
+    for _ in range(200):
+        for _ in range(12):
+            metrics.page_fetched(fetched())
+        metrics.pages_staged(staged(12, busy_s=0.1))
+        metrics.rss({"parent": 100 * MB})
+        clock.advance(1)
+    return metrics.snapshot(2400, 0)
+
+
+class TestAcceptance:
+    def test_a_good_run_passes_all_five(self) -> None:
+        checks = evaluate(Acceptance(), good_run(), 20.0)
+        assert [(check.name, check.verdict) for check in checks] == [
+            ("duration", "pass"),
+            ("pages per second", "pass"),
+            ("rows per second of a busy writer", "pass"),
+            ("failed attempts", "pass"),
+            ("memory growth", "pass"),
+        ]
+        assert (checks[0].target, checks[0].measured) == ("≤ 25.0 min", "3.3 min")
+
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"elapsed_s": 1500.1}, "duration"),
+            ({"pages_per_s_after_warmup": 9.9}, "pages per second"),
+            ({"writer_rows_per_busy_s": 1999.0}, "rows per second of a busy writer"),
+            ({"error_rate": 0.051}, "failed attempts"),
+            ({"rss_slope_mb_per_min": 10.1}, "memory growth"),
+        ],
+    )
+    def test_each_figure_can_fail_on_its_own(self, change: dict[str, float], name: str) -> None:
+        checks = evaluate(Acceptance(), replace(good_run(), **change), 20.0)  # type: ignore[arg-type]
+        assert [check.name for check in checks if check.verdict == "fail"] == [name]
+
+    def test_targets_met_exactly_pass(self) -> None:
+        snapshot = replace(
+            good_run(),
+            elapsed_s=1500.0,
+            pages_per_s_after_warmup=10.0,
+            writer_rows_per_busy_s=2000.0,
+            error_rate=0.05,
+            rss_slope_mb_per_min=10.0,
+        )
+        assert {check.verdict for check in evaluate(Acceptance(), snapshot, 20.0)} == {"pass"}
+
+    @pytest.mark.parametrize(
+        ("rate", "target", "verdict"),
+        [(5.0, "≥ 2.5/s", "pass"), (19.0, "≥ 9.5/s", "fail"), (0.0, "≥ 10.0/s", "fail")],
+    )
+    def test_a_slow_limit_lowers_the_target_for_pages(
+        self, rate: float, target: str, verdict: str
+    ) -> None:
+        snapshot = replace(good_run(), pages_per_s_after_warmup=4.0)
+        check = evaluate(Acceptance(), snapshot, rate)[1]
+        assert (check.target, check.verdict) == (target, verdict)
+
+    def test_a_run_too_short_to_judge_is_judged_by_time_and_errors_only(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock)
+        metrics.page_fetched(fetched())
+        metrics.pages_staged(staged(1, busy_s=9.0))
+        clock.advance(1)
+        checks = evaluate(Acceptance(), metrics.snapshot(1, 0), 20.0)
+        assert [check.verdict for check in checks] == ["pass", "n/a", "n/a", "pass", "n/a"]
+        assert checks[1].measured == "not measured"
+
+    def test_a_run_without_a_request_has_no_error_rate(self) -> None:
+        checks = evaluate(Acceptance(), Metrics(FakeClock()).snapshot(5, 5), 20.0)
+        assert checks[3].verdict == "n/a"
+
+    def test_null_switches_a_target_off(self) -> None:
+        off = Acceptance(
+            max_minutes=None,
+            min_pages_per_second=None,
+            min_rows_per_second=None,
+            max_error_rate=None,
+            max_rss_slope_mb_per_min=None,
+        )
+        checks = evaluate(off, good_run(), 20.0)
+        assert {(check.target, check.verdict) for check in checks} == {("off", "n/a")}
