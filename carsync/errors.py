@@ -26,24 +26,9 @@ A message has three parts: the problem, the detail and the hint what to do next
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
-
-class ExitCode(IntEnum):
-    """Exit codes of the `carsync` command; 75 is EX_TEMPFAIL of sysexits.h."""
-
-    OK = 0
-    BUG = 1
-    CONFIG = 2
-    API = 3
-    DATABASE = 4
-    PARTIAL = 5
-    HELD = 6
-    ACCEPTANCE = 7
-    WORKERS = 8
-    LOCKED = 75
-    SIGINT = 130
-    SIGTERM = 143
+from carsync.exit_codes import ExitCode
 
 
 class FailureKind(StrEnum):

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
-from carsync.errors import ExitCode
+
+class ExitCode(IntEnum):
+    """Exit codes of the `carsync` command; 75 is EX_TEMPFAIL of sysexits.h."""
+
+    OK = 0
+    BUG = 1
+    CONFIG = 2
+    API = 3
+    DATABASE = 4
+    PARTIAL = 5
+    HELD = 6
+    ACCEPTANCE = 7
+    WORKERS = 8
+    LOCKED = 75
+    SIGINT = 130
+    SIGTERM = 143
 
 
 class Advice(NamedTuple):

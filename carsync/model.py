@@ -1,17 +1,11 @@
-"""Frozen records that cross process borders; nothing in them assumes one machine.
-
-Times named `*_monotonic_s` are seconds of CLOCK_MONOTONIC, which all processes
-of one machine share (clock_gettime(2)).
-"""
+"""Records of the domain: what a feed lists, what a run is asked to do and what came of it."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
-
-from carsync.errors import FailureKind
+from typing import Any, Literal, get_args
 
 Row = tuple[Any, ...]
 
@@ -21,45 +15,6 @@ MAX_ORIGINAL_CHARS = 1_000_000
 OriginalKind = Literal["record", "row", "altered"]
 """What a reject's text is: the record's own, the mapped row of one that PostgreSQL refused,
 or neither any more: cut short, or with what no text can hold replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageLease:
-    """Leave for a fetcher to make one attempt at one page.
-
-    `expected_pages` is what the feed reported so far (None: not known), so that an
-    empty answer can be told from the feed's end.
-    """
-
-    page: int
-    attempt: int
-    expected_pages: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeLease:
-    """Leave for a fetcher to ask once whether the record `record_id` still exists.
-
-    Where `page` is given, that page is asked whether it lists the record.
-    """
-
-    record_id: str
-    attempt: int
-    page: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """Parent to fetcher: work, any number of leases."""
-
-    leases: tuple[PageLease | ProbeLease, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Parent to child: exit; with `drain` finish what is in hand, and on the queue, first."""
-
-    drain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,73 +53,12 @@ class MappedPage:
     requested_monotonic_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ChildReady:
-    """Child to parent: booted, connected, working."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Child to parent, sent by the working loop: it turned over just now.
-
-    `overdue_s`: how far the slowest thread is past the end of its step; negative when none is.
-    """
-
-    overdue_s: float = -math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class PageFetched:
-    """Fetcher to parent: the page was checked, mapped and put on the queue (not staged yet)."""
-
-    page: int
-    records: int
-    rejects: int
-    latency_s: float
-    wire_bytes: int
-    body_bytes: int
-    reported_pages: int | None
-    reported_records: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PageFailed:
-    """Fetcher to parent: one attempt failed; the parent decides what follows."""
-
-    page: int
-    attempt: int
-    kind: FailureKind
-    problem: str
-    hint: str
-    status: int | None
-    retry_after_s: float | None
-    latency_s: float
-
-
 class ProbeVerdict(StrEnum):
     """What an answer to a by-id request proves."""
 
     GONE = "gone"  # 404 or 410
     ALIVE = "alive"  # 200
     NOTHING = "nothing"  # anything else
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeAnswered:
-    """Fetcher to parent: what the API said of one record, and how long it asked to wait.
-
-    `failure` is why the attempt failed, where it did (429, time-out, …).
-    """
-
-    record_id: str
-    attempt: int
-    verdict: ProbeVerdict
-    latency_s: float
-    detail: str = ""
-    retry_after_s: float | None = None
-    failure: FailureKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,36 +71,6 @@ class StagedPage:
     records: int
     reported_pages: int | None
     reported_records: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PagesStaged:
-    """Writer to parent: these pages' transaction is committed.
-
-    `busy_s` is the time the writer spent on it, waiting for pages excluded.
-    """
-
-    pages: tuple[StagedPage, ...]
-    rows: int
-    busy_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerOpened:
-    """Fetcher to parent: the shared circuit breaker opened, for the `openings`-th time in a row."""
-
-    openings: int
-    open_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ChildFailed:
-    """Child to parent: it cannot go on. Exceptions never cross; this carries their words."""
-
-    error: str
-    problem: str
-    detail: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,3 +114,78 @@ class Target:
     def key(self, source: str) -> dict[str, str]:
         """Return the parameters by which carsync's own tables know this table's `source`."""
         return {"schema": self.schema, "table": self.table, "source": source}
+
+
+DeactivationAction = Literal["deactivate", "prove", "hold", "skip"]
+"""`prove`: deactivate those that get their second proof; `skip`: the run may deactivate nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the candidates, and why, in words for the operator."""
+
+    action: DeactivationAction
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Second proofs of absence: ids that the API, asked by id, called gone or alive.
+
+    Of the candidates in neither set, those in `next_run` (None: all of them) are
+    deactivated if an earlier complete run missed them too.
+    """
+
+    gone: Collection[str] = ()
+    alive: Collection[str] = ()
+    next_run: Collection[str] | None = None
+
+
+CheckVerdict = Literal["pass", "fail", "n/a"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One target, in words for people; "n/a": switched off, or the run was too short to judge."""
+
+    name: str
+    target: str
+    measured: str
+    verdict: CheckVerdict
+
+
+Scope = Literal["whole", "sample", "dry"]
+"""The whole feed; only its first pages; or read, merged and rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """`fresh` forgets an unfinished run instead of resuming it.
+
+    `dry_run` does all of it, rolls the merge back and leaves nothing behind. `max_pages`
+    reads only so many pages, and deactivates nobody; None: the whole feed.
+    """
+
+    fresh: bool = False
+    dry_run: bool = False
+    max_pages: int | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """How much of the feed the run reads, and whether anything stays of it.
+
+        >>> RunOptions(dry_run=True, max_pages=3).scope
+        'dry'
+        """
+        if self.dry_run:
+            return "dry"
+        return "whole" if self.max_pages is None else "sample"
+
+
+ORDINARY = RunOptions()
+"""A run of the whole feed, for real, that resumes an unfinished one."""
+
+RowAction = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
+
+ROW_ACTIONS: tuple[RowAction, ...] = get_args(RowAction)
+"""What a run may do to a row of the target."""

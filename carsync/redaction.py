@@ -1,12 +1,31 @@
-"""Taking a secret out of a text that may quote it: whole, escaped, or cut in the middle."""
+"""Secrets: a string that does not show itself, and texts freed of one that they quote."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 
-from carsync.config.sections import Secret
 from carsync.model import Reject
+
+
+class Secret(str):
+    """A string that prints as `***`; `reveal()` gives the text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def reveal(self) -> str:
+        """Return the plain text."""
+        return "".join(self)
+
 
 _SHORTEST = 8
 """Fewer characters of a secret's beginning are taken for chance."""

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg2 import extensions, sql
 
-from carsync.config.sections import Secret
 from carsync.demo import postgres
 from carsync.destination import migrations
 from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from tests.support import effort
 
 # A busy machine is no fault of the code.

@@ -18,7 +18,7 @@ from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar, Review
 from carsync.postgres.connect import open_database, refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
-from carsync.state import runs
+from carsync.state import target_lock
 
 
 @click.command()
@@ -73,7 +73,7 @@ def approve(
 @contextmanager
 def _locked(config: Config) -> Iterator[Connection]:
     with closing(open_database(config, "carsync approve")) as connection:
-        runs.lock(connection, target_of(config))
+        target_lock.acquire(connection, target_of(config))
         yield connection
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import click
 
 from carsync import formatting, logging_setup
-from carsync.errors import ConfigError, ExitCode
+from carsync.errors import ConfigError
+from carsync.exit_codes import ExitCode
 
 log = logging.getLogger("carsync.cli")
 

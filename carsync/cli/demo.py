@@ -15,7 +15,7 @@ import click
 from carsync.demo.command import forget_configuration
 from carsync.demo.console import Screen
 from carsync.demo.scenario import DemoOptions, play
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.reporting.live.terminal import wants_color
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

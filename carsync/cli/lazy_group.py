@@ -19,7 +19,8 @@ from click.shell_completion import CompletionItem
 
 from carsync import __version__, logging_setup, stdio
 from carsync.cli import console
-from carsync.errors import CarsyncError, ExitCode
+from carsync.errors import CarsyncError
+from carsync.exit_codes import ExitCode
 
 _STDOUT = 1
 

@@ -11,8 +11,8 @@ import click
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.config.presets import read_preset
 from carsync.destination import migrations
-from carsync.mapping.mapper import compile_mapper
-from carsync.postgres.connect import open_database, target_columns, target_of
+from carsync.mapping.mapper import compile_mapper, target_columns
+from carsync.postgres.connect import open_database, target_of
 
 
 @click.command()

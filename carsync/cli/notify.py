@@ -14,7 +14,7 @@ from carsync.cli.options import checkpoint_path, config_options, load_config
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.reporting.notify.notifications import Notice, about_unit, was_told
-from carsync.reporting.views.status import staleness
+from carsync.state.checkpoint import staleness
 
 log = logging.getLogger(__name__)
 

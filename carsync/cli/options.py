@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import click
 
 from carsync.config.credentials import Variables
+from carsync.config.dsn import target_name
 from carsync.config.environment import supabase_hint
 from carsync.config.keys import keys
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.state.checkpoint import default_path, target_name
+from carsync.state.checkpoint import default_path
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from carsync.reporting.views import run_details as past
 from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_story
 from carsync.reporting.views.run_list import render_list
 from carsync.run.sampler import MAX_FAILURES
-from carsync.state.trail import follow
+from carsync.state.changes import list_car_changes
 
 
 @click.group(invoke_without_command=True)
@@ -111,7 +111,9 @@ def show(
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
     with closing(open_database(config, "carsync runs")) as connection:
         has_changes = past.has_schema(connection)
-        found = follow(connection, target_of(config), car_id, limit) if has_changes else []
+        found = (
+            list_car_changes(connection, target_of(config), car_id, limit) if has_changes else []
+        )
     if as_json:
         changes = [msgspec.to_builtins(change) for change in found]
         click.echo(json.dumps({"car": car_id, "changes": changes}))

@@ -20,7 +20,7 @@ from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
 from carsync.config.sections import Config
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.sessions import Session, list_sessions
 from carsync.reporting.live.terminal import (
@@ -32,8 +32,8 @@ from carsync.reporting.live.terminal import (
     wants_color,
 )
 from carsync.reporting.views import status as view
-from carsync.run.report import WIDTH
-from carsync.state.checkpoint import CheckpointState, load
+from carsync.reporting.views.layout import WIDTH
+from carsync.state.checkpoint import CheckpointState, load, staleness
 from carsync.state.clock import Moment
 from carsync.state.file_lock import is_held
 
@@ -115,7 +115,7 @@ def status(
         asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
         click.echo(json.dumps(seen.data() | asked, indent=2))
     if max_age_s is not None and not code:
-        stale = view.staleness(seen.state, seen.now, max_age_s)
+        stale = staleness(seen.state, seen.now, max_age_s)
         if stale is not None:
             console.warn(formatting.fit(stale, sys.stderr.encoding))
             code = ExitCode.ACCEPTANCE

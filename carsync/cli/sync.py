@@ -15,9 +15,10 @@ from carsync.cli import console
 from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
 from carsync.config.presets import read_preset
-from carsync.options import RunOptions
+from carsync.model import RunOptions
 from carsync.reporting.live.terminal import wants_color
-from carsync.run.report import render_summary, summary_data
+from carsync.reporting.views.summary import render_summary
+from carsync.run.report import summary_data
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
 

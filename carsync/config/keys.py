@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from carsync.config.sections import Config, Secret
+from carsync.config.sections import Config
+from carsync.redaction import Secret
 
 SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notify.proxy")
 

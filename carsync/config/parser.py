@@ -18,9 +18,10 @@ from msgspec import Struct
 
 from carsync.config.environment import environment_layer
 from carsync.config.keys import choices, fields, holds_secret, nearest, section_of, shown, type_of
-from carsync.config.sections import ColumnRule, Config, Secret
+from carsync.config.sections import ColumnRule, Config
 from carsync.config.validation import check_relations
 from carsync.errors import ConfigError
+from carsync.redaction import Secret
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")

@@ -11,31 +11,13 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from carsync.errors import ConfigError
+from carsync.redaction import Secret
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$", max_length=63)]
-
-
-class Secret(str):
-    """A string that prints as `***`; `reveal()` gives the text."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
-
-    def reveal(self) -> str:
-        """Return the plain text."""
-        return "".join(self)
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

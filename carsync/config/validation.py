@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from carsync.config.dsn import check_dsn
 from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
-_DSN_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:\s]*)(?::\d{0,5})?")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -27,7 +27,7 @@ def check_relations(config: Config) -> None:
             hint="e.g. /var/lib/prometheus/node-exporter/carsync.prom",
         )
     if config.database.dsn is not None:
-        _check_dsn(config.database.dsn.reveal())
+        check_dsn(config.database.dsn.reveal())
     record_path = config.api.record_path
     if record_path is not None and "{id}" not in record_path:
         raise ConfigError(
@@ -56,33 +56,6 @@ def _split_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def _check_dsn(text: str) -> None:
-    """Refuse a connection string that libpq would misread, before it can quote the password.
-
-    A URL is split at `@`, `/` and `:` (libpq, section 34.1.1.2), so these must be
-    percent-encoded in a password.
-    """
-    scheme, separator, rest = text.partition("://")
-    if not separator and "=" in text:
-        return  # key=value pairs
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    user, at, hosts = authority.rpartition("@")
-    sound = (
-        scheme in {"postgresql", "postgres"}
-        and not set(user) & set("@[]")
-        and (at or "@" not in rest)
-        and "@" not in rest[len(authority) :].partition("?")[0]
-        and all(_DSN_HOST.fullmatch(host) for host in hosts.split(","))
-    )
-    if not sound:
-        raise ConfigError(
-            "database.dsn is not a connection string that PostgreSQL can read",
-            detail="in a URL, user and password must be percent-encoded",
-            hint="write @ as %40, / as %2F, : as %3A, # as %23, and no [ ] around the password: "
-            "postgresql://USER:PASSWORD@HOST:5432/DB",
-        )
 
 
 def _check_notify_url(url: str) -> None:

@@ -16,7 +16,7 @@ from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
-from carsync.state import runs
+from carsync.state import changes, runs
 from carsync.state.runs import Run
 
 CHANGED = "was written since"
@@ -97,7 +97,7 @@ def approve(
     ids = [car.id for car in now.to_approve if car.id in shown]
     with connection.transaction(conn, "approving held deactivations") as cur:
         privileges.check(target, privileges.describe(cur, target))
-        records = records and change_log.origin(cur) == change_log.origin_of(cur, run_id)
+        records = records and change_log.origin(cur) == changes.origin_of(cur, run_id)
         query = sql.load(
             "deactivation/approve_held",
             target=sql.table(target),

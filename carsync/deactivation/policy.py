@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from carsync.config.sections import Deactivate
-
-Action = Literal["deactivate", "prove", "hold", "skip"]
+from carsync.model import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +27,6 @@ class DeactivationPlan:
     seen: int
     rejected_without_id: int
     duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do with the candidates, and why, in words for the operator."""
-
-    action: Action
-    reasons: tuple[str, ...] = ()
 
 
 def judge(

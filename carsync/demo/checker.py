@@ -19,13 +19,14 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import Config, Secret
+from carsync.config.sections import Config
 from carsync.demo.feed import Feed, FeedOptions, Truth
 from carsync.errors import DatabaseError
 from carsync.mapping.mapper import compile_mapper
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 
 PAGE_ROWS = 100
 SESSIONS_END_S = 20.0

@@ -21,7 +21,7 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Simulator, SimulatorOptions
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.source.pagination.plan import parse_ranges
 
 LATENCY_MS = (20.0, 60.0)

@@ -6,12 +6,10 @@ read under the row's lock, in the statement that overwrites them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 
 from carsync.model import Target
-from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 
 DEACTIVATION = ("is_active", "updated_at")
@@ -19,14 +17,6 @@ DEACTIVATION = ("is_active", "updated_at")
 
 CLOCKS = frozenset({"updated_at", "last_synced_at"})
 """Columns that every write moves: taken back, but told in no `after`."""
-
-FORGOTTEN = frozenset({"expired", "pruned"})
-"""What `runs.changes_origin` says of a run whose changes were recorded and forgotten since."""
-
-PRUNE_ROWS = 20_000
-"""So many lines are deleted in one transaction."""
-PRUNE_S = 20.0
-"""How long a run may spend on forgetting; the next run goes on."""
 
 
 def recording(
@@ -115,33 +105,3 @@ def origin(cur: Cursor) -> str:
     place, may_ask = sql.one(cur, sql.load("changes/find_origin"))
     server = sql.one(cur, sql.load("changes/find_server"))[0] if may_ask else "?"
     return f"{server}/{place}"
-
-
-def origin_of(cur: Cursor, run_id: int) -> str | None:
-    """Return where the changes of a run were recorded; None where they were not."""
-    found = sql.rows(cur, sql.load("changes/find_changes_origin"), {"run_id": run_id})
-    return found[0][0] if found else None
-
-
-def prune(conn: Connection, target: Target, source: str, keep_days: float) -> int:
-    """Forget changes that were merged more than `keep_days` days ago; count the lines.
-
-    In small transactions, for `PRUNE_S` seconds at most: what is left waits for the next run.
-    """
-    until_s = time.monotonic() + PRUNE_S
-    with connection.transaction(conn, "pruning changes") as cur:
-        parameters = {**target.key(source), "keep_s": keep_days * 86_400}
-        expired = sql.rows(cur, sql.load("changes/expire_changes"), parameters)
-    total = 0
-    for (run_id,) in expired:
-        deleted = PRUNE_ROWS
-        while deleted == PRUNE_ROWS:
-            if time.monotonic() > until_s:
-                return total
-            with connection.transaction(conn, "pruning changes") as cur:
-                query = sql.load("changes/prune_changes")
-                deleted = sql.run(cur, query, {"run_id": run_id, "limit": PRUNE_ROWS})
-                if deleted < PRUNE_ROWS:
-                    sql.run(cur, sql.load("changes/record_pruning"), {"run_id": run_id})
-            total += deleted
-    return total

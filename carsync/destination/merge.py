@@ -13,35 +13,19 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from carsync import failpoints
-from carsync.deactivation.policy import Action
 from carsync.destination import change_log, privileges, verify
+from carsync.destination.columns import MANAGED_COLUMNS
 from carsync.destination.staging import tables
 from carsync.destination.verify import Staged
 from carsync.errors import ConfigError, DatabaseError, LockedError
-from carsync.model import Column, MergeCounts, Target
+from carsync.model import Column, DeactivationAction, MergeCounts, Proof, Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import patient
 
-MANAGED_COLUMNS = ("source_api", "is_active", "created_at", "updated_at", "last_synced_at")
-"""Columns that the merge itself writes; a mapping may fix `is_active` to true, no more."""
-
 ANALYZE_SHARE = 0.05
 """Share of rows written from which on the planner needs new statistics."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """Second proofs of absence: ids that the API, asked by id, called gone or alive.
-
-    Of the candidates in neither set, those in `next_run` (None: all of them) are
-    deactivated if an earlier complete run missed them too.
-    """
-
-    gone: Collection[str] = ()
-    alive: Collection[str] = ()
-    next_run: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +49,7 @@ class MergeRequest:
     hash_scheme: str
     pages: range
     failed_pages: frozenset[int] = frozenset()
-    action: Action = "skip"
+    action: DeactivationAction = "skip"
     proof: Proof = field(default_factory=Proof)
     replay_of: int | None = None
     records: bool = True

@@ -17,6 +17,7 @@ from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
 from carsync.state import runs
+from carsync.state.changes import FORGOTTEN
 from carsync.state.runs import Run
 
 Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
@@ -74,7 +75,7 @@ def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
             detail="history.changes_keep_days was 0, or its carsync was an older one",
             hint="restore the table from a backup, or run `carsync sync`",
         )
-    if run.changes_origin in change_log.FORGOTTEN:
+    if run.changes_origin in FORGOTTEN:
         raise RevertError(
             f"what run {run_id} changed is on record no more",
             detail=f"it was merged at {run.merged_at:%F %T} UTC, longer ago than "

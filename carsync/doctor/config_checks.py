@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from carsync.config.sections import Config
 from carsync.doctor.findings import Finding, Findings
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 
 MANY_WRITERS = 12
 """More writers than this bring nothing but connections: each stages thousands of rows a second."""

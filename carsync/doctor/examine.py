@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from carsync.config.dsn import places
 from carsync.config.environment import supabase_hint
 from carsync.config.presets import read_preset
 from carsync.config.sections import Config
@@ -25,16 +26,15 @@ from carsync.doctor import (
 )
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Findings, Group
-from carsync.errors import CarsyncError, ConfigError, ExitCode, PageError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
-from carsync.postgres.connect import target_columns, target_of
+from carsync.errors import CarsyncError, ConfigError, PageError
+from carsync.exit_codes import ExitCode
+from carsync.mapping.mapper import Mapper, PageContent, compile_mapper, target_columns
+from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
-from carsync.state.checkpoint import place
 
 _FEED = ("DNS", "TLS", "answer", "records", "totals", "page size", "mapping", "pace", "clock")
 _SERVER = ("endpoint", "version", "server clock", "role settings", "connections")
 _TABLES = ("schema carsync", "target schema", "target table", "migrations", "hashes", "lock")
-_PORT = 5432
 _ALGORITHMS = ("xxh3_128", "md5")
 
 Hashes = Mapping[str, Mapping[str, str]]
@@ -209,7 +209,7 @@ def _reach_server(found: Findings, config: Config) -> str:
         hint = supabase_hint(os.environ) or exc.hint
         found.failed("address", ConfigError(exc.problem, hint=hint))
         return "database.dsn is not set"
-    endpoints = [server_facts.find_endpoint(*where) for where in _places(dsn.reveal())]
+    endpoints = [server_facts.find_endpoint(*where) for where in places(dsn.reveal())]
     trials = []
     for endpoint in endpoints:
         trial = Findings(ExitCode.DATABASE)
@@ -237,27 +237,9 @@ def _reach_server(found: Findings, config: Config) -> str:
     return ""
 
 
-def _places(dsn: str) -> list[tuple[str, int]]:
-    """Return host and port of each server that a connection string names."""
-    _, hosts, ports, _ = place(dsn)
-    hosts = hosts or os.environ.get("PGHOST", "")
-    ports = ports or os.environ.get("PGPORT", "")
-    shared = ports.split(",")
-    found = []
-    for number, name in enumerate(hosts.split(",")):
-        host, colon, port = name.rpartition(":")
-        if name.startswith("[") and not name.endswith("]"):  # [::1]:5432
-            host = host.strip("[]")
-        elif not colon or name.endswith("]") or name.count(":") > 1:
-            host, port = name.strip("[]"), ""
-        port = port or shared[min(number, len(shared) - 1)]
-        found.append((host, int(port) if port.isdigit() else _PORT))
-    return found
-
-
 def _judge_server(found: Findings, connection: Connection, config: Config) -> None:
     facts = server_facts.describe_server(connection)
-    host = _places(config.require_dsn().reveal())[0][0]
+    host = places(config.require_dsn().reveal())[0][0]
     server_checks.judge_kind(found, host, facts)
     server_checks.judge_server(found, facts)
     opened, refused = 1, ""

@@ -11,7 +11,7 @@ from carsync.config.sections import Config
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageShape
-from carsync.source.pagination.plan import check_page
+from carsync.source.pagination.checks import check_page
 
 EXPIRES_SOON_DAYS = 14
 SKEW_S = 30.0

@@ -23,7 +23,7 @@ from carsync.redaction import hide
 from carsync.source.client import Answer, Transport
 from carsync.source.connection_pool import tls_context
 from carsync.source.dns import look_up
-from carsync.source.rate_limit import parse_date
+from carsync.source.retry_after import parse_date
 
 _TURN_S = 0.1
 _GRACE_S = 2.0

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from carsync.errors import CarsyncError, ExitCode
+from carsync.errors import CarsyncError
+from carsync.exit_codes import ExitCode
 
 
 class Level(StrEnum):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from carsync import formatting
 from carsync.config.sections import Config
 from carsync.doctor.findings import Finding, Findings
-from carsync.errors import CarsyncError, ExitCode
+from carsync.errors import CarsyncError
+from carsync.exit_codes import ExitCode
 
 STATE_BYTES = 10_000_000
 """What should be free where the checkpoint lies: it is rewritten beside the old one."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from carsync import formatting
 from carsync.doctor.findings import Finding, Group, Level, count
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.formatting import Tone
 
 WIDTH = 80

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from carsync import formatting
 from carsync.doctor.findings import Findings
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 
 OLDEST = 13
 """The oldest PostgreSQL on which the statements work (gen_random_uuid is built in since)."""

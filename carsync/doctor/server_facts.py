@@ -20,7 +20,7 @@ from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import within
 from carsync.source.dns import look_up
-from carsync.state import runs
+from carsync.state import runs, target_lock
 
 NAME = "carsync check"
 _REACH_S = 4.0
@@ -154,7 +154,7 @@ def describe_tables(
         pending,
         relation.rows_estimate if relation else None,
         scheme,
-        runs.describe_lock_holder(conn, target),
+        target_lock.describe_holder(conn, target),
         unfinished,
     )
 

@@ -272,3 +272,8 @@ def _fingerprint(rules: Rules) -> str:
         (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
     )
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def target_columns(mapper: Mapper) -> tuple[Column, ...]:
+    """Return all columns that a merge writes: the staged ones and the constants."""
+    return (*mapper.columns, *(column for column, _ in mapper.constants))

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.mapping.mapper import Mapper
-from carsync.model import Column, Target
+from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import BackendWatch, backend_of
@@ -46,11 +45,6 @@ def open_database(
 def target_of(config: Config) -> Target:
     """Return the table that the configuration names."""
     return Target(config.database.schema, config.database.table)
-
-
-def target_columns(mapper: Mapper) -> tuple[Column, ...]:
-    """Return all columns that a merge writes: the staged ones and the constants."""
-    return (*mapper.columns, *(column for column, _ in mapper.constants))
 
 
 def refuse_transaction_pooler(config: Config) -> None:

@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 
-from carsync.config.sections import Secret
 from carsync.errors import DatabaseError
 from carsync.postgres import wait
 from carsync.postgres.errors import translating
 from carsync.postgres.sql import Cursor, load
 from carsync.postgres.wait import ANSWER_S, blocking, within
+from carsync.redaction import Secret
 
 Connection = wait.Connection
 

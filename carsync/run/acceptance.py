@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from carsync.config.sections import Acceptance
+from carsync.model import Check, CheckVerdict
 from carsync.run.metrics import Snapshot
-
-Verdict = Literal["pass", "fail", "n/a"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One target, in words for people; "n/a": switched off, or the run was too short to judge."""
-
-    name: str
-    target: str
-    measured: str
-    verdict: Verdict
 
 
 def evaluate(
@@ -71,7 +57,7 @@ def _at_least(name: str, measured: float | None, target: float | None, form: str
 def _check(
     name: str, measured: float | None, target: float | None, sign: str, form: str, met: bool
 ) -> Check:
-    verdict: Verdict = "pass" if met else "fail"
+    verdict: CheckVerdict = "pass" if met else "fail"
     if measured is None or target is None:
         verdict = "n/a"
     return Check(

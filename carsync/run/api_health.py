@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 
 from carsync.config.sections import CircuitBreaker
+from carsync.engine.messages import BreakerOpened, PageFailed
 from carsync.errors import ApiUnavailableError
-from carsync.model import BreakerOpened, PageFailed
 from carsync.run.metrics import Metrics
-from carsync.source.rate_limit import MAX_RETRY_AFTER_S
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 log = logging.getLogger(__name__)
 

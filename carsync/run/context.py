@@ -6,8 +6,8 @@ import time
 
 from carsync.config.sections import Config
 from carsync.engine.local.fleet import Fleet
+from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
-from carsync.model import PageFailed
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import Journal

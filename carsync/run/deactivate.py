@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Testimony, controls_wanted, hear
-from carsync.deactivation.policy import Decision, judge
-from carsync.destination import merge
-from carsync.model import ProbeVerdict, Target
+from carsync.deactivation.policy import judge
+from carsync.model import Decision, ProbeVerdict, Proof, Target
 from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
 from carsync.run.intake import Intake
@@ -27,7 +26,7 @@ def decide(
     target: Target,
     intake: Intake,
     monitor: Monitor,
-) -> tuple[Decision, merge.Proof]:
+) -> tuple[Decision, Proof]:
     """Decide what becomes of the cars that the run did not see, before anything is merged.
 
     With `second_proof: by_id` the fleet asks the API for up to `max_probes` of them,
@@ -53,11 +52,11 @@ def decide(
     decision = judge(found, plan.reported_records, signs, len(plan.failed), rules)
     if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
-        return Decision("hold", (*decision.reasons, unseen)), merge.Proof()
+        return Decision("hold", (*decision.reasons, unseen)), Proof()
     nameless = found.rejected_without_id > 0  # any of these may be one of the candidates
     asks = rules.second_proof == "by_id" and config.api.record_path and rules.max_probes
     if decision.action not in {"prove", "deactivate"} or not asks:
-        return decision, merge.Proof(next_run=() if nameless else None)
+        return decision, Proof(next_run=() if nameless else None)
     ids = candidates.list_candidates(connection, run_id, target, source, rules.max_probes)
     controls = candidates.list_seen(connection, run_id, controls_wanted(len(ids)))
     heard = hear(intake.probe, ids, controls, _stranger(controls))
@@ -65,9 +64,9 @@ def decide(
         heard = Testimony(objection="the API answers 404 by id for every car; it knew them before")
     if not heard.has_path:
         reasons = (*decision.reasons, *([NO_PATH] if decision.action == "prove" else []))
-        return Decision(decision.action, reasons), merge.Proof(next_run=() if nameless else None)
+        return Decision(decision.action, reasons), Proof(next_run=() if nameless else None)
     doubts = _doubts(heard, found.candidates, len(ids))
-    return Decision("prove", (*decision.reasons, *doubts)), merge.Proof(
+    return Decision("prove", (*decision.reasons, *doubts)), Proof(
         gone=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.GONE],
         alive=[i for i, verdict in heard.verdicts.items() if verdict is ProbeVerdict.ALIVE],
         next_run=(),

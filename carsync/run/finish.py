@@ -8,16 +8,16 @@ from contextlib import closing
 
 from carsync import failpoints
 from carsync.config.sections import Config
-from carsync.destination import change_log, merge, staging
-from carsync.errors import CarsyncError, DatabaseError, ExitCode
-from carsync.model import MergeCounts
-from carsync.options import RunOptions
+from carsync.destination import merge, staging
+from carsync.errors import CarsyncError, DatabaseError
+from carsync.exit_codes import ExitCode
+from carsync.model import MergeCounts, RunOptions
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
 from carsync.run.outcome import EndState
 from carsync.run.report import RunReport, last_run, summary_data
-from carsync.state import rejects, runs, samples
+from carsync.state import changes, rejects, runs, samples, target_lock
 from carsync.state.runs import Run
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def tidy_up(
         merge.analyze_after(connection, target, counts)
         source, keep = config.sync.source, config.history
         rejects.prune(connection, target, source)
-        change_log.prune(connection, target, source, keep.changes_keep_days)
+        changes.prune(connection, target, source, keep.changes_keep_days)
         samples.prune(connection, target, source, keep.details_keep_days)
     except DatabaseError as exc:
         log.warning("after the merge: %s", exc.problem)
@@ -91,7 +91,7 @@ def note_end(monitor: Monitor, report: RunReport) -> None:
 def _forget(config: Config, connection: Connection, run: Run) -> None:
     """Strike a dry run off the record: rejects and tables go, as if it had never been."""
     target = target_of(config)
-    if not runs.try_lock(connection, target):
+    if not target_lock.try_acquire(connection, target):
         return  # whoever has the lock does it
     runs.forget_trials(connection, target, config.sync.source)
     staging.end_writers(connection, run.run_id)

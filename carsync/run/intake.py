@@ -20,6 +20,14 @@ from typing import Any
 from carsync import failpoints
 from carsync.config.sections import Config
 from carsync.engine.local.fleet import Child, ChildLost, Fleet
+from carsync.engine.messages import (
+    BreakerOpened,
+    ChildFailed,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+)
 from carsync.errors import (
     ApiAuthError,
     CarsyncError,
@@ -29,15 +37,7 @@ from carsync.errors import (
     WorkersDiedError,
     revive,
 )
-from carsync.model import (
-    BreakerOpened,
-    ChildFailed,
-    PageFailed,
-    PageFetched,
-    PageLease,
-    PagesStaged,
-    ProbeVerdict,
-)
+from carsync.model import ProbeVerdict
 from carsync.run.api_health import Patience
 from carsync.run.metrics import Metrics
 from carsync.run.probes import Inquiry

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from carsync.model import PageFailed
+from carsync.engine.messages import PageFailed
 from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport
 from carsync.state.runs import Run

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
 from carsync.errors import FailureKind
-from carsync.model import PageFailed, PageFetched, PagesStaged, ProbeAnswered, ProbeVerdict
+from carsync.model import ProbeVerdict
 from carsync.run.latency import LatencyHistogram, RecentLatency
 
 WINDOW_S = 30

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from carsync.deactivation.policy import Decision
-from carsync.errors import CarsyncError, CheckpointError, ExitCode
-from carsync.model import MergeCounts
-from carsync.options import RunOptions
-from carsync.run.acceptance import Check
+from carsync.errors import CarsyncError, CheckpointError
+from carsync.exit_codes import ExitCode
+from carsync.model import Check, Decision, MergeCounts, RunOptions
 
 EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
 

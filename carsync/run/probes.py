@@ -10,8 +10,9 @@ from typing import Any
 
 from carsync import failpoints
 from carsync.engine.local.fleet import Child, ChildLost, Fleet
+from carsync.engine.messages import ChildFailed, ProbeAnswered, ProbeLease
 from carsync.errors import FailureKind, revive
-from carsync.model import ChildFailed, ProbeAnswered, ProbeLease, ProbeVerdict
+from carsync.model import ProbeVerdict
 from carsync.run.metrics import Metrics
 from carsync.run.signals import StopSignal
 

@@ -17,20 +17,15 @@ from dataclasses import dataclass, replace
 from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import merge, migrations, staging
-from carsync.errors import (
-    CarsyncError,
-    ConfigError,
-    DatabaseError,
-    ExitCode,
-    LockedError,
-    PageError,
-)
-from carsync.mapping.mapper import compile_mapper
+from carsync.destination.stage_writer import StageWriter
+from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
+from carsync.exit_codes import ExitCode
+from carsync.mapping.mapper import compile_mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, Reject, Row
-from carsync.postgres.connect import refuse_transaction_pooler, target_columns, target_of
+from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.run import resume
-from carsync.state import rejects, runs
+from carsync.state import rejects, runs, target_lock
 from carsync.state.rejects import StoredReject
 from carsync.state.runs import Run
 
@@ -97,7 +92,7 @@ class Replay:
         self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
         self._prints = resume.fingerprints(config, self._mapper)
         refuse_transaction_pooler(config)
-        runs.lock(connection, self._target)
+        target_lock.acquire(connection, self._target)
         self._refuse_old_schema()
         self._refuse_unfinished()
         self._run = self._choose_run(run_id)
@@ -232,7 +227,7 @@ class Replay:
         """Stage what maps now under its own page number; return the pages and the rows refused."""
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
-        stager = staging.Stager(
+        stager = StageWriter(
             self._connection,
             run.run_id,
             run.token,
@@ -250,7 +245,7 @@ class Replay:
                 (line,) = stager.stage([mapped], time.monotonic)
                 refused += line.rejects
                 pages.append(page.number)
-        rejects.date_replayed(self._connection, run.run_id, self._run.run_id)
+        staging.date_replayed(self._connection, run.run_id, self._run.run_id)
         return pages, refused
 
     def _request(self, run: Run, pages: list[int]) -> merge.MergeRequest:

@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 import msgspec
 import xxhash
 
+from carsync.config.dsn import target_name
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.mapping.mapper import Mapper
@@ -15,7 +16,7 @@ from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
 from carsync.source.pagination.plan import parse_ranges
 from carsync.state import runs
-from carsync.state.checkpoint import CheckpointState, target_name
+from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
 
 SHOWN_RANGES = 3

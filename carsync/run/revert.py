@@ -16,13 +16,14 @@ from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
 from carsync.destination.commit import do_surely
 from carsync.destination.undo import Action, Outcome
-from carsync.errors import CarsyncError, DatabaseError, ExitCode, LockedError, RevertError
+from carsync.errors import CarsyncError, DatabaseError, LockedError, RevertError
+from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import patient
-from carsync.state import runs
+from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
 NEXT_SYNC = (
@@ -46,7 +47,7 @@ class Revert:
         self._target = target_of(config)
         self._actions = actions
         refuse_transaction_pooler(config)
-        runs.lock(conn, self._target)
+        target_lock.acquire(conn, self._target)
         waiting = migrations.pending(conn, self._target, ())
         if old := [words for words in waiting if words.startswith("migration ")]:
             raise DatabaseError(

@@ -28,8 +28,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from carsync import formatting
+from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
-from carsync.model import PageFailed
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import is_idle
 from carsync.run.listener import Watcher

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 
 
 class StopSignal:

@@ -6,9 +6,9 @@ from carsync import __version__, failpoints
 from carsync.config.sections import Config
 from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, LockedError
-from carsync.mapping.mapper import Mapper
-from carsync.options import RunOptions
-from carsync.postgres.connect import target_columns, target_of
+from carsync.mapping.mapper import Mapper, target_columns
+from carsync.model import RunOptions
+from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
 from carsync.run import resume
 from carsync.run.context import Monitor

@@ -16,23 +16,17 @@ from pathlib import Path
 
 from carsync import failpoints
 from carsync.config.sections import Config
-from carsync.deactivation.policy import Decision
 from carsync.destination import merge, staging
 from carsync.destination.commit import merge_surely
 from carsync.engine.local.fleet import Fleet
-from carsync.errors import (
-    CarsyncError,
-    CheckpointError,
-    ExitCode,
-    LockedError,
-)
+from carsync.errors import CarsyncError, CheckpointError, LockedError
+from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import compile_mapper
-from carsync.model import MergeCounts
-from carsync.options import ORDINARY, RunOptions
+from carsync.model import ORDINARY, Check, Decision, MergeCounts, Proof, RunOptions
 from carsync.postgres.connect import open_database, refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.run import finish, outcome, start
-from carsync.run.acceptance import Check, evaluate
+from carsync.run.acceptance import evaluate
 from carsync.run.checkpoint_writer import Journal, idle_since
 from carsync.run.context import Monitor
 from carsync.run.deactivate import decide
@@ -42,7 +36,7 @@ from carsync.run.outcome import Ending
 from carsync.run.report import RunReport
 from carsync.run.resume import fingerprints, mark_ledger
 from carsync.run.signals import StopSignal
-from carsync.state import runs
+from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
@@ -126,7 +120,7 @@ class SyncRun:
             connection = open_database(self._config, "carsync", self._should_cancel)
             with closing(connection):
                 self._monitor.connection = connection
-                runs.lock(connection, self._target)
+                target_lock.acquire(connection, self._target)
                 failpoints.reach("sync.locked")
                 start.prepare_schema(
                     self._config, connection, self._mapper, self._options, self._monitor
@@ -197,7 +191,7 @@ class SyncRun:
                     self._config, connection, run.run_id, self._target, intake, self._monitor
                 )
             else:  # what was not asked for is not absent
-                decision, proof = Decision("skip"), merge.Proof()
+                decision, proof = Decision("skip"), Proof()
             failpoints.reach("sync.decided")
             if self._is_stopped():
                 return
@@ -247,7 +241,7 @@ class SyncRun:
     # ── evidence and merge ───────────────────────────────────────────────────
 
     def _merge(
-        self, connection: Connection, run: Run, decision: Decision, proof: merge.Proof
+        self, connection: Connection, run: Run, decision: Decision, proof: Proof
     ) -> MergeCounts:
         planned = self._monitor.plan.planned
         assert planned is not None

@@ -35,7 +35,7 @@ from carsync.source.connection_pool import (
     shut,
     words,
 )
-from carsync.source.rate_limit import parse_retry_after
+from carsync.source.retry_after import parse_retry_after
 
 _CHUNK_BYTES = 64 * 1024
 _DRAIN_BYTES = 64 * 1024

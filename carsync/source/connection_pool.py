@@ -26,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from carsync.config.sections import Secret
+from carsync.redaction import Secret
 from carsync.source.dns import look_up
 
 _ADDRESS_S = 1.0

@@ -8,16 +8,11 @@ than `burst + rate × t` requests in any window of `t` seconds.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from threading import Lock
-from typing import Literal
 
-MAX_RETRY_AFTER_S = 300.0
-"""The longest Retry-After that is obeyed; a longer one is asked again after that time."""
+from carsync.source.circuit_breaker import CircuitBreaker
 
 HORIZON_S = 0.1
 """How far ahead of its sending time a request is granted: no request that was granted before a
@@ -26,14 +21,8 @@ HORIZON_S = 0.1
 ARRIVAL_JITTER_S = 0.1
 """By how much the time from grant to arrival at the API may vary without breaking the promise."""
 
-PROBE_PATIENCE_S = 120.0
-"""After this long a probe that did not report counts as lost, and the next caller probes."""
 
-_PROBE_POLL_S = 1.0
 _EARLY_S = 0.001
-_DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-
-BreakerState = Literal["closed", "open", "half_open"]
 
 
 class TokenBucket:
@@ -114,56 +103,6 @@ class TokenBucket:
         return now
 
 
-class CircuitBreaker:
-    """After `failures` failures in a row nothing is sent for `open_s` seconds; then one probes.
-
-    A probe that succeeds closes the breaker, one that fails opens it again, and
-    one that never reports is given up after `PROBE_PATIENCE_S`. While the
-    breaker is open, late reports of earlier requests change nothing. Pattern:
-    M. Nygard, "Release It!", section "Circuit Breaker". Not thread-safe; `Gate` is.
-    """
-
-    def __init__(self, failures: int, open_s: float, clock: Callable[[], float]) -> None:
-        self.failures = 0
-        """Failures since the last success."""
-        self.openings = 0
-        """Openings since the last success."""
-        self.state: BreakerState = "closed"
-        self._threshold = failures
-        self._open_s = open_s
-        self._clock = clock
-        self._deadline = 0.0  # open: when a probe may go; half-open: when the probe counts as lost
-
-    def wait_s(self) -> float:
-        """Return 0 where a request may be sent now, else the seconds until asking again."""
-        if self.state == "closed":
-            return 0.0
-        left = max(0.0, self._deadline - self._clock())
-        return min(left, _PROBE_POLL_S) if self.state == "half_open" else left
-
-    def enter(self) -> None:
-        """Note that a request is sent, `wait_s` being 0; unless closed, it is the probe."""
-        if self.state != "closed":
-            self.state = "half_open"
-            self._deadline = self._clock() + PROBE_PATIENCE_S
-
-    def report(self, ok: bool) -> int:
-        """Note how a request ended; return `openings` if that opened the breaker, else 0."""
-        if self.state == "open":
-            return 0
-        if ok:
-            self.state = "closed"
-            self.failures = self.openings = 0
-            return 0
-        self.failures += 1
-        if self.failures < self._threshold:
-            return 0
-        self.state = "open"
-        self.openings += 1
-        self._deadline = self._clock() + self._open_s
-        return self.openings
-
-
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What `Gate.admit` says.
@@ -216,47 +155,3 @@ class Gate:
         """Grant nobody anything before `seconds` from now (Retry-After)."""
         with self._lock:
             self._bucket.silence(seconds)
-
-
-def parse_retry_after(
-    value: str | None, now_epoch_s: float, sent: str | None = None
-) -> float | None:
-    """Return the seconds that a Retry-After header asks for, 0 to `MAX_RETRY_AFTER_S`.
-
-    `sent` is the answer's Date header: the present by the clock that a date in
-    Retry-After was made with. Without it `now_epoch_s` is the present, in seconds
-    since 1970-01-01 00:00 UTC by our own clock, which may have been set wrong.
-    Both forms of RFC 9110, section 10.2.3, are read, and fractions of a second,
-    which some servers send. None where the header is missing or unreadable.
-
-    >>> parse_retry_after("120", 0.0)
-    120.0
-    >>> parse_retry_after("Thu, 01 Jan 1970 00:00:30 GMT", 10.0)
-    20.0
-    >>> parse_retry_after("Thu, 01 Jan 1970 00:00:30 GMT", 9e9, "Thu, 01 Jan 1970 00:00:00 GMT")
-    30.0
-    >>> parse_retry_after("soon", 0.0) is None
-    True
-    """
-    if value is None:
-        return None
-    text = value.strip(" \t")
-    if _DELAY_SECONDS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER_S)
-    until_epoch_s = parse_date(text)
-    if until_epoch_s is None:
-        return None
-    sent_epoch_s = parse_date(sent or "")
-    now_epoch_s = now_epoch_s if sent_epoch_s is None else sent_epoch_s
-    return min(max(until_epoch_s - now_epoch_s, 0.0), MAX_RETRY_AFTER_S)
-
-
-def parse_date(text: str) -> float | None:
-    """Return an HTTP date (RFC 9110, section 5.6.7) as seconds since 1970; None: unreadable."""
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if date.tzinfo is None:  # asctime dates carry no zone and mean UTC
-        date = date.replace(tzinfo=UTC)
-    return date.timestamp()

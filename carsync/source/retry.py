@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from carsync.config.sections import Retry
 from carsync.errors import FailureKind
-from carsync.source.rate_limit import MAX_RETRY_AFTER_S
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 MAX_BAD_PAGE_ATTEMPTS = 4
 """A page that comes back wrong this often is not going to come back right."""

@@ -1,19 +1,17 @@
-"""What a run changed, counted by PostgreSQL: no more than a few examples come over the wire."""
+"""Readers of `carsync.changes`, which remembers what runs did to rows, and its pruning."""
 
 from __future__ import annotations
 
-from carsync.destination.change_log import FORGOTTEN
-from carsync.postgres import sql
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from carsync.model import ROW_ACTIONS, RowAction, Target
+from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
-from carsync.reporting.html.data import (
-    ACTIONS,
-    ChangeAction,
-    ChangedCar,
-    ChangesKept,
-    ChangeSummary,
-    PriceMove,
-    PriceMoves,
-)
+from carsync.postgres.sql import Cursor
 from carsync.state.runs import Run
 
 EXAMPLES = 10
@@ -26,19 +24,95 @@ BOOKKEEPING = {"data_hash", "updated_at", "last_synced_at", "created_at"}
 """Columns that change with any other one."""
 
 
+FORGOTTEN = frozenset({"expired", "pruned"})
+"""What `runs.changes_origin` says of a run whose changes were recorded and forgotten since."""
+
+
+PRUNE_ROWS = 20_000
+"""So many lines are deleted in one transaction."""
+
+
+PRUNE_S = 20.0
+"""How long a run may spend on forgetting; the next run goes on."""
+
+
+ChangesKept = Literal["kept", "nothing", "not merged", "forgotten", "not recorded"]
+"""Whether the run's changes are known: kept, it made none, it merged nothing, they are older
+than `history.changes_keep_days`, or they were not recorded when it merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedCar:
+    """One car that a run changed; `before` and `after` hold PostgreSQL's text of each value."""
+
+    id: str
+    title: str | None
+    before: Mapping[str, str | None] = field(default_factory=dict)
+    after: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMove:
+    """A price above 0 that became another one above 0."""
+
+    id: str
+    title: str | None
+    old: float
+    new: float
+
+    @property
+    def ratio(self) -> float:
+        """By how much it moved: 0.1 is ten per cent up."""
+        return self.new / self.old - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMoves:
+    """The largest moves of one price column, up and down."""
+
+    column: str
+    up: tuple[PriceMove, ...]
+    down: tuple[PriceMove, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSummary:
+    """What a run changed: exact counts, and a few examples of each."""
+
+    kept: ChangesKept
+    counts: Mapping[RowAction, int] = field(default_factory=dict)
+    columns: tuple[tuple[str, int], ...] = ()
+    """(column, in how many updated cars it changed), the most frequent first."""
+    examples: Mapping[RowAction, tuple[ChangedCar, ...]] = field(default_factory=dict)
+    prices: tuple[PriceMoves, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CarChange:
+    """What one run wrote into a car: `before` and `after` hold the columns that changed,
+    as PostgreSQL's text of their values, and are None for one that was inserted.
+    """
+
+    run_id: int
+    merged_at: datetime | None
+    action: str
+    before: dict[str, str | None] | None
+    after: dict[str, str | None] | None
+
+
 def summarize(conn: Connection, run: Run) -> ChangeSummary:
     """Count what `run` changed and pick examples; titles are those that the cars have now."""
     query = sql.load("changes/count_changes_by_action")
     key = {"run_id": run.run_id}
-    counts: dict[ChangeAction, int] = dict(sql.fetch(conn, "counting changes", query, key))
+    counts: dict[RowAction, int] = dict(sql.fetch(conn, "counting changes", query, key))
     if not counts:
         return ChangeSummary(_why_none(run))
     columns = sql.fetch(conn, "counting changes", sql.load("changes/count_changed_columns"), key)
     return ChangeSummary(
         "kept",
-        {action: counts[action] for action in ACTIONS if action in counts},
+        {action: counts[action] for action in ROW_ACTIONS if action in counts},
         tuple((name, count) for name, count in columns if name not in BOOKKEEPING),
-        {action: _examples(conn, run, action) for action in ACTIONS if action in counts},
+        {action: _examples(conn, run, action) for action in ROW_ACTIONS if action in counts},
         tuple(moves for moves in (_moves(conn, run, column) for column in PRICES) if moves),
     )
 
@@ -54,7 +128,7 @@ def _why_none(run: Run) -> ChangesKept:
     return "not recorded"
 
 
-def _examples(conn: Connection, run: Run, action: ChangeAction) -> tuple[ChangedCar, ...]:
+def _examples(conn: Connection, run: Run, action: RowAction) -> tuple[ChangedCar, ...]:
     query = sql.load("changes/list_changed_cars", target=sql.table(run.target))
     parameters = {"run_id": run.run_id, "action": action, "limit": EXAMPLES}
     found = sql.fetch(conn, "listing changes", query, parameters)
@@ -81,3 +155,43 @@ def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
         for direction in (1, -1)
     )
     return PriceMoves(column, up, down) if up or down else None
+
+
+def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) -> list[CarChange]:
+    """Return the newest changes of a car of the target, newest first.
+
+    Takes one pass over all changes that are remembered: seconds for a year of them.
+    """
+    parameters = {"schema": target.schema, "table": target.table, "id": car_id, "limit": limit}
+    query = sql.load("changes/list_car_changes")
+    return [CarChange(*line) for line in sql.fetch(conn, "following a car", query, parameters)]
+
+
+def origin_of(cur: Cursor, run_id: int) -> str | None:
+    """Return where the changes of a run were recorded; None where they were not."""
+    found = sql.rows(cur, sql.load("changes/find_changes_origin"), {"run_id": run_id})
+    return found[0][0] if found else None
+
+
+def prune(conn: Connection, target: Target, source: str, keep_days: float) -> int:
+    """Forget changes that were merged more than `keep_days` days ago; count the lines.
+
+    In small transactions, for `PRUNE_S` seconds at most: what is left waits for the next run.
+    """
+    until_s = time.monotonic() + PRUNE_S
+    with connection.transaction(conn, "pruning changes") as cur:
+        parameters = {**target.key(source), "keep_s": keep_days * 86_400}
+        expired = sql.rows(cur, sql.load("changes/expire_changes"), parameters)
+    total = 0
+    for (run_id,) in expired:
+        deleted = PRUNE_ROWS
+        while deleted == PRUNE_ROWS:
+            if time.monotonic() > until_s:
+                return total
+            with connection.transaction(conn, "pruning changes") as cur:
+                query = sql.load("changes/prune_changes")
+                deleted = sql.run(cur, query, {"run_id": run_id, "limit": PRUNE_ROWS})
+                if deleted < PRUNE_ROWS:
+                    sql.run(cur, sql.load("changes/record_pruning"), {"run_id": run_id})
+            total += deleted
+    return total

@@ -12,19 +12,17 @@ insignificant white space: a reformatted file stays valid, an edited one does no
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import xxhash
 
+from carsync import formatting
 from carsync.errors import CheckpointError
-from carsync.model import MergeCounts
-from carsync.run.acceptance import Check
+from carsync.model import Check, MergeCounts
 from carsync.state import atomic_file
 from carsync.state.clock import Moment
 
@@ -124,37 +122,6 @@ def failed_excerpt(failed: Mapping[int, str]) -> dict[str, str]:
     }
 
 
-def target_name(dsn: str, schema: str, table: str) -> str:
-    """Name a target: `schema.table-` and 8 hex digits of user, host, port and database.
-
-    The user counts because Supabase's pooler tells projects apart by it alone; the
-    password never does. `dsn` is a URL or a keyword string (libpq, section 34.1.1).
-
-    >>> target_name("postgresql://u:secret@db:5432/shop", "public", "cars")
-    'public.cars-a580e028'
-    """
-    text = "\n".join(place(dsn))
-    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode())[:8]}"
-
-
-def place(dsn: str) -> tuple[str, str, str, str]:
-    """Return user, host, port and database of a DSN; what it does not say is empty."""
-    if dsn.startswith(("postgres://", "postgresql://")):
-        parts = urlsplit(dsn)
-        login, _, hosts = parts.netloc.rpartition("@")
-        named = dict(parse_qsl(parts.query))
-        user = login.partition(":")[0] or named.get("user", "")
-        host = hosts or named.get("host", "")
-        return user, host, named.get("port", ""), parts.path.lstrip("/") or named.get("dbname", "")
-    try:
-        words = shlex.split(re.sub(r"\s*=\s*", "=", dsn))
-    except ValueError:
-        words = []
-    named = dict(word.split("=", 1) for word in words if "=" in word)
-    host = named.get("host") or named.get("hostaddr", "")
-    return named.get("user", ""), host, named.get("port", ""), named.get("dbname", "")
-
-
 def default_path(environ: Mapping[str, str], home: Path, target: str) -> Path:
     """Return where the checkpoint of `target` lies unless the configuration says otherwise.
 
@@ -236,4 +203,23 @@ def _unusable(path: Path, what: str, detail: str) -> CheckpointError:
         detail=f"{path}: {detail}",
         hint="run `carsync sync`: it writes a new one and resumes from what the database holds; "
         "the table is not affected",
+    )
+
+
+def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) -> str | None:
+    """Return why the last success is too old (`--max-age`), or None where it is young enough."""
+    allowed = formatting.duration(max_age_s)
+    if state is None or state.last_success_at is None:
+        return f"no run has succeeded yet; one within {allowed} is asked for"
+    age_s = (now - state.last_success_at).total_seconds()
+    if abs(age_s) <= max_age_s:
+        return None
+    if age_s < 0:
+        return (
+            f"the last success is dated {formatting.duration(-age_s)} in the future "
+            f"({formatting.moment(state.last_success_at)}): the clock was wrong then, or is now"
+        )
+    return (
+        f"the last success is {formatting.duration(age_s)} old, more than {allowed} "
+        f"({formatting.moment(state.last_success_at)})"
     )

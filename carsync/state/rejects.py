@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from carsync.destination.staging import ledger_table
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
@@ -93,13 +92,6 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
                     "reason": reject.reason,
                 },
             )
-
-
-def date_replayed(conn: Connection, run_id: int, replay_of: int) -> None:
-    """Give each page in the ledger of the replay `run_id` the time when it was asked for."""
-    query = sql.load("staging/date_replayed", ledger=ledger_table(run_id))
-    with connection.transaction(conn, "dating replayed pages") as cur:
-        sql.run(cur, query, {"replay_of": replay_of})
 
 
 def prune(conn: Connection, target: Target, source: str) -> int:

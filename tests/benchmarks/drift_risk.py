@@ -30,7 +30,8 @@ from typing import Literal
 
 from carsync.config.sections import Deactivate, Pagination
 from carsync.deactivation.policy import DeactivationPlan, judge
-from carsync.source.pagination.plan import PagePlan, check_page
+from carsync.source.pagination.checks import check_page
+from carsync.source.pagination.plan import PagePlan
 
 CARS = 200_000
 PAGE_SIZE = 100

@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection as Pipe
 
 import psycopg2
 
-from carsync.config.sections import Secret
 from carsync.demo.postgres import temporary
 from carsync.destination import merge, migrations
 from carsync.postgres import connection
+from carsync.redaction import Secret
 from tests.support.merge_rig import TARGET, Rig, cars, page
 
 PAUSE_S = 0.004

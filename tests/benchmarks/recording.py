@@ -16,11 +16,11 @@ from contextlib import closing
 from statistics import median
 from typing import NamedTuple
 
-from carsync.config.sections import Secret
 from carsync.demo.postgres import temporary
 from carsync.destination import merge, migrations, staging
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from tests.support.merge_rig import TARGET, Rig, car, page
 
 PAGE_ROWS = 5000

@@ -17,25 +17,23 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from carsync.config.sections import Config
-from carsync.destination.staging import Stager
+from carsync.destination.stage_writer import StageWriter
 from carsync.engine.local.fleet import ChildLost
-from carsync.errors import FailureKind
-from carsync.mapping.mapper import Mapper
-from carsync.mapping.record_match import holds_record, ids_of
-from carsync.model import (
-    Column,
-    MappedPage,
+from carsync.engine.messages import (
     PageFailed,
     PageFetched,
     PageLease,
     PagesStaged,
     ProbeAnswered,
     ProbeLease,
-    ProbeVerdict,
 )
+from carsync.errors import FailureKind
+from carsync.mapping.mapper import Mapper
+from carsync.mapping.record_match import holds_record, ids_of
+from carsync.model import Column, MappedPage, ProbeVerdict
 from carsync.postgres.connection import Connection
 from carsync.run.signals import StopSignal
-from carsync.source.pagination.plan import check_page
+from carsync.source.pagination.checks import check_page
 from tests.conftest import ask
 
 Kind = Literal["good", "unmappable", "nameless"]
@@ -259,7 +257,7 @@ class DriftingFleet:
         self._feed = feed
         self._script = script
         self._mapper = mapper
-        self._stager = Stager(conn, run_id, token, columns, "execute_values")
+        self._stager = StageWriter(conn, run_id, token, columns, "execute_values")
         self._answers_by_id = answers_by_id
         self._waiting: list[tuple[Any, PageLease | ProbeLease]] = []
         self._queue: list[tuple[Any, MappedPage]] = []

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carsync.deactivation.policy import Action
 from carsync.destination import merge, migrations, staging
-from carsync.destination.staging import LoadMethod
-from carsync.mapping.mapper import Mapper
-from carsync.model import Column, MappedPage, MergeCounts, Reject, Row, StagedPage, Target
-from carsync.postgres.connect import target_columns
+from carsync.destination.stage_writer import LoadMethod, StageWriter
+from carsync.mapping.mapper import Mapper, target_columns
+from carsync.model import (
+    Column,
+    DeactivationAction,
+    MappedPage,
+    MergeCounts,
+    Reject,
+    Row,
+    StagedPage,
+    Target,
+)
 from carsync.postgres.connection import Connection
 from carsync.state import runs
 from carsync.state.runs import Run
@@ -81,11 +88,13 @@ class Rig:
         self, *pages: MappedPage, method: LoadMethod = "execute_values"
     ) -> tuple[StagedPage, ...]:
         """Stage pages of the current run; the monotonic clock stands at 0."""
-        return staging.Stager(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
+        return StageWriter(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
             pages, lambda: 0.0
         )
 
-    def request(self, pages: int, action: Action = "deactivate", **more: Any) -> merge.MergeRequest:
+    def request(
+        self, pages: int, action: DeactivationAction = "deactivate", **more: Any
+    ) -> merge.MergeRequest:
         """Give the merge request of the current run, its pages being 1 to `pages`."""
         return merge.MergeRequest(
             run_id=self.run.run_id,
@@ -101,14 +110,16 @@ class Rig:
         )
 
     def sync(
-        self, *pages: Iterable[Row], action: Action = "deactivate", **more: Any
+        self, *pages: Iterable[Row], action: DeactivationAction = "deactivate", **more: Any
     ) -> MergeCounts:
         """Begin a run, stage one page for each list of rows, merge."""
         self.begin()
         self.stage(*(page(number, rows) for number, rows in enumerate(pages, start=1)))
         return merge.merge(self.conn, self.request(len(pages), action, **more))
 
-    def merge_staged(self, pages: int, action: Action = "deactivate", **more: Any) -> MergeCounts:
+    def merge_staged(
+        self, pages: int, action: DeactivationAction = "deactivate", **more: Any
+    ) -> MergeCounts:
         """Merge what the current run staged, its pages being 1 to `pages`."""
         return merge.merge(self.conn, self.request(pages, action, **more))
 
@@ -147,7 +158,7 @@ class RecordRig:
             hash_scheme=mapper.hash_scheme,
         )
         staging.create(conn, self.run.run_id, mapper.columns, TARGET)
-        self.stager = staging.Stager(conn, self.run.run_id, self.run.token, mapper.columns, method)
+        self.stager = StageWriter(conn, self.run.run_id, self.run.token, mapper.columns, method)
         self.pages = 0
 
     def stage(self, *texts: str, age_s: float = 0.0) -> StagedPage:
@@ -168,7 +179,7 @@ class RecordRig:
             cur.execute(query)
             return cur.fetchall()
 
-    def merge(self, action: Action = "skip", **more: Any) -> MergeCounts:
+    def merge(self, action: DeactivationAction = "skip", **more: Any) -> MergeCounts:
         """Merge what is staged, and drop the staging tables as a sync does."""
         request = merge.MergeRequest(
             run_id=self.run.run_id,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from psycopg2.extensions import parse_dsn
 
-from carsync.state.checkpoint import default_path, target_name
+from carsync.config.dsn import target_name
+from carsync.state.checkpoint import default_path
 from tests.support.site import MARK, SimulatedSite, Site, ask, await_that
 
 _OF_ONE_SITE = {"API_BASE_URL", "DATABASE_URL", "XDG_STATE_HOME", "HOME", MARK}

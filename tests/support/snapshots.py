@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from carsync.model import MergeCounts
-from carsync.run.acceptance import Check
+from carsync.model import Check, MergeCounts
 from carsync.run.metrics import Metrics, Snapshot
 from carsync.state.checkpoint import CheckpointState, LastRun, Latency
 

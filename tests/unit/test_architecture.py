@@ -38,7 +38,13 @@ LIBRARIES = {
     "psycopg2": ["postgres.wait", "postgres.errors", "postgres.connection", "postgres.sql"],
     "yaml": ["config.parser", "cli.reference.documents"],
     "psutil": ["engine.local.fleet"],
-    "xxhash": ["mapping.hashing", "state.atomic_file", "state.checkpoint", "run.resume"],
+    "xxhash": [
+        "config.dsn",
+        "mapping.hashing",
+        "state.atomic_file",
+        "state.checkpoint",
+        "run.resume",
+    ],
     "rich": ["reporting.live.terminal", "reporting.live.live_view"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
     "prometheus_client": ["reporting.notify.prometheus"],
@@ -250,7 +256,7 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
 
 
 def test_the_command_group_loads_next_to_nothing() -> None:
-    light = {"cli", "cli.app", "cli.lazy_group", "cli.console", "carsync", "errors"}
+    light = {"cli", "cli.app", "cli.lazy_group", "cli.console", "carsync", "errors", "exit_codes"}
     light |= {"formatting", "logging_setup", "stdio"}
     assert reached("cli.app") == light
     assert reached("__main__") == {"__main__", "cli"}

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from carsync import logging_setup
-from carsync.config.sections import Secret
-from carsync.errors import ExitCode, FailureKind
+from carsync.errors import FailureKind
+from carsync.exit_codes import ExitCode
 from carsync.logging_setup import JournalFormatter, JsonFormatter, TextFormatter
+from carsync.redaction import Secret
 
 HOSTILE = 'Kia\n{"level":"info"}\r\u2028\x85\x1b[2J\x00"\ud800'
 

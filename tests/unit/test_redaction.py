@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.sections import Secret
 from carsync.mapping.mapper import compile_mapper
-from carsync.redaction import hide, hide_key
+from carsync.redaction import Secret, hide, hide_key
 from tests.support.fake_api import page_reply
 
 KEY = 'hush-7f3a"91bc-5e1d-0c44-8a2b-1f6e-77d0-4b9c-e3a5-2d80-6c1f'

@@ -14,29 +14,29 @@ from typing import Any
 
 from carsync import __version__, failpoints
 from carsync.engine.local.child import become_child
-from carsync.engine.settings import FetcherSettings
-from carsync.errors import CarsyncError, FailureKind, PageError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
-from carsync.mapping.record_match import holds_record, ids_of
-from carsync.model import (
+from carsync.engine.messages import (
     BreakerOpened,
     ChildFailed,
     ChildReady,
+    FetcherArgs,
     Heartbeat,
     Leases,
-    MappedPage,
     PageFailed,
     PageFetched,
     PageLease,
     ProbeAnswered,
     ProbeLease,
-    ProbeVerdict,
     Stop,
 )
+from carsync.errors import CarsyncError, FailureKind, PageError
+from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.record_match import holds_record, ids_of
+from carsync.model import MappedPage, ProbeVerdict
 from carsync.redaction import hide_key
 from carsync.source.client import Answer, Transport
-from carsync.source.pagination.plan import check_page
-from carsync.source.rate_limit import MAX_RETRY_AFTER_S, Admission, Gate
+from carsync.source.pagination.checks import check_page
+from carsync.source.rate_limit import Admission, Gate
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
@@ -49,7 +49,7 @@ _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind
 
 
 def run_fetcher(
-    pipe: Connection, pages: Queue[MappedPage], gate: Gate, settings: FetcherSettings
+    pipe: Connection, pages: Queue[MappedPage], gate: Gate, settings: FetcherArgs
 ) -> None:
     """Run one fetcher process until the parent says `Stop` or dies."""
     become_child(settings.parent_pid)
@@ -72,7 +72,7 @@ class Fetcher:
         pipe: Connection,
         pages: Queue[MappedPage],
         gate: Gate,
-        settings: FetcherSettings,
+        settings: FetcherArgs,
     ) -> None:
         config = settings.config
         self._pipe = pipe

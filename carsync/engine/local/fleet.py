@@ -26,19 +26,19 @@ from carsync import failpoints, logging_setup
 from carsync.config.sections import Config
 from carsync.engine.local.child import run_by_name
 from carsync.engine.local.gate_server import GateManager, start_manager
-from carsync.engine.settings import FetcherSettings, WriterSettings
-from carsync.model import (
+from carsync.engine.messages import (
     ChildReady,
-    Column,
+    FetcherArgs,
     Heartbeat,
     Leases,
-    MappedPage,
     PageFetched,
     PageLease,
     PagesStaged,
     ProbeLease,
     Stop,
+    WriterArgs,
 )
+from carsync.model import Column, MappedPage
 from carsync.source.rate_limit import Gate
 
 BOOT_S = 60.0
@@ -145,11 +145,11 @@ class Fleet:
         self._pages = self._context.Queue(maxsize=max(8, limits.concurrency))
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
-            fetcher = FetcherSettings(self._config, self._preset_text, threads, os.getpid())
+            fetcher = FetcherArgs(self._config, self._preset_text, threads, os.getpid())
             child = self._spawn("fetcher", number + 1, self._pages, self._gate, fetcher)
             child.capacity = 2 * threads
             self.fetchers.append(child)
-        writer = WriterSettings(
+        writer = WriterArgs(
             self._config.database,
             self._run_id,
             self._token,

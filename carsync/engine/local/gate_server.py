@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from carsync import failpoints
 from carsync.engine.local.child import become_child
-from carsync.source.rate_limit import CircuitBreaker, Gate, TokenBucket
+from carsync.source.circuit_breaker import CircuitBreaker
+from carsync.source.rate_limit import Gate, TokenBucket
 
 if TYPE_CHECKING:
     from carsync.config.sections import Limits

@@ -10,11 +10,19 @@ from multiprocessing.queues import Queue
 from typing import Any
 
 from carsync import failpoints
-from carsync.destination.staging import Stager, writer_name
+from carsync.destination.stage_writer import StageWriter
+from carsync.destination.staging import writer_name
 from carsync.engine.local.child import become_child
-from carsync.engine.settings import WriterSettings
+from carsync.engine.messages import (
+    ChildFailed,
+    ChildReady,
+    Heartbeat,
+    PagesStaged,
+    Stop,
+    WriterArgs,
+)
 from carsync.errors import CarsyncError
-from carsync.model import ChildFailed, ChildReady, Heartbeat, MappedPage, PagesStaged, Stop
+from carsync.model import MappedPage
 from carsync.postgres.connection import connect
 
 POLL_S = 0.2
@@ -23,7 +31,7 @@ GATHER_S = 0.05
 """How long a batch may wait for more pages once it has its first."""
 
 
-def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterSettings) -> None:
+def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterArgs) -> None:
     """Run one writer process until the parent says `Stop` or dies."""
     become_child(settings.parent_pid)
     try:
@@ -37,9 +45,7 @@ def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterSetti
 class Writer:
     """One connection, one loop."""
 
-    def __init__(
-        self, pipe: Connection, pages: Queue[MappedPage], settings: WriterSettings
-    ) -> None:
+    def __init__(self, pipe: Connection, pages: Queue[MappedPage], settings: WriterArgs) -> None:
         database = settings.database
         assert database.dsn is not None
         self._pipe = pipe
@@ -51,7 +57,7 @@ class Writer:
             connect_timeout_s=database.connect_timeout_s,
             lock_timeout_s=database.lock_timeout_s,
         )
-        self._stager = Stager(
+        self._stager = StageWriter(
             self._connection,
             settings.run_id,
             settings.token,

@@ -5,64 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from carsync.run.acceptance import Check
-
-ChangeAction = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
-ACTIONS: tuple[ChangeAction, ...] = (
-    *("inserted", "updated", "reactivated", "deactivated", "deleted"),
-)
-
-ChangesKept = Literal["kept", "nothing", "not merged", "forgotten", "not recorded"]
-"""Whether the run's changes are known: kept, it made none, it merged nothing, they are older
-than `history.changes_keep_days`, or they were not recorded when it merged."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedCar:
-    """One car that a run changed; `before` and `after` hold PostgreSQL's text of each value."""
-
-    id: str
-    title: str | None
-    before: Mapping[str, str | None] = field(default_factory=dict)
-    after: Mapping[str, str | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PriceMove:
-    """A price above 0 that became another one above 0."""
-
-    id: str
-    title: str | None
-    old: float
-    new: float
-
-    @property
-    def ratio(self) -> float:
-        """By how much it moved: 0.1 is ten per cent up."""
-        return self.new / self.old - 1
-
-
-@dataclass(frozen=True, slots=True)
-class PriceMoves:
-    """The largest moves of one price column, up and down."""
-
-    column: str
-    up: tuple[PriceMove, ...]
-    down: tuple[PriceMove, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeSummary:
-    """What a run changed: exact counts, and a few examples of each."""
-
-    kept: ChangesKept
-    counts: Mapping[ChangeAction, int] = field(default_factory=dict)
-    columns: tuple[tuple[str, int], ...] = ()
-    """(column, in how many updated cars it changed), the most frequent first."""
-    examples: Mapping[ChangeAction, tuple[ChangedCar, ...]] = field(default_factory=dict)
-    prices: tuple[PriceMoves, ...] = ()
+from carsync.model import Check
+from carsync.state.changes import ChangeSummary
 
 
 @dataclass(frozen=True, slots=True)

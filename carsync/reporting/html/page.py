@@ -14,9 +14,11 @@ from typing import Any
 import jinja2
 
 from carsync import formatting
+from carsync.model import RowAction
 from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
-from carsync.reporting.html.data import ChangeAction, ChangedCar, ReportData
+from carsync.reporting.html.data import ReportData
+from carsync.state.changes import ChangedCar
 
 TITLE_CHARS = 80
 TEXT_CHARS = 240
@@ -26,7 +28,7 @@ CHANGED_SHOWN = 4
 TABLE_ROWS = 24
 """So many moments stand in the table under a chart."""
 
-ACTION_NAMES: dict[ChangeAction, str] = {
+ACTION_NAMES: dict[RowAction, str] = {
     "inserted": "New",
     "updated": "Updated",
     "reactivated": "Back",

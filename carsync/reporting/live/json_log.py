@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from carsync import logging_setup
-from carsync.errors import ExitCode
-from carsync.reporting.live.progress import Progress, progress_line
+from carsync.exit_codes import ExitCode
+from carsync.reporting.live.progress import Progress
+from carsync.reporting.live.progress_line import progress_line
 from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport, outcome, summary_data
 from carsync.state.runs import Run

@@ -14,11 +14,9 @@ import msgspec
 
 from carsync import __version__, formatting
 from carsync.config.sections import NoticeEvent, Notify
-from carsync.errors import ExitCode
-from carsync.exit_codes import advise
-from carsync.reporting.views.status import staleness
+from carsync.exit_codes import ExitCode, advise
 from carsync.run.report import RunReport, next_step
-from carsync.state.checkpoint import CheckpointState
+from carsync.state.checkpoint import CheckpointState, staleness
 
 SCHEMA = "carsync.notice"
 VERSION = 1

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from carsync import formatting
-from carsync.errors import ExitCode
-from carsync.reporting.live.progress import progress_line
+from carsync.exit_codes import ExitCode
+from carsync.reporting.live.progress_line import progress_line
 from carsync.run.listener import Watcher
 from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport

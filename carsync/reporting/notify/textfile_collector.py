@@ -18,7 +18,8 @@ from types import TracebackType
 
 from carsync import __version__
 from carsync.config.sections import Config
-from carsync.errors import CheckpointError, ExitCode
+from carsync.errors import CheckpointError
+from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import Standing, expose
 from carsync.run.listener import Watcher
 from carsync.run.metrics import Snapshot

@@ -18,7 +18,7 @@ from carsync import __version__
 from carsync.config.sections import Notify
 from carsync.errors import NoticeError
 from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
-from carsync.source.rate_limit import parse_retry_after
+from carsync.source.retry_after import parse_retry_after
 
 BUDGET_S = 30.0
 """How long all attempts may take together, the waits between them included."""

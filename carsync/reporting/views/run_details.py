@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from carsync.errors import ConfigError, ExitCode
+from carsync.errors import ConfigError
+from carsync.exit_codes import ExitCode
 from carsync.model import Target
 from carsync.postgres import sql
 from carsync.postgres.connection import Connection
 from carsync.run.report import RunReport
-from carsync.state import rejects, runs, samples
+from carsync.state import rejects, runs, samples, target_lock
 from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
@@ -222,7 +223,7 @@ def as_data(story: Story) -> dict[str, Any]:
 def _past(conn: Connection, run: Run, newest: int) -> PastRun:
     state: State = run.state
     if state == "running" and not (
-        run.run_id == newest and runs.describe_lock_holder(conn, run.target)
+        run.run_id == newest and target_lock.describe_holder(conn, run.target)
     ):
         state = "interrupted"
     elif state == "partial" and run.exit_code == ExitCode.OK:

@@ -12,9 +12,11 @@ from datetime import datetime
 
 from carsync import formatting
 from carsync.model import MergeCounts
+from carsync.reporting.views.layout import WIDTH, counts_grid, wrap
 from carsync.reporting.views.run_details import PastRun, Story
 from carsync.reporting.views.run_list import TONES, took
-from carsync.run.report import WIDTH, counts_grid, outcome, render_summary, wrap
+from carsync.reporting.views.summary import render_summary
+from carsync.run.report import outcome
 from carsync.state.samples import FailedPage, Sample
 
 SHOWN_PAGES = 10

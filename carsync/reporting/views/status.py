@@ -16,7 +16,8 @@ import msgspec
 
 from carsync import formatting
 from carsync.postgres.sessions import Session
-from carsync.run.report import WIDTH, counts_grid, next_step, outcome, title, wrap
+from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
+from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, RunState
 
 SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
@@ -94,25 +95,6 @@ def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -
 
 def _age_s(state: CheckpointState, now: datetime) -> float:
     return max((now - state.updated_at).total_seconds(), 0.0)
-
-
-def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) -> str | None:
-    """Return why the last success is too old (`--max-age`), or None where it is young enough."""
-    allowed = formatting.duration(max_age_s)
-    if state is None or state.last_success_at is None:
-        return f"no run has succeeded yet; one within {allowed} is asked for"
-    age_s = (now - state.last_success_at).total_seconds()
-    if abs(age_s) <= max_age_s:
-        return None
-    if age_s < 0:
-        return (
-            f"the last success is dated {formatting.duration(-age_s)} in the future "
-            f"({formatting.moment(state.last_success_at)}): the clock was wrong then, or is now"
-        )
-    return (
-        f"the last success is {formatting.duration(age_s)} old, more than {allowed} "
-        f"({formatting.moment(state.last_success_at)})"
-    )
 
 
 def as_data(

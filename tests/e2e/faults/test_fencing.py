@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 
 from carsync.engine.local.child import run_by_name
-from carsync.engine.settings import WriterSettings
-from carsync.model import ChildFailed, ChildReady, MappedPage
+from carsync.engine.messages import ChildFailed, ChildReady, WriterArgs
+from carsync.model import MappedPage
 from tests.e2e.conftest import OpenSite
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite, ask, await_that, mapper_of
@@ -40,7 +40,7 @@ class LeftOver:
         stack.callback(self._pipe.close)
         config = site.config()
         token = ask(site.dsn, "SELECT token::text FROM carsync.runs WHERE run_id = 1")[0][0]
-        settings = WriterSettings(config.database, 1, token, mapper_of(config).columns, os.getpid())
+        settings = WriterArgs(config.database, 1, token, mapper_of(config).columns, os.getpid())
         self._process = context.Process(
             target=run_by_name,
             args=(

@@ -15,7 +15,7 @@ from carsync.destination import staging
 from carsync.errors import ApprovalError, LockedError
 from carsync.model import Target
 from carsync.postgres.connection import Connection
-from carsync.state import runs
+from carsync.state import runs, target_lock
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page, reject
 
@@ -238,7 +238,7 @@ def test_command_refuses_with_exit_code_2_and_a_hint(rig: Rig, command: Any) -> 
 
 
 def test_command_waits_for_no_run_and_keeps_none_waiting(rig: Rig, command: Any) -> None:
-    assert runs.try_lock(rig.conn, TARGET)
+    assert target_lock.try_acquire(rig.conn, TARGET)
     busy = command(rig.run.run_id, "--yes")
     assert busy.exit_code == LockedError.exit_code
     assert len(rig.active()) == 10

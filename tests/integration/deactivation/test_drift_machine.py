@@ -29,16 +29,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from psycopg2.extras import execute_values
 
 from carsync.config.parser import parse
-from carsync.config.sections import Config, Secret
+from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import compile_mapper
 from carsync.model import Column
 from carsync.postgres.connection import Connection, connect
+from carsync.redaction import Secret
 from carsync.run import sync
 from carsync.run.listener import Watcher
 from carsync.run.report import RunReport
-from carsync.state import runs
+from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
 from tests.support.drifting_feed import RIVAL_SQL, DriftingFleet, MovingFeed, Script, Step
@@ -213,7 +214,7 @@ class DriftMachine(RuleBasedStateMachine):
     def _run(self, script: Script) -> RunReport:
         feed = self._feed
         active_before = set(self._active())
-        holder = partial(runs.describe_lock_holder, self._conn, TARGET)
+        holder = partial(target_lock.describe_holder, self._conn, TARGET)
         await_that(lambda: not holder(), "the end of the last run's session")
 
         def new_fleet(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from carsync.destination import migrations
-from carsync.destination.staging import LoadMethod
+from carsync.destination.stage_writer import LoadMethod
 from carsync.model import Row
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection

@@ -11,10 +11,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from carsync.config.sections import Secret
 from carsync.deactivation import approval, candidates
 from carsync.destination import change_log, merge, migrations, staging, verify
-from carsync.destination.merge import Proof
 from carsync.errors import (
     ConfigError,
     DatabaseError,
@@ -23,10 +21,11 @@ from carsync.errors import (
     LockedError,
     StagingLostError,
 )
-from carsync.model import Column, Target
+from carsync.model import Column, Proof, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, car, cars, page, reject

@@ -8,13 +8,14 @@ from contextlib import closing, suppress
 import psycopg2
 import pytest
 
-from carsync.config.sections import Secret
-from carsync.destination import migrations
-from carsync.destination.migrations import TARGET_COLUMNS, migrate, pending
+from carsync.destination import columns, migrations
+from carsync.destination.columns import TARGET_COLUMNS
+from carsync.destination.migrations import migrate, pending
 from carsync.errors import ConfigError, DatabaseError, DatabasePermissionError
 from carsync.model import Column
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars
 
@@ -138,7 +139,7 @@ def test_table_that_cannot_be_kept_in_step_is_refused_untouched(
 
 def test_mapping_cannot_give_a_documented_column_another_type() -> None:
     with pytest.raises(ConfigError, match="must be of type integer"):
-        migrations.wanted_columns([Column("year", "text")])
+        columns.wanted_columns([Column("year", "text")])
 
 
 def test_rewritten_history_is_refused(conn: Connection) -> None:

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carsync.config.sections import Secret
 from carsync.destination import staging
-from carsync.destination.staging import LoadMethod, Stager
+from carsync.destination.stage_writer import LoadMethod, StageWriter
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject
@@ -120,7 +120,7 @@ _rows = st.tuples(
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:
     run = runs.start_run(rig.conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
-    stager = Stager(rig.conn, run.run_id, run.token, VALUES, method)
+    stager = StageWriter(rig.conn, run.run_id, run.token, VALUES, method)
     lines = stager.stage([page(1, rows)], lambda: 0.0)
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)
@@ -172,7 +172,7 @@ def test_fetched_at_is_the_moment_of_the_request(rig: Rig) -> None:
 
 
 def test_left_over_writer_fails_once_its_tables_are_dropped(rig: Rig) -> None:
-    writer = Stager(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     ask(rig.conn, "UPDATE carsync.runs SET state = 'interrupted'")
     assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
     with pytest.raises(DatabaseError):
@@ -181,7 +181,7 @@ def test_left_over_writer_fails_once_its_tables_are_dropped(rig: Rig) -> None:
 
 def test_left_over_writer_of_a_run_that_was_taken_over_claims_nothing(rig: Rig) -> None:
     rig.stage(page(1, cars([1])))
-    left_over = Stager(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    left_over = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     resumed = runs.resume_run(rig.conn, rig.run.run_id)
     assert resumed is not None
     with pytest.raises(LockedError, match="not this process's any more"):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carsync import failpoints
-from carsync.config.sections import Config, Database, Secret
+from carsync.config.sections import Config, Database
 from carsync.deactivation import approval
 from carsync.destination import change_log
 from carsync.destination.undo import ACTIONS, Action, Outcome
@@ -22,8 +22,9 @@ from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertEr
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from carsync.run.revert import Revert
-from carsync.state import runs
+from carsync.state import changes, runs
 from carsync.state.runs import Run
 from tests.conftest import ask
 from tests.support import effort
@@ -276,14 +277,14 @@ def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.M
     old = rig.run.run_id
     ask(rig.conn, "UPDATE carsync.runs SET merged_at = now() - interval '31 days'")
     rig.sync(cars(range(8), "b"))
-    assert change_log.prune(rig.conn, TARGET, SOURCE, 32) == 0
+    assert changes.prune(rig.conn, TARGET, SOURCE, 32) == 0
     monkeypatch.setattr(change_log, "PRUNE_S", 0.0)
-    assert change_log.prune(rig.conn, TARGET, SOURCE, 30) == 0, "no time"
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0, "no time"
     with pytest.raises(RevertError, match="on record no more"):
         revert(dsn, old)
     monkeypatch.setattr(change_log, "PRUNE_S", 20.0)
-    assert change_log.prune(rig.conn, TARGET, SOURCE, 30) == 8
-    assert change_log.prune(rig.conn, TARGET, SOURCE, 30) == 0
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 8
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0
     assert ask(rig.conn, "SELECT DISTINCT run_id FROM carsync.changes") == [(rig.run.run_id,)]
     with pytest.raises(RevertError, match="on record no more"):
         revert(dsn, old)

@@ -24,7 +24,7 @@ from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Group, Level
 from carsync.mapping.mapper import compile_mapper
 from carsync.postgres.connection import Connection
-from carsync.state import runs
+from carsync.state import target_lock
 from carsync.state.file_lock import FileLock
 from tests.conftest import TARGET, ask
 from tests.e2e.faults.test_pgbouncer import PROGRAM, pgbouncer
@@ -175,7 +175,7 @@ def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
     rig = Rig(conn)
     rig.sync([])
     rig.begin()
-    assert runs.try_lock(conn, TARGET)
+    assert target_lock.try_acquire(conn, TARGET)
     found = findings_of(config(dsn))
     assert found["lock"].level is Level.WARNING
     assert "carsync tests" in found["lock"].seen

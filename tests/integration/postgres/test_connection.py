@@ -12,21 +12,21 @@ from psycopg2 import extensions
 from psycopg2 import sql as pg_sql
 
 from carsync.config.parser import parse
-from carsync.config.sections import Secret
 from carsync.errors import (
     CarsyncError,
     DatabaseError,
     DatabasePermissionError,
     DatabaseUnavailableError,
-    ExitCode,
     LockedError,
 )
+from carsync.exit_codes import ExitCode
 from carsync.model import Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import within
-from carsync.state import runs
+from carsync.redaction import Secret
+from carsync.state import runs, target_lock
 from tests.conftest import ask
 
 TARGET = Target("public", "cars")
@@ -269,28 +269,28 @@ def test_every_error_of_psycopg2_has_a_translation() -> None:
 
 
 def test_lock_keeps_a_second_session_out_and_names_the_first(conn: Connection, dsn: str) -> None:
-    runs.lock(conn, TARGET)
+    target_lock.acquire(conn, TARGET)
     with closing(connect(dsn)) as second:
         with pytest.raises(LockedError) as caught:
-            runs.lock(second, TARGET)
+            target_lock.acquire(second, TARGET)
         assert "carsync tests" in caught.value.detail
         assert str(conn.info.backend_pid) in caught.value.detail
         assert caught.value.exit_code == ExitCode.LOCKED
-        assert runs.try_lock(second, Target("public", "boats"))
+        assert target_lock.try_acquire(second, Target("public", "boats"))
 
 
 def test_lock_goes_with_its_session(conn: Connection, dsn: str) -> None:
     with closing(connect(dsn)) as first:
-        runs.lock(first, TARGET)
-    assert runs.describe_lock_holder(conn, TARGET) == "" or wait_for_lock(conn)
-    runs.lock(conn, TARGET)
+        target_lock.acquire(first, TARGET)
+    assert target_lock.describe_holder(conn, TARGET) == "" or wait_for_lock(conn)
+    target_lock.acquire(conn, TARGET)
 
 
 def wait_for_lock(conn: Connection) -> bool:
     """Poll until the closed session's process is gone; fail after five seconds."""
     query = "SELECT clock_timestamp() > %s::timestamptz"
     [(deadline,)] = ask(conn, "SELECT clock_timestamp() + interval '5 s'")
-    while runs.describe_lock_holder(conn, TARGET):
+    while target_lock.describe_holder(conn, TARGET):
         assert ask(conn, query, deadline) == [(False,)]
     return True
 

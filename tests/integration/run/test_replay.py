@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.sections import Config, Secret
+from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.destination import merge, migrations, staging
 from carsync.errors import ConfigError, DatabaseError, LockedError
@@ -17,9 +17,10 @@ from carsync.mapping.mapper import Mapper, compile_mapper
 from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from carsync.run.replay import ALTERED, OTHER_ROW, Replay, Replayed
 from carsync.run.resume import fingerprints
-from carsync.state import rejects, runs
+from carsync.state import rejects, runs, target_lock
 from tests.conftest import TARGET, ask
 from tests.support.merge_rig import SOURCE, RecordRig
 
@@ -330,7 +331,7 @@ def test_an_unfinished_run_that_cannot_be_resumed_is_no_obstacle(site: Site) -> 
 def test_while_another_run_holds_the_lock_nothing_is_replayed(site: Site) -> None:
     site.sync([bad(1)])
     with closing(site.connect()) as rival:
-        runs.lock(rival, TARGET)
+        target_lock.acquire(rival, TARGET)
         with pytest.raises(LockedError):
             site.replay()
     assert site.replay().outlook.mapped == 1

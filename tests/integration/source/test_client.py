@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from carsync.config.sections import Api, Auth, Secret, Timeout
+from carsync.config.sections import Api, Auth, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
+from carsync.redaction import Secret
 from carsync.source.client import Transport
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import Api, Auth, Mapping_, Pagination, Secret, Timeout
+from carsync.config.sections import Api, Auth, Mapping_, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import compile_mapper
+from carsync.redaction import Secret
 from carsync.source.client import Transport
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
-from carsync.config.sections import Secret
 from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
 from carsync.run.sampler import Observer
 from carsync.state import runs, samples
 from carsync.state.runs import Run

@@ -24,10 +24,10 @@ from carsync.errors import (
     CarsyncError,
     CheckpointError,
     DatabaseError,
-    ExitCode,
     LockedError,
     WorkersDiedError,
 )
+from carsync.exit_codes import ExitCode
 from tests.support.command_line import commands, fail_with, run
 from tests.support.folders import GOLDEN_FILE
 

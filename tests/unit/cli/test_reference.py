@@ -13,7 +13,7 @@ from carsync.cli.app import COMMANDS
 from carsync.cli.reference.documents import documents
 from carsync.config.environment import FURTHER_VARIABLES, VARIABLES
 from carsync.config.keys import keys
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import METRICS
 from tests.support.folders import ROOT
 

@@ -13,7 +13,8 @@ import click
 import pytest
 
 from carsync.cli.app import COMMANDS, app
-from carsync.errors import CarsyncError, ExitCode
+from carsync.errors import CarsyncError
+from carsync.exit_codes import ExitCode
 from tests.support.command_line import commands, fail_with, run
 
 RETRY_KEYS = ("max_attempts", "base_s", "cap_s")

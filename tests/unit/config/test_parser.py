@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from carsync.config.environment import VARIABLES, supabase_hint
 from carsync.config.keys import SECRET_KEYS, json_schema, keys
 from carsync.config.parser import parse
-from carsync.config.sections import Config, Secret
-from carsync.errors import ConfigError, ExitCode
+from carsync.config.sections import Config
+from carsync.errors import ConfigError
+from carsync.exit_codes import ExitCode
+from carsync.redaction import Secret
 from tests.support.folders import ROOT
 
 FILES = ROOT / "config"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from carsync.cli import check
+from carsync.config.dsn import places
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.doctor import (
@@ -22,14 +23,14 @@ from carsync.doctor import (
     table_checks,
 )
 from carsync.doctor.config_checks import Origin
-from carsync.doctor.examine import _places
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.doctor.findings import Finding, Findings, Group, Level, verdict
 from carsync.doctor.machine_checks import MachineFacts
 from carsync.doctor.server_checks import Endpoint, ServerFacts
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
-from carsync.errors import CheckpointError, ConfigError, DatabaseError, ExitCode, FailureKind
+from carsync.errors import CheckpointError, ConfigError, DatabaseError, FailureKind
 from carsync.errors import PageError as Fault
+from carsync.exit_codes import ExitCode
 from carsync.mapping.discovery import PageShape
 
 KEYED = "api: {base_url: 'https://api.example.com', auth: {key: k}}\n"
@@ -313,12 +314,12 @@ def test_a_server_out_of_reach_is_explained(
 
 
 def test_hosts_and_ports_are_read_from_every_kind_of_connection_string() -> None:
-    assert _places("postgresql://u:p@db.test:6543/x") == [("db.test", 6543)]
-    assert _places("postgresql://u:p@a:1,b:2/x") == [("a", 1), ("b", 2)]
-    assert _places("postgresql://u@[::1]:5433/x") == [("::1", 5433)]
-    assert _places("postgresql://u@[::1]/x") == [("::1", 5432)]
-    assert _places("host=h port=99 user=u") == [("h", 99)]
-    assert _places("postgresql://u@/x?host=/run/pg&port=7") == [("/run/pg", 7)]
+    assert places("postgresql://u:p@db.test:6543/x") == [("db.test", 6543)]
+    assert places("postgresql://u:p@a:1,b:2/x") == [("a", 1), ("b", 2)]
+    assert places("postgresql://u@[::1]:5433/x") == [("::1", 5433)]
+    assert places("postgresql://u@[::1]/x") == [("::1", 5432)]
+    assert places("host=h port=99 user=u") == [("h", 99)]
+    assert places("postgresql://u@/x?host=/run/pg&port=7") == [("/run/pg", 7)]
 
 
 SERVER = ServerFacts(

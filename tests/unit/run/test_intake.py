@@ -10,21 +10,15 @@ import pytest
 
 from carsync.config.sections import Config
 from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.engine.messages import BreakerOpened, PageFailed, PageFetched, PageLease, PagesStaged
 from carsync.errors import ApiUnavailableError, FailureKind
-from carsync.model import (
-    BreakerOpened,
-    PageFailed,
-    PageFetched,
-    PageLease,
-    PagesStaged,
-    StagedPage,
-)
+from carsync.model import StagedPage
 from carsync.run import api_health, intake
 from carsync.run.intake import Intake
 from carsync.run.metrics import Metrics
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.plan import PagePlan
-from carsync.source.rate_limit import MAX_RETRY_AFTER_S
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
 from tests.support.fake_clock import FakeClock
 
 

@@ -12,15 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Acceptance
+from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
 from carsync.errors import FailureKind
-from carsync.model import (
-    PageFailed,
-    PageFetched,
-    PagesStaged,
-    ProbeAnswered,
-    ProbeVerdict,
-    StagedPage,
-)
+from carsync.model import ProbeVerdict, StagedPage
 from carsync.run.acceptance import evaluate
 from carsync.run.latency import LatencyHistogram
 from carsync.run.metrics import MemorySlope, Metrics, Snapshot

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from carsync.deactivation.policy import Decision
-from carsync.errors import CheckpointError, DatabaseUnavailableError, ExitCode
-from carsync.model import MergeCounts
-from carsync.options import ORDINARY, RunOptions
-from carsync.run.acceptance import Check
+from carsync.errors import CheckpointError, DatabaseUnavailableError
+from carsync.exit_codes import ExitCode
+from carsync.model import ORDINARY, Check, Decision, MergeCounts, RunOptions
 from carsync.run.outcome import failed, judged, merged, of_options, unsaved
 from carsync.run.report import next_step
 

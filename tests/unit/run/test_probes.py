@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 
 from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.engine.messages import ProbeAnswered, ProbeLease
 from carsync.errors import FailureKind
-from carsync.model import ProbeAnswered, ProbeLease, ProbeVerdict
+from carsync.model import ProbeVerdict
 from carsync.run import probes
 from carsync.run.metrics import Metrics
 from carsync.run.probes import ATTEMPTS, PATIENCE_S, Inquiry

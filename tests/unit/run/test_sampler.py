@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseError, DatabaseUnavailableError, FailureKind
-from carsync.model import PageFailed
 from carsync.postgres.connection import Connection
 from carsync.run import sampler as observing
 from carsync.run.sampler import KEPT_FOR_GIVEN_UP, MAX_FAILURES, MAX_TRIES, Observer, Series

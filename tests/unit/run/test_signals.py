@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.run.signals import StopSignal
 
 

@@ -15,17 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.source.rate_limit import (
-    ARRIVAL_JITTER_S,
-    HORIZON_S,
-    MAX_RETRY_AFTER_S,
-    PROBE_PATIENCE_S,
-    Admission,
-    CircuitBreaker,
-    Gate,
-    TokenBucket,
-    parse_retry_after,
-)
+from carsync.source.circuit_breaker import PROBE_PATIENCE_S, CircuitBreaker
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, Gate, TokenBucket
+from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 from tests.support.fake_clock import FakeClock
 
 EPSILON = 1e-5  # tokens; what rounding may add after months of uptime

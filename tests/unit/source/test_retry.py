@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from carsync.config.sections import Retry
 from carsync.errors import FailureKind
-from carsync.source.rate_limit import MAX_RETRY_AFTER_S
 from carsync.source.retry import next_delay_s
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 POLICY = Retry(max_attempts=6, base_s=1.0, cap_s=60.0)
 NOT_RETRIED = {FailureKind.CLIENT, FailureKind.AUTH}

@@ -19,7 +19,9 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.errors import CheckpointError, ExitCode, LockedError
+from carsync.config.dsn import target_name
+from carsync.errors import CheckpointError, LockedError
+from carsync.exit_codes import ExitCode
 from carsync.state.checkpoint import (
     MAX_FAILED_PAGES,
     MAX_PROBLEM_CHARS,
@@ -28,7 +30,6 @@ from carsync.state.checkpoint import (
     failed_excerpt,
     load,
     save,
-    target_name,
 )
 from carsync.state.file_lock import FileLock, is_held
 from tests.support import snapshots

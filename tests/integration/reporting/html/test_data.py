@@ -20,7 +20,7 @@ from carsync.reporting.html.data import ReportData
 from carsync.reporting.html.gather import gather
 from carsync.reporting.html.page import changed, only_hash, render
 from carsync.reporting.html.templates import read_template
-from carsync.state import changes, runs, samples
+from carsync.state import changes, runs, samples, target_lock
 from carsync.state.samples import Failure, Sample
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page, reject
@@ -147,7 +147,7 @@ def test_a_run_that_merged_nothing(conn: Connection) -> None:
 def test_a_run_that_goes_on(conn: Connection) -> None:
     rig = Rig(conn)
     rig.begin()
-    runs.lock(conn, TARGET)
+    target_lock.acquire(conn, TARGET)
     data, html = told(conn, rig.run.run_id)
     assert data.state == "running"
     assert "No samples were kept" in html

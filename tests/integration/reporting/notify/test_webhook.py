@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import Notify, Secret
+from carsync.config.sections import Notify
 from carsync.errors import NoticeError
+from carsync.redaction import Secret
 from carsync.reporting.notify import webhook
 from carsync.reporting.notify.webhook import deliver
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi

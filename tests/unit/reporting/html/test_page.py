@@ -9,14 +9,10 @@ from typing import Any
 
 import pytest
 
+from carsync.model import Check
 from carsync.reporting.html import page, time_series
 from carsync.reporting.html.data import (
-    ChangedCar,
-    ChangesKept,
-    ChangeSummary,
     PageFailures,
-    PriceMove,
-    PriceMoves,
     RejectExample,
     RejectReason,
     ReportData,
@@ -24,8 +20,8 @@ from carsync.reporting.html.data import (
     TimePoint,
 )
 from carsync.reporting.html.templates import read_template
-from carsync.run.acceptance import Check
 from carsync.run.metrics import Metrics
+from carsync.state.changes import ChangedCar, ChangesKept, ChangeSummary, PriceMove, PriceMoves
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = (

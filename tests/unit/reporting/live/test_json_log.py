@@ -13,7 +13,7 @@ import pytest
 from carsync import logging_setup
 from carsync.logging_setup import JsonFormatter
 from carsync.reporting.live.json_log import EVERY_S, EventLog
-from carsync.reporting.live.progress import progress_line
+from carsync.reporting.live.progress_line import progress_line
 from carsync.run.report import RunReport
 from carsync.state.runs import Run
 from tests.support import snapshots

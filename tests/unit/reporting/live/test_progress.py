@@ -19,8 +19,8 @@ from carsync.reporting.live.progress import (
     LiveProgress,
     PlainProgress,
     choose_progress,
-    progress_line,
 )
+from carsync.reporting.live.progress_line import progress_line
 from tests.support import snapshots
 from tests.support.snapshots import NOW
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from carsync.config.sections import Notify
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
 from carsync.reporting.notify.notifications import (
     MAX_CHARS,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from carsync.errors import ExitCode
+from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
 from carsync.reporting.notify.systemd import EXTEND_S, STOP_S, ServiceManager, service_manager
 from carsync.run.report import RunReport

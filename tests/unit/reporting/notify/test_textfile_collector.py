@@ -22,10 +22,10 @@ from carsync.cli.reference.documents import alert_rules
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
+from carsync.model import Check
 from carsync.reporting.notify import textfile_collector
 from carsync.reporting.notify.prometheus import METRICS, Standing, expose
 from carsync.reporting.notify.textfile_collector import EVERY_S, TextFile
-from carsync.run.acceptance import Check
 from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState, save
 from carsync.state.runs import Run

@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from carsync.cli.status import status
-from carsync.errors import CheckpointError, ConfigError, ExitCode
+from carsync.errors import CheckpointError, ConfigError
+from carsync.exit_codes import ExitCode
+from carsync.model import Check
 from carsync.reporting.views import status as view
-from carsync.reporting.views.status import as_data, judge, render, render_line, staleness
-from carsync.run.acceptance import Check
-from carsync.state.checkpoint import save
+from carsync.reporting.views.status import as_data, judge, render, render_line
+from carsync.state.checkpoint import save, staleness
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 from tests.support import snapshots

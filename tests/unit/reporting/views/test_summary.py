@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from carsync import formatting
-from carsync.errors import ExitCode, FailureKind
-from carsync.exit_codes import ADVICE, advise
-from carsync.model import MergeCounts
-from carsync.run.acceptance import Check
+from carsync.errors import FailureKind
+from carsync.exit_codes import ADVICE, ExitCode, advise
+from carsync.model import Check, MergeCounts
+from carsync.reporting.views.layout import counts_grid
+from carsync.reporting.views.summary import render_summary
 from carsync.run.metrics import Metrics
-from carsync.run.report import RunReport, counts_grid, next_step, render_summary, summary_data
+from carsync.run.report import RunReport, next_step, summary_data
 from tests.support import snapshots
 from tests.support.snapshots import COUNTS, NOW
 

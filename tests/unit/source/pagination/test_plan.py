@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Pagination
-from carsync.source.pagination.plan import PagePlan, check_page, parse_ranges
+from carsync.source.pagination.checks import check_page
+from carsync.source.pagination.plan import PagePlan, parse_ranges
 
 FEED = Pagination()
 

@@ -1,0 +1,121 @@
+"""The target table: created, or an existing one adopted by adding only what it lacks."""
+
+from __future__ import annotations
+
+from carsync.destination import privileges
+from carsync.destination.columns import MANAGED_COLUMNS, wanted_columns
+from carsync.errors import DatabaseError
+from carsync.model import Column, Target
+from carsync.postgres import sql
+from carsync.postgres.sql import Composable, Cursor
+
+_TEXTS = frozenset({"text", "character varying", "citext", "character"})
+
+_NUMBERS = frozenset({"numeric", "double precision"})
+
+_TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
+
+_ACCEPTED: dict[str, frozenset[str]] = {
+    "text": _TEXTS,
+    "integer": frozenset({"integer", "bigint"}) | _NUMBERS,
+    "numeric": _NUMBERS,
+    "boolean": frozenset({"boolean"}),
+    "timestamptz": _TIMES,
+    "jsonb": frozenset({"jsonb", "json", "text"}),
+}
+"""Column type of the mapping → types of an existing column that hold all of its values."""
+
+
+def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
+    """Create the target, or add what it lacks; return a sentence for each thing done."""
+    wanted = wanted_columns(columns)
+    relation = privileges.describe(cur, target)
+    if relation is None:
+        definitions = sql.comma_separated(_definition(column) for column in wanted)
+        sql.run(
+            cur,
+            sql.load("schema/create_target", target=sql.table(target), columns=definitions),
+        )
+        return [f"created table {target} with {len(wanted) + 1} columns"]
+    missing = _check_adoptable(cur, target, columns)
+    if not missing:
+        return []
+    additions = sql.comma_separated(
+        sql.raw("ADD COLUMN ") + _definition(column) for column in missing
+    )
+    sql.run(cur, sql.load("schema/add_columns", target=sql.table(target), additions=additions))
+    names = [column.name for column in missing]
+    done = [f"adopted table {target}: added {', '.join(names)}"]
+    empty = [name for name in ("source_api", "is_active", "data_hash") if name in names]
+    if empty and relation.rows_estimate > 0:
+        done.append(
+            f"the rows of {target} have no {' and '.join(empty)} yet: the first sync will write "
+            "each row that the feed lists once"
+        )
+    return done
+
+
+def _definition(column: Column) -> Composable:
+    return sql.identifier(column.name) + sql.raw(f" {column.type}")
+
+
+def _check_adoptable(
+    cur: Cursor, target: Target, columns: tuple[Column, ...]
+) -> tuple[Column, ...]:
+    """Return the columns that the existing table lacks; raise where it cannot be kept in step."""
+    wanted = wanted_columns(columns)
+    # Without a mapping nothing is known of what will be written.
+    written = {c.name for c in columns or wanted} | set(MANAGED_COLUMNS)
+    relation = privileges.describe(cur, target)
+    assert relation is not None
+    if relation.kind not in {"r", "p"}:
+        raise DatabaseError(
+            f"{target} is not a table",
+            hint="set database.schema and database.table to a table, or to a free name",
+        )
+    privileges.check(target, relation)
+    found = {
+        name: (type_, must_be_given, computed)
+        for name, type_, must_be_given, computed in sql.rows(
+            cur,
+            sql.load("schema/list_columns"),
+            {"schema": target.schema, "table": target.table},
+        )
+    }
+    _check_key(target, found.get("id", ("",))[0], relation.id_is_unique)
+    for column in wanted:
+        type_, _, computed = found.get(column.name, (None, False, False))
+        if computed:
+            raise DatabaseError(
+                f"column {target}.{column.name} is computed by the database",
+                hint=f"leave it out: mapping.columns: {{{column.name}: null}}",
+            )
+        if type_ is not None and type_ not in _ACCEPTED[column.type]:
+            raise DatabaseError(
+                f"column {target}.{column.name} has type {type_}, which cannot hold the "
+                f"mapping's {column.type}",
+                hint=f"ALTER TABLE {target} ALTER COLUMN {column.name} TYPE {column.type}, or "
+                "choose another table",
+            )
+    names = {"id", *written}
+    demanding = [name for name, (_, must, _) in found.items() if must and name not in names]
+    if demanding:
+        raise DatabaseError(
+            f"{target} demands values that the mapping does not give",
+            detail=f"NOT NULL without default: {', '.join(demanding)}",
+            hint="map these columns, or give them a default in the table",
+        )
+    return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_key(target: Target, id_type: str, id_is_unique: bool) -> None:
+    if id_type not in _TEXTS:
+        raise DatabaseError(
+            f"{target} has no text column id" if not id_type else f"{target}.id has type {id_type}",
+            hint="carsync keeps the feed's own ids: make column id text, or choose another table",
+        )
+    if not id_is_unique:
+        raise DatabaseError(
+            f"{target}.id is not unique",
+            hint=f"ALTER TABLE {target} ADD PRIMARY KEY (id), after removing duplicates",
+        )

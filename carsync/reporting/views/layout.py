@@ -1,0 +1,55 @@
+"""How views are laid out on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+
+from carsync import formatting
+from carsync.formatting import Tone
+from carsync.model import MergeCounts
+from carsync.state.checkpoint import RunState
+
+WIDTH = 80
+
+_COUNTS = (
+    *("seen", "inserted", "updated", "reactivated", "unchanged"),
+    *("deactivated", "held", "rejected", "duplicate", "stale"),
+)
+
+_TONES: dict[RunState, Tone] = {
+    "running": "good",
+    "merging": "good",
+    "interrupted": "warn",
+    "failed": "bad",
+    "partial": "warn",
+    "held": "warn",
+    "complete": "good",
+}
+
+
+def counts_grid(counts: MergeCounts, width: int = WIDTH) -> list[str]:
+    """Lay out the counts of a merge, numbers aligned: in two columns of five where they fit."""
+    cells = [f"{name:<12}{getattr(counts, name):>11,}" for name in _COUNTS]
+    half = len(cells) // 2
+    if width < 2 + 2 * len(cells[0]) + 6:
+        return [f"  {cell}" for cell in cells]
+    return [
+        f"  {left}      {right}" for left, right in zip(cells[:half], cells[half:], strict=True)
+    ]
+
+
+def wrap(name: str, text: str, color: bool = False, width: int = WIDTH) -> list[str]:
+    """Lay out a sentence behind its bold name, broken at `width` columns."""
+    head = f"{name}: "
+    first, *rest = textwrap.wrap(
+        text, width, initial_indent=head, subsequent_indent=" " * len(head)
+    ) or [head]
+    return [formatting.paint(f"{name}:", "strong", color) + first[len(name) + 1 :], *rest]
+
+
+def title(name: str, state: RunState | None, color: bool, width: int = WIDTH) -> str:
+    """Lay out a line of `width` columns: what it is about, and its state (None: no run yet)."""
+    word = state or "no run yet"
+    tone: Tone = _TONES[state] if state else "warn"
+    gap = " " * max(width - len(name) - len(word), 1)
+    return formatting.paint(name, "strong", color) + gap + formatting.paint(word, tone, color)

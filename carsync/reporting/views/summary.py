@@ -1,0 +1,127 @@
+"""The end of a run as text: what it did, how fast, and whether its targets were met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from carsync import formatting
+from carsync.formatting import Tone
+from carsync.model import Check, CheckVerdict
+from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
+from carsync.run.metrics import Snapshot
+from carsync.run.report import RunReport, next_step, outcome
+
+_VERDICT_TONES: dict[CheckVerdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
+
+
+def render_summary(report: RunReport, *, color: bool = False) -> str:
+    """Return the summary as text for an 80-column terminal, without a final line feed."""
+    run = "run" if report.run_id is None else f"run {report.run_id}"
+    run = "dry run" if report.dry_run else run
+    head = title(f"{run} · {report.source} → {report.target}", report.state, color)
+    lines = [head, "", *formatting.columns(_work(report))]
+    if report.counts is not None:
+        lines += ["", *counts_grid(report.counts)]
+    if report.checks:
+        lines += ["", *_check_table(report.checks, color)]
+    if report.notes:
+        lines += [""]
+        for note in report.notes:
+            lines += wrap("note", note, color)
+    lines += [""]
+    if report.dry_run:
+        lines += wrap("dry run", "nothing was written; the counts are what a run would do", color)
+    for name, text in (("problem", report.problem), ("detail", report.detail)):
+        if text:
+            lines += wrap(name, text, color)
+    return "\n".join([*lines, *wrap("next", next_step(report.exit_code, report.hint), color)])
+
+
+def _work(report: RunReport) -> list[tuple[str, str]]:
+    """Return name and value of each line on what was done and how fast."""
+    snapshot = report.snapshot
+    planned = snapshot.pages_planned
+    done = snapshot.pages_resumed + snapshot.pages_staged
+    pages = formatting.count(done)
+    if planned is not None:
+        pages += f" of {formatting.count(planned)} ({formatting.share(done, planned)})"
+    if snapshot.pages_resumed:
+        pages += f" · {formatting.count(snapshot.pages_resumed)} kept from the interrupted run"
+    if snapshot.pages_failed:
+        pages += f" · {formatting.count(snapshot.pages_failed)} failed"
+    rows = f"{formatting.count(snapshot.rows_staged)} staged"
+    if snapshot.rejects:
+        rows += f" · {formatting.count(snapshot.rejects)} rejected"
+    return [
+        ("outcome", outcome(report.exit_code)),
+        (
+            "time",
+            f"{formatting.duration(report.duration_s)} · "
+            f"ended {formatting.moment(report.finished_at)}",
+        ),
+        ("pages", pages),
+        ("rows", rows),
+        ("rate", _rates(snapshot)),
+        (
+            "latency",
+            formatting.latencies(
+                snapshot.latency_mean_s,
+                snapshot.latency_p50_s,
+                snapshot.latency_p95_s,
+                snapshot.latency_p99_s,
+            ),
+        ),
+        ("traffic", _traffic(snapshot)),
+        ("errors", _errors(snapshot)),
+        ("memory", _memory(snapshot)),
+    ]
+
+
+def _rates(snapshot: Snapshot) -> str:
+    text = (
+        f"{formatting.rate(snapshot.pages_per_s_mean)} pages/s · "
+        f"{formatting.rate(snapshot.rows_per_s)} rows/s"
+    )
+    if snapshot.writer_rows_per_busy_s is not None:
+        text += f" · {formatting.rate(snapshot.writer_rows_per_busy_s)} rows/s of a busy writer"
+    return text
+
+
+def _traffic(snapshot: Snapshot) -> str:
+    return (
+        f"{formatting.plural(snapshot.attempts, 'request')} · "
+        f"{formatting.size(snapshot.wire_bytes)} received, "
+        f"{formatting.size(snapshot.body_bytes)} unpacked"
+    )
+
+
+def _errors(snapshot: Snapshot) -> str:
+    parts = [formatting.errors(snapshot.errors)]
+    if snapshot.retries:
+        parts.append(f"{snapshot.retries:,} retried")
+    if snapshot.breaker_openings:
+        parts.append(f"breaker opened {formatting.plural(snapshot.breaker_openings, 'time')}")
+    return " · ".join(parts)
+
+
+def _memory(snapshot: Snapshot) -> str:
+    text = f"peak {formatting.size(snapshot.rss_peak_bytes)} in all processes"
+    if snapshot.rss_slope_mb_per_min is not None:
+        text += f" · slope {snapshot.rss_slope_mb_per_min:+.1f} MB/min"
+    return text
+
+
+def _check_table(checks: Sequence[Check], color: bool) -> list[str]:
+    """Lay out the acceptance checks: verdict, name, measured value, target."""
+    names = max(len("acceptance"), *(len(check.name) for check in checks))
+    values = max(len("measured"), *(len(check.measured) for check in checks))
+    lines = [
+        formatting.paint(
+            f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "strong", color
+        )
+    ]
+    for check in checks:
+        line = f"  {check.name:<{names}}  {check.measured:<{values}}  {check.target}"
+        verdict = formatting.paint(check.verdict, _VERDICT_TONES[check.verdict], color)
+        lines.append(f"{line:<{WIDTH - 6}}  {verdict}")
+    return lines

@@ -1,0 +1,56 @@
+"""Retry-After and HTTP dates (RFC 9110, sections 10.2.3 and 5.6.7)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+MAX_RETRY_AFTER_S = 300.0
+"""The longest Retry-After that is obeyed; a longer one is asked again after that time."""
+
+_DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def parse_retry_after(
+    value: str | None, now_epoch_s: float, sent: str | None = None
+) -> float | None:
+    """Return the seconds that a Retry-After header asks for, 0 to `MAX_RETRY_AFTER_S`.
+
+    `sent` is the answer's Date header: the present by the clock that a date in
+    Retry-After was made with. Without it `now_epoch_s` is the present, in seconds
+    since 1970-01-01 00:00 UTC by our own clock, which may have been set wrong.
+    Both forms of RFC 9110, section 10.2.3, are read, and fractions of a second,
+    which some servers send. None where the header is missing or unreadable.
+
+    >>> parse_retry_after("120", 0.0)
+    120.0
+    >>> parse_retry_after("Thu, 01 Jan 1970 00:00:30 GMT", 10.0)
+    20.0
+    >>> parse_retry_after("Thu, 01 Jan 1970 00:00:30 GMT", 9e9, "Thu, 01 Jan 1970 00:00:00 GMT")
+    30.0
+    >>> parse_retry_after("soon", 0.0) is None
+    True
+    """
+    if value is None:
+        return None
+    text = value.strip(" \t")
+    if _DELAY_SECONDS.fullmatch(text):
+        return min(float(text), MAX_RETRY_AFTER_S)
+    until_epoch_s = parse_date(text)
+    if until_epoch_s is None:
+        return None
+    sent_epoch_s = parse_date(sent or "")
+    now_epoch_s = now_epoch_s if sent_epoch_s is None else sent_epoch_s
+    return min(max(until_epoch_s - now_epoch_s, 0.0), MAX_RETRY_AFTER_S)
+
+
+def parse_date(text: str) -> float | None:
+    """Return an HTTP date (RFC 9110, section 5.6.7) as seconds since 1970; None: unreadable."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if date.tzinfo is None:  # asctime dates carry no zone and mean UTC
+        date = date.replace(tzinfo=UTC)
+    return date.timestamp()
