@@ -31,10 +31,10 @@ _SHORTEST = 8
 """Fewer characters of a secret's beginning are taken for chance."""
 
 
-def hide(text: str, secret: str) -> str:
+def redact(text: str, secret: str) -> str:
     """Return `text` with `***` for the secret and for any longer beginning of it.
 
-    >>> hide("'you sent hush-7f3a-91bc...' is no number", "hush-7f3a-91bc-5e1d")
+    >>> redact("'you sent hush-7f3a-91bc...' is no number", "hush-7f3a-91bc-5e1d")
     "'you sent ***...' is no number"
     """
     if not secret:
@@ -59,14 +59,14 @@ def _without_beginnings(text: str, secret: str) -> str:
     return "***".join(kept)
 
 
-def hide_key(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
+def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
     """Return the rejects without the API's key, which a record may echo; their texts are kept."""
     if key is None:
         return rejects
     secret = key.reveal()
     hidden = []
     for reject in rejects:
-        reason, original = hide(reject.reason, secret), hide(reject.original, secret)
+        reason, original = redact(reject.reason, secret), redact(reject.original, secret)
         if (reason, original) != (reject.reason, reject.original):
             reject = replace(reject, reason=reason, original=original, original_kind="altered")
         hidden.append(reject)

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from carsync.demo.command import forget_configuration
-from carsync.demo.console import Screen
+from carsync.demo.console import Console
 from carsync.demo.scenario import DemoOptions, play
 from carsync.exit_codes import ExitCode
 from carsync.reporting.live.terminal import wants_color
@@ -62,7 +62,7 @@ def demo(ctx: click.Context, cars: int, rps: int, keep: bool | None) -> None:
     for number in SIGNALS:
         signal.signal(number, _leave)
     color = wants_color(sys.stdout, os.environ)
-    screen = Screen(color=color, encoding=sys.stdout.encoding)
+    screen = Console(color=color, encoding=sys.stdout.encoding)
     on_terminal = sys.stdin.isatty()
     wanted = on_terminal if keep is None else keep
     stay = _await_enter if on_terminal else _await_signal

@@ -20,10 +20,10 @@ from carsync.config.presets import preset_names, read_preset
 from carsync.config.sections import Config, Pagination
 from carsync.doctor.feed_facts import ask_first_page
 from carsync.errors import ApiError, ConfigError, PageError
-from carsync.mapping.discovery import PageShape, find_page, records_at
+from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.guessing import guess_columns, list_unused
 from carsync.mapping.mapper import compile_mapper
-from carsync.redaction import hide
+from carsync.redaction import redact
 
 _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
@@ -82,7 +82,7 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
         answers = replace(answers, preset="auctionsapi")
     text = write(answers, looked)
     parse(text, {}, origin=str(file))  # what it refuses must not be written
-    if hide(text, os.environ.get("API_KEY", "")) != text:
+    if redact(text, os.environ.get("API_KEY", "")) != text:
         raise ConfigError(
             "the file would hold the key",
             detail="the URL, or the feed's answer in the name of a field, holds what API_KEY does",
@@ -184,7 +184,7 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
         return unknown, Looked()
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""
     guesses = [
-        replace(guess, example=hide(guess.example, secret)) for guess in guess_columns(records)
+        replace(guess, example=redact(guess.example, secret)) for guess in guess_columns(records)
     ]
     if not guesses or guesses[0].column != "id":
         click.echo("no field of the records looks like an id", err=True)
@@ -212,7 +212,7 @@ def _fitting_preset(config: Config, body: bytes) -> str | None:
     return None
 
 
-def _shape(body: bytes, records_path: str | None) -> tuple[PageShape | None, list[dict[str, Any]]]:
+def _shape(body: bytes, records_path: str | None) -> tuple[PageLayout | None, list[dict[str, Any]]]:
     """Find records and totals in an answer; at `records_path` where that is given."""
     try:
         answer = json.loads(body)

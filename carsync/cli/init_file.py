@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from carsync.mapping.discovery import PageShape
+from carsync.mapping.discovery import PageLayout
 from carsync.mapping.guessing import Guess
 
 AuthType = Literal["header", "bearer", "none"]
@@ -44,7 +44,7 @@ class Looked:
     """What the first page showed: its shape, and where no preset fits the columns guessed and
     the fields left over."""
 
-    shape: PageShape | None = None
+    shape: PageLayout | None = None
     guesses: Sequence[Guess] = ()
     unused: Sequence[str] = ()
 
@@ -82,7 +82,7 @@ def _api(answers: Answers, looked: Looked) -> str:
     return "\n".join([*lines, *_pagination(answers, looked.shape), ""])
 
 
-def _pagination(answers: Answers, shape: PageShape | None) -> list[str]:
+def _pagination(answers: Answers, shape: PageLayout | None) -> list[str]:
     """Give the lines about pages: what was seen, or what stands for the preset's feed."""
     lines = [
         "  pagination:",

@@ -23,7 +23,7 @@ from carsync.reporting.live.json_log import EventLog
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
 from carsync.reporting.notify.systemd import service_manager
-from carsync.run.listener import Watcher, Watchers
+from carsync.run.listener import Listeners, RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import atomic_file
@@ -42,13 +42,13 @@ class Told(msgspec.Struct, frozen=True):
 
 def listeners(
     config: Config, checkpoint_file: Path, stop: StopSignal, *, plain: bool, dry_run: bool = False
-) -> Watchers:
+) -> Listeners:
     """Return all who are told of one run.
 
     The service manager, if any; the terminal or the log; the file of metrics, if any, which
     hears nothing of a `dry_run`: it would tell its success as the real thing's.
     """
-    told: list[Watcher] = [
+    told: list[RunListener] = [
         *service_manager(os.environ, lambda: stop.requested),
         EventLog()
         if logging_setup.is_json()
@@ -57,7 +57,7 @@ def listeners(
     if config.metrics.textfile is not None and not dry_run:
         module = importlib.import_module("carsync.reporting.notify.textfile_collector")
         told.append(module.TextFile(config, checkpoint_file))
-    return Watchers(told)
+    return Listeners(told)
 
 
 def read_checkpoint(path: Path) -> CheckpointState | None:

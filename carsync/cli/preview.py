@@ -15,7 +15,7 @@ from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
-from carsync.source.client import Transport
+from carsync.source.client import ApiClient
 
 
 @click.command()
@@ -78,7 +78,7 @@ def _map_file(mapper: Mapper, file: Path) -> PageContent:
 
 def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     config.require_api()
-    transport = Transport(config.api, connections=1, user_agent=f"carsync/{__version__}")
+    transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
     number = config.api.pagination.first_page if page is None else page
     try:
         return mapper.map_page(transport.get_page(number).body)

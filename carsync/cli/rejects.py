@@ -16,7 +16,7 @@ from carsync.cli import console
 from carsync.cli.options import config_options, limit_option, load_config, require_database
 from carsync.config.presets import read_preset
 from carsync.postgres.connect import open_database, target_of
-from carsync.run.replay import Outlook, Replay, Replayed
+from carsync.run.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
 from carsync.state.rejects import ReasonCount, StoredReject
 
@@ -142,7 +142,7 @@ def _excerpt(text: str) -> str:
     return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
 
 
-def _describe(outlook: Outlook) -> list[str]:
+def _describe(outlook: ReplayPreview) -> list[str]:
     if not outlook.rejects:
         return [f"Run {outlook.run_id} has no open rejects."]
     lines = [

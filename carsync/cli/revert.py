@@ -16,7 +16,7 @@ from carsync.cli import console
 from carsync.cli.console import show_some
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.config.sections import Config
-from carsync.destination.undo import ACTIONS, Action, Outcome
+from carsync.destination.undo import ACTIONS, Action, UndoCounts
 from carsync.errors import CarsyncError
 from carsync.postgres.connect import open_database
 from carsync.run.revert import NEXT_SYNC, Revert, refusal
@@ -114,7 +114,7 @@ def _revert(
             raise
 
 
-def _show(run_id: int, found: Outcome) -> None:
+def _show(run_id: int, found: UndoCounts) -> None:
     if found.refused:
         reasons = Counter(line.reason for line in found.refused)
         click.echo(
@@ -124,7 +124,7 @@ def _show(run_id: int, found: Outcome) -> None:
         show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
 
 
-def _words(run_id: int, by: int | None, found: Outcome) -> str:
+def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
     counts = found.counts
     parts = [
         f"{number:,} {words}"
@@ -151,7 +151,7 @@ def _words(run_id: int, by: int | None, found: Outcome) -> str:
     return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"
 
 
-def _data(run_id: int, by: int | None, found: Outcome, dry_run: bool) -> dict[str, Any]:
+def _data(run_id: int, by: int | None, found: UndoCounts, dry_run: bool) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "dry_run": dry_run,

@@ -100,12 +100,12 @@ def show(
     config = require_database(load_config(path, (*group_overrides, *overrides)))
     pages = MAX_FAILURES if as_json else SHOWN_PAGES
     with closing(open_database(config, "carsync runs show")) as connection:
-        story = past.tell(connection, target_of(config), run_id, pages=pages)
+        details = past.gather(connection, target_of(config), run_id, pages=pages)
     if as_json:
-        click.echo(json.dumps(past.as_data(story)))
+        click.echo(json.dumps(past.as_data(details)))
     else:
         color = wants_color(sys.stdout, os.environ)
-        _print(render_story(story, datetime.now(UTC), _width(), color=color))
+        _print(render_story(details, datetime.now(UTC), _width(), color=color))
 
 
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from carsync.cli.options import checkpoint_path, config_options, load_config, re
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database, target_of
-from carsync.postgres.sessions import Session, list_sessions
+from carsync.postgres.sessions import DatabaseSession, list_sessions
 from carsync.reporting.live.terminal import (
     Canvas,
     Line,
@@ -162,12 +162,12 @@ class _Seen:
         return view.render_line(*self._view)
 
 
-def _sessions(config: Config) -> list[Session]:
+def _sessions(config: Config) -> list[DatabaseSession]:
     with closing(open_database(require_database(config), "carsync status")) as connection:
         return list_sessions(connection, target_of(config))
 
 
-def _print_status(seen: _Seen, sessions: list[Session] | None) -> None:
+def _print_status(seen: _Seen, sessions: list[DatabaseSession] | None) -> None:
     color = wants_color(sys.stdout, os.environ)
     text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
     if sessions is not None:

@@ -78,7 +78,7 @@ class Retry(Section, frozen=True):
     cap_s: Positive = 60.0
 
 
-class CircuitBreaker(Section, frozen=True):
+class CircuitBreakerRules(Section, frozen=True):
     """After `failures` in a row no request is sent for `open_s` seconds; then one probes.
 
     The run ends (exit 3) when it opened `give_up_after` times without a success between.
@@ -97,7 +97,7 @@ class Limits(Section, frozen=True):
     concurrency: Count = 16
     fetcher_processes: Count | None = None
     retry: Retry = Retry()
-    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    circuit_breaker: CircuitBreakerRules = CircuitBreakerRules()
 
 
 class Database(Section, frozen=True):
@@ -146,19 +146,19 @@ class ColumnRule(Section, frozen=True):
 HashAlgorithm = Literal["xxh3_128", "md5"]
 
 
-class HashRule(Section, frozen=True):
+class HashRules(Section, frozen=True):
     """Which columns make a row's `data_hash`, and by which algorithm."""
 
     algorithm: HashAlgorithm | None = None
     fields: list[str] | None = None
 
 
-class Mapping_(Section, frozen=True, rename={"hash_": "hash"}):  # noqa: N801
+class MappingRules(Section, frozen=True, rename={"hash_": "hash"}):
     """The preset's rules with `columns` laid over them; a column set to null is left out."""
 
     preset: str | None = "auctionsapi"
     columns: dict[str, ColumnRule | None] = {}
-    hash_: HashRule = HashRule()
+    hash_: HashRules = HashRules()
 
 
 class Deactivate(Section, frozen=True):
@@ -254,7 +254,7 @@ class Config(Section, frozen=True):
     api: Api = Api()
     limits: Limits = Limits()
     database: Database = Database()
-    mapping: Mapping_ = Mapping_()
+    mapping: MappingRules = MappingRules()
     sync: Sync = Sync()
     checkpoint: Checkpoint = Checkpoint()
     history: History = History()

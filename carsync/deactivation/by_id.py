@@ -35,7 +35,7 @@ the page of that number is read instead: alive where it lists the car, gone wher
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Verification:
     """Verdicts on the absent cars, the believed ones only.
 
     `has_path`: the API answers by-id requests at all; `objection` says, in words, why
@@ -57,19 +57,19 @@ def controls_wanted(absent: int) -> int:
     return OPENING + sum(_controls_among(len(portion), len(portions)) for portion in portions)
 
 
-def hear(
+def verify(
     ask: Ask, absent: Sequence[str], controls: Sequence[tuple[str, int]], stranger: str
-) -> Testimony:
+) -> Verification:
     """Ask for the `absent` cars and return what is to be believed of the answers.
 
     `controls` are (id, page) of cars just seen, in random order; `stranger` is the id of
     no car. Asking ends early where the API gives no clear answer to a whole portion, its
     controls included.
     """
-    return _Hearing(ask, controls).hear(absent, stranger)
+    return _ProbeSession(ask, controls).hear(absent, stranger)
 
 
-class _Hearing:
+class _ProbeSession:
     """One hearing: the controls that are left, and those whose 404 was believed."""
 
     def __init__(self, ask: Ask, controls: Sequence[tuple[str, int]]) -> None:
@@ -78,32 +78,32 @@ class _Hearing:
         self._asked = 0
         self._departed = 0
 
-    def hear(self, absent: Sequence[str], stranger: str) -> Testimony:
+    def hear(self, absent: Sequence[str], stranger: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
-            return Testimony(objection="no car was seen that by-id requests could be tried on")
+            return Verification(objection="no car was seen that by-id requests could be tried on")
         found = self._ask([*opening, stranger], {})
         found |= self._ask_again(opening, found, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
             return self._doubt_path(opening)
         if ProbeVerdict.ALIVE not in verdicts:
-            return Testimony(objection="the API gave no usable answer to by-id requests")
+            return Verification(objection="the API gave no usable answer to by-id requests")
         objection = self._object(opening, found)
         if objection:
-            return Testimony(objection=objection)
+            return Verification(objection=objection)
         return self._hear_absent(absent, found.get(stranger) is ProbeVerdict.ALIVE)
 
-    def _doubt_path(self, opening: dict[str, int]) -> Testimony:
+    def _doubt_path(self, opening: dict[str, int]) -> Verification:
         """Each control seems gone: has the API no such path, or did they all leave their pages?"""
         if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
-            return Testimony(has_path=False)
-        return Testimony(
+            return Verification(has_path=False)
+        return Verification(
             objection="all cars just seen that by-id requests were tried on have left their pages "
             "since, and none is known by id"
         )
 
-    def _hear_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Testimony:
+    def _hear_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Verification:
         verdicts: Verdicts = {}
         portions = _portions(len(absent))
         for places in portions:
@@ -113,16 +113,16 @@ class _Hearing:
             found |= self._ask_again(controls, found, {})
             objection = self._object(controls, found)
             if objection:
-                return Testimony(objection=objection)
+                return Verification(objection=objection)
             clear = {i: found[i] for i in portion if found.get(i) in _CLEAR}
             if not clear and not any(found.get(i) in _CLEAR for i in controls):
                 break  # slow, broken or silent: the rest would wait for it as long
             if not controls or any(found.get(i) is ProbeVerdict.ALIVE for i in controls):
                 verdicts |= clear
         if not says_yes_to_all:
-            return Testimony(verdicts)
+            return Verification(verdicts)
         gone: Verdicts = {i: v for i, v in verdicts.items() if v is ProbeVerdict.GONE}
-        return Testimony(gone, objection="the API answers 200 by id for a car that cannot exist")
+        return Verification(gone, objection="the API answers 200 by id for a car that cannot exist")
 
     def _take(self, count: int) -> dict[str, int]:
         """Draw `count` controls, or as many as are left: id → page."""

@@ -29,7 +29,7 @@ class DeactivationPlan:
     duplicates: int
 
 
-def judge(
+def decide(
     plan: DeactivationPlan,
     reported_records: int | None,
     drift_signs: Sequence[str],
@@ -44,11 +44,11 @@ def judge(
     proof, with `second_proof: none` too where records have no id, for any of these may be
     one of the candidates; `deactivate`: go on.
 
-    >>> judge(DeactivationPlan(3, 1000, 997, 0, 0), 997, (), 0, Deactivate()).action
+    >>> decide(DeactivationPlan(3, 1000, 997, 0, 0), 997, (), 0, Deactivate()).action
     'deactivate'
-    >>> judge(DeactivationPlan(3, 1000, 997, 0, 0), 998, (), 0, Deactivate()).action
+    >>> decide(DeactivationPlan(3, 1000, 997, 0, 0), 998, (), 0, Deactivate()).action
     'prove'
-    >>> judge(DeactivationPlan(500, 1000, 500, 0, 0), 1000, (), 0, Deactivate()).action
+    >>> decide(DeactivationPlan(500, 1000, 500, 0, 0), 1000, (), 0, Deactivate()).action
     'hold'
     """
     if not rules.enabled:

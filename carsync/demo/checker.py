@@ -34,7 +34,7 @@ _DOING = "checking the table"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found: `subject` in a word, `text` in a line."""
 
     passed: bool
@@ -57,7 +57,7 @@ class Writes(NamedTuple):
 NOTHING = Writes(0, 0, 0)
 
 
-class Referee:
+class Checker:
     """Compares the default table at `dsn` with the snapshots of the feed `options` describe."""
 
     def __init__(self, options: FeedOptions, dsn: str) -> None:
@@ -84,17 +84,17 @@ class Referee:
 
     def check_counts(
         self, counts: Mapping[str, int], number: int, since: int | None = None
-    ) -> Finding:
+    ) -> CheckResult:
         """Hold the counts a run reports against what changed in the feed; None: a first sync."""
         seen = {name: counts.get(name) for name in ("inserted", "updated", "deactivated")}
         true = dict(zip(seen, self._changes(number, since), strict=True))
         said = ", ".join(f"{value:,} {name}" for name, value in true.items())
         if seen == true:
-            return Finding(True, "counts", f"{said}: as in the feed")
+            return CheckResult(True, "counts", f"{said}: as in the feed")
         reported = ", ".join(f"{value} {name}" for name, value in seen.items())
-        return Finding(False, "counts", f"{reported}; the feed has {said}")
+        return CheckResult(False, "counts", f"{reported}; the feed has {said}")
 
-    def check_ids(self, number: int) -> Finding:
+    def check_ids(self, number: int) -> CheckResult:
         """Hold the active ids against the cars listed, the inactive against those listed before."""
         listed = set(map(str, self._feed.at(number).ids))
         before = {str(car) for past in range(number) for car in self._feed.at(past).ids}
@@ -107,15 +107,15 @@ class Referee:
             text = f"{len(active):,} active: exactly the cars that the feed lists"
             if gone:
                 text += f"; {len(gone):,} inactive"
-            return Finding(True, "ids", text)
-        return Finding(
+            return CheckResult(True, "ids", text)
+        return CheckResult(
             False,
             "ids",
             f"{len(active):,} active, the feed lists {len(listed):,}; "
             f"{len(wrong):,} differ, one is {min(wrong)}",
         )
 
-    def check_rows(self, number: int) -> Finding:
+    def check_rows(self, number: int) -> CheckResult:
         """Hold every column of every listed car against the feed's record, mapped anew."""
         wrong: dict[str, str] = {}
         with self._connection() as conn:
@@ -130,23 +130,25 @@ class Referee:
         total = len(self._feed.at(number).ids)
         if not wrong:
             text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
-            return Finding(True, "rows", text)
+            return CheckResult(True, "rows", text)
         car, difference = min(wrong.items())
-        return Finding(False, "rows", f"{len(wrong):,} of {total:,} differ; {car}: {difference}")
+        return CheckResult(
+            False, "rows", f"{len(wrong):,} of {total:,} differ; {car}: {difference}"
+        )
 
-    def check_writes(self, before: Writes, number: int, since: int | None = None) -> Finding:
+    def check_writes(self, before: Writes, number: int, since: int | None = None) -> CheckResult:
         """Hold the row versions written since `before` against what changed in the feed."""
         added, changed, removed = self._changes(number, since)
         wanted = Writes(added, changed + removed, 0)
         written = self.writes().since(before)
         if written == wanted == NOTHING:
             text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
-            return Finding(True, "writes", text)
+            return CheckResult(True, "writes", text)
         text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
         if written == wanted:
-            return Finding(True, "writes", f"{text}: not one more than needed")
+            return CheckResult(True, "writes", f"{text}: not one more than needed")
         needed = f"{wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
-        return Finding(False, "writes", f"{text}; needed were {needed}")
+        return CheckResult(False, "writes", f"{text}; needed were {needed}")
 
     def writes(self) -> Writes:
         """Return the row versions written so far, once every other session has ended."""
@@ -208,7 +210,7 @@ class Referee:
 
 def check_requests(
     log: Sequence[tuple[float, str, int]], pages: int, kept: Collection[int]
-) -> Finding:
+) -> CheckResult:
     """Hold the API's log (moment, target, status) against the pages that were still to be read.
 
     >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
@@ -225,15 +227,15 @@ def check_requests(
     wanted = [page for page in range(1, pages + 1) if page not in kept]
     if refused:
         text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
-        return Finding(False, "API", text)
+        return CheckResult(False, "API", text)
     if sorted(read) != wanted:
         text = f"{len(read):,} requests for pages where {len(wanted):,} pages were to be read"
-        return Finding(False, "API", text)
+        return CheckResult(False, "API", text)
     text = f"{len(kept):,} pages were kept, the other " if kept else ""
     text += f"{len(wanted):,} {'' if kept else 'pages '}read once each"
     if by_id:
         text += f", {by_id:,} cars by id"
-    return Finding(True, "API", text if kept else f"{text}; none refused (429)")
+    return CheckResult(True, "API", text if kept else f"{text}; none refused (429)")
 
 
 def _as_stored(value: Any, column_type: str) -> Any:

@@ -32,7 +32,7 @@ class Ended:
     output: str
 
 
-class Shell:
+class CommandRunner:
     """Runs carsync with `variables` set; its log and live view go to our standard error."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:

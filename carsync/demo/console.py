@@ -8,14 +8,14 @@ from collections.abc import Iterable
 import click
 
 from carsync import formatting
-from carsync.demo.checker import Finding
+from carsync.demo.checker import CheckResult
 from carsync.formatting import Tone
 
 WIDTH = 80
 _CUT_BLOCKS = ("acceptance", "next: nothing to do")
 
 
-class Screen:
+class Console:
     """Where the story is told, in lines of at most 80 columns; it counts the checks."""
 
     def __init__(self, *, color: bool, encoding: str) -> None:
@@ -41,7 +41,7 @@ class Screen:
         self.say()
         self.say(f"$ {line}", "strong")
 
-    def judge(self, findings: Iterable[Finding]) -> None:
+    def judge(self, findings: Iterable[CheckResult]) -> None:
         """Show the findings as they come, one marked line each."""
         self.say()
         for finding in findings:

@@ -41,7 +41,7 @@ class FeedOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class FeedSnapshot:
     """The cars listed at one moment: `ids` ascending, `versions` their changes so far."""
 
     number: int
@@ -75,10 +75,10 @@ class Feed:
         self.options = options
         self._key = seed_key(options.seed)
         ids = array("q", range(FIRST_ID, FIRST_ID + options.cars))
-        first = Snapshot(0, ids, array("i", bytes(4 * options.cars)), FIRST_ID + options.cars)
+        first = FeedSnapshot(0, ids, array("i", bytes(4 * options.cars)), FIRST_ID + options.cars)
         self._known = {0: first}
 
-    def at(self, number: int) -> Snapshot:
+    def at(self, number: int) -> FeedSnapshot:
         """Return snapshot `number` (0 or more), computing it from the nearest earlier one known."""
         snapshot = self._known[max(n for n in self._known if n <= number)]
         while snapshot.number < number:
@@ -108,19 +108,19 @@ class Feed:
             changed=sum(old[car_id] != new[car_id] for car_id in common),
         )
 
-    def record(self, snapshot: Snapshot, car_id: int) -> dict[str, Any] | None:
+    def record(self, snapshot: FeedSnapshot, car_id: int) -> dict[str, Any] | None:
         """Return the record of car `car_id`, or None where `snapshot` does not list it."""
         index = bisect_left(snapshot.ids, car_id)
         if index == len(snapshot.ids) or snapshot.ids[index] != car_id:
             return None
         return build_car(self._key, car_id, snapshot.versions[index])
 
-    def page_count(self, snapshot: Snapshot, page_size: int) -> int:
+    def page_count(self, snapshot: FeedSnapshot, page_size: int) -> int:
         """Return the number of the last page; an empty feed has one page."""
         return max(1, -(-len(snapshot.ids) // page_size))
 
     def page_body(
-        self, snapshot: Snapshot, page: int, page_size: int, *, with_meta: bool = True
+        self, snapshot: FeedSnapshot, page: int, page_size: int, *, with_meta: bool = True
     ) -> bytes:
         """Return page `page` (from 1) as JSON bytes; a page past the last one holds no records."""
         span = slice((page - 1) * page_size, page * page_size)
@@ -135,7 +135,7 @@ class Feed:
             }
         return _encode(body)
 
-    def _follow(self, last: Snapshot) -> Snapshot:
+    def _follow(self, last: FeedSnapshot) -> FeedSnapshot:
         """Return the snapshot after `last`; all shares are of the cars listed in `last`."""
         options = self.options
         number = last.number + 1
@@ -151,7 +151,7 @@ class Feed:
         next_id = last.next_id + round(count * options.added_share)
         ids.extend(range(last.next_id, next_id))
         versions.extend([0] * (next_id - last.next_id))
-        return Snapshot(number, ids, versions, next_id)
+        return FeedSnapshot(number, ids, versions, next_id)
 
 
 def compress(body: bytes) -> bytes:

@@ -14,9 +14,9 @@ from typing import Any
 
 from carsync import formatting
 from carsync.demo import postgres, server
-from carsync.demo.checker import Finding, Referee, Writes, check_requests
-from carsync.demo.command import Ended, Shell
-from carsync.demo.console import WIDTH, Screen, extract
+from carsync.demo.checker import Checker, CheckResult, Writes, check_requests
+from carsync.demo.command import CommandRunner, Ended
+from carsync.demo.console import WIDTH, Console, extract
 from carsync.demo.feed import FeedOptions
 from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import RunningSimulator
@@ -32,7 +32,7 @@ INTERRUPT_AT = 0.4
 is up to two seconds old, so more are done by then."""
 
 
-class StoryEndedError(Exception):
+class ScenarioEndedError(Exception):
     """A run went so wrong that what follows would show nothing."""
 
 
@@ -44,7 +44,7 @@ class DemoOptions:
     rps: int = 50
 
 
-def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) -> bool:
+def play(options: DemoOptions, screen: Console, stay: Callable[[], None] | None) -> bool:
     """Tell the whole story and return whether every check passed.
 
     The database, the simulator and all files are the story's own, and gone when it
@@ -59,11 +59,11 @@ def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) 
         server.running(app) as api,
         tempfile.TemporaryDirectory(prefix="carsync-demo-") as state,
     ):
-        story = Story(options, screen, api, database, Path(state))
+        story = Scenario(options, screen, api, database, Path(state))
         story.introduce()
         try:
             story.tell()
-        except StoryEndedError:
+        except ScenarioEndedError:
             screen.say("the story ends here: what follows would show nothing", "bad")
         _conclude(screen, time.monotonic() - began_s)
         if stay is None:
@@ -74,7 +74,7 @@ def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) 
     return screen.failed == 0
 
 
-def _conclude(screen: Screen, elapsed_s: float) -> None:
+def _conclude(screen: Console, elapsed_s: float) -> None:
     screen.say()
     took = formatting.duration(round(elapsed_s))
     if screen.failed:
@@ -84,13 +84,13 @@ def _conclude(screen: Screen, elapsed_s: float) -> None:
         screen.say(f"All {screen.passed} checks passed, in {took}.", "good")
 
 
-class Story:
+class Scenario:
     """The chapters, and what they share."""
 
     def __init__(
         self,
         options: DemoOptions,
-        screen: Screen,
+        screen: Console,
         api: RunningSimulator,
         database: EmbeddedPostgres,
         state_folder: Path,
@@ -99,7 +99,7 @@ class Story:
         self._screen = screen
         self._api = api
         self._database = database
-        self._referee = Referee(api.app.options.feed, database.dsn)
+        self._referee = Checker(api.app.options.feed, database.dsn)
         self._variables = {
             "API_BASE_URL": api.base_url,
             "API_KEY": api.app.options.key or "none",
@@ -107,7 +107,7 @@ class Story:
             "STATE_DIRECTORY": str(state_folder),
             "DATABASE_URL": database.dsn,
         }
-        self._shell = Shell(self._variables)
+        self._shell = CommandRunner(self._variables)
 
     def introduce(self) -> None:
         """Say what stands ready, and the variables that are all the configuration there is."""
@@ -224,8 +224,8 @@ class Story:
             self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
         if failed:
             text = f"{ended.exit_code}, not {wanted.value}; its log, above, says why"
-            self._screen.judge([Finding(False, "exit", text)])
-            raise StoryEndedError
+            self._screen.judge([CheckResult(False, "exit", text)])
+            raise ScenarioEndedError
 
     # ── checking ─────────────────────────────────────────────────────────────
 
@@ -235,7 +235,7 @@ class Story:
         since: int | None,
         before: Writes,
         kept: frozenset[int] | set[int] = frozenset(),
-    ) -> Iterator[Finding]:
+    ) -> Iterator[CheckResult]:
         """Check a finished sync of snapshot `number` from all sides.
 
         `before` holds the writes, `since` the snapshot in the table, and `kept` the

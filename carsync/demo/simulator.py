@@ -25,7 +25,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from carsync.demo.feed import Feed, FeedOptions, Snapshot, compress, in_parallel
+from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, compress, in_parallel
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -64,7 +64,7 @@ class SimulatorOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulatedAnswer:
     """An HTTP answer; `body` is gzipped where `gzipped` says so, `cut` ends it half-way."""
 
     status: int
@@ -114,7 +114,7 @@ class Simulator:
         self.reset()
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> FeedSnapshot:
         """The snapshot listed now."""
         return self._snapshot
 
@@ -172,7 +172,7 @@ class Simulator:
             await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
         await _respond(send, scope, answer)
 
-    def _answer(self, scope: Message, path: str) -> Answer:
+    def _answer(self, scope: Message, path: str) -> SimulatedAnswer:
         if scope["method"] != "GET":
             return _error(405, "only GET is answered here")
         if self._key is not None and _header(scope, b"x-api-key") != self._key:
@@ -183,7 +183,7 @@ class Simulator:
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
         return _error(404, "no such route")
 
-    def _answer_page(self, query: dict[str, str]) -> Answer:
+    def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
         try:
             page = int(query.get("page", 1))
             page_size = int(query.get("per_page", self.options.page_size))
@@ -195,17 +195,21 @@ class Simulator:
         if self._is_broken(page):
             return _error(500, "internal server error")
         if self.options.empty_from is not None and page >= self.options.empty_from:
-            return Answer(200, b'{"data":[]}')
-        return self._spoil(f"page {page}", Answer(200, self._page(page, page_size), gzipped=True))
+            return SimulatedAnswer(200, b'{"data":[]}')
+        return self._spoil(
+            f"page {page}", SimulatedAnswer(200, self._page(page, page_size), gzipped=True)
+        )
 
-    def _answer_car(self, text: str) -> Answer:
+    def _answer_car(self, text: str) -> SimulatedAnswer:
         known = text.isascii() and text.isdigit() and len(text) < 19
         record = self.feed.record(self._snapshot, int(text)) if known else None
         if record is None:
             return self._spoil(f"car {text}", _error(404, "no such car"))
-        return self._spoil(f"car {text}", Answer(200, msgspec.json.encode({"data": record})))
+        return self._spoil(
+            f"car {text}", SimulatedAnswer(200, msgspec.json.encode({"data": record}))
+        )
 
-    def _spoil(self, subject: str, answer: Answer) -> Answer:
+    def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
         """Return `answer`, or the fault that this attempt at `subject` was dealt."""
         options = self.options
         if options.error_share + options.html_share + options.cut_share == 0:
@@ -216,9 +220,9 @@ class Simulator:
             return _error(500, "internal server error")
         draw -= options.error_share
         if draw < options.html_share:
-            return Answer(200, _HTML, content_type=b"text/html")
+            return SimulatedAnswer(200, _HTML, content_type=b"text/html")
         if draw - options.html_share < options.cut_share:
-            return Answer(answer.status, answer.body, answer.gzipped, cut=True)
+            return SimulatedAnswer(answer.status, answer.body, answer.gzipped, cut=True)
         return answer
 
     def _is_broken(self, page: int) -> bool:
@@ -236,7 +240,7 @@ class Simulator:
             self._keep(key, body)
         return body
 
-    def _build_page(self, snapshot: Snapshot, page: int, page_size: int) -> bytes:
+    def _build_page(self, snapshot: FeedSnapshot, page: int, page_size: int) -> bytes:
         meta = self.options.with_meta
         return compress(self.feed.page_body(snapshot, page, page_size, with_meta=meta))
 
@@ -247,7 +251,7 @@ class Simulator:
         while self._cached_bytes > CACHE_BYTES:
             self._cached_bytes -= len(self._cache.pop(next(iter(self._cache))))
 
-    def _control(self, method: str, path: str, query: dict[str, str]) -> Answer:
+    def _control(self, method: str, path: str, query: dict[str, str]) -> SimulatedAnswer:
         try:
             number = int(query["n"]) if "n" in query else None
             since = int(query["since"]) if "since" in query else None
@@ -258,20 +262,22 @@ class Simulator:
         match method, path:
             case "GET", "/_sim/log":
                 log = [{"t": t, "path": target, "status": s} for t, target, s in self.log]
-                return Answer(200, msgspec.json.encode(log))
+                return SimulatedAnswer(200, msgspec.json.encode(log))
             case "GET", "/_sim/truth":
-                return Answer(200, msgspec.json.encode(self.truth(number, since)))
+                return SimulatedAnswer(200, msgspec.json.encode(self.truth(number, since)))
             case "POST", "/_sim/snapshot" if number is not None:
                 self.show(number)
             case "POST", "/_sim/reset":
                 self.reset()
             case _:
                 return _error(404, "no such control route")
-        return Answer(200, msgspec.json.encode({"snapshot": self._snapshot.number}))
+        return SimulatedAnswer(200, msgspec.json.encode({"snapshot": self._snapshot.number}))
 
 
-def _error(status: int, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    return Answer(status, msgspec.json.encode({"message": message}), headers=headers)
+def _error(
+    status: int, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> SimulatedAnswer:
+    return SimulatedAnswer(status, msgspec.json.encode({"message": message}), headers=headers)
 
 
 def _header(scope: Message, name: bytes) -> bytes | None:
@@ -283,7 +289,7 @@ def _query(scope: Message) -> dict[str, str]:
     return {name: values[-1] for name, values in pairs.items()}
 
 
-async def _respond(send: Send, scope: Message, answer: Answer) -> None:
+async def _respond(send: Send, scope: Message, answer: SimulatedAnswer) -> None:
     body, gzipped = answer.body, answer.gzipped
     if gzipped and b"gzip" not in (_header(scope, b"accept-encoding") or b""):
         body, gzipped = zlib.decompress(body, _GUNZIP), False

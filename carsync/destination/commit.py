@@ -20,7 +20,7 @@ from carsync.errors import (
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.connection import Connection
-from carsync.postgres.sessions import BackendWatch, describe_rivals, end_backend
+from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_backend
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ OUTCOME_S = 30.0
 _TURN_S = 0.1
 
 
-def merge_surely(
+def merge_exactly_once(
     config: Config,
     connection: Connection,
     request: MergeRequest,
     should_cancel: Callable[[], bool],
 ) -> MergeCounts:
     """Merge, once, and return the counts; raises what `merge.merge` does."""
-    return do_surely(
+    return exactly_once(
         config,
         connection,
         request.run_id,
@@ -48,7 +48,7 @@ def merge_surely(
     )
 
 
-def do_surely(
+def exactly_once(
     config: Config,
     connection: Connection,
     run_id: int,
@@ -100,7 +100,7 @@ def _look_up_outcome(
     while True:
         try:
             with closing(open_database(config, "carsync", should_cancel)) as connection:
-                if isinstance(broken.watch, BackendWatch):
+                if isinstance(broken.watch, SessionWatchdog):
                     end_backend(connection, broken.watch.backend)
                 return merge.lookup_outcome(connection, run_id)
         except (DatabaseUnavailableError, DatabaseBusyError) as exc:

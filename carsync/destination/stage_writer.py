@@ -17,7 +17,7 @@ from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, S
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
-from carsync.redaction import Secret, hide
+from carsync.redaction import Secret, redact
 
 LoadMethod = Literal["execute_values", "copy"]
 
@@ -173,7 +173,7 @@ class StageWriter:
         column, reason = sqlstate.explain_refusal(exc)
         is_whole = len(text) <= MAX_ORIGINAL_CHARS
         if self._key:
-            hidden, reason = hide(text, self._key), hide(reason, self._key)
+            hidden, reason = redact(text, self._key), redact(reason, self._key)
             text, is_whole = hidden, is_whole and hidden == text
         return Reject(
             ordinal,

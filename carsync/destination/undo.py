@@ -42,7 +42,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class UndoCounts:
     """What taking back a run does: `counts` of rows by what the revert itself does to them.
 
     `before` rows were taken back earlier. `rewritten` columns are not as they were, though
@@ -87,7 +87,7 @@ def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
 
 def take_back(
     cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
-) -> Outcome:
+) -> UndoCounts:
     """Take back, inside the caller's transaction, what `run` did; `by` is the reverting run.
 
     Only its `actions`. Rows that cannot be taken back are told in the outcome; whether the
@@ -281,7 +281,7 @@ def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> boo
     return True
 
 
-def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:
+def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> UndoCounts:
     done: dict[str, int] = dict(sql.rows(cur, sql.load("undo/sum_reversal", **parts)))
     refused = sql.rows(cur, sql.load("undo/list_refused", **parts))
     misses = sql.rows(cur, sql.load("undo/list_misses", **parts))
@@ -292,7 +292,7 @@ def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> Outcome:
         deactivated=done.get("reactivated", 0),
         deleted=done.get("inserted", 0),
     )
-    return Outcome(
+    return UndoCounts(
         counts,
         tuple(Refused(*line) for line in refused),
         before,

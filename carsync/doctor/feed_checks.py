@@ -10,7 +10,7 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.discovery import PageShape
+from carsync.mapping.discovery import PageLayout
 from carsync.source.pagination.checks import check_page
 
 EXPIRES_SOON_DAYS = 14
@@ -60,7 +60,7 @@ class FirstPage:
     latency_s: float
     wire_bytes: int
     skew_s: float | None
-    shape: PageShape | None
+    shape: PageLayout | None
     fault: PageError | None = None
     records: int = 0
     pages: int | None = None
@@ -177,7 +177,7 @@ def judge_skew(found: Findings, skew_s: float | None) -> None:
         found.ok("clock", "the same as the API's, within seconds")
 
 
-def _shape_hint(shape: PageShape | None) -> str:
+def _shape_hint(shape: PageLayout | None) -> str:
     """Name the keys that a look at the answer suggests; empty where it shows no records."""
     if shape is None:
         return ""

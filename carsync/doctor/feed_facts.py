@@ -17,10 +17,10 @@ from carsync import __version__
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.discovery import PageShape, find_page
+from carsync.mapping.discovery import PageLayout, find_page
 from carsync.mapping.mapper import Mapper
-from carsync.redaction import hide
-from carsync.source.client import Answer, Transport
+from carsync.redaction import redact
+from carsync.source.client import Answer, ApiClient
 from carsync.source.connection_pool import tls_context
 from carsync.source.dns import look_up
 from carsync.source.retry_after import parse_date
@@ -87,7 +87,7 @@ def _issuer(shown: dict[str, Any]) -> str:
 
 def ask_first_page(config: Config) -> Answer:
     """Make one request for the first page, as a run would; raises `PageError`."""
-    transport = Transport(config.api, connections=1, user_agent=f"carsync/{__version__}")
+    transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
     page = config.api.pagination.first_page
     patience_s = config.api.timeout.total_s + config.api.timeout.connect_s + _GRACE_S
     try:
@@ -128,11 +128,11 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         content.reported_pages,
         content.reported_records,
         len(content.rows),
-        tuple((hide(reason, secret), number) for reason, number in reasons.most_common(5)),
+        tuple((redact(reason, secret), number) for reason, number in reasons.most_common(5)),
     )
 
 
-def shape_of(body: bytes) -> PageShape | None:
+def shape_of(body: bytes) -> PageLayout | None:
     """Return what a look at an answer shows without knowing its paths; None where it is no page."""
     try:
         return find_page(json.loads(body))

@@ -51,7 +51,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildReady:
+class WorkerReady:
     """Child to parent: booted, connected, working."""
 
     pid: int
@@ -132,7 +132,7 @@ class BreakerOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildFailed:
+class WorkerFailed:
     """Child to parent: it cannot go on. Exceptions never cross; this carries their words."""
 
     error: str

@@ -18,7 +18,7 @@ import msgspec
 
 from carsync.config.sections import Pagination
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.fields import SCALARS, Shape, Unholdable, parse_path
+from carsync.mapping.fields import SCALARS, RecordType, Unholdable, parse_path
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -45,7 +45,7 @@ class PageDecoder:
     """
 
     def __init__(
-        self, pagination: Pagination, shape: Shape, most_records: float = math.inf
+        self, pagination: Pagination, shape: RecordType, most_records: float = math.inf
     ) -> None:
         self._most_records = most_records
         self._records = parse_path(pagination.records)
@@ -56,8 +56,8 @@ class PageDecoder:
         paths = [self._records, *(path for path in self._totals if path is not None)]
         record_type = shape.type
         listed = list[record_type] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
-        self._envelope = Shape(paths, {self._records: listed})
-        self._texts = Shape([self._records], {self._records: list[msgspec.Raw]})
+        self._envelope = RecordType(paths, {self._records: listed})
+        self._texts = RecordType([self._records], {self._records: list[msgspec.Raw]})
         self._decode_page = msgspec.json.Decoder(self._envelope.type).decode
         self._decode_texts = msgspec.json.Decoder(self._texts.type).decode
         self._decode_record = msgspec.json.Decoder(record_type).decode

@@ -26,7 +26,7 @@ _SIZE = re.compile(r"(per_?page|page_?size|limit|size|page_?limit)", re.IGNORECA
 
 
 @dataclass(frozen=True, slots=True)
-class PageShape:
+class PageLayout:
     """Where things are in a page: dotted paths, None where nothing was found.
 
     `count` is the number of records on this page, `pages` and `total` what it reports,
@@ -43,13 +43,13 @@ class PageShape:
     size: int | None = None
 
 
-def find_page(answer: Any) -> PageShape | None:
+def find_page(answer: Any) -> PageLayout | None:
     """Find the records of a decoded page, the longest list of objects, and its totals.
 
     None where there is no such list.
 
     >>> find_page({"items": [{"id": 1}], "pages": 7, "count": 7})
-    PageShape(records='items', count=1, total_pages='pages', total_records='count', pages=7, \
+    PageLayout(records='items', count=1, total_pages='pages', total_records='count', pages=7, \
 total=7, size_name=None, size=None)
     """
     lists = [(path, value) for path, value in _walk(answer, "", 0) if _is_record_list(value)]
@@ -64,7 +64,7 @@ total=7, size_name=None, size=None)
     size_at = next((where for where in numbers if _named(_SIZE, where)), None)
     size = numbers[size_at] if size_at is not None else None
     pages_at, total_at = _totals(numbers, len(records), size)
-    return PageShape(
+    return PageLayout(
         path,
         len(records),
         pages_at,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 SCALARS = str | int | float | bool | None
 
@@ -41,7 +41,7 @@ class Unholdable:
         self.token = token
 
 
-def parse_path(text: str) -> Path:
+def parse_path(text: str) -> FieldPath:
     """Split a dotted path; `""` is the record, or the answer, itself.
 
     >>> parse_path("lots.0.bid"), parse_path("")
@@ -69,7 +69,7 @@ def describe(value: Any) -> str:
             return "an object"
 
 
-def walk(value: Any, path: Path) -> Any:
+def walk(value: Any, path: FieldPath) -> Any:
     """Follow `path` through a plain JSON value; None where a part of it is missing, null or empty.
 
     >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
@@ -98,16 +98,18 @@ def _astray(value: Any, expected: str) -> Misplaced | Unholdable | None:
 Step = tuple[int, Callable[[list[Any]], list[Any]]]
 
 
-class Shape:
+class RecordType:
     """The decodable type that holds exactly `paths`, and the way to the values at them."""
 
-    def __init__(self, paths: Iterable[Path], leaf_types: dict[Path, Any] | None = None) -> None:
+    def __init__(
+        self, paths: Iterable[FieldPath], leaf_types: dict[FieldPath, Any] | None = None
+    ) -> None:
         self._steps: list[Step] = []
-        self._slots: dict[Path, int] = {}
+        self._slots: dict[FieldPath, int] = {}
         self._leaf_types = leaf_types or {}
         self.type: Any = self._build((), 0, sorted(set(paths)))
 
-    def slot(self, path: Path) -> int:
+    def slot(self, path: FieldPath) -> int:
         """Return where `gather` puts the values found at `path`, one of the paths given."""
         return self._slots[path]
 
@@ -122,7 +124,7 @@ class Shape:
         self._steps.append((source, step))
         return len(self._steps)
 
-    def _build(self, prefix: Path, source: int, rests: Sequence[Path]) -> Any:
+    def _build(self, prefix: FieldPath, source: int, rests: Sequence[FieldPath]) -> Any:
         """Return the type of the values in slot `source`, which stand at `prefix`."""
         heads = sorted({rest[0] for rest in rests if rest})
         if () not in rests and all(map(_is_field_name, heads)):
@@ -134,15 +136,17 @@ class Shape:
             self._slots[prefix + rest] = self._add(source, _walker(rest)) if rest else source
         return self._leaf_types.get(prefix, Any)
 
-    def _build_list(self, prefix: Path, source: int, rests: Sequence[Path], position: str) -> Any:
+    def _build_list(
+        self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], position: str
+    ) -> Any:
         slot = self._add(source, _item_getter(int(position)))
         element = self._build((*prefix, position), slot, [rest[1:] for rest in rests])
         return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
 
     def _build_object(
-        self, prefix: Path, source: int, rests: Sequence[Path], heads: list[str]
+        self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], heads: list[str]
     ) -> Any:
-        opener = _Opener(heads)
+        opener = _StructReader(heads)
         opened = self._add(source, opener)
         fields: list[tuple[str, Any, None]] = []
         for attribute, head in zip(opener.attributes, heads, strict=True):
@@ -163,7 +167,7 @@ def _is_field_name(key: str) -> bool:
     return not key.isdecimal() and key.isprintable() and not set(key) & {'"', "\\"}
 
 
-def _walker(path: Path) -> Callable[[list[Any]], list[Any]]:
+def _walker(path: FieldPath) -> Callable[[list[Any]], list[Any]]:
     return lambda owners: [walk(owner, path) for owner in owners]
 
 
@@ -184,7 +188,7 @@ def _item_getter(position: int) -> Callable[[list[Any]], list[Any]]:
     return get
 
 
-class _Opener:
+class _StructReader:
     """Makes every value an instance of `struct`: as decoded, from a plain object, or a stand-in."""
 
     def __init__(self, heads: list[str]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from carsync.config.sections import ColumnRule, Mapping_, Pagination, Scalar
+from carsync.config.sections import ColumnRule, MappingRules, Pagination, Scalar
 from carsync.mapping.column_converters import compile_uniform
 from carsync.mapping.converters import (
     Reader,
@@ -25,7 +25,7 @@ from carsync.mapping.converters import (
     read_text,
 )
 from carsync.mapping.decoder import DecodedPage, PageDecoder
-from carsync.mapping.fields import Shape, describe, parse_path
+from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
 from carsync.mapping.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
 from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, Reject, Row
@@ -76,7 +76,7 @@ class Mapper:
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         self.fingerprint = _fingerprint(rules)
         paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
-        self._shape = Shape([*paths, *raw_paths(varying.values())])
+        self._shape = RecordType([*paths, *raw_paths(varying.values())])
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
         self._page_decoder = PageDecoder(pagination, self._shape, most)
         bare_list = msgspec.structs.replace(
@@ -127,7 +127,9 @@ class Mapper:
         return PageContent(rows, rejects, count, page.reported_pages, page.reported_records)
 
 
-def compile_mapper(mapping: Mapping_, preset_text: str | None, pagination: Pagination) -> Mapper:
+def compile_mapper(
+    mapping: MappingRules, preset_text: str | None, pagination: Pagination
+) -> Mapper:
     """Compile the rules of `mapping`, laid over those of the preset's YAML text, into a mapper.
 
     Raises `ConfigError` naming the key that is wrong.
@@ -163,7 +165,7 @@ class _Faults:
 class _Plan:
     """How one column of a page is filled."""
 
-    def __init__(self, name: str, rule: ColumnRule, shape: Shape) -> None:
+    def __init__(self, name: str, rule: ColumnRule, shape: RecordType) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
         self._required = rule.required

@@ -13,10 +13,17 @@ from string import Formatter
 
 import msgspec
 
-from carsync.config.sections import ColumnRule, HashAlgorithm, HashRule, Mapping_, Scalar, Section
+from carsync.config.sections import (
+    ColumnRule,
+    HashAlgorithm,
+    HashRules,
+    MappingRules,
+    Scalar,
+    Section,
+)
 from carsync.errors import ConfigError
 from carsync.mapping.converters import RejectedValueError, compile_reader
-from carsync.mapping.fields import Path, parse_path
+from carsync.mapping.fields import FieldPath, parse_path
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 _RESERVED = {
@@ -33,7 +40,7 @@ class Preset(Section, frozen=True, rename={"hash_": "hash"}):
     """What a preset file holds."""
 
     columns: dict[str, ColumnRule]
-    hash_: HashRule = HashRule()
+    hash_: HashRules = HashRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Rules:
     hash_algorithm: HashAlgorithm
 
 
-def merge_rules(mapping: Mapping_, preset_text: str | None) -> Rules:
+def merge_rules(mapping: MappingRules, preset_text: str | None) -> Rules:
     """Lay `mapping` over the preset's rules and check the result; raise `ConfigError`."""
     preset = Preset({}) if preset_text is None else _read_preset(preset_text, mapping.preset)
     merged: dict[str, ColumnRule | None] = {**preset.columns, **mapping.columns}
@@ -97,7 +104,7 @@ def template_parts(template: str) -> list[tuple[str, str | None]]:
     return parts
 
 
-def raw_paths(rules: Iterable[ColumnRule]) -> list[Path]:
+def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
     """Return the paths of the record's own values that templates name."""
     templates = [rule.template for rule in rules if rule.template is not None]
     names = [name for template in templates for _, name in template_parts(template)]
@@ -189,7 +196,9 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
             )
 
 
-def _hash_fields(own: HashRule, preset: HashRule, rules: dict[str, ColumnRule]) -> tuple[str, ...]:
+def _hash_fields(
+    own: HashRules, preset: HashRules, rules: dict[str, ColumnRule]
+) -> tuple[str, ...]:
     """Return the hashed fields; a preset's field whose column was left out goes with it."""
     if own.fields is None:
         wanted = preset.fields if preset.fields is not None else [n for n in rules if n != "id"]

@@ -9,7 +9,7 @@ from carsync.errors import ConfigError
 from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
-from carsync.postgres.sessions import BackendWatch, backend_of
+from carsync.postgres.sessions import SessionWatchdog, backend_of
 
 
 def open_database(
@@ -38,7 +38,7 @@ def open_database(
     except BaseException:
         conn.close()
         raise
-    conn.watch = BackendWatch(backend, lambda: connect(f"{application_name} watch"))
+    conn.watch = SessionWatchdog(backend, lambda: connect(f"{application_name} watch"))
     return conn
 
 

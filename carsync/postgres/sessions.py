@@ -30,7 +30,7 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class DatabaseSession:
     """One of carsync's sessions as the server sees it.
 
     `age_s` is for how long it has been in `state`, or at its statement where that is
@@ -47,14 +47,14 @@ class Session:
     holds_lock: bool
 
 
-def list_sessions(conn: Connection, target: Target) -> list[Session]:
+def list_sessions(conn: Connection, target: Target) -> list[DatabaseSession]:
     """Return carsync's sessions in the database, `conn` aside, the eldest first.
 
     `holds_lock`: it holds the run lock of `target`.
     """
     query = sql.load("session/list_sessions")
     found = sql.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
-    return [Session(*line) for line in found]
+    return [DatabaseSession(*line) for line in found]
 
 
 def backend_of(conn: Connection) -> Backend:
@@ -63,7 +63,7 @@ def backend_of(conn: Connection) -> Backend:
     return Backend(*sql.fetch(conn, "looking at the session", query)[0])
 
 
-class BackendWatch:
+class SessionWatchdog:
     """Watches one backend over a new connection each time, which `reopen` gives."""
 
     def __init__(self, backend: Backend, reopen: Callable[[], Connection]) -> None:

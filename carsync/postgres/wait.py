@@ -33,7 +33,7 @@ CANCEL_S = 10.0
 _TURN_S = 0.2
 
 
-class Watch(Protocol):
+class StatementWatchdog(Protocol):
     """Looks at a statement from outside, over a connection of its own."""
 
     def is_working(self) -> bool:
@@ -53,7 +53,7 @@ class Connection(extensions.connection):
     """
 
     silence_s: float = ANSWER_S
-    watch: Watch | None = None
+    watch: StatementWatchdog | None = None
     should_cancel: Callable[[], bool] | None = None
 
 
@@ -102,7 +102,7 @@ def wait(conn: extensions.connection) -> None:
     if not isinstance(conn, Connection):
         extras.wait_select(conn)
         return
-    vigil = _Vigil(conn)
+    vigil = _Wait(conn)
     while (state := conn.poll()) != extensions.POLL_OK:
         reads, writes = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
         if any(select.select(reads, writes, [], _TURN_S)):
@@ -110,7 +110,7 @@ def wait(conn: extensions.connection) -> None:
         vigil.turn()
 
 
-class _Vigil:
+class _Wait:
     """The wait for one answer."""
 
     def __init__(self, conn: Connection) -> None:
@@ -151,7 +151,7 @@ class _Vigil:
                     f"the statement cannot be cancelled: {exc.problem} ({exc.detail})"
                 ) from exc
 
-    def _look(self, watch: Watch) -> None:
+    def _look(self, watch: StatementWatchdog) -> None:
         saw = "the server does not work on the statement"
         try:
             if watch.is_working():

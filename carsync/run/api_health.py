@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from carsync.config.sections import CircuitBreaker
+from carsync.config.sections import CircuitBreakerRules
 from carsync.engine.messages import BreakerOpened, PageFailed
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
@@ -19,14 +19,14 @@ MAX_SILENCE_S = 1800.0
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
 
 
-class Patience:
+class ApiHealth:
     """What the parent knows of the API's troubles; raises `ApiUnavailableError` when it is enough.
 
     `problem` is the last failed attempt's, in words.
     """
 
     def __init__(
-        self, breaker: CircuitBreaker, metrics: Metrics, clock: Callable[[], float]
+        self, breaker: CircuitBreakerRules, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._breaker = breaker
         self._metrics = metrics

@@ -27,7 +27,7 @@ from carsync.state.file_lock import FileLock
 SAVE_EVERY_S = 2.0
 
 
-class Journal:
+class CheckpointWriter:
     """Owns the checkpoint file of one run, and keeps the lock beside it in its place.
 
     Every change is an atomic replacement of the file.

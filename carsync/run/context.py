@@ -10,10 +10,10 @@ from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
-from carsync.run.checkpoint_writer import Journal
-from carsync.run.listener import Watcher, Watchers
+from carsync.run.checkpoint_writer import CheckpointWriter
+from carsync.run.listener import Listeners, RunListener
 from carsync.run.metrics import Metrics, Snapshot
-from carsync.run.sampler import Observer
+from carsync.run.sampler import Sampler
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import RunState
 from carsync.state.runs import Run
@@ -30,17 +30,17 @@ PING_ANSWER_S = 30.0
 class Monitor:
     """Measures one run and tells it: to the operator, to the checkpoint, to the report."""
 
-    def __init__(self, config: Config, watcher: Watcher, max_pages: int | None = None) -> None:
+    def __init__(self, config: Config, watcher: RunListener, max_pages: int | None = None) -> None:
         self.plan = PagePlan(config.api.pagination, max_pages)
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.resumed_pages = self.resumed_rows = 0
-        self.journal: Journal | None = None
+        self.journal: CheckpointWriter | None = None
         self.connection: Connection | None = None
         """The connection that holds the run's lock."""
-        self.observer = Observer()
-        self.watcher = Watchers([watcher, self.observer])
+        self.observer = Sampler()
+        self.watcher = Listeners([watcher, self.observer])
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
         self._ping_s = FIRST_PING_S
 

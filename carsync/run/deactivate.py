@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
-from carsync.deactivation.by_id import Testimony, controls_wanted, hear
-from carsync.deactivation.policy import judge
+from carsync.deactivation.by_id import Verification, controls_wanted, verify
+from carsync.deactivation.policy import decide
 from carsync.model import Decision, ProbeVerdict, Proof, Target
 from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
@@ -19,7 +19,7 @@ from carsync.state import runs
 NO_PATH = "the API does not answer by-id requests (if it has none, set api.record_path: null)"
 
 
-def decide(
+def decide_and_prove(
     config: Config,
     connection: Connection,
     run_id: int,
@@ -49,7 +49,7 @@ def decide(
             "different: does the API know pages by the name in api.pagination.page_param "
             f"({config.api.pagination.page_param})?"
         )
-    decision = judge(found, plan.reported_records, signs, len(plan.failed), rules)
+    decision = decide(found, plan.reported_records, signs, len(plan.failed), rules)
     if plan.is_truncated and rules.enabled and not plan.failed:
         unseen = "the feed still held records at api.pagination.max_pages: its end was not seen"
         return Decision("hold", (*decision.reasons, unseen)), Proof()
@@ -59,9 +59,11 @@ def decide(
         return decision, Proof(next_run=() if nameless else None)
     ids = candidates.list_candidates(connection, run_id, target, source, rules.max_probes)
     controls = candidates.list_seen(connection, run_id, controls_wanted(len(ids)))
-    heard = hear(intake.probe, ids, controls, _stranger(controls))
+    heard = verify(intake.probe, ids, controls, _stranger(controls))
     if not heard.has_path and runs.answered_by_id(connection, target, source):
-        heard = Testimony(objection="the API answers 404 by id for every car; it knew them before")
+        heard = Verification(
+            objection="the API answers 404 by id for every car; it knew them before"
+        )
     if not heard.has_path:
         reasons = (*decision.reasons, *([NO_PATH] if decision.action == "prove" else []))
         return Decision(decision.action, reasons), Proof(next_run=() if nameless else None)
@@ -80,7 +82,7 @@ def _stranger(controls: Sequence[tuple[str, int]]) -> str:
     return str(uuid.uuid4())
 
 
-def _doubts(heard: Testimony, absent: int, asked: int) -> list[str]:
+def _doubts(heard: Verification, absent: int, asked: int) -> list[str]:
     """Say, in words, what by-id requests leave in doubt; none where each absent car is gone."""
     doubts = [heard.objection] if heard.objection else []
     alive = sum(verdict is ProbeVerdict.ALIVE for verdict in heard.verdicts.values())

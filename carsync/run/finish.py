@@ -23,7 +23,7 @@ from carsync.state.runs import Run
 log = logging.getLogger(__name__)
 
 
-def tidy_up(
+def clean_up(
     config: Config, connection: Connection, run: Run, counts: MergeCounts, options: RunOptions
 ) -> None:
     """After the merge: drop the staging table, refresh statistics, forget what is old enough.

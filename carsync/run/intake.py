@@ -19,14 +19,14 @@ from typing import Any
 
 from carsync import failpoints
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import Child, ChildLost, Fleet
+from carsync.engine.local.fleet import Fleet, Worker, WorkerLost
 from carsync.engine.messages import (
     BreakerOpened,
-    ChildFailed,
     PageFailed,
     PageFetched,
     PageLease,
     PagesStaged,
+    WorkerFailed,
 )
 from carsync.errors import (
     ApiAuthError,
@@ -38,9 +38,9 @@ from carsync.errors import (
     revive,
 )
 from carsync.model import ProbeVerdict
-from carsync.run.api_health import Patience
+from carsync.run.api_health import ApiHealth
 from carsync.run.metrics import Metrics
-from carsync.run.probes import Inquiry
+from carsync.run.probes import ProbeRunner
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.plan import PagePlan
 from carsync.source.retry import next_delay_s
@@ -87,13 +87,13 @@ class Intake:
         self._note_failure = note_failure
         self._fleet = new_fleet(False)
         self._restarts = 0
-        self._patience = Patience(config.limits.circuit_breaker, metrics, time.monotonic)
+        self._patience = ApiHealth(config.limits.circuit_breaker, metrics, time.monotonic)
         self._out: dict[int, int] = {}  # page → attempt: leased, not yet staged or failed
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._records = 0
         self._rejects = 0
-        self._inquiry = Inquiry(
+        self._inquiry = ProbeRunner(
             lambda: self._fleet, self._restart, self._patience.silence, metrics, stop, tick
         )
 
@@ -160,13 +160,13 @@ class Intake:
     def _turn(self, phase: str) -> None:
         """Handle what the children said, then let the caller show and save it."""
         for child, event in self._fleet.events(TURN_S):
-            if isinstance(event, ChildLost):
+            if isinstance(event, WorkerLost):
                 self._restart(event)
                 break
             self._handle(child, event)
         self._tick(self._fleet, phase)
 
-    def _handle(self, child: Child, event: Any) -> None:
+    def _handle(self, child: Worker, event: Any) -> None:
         match event:
             case PageFetched():
                 child.pages.discard(event.page)
@@ -192,7 +192,7 @@ class Intake:
                 self._page_failed(event)
             case BreakerOpened():
                 self._breaker_opened(event)
-            case ChildFailed():
+            case WorkerFailed():
                 raise revive(event.error, event.problem, event.detail, event.hint)
 
     def _page_failed(self, event: PageFailed) -> None:
@@ -269,7 +269,7 @@ class Intake:
         if self._records >= MIN_RECORDS_TO_JUDGE:
             judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
 
-    def _restart(self, lost: ChildLost) -> None:
+    def _restart(self, lost: WorkerLost) -> None:
         """End the fleet, wait a moment, start a new one and lease again what is not staged."""
         self._fleet.kill()
         if self._restarts >= MAX_RESTARTS:
@@ -316,7 +316,7 @@ class Intake:
                     if isinstance(event, PagesStaged | PageFetched):
                         with suppress(RejectBudgetError):  # judged by whoever merges
                             self._handle(child, event)
-                    elif isinstance(event, ChildLost | ChildFailed):
+                    elif isinstance(event, WorkerLost | WorkerFailed):
                         log.warning("not all that was in hand is staged: %s", _words(event))
                         return
                 self._tick(self._fleet, "draining")
@@ -334,8 +334,8 @@ def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
     }
 
 
-def _words(event: ChildLost | ChildFailed) -> str:
-    return f"{event.name} {event.reason}" if isinstance(event, ChildLost) else event.problem
+def _words(event: WorkerLost | WorkerFailed) -> str:
+    return f"{event.name} {event.reason}" if isinstance(event, WorkerLost) else event.problem
 
 
 def judge_rejects(rejects: int, records: int, max_share: float) -> None:

@@ -18,7 +18,7 @@ from carsync.state.runs import Run
 log = logging.getLogger(__name__)
 
 
-class Watcher:
+class RunListener:
     """Told by the parent, in its main thread, what happens; a context manager around the run.
 
     Every method does nothing unless overridden, and must return within milliseconds:
@@ -58,10 +58,10 @@ class Watcher:
         return None
 
 
-class Watchers(Watcher):
+class Listeners(RunListener):
     """Several watchers as one; a watcher that raises is told nothing more, and the log says so."""
 
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
+    def __init__(self, watchers: Sequence[RunListener]) -> None:
         self._watchers = list(watchers)
 
     def begun(self, run: Run) -> None:
@@ -102,7 +102,7 @@ class Watchers(Watcher):
         for watcher in reversed(self._watchers):
             watcher.__exit__(kind, error, trace)
 
-    def _tell(self, news: Callable[[Watcher], None]) -> None:
+    def _tell(self, news: Callable[[RunListener], None]) -> None:
         for watcher in list(self._watchers):
             try:
                 news(watcher)

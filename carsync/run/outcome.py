@@ -13,7 +13,7 @@ EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Outcome:
     """`counts` is set once the merge is committed, whatever came after it."""
 
     state: EndState
@@ -24,9 +24,9 @@ class Ending:
     hint: str = ""
 
 
-def failed(exc: CarsyncError) -> Ending:
+def failed(exc: CarsyncError) -> Outcome:
     """Return the ending that an error makes."""
-    return Ending("failed", exc.exit_code, None, exc.problem, exc.detail, exc.hint)
+    return Outcome("failed", exc.exit_code, None, exc.problem, exc.detail, exc.hint)
 
 
 def merged(
@@ -37,7 +37,7 @@ def merged(
     planned: int,
     *,
     is_part: bool = False,
-) -> Ending:
+) -> Outcome:
     """Return the ending of a run that was merged: partial, held or complete.
 
     `failed_pages` maps each of the `planned` pages that could not be read to its problem.
@@ -45,7 +45,7 @@ def merged(
     """
     if failed_pages:
         page, why = min(failed_pages.items())
-        return Ending(
+        return Outcome(
             "partial",
             ExitCode.PARTIAL,
             counts,
@@ -54,7 +54,7 @@ def merged(
             f"page {page}: {why}",
         )
     if is_part:
-        return Ending(
+        return Outcome(
             "partial",
             ExitCode.PARTIAL,
             counts,
@@ -62,7 +62,7 @@ def merged(
             hint="run again without --max-pages: it reads the whole feed",
         )
     if counts.held or decision.action == "hold":
-        return Ending(
+        return Outcome(
             "held",
             ExitCode.HELD,
             counts,
@@ -73,17 +73,17 @@ def merged(
             else "see why the feed does not add up",
         )
     if counts.stale:
-        return Ending(
+        return Outcome(
             "partial",
             ExitCode.PARTIAL,
             counts,
             f"{counts.stale:,} cars were written by somebody else after their page was asked for",
             "what the feed says of them may be older, so they were left as they are",
         )
-    return Ending("complete", ExitCode.OK, counts)
+    return Outcome("complete", ExitCode.OK, counts)
 
 
-def of_options(ending: Ending, options: RunOptions) -> Ending:
+def of_options(ending: Outcome, options: RunOptions) -> Outcome:
     """Return the ending with the next step that a dry run, or a sample, leaves to do."""
     if options.dry_run and ending.counts is not None:
         hint = "nothing was written; to do it, run again without --dry-run"
@@ -97,7 +97,7 @@ def of_options(ending: Ending, options: RunOptions) -> Ending:
     return replace(ending, hint=f"{ending.hint.rstrip('.')}; {hint}" if is_kept else hint)
 
 
-def unsaved(ending: Ending, exc: CheckpointError) -> Ending:
+def unsaved(ending: Outcome, exc: CheckpointError) -> Outcome:
     """Return the ending where the checkpoint could not tell it; another exit code than 0 stays."""
     if ending.exit_code is not ExitCode.OK:
         return ending
@@ -107,13 +107,13 @@ def unsaved(ending: Ending, exc: CheckpointError) -> Ending:
     )
 
 
-def judged(ending: Ending, checks: tuple[Check, ...]) -> Ending:
+def judged(ending: Outcome, checks: tuple[Check, ...]) -> Outcome:
     """Return the ending with exit code 7 where it was complete but a check failed."""
     missed = [check for check in checks if check.verdict == "fail"]
     if not missed or ending.exit_code is not ExitCode.OK:
         return ending
     words = "; ".join(f"{check.name} {check.measured}, wanted {check.target}" for check in missed)
-    return Ending(
+    return Outcome(
         ending.state,
         ExitCode.ACCEPTANCE,
         ending.counts,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from carsync import failpoints
-from carsync.engine.local.fleet import Child, ChildLost, Fleet
-from carsync.engine.messages import ChildFailed, ProbeAnswered, ProbeLease
+from carsync.engine.local.fleet import Fleet, Worker, WorkerLost
+from carsync.engine.messages import ProbeAnswered, ProbeLease, WorkerFailed
 from carsync.errors import FailureKind, revive
 from carsync.model import ProbeVerdict
 from carsync.run.metrics import Metrics
@@ -28,7 +28,7 @@ _PASSING = frozenset(
 )
 
 
-class Inquiry:
+class ProbeRunner:
     """Asks round by round; `fleet` gives the present fleet, which `restart` replaces when lost.
 
     `silence` is told the seconds for which the API asked to wait: the next fleet must know.
@@ -37,7 +37,7 @@ class Inquiry:
     def __init__(
         self,
         fleet: Callable[[], Fleet],
-        restart: Callable[[ChildLost], None],
+        restart: Callable[[WorkerLost], None],
         silence: Callable[[float], None],
         metrics: Metrics,
         stop: StopSignal,
@@ -66,7 +66,7 @@ class Inquiry:
         patient_until_s = time.monotonic() + PATIENCE_S
         while self._lease(waiting) and not self._stop.requested:
             for child, event in self._fleet().events(TURN_S):
-                if isinstance(event, ChildLost):
+                if isinstance(event, WorkerLost):
                     for fetcher in self._fleet().fetchers:
                         waiting.extend(fetcher.probes.values())
                     self._restart(event)
@@ -86,10 +86,10 @@ class Inquiry:
         return verdicts
 
     def _hear(
-        self, child: Child, event: Any, verdicts: dict[str, ProbeVerdict]
+        self, child: Worker, event: Any, verdicts: dict[str, ProbeVerdict]
     ) -> ProbeLease | None:
         """Note an answer in `verdicts` and return what was asked; None for any other event."""
-        if isinstance(event, ChildFailed):
+        if isinstance(event, WorkerFailed):
             raise revive(event.error, event.problem, event.detail, event.hint)
         if not isinstance(event, ProbeAnswered):
             return None

@@ -34,7 +34,7 @@ OTHER_ROW = "PostgreSQL refused their row, which another mapping made, and kept 
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ReplayPreview:
     """What a replay of `run_id`'s open rejects would find.
 
     `mapped` of the `rejects` map now, `rejected` still do not; `left_out` says of the
@@ -55,7 +55,7 @@ class Replayed:
     `refused` rows mapped, but PostgreSQL refused them: they stay rejects as well.
     """
 
-    outlook: Outlook
+    outlook: ReplayPreview
     replay_run_id: int | None = None
     refused: int = 0
     counts: MergeCounts | None = None
@@ -97,7 +97,7 @@ class Replay:
         self._refuse_unfinished()
         self._run = self._choose_run(run_id)
 
-    def look(self) -> Outlook:
+    def look(self) -> ReplayPreview:
         """Map all open rejects and say what became of them; changes nothing."""
         mapped = rejected = 0
         left_out: Counter[str] = Counter()
@@ -106,9 +106,11 @@ class Replay:
             rejected += len(page.rejects)
             left_out += page.left_out
         total = mapped + rejected + left_out.total()
-        return Outlook(self._run.run_id, total, mapped, rejected, tuple(sorted(left_out.items())))
+        return ReplayPreview(
+            self._run.run_id, total, mapped, rejected, tuple(sorted(left_out.items()))
+        )
 
-    def carry_out(self, outlook: Outlook) -> Replayed:
+    def carry_out(self, outlook: ReplayPreview) -> Replayed:
         """Merge those that map now; the others stay, with the reason that they have now."""
         if not outlook.mapped:
             for page in self._pages():

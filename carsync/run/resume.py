@@ -75,7 +75,7 @@ def find(
     return found, ""
 
 
-def take_up(
+def resume_unfinished(
     config: Config,
     connection: Connection,
     target: Target,

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
-from carsync.destination.commit import do_surely
-from carsync.destination.undo import Action, Outcome
+from carsync.destination.commit import exactly_once
+from carsync.destination.undo import Action, UndoCounts
 from carsync.errors import CarsyncError, DatabaseError, LockedError, RevertError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
@@ -55,7 +55,7 @@ class Revert:
             )
         self._run = undo.find(conn, self._target, config.sync.source, run_id)
 
-    def look(self) -> Outcome:
+    def look(self) -> UndoCounts:
         """Take the run back, see what comes of it, and roll that back; changes nothing."""
         conn = self._connection
         with patient(conn), connection.transaction(conn, "looking at changes", keep=False) as cur:
@@ -63,13 +63,13 @@ class Revert:
 
     def carry_out(
         self, *, skip_changed: bool, should_cancel: Callable[[], bool]
-    ) -> tuple[int, Outcome]:
+    ) -> tuple[int, UndoCounts]:
         """Take the run back; return the reverting run's id and what came of it.
 
         Raises `RevertError` where rows are refused, unless they may be skipped.
         """
         by = self._start()
-        found: list[Outcome] = []
+        found: list[UndoCounts] = []
 
         def work() -> MergeCounts:
             outcome = self._take_back(by, skip_changed)
@@ -77,12 +77,12 @@ class Revert:
             return outcome.counts
 
         try:
-            counts = do_surely(self._config, self._connection, by.run_id, work, should_cancel)
+            counts = exactly_once(self._config, self._connection, by.run_id, work, should_cancel)
         except CarsyncError as exc:
             with suppress(DatabaseError):
                 self._finish(by, "failed", exc.exit_code, {})
             raise
-        outcome = found[-1] if found else Outcome(counts)
+        outcome = found[-1] if found else UndoCounts(counts)
         with suppress(DatabaseError):  # it is done all the same
             self._finish(by, "partial", ExitCode.OK, {"refused": len(outcome.refused)})
         return by.run_id, outcome
@@ -99,7 +99,7 @@ class Revert:
             reverts=self._run.run_id,
         )
 
-    def _take_back(self, by: Run, skip_changed: bool) -> Outcome:
+    def _take_back(self, by: Run, skip_changed: bool) -> UndoCounts:
         with (
             patient(self._connection),
             connection.transaction(self._connection, "reverting") as cur,
@@ -128,7 +128,7 @@ class Revert:
         runs.finish_run(self._connection, by, state, exit_code, summary)
 
 
-def refusal(run_id: int, outcome: Outcome) -> RevertError:
+def refusal(run_id: int, outcome: UndoCounts) -> RevertError:
     """Return the error for rows that cannot be taken back."""
     first = outcome.refused[0]
     return RevertError(

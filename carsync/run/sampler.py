@@ -32,7 +32,7 @@ from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import is_idle
-from carsync.run.listener import Watcher
+from carsync.run.listener import RunListener
 from carsync.run.metrics import Snapshot
 from carsync.state import samples
 from carsync.state.runs import Run
@@ -53,7 +53,7 @@ MAX_TRIES = 3
 """How often in a row writing may fail."""
 
 
-class Series:
+class SampleBuffer:
     """At most `limit` samples at even distances, the first and the last always among them.
 
     Where it is full every second sample is dropped and the distance doubled.
@@ -79,14 +79,14 @@ class Series:
         self.samples.append(sample)
 
 
-class Observer(Watcher):
+class Sampler(RunListener):
     """Collects what `carsync runs show` tells later; `write` stores it. See the module."""
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        series: Series | None = None,
+        series: SampleBuffer | None = None,
     ) -> None:
         """Take a monotonic clock in seconds and the time of day."""
         self._clock = clock
@@ -94,7 +94,7 @@ class Observer(Watcher):
         self._run_id: int | None = None
         self._session: int | None = None
         self._phase = ""
-        self._series = series or Series()
+        self._series = series or SampleBuffer()
         self._failures: list[Failure] = []
         self._failures_seen = 0
         self._failures_written = 0

@@ -48,7 +48,7 @@ def prepare_schema(
         )
 
 
-def begin(
+def resume_or_start(
     config: Config,
     connection: Connection,
     mapper: Mapper,
@@ -66,7 +66,7 @@ def begin(
     target, source = target_of(config), config.sync.source
     run = None
     if options.scope == "whole" and not options.fresh:
-        run = resume.take_up(config, connection, target, prints, previous, monitor)
+        run = resume.resume_unfinished(config, connection, target, prints, previous, monitor)
     elif options.scope == "sample" and not options.fresh:
         _refuse_unfinished(config, connection, prints)
     for dead in runs.forget_trials(connection, target, source):

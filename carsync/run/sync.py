@@ -17,7 +17,7 @@ from pathlib import Path
 from carsync import failpoints
 from carsync.config.sections import Config
 from carsync.destination import merge, staging
-from carsync.destination.commit import merge_surely
+from carsync.destination.commit import merge_exactly_once
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
 from carsync.exit_codes import ExitCode
@@ -27,12 +27,12 @@ from carsync.postgres.connect import open_database, refuse_transaction_pooler, t
 from carsync.postgres.connection import Connection
 from carsync.run import finish, outcome, start
 from carsync.run.acceptance import evaluate
-from carsync.run.checkpoint_writer import Journal, idle_since
+from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import Monitor
-from carsync.run.deactivate import decide
+from carsync.run.deactivate import decide_and_prove
 from carsync.run.intake import Intake, judge_rejects
-from carsync.run.listener import Watcher
-from carsync.run.outcome import Ending
+from carsync.run.listener import RunListener
+from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport
 from carsync.run.resume import fingerprints, mark_ledger
 from carsync.run.signals import StopSignal
@@ -49,7 +49,7 @@ def sync(
     config: Config,
     preset_text: str | None,
     checkpoint_file: Path,
-    watcher: Watcher,
+    watcher: RunListener,
     stop: StopSignal,
     options: RunOptions = ORDINARY,
 ) -> RunReport:
@@ -68,7 +68,7 @@ class SyncRun:
         config: Config,
         preset_text: str | None,
         checkpoint_file: Path,
-        watcher: Watcher,
+        watcher: RunListener,
         stop: StopSignal,
         options: RunOptions,
     ) -> None:
@@ -82,7 +82,7 @@ class SyncRun:
         self._monitor = Monitor(config, watcher, options.max_pages)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
-        self._ending = Ending("failed", ExitCode.BUG)
+        self._ending = Outcome("failed", ExitCode.BUG)
         self._idle_s = 0.0
         self._checks: tuple[Check, ...] = ()
         self._run: Run | None = None
@@ -106,7 +106,7 @@ class SyncRun:
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
         prints = fingerprints(self._config, self._mapper)
-        self._monitor.journal = Journal(
+        self._monitor.journal = CheckpointWriter(
             self._checkpoint_file,
             lock,
             source=self._config.sync.source,
@@ -145,7 +145,7 @@ class SyncRun:
     def _begin(
         self, connection: Connection, prints: dict[str, str], previous: CheckpointState | None
     ) -> None:
-        run = self._run = start.begin(
+        run = self._run = start.resume_or_start(
             self._config,
             connection,
             self._mapper,
@@ -187,7 +187,7 @@ class SyncRun:
             self._judge_rejects(connection, run)
             self._monitor.phase("deciding")
             if self._options.max_pages is None:
-                decision, proof = decide(
+                decision, proof = decide_and_prove(
                     self._config, connection, run.run_id, self._target, intake, self._monitor
                 )
             else:  # what was not asked for is not absent
@@ -208,7 +208,7 @@ class SyncRun:
             plan.planned or 0,
             is_part=self._options.max_pages is not None,
         )
-        finish.tidy_up(self._config, connection, run, counts, self._options)
+        finish.clean_up(self._config, connection, run, counts, self._options)
 
     def _is_stopped(self) -> bool:
         """Say whether a signal asked to stop; what is staged waits for the next run then."""
@@ -226,8 +226,8 @@ class SyncRun:
         self._should_cancel()
         return False
 
-    def _stopped(self) -> Ending:
-        return Ending("interrupted", self._stop.exit_code)
+    def _stopped(self) -> Outcome:
+        return Outcome("interrupted", self._stop.exit_code)
 
     def _judge_rejects(self, connection: Connection, run: Run) -> None:
         """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
@@ -262,7 +262,7 @@ class SyncRun:
             is_part=self._options.max_pages is not None,
             keeps=not self._options.dry_run,
         )
-        return merge_surely(self._config, connection, request, self._should_cancel)
+        return merge_exactly_once(self._config, connection, request, self._should_cancel)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

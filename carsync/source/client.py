@@ -56,7 +56,7 @@ class Answer:
     date: str = ""
 
 
-class Transport:
+class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
     `connections` is the number of threads that will use it.

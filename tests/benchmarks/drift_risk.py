@@ -29,7 +29,7 @@ from itertools import product
 from typing import Literal
 
 from carsync.config.sections import Deactivate, Pagination
-from carsync.deactivation.policy import DeactivationPlan, judge
+from carsync.deactivation.policy import DeactivationPlan, decide
 from carsync.source.pagination.checks import check_page
 from carsync.source.pagination.plan import PagePlan
 
@@ -166,7 +166,7 @@ class Table:
             rejected_without_id=0,
             duplicates=night.records - len(night.seen),
         )
-        decision = judge(found, plan.reported_records, plan.drift, len(plan.failed), self._rules)
+        decision = decide(found, plan.reported_records, plan.drift, len(plan.failed), self._rules)
         gone: set[int] = set()
         if decision.action == "deactivate":
             gone = candidates

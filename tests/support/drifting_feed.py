@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from carsync.config.sections import Config
 from carsync.destination.stage_writer import StageWriter
-from carsync.engine.local.fleet import ChildLost
+from carsync.engine.local.fleet import WorkerLost
 from carsync.engine.messages import (
     PageFailed,
     PageFetched,
@@ -304,7 +304,7 @@ class DriftingFleet:
             return []
         if step.outcome == "crash" and not self._script.crashes:
             self._script.crashes += 1
-            return [(self.fetchers[0], ChildLost("fetcher 1", "was killed"))]
+            return [(self.fetchers[0], WorkerLost("fetcher 1", "was killed"))]
         fetcher, lease = self._waiting.pop(step.pick % len(self._waiting))
         if isinstance(lease, ProbeLease):
             return [(fetcher, self._probe(lease, step))]

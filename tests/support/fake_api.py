@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from carsync.source.client import Transport
+from carsync.source.client import ApiClient
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class DrippingServer:
 
 
 @contextmanager
-def watched(client: Transport) -> Iterator[None]:
+def watched(client: ApiClient) -> Iterator[None]:
     """Turn the control loop that ends overdue requests, as a fetcher does."""
     done = threading.Event()
 

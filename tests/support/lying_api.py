@@ -8,10 +8,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from carsync.demo.simulator import Answer, Message, Receive, Send
+from carsync.demo.simulator import Message, Receive, Send, SimulatedAnswer
 from tests.support.site import Api
 
-Lie = Callable[[Any, Answer], Answer]
+Lie = Callable[[Any, SimulatedAnswer], SimulatedAnswer]
 
 
 class LyingApi(Api):
@@ -35,20 +35,20 @@ class LyingApi(Api):
             await asyncio.sleep(self.car_delay_s)
         await super().__call__(scope, receive, send)
 
-    def _answer_page(self, query: dict[str, str]) -> Answer:
+    def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
         answer = super()._answer_page(query)
         return answer if self.page_lie is None else self.page_lie(int(query["page"]), answer)
 
-    def _answer_car(self, text: str) -> Answer:
+    def _answer_car(self, text: str) -> SimulatedAnswer:
         answer = super()._answer_car(text)
         return answer if self.car_lie is None else self.car_lie(text, answer)
 
 
-def body_of(answer: Answer) -> Any:
+def body_of(answer: SimulatedAnswer) -> Any:
     """Return the decoded body of an answer."""
     return json.loads(gzip.decompress(answer.body) if answer.gzipped else answer.body)
 
 
-def answer_with(body: Any) -> Answer:
+def answer_with(body: Any) -> SimulatedAnswer:
     """Return an answer 200 with this body: bytes as they are, anything else as JSON."""
-    return Answer(200, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return SimulatedAnswer(200, body if isinstance(body, bytes) else json.dumps(body).encode())

@@ -6,7 +6,7 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.mapping.mapper import compile_mapper
-from carsync.redaction import Secret, hide, hide_key
+from carsync.redaction import Secret, redact, redact_rejects
 from tests.support.fake_api import page_reply
 
 KEY = 'hush-7f3a"91bc-5e1d-0c44-8a2b-1f6e-77d0-4b9c-e3a5-2d80-6c1f'
@@ -14,9 +14,9 @@ KEY = 'hush-7f3a"91bc-5e1d-0c44-8a2b-1f6e-77d0-4b9c-e3a5-2d80-6c1f'
 
 @pytest.mark.parametrize("text", [KEY, KEY[:-1], KEY[:8], f"a {KEY[:30]}… b", f"{KEY}{KEY[:12]}"])
 def test_no_long_beginning_of_a_secret_stays(text: str) -> None:
-    assert KEY[:8] not in hide(text, KEY)
-    assert hide("hush-7f", KEY) == "hush-7f"
-    assert hide(text, "") == text
+    assert KEY[:8] not in redact(text, KEY)
+    assert redact("hush-7f", KEY) == "hush-7f"
+    assert redact(text, "") == text
 
 
 def test_a_reason_that_cuts_what_it_quotes_holds_no_part_of_the_key() -> None:
@@ -30,6 +30,6 @@ def test_a_reason_that_cuts_what_it_quotes_holds_no_part_of_the_key() -> None:
     body, _ = page_reply([{"id": 1, "year": f"you sent {KEY}"}]).encode()
     rejects = mapper.map_page(body.partition(b"\r\n\r\n")[2]).rejects
     assert KEY[:9] in rejects[0].reason
-    (hidden,) = hide_key(rejects, Secret(KEY))
+    (hidden,) = redact_rejects(rejects, Secret(KEY))
     assert "hush-7f3" not in hidden.reason + hidden.original
     assert hidden.original_kind == "altered"

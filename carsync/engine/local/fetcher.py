@@ -16,8 +16,6 @@ from carsync import __version__, failpoints
 from carsync.engine.local.child import become_child
 from carsync.engine.messages import (
     BreakerOpened,
-    ChildFailed,
-    ChildReady,
     FetcherArgs,
     Heartbeat,
     Leases,
@@ -27,13 +25,15 @@ from carsync.engine.messages import (
     ProbeAnswered,
     ProbeLease,
     Stop,
+    WorkerFailed,
+    WorkerReady,
 )
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
 from carsync.mapping.record_match import holds_record, ids_of
 from carsync.model import MappedPage, ProbeVerdict
-from carsync.redaction import hide_key
-from carsync.source.client import Answer, Transport
+from carsync.redaction import redact_rejects
+from carsync.source.client import Answer, ApiClient
 from carsync.source.pagination.checks import check_page
 from carsync.source.rate_limit import Admission, Gate
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
@@ -59,7 +59,7 @@ def run_fetcher(
     try:
         fetcher = Fetcher(pipe, pages, gate, settings)
     except CarsyncError as exc:
-        pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+        pipe.send(WorkerFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
         return
     fetcher.run()
 
@@ -82,7 +82,7 @@ class Fetcher:
         self._mapper: Mapper = compile_mapper(
             config.mapping, settings.preset_text, config.api.pagination
         )
-        self._transport = Transport(
+        self._transport = ApiClient(
             config.api, connections=settings.threads, user_agent=f"carsync/{__version__}"
         )
         self._leases: queue.SimpleQueue[PageLease | ProbeLease] = queue.SimpleQueue()
@@ -102,7 +102,7 @@ class Fetcher:
         for thread in self._threads:
             thread.start()
         failpoints.reach("fetcher.booted")
-        self._send(ChildReady(os.getpid()))
+        self._send(WorkerReady(os.getpid()))
         beat_s = 0.0
         while not self._aborting.is_set() and (
             not self._stopping.is_set() or any(t.is_alive() for t in self._threads)
@@ -174,7 +174,9 @@ class Fetcher:
         except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
             self._abort()
         except Exception as exc:
-            self._send(ChildFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", ""))
+            self._send(
+                WorkerFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", "")
+            )
             self._abort()
         finally:
             self._due_s.pop(number, None)
@@ -207,7 +209,7 @@ class Fetcher:
         mapped = MappedPage(
             lease.page,
             content.rows,
-            hide_key(content.rejects, self._config.api.auth.key),
+            redact_rejects(content.rejects, self._config.api.auth.key),
             content.records,
             content.reported_pages,
             content.reported_records,

@@ -27,7 +27,6 @@ from carsync.config.sections import Config
 from carsync.engine.local.child import run_by_name
 from carsync.engine.local.gate_server import GateManager, start_manager
 from carsync.engine.messages import (
-    ChildReady,
     FetcherArgs,
     Heartbeat,
     Leases,
@@ -36,6 +35,7 @@ from carsync.engine.messages import (
     PagesStaged,
     ProbeLease,
     Stop,
+    WorkerReady,
     WriterArgs,
 )
 from carsync.model import Column, MappedPage
@@ -52,7 +52,7 @@ LAST_BREATH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class ChildLost:
+class WorkerLost:
     """Event: a child died or hangs; the fleet is unusable."""
 
     name: str
@@ -60,7 +60,7 @@ class ChildLost:
 
 
 @dataclass(slots=True, eq=False)
-class Child:
+class Worker:
     """A child process, its private pipe and what it last said.
 
     `leaving`: it was asked to end. `capacity` is how many leases of a kind a fetcher may
@@ -108,10 +108,10 @@ class Fleet:
         self._gate: Gate | None = None
         self._pages: Queue[MappedPage] | None = None
         self._unstaged = 0
-        self.fetchers: list[Child] = []
-        self.writers: list[Child] = []
+        self.fetchers: list[Worker] = []
+        self.writers: list[Worker] = []
 
-    def start(self, *, silence_s: float = 0.0) -> ChildLost | None:
+    def start(self, *, silence_s: float = 0.0) -> WorkerLost | None:
         """Start manager, fetchers and writers; returns before they are ready.
 
         No request is sent before `silence_s` seconds from now. Returns what could not be
@@ -120,12 +120,12 @@ class Fleet:
         try:
             self._start_manager(silence_s)
         except (OSError, EOFError) as exc:
-            return ChildLost("manager", f"did not start ({exc or type(exc).__name__})")
+            return WorkerLost("manager", f"did not start ({exc or type(exc).__name__})")
         failpoints.reach("fleet.manager_started")
         try:
             self._start_children()
         except OSError as exc:
-            return ChildLost("a child", f"could not be started ({exc.strerror})")
+            return WorkerLost("a child", f"could not be started ({exc.strerror})")
         failpoints.reach("fleet.started")
         return None
 
@@ -160,7 +160,7 @@ class Fleet:
         for number in range(self._config.database.writers):
             self.writers.append(self._spawn("writer", number + 1, self._pages, writer))
 
-    def _spawn(self, role: str, number: int, *args: Any) -> Child:
+    def _spawn(self, role: str, number: int, *args: Any) -> Worker:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number}"
         log_format: logging_setup.Format = "json" if logging_setup.is_json() else "text"
@@ -172,10 +172,10 @@ class Fleet:
         )
         process.start()
         theirs.close()
-        return Child(name, role, process, ours, time.monotonic())
+        return Worker(name, role, process, ours, time.monotonic())
 
     @property
-    def children(self) -> list[Child]:
+    def children(self) -> list[Worker]:
         """All fetchers and writers."""
         return self.fetchers + self.writers
 
@@ -198,18 +198,18 @@ class Fleet:
         """Return how many pages are fetched and not staged yet, as the children say."""
         return max(0, self._unstaged)
 
-    def lease(self, fetcher: Child, leases: tuple[PageLease | ProbeLease, ...]) -> None:
+    def lease(self, fetcher: Worker, leases: tuple[PageLease | ProbeLease, ...]) -> None:
         """Hand leases to a fetcher; a broken pipe shows as `ChildLost` at the next `events`."""
         with contextlib.suppress(OSError):
             fetcher.pipe.send(Leases(leases))
 
-    def events(self, timeout_s: float) -> list[tuple[Child, Any]]:
+    def events(self, timeout_s: float) -> list[tuple[Worker, Any]]:
         """Wait up to `timeout_s` seconds and return what the children said.
 
         The silence of any child, or its end where it was not asked for, adds a `ChildLost`.
         """
         pipes = {c.pipe: c for c in self.children if not c.pipe.closed}
-        heard: list[tuple[Child, Any]] = []
+        heard: list[tuple[Worker, Any]] = []
         if not pipes:
             time.sleep(timeout_s)
         for ready in wait(list(pipes), timeout_s):
@@ -220,7 +220,7 @@ class Fleet:
             heard.append(lost)
         return heard
 
-    def _drain_pipe(self, child: Child) -> list[Any]:
+    def _drain_pipe(self, child: Worker) -> list[Any]:
         """Receive all that waits on one pipe; note heartbeats here."""
         events: list[Any] = []
         try:
@@ -228,7 +228,7 @@ class Fleet:
                 event = child.pipe.recv()
                 child.last_heard_s = time.monotonic()
                 match event:
-                    case ChildReady():
+                    case WorkerReady():
                         child.ready = True
                         self._hand_over_queue()
                     case Heartbeat():
@@ -250,12 +250,12 @@ class Fleet:
         if all(child.ready for child in self.children):
             self._pages = None
 
-    def _find_lost(self) -> tuple[Child, ChildLost] | None:
+    def _find_lost(self) -> tuple[Worker, WorkerLost] | None:
         now = time.monotonic()
         manager = self._manager_process()
         if manager is not None and manager.exitcode is not None and self.children:
             # Told first: fetchers end when it is gone.
-            return self.children[0], ChildLost("manager", _exit_words(manager.exitcode))
+            return self.children[0], WorkerLost("manager", _exit_words(manager.exitcode))
         for child in self.children:
             if child.pipe.closed:
                 child.process.join(LAST_BREATH_S)
@@ -264,19 +264,19 @@ class Fleet:
             if child.process.exitcode is not None or child.pipe.closed:
                 code = child.process.exitcode
                 reason = "closed its pipe" if code is None else _exit_words(code)
-                return child, ChildLost(child.name, reason)
+                return child, WorkerLost(child.name, reason)
             silence_s = now - child.last_heard_s
             if silence_s > (SILENCE_S[child.role] if child.ready else BOOT_S):
                 what = "gave no sign of life" if child.ready else "did not start"
-                return child, ChildLost(child.name, f"{what} for {silence_s:.0f} s")
+                return child, WorkerLost(child.name, f"{what} for {silence_s:.0f} s")
             if child.overdue_s > OVERDUE_S:
-                return child, ChildLost(child.name, f"is overdue by {child.overdue_s:.0f} s")
+                return child, WorkerLost(child.name, f"is overdue by {child.overdue_s:.0f} s")
         return None
 
     def _manager_process(self) -> BaseProcess | None:
         return getattr(self._manager, "_process", None)
 
-    def stop(self, children: list[Child], *, drain: bool) -> None:
+    def stop(self, children: list[Worker], *, drain: bool) -> None:
         """Ask children to end: after what is in hand (`drain`), or at once."""
         for child in children:
             child.leaving = True

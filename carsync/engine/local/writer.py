@@ -14,11 +14,11 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.destination.staging import writer_name
 from carsync.engine.local.child import become_child
 from carsync.engine.messages import (
-    ChildFailed,
-    ChildReady,
     Heartbeat,
     PagesStaged,
     Stop,
+    WorkerFailed,
+    WorkerReady,
     WriterArgs,
 )
 from carsync.errors import CarsyncError
@@ -37,9 +37,9 @@ def run_writer(pipe: Connection, pages: Queue[MappedPage], settings: WriterArgs)
     try:
         Writer(pipe, pages, settings).run()
     except CarsyncError as exc:
-        pipe.send(ChildFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+        pipe.send(WorkerFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
     except Exception as exc:
-        pipe.send(ChildFailed(type(exc).__name__, f"a writer failed: {exc!r}", "", ""))
+        pipe.send(WorkerFailed(type(exc).__name__, f"a writer failed: {exc!r}", "", ""))
 
 
 class Writer:
@@ -72,7 +72,7 @@ class Writer:
     def run(self) -> None:
         """Gather and stage until stopped; a drained writer leaves the queue empty."""
         failpoints.reach("writer.booted")
-        self._send(ChildReady(os.getpid()))
+        self._send(WorkerReady(os.getpid()))
         while not self._stopped:
             self._turn()
             batch = self._gather()

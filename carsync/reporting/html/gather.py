@@ -20,7 +20,7 @@ from carsync.reporting.html.data import (
     TimePoint,
 )
 from carsync.reporting.views import run_details
-from carsync.reporting.views.run_details import PastRun, Story
+from carsync.reporting.views.run_details import PastRun, RunDetails
 from carsync.reporting.views.run_details_view import fate
 from carsync.run.report import outcome
 from carsync.state import changes, rejects
@@ -39,7 +39,7 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
     `target` is the configuration's table, named where there is no such run. Raises
     `ConfigError` then, and `DatabaseError`.
     """
-    told = run_details.tell(conn, target, run_id, pages=PAGES)
+    told = run_details.gather(conn, target, run_id, pages=PAGES)
     past, run = told.past, told.past.run
     how, next_step = _outcome(past)
     summary = run.summary or {}
@@ -100,7 +100,7 @@ def _outcome(past: PastRun) -> tuple[str, str]:
     return why or "its end is not recorded", next_step
 
 
-def _related(told: Story) -> tuple[str, ...]:
+def _related(told: RunDetails) -> tuple[str, ...]:
     """Say what other runs and people have to do with this one."""
     run, found = told.past.run, []
     if run.replay_of is not None:
@@ -148,7 +148,7 @@ def _points(samples: Sequence[Sample]) -> tuple[TimePoint, ...]:
     return tuple(points)
 
 
-def _sessions(told: Story) -> tuple[Session, ...]:
+def _sessions(told: RunDetails) -> tuple[Session, ...]:
     return tuple(
         Session(
             each.number,

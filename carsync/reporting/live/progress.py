@@ -16,7 +16,7 @@ from carsync import formatting
 from carsync.reporting.live.live_view import LiveState, live_lines
 from carsync.reporting.live.progress_line import progress_line
 from carsync.reporting.live.terminal import Canvas, can_redraw
-from carsync.run.listener import Watcher
+from carsync.run.listener import RunListener
 from carsync.run.metrics import Snapshot
 from carsync.state.runs import Run
 
@@ -30,7 +30,7 @@ PACES_KEPT = 120
 _LOGGER = logging.getLogger("carsync.progress")
 
 
-class Progress(Watcher, ABC):
+class Progress(RunListener, ABC):
     """Where a run shows how far it is; `update` may be called at any rate."""
 
     @abstractmethod

@@ -22,7 +22,7 @@ from carsync.model import ProbeVerdict
 from carsync.run.metrics import Snapshot
 from carsync.state.checkpoint import LastRun
 
-Kind = Literal["gauge", "counter", "summary"]
+MetricKind = Literal["gauge", "counter", "summary"]
 Values = Mapping[str, float]
 
 
@@ -53,7 +53,7 @@ class Metric:
     """One metric: `values` gives a value for each value of `label` ("" where it has none)."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     values: Callable[[Standing], Values]
     label: str = ""

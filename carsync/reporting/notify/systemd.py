@@ -17,7 +17,7 @@ from typing import Self
 from carsync import formatting
 from carsync.exit_codes import ExitCode
 from carsync.reporting.live.progress_line import progress_line
-from carsync.run.listener import Watcher
+from carsync.run.listener import RunListener
 from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport
 from carsync.state.runs import Run
@@ -41,7 +41,7 @@ STATUS_CHARACTERS = 400
 Environment = MutableMapping[str, str]
 
 
-def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> list[Watcher]:
+def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> list[RunListener]:
     """Return the watcher that `environ` asks for: none, or one; then take its variables away.
 
     The children must neither feed the watchdog nor speak for the run (`NotifyAccess=main`
@@ -62,7 +62,7 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
     return [ServiceManager(address, is_stopping, watchdog_s=watchdog_s or None)]
 
 
-class ServiceManager(Watcher):
+class ServiceManager(RunListener):
     """systemd, at the other end of a datagram socket. A socket that is gone fails nothing."""
 
     def __init__(

@@ -21,7 +21,7 @@ from carsync.config.sections import Config
 from carsync.errors import CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import Standing, expose
-from carsync.run.listener import Watcher
+from carsync.run.listener import RunListener
 from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport, last_run
 from carsync.state.checkpoint import CheckpointState, LastRun, load
@@ -33,7 +33,7 @@ SUCCESSES = frozenset({ExitCode.OK, ExitCode.ACCEPTANCE})
 log = logging.getLogger(__name__)
 
 
-class TextFile(Watcher):
+class TextFile(RunListener):
     """Writes `metrics.textfile` every minute of a run and at its end.
 
     What earlier runs left is taken from the checkpoint, so that a run that goes on or

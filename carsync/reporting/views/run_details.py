@@ -21,10 +21,10 @@ from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
 
-Kind = Literal["sync", "sample", "dry run", "replay", "revert"]
+RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
 State = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
 
-_KINDS: dict[str, Kind] = {"sample": "sample", "dry": "dry run"}
+_KINDS: dict[str, RunKind] = {"sample": "sample", "dry": "dry run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PastRun:
     """
 
     run: Run
-    kind: Kind
+    kind: RunKind
     state: State
     report: RunReport | None
 
@@ -56,7 +56,7 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RunSession:
     """One process's work on a run, as its samples tell it: first, last, and how many."""
 
     number: int
@@ -66,7 +66,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RunDetails:
     """All there is to tell of a run.
 
     `failed_attempts` counts them by class over all sessions, kept or not; `failed_pages`
@@ -83,7 +83,7 @@ class Story:
     reverted_by: tuple[int, ...]
 
     @property
-    def sessions(self) -> list[Session]:
+    def sessions(self) -> list[RunSession]:
         """The run's sessions, of which there is more than one where it was resumed."""
         return sessions_of(self.samples)
 
@@ -111,7 +111,7 @@ def find_past(conn: Connection, target: Target, run_id: int) -> PastRun:
     return _past(conn, run, newest.run_id)
 
 
-def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
+def gather(conn: Connection, target: Target, run_id: int, *, pages: int) -> RunDetails:
     """Gather the story of a run, with at most `pages` pages that failed.
 
     Raises `ConfigError` where there is no such run.
@@ -122,7 +122,7 @@ def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
     relatives = sql.fetch(conn, "looking for relatives", query, {"run_id": run_id})
     kept = samples.exist(conn)
     series = read_samples(conn, run_id) if kept else []
-    return Story(
+    return RunDetails(
         past=past,
         samples=series,
         failed_attempts=_failed_attempts(series, past.report),
@@ -134,15 +134,17 @@ def tell(conn: Connection, target: Target, run_id: int, *, pages: int) -> Story:
     )
 
 
-def sessions_of(samples: Sequence[Sample]) -> list[Session]:
+def sessions_of(samples: Sequence[Sample]) -> list[RunSession]:
     """Group samples, which come in order, by session."""
     by_number: dict[int, list[Sample]] = {}
     for sample in samples:
         by_number.setdefault(sample.session, []).append(sample)
-    return [Session(number, found[0], found[-1], len(found)) for number, found in by_number.items()]
+    return [
+        RunSession(number, found[0], found[-1], len(found)) for number, found in by_number.items()
+    ]
 
 
-def kind_of(run: Run) -> Kind:
+def kind_of(run: Run) -> RunKind:
     """Say what a run is: a sync, one that reads less or changes nothing, a replay, a revert."""
     if run.replay_of is not None:
         return "replay"
@@ -186,7 +188,7 @@ def as_line(past: PastRun) -> dict[str, Any]:
     }
 
 
-def as_data(story: Story) -> dict[str, Any]:
+def as_data(story: RunDetails) -> dict[str, Any]:
     """Return all of a story as plain data for `--json`."""
     run = story.past.run
     data: dict[str, Any] = {

@@ -13,7 +13,7 @@ from datetime import datetime
 from carsync import formatting
 from carsync.model import MergeCounts
 from carsync.reporting.views.layout import WIDTH, counts_grid, wrap
-from carsync.reporting.views.run_details import PastRun, Story
+from carsync.reporting.views.run_details import PastRun, RunDetails
 from carsync.reporting.views.run_list import TONES, took
 from carsync.reporting.views.summary import render_summary
 from carsync.run.report import outcome
@@ -24,7 +24,7 @@ SHOWN_REASONS = 10
 CHART_COLUMNS = 100
 
 
-def render_story(story: Story, now: datetime, width: int, *, color: bool = False) -> str:
+def render_story(story: RunDetails, now: datetime, width: int, *, color: bool = False) -> str:
     """Return the whole story as text: how the run ended first, then how it went."""
     past = story.past
     if past.report is not None:
@@ -45,7 +45,7 @@ def render_story(story: Story, now: datetime, width: int, *, color: bool = False
     return "\n".join(lines)
 
 
-def _unfinished(story: Story, now: datetime, color: bool) -> list[str]:
+def _unfinished(story: RunDetails, now: datetime, color: bool) -> list[str]:
     """Tell of a run that has no last word: it goes on, died, or is no sync."""
     past, run = story.past, story.past.run
     name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
@@ -67,7 +67,7 @@ def _unfinished(story: Story, now: datetime, color: bool) -> list[str]:
     return [*lines, *wrap("next", step, color)]
 
 
-def _known(story: Story, now: datetime) -> list[tuple[str, str]]:
+def _known(story: RunDetails, now: datetime) -> list[tuple[str, str]]:
     past, run = story.past, story.past.run
     rows = []
     if run.exit_code is not None:
@@ -116,7 +116,7 @@ def fate(past: PastRun) -> tuple[str, str]:
     return "", "run `carsync sync` again"
 
 
-def _related(story: Story) -> list[tuple[str, str]]:
+def _related(story: RunDetails) -> list[tuple[str, str]]:
     run = story.past.run
     rows: list[tuple[str, str]] = []
     if story.past.report is not None and story.past.state != story.past.report.state:
@@ -131,7 +131,7 @@ def _related(story: Story) -> list[tuple[str, str]]:
     return rows
 
 
-def _sessions(story: Story) -> list[str]:
+def _sessions(story: RunDetails) -> list[str]:
     """List the sessions of a run that was resumed."""
     sessions = story.sessions
     if len(sessions) < 2 and story.past.run.resumed_at is None:
@@ -188,7 +188,7 @@ def _increments(samples: Sequence[Sample]) -> list[float | None]:
     return counts
 
 
-def _errors_head(story: Story) -> str:
+def _errors_head(story: RunDetails) -> str:
     kept = story.failures_kept
     text = f"failed attempts: {formatting.errors(story.failed_attempts)}"
     if kept.pages:
@@ -198,7 +198,7 @@ def _errors_head(story: Story) -> str:
     return text
 
 
-def _failed_pages(story: Story, width: int) -> list[str]:
+def _failed_pages(story: RunDetails, width: int) -> list[str]:
     shown = story.failed_pages[:SHOWN_PAGES]
     lines: list[str] = []
     for page in shown:
@@ -219,12 +219,12 @@ def _page_words(page: FailedPage) -> str:
     return f"{', '.join(words)} · {formatting.printable(page.problem)}"
 
 
-def _rejects_head(story: Story) -> str:
+def _rejects_head(story: RunDetails) -> str:
     total = sum(reason.count for reason in story.reasons)
     return f"open rejects: {total:,}"
 
 
-def _reasons(story: Story, width: int) -> list[str]:
+def _reasons(story: RunDetails, width: int) -> list[str]:
     lines: list[str] = []
     for reason in story.reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from carsync import formatting
-from carsync.postgres.sessions import Session
+from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
 from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, RunState
@@ -291,7 +291,7 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def session_lines(sessions: Sequence[Session]) -> list[str]:
+def session_lines(sessions: Sequence[DatabaseSession]) -> list[str]:
     """Lay out one line for each session: who, doing what, for how long, waiting for whom."""
     if not sessions:
         return ["no session of carsync in the database"]

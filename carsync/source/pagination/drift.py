@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class DriftWatch:
+class DriftDetector:
     """Follows reported totals and page sizes, in constant memory."""
 
     def __init__(self) -> None:

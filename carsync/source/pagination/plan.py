@@ -12,7 +12,7 @@ from collections import deque
 from enum import IntEnum
 
 from carsync.config.sections import Pagination
-from carsync.source.pagination.drift import DriftWatch
+from carsync.source.pagination.drift import DriftDetector
 
 GROWTH = 2
 """How many times its first reported length a feed may reach while it is read."""
@@ -61,7 +61,7 @@ class PagePlan:
         self._returned: deque[int] = deque()
         self._observed = False
         self._filled = 0  # pages up to and with the last one that held a record
-        self._watch = DriftWatch()
+        self._watch = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
 
     def next_page(self) -> int | None:

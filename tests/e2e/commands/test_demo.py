@@ -25,9 +25,9 @@ from click.testing import CliRunner
 
 from carsync.cli.demo import demo
 from carsync.demo import server
-from carsync.demo.checker import NOTHING, Referee, check_requests
-from carsync.demo.command import Shell
-from carsync.demo.console import Screen
+from carsync.demo.checker import NOTHING, Checker, check_requests
+from carsync.demo.command import CommandRunner
+from carsync.demo.console import Console
 from carsync.demo.feed import FeedOptions
 from carsync.demo.scenario import DemoOptions
 from carsync.demo.simulator import Simulator, SimulatorOptions
@@ -161,7 +161,7 @@ def test_without_a_terminal_it_ends_after_the_last_chapter_unless_it_is_to_stay(
 ) -> None:
     stays = []
 
-    def play(options: DemoOptions, screen: Screen, stay: Callable[[], None] | None) -> bool:
+    def play(options: DemoOptions, screen: Console, stay: Callable[[], None] | None) -> bool:
         stays.append(stay is not None)
         return options.cars == 2000
 
@@ -186,7 +186,7 @@ def synced(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The DSN of a database that holds snapshot 1 of `FEED`, synced after snapshot 0."""
     app = Simulator(SimulatorOptions(feed=FEED))
     with new_database(server_dsn, "template0") as dsn, server.running(app) as api:
-        shell = Shell(
+        shell = CommandRunner(
             {
                 "API_BASE_URL": api.base_url,
                 "API_KEY": "demo",
@@ -218,7 +218,7 @@ def altered(dsn: str, statement: str) -> Iterator[None]:
 
 
 def test_the_referee_passes_an_exact_table(synced: str) -> None:
-    referee = Referee(FEED, synced)
+    referee = Checker(FEED, synced)
     assert referee.check_ids(1).passed
     assert referee.check_rows(1).passed
 
@@ -235,7 +235,7 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_the_referee_sees_one_wrong_row(synced: str, lie: str) -> None:
     with altered(synced, LIES[lie]):
-        finding = Referee(FEED, synced).check_rows(1)
+        finding = Checker(FEED, synced).check_rows(1)
         assert not finding.passed
         assert finding.text.startswith("1 of 1,000 differ; 7000500: ")
 
@@ -252,11 +252,11 @@ def test_the_referee_sees_one_wrong_row(synced: str, lie: str) -> None:
 )
 def test_the_referee_sees_one_wrong_id(synced: str, lie: str) -> None:
     with altered(synced, lie):
-        assert not Referee(FEED, synced).check_ids(1).passed
+        assert not Checker(FEED, synced).check_ids(1).passed
 
 
 def test_the_referee_sees_rows_that_were_written_for_nothing(synced: str) -> None:
-    referee = Referee(FEED, synced)
+    referee = Checker(FEED, synced)
     before = referee.writes()
     assert before != NOTHING
     assert referee.check_writes(before, 1, since=1).passed
@@ -266,7 +266,7 @@ def test_the_referee_sees_rows_that_were_written_for_nothing(synced: str) -> Non
 
 
 def test_the_referee_sees_counts_that_are_not_the_feeds(synced: str) -> None:
-    referee = Referee(FEED, synced)
+    referee = Checker(FEED, synced)
     counts = {"inserted": 5, "updated": 10, "deactivated": 5, "unchanged": 985}
     assert referee.check_counts(counts, 1, since=0).passed
     for name in ("inserted", "updated", "deactivated"):

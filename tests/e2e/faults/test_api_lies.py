@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from carsync.demo.feed import FIRST_ID, FeedOptions
-from carsync.demo.simulator import Answer
+from carsync.demo.simulator import SimulatedAnswer
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.effort import trials
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
@@ -50,10 +50,12 @@ def liar(open_site: OpenSite, fill: Fill) -> Liar:
     return Liar(open_site(FeedOptions(cars=CARS), api=LyingApi), fill)
 
 
-def edited(edit: Callable[[int, dict[str, Any]], Any]) -> Callable[[int, Answer], Answer]:
+def edited(
+    edit: Callable[[int, dict[str, Any]], Any],
+) -> Callable[[int, SimulatedAnswer], SimulatedAnswer]:
     """Make a lie of a function that takes page and decoded body and changes or replaces it."""
 
-    def lie(page: int, answer: Answer) -> Answer:
+    def lie(page: int, answer: SimulatedAnswer) -> SimulatedAnswer:
         body = body_of(answer)
         changed = edit(page, body)
         return answer_with(body if changed is None else changed)
@@ -128,7 +130,7 @@ def test_a_last_page_that_moves_on_with_each_page_ends(liar: Liar, total: int | 
     """Each page says that there is one more, and holds cars."""
     real = liar.api._answer_page
 
-    def more(page: int, answer: Answer) -> Answer:
+    def more(page: int, answer: SimulatedAnswer) -> SimulatedAnswer:
         if not (body := body_of(answer))["data"]:
             liar.api.page_lie = None
             body = body_of(real({"page": str(1 + page % PAGES), "per_page": str(PAGE_SIZE)}))
@@ -171,7 +173,7 @@ def test_answers_of_a_wrong_shape_are_no_pages(liar: Liar) -> None:
         b"\xff\xfe{}",
     ]
 
-    def spoil(page: int, answer: Answer) -> Answer:
+    def spoil(page: int, answer: SimulatedAnswer) -> SimulatedAnswer:
         return answer_with(shapes[page - 2]) if 2 <= page < 2 + len(shapes) else answer
 
     liar.api.page_lie = spoil
@@ -184,7 +186,7 @@ def test_answers_of_a_wrong_shape_are_no_pages(liar: Liar) -> None:
 def test_ids_as_floats_and_records_out_of_all_bounds(liar: Liar) -> None:
     huge, deep = "1" * 5000, "[" * 100_000 + "]" * 100_000
 
-    def spoil(page: int, answer: Answer) -> Answer:
+    def spoil(page: int, answer: SimulatedAnswer) -> SimulatedAnswer:
         body = body_of(answer)
         cars = body["data"]
         cars[0]["id"] = float(cars[0]["id"])
@@ -248,14 +250,14 @@ def test_a_storm_of_refusals_with_hostile_retry_after_is_ridden_out_politely(
     oracle = Oracle(site)
     refused: set[tuple[int, int]] = set()
 
-    def storm(page: int, answer: Answer) -> Answer:
+    def storm(page: int, answer: SimulatedAnswer) -> SimulatedAnswer:
         attempt = sum((page, n) in refused for n in (1, 2))
         if attempt == 2:
             return answer
         refused.add((page, attempt + 1))
         value = HOSTILE[len(refused) % len(HOSTILE)].encode("latin-1")
         headers = [(b"retry-after", value)] * (1 + len(refused) % 3)
-        return Answer(429 if len(refused) % 2 else 503, b"", headers=tuple(headers))
+        return SimulatedAnswer(429 if len(refused) % 2 else 503, b"", headers=tuple(headers))
 
     site.api.page_lie = storm
     ended = site.sync(acceptance__max_error_rate=1)
@@ -272,7 +274,9 @@ def test_a_retry_after_without_end_silences_all_and_a_signal_ends_the_run(
     site.widen()
     oracle = Oracle(site)
     site.api.page_lie = lambda page, answer: (
-        Answer(429, b"", headers=((b"retry-after", value.encode()),)) if page > 5 else answer
+        SimulatedAnswer(429, b"", headers=((b"retry-after", value.encode()),))
+        if page > 5
+        else answer
     )
     running = site.start("sync", "--json")
     site.await_staged(5)
@@ -296,27 +300,27 @@ def _quiet_since(site: SimulatedSite, seconds: float) -> int:
 # ── by id ────────────────────────────────────────────────────────────────────
 
 
-def _echo(car: str, answer: Answer) -> Answer:
+def _echo(car: str, answer: SimulatedAnswer) -> SimulatedAnswer:
     return answer_with({"data": _car(int(car))})
 
 
-def _another(car: str, answer: Answer) -> Answer:
+def _another(car: str, answer: SimulatedAnswer) -> SimulatedAnswer:
     return answer_with({"data": _car(1)})
 
 
-def _redirect(car: str, answer: Answer) -> Answer:
-    return Answer(302, b"", headers=((b"location", b"/api/cars"),))
+def _redirect(car: str, answer: SimulatedAnswer) -> SimulatedAnswer:
+    return SimulatedAnswer(302, b"", headers=((b"location", b"/api/cars"),))
 
 
-def _half_known(car: str, answer: Answer) -> Answer:
-    return Answer(404, b"{}") if int(car) % 2 else answer
+def _half_known(car: str, answer: SimulatedAnswer) -> SimulatedAnswer:
+    return SimulatedAnswer(404, b"{}") if int(car) % 2 else answer
 
 
-def _bare(car: str, answer: Answer) -> Answer:
+def _bare(car: str, answer: SimulatedAnswer) -> SimulatedAnswer:
     return answer_with(body_of(answer)["data"]) if answer.status == 200 else answer
 
 
-def _without(*slipped: int) -> Callable[[int, Answer], Answer]:
+def _without(*slipped: int) -> Callable[[int, SimulatedAnswer], SimulatedAnswer]:
     """Leave cars of the last page out, as if the feed had never listed them."""
 
     def leave_out(page: int, body: dict[str, Any]) -> None:
@@ -327,19 +331,19 @@ def _without(*slipped: int) -> Callable[[int, Answer], Answer]:
 
 
 LAST_PAGE = range(FIRST_ID + CARS - PAGE_SIZE, FIRST_ID + CARS)
-BY_ID_LIES: dict[str, tuple[int, Callable[[str, Answer], Answer]]] = {
+BY_ID_LIES: dict[str, tuple[int, Callable[[str, SimulatedAnswer], SimulatedAnswer]]] = {
     "nothing": (0, lambda car, answer: answer),
-    "404": (6, lambda car, answer: Answer(404, b"")),
+    "404": (6, lambda car, answer: SimulatedAnswer(404, b"")),
     "404 for those it does not know": (6, _half_known),
     "200 for all": (6, _echo),
     "another car": (6, _another),
     "html": (6, lambda car, answer: answer_with(HTML)),
     "bare": (0, _bare),
-    "410": (6, lambda car, answer: Answer(410, b"")),
-    "500": (6, lambda car, answer: Answer(500, b"")),
+    "410": (6, lambda car, answer: SimulatedAnswer(410, b"")),
+    "500": (6, lambda car, answer: SimulatedAnswer(500, b"")),
     "redirect": (6, _redirect),
     "empty": (6, lambda car, answer: answer_with({})),
-    "refused": (6, lambda car, answer: Answer(401, b"")),
+    "refused": (6, lambda car, answer: SimulatedAnswer(401, b"")),
 }
 """In CI the first few, with `--long` all."""
 

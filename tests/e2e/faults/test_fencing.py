@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from carsync.engine.local.child import run_by_name
-from carsync.engine.messages import ChildFailed, ChildReady, WriterArgs
+from carsync.engine.messages import WorkerFailed, WorkerReady, WriterArgs
 from carsync.model import MappedPage
 from tests.e2e.conftest import OpenSite
 from tests.support.oracle import Oracle
@@ -57,7 +57,7 @@ class LeftOver:
         theirs.close()
         stack.callback(self._process.join, 10)
         stack.callback(self._process.kill)
-        await_that(lambda: self.hears(ChildReady), "the writer's connection")
+        await_that(lambda: self.hears(WorkerReady), "the writer's connection")
 
     def hears(self, kind: type) -> bool:
         """Say whether the writer has said something of this kind by now."""
@@ -161,7 +161,7 @@ def test_a_writer_that_wakes_up_too_late_is_fenced_out(
         site.await_staged(len(kept) + 4)
         writer.wake()
         writer.end()
-        assert writer.hears(ChildFailed)
+        assert writer.hears(WorkerFailed)
         site.api.release()
         ended = site.check(running)
         oracle.judge(ended)
@@ -184,7 +184,7 @@ def test_a_page_that_a_sleeping_writer_has_committed_is_kept(open_site: OpenSite
         writer.wake()
         writer.give(wrong_page(site))
         writer.end()
-        assert writer.hears(ChildFailed)
+        assert writer.hears(WorkerFailed)
         site.api.release()
         oracle.judge(site.check(running))
         assert PAGE not in site.api.pages_asked()

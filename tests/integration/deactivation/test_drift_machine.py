@@ -37,7 +37,7 @@ from carsync.model import Column
 from carsync.postgres.connection import Connection, connect
 from carsync.redaction import Secret
 from carsync.run import sync
-from carsync.run.listener import Watcher
+from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.state import target_lock
 from tests.conftest import ask
@@ -232,7 +232,7 @@ class DriftMachine(RuleBasedStateMachine):
             patch.setattr(sync, "Fleet", new_fleet)
             patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
-            report = sync.sync(self._config, None, self._checkpoint, Watcher(), script.stop)
+            report = sync.sync(self._config, None, self._checkpoint, RunListener(), script.stop)
         event(f"exit {report.exit_code}")
         assert report.exit_code in ENDS, report
         active = self._active()

@@ -17,7 +17,7 @@ from carsync import failpoints
 from carsync.config.sections import Config, Database
 from carsync.deactivation import approval
 from carsync.destination import change_log
-from carsync.destination.undo import ACTIONS, Action, Outcome
+from carsync.destination.undo import ACTIONS, Action, UndoCounts
 from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
@@ -58,7 +58,7 @@ def revert(
     skip_changed: bool = False,
     look: bool = False,
     lock_timeout_s: float = 30.0,
-) -> tuple[int, Outcome]:
+) -> tuple[int, UndoCounts]:
     config = configured(dsn, lock_timeout_s)
     with closing(open_database(config, "carsync test")) as opened:
         work = Revert(config, opened, run_id, only or ACTIONS)
@@ -67,7 +67,7 @@ def revert(
         return work.carry_out(skip_changed=skip_changed, should_cancel=lambda: False)
 
 
-def reasons(outcome: Outcome) -> dict[str, str]:
+def reasons(outcome: UndoCounts) -> dict[str, str]:
     return {line.id: line.reason for line in outcome.refused}
 
 
@@ -380,7 +380,7 @@ def test_a_break_around_commit_is_looked_up(
     after = table(rig.conn)
     take_back = Revert._take_back
 
-    def broken(self: Revert, by: Run, skip_changed: bool) -> Outcome:
+    def broken(self: Revert, by: Run, skip_changed: bool) -> UndoCounts:
         if is_committed:
             take_back(self, by, skip_changed)
         raise DatabaseUnavailableError("the connection broke")

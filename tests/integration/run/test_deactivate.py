@@ -13,7 +13,7 @@ from carsync.config.sections import Config, Deactivate, Sync
 from carsync.destination import merge
 from carsync.model import MergeCounts, ProbeVerdict
 from carsync.postgres.connection import Connection
-from carsync.run.deactivate import decide
+from carsync.run.deactivate import decide_and_prove
 from tests.conftest import ask
 from tests.support.merge_rig import TARGET, Rig, cars, page
 
@@ -56,7 +56,7 @@ def run(
     plan = SimpleNamespace(drift=signs, reported_records=7, failed={}, is_truncated=False)
     monitor: Any = SimpleNamespace(plan=plan, resumed_pages=resumed_pages)
     intake: Any = SimpleNamespace(probe=probe)
-    decision, proof = decide(config, rig.conn, rig.run.run_id, TARGET, intake, monitor)
+    decision, proof = decide_and_prove(config, rig.conn, rig.run.run_id, TARGET, intake, monitor)
     return merge.merge(rig.conn, rig.request(1, decision.action, proof=proof))
 
 
@@ -123,6 +123,6 @@ def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: 
         rig.begin()
         for number in range(1, pages + 1):
             rig.stage(page(number, cars(range(7))))
-        decide(Config(), rig.conn, rig.run.run_id, TARGET, SimpleNamespace(), monitor)  # type: ignore[arg-type]
+        decide_and_prove(Config(), rig.conn, rig.run.run_id, TARGET, SimpleNamespace(), monitor)  # type: ignore[arg-type]
         assert len(notes) == pages - 1
     assert "api.pagination.page_param (page)?" in notes[0]

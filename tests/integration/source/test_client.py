@@ -13,7 +13,7 @@ from carsync.config.sections import Api, Auth, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.redaction import Secret
-from carsync.source.client import Transport
+from carsync.source.client import ApiClient
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
 
 KEY = "canary-key"
@@ -26,9 +26,9 @@ def api() -> Iterator[ScriptedApi]:
         yield scripted
 
 
-def transport(api: ScriptedApi, **settings: object) -> Transport:
+def transport(api: ScriptedApi, **settings: object) -> ApiClient:
     section = Api(base_url=api.base_url, auth=Auth(key=Secret(KEY)), **settings)  # type: ignore[arg-type]
-    return Transport(section, connections=2, user_agent="carsync/test")
+    return ApiClient(section, connections=2, user_agent="carsync/test")
 
 
 def failure(api: ScriptedApi, *replies: Reply, **settings: object) -> PageError:
@@ -56,7 +56,7 @@ def test_the_key_travels_as_bearer_or_not_at_all(api: ScriptedApi) -> None:
     api.on("/cars", page_reply([]))
     for kind in ("bearer", "none"):
         section = Api(base_url=api.base_url, auth=Auth(type=kind, key=Secret(KEY)))
-        Transport(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1, user_agent="t").get_page(1)
 
     bearer, none = api.arrivals
     assert bearer.headers["authorization"] == f"Bearer {KEY}"
@@ -225,7 +225,7 @@ def test_silence_ends_at_the_read_timeout(api: ScriptedApi) -> None:
 def test_an_answer_that_drips_ends_at_the_total_deadline(first: bytes, drop: bytes) -> None:
     with DrippingServer(first, drop, every_s=0.02) as base_url:
         section = Api(base_url=base_url, timeout=Timeout(read_s=5, total_s=0.5))
-        client = Transport(section, connections=1, user_agent="t")
+        client = ApiClient(section, connections=1, user_agent="t")
         started = time.monotonic()
         with watched(client), pytest.raises(PageError) as caught:
             client.get_page(1)
@@ -238,7 +238,7 @@ def test_an_answer_that_drips_ends_at_the_total_deadline(first: bytes, drop: byt
 def test_a_refused_connection_says_so() -> None:
     section = Api(base_url="http://127.0.0.1:1")
     with pytest.raises(PageError) as caught:
-        Transport(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1, user_agent="t").get_page(1)
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "refuses" in caught.value.problem
@@ -247,7 +247,7 @@ def test_a_refused_connection_says_so() -> None:
 def test_an_unknown_host_says_so() -> None:
     section = Api(base_url="http://no-such-host.invalid")
     with pytest.raises(PageError) as caught:
-        Transport(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1, user_agent="t").get_page(1)
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "resolved" in caught.value.problem

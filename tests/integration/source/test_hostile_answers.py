@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import Api, Auth, Mapping_, Pagination, Timeout
+from carsync.config.sections import Api, Auth, MappingRules, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import compile_mapper
 from carsync.redaction import Secret
-from carsync.source.client import Transport
+from carsync.source.client import ApiClient
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
 
 KEY = "canary-key"
 PAGE = json.dumps({"data": [{"id": 1}, {"id": 2}], "meta": {"last_page": 1, "total": 2}}).encode()
-MAPPER = compile_mapper(Mapping_(), read_preset("auctionsapi"), Pagination())
+MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def api() -> Iterator[ScriptedApi]:
         yield scripted
 
 
-def transport(base_url: str, **settings: Any) -> Transport:
+def transport(base_url: str, **settings: Any) -> ApiClient:
     section = Api(base_url=base_url, auth=Auth(key=Secret(KEY)), **settings)
-    return Transport(section, connections=2, user_agent="carsync/test")
+    return ApiClient(section, connections=2, user_agent="carsync/test")
 
 
 def failure(base_url: str, **settings: Any) -> PageError:

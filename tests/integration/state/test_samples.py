@@ -12,7 +12,7 @@ from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.redaction import Secret
-from carsync.run.sampler import Observer
+from carsync.run.sampler import Sampler
 from carsync.state import runs, samples
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, Failure, FailureCount, Sample
@@ -120,7 +120,7 @@ def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection
     conn: Connection,
 ) -> None:
     run = start(conn)
-    observer = Observer()
+    observer = Sampler()
     observer.begun(run)
     observer.update(snapshots.snapshot(), "fetching")
     with suppress(ZeroDivisionError), connection.transaction(conn, "merging") as cur:

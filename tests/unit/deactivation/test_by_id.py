@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.deactivation import by_id
-from carsync.deactivation.by_id import PORTION, controls_wanted, hear
+from carsync.deactivation.by_id import PORTION, controls_wanted, verify
 from carsync.model import ProbeVerdict
 
 GONE, ALIVE, NOTHING = ProbeVerdict.GONE, ProbeVerdict.ALIVE, ProbeVerdict.NOTHING
@@ -44,13 +44,13 @@ class FakeApi:
             found[car] = self._lie(car, len(self.asked)) or truth
         return found
 
-    def hear(self, absent: Sequence[str] = (*SLIPPED, *SOLD), seed: int = 1) -> by_id.Testimony:
+    def hear(self, absent: Sequence[str] = (*SLIPPED, *SOLD), seed: int = 1) -> by_id.Verification:
         controls = list(LISTED.items())
         random.Random(seed).shuffle(controls)
-        return hear(self.ask, absent, controls[: controls_wanted(len(absent))], STRANGER)
+        return verify(self.ask, absent, controls[: controls_wanted(len(absent))], STRANGER)
 
 
-def gone(heard: by_id.Testimony) -> set[str]:
+def gone(heard: by_id.Verification) -> set[str]:
     return {car for car, verdict in heard.verdicts.items() if verdict is GONE}
 
 
@@ -136,7 +136,7 @@ def test_too_many_cars_that_left_void_the_proof() -> None:
 
 
 def test_without_controls_nothing_is_believed() -> None:
-    heard = hear(FakeApi().ask, SOLD, [], STRANGER)
+    heard = verify(FakeApi().ask, SOLD, [], STRANGER)
     assert heard.verdicts == {}
     assert heard.objection
 
@@ -165,7 +165,7 @@ def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
 
     api._lie = lambda car, asked: GONE if asked >= begin else None
     controls = list(LISTED.items())[: controls_wanted(930)]
-    heard = hear(ask, [*sold, *SLIPPED], controls, STRANGER)
+    heard = verify(ask, [*sold, *SLIPPED], controls, STRANGER)
     assert not gone(heard) & set(SLIPPED)
 
 

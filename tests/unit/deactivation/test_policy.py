@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Deactivate
-from carsync.deactivation.policy import DeactivationPlan, judge
+from carsync.deactivation.policy import DeactivationPlan, decide
 
 GOOD = DeactivationPlan(candidates=10, active=1000, seen=990, rejected_without_id=0, duplicates=0)
 RULES = Deactivate()
@@ -24,21 +24,21 @@ def rules(**changes: object) -> Deactivate:
 
 
 def test_everything_adds_up_deactivates_without_further_proof() -> None:
-    assert judge(GOOD, 990, (), 0, RULES).action == "deactivate"
+    assert decide(GOOD, 990, (), 0, RULES).action == "deactivate"
 
 
 def test_failed_pages_leave_deactivation_to_another_run() -> None:
-    decision = judge(GOOD, 990, (), 1, RULES)
+    decision = decide(GOOD, 990, (), 1, RULES)
     assert decision.action == "skip"
     assert "1 pages" in decision.reasons[0]
 
 
 def test_disabled_never_deactivates() -> None:
-    assert judge(GOOD, 990, (), 0, rules(enabled=False)).action == "skip"
+    assert decide(GOOD, 990, (), 0, rules(enabled=False)).action == "skip"
 
 
 def test_no_candidates_leave_nothing_to_decide() -> None:
-    assert judge(plan(candidates=0), 990, (), 0, RULES).action == "skip"
+    assert decide(plan(candidates=0), 990, (), 0, RULES).action == "skip"
 
 
 @pytest.mark.parametrize(
@@ -55,35 +55,35 @@ def test_no_candidates_leave_nothing_to_decide() -> None:
 def test_any_doubt_asks_for_a_second_proof(
     found: DeactivationPlan, reported: int | None, drift: tuple[str, ...], word: str
 ) -> None:
-    decision = judge(found, reported, drift, 0, RULES)
+    decision = decide(found, reported, drift, 0, RULES)
     assert decision.action == "prove"
     assert word in " ".join(decision.reasons)
 
 
 def test_second_proof_none_accepts_doubts_and_still_names_them() -> None:
-    decision = judge(GOOD, 991, (), 0, rules(second_proof="none"))
+    decision = decide(GOOD, 991, (), 0, rules(second_proof="none"))
     assert decision.action == "deactivate"
     assert decision.reasons
 
 
 @pytest.mark.parametrize(("seen", "action"), [(995, "prove"), (994, "hold")])
 def test_too_little_seen_is_held(seen: int, action: str) -> None:
-    assert judge(plan(seen=seen), 1000, (), 0, RULES).action == action
+    assert decide(plan(seen=seen), 1000, (), 0, RULES).action == action
 
 
 def test_too_little_seen_is_held_even_without_candidates() -> None:
     """A first load of half a feed is not a complete run, though nobody would vanish."""
-    assert judge(plan(candidates=0, active=0, seen=500), 1000, (), 0, RULES).action == "hold"
+    assert decide(plan(candidates=0, active=0, seen=500), 1000, (), 0, RULES).action == "hold"
 
 
 @pytest.mark.parametrize(("candidates", "action"), [(100, "deactivate"), (101, "hold")])
 def test_cap_on_the_share_of_active_cars(candidates: int, action: str) -> None:
-    assert judge(plan(candidates=candidates), 990, (), 0, RULES).action == action
+    assert decide(plan(candidates=candidates), 990, (), 0, RULES).action == action
 
 
 @pytest.mark.parametrize(("candidates", "action"), [(7, "deactivate"), (8, "hold")])
 def test_cap_on_the_count(candidates: int, action: str) -> None:
-    assert judge(plan(candidates=candidates), 990, (), 0, rules(max_count=7)).action == action
+    assert decide(plan(candidates=candidates), 990, (), 0, rules(max_count=7)).action == action
 
 
 @given(st.integers(1, 100), st.integers(1, 50))
@@ -92,11 +92,11 @@ def test_exactly_the_share_passes_whatever_its_binary_fraction(percent: int, hun
     active, cap = 100 * hundreds, percent * hundreds
     share = rules(max_share=percent / 100, min_seen_share=percent / 100)
     at_cap = plan(active=active, candidates=cap, seen=cap)
-    assert judge(at_cap, active, (), 0, share).action != "hold"
+    assert decide(at_cap, active, (), 0, share).action != "hold"
     over = plan(active=active, candidates=min(cap + 1, active), seen=cap)
-    assert (judge(over, active, (), 0, share).action == "hold") is (percent < 100)
+    assert (decide(over, active, (), 0, share).action == "hold") is (percent < 100)
     if cap > 1:
-        assert judge(plan(candidates=0, seen=cap - 1), active, (), 0, share).action == "hold"
+        assert decide(plan(candidates=0, seen=cap - 1), active, (), 0, share).action == "hold"
 
 
 @pytest.mark.parametrize(
@@ -122,30 +122,30 @@ def test_caps_at_their_ends_and_on_tiny_tables(
 ) -> None:
     """A share is a share: of fewer than ten cars none may go unasked by the default."""
     found = plan(candidates=candidates, active=active)
-    assert judge(found, 990, (), 0, rules(**changes)).action == action
+    assert decide(found, 990, (), 0, rules(**changes)).action == action
 
 
 def test_empty_answer_never_empties_a_table_that_has_no_cap() -> None:
     empty = plan(seen=0, candidates=3, active=3)
     for reported in (0, None):
-        decision = judge(empty, reported, (), 0, rules(max_share=1))
+        decision = decide(empty, reported, (), 0, rules(max_share=1))
         assert decision.action == "hold"
         assert "no record at all" in decision.reasons[0]
 
 
 def test_records_without_an_id_are_in_doubt_even_where_no_second_proof_is_wanted() -> None:
     found = plan(seen=989, rejected_without_id=1)
-    assert judge(found, 990, (), 0, rules(second_proof="none")).action == "prove"
+    assert decide(found, 990, (), 0, rules(second_proof="none")).action == "prove"
 
 
 def test_cap_holds_even_where_each_car_could_be_proven() -> None:
-    assert judge(plan(candidates=500, duplicates=3), 990, (), 0, RULES).action == "hold"
+    assert decide(plan(candidates=500, duplicates=3), 990, (), 0, RULES).action == "hold"
 
 
 def test_empty_feed_never_empties_the_table() -> None:
     empty = plan(seen=0, candidates=1000)
-    assert judge(empty, 0, (), 0, RULES).action == "hold"
-    assert judge(empty, None, (), 0, RULES).action == "hold"
+    assert decide(empty, 0, (), 0, RULES).action == "hold"
+    assert decide(empty, None, (), 0, RULES).action == "hold"
 
 
 counts = st.integers(0, 2000)
@@ -165,7 +165,7 @@ def test_deactivation_without_proof_needs_all_the_evidence(
     failed: int,
     given_rules: Deactivate,
 ) -> None:
-    decision = judge(found, reported, drift, failed, given_rules)
+    decision = decide(found, reported, drift, failed, given_rules)
     if decision.action == "deactivate":
         assert failed == 0
         assert 0 < found.candidates <= given_rules.max_share * found.active
@@ -180,6 +180,6 @@ def test_deactivation_without_proof_needs_all_the_evidence(
 
 def test_what_is_held_for_a_human_tells_the_signs_of_drift_too() -> None:
     """Some of the cars that he is asked to approve may just have slipped between pages."""
-    decision = judge(plan(candidates=500), 990, ("the total moved",), 0, RULES)
+    decision = decide(plan(candidates=500), 990, ("the total moved",), 0, RULES)
     assert decision.action == "hold"
     assert decision.reasons[-1] == "the total moved"

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.demo.feed import Feed, FeedOptions, Snapshot, write_static
+from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, write_static
 
 SHARES = st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0])
 
 
-def read_all(feed: Feed, snapshot: Snapshot, page_size: int) -> list[dict[str, Any]]:
+def read_all(feed: Feed, snapshot: FeedSnapshot, page_size: int) -> list[dict[str, Any]]:
     """Return the records of all pages, in order."""
     pages = range(1, feed.page_count(snapshot, page_size) + 1)
     bodies = [json.loads(feed.page_body(snapshot, page, page_size)) for page in pages]

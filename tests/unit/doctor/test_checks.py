@@ -31,7 +31,7 @@ from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CheckpointError, ConfigError, DatabaseError, FailureKind
 from carsync.errors import PageError as Fault
 from carsync.exit_codes import ExitCode
-from carsync.mapping.discovery import PageShape
+from carsync.mapping.discovery import PageLayout
 
 KEYED = "api: {base_url: 'https://api.example.com', auth: {key: k}}\n"
 
@@ -161,7 +161,7 @@ PAGE = FirstPage(
     latency_s=0.4,
     wire_bytes=39_000,
     skew_s=0.3,
-    shape=PageShape("data", 100, "meta.last_page", "meta.total", 2000, 200_000),
+    shape=PageLayout("data", 100, "meta.last_page", "meta.total", 2000, 200_000),
     records=100,
     pages=2000,
     total=200_000,
@@ -200,7 +200,7 @@ def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str)
 def test_a_feed_without_totals_by_design_is_fine() -> None:
     text = "{records: data, total_pages: null, total_records: null}"
     asked = parse(f"api: {{base_url: 'https://x.test', pagination: {text}}}", {})
-    blind = replace(PAGE, pages=None, total=None, shape=PageShape("data", 100))
+    blind = replace(PAGE, pages=None, total=None, shape=PageLayout("data", 100))
     assert bad(judged(feed_checks.judge_page, asked, blind)) == {}
     seen = bad(judged(feed_checks.judge_page, asked, replace(PAGE, pages=None, total=None)))
     assert "total_records: meta.total" in seen["totals"]
@@ -208,7 +208,7 @@ def test_a_feed_without_totals_by_design_is_fine() -> None:
 
 def test_an_answer_of_another_shape_names_the_keys_to_set() -> None:
     fault = Fault(FailureKind.BAD_PAGE, "no page", detail="there is no list at data")
-    shape = PageShape("result.items", 20, "pages", None, 3)
+    shape = PageLayout("result.items", 20, "pages", None, 3)
     found = bad(judged(feed_checks.judge_page, config(), replace(PAGE, fault=fault, shape=shape)))
     wanted = "{records: result.items, total_pages: pages, total_records: null}"
     assert found["records"].startswith("problem: there is no list at data")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import ColumnRule, Mapping_, Pagination
+from carsync.config.sections import ColumnRule, MappingRules, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
@@ -19,7 +19,7 @@ from tests.support.folders import GOLDEN_FILE
 
 GOLDEN = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
 RECORDS: list[dict[str, Any]] = [case["record"] for case in GOLDEN]
-MAPPER = compile_mapper(Mapping_(), read_preset("auctionsapi"), Pagination())
+MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
 PAGE = json.dumps({"data": RECORDS[:5], "meta": {"last_page": 9, "total": 900}}).encode()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -30,7 +30,7 @@ JSON = st.recursive(
 
 def map_page(body: bytes, **pagination: Any) -> PageContent:
     mapper = compile_mapper(
-        Mapping_(
+        MappingRules(
             preset=None,
             columns={
                 "id": ColumnRule(path="id", required=True),

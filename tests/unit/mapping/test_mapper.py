@@ -9,7 +9,7 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.config.presets import preset_names, read_preset
-from carsync.config.sections import ColumnRule, HashRule, Mapping_, Pagination
+from carsync.config.sections import ColumnRule, HashRules, MappingRules, Pagination
 from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
@@ -18,7 +18,7 @@ from tests.support.records import DEEP, GOOD, NINES, POISONED, UNKNOWN, page
 
 GOLDEN: list[dict[str, Any]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
 PRESET = read_preset("auctionsapi")
-MAPPER = compile_mapper(Mapping_(), PRESET, Pagination())
+MAPPER = compile_mapper(MappingRules(), PRESET, Pagination())
 HASHED = [
     "make",
     "model",
@@ -75,12 +75,12 @@ def mapper_of(**columns: Any) -> Mapper:
     """Compile a mapper of `id` and these columns, each a rule's keys."""
     rules = {"id": ColumnRule(path="id", required=True)}
     rules |= {name: ColumnRule(**rule) for name, rule in columns.items()}
-    return compile_mapper(Mapping_(preset=None, columns=dict(rules)), None, Pagination())
+    return compile_mapper(MappingRules(preset=None, columns=dict(rules)), None, Pagination())
 
 
 @pytest.mark.parametrize("poison", ["", '{"id": NaN}'], ids=["sound", "beside_a_poisoned_record"])
 def test_golden_records_give_the_rows_and_md5_of_deployed_systems(poison: str) -> None:
-    mapper = compile_mapper(Mapping_(hash_=HashRule(algorithm="md5")), PRESET, Pagination())
+    mapper = compile_mapper(MappingRules(hash_=HashRules(algorithm="md5")), PRESET, Pagination())
     texts = [json.dumps(case["record"]) for case in GOLDEN]
     content = mapper.map_page(page(*texts, *filter(None, [poison])))
     rows = rows_of(mapper, content)
@@ -335,9 +335,9 @@ def test_own_columns_lie_over_the_preset() -> None:
 
 
 def test_fingerprint_depends_on_the_rules_alone() -> None:
-    again = compile_mapper(Mapping_(), PRESET, Pagination(page_size=7))
+    again = compile_mapper(MappingRules(), PRESET, Pagination(page_size=7))
     assert again.fingerprint == MAPPER.fingerprint
-    md5 = compile_mapper(Mapping_(hash_=HashRule(algorithm="md5")), PRESET, Pagination())
+    md5 = compile_mapper(MappingRules(hash_=HashRules(algorithm="md5")), PRESET, Pagination())
     assert md5.fingerprint != MAPPER.fingerprint
     assert md5.hash_scheme.startswith("md5:v1:")
 
@@ -393,22 +393,22 @@ def test_a_wrong_rule_is_named(columns: dict[str, Any], complaint: str) -> None:
 
 def test_a_mapping_without_id_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"mapping\.columns\.id is missing"):
-        compile_mapper(Mapping_(columns={"id": None}), PRESET, Pagination())
+        compile_mapper(MappingRules(columns={"id": None}), PRESET, Pagination())
 
 
 def test_a_hashed_field_has_to_be_a_column() -> None:
-    mapping = Mapping_(hash_=HashRule(fields=["make", "modle"]))
+    mapping = MappingRules(hash_=HashRules(fields=["make", "modle"]))
     with pytest.raises(ConfigError, match=r"mapping\.hash\.fields: there is no column modle") as e:
         compile_mapper(mapping, PRESET, Pagination())
     assert e.value.hint == "did you mean model?"
     with pytest.raises(ConfigError, match="holds no column"):
-        compile_mapper(Mapping_(hash_=HashRule(fields=[])), PRESET, Pagination())
+        compile_mapper(MappingRules(hash_=HashRules(fields=[])), PRESET, Pagination())
 
 
 def test_a_wrong_preset_text_is_a_configuration_error() -> None:
     for text in ("columns: [", "columns: {a: {paht: x}}", "7", ""):
         with pytest.raises(ConfigError, match=r"mapping\.preset"):
-            compile_mapper(Mapping_(), text, Pagination())
+            compile_mapper(MappingRules(), text, Pagination())
 
 
 def test_an_unknown_preset_is_refused_naming_the_known_ones() -> None:

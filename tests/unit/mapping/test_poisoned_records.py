@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import ColumnRule, Mapping_, Pagination
+from carsync.config.sections import ColumnRule, MappingRules, Pagination
 from carsync.errors import PageError
 from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
 from tests.support.effort import trials
@@ -25,9 +25,9 @@ from tests.support.records import (
     wrong_types,
 )
 
-PRESET = compile_mapper(Mapping_(), read_preset("auctionsapi"), Pagination())
+PRESET = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
 STRICT = compile_mapper(
-    Mapping_(
+    MappingRules(
         preset=None,
         columns={
             "id": ColumnRule(path="id", required=True),

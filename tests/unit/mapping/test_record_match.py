@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.presets import read_preset
-from carsync.config.sections import Mapping_, Pagination
+from carsync.config.sections import MappingRules, Pagination
 from carsync.mapping.mapper import compile_mapper
 from carsync.mapping.record_match import holds_record
 
-MAPPER = compile_mapper(Mapping_(), read_preset("auctionsapi"), Pagination())
+MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
 CAR = {"id": 7, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}, "year": 2019}
 
 

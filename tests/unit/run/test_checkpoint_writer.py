@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from carsync.config.sections import Pagination
-from carsync.run.checkpoint_writer import SAVE_EVERY_S, Journal, idle_since
+from carsync.run.checkpoint_writer import SAVE_EVERY_S, CheckpointWriter, idle_since
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.state.clock import Moment
@@ -35,8 +35,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-def open_journal(path: Path, previous: CheckpointState | None = None) -> Journal:
-    journal = Journal(
+def open_journal(path: Path, previous: CheckpointState | None = None) -> CheckpointWriter:
+    journal = CheckpointWriter(
         path,
         FileLock(path),
         source="external",
@@ -67,7 +67,7 @@ def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> 
 
 
 def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
-    Journal(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
+    CheckpointWriter(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
     assert not path.exists()
 
 
@@ -208,12 +208,12 @@ def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
 
 
 def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Path) -> None:
-    dry = Journal(
+    dry = CheckpointWriter(
         path, FileLock(path), source="s", target="t", fingerprints={}, previous=None, dry_run=True
     )
     dry.begin(17, "a-token", STARTED)
     assert not path.exists()
-    journal = Journal(
+    journal = CheckpointWriter(
         path, FileLock(path), source="s", target="t", fingerprints={}, previous=ENDED, dry_run=True
     )
     journal.begin(17, "a-token", STARTED)

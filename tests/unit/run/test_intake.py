@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.engine.local.fleet import Fleet, WorkerLost
 from carsync.engine.messages import BreakerOpened, PageFailed, PageFetched, PageLease, PagesStaged
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.model import StagedPage
@@ -158,7 +158,7 @@ class LostFleet(FakeFleet):
     """Refuses its first lease, with a Retry-After, and then a child of it dies."""
 
     def events(self, timeout_s: float, *, watch: bool = True) -> list[Any]:
-        lost = ChildLost("fetcher-1", "was killed by SIGKILL")
+        lost = WorkerLost("fetcher-1", "was killed by SIGKILL")
         return [*super().events(timeout_s), (self.fetchers[0], lost)]
 
 

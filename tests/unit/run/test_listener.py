@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from carsync.run.listener import Watcher, Watchers
+from carsync.run.listener import Listeners, RunListener
 
 
-class Ear(Watcher):
+class Ear(RunListener):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ def test_a_watcher_that_fails_is_told_no_more_and_the_others_are(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before, broken, after = Ear(), Broken(), Ear()
-    watchers = Watchers([before, broken, after])
+    watchers = Listeners([before, broken, after])
     with caplog.at_level(logging.WARNING):
         watchers.message("one")
     watchers.pulse()

@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.engine.local.fleet import Fleet, WorkerLost
 from carsync.engine.messages import ProbeAnswered, ProbeLease
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
 from carsync.run import probes
 from carsync.run.metrics import Metrics
-from carsync.run.probes import ATTEMPTS, PATIENCE_S, Inquiry
+from carsync.run.probes import ATTEMPTS, PATIENCE_S, ProbeRunner
 from carsync.run.signals import StopSignal
 from tests.support.fake_clock import FakeClock
 
@@ -49,16 +49,16 @@ class FakeFleet:
 
 def inquire(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[ProbeLease], list[Any]]
-) -> tuple[Inquiry, FakeFleet, FakeClock]:
+) -> tuple[ProbeRunner, FakeFleet, FakeClock]:
     """Return an inquiry over a fleet that answers so."""
     clock = FakeClock()
     monkeypatch.setattr(probes, "time", SimpleNamespace(monotonic=clock))
     fleet = FakeFleet(clock, answer)
 
-    def restart(lost: ChildLost) -> None:
+    def restart(lost: WorkerLost) -> None:
         fleet.fetchers = [SimpleNamespace(capacity=4, probes={})]
 
-    made = Inquiry(
+    made = ProbeRunner(
         lambda: cast(Fleet, fleet),
         restart,
         lambda seconds: None,
@@ -129,7 +129,7 @@ def test_what_a_lost_fleet_was_asked_is_asked_of_the_next_one(
 
     def answer(lease: ProbeLease) -> list[Any]:
         if next(deaths, False):
-            return [ChildLost("fetcher-1", "was killed by SIGKILL")]
+            return [WorkerLost("fetcher-1", "was killed by SIGKILL")]
         return [answered(lease, GONE)]
 
     asking, fleet, _ = inquire(monkeypatch, answer)

@@ -16,7 +16,7 @@ from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseError, DatabaseUnavailableError, FailureKind
 from carsync.postgres.connection import Connection
 from carsync.run import sampler as observing
-from carsync.run.sampler import KEPT_FOR_GIVEN_UP, MAX_FAILURES, MAX_TRIES, Observer, Series
+from carsync.run.sampler import KEPT_FOR_GIVEN_UP, MAX_FAILURES, MAX_TRIES, SampleBuffer, Sampler
 from carsync.state import samples
 from carsync.state.samples import Failure, Sample
 from tests.support import snapshots
@@ -75,15 +75,15 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 CONN: Any = object()
 
 
-def observe(series: Series | None = None) -> Observer:
+def observe(series: SampleBuffer | None = None) -> Sampler:
     """Give an observer of run 7."""
-    observer = Observer(now=lambda: NOW, series=series)
+    observer = Sampler(now=lambda: NOW, series=series)
     run: Any = type("R", (), {"run_id": 7})
     observer.begun(run)
     return observer
 
 
-def look(observer: Observer, second: float, phase: str = "fetching", **changes: Any) -> None:
+def look(observer: Sampler, second: float, phase: str = "fetching", **changes: Any) -> None:
     """Tell the observer the figures of a second."""
     observer.update(snapshots.snapshot(elapsed_s=second, **changes), phase)
 
@@ -92,7 +92,7 @@ def look(observer: Observer, second: float, phase: str = "fetching", **changes: 
 def test_a_series_is_bounded_in_order_and_keeps_its_first_and_last(
     steps: list[float], limit: int
 ) -> None:
-    observer = observe(series := Series(limit=limit))
+    observer = observe(series := SampleBuffer(limit=limit))
     second, taken = 0.0, []
     for step in steps:
         second += step
@@ -118,7 +118,7 @@ def test_hours_are_told_by_600_samples_at_even_distances(store: Store) -> None:
 
 
 def test_a_phase_shows_however_short_it_is() -> None:
-    observer = observe(series := Series())
+    observer = observe(series := SampleBuffer())
     for moment, phase in enumerate(["fetching", "fetching", "deciding", "merging", "ended"]):
         look(observer, moment / 10, phase)
     phases = [sample.phase for sample in series.samples]
@@ -126,7 +126,7 @@ def test_a_phase_shows_however_short_it_is() -> None:
 
 
 def test_what_is_stored_is_what_was_seen_also_after_thinning_out(store: Store) -> None:
-    observer = observe(series := Series(limit=10))
+    observer = observe(series := SampleBuffer(limit=10))
     for second in range(100):
         look(observer, second, rss_by_process={"parent": 5, "writer-1": 7, "writer-2": 8})
         if second % 7 == 0:
@@ -208,7 +208,7 @@ def test_a_connection_that_is_gone_or_busy_is_left_to_whoever_needs_it(
 
 
 def test_nothing_is_written_of_a_run_that_has_no_id(store: Store) -> None:
-    observer = Observer(now=lambda: NOW)
+    observer = Sampler(now=lambda: NOW)
     look(observer, 0)
     observer.write(CONN)
     assert store.tries == 0

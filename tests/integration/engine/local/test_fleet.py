@@ -17,7 +17,7 @@ import pytest
 from carsync.config.parser import parse
 from carsync.config.presets import read_preset
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import ChildLost, Fleet
+from carsync.engine.local.fleet import Fleet, WorkerLost
 from carsync.model import Column
 from carsync.postgres.connection import Connection
 from tests.conftest import ask
@@ -129,8 +129,8 @@ def test_a_killed_fleet_leaves_no_process_and_no_session(fleet: Fleet, conn: Con
 @pytest.mark.parametrize("name", ["fetcher-2", "writer-1", "manager"])
 def test_the_death_of_any_child_is_noticed(fleet: Fleet, name: str) -> None:
     os.kill(fleet.pids()[name], signal.SIGKILL)
-    heard = listen(fleet, lambda heard: any(isinstance(e, ChildLost) for e in heard), END_S)
-    assert {event.name for event in heard if isinstance(event, ChildLost)} == {name}
+    heard = listen(fleet, lambda heard: any(isinstance(e, WorkerLost) for e in heard), END_S)
+    assert {event.name for event in heard if isinstance(event, WorkerLost)} == {name}
 
 
 def test_a_child_that_says_nothing_is_noticed(
@@ -138,8 +138,8 @@ def test_a_child_that_says_nothing_is_noticed(
 ) -> None:
     monkeypatch.setattr("carsync.engine.local.fleet.SILENCE_S", {"fetcher": 3.0, "writer": 3.0})
     os.kill(fleet.pids()["writer-1"], signal.SIGSTOP)
-    heard = listen(fleet, lambda heard: any(isinstance(e, ChildLost) for e in heard), END_S)
-    (lost,) = [event for event in heard if isinstance(event, ChildLost)]
+    heard = listen(fleet, lambda heard: any(isinstance(e, WorkerLost) for e in heard), END_S)
+    (lost,) = [event for event in heard if isinstance(event, WorkerLost)]
     assert lost.name == "writer-1"
     assert "no sign of life" in lost.reason
 

@@ -11,7 +11,7 @@ import pytest
 
 from carsync.reporting.views.run_details import (
     PastRun,
-    Story,
+    RunDetails,
     as_data,
     as_line,
     kind_of,
@@ -83,9 +83,9 @@ def a_sample(second: int, session: int = 1, **changes: Any) -> Sample:
     return Sample(**{**usual, **changes})
 
 
-def a_story(past: PastRun, **changes: Any) -> Story:
+def a_story(past: PastRun, **changes: Any) -> RunDetails:
     """Tell of a past run of which nothing else is known."""
-    story = Story(past, (), {}, FailureCount(), (), (), (), ())
+    story = RunDetails(past, (), {}, FailureCount(), (), (), (), ())
     return replace(story, **changes)
 
 
