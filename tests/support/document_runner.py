@@ -16,11 +16,11 @@ from pathlib import Path
 from tests.support.folders import ROOT
 
 ELSEWHERE = {
-    "bin/demo": "tests/e2e/test_demo.py",
+    "bin/demo": "tests/e2e/commands/test_demo.py",
     "bin/test": "bin/test",
-    "python3 -m venv ": "tests/integration/test_packaging.py",
-    "export PATH=~/carsync/bin:$PATH": "tests/integration/test_packaging.py",
-    "sudo /opt/carsync/bin/carsync-feed ": "tests/integration/test_systemd_files.py",
+    "python3 -m venv ": "tests/integration/packaging/test_packaging.py",
+    "export PATH=~/carsync/bin:$PATH": "tests/integration/packaging/test_packaging.py",
+    "sudo /opt/carsync/bin/carsync-feed ": "tests/integration/packaging/test_systemd_files.py",
     "systemctl ": "test_documents.py::test_what_systemd_is_asked_it_understands",
     "sudo systemctl ": "test_documents.py::test_what_systemd_is_asked_it_understands",
     "journalctl ": "test_documents.py::test_what_systemd_is_asked_it_understands",

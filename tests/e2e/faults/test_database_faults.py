@@ -29,9 +29,10 @@ FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share
 RECORDS_MERGE = "merged_at = now()"
 """What only the merge's last statement says."""
 _HASTE = """
-from carsync import cli, merging
-merging.OUTCOME_S = 2.0
-merging.BACK_OFF_S = (0.1, 0.1, 0.1)
+from carsync import cli
+from carsync.destination import commit
+commit.OUTCOME_S = 2.0
+commit.BACK_OFF_S = (0.1, 0.1, 0.1)
 cli.main()
 """
 HASTY = [sys.executable, "-P", "-c", _HASTE]

@@ -9,7 +9,7 @@ import pytest
 from carsync.destination import migrations
 from carsync.destination.stage_writer import LoadMethod
 from carsync.model import Row
-from carsync.postgres import connection, sql
+from carsync.postgres import sql
 from carsync.postgres.connection import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars, page
@@ -89,7 +89,7 @@ def test_one_refused_row_in_a_large_batch_costs_few_statements(
         loads.append(args)
         copy(*args)
 
-    monkeypatch.setattr(connection, "copy_from", count)
+    monkeypatch.setattr(sql, "copy_from", count)
     rig.begin()
     rows = [(str(n), *GOOD[1:]) for n in range(500)]
     rows[321] = ("321", "Mercedes", *GOOD[2:])

@@ -401,8 +401,8 @@ def test_reader_never_waits_and_never_sees_half_a_merge(
             one = ask(reader, "SELECT data_hash FROM cars WHERE id = '20'")
             seen.append((ids[0][0], one[0][0]))
 
-    monkeypatch.setattr(connection, "run", run_and_read)
-    monkeypatch.setattr(connection, "one", one_and_read)
+    monkeypatch.setattr(sql, "run", run_and_read)
+    monkeypatch.setattr(sql, "one", one_and_read)
     counts = merge.merge(rig.conn, rig.request(1))
     assert (counts.inserted, counts.updated, counts.deactivated) == (10, 40, 10)
     assert len(seen) > 8, "it read between the steps"

@@ -212,7 +212,7 @@ def test_page_of_a_writer_that_slept_is_never_dated_too_late(
         cur.execute("SELECT pg_sleep(1)")
         insert(cur, *arguments)
 
-    monkeypatch.setattr(connection, "insert_values", insert_late)
+    monkeypatch.setattr(sql, "insert_values", insert_late)
     rig.stage(page(1, cars([1])))
     [(fetched_at,)] = ask(rig.conn, f"SELECT fetched_at FROM carsync.ledger_{rig.run.run_id}")
     assert (fetched_at - before).total_seconds() < 0.9
