@@ -189,3 +189,9 @@ RowAction = Literal["inserted", "updated", "reactivated", "deactivated", "delete
 
 ROW_ACTIONS: tuple[RowAction, ...] = get_args(RowAction)
 """What a run may do to a row of the target."""
+
+EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
+"""How a run may end."""
+
+RunState = Literal["running", "merging", "abandoned", EndState]
+"""`merging` stands in the checkpoint alone, `abandoned` in `carsync.runs` alone."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from carsync.model import RunState
 from carsync.run.metrics import Snapshot
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import (
@@ -17,7 +18,6 @@ from carsync.state.checkpoint import (
     CheckpointState,
     LastRun,
     Latency,
-    RunState,
     failed_excerpt,
     save,
 )

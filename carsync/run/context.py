@@ -8,6 +8,7 @@ from carsync.config.sections import Config
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
+from carsync.model import RunState
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
@@ -15,7 +16,6 @@ from carsync.run.listener import Listeners, RunListener
 from carsync.run.metrics import Metrics, Snapshot
 from carsync.run.sampler import Sampler
 from carsync.source.pagination.plan import PagePlan
-from carsync.state.checkpoint import RunState
 from carsync.state.runs import Run
 
 TICK_S = 0.1

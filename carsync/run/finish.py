@@ -11,11 +11,10 @@ from carsync.config.sections import Config
 from carsync.destination import merge, staging
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.exit_codes import ExitCode
-from carsync.model import MergeCounts, RunOptions
+from carsync.model import EndState, MergeCounts, RunOptions
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
-from carsync.run.outcome import EndState
 from carsync.run.report import RunReport, last_run, summary_data
 from carsync.state import changes, rejects, runs, samples, target_lock
 from carsync.state.runs import Run

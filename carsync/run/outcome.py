@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from carsync.errors import CarsyncError, CheckpointError
 from carsync.exit_codes import ExitCode
-from carsync.model import Check, Decision, MergeCounts, RunOptions
-
-EndState = Literal["interrupted", "failed", "partial", "held", "complete"]
+from carsync.model import Check, Decision, EndState, MergeCounts, RunOptions
 
 
 @dataclass(frozen=True, slots=True)

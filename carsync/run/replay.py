@@ -21,7 +21,7 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import compile_mapper, target_columns
-from carsync.model import MappedPage, MergeCounts, Reject, Row
+from carsync.model import MappedPage, MergeCounts, Reject, Row, RunState
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.run import resume
@@ -268,6 +268,6 @@ class Replay:
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:
         """Record the end and drop the staging tables; where that fails the next sync does."""
-        state: runs.RunState = "failed" if exit_code else "partial"
+        state: RunState = "failed" if exit_code else "partial"
         runs.finish_run(self._connection, run, state, exit_code, {})
         staging.drop(self._connection, run.run_id)

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from carsync.exit_codes import advise
-from carsync.model import Check, MergeCounts
+from carsync.model import Check, MergeCounts, RunState
 from carsync.run.metrics import Snapshot
-from carsync.state.checkpoint import LastRun, RunState
+from carsync.state.checkpoint import LastRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from carsync.destination.commit import exactly_once
 from carsync.destination.undo import Action, UndoCounts
 from carsync.errors import CarsyncError, DatabaseError, LockedError, RevertError
 from carsync.exit_codes import ExitCode
-from carsync.model import MergeCounts
+from carsync.model import MergeCounts, RunState
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
@@ -122,9 +122,7 @@ class Revert:
             )
         return outcome
 
-    def _finish(
-        self, by: Run, state: runs.RunState, exit_code: int, summary: dict[str, int]
-    ) -> None:
+    def _finish(self, by: Run, state: RunState, exit_code: int, summary: dict[str, int]) -> None:
         runs.finish_run(self._connection, by, state, exit_code, summary)
 
 

@@ -15,14 +15,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import xxhash
 
 from carsync import formatting
 from carsync.errors import CheckpointError
-from carsync.model import Check, MergeCounts
+from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
 from carsync.state.clock import Moment
 
@@ -30,7 +29,6 @@ VERSION = 1
 MAX_FAILED_PAGES = 100
 MAX_PROBLEM_CHARS = 300
 
-RunState = Literal["running", "merging", "interrupted", "failed", "partial", "held", "complete"]
 ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
 
 

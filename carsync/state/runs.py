@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from carsync.errors import CarsyncError
-from carsync.model import Scope, Target
+from carsync.model import RunState, Scope, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
-
-RunState = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True)

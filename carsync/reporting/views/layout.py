@@ -6,8 +6,7 @@ import textwrap
 
 from carsync import formatting
 from carsync.formatting import Tone
-from carsync.model import MergeCounts
-from carsync.state.checkpoint import RunState
+from carsync.model import MergeCounts, RunState
 
 WIDTH = 80
 
@@ -16,7 +15,7 @@ _COUNTS = (
     *("deactivated", "held", "rejected", "duplicate", "stale"),
 )
 
-_TONES: dict[RunState, Tone] = {
+TONES: dict[RunState, Tone] = {
     "running": "good",
     "merging": "good",
     "interrupted": "warn",
@@ -24,6 +23,7 @@ _TONES: dict[RunState, Tone] = {
     "partial": "warn",
     "held": "warn",
     "complete": "good",
+    "abandoned": "plain",
 }
 
 
@@ -50,6 +50,6 @@ def wrap(name: str, text: str, color: bool = False, width: int = WIDTH) -> list[
 def title(name: str, state: RunState | None, color: bool, width: int = WIDTH) -> str:
     """Lay out a line of `width` columns: what it is about, and its state (None: no run yet)."""
     word = state or "no run yet"
-    tone: Tone = _TONES[state] if state else "warn"
+    tone: Tone = TONES[state] if state else "warn"
     gap = " " * max(width - len(name) - len(word), 1)
     return formatting.paint(name, "strong", color) + gap + formatting.paint(word, tone, color)

@@ -12,7 +12,7 @@ import msgspec
 
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
-from carsync.model import Target
+from carsync.model import RunState, Target
 from carsync.postgres import sql
 from carsync.postgres.connection import Connection
 from carsync.run.report import RunReport
@@ -22,7 +22,6 @@ from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
 
 RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
-State = Literal["running", "interrupted", "failed", "partial", "held", "complete", "abandoned"]
 
 _KINDS: dict[str, RunKind] = {"sample": "sample", "dry": "dry run"}
 
@@ -36,7 +35,7 @@ class PastRun:
 
     run: Run
     kind: RunKind
-    state: State
+    state: RunState
     report: RunReport | None
 
     @property
@@ -223,7 +222,7 @@ def as_data(story: RunDetails) -> dict[str, Any]:
 
 
 def _past(conn: Connection, run: Run, newest: int) -> PastRun:
-    state: State = run.state
+    state: RunState = run.state
     if state == "running" and not (
         run.run_id == newest and target_lock.describe_holder(conn, run.target)
     ):

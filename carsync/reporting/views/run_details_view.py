@@ -12,9 +12,9 @@ from datetime import datetime
 
 from carsync import formatting
 from carsync.model import MergeCounts
-from carsync.reporting.views.layout import WIDTH, counts_grid, wrap
+from carsync.reporting.views.layout import TONES, WIDTH, counts_grid, wrap
 from carsync.reporting.views.run_details import PastRun, RunDetails
-from carsync.reporting.views.run_list import TONES, took
+from carsync.reporting.views.run_list import took
 from carsync.reporting.views.summary import render_summary
 from carsync.run.report import outcome
 from carsync.state.samples import FailedPage, Sample

@@ -10,18 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from carsync import formatting
-from carsync.formatting import Tone
-from carsync.reporting.views.run_details import PastRun, State
-
-TONES: dict[State, Tone] = {
-    "running": "good",
-    "complete": "good",
-    "interrupted": "warn",
-    "partial": "warn",
-    "held": "warn",
-    "failed": "bad",
-    "abandoned": "plain",
-}
+from carsync.reporting.views.layout import TONES
+from carsync.reporting.views.run_details import PastRun
 
 
 @dataclass(frozen=True, slots=True)

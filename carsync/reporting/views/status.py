@@ -15,10 +15,11 @@ from typing import Any, Literal
 import msgspec
 
 from carsync import formatting
+from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
 from carsync.run.report import next_step, outcome
-from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, RunState
+from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
 
 SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
 """A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
