@@ -16,13 +16,13 @@ import msgspec
 from carsync import formatting
 from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.parser import parse
-from carsync.config.presets import preset_names, read_preset
+from carsync.config.presets.loader import load_preset, preset_names, resolve
 from carsync.config.sections import Config, Pagination
 from carsync.doctor.feed_facts import ask_first_page
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.guessing import guess_columns, list_unused
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.redaction import redact
 
 _FITS_SHARE = 0.5
@@ -122,7 +122,7 @@ def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
         )
     preset = options["preset"] or ""
     if preset and preset != _NO_PRESET:
-        read_preset(preset)  # names the known ones
+        load_preset(preset)  # names the known ones
     path = value("path", "Path of the pages", "/cars")
     auth = value("auth", "How does the key travel (header, bearer, none)", "header")
     if auth not in {"header", "bearer", "none"}:
@@ -202,9 +202,9 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
 def _fitting_preset(config: Config, body: bytes) -> str | None:
     """Return the preset that makes rows of most records of a page; None where none does."""
     for name in preset_names():
-        rules = msgspec.structs.replace(config.mapping, preset=name)
+        mapping = resolve(msgspec.structs.replace(config.mapping, preset=name))
         try:
-            content = compile_mapper(rules, read_preset(name), config.api.pagination).map_page(body)
+            content = Mapper.load(msgspec.structs.replace(config, mapping=mapping)).map_page(body)
         except PageError:
             continue
         if content.records and len(content.rows) > _FITS_SHARE * content.records:

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from carsync.cli.options import config_options, load_config, require_database
-from carsync.config.presets import read_preset
 from carsync.destination import migrations
-from carsync.mapping.mapper import compile_mapper, target_columns
+from carsync.mapping.mapper import Mapper, target_columns
 from carsync.postgres.connect import open_database, target_of
 
 
@@ -31,8 +30,7 @@ def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool)
       DATABASE_URL=… carsync migrate --json
     """
     config = require_database(load_config(config_path, overrides))
-    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
-    mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+    mapper = Mapper.load(config)
     with closing(open_database(config, "carsync migrate")) as connection:
         done = migrations.migrate(connection, target_of(config), target_columns(mapper))
     if as_json:

@@ -11,10 +11,9 @@ import msgspec
 
 from carsync import __version__
 from carsync.cli.options import config_options, load_config
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.mapper import Mapper, PageContent
 from carsync.source.client import ApiClient
 
 
@@ -49,8 +48,7 @@ def preview(
       carsync preview --from-file records.json | jq .data_hash
     """
     config = load_config(config_path, overrides)
-    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
-    mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+    mapper = Mapper.load(config)
     if file is not None:
         content = _map_file(mapper, file)
     else:

@@ -14,7 +14,6 @@ import msgspec
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import config_options, limit_option, load_config, require_database
-from carsync.config.presets import read_preset
 from carsync.postgres.connect import open_database, target_of
 from carsync.run.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
@@ -95,9 +94,8 @@ def replay(
       carsync rejects replay --config prod.yaml --dry-run
     """
     config = require_database(load_config(config_path, overrides))
-    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
     with closing(open_database(config, "carsync rejects replay")) as connection:
-        work = Replay(config, preset_text, connection, run_id)
+        work = Replay(config, connection, run_id)
         outlook = work.look()
         for line in _describe(outlook):
             click.echo(line, err=True)

@@ -14,7 +14,6 @@ from carsync import formatting, logging_setup, stdio
 from carsync.cli import console
 from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
-from carsync.config.presets import read_preset
 from carsync.model import RunOptions
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.views.summary import render_summary
@@ -80,7 +79,6 @@ def sync(
     """
     config = require_database(load_config(config_path, overrides))
     config.require_api()
-    preset_text = read_preset(config.mapping.preset) if config.mapping.preset else None
     path = checkpoint_path(config)
     options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
     stop = StopSignal()
@@ -89,7 +87,7 @@ def sync(
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
         with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as told:
-            report = run_sync(config, preset_text, path, told, stop, options)
+            report = run_sync(config, path, told, stop, options)
     except Exception as exc:
         if options.scope == "whole":
             notify_bug(config, path, before, exc, stop)

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from carsync.config.environment import environment_layer
 from carsync.config.keys import choices, fields, holds_secret, nearest, section_of, shown, type_of
+from carsync.config.presets.loader import resolve
 from carsync.config.sections import ColumnRule, Config
 from carsync.config.validation import check_relations
 from carsync.errors import ConfigError
@@ -36,7 +37,8 @@ def parse(
 ) -> Config:
     """Parse YAML `text`, lay `environ` and `overrides` (`KEY=VALUE`) over it, check it.
 
-    `origin` is how errors call the file. Raises `ConfigError`.
+    The mapping's preset is laid under its own rules. `origin` is how errors call the file.
+    Raises `ConfigError`.
 
     >>> parse("limits: {concurrency: 4}", {"RPS": "5"}).limits.requests_per_second
     5.0
@@ -49,7 +51,7 @@ def parse(
         reading.put(path, value, "--set")
     config = reading.finish()
     check_relations(config)
-    return config
+    return msgspec.structs.replace(config, mapping=resolve(config.mapping))
 
 
 class _Reading:

@@ -18,11 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from carsync.config.presets import read_preset
-from carsync.config.sections import Config
+from carsync.config.parser import parse
 from carsync.demo.feed import Feed, FeedOptions, Truth
 from carsync.errors import DatabaseError
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
@@ -61,15 +60,13 @@ class Checker:
     """Compares the default table at `dsn` with the snapshots of the feed `options` describe."""
 
     def __init__(self, options: FeedOptions, dsn: str) -> None:
-        config = Config()
+        config = parse("", {})
         # A feed of its own: the simulator's belongs to the simulator's thread.
         self._feed = Feed(options)
         self._dsn = Secret(dsn)
         self._target = Target(config.database.schema, config.database.table)
         self._source = config.sync.source
-        preset = config.mapping.preset
-        preset_text = read_preset(preset) if preset else None
-        self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+        self._mapper = Mapper.load(config)
         self._constants = {column.name: value for column, value in self._mapper.constants}
         self._constants["source_api"] = self._source
         self._columns = (*(column.name for column in self._mapper.columns), *self._constants)

@@ -12,7 +12,6 @@ import msgspec
 
 from carsync.config.dsn import places
 from carsync.config.environment import supabase_hint
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.doctor import (
     config_checks,
@@ -28,7 +27,7 @@ from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Findings, Group
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper, target_columns
+from carsync.mapping.mapper import Mapper, target_columns
 from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
 
@@ -90,8 +89,7 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
 
 def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
     try:
-        preset = read_preset(config.mapping.preset) if config.mapping.preset else None
-        return compile_mapper(config.mapping, preset, config.api.pagination), None
+        return Mapper.load(config), None
     except CarsyncError as exc:
         return None, exc
 
@@ -167,14 +165,13 @@ def _is_loopback(address: str) -> bool:
 
 def _hashes(config: Config, mapper: Mapper | None, body: bytes) -> Hashes | None:
     """Return the first page's hashes by every algorithm; None where they cannot be made."""
-    preset = read_preset(config.mapping.preset) if config.mapping.preset else None
     found = {}
     for algorithm in _ALGORITHMS:
         rules = msgspec.structs.replace(
             config.mapping,
             hash_=msgspec.structs.replace(config.mapping.hash_, algorithm=algorithm),
         )
-        content: PageContent = compile_mapper(rules, preset, config.api.pagination).map_page(body)
+        content = Mapper.load(msgspec.structs.replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
 

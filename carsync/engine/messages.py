@@ -146,7 +146,6 @@ class FetcherArgs:
     """All that a fetcher needs."""
 
     config: Config
-    preset_text: str | None
     threads: int
     parent_pid: int
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from carsync.config.sections import ColumnRule, MappingRules, Pagination, Scalar
+from carsync.config.sections import ColumnRule, Config, Pagination, Scalar
 from carsync.mapping.column_converters import compile_uniform
 from carsync.mapping.converters import (
     Reader,
@@ -27,7 +27,7 @@ from carsync.mapping.converters import (
 from carsync.mapping.decoder import DecodedPage, PageDecoder
 from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
-from carsync.mapping.rules import Rules, constant_value, merge_rules, raw_paths, template_parts
+from carsync.mapping.rules import Rules, check_rules, constant_value, raw_paths, template_parts
 from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, Reject, Row
 
 MAX_ID_CHARS = 512
@@ -55,7 +55,7 @@ class PageContent:
 
 
 class Mapper:
-    """Maps the pages of one feed; made by `compile_mapper`.
+    """Maps the pages of one feed; made by `Mapper.load`.
 
     `columns` are the staged ones in row order, `id` first and `data_hash` last;
     `constants` those with the same value in every row, which no row carries.
@@ -86,6 +86,11 @@ class Mapper:
         self._plans = [_Plan(name, rule, self._shape) for name, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
+
+    @classmethod
+    def load(cls, config: Config) -> Mapper:
+        """Compile the configuration's mapping; raise `ConfigError` naming the key that is wrong."""
+        return cls(check_rules(config.mapping), config.api.pagination)
 
     def map_page(self, body: bytes) -> PageContent:
         """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
@@ -125,16 +130,6 @@ class Mapper:
             )
             rows = tuple(row for row in rows if row[0] not in faults.reasons)
         return PageContent(rows, rejects, count, page.reported_pages, page.reported_records)
-
-
-def compile_mapper(
-    mapping: MappingRules, preset_text: str | None, pagination: Pagination
-) -> Mapper:
-    """Compile the rules of `mapping`, laid over those of the preset's YAML text, into a mapper.
-
-    Raises `ConfigError` naming the key that is wrong.
-    """
-    return Mapper(merge_rules(mapping, preset_text), pagination)
 
 
 class _Faults:

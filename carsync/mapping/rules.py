@@ -1,7 +1,4 @@
-"""The rules of a mapping: a preset's with the configuration's laid over them, checked.
-
-Every error names its key, in the configuration or in the preset.
-"""
+"""The rules of a mapping, checked: every error names its key in the configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +16,6 @@ from carsync.config.sections import (
     HashRules,
     MappingRules,
     Scalar,
-    Section,
 )
 from carsync.errors import ConfigError
 from carsync.mapping.converters import RejectedValueError, compile_reader
@@ -36,13 +32,6 @@ _RESERVED = {
 }
 
 
-class Preset(Section, frozen=True, rename={"hash_": "hash"}):
-    """What a preset file holds."""
-
-    columns: dict[str, ColumnRule]
-    hash_: HashRules = HashRules()
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The effective rules: `columns` in row order with `id` first, and the hashed fields sorted."""
@@ -52,23 +41,19 @@ class Rules:
     hash_algorithm: HashAlgorithm
 
 
-def merge_rules(mapping: MappingRules, preset_text: str | None) -> Rules:
-    """Lay `mapping` over the preset's rules and check the result; raise `ConfigError`."""
-    preset = Preset({}) if preset_text is None else _read_preset(preset_text, mapping.preset)
-    merged: dict[str, ColumnRule | None] = {**preset.columns, **mapping.columns}
-    rules = {name: rule for name, rule in merged.items() if rule is not None}
+def check_rules(mapping: MappingRules) -> Rules:
+    """Check a mapping whose preset is resolved; raise `ConfigError` for the first wrong rule."""
+    rules = {name: rule for name, rule in mapping.columns.items() if rule is not None}
     for name, rule in rules.items():
-        own = name in mapping.columns
-        key = f"mapping.columns.{name}" if own else f"preset {mapping.preset}: columns.{name}"
-        _check_rule(key, name, rule)
+        _check_rule(f"mapping.columns.{name}", name, rule)
     _check_id(rules.get("id"))
     rules = {"id": rules.pop("id"), **rules}
     for name, rule in rules.items():
         _check_template(f"mapping.columns.{name}", rule, rules)
     return Rules(
         rules,
-        _hash_fields(mapping.hash_, preset.hash_, rules),
-        mapping.hash_.algorithm or preset.hash_.algorithm or "xxh3_128",
+        _hash_fields(mapping.hash_, rules),
+        mapping.hash_.algorithm or "xxh3_128",
     )
 
 
@@ -109,13 +94,6 @@ def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
     templates = [rule.template for rule in rules if rule.template is not None]
     names = [name for template in templates for _, name in template_parts(template)]
     return [parse_path(name[1:]) for name in names if name is not None and name.startswith(".")]
-
-
-def _read_preset(text: str, name: str | None) -> Preset:
-    try:
-        return msgspec.yaml.decode(text, type=Preset)
-    except msgspec.MsgspecError as exc:
-        raise ConfigError(f"mapping.preset: {name} cannot be read", detail=str(exc)) from None
 
 
 def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
@@ -196,15 +174,9 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
             )
 
 
-def _hash_fields(
-    own: HashRules, preset: HashRules, rules: dict[str, ColumnRule]
-) -> tuple[str, ...]:
-    """Return the hashed fields; a preset's field whose column was left out goes with it."""
-    if own.fields is None:
-        wanted = preset.fields if preset.fields is not None else [n for n in rules if n != "id"]
-        fields = {name for name in wanted if name in rules}
-    else:
-        fields = set(own.fields)
+def _hash_fields(hash_rules: HashRules, rules: dict[str, ColumnRule]) -> tuple[str, ...]:
+    """Return the hashed fields: every column but the id where none are named."""
+    fields = set(hash_rules.fields if hash_rules.fields is not None else rules.keys() - {"id"})
     for name in sorted(fields):
         if name not in rules:
             close = difflib.get_close_matches(name, rules, n=1)

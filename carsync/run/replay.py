@@ -20,7 +20,7 @@ from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
-from carsync.mapping.mapper import compile_mapper, target_columns
+from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, Reject, Row, RunState
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
@@ -81,7 +81,6 @@ class Replay:
     def __init__(
         self,
         config: Config,
-        preset_text: str | None,
         connection: Connection,
         run_id: int | None,
     ) -> None:
@@ -89,7 +88,7 @@ class Replay:
         self._connection = connection
         self._source = config.sync.source
         self._target = target_of(config)
-        self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+        self._mapper = Mapper.load(config)
         self._prints = resume.fingerprints(config, self._mapper)
         refuse_transaction_pooler(config)
         target_lock.acquire(connection, self._target)

@@ -21,7 +21,7 @@ from carsync.destination.commit import merge_exactly_once
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
 from carsync.exit_codes import ExitCode
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.model import ORDINARY, Check, Decision, MergeCounts, Proof, RunOptions
 from carsync.postgres.connect import open_database, refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 
 def sync(
     config: Config,
-    preset_text: str | None,
     checkpoint_file: Path,
     watcher: RunListener,
     stop: StopSignal,
@@ -57,7 +56,7 @@ def sync(
 
     Must be called from the main thread, which starts the child processes.
     """
-    return SyncRun(config, preset_text, checkpoint_file, watcher, stop, options).execute()
+    return SyncRun(config, checkpoint_file, watcher, stop, options).execute()
 
 
 class SyncRun:
@@ -66,7 +65,6 @@ class SyncRun:
     def __init__(
         self,
         config: Config,
-        preset_text: str | None,
         checkpoint_file: Path,
         watcher: RunListener,
         stop: StopSignal,
@@ -74,11 +72,10 @@ class SyncRun:
     ) -> None:
         self._options = options
         self._config = config
-        self._preset_text = preset_text
         self._checkpoint_file = checkpoint_file
         self._stop = stop
         self._target = target_of(config)
-        self._mapper = compile_mapper(config.mapping, preset_text, config.api.pagination)
+        self._mapper = Mapper.load(config)
         self._monitor = Monitor(config, watcher, options.max_pages)
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
@@ -169,7 +166,6 @@ class SyncRun:
             self._monitor.metrics,
             new_fleet=lambda used: Fleet(
                 self._config,
-                self._preset_text,
                 run.run_id,
                 run.token,
                 self._mapper.columns,

@@ -27,12 +27,11 @@ import psycopg2
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.demo.feed import Feed
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Message, Receive, Send, Simulator
-from carsync.mapping.mapper import Mapper, compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage
 from carsync.state.checkpoint import CheckpointState, load
 
@@ -355,7 +354,7 @@ class SimulatedSite(Site):
         self.server = server
         self.api = api
         self._feed = Feed(api.options.feed)  # the server's belongs to the server's thread
-        self._mapper = mapper_of(self.config())
+        self._mapper = Mapper.load(self.config())
 
     def pages(self, snapshot: int = 0) -> int:
         """Return the number of pages of a snapshot."""
@@ -380,10 +379,3 @@ class SimulatedSite(Site):
         active, truth = self.active(), self.truth(snapshot)
         assert active.keys() == truth.keys()
         assert active == truth
-
-
-def mapper_of(config: Config) -> Mapper:
-    """Compile the mapper that the command works with."""
-    preset = config.mapping.preset
-    preset_text = read_preset(preset) if preset else None
-    return compile_mapper(config.mapping, preset_text, config.api.pagination)

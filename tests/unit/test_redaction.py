@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carsync.config.parser import parse
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.redaction import Secret, redact, redact_rejects
 from tests.support.fake_api import page_reply
 
@@ -26,7 +26,7 @@ def test_a_reason_that_cuts_what_it_quotes_holds_no_part_of_the_key() -> None:
         " hash: {fields: [year]}}",
         {},
     )
-    mapper = compile_mapper(config.mapping, None, config.api.pagination)
+    mapper = Mapper.load(config)
     body, _ = page_reply([{"id": 1, "year": f"you sent {KEY}"}]).encode()
     rejects = mapper.map_page(body.partition(b"\r\n\r\n")[2]).rejects
     assert KEY[:9] in rejects[0].reason

@@ -29,7 +29,7 @@ from carsync.engine.messages import (
     WorkerReady,
 )
 from carsync.errors import CarsyncError, FailureKind, PageError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import holds_record, ids_of
 from carsync.model import MappedPage, ProbeVerdict
 from carsync.redaction import redact_rejects
@@ -79,9 +79,7 @@ class Fetcher:
         self._pages = pages
         self._gate = gate
         self._config = config
-        self._mapper: Mapper = compile_mapper(
-            config.mapping, settings.preset_text, config.api.pagination
-        )
+        self._mapper = Mapper.load(config)
         self._transport = ApiClient(
             config.api, connections=settings.threads, user_agent=f"carsync/{__version__}"
         )

@@ -90,7 +90,6 @@ class Fleet:
     def __init__(
         self,
         config: Config,
-        preset_text: str | None,
         run_id: int,
         token: str,
         columns: tuple[Column, ...],
@@ -99,7 +98,6 @@ class Fleet:
     ) -> None:
         self._idle_s = idle_s
         self._config = config
-        self._preset_text = preset_text
         self._run_id = run_id
         self._token = token
         self._columns = columns
@@ -145,7 +143,7 @@ class Fleet:
         self._pages = self._context.Queue(maxsize=max(8, limits.concurrency))
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
-            fetcher = FetcherArgs(self._config, self._preset_text, threads, os.getpid())
+            fetcher = FetcherArgs(self._config, threads, os.getpid())
             child = self._spawn("fetcher", number + 1, self._pages, self._gate, fetcher)
             child.capacity = 2 * threads
             self.fetchers.append(child)

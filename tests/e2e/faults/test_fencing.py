@@ -15,10 +15,11 @@ import pytest
 
 from carsync.engine.local.child import run_by_name
 from carsync.engine.messages import WorkerFailed, WorkerReady, WriterArgs
+from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage
 from tests.e2e.conftest import OpenSite
 from tests.support.oracle import Oracle
-from tests.support.site import SimulatedSite, ask, await_that, mapper_of
+from tests.support.site import SimulatedSite, ask, await_that
 
 PAGE = 20
 AGAIN = 8
@@ -40,7 +41,7 @@ class LeftOver:
         stack.callback(self._pipe.close)
         config = site.config()
         token = ask(site.dsn, "SELECT token::text FROM carsync.runs WHERE run_id = 1")[0][0]
-        settings = WriterArgs(config.database, 1, token, mapper_of(config).columns, os.getpid())
+        settings = WriterArgs(config.database, 1, token, Mapper.load(config).columns, os.getpid())
         self._process = context.Process(
             target=run_by_name,
             args=(

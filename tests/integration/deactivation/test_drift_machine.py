@@ -32,7 +32,7 @@ from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.exit_codes import ExitCode
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.model import Column
 from carsync.postgres.connection import Connection, connect
 from carsync.redaction import Secret
@@ -111,7 +111,7 @@ class DriftMachine(RuleBasedStateMachine):
         max_share: float,
     ) -> None:
         self._config = self._configure(second_proof, has_totals, max_probes, max_share)
-        self._mapper = compile_mapper(self._config.mapping, None, self._config.api.pagination)
+        self._mapper = Mapper.load(self._config)
         self._answers_by_id = answers_by_id
         self._is_certain = second_proof == "by_id" and answers_by_id
         self._feed = MovingFeed(self._conn, PAGE_SIZE, has_totals)
@@ -232,7 +232,7 @@ class DriftMachine(RuleBasedStateMachine):
             patch.setattr(sync, "Fleet", new_fleet)
             patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
-            report = sync.sync(self._config, None, self._checkpoint, RunListener(), script.stop)
+            report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)
         event(f"exit {report.exit_code}")
         assert report.exit_code in ENDS, report
         active = self._active()

@@ -16,13 +16,12 @@ import pytest
 from psycopg2 import extensions, sql
 
 from carsync.config.parser import parse
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.destination import migrations
 from carsync.doctor import examine, feed_facts, machine_facts, server_facts
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Group, Level
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.postgres.connection import Connection
 from carsync.state import target_lock
 from carsync.state.file_lock import FileLock
@@ -190,8 +189,7 @@ def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
 ) -> None:
     records = [case["record"] for case in json.loads(GOLDEN_FILE.read_text())[:20]]
     text = "mapping: {hash: {algorithm: md5}}"
-    pagination = config(dsn).api.pagination
-    mapper = compile_mapper(config(dsn, text).mapping, read_preset("auctionsapi"), pagination)
+    mapper = Mapper.load(config(dsn, text))
     for row in mapper.map_array(json.dumps(records).encode()).rows:
         insert = "INSERT INTO public.cars (id, data_hash, source_api) VALUES (%s, %s, 'external')"
         ask(conn, insert, row[1], row[-1])

@@ -13,7 +13,7 @@ from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.destination import merge, migrations, staging
 from carsync.errors import ConfigError, DatabaseError, LockedError
-from carsync.mapping.mapper import Mapper, compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
@@ -60,7 +60,7 @@ class Site:
         return parse("", environ, [f"{name}={value}" for name, value in given.items()])
 
     def mapper(self, config: Config) -> Mapper:
-        return compile_mapper(config.mapping, None, config.api.pagination)
+        return Mapper.load(config)
 
     def begin(self, config: Config | None = None) -> RecordRig:
         config = config or self.broken
@@ -77,7 +77,7 @@ class Site:
 
     def replay(self, config: Config | None = None, run_id: int | None = None) -> Replayed:
         with closing(self.connect()) as conn:
-            work = Replay(config or self.mended, None, conn, run_id)
+            work = Replay(config or self.mended, conn, run_id)
             return work.carry_out(work.look())
 
     def connect(self) -> Connection:
@@ -148,7 +148,7 @@ def test_looking_changes_nothing(site: Site) -> None:
     before = ask(site.conn, "SELECT * FROM carsync.rejects"), site.writes()
     lines = ask(site.conn, "SELECT * FROM carsync.runs")
     with closing(site.connect()) as conn:
-        assert Replay(site.mended, None, conn, None).look().mapped == 1
+        assert Replay(site.mended, conn, None).look().mapped == 1
     assert (ask(site.conn, "SELECT * FROM carsync.rejects"), site.writes()) == before
     assert ask(site.conn, "SELECT * FROM carsync.runs") == lines
 

@@ -14,17 +14,16 @@ from typing import Any
 
 import pytest
 
-from carsync.config.presets import read_preset
-from carsync.config.sections import Api, Auth, MappingRules, Pagination, Timeout
+from carsync.config.sections import Api, Auth, Timeout
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.mapper import compile_mapper
 from carsync.redaction import Secret
 from carsync.source.client import ApiClient
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
+from tests.support.mappers import load_mapper
 
 KEY = "canary-key"
 PAGE = json.dumps({"data": [{"id": 1}, {"id": 2}], "meta": {"last_page": 1, "total": 2}}).encode()
-MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
+MAPPER = load_mapper()
 
 
 @pytest.fixture

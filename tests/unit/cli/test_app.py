@@ -19,6 +19,7 @@ from carsync.cli import app as front
 from carsync.cli.app import COMMANDS, app
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
+from carsync.config.presets.loader import load_preset
 from carsync.errors import (
     ApiError,
     CarsyncError,
@@ -223,7 +224,9 @@ def test_config_show_prints_what_counts_and_never_a_secret(tmp_path: Path) -> No
     assert shown["api"]["params"] == {"token": "***", "country": "kr"}
     assert (shown["limits"]["concurrency"], shown["limits"]["requests_per_second"]) == (4, 5.0)
     assert shown["database"]["writers"] == 2
-    assert shown["mapping"]["hash"] == {"algorithm": None, "fields": None}
+    preset = load_preset(shown["mapping"]["preset"])
+    assert shown["mapping"]["hash"] == {"algorithm": "xxh3_128", "fields": preset.hash_.fields}
+    assert shown["mapping"]["columns"].keys() == preset.columns.keys()
 
 
 def test_config_show_without_secrets_is_a_configuration_again() -> None:

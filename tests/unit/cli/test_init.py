@@ -13,10 +13,9 @@ from carsync.cli.app import app
 from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
-from carsync.config.presets import read_preset
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
 
@@ -142,7 +141,7 @@ def test_the_file_is_accepted_and_says_what_was_answered(preset: str | None, aut
     assert config.mapping.hash_.algorithm == "md5"
     if preset is None:
         assert config.api.pagination.records == NASTY
-        mapper = compile_mapper(config.mapping, None, config.api.pagination)
+        mapper = Mapper.load(config)
         page = json.dumps({NASTY: records, "total": 30, "pages": 10}).encode()
         content = mapper.map_page(page)
         assert (len(content.rows), content.reported_records) == (3, 30)
@@ -152,7 +151,7 @@ def test_the_md5_file_of_an_adopter_makes_the_hashes_of_the_deployed_system() ->
     assert run("--base-url", "https://x.test/api", "--md5", "--no-request", "--yes").exit_code == 0
     config = parse(Path("carsync.yaml").read_text(), {"API_KEY": "k"})
     cases = json.loads(GOLDEN_FILE.read_text())
-    mapper = compile_mapper(config.mapping, read_preset("auctionsapi"), config.api.pagination)
+    mapper = Mapper.load(config)
     content = mapper.map_array(json.dumps([case["record"] for case in cases]).encode())
     assert [row[-1] for row in content.rows] == [case["row"]["data_hash"] for case in cases]
 

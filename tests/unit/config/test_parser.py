@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from carsync.config.environment import VARIABLES, supabase_hint
 from carsync.config.keys import SECRET_KEYS, json_schema, keys
 from carsync.config.parser import parse
-from carsync.config.sections import Config
+from carsync.config.presets.loader import resolve
+from carsync.config.sections import Config, MappingRules
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
 from carsync.redaction import Secret
 from tests.support.folders import ROOT
 
 FILES = ROOT / "config"
+DEFAULTS = Config(mapping=resolve(MappingRules()))
 EXAMPLE = FILES / "carsync.example.yaml"
 PROD = FILES / "prod.yaml"
 ENVIRONMENT = {
@@ -55,8 +57,8 @@ def refused(text: str = "", environ: dict[str, str] | None = None, *overrides: s
 
 
 def test_nothing_at_all_gives_the_defaults() -> None:
-    assert parse("", {}) == Config()
-    assert parse("# only a comment", {}) == Config()
+    assert parse("", {}) == DEFAULTS
+    assert parse("# only a comment", {}) == DEFAULTS
 
 
 def test_an_option_wins_over_a_variable_that_over_the_file_that_over_the_default() -> None:
@@ -103,7 +105,7 @@ def test_an_option_may_set_any_yaml_value() -> None:
 
 
 def test_a_section_whose_keys_are_all_commented_out_has_its_defaults() -> None:
-    assert parse("api:\nlimits:\n  retry:\n  # base_s: 2\n", {}) == Config()
+    assert parse("api:\nlimits:\n  retry:\n  # base_s: 2\n", {}) == DEFAULTS
 
 
 # ${NAME}

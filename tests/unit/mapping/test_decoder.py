@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.config.presets import read_preset
 from carsync.config.sections import ColumnRule, MappingRules, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.mapper import Mapper, PageContent
 from tests.support.folders import GOLDEN_FILE
+from tests.support.mappers import load_mapper
 
 GOLDEN = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
 RECORDS: list[dict[str, Any]] = [case["record"] for case in GOLDEN]
-MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
+MAPPER = load_mapper()
 PAGE = json.dumps({"data": RECORDS[:5], "meta": {"last_page": 9, "total": 900}}).encode()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -29,7 +29,7 @@ JSON = st.recursive(
 
 
 def map_page(body: bytes, **pagination: Any) -> PageContent:
-    mapper = compile_mapper(
+    mapper = load_mapper(
         MappingRules(
             preset=None,
             columns={
@@ -37,7 +37,6 @@ def map_page(body: bytes, **pagination: Any) -> PageContent:
                 "make": ColumnRule(path="make.name"),
             },
         ),
-        None,
         Pagination(**pagination),
     )
     return mapper.map_page(body)

@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.presets import preset_names, read_preset
 from carsync.config.sections import ColumnRule, HashRules, MappingRules, Pagination
 from carsync.errors import ConfigError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
 from tests.support.folders import GOLDEN_FILE
+from tests.support.mappers import load_mapper
 from tests.support.records import DEEP, GOOD, NINES, POISONED, UNKNOWN, page
 
 GOLDEN: list[dict[str, Any]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
-PRESET = read_preset("auctionsapi")
-MAPPER = compile_mapper(MappingRules(), PRESET, Pagination())
+MAPPER = load_mapper()
 HASHED = [
     "make",
     "model",
@@ -75,12 +74,12 @@ def mapper_of(**columns: Any) -> Mapper:
     """Compile a mapper of `id` and these columns, each a rule's keys."""
     rules = {"id": ColumnRule(path="id", required=True)}
     rules |= {name: ColumnRule(**rule) for name, rule in columns.items()}
-    return compile_mapper(MappingRules(preset=None, columns=dict(rules)), None, Pagination())
+    return load_mapper(MappingRules(preset=None, columns=dict(rules)))
 
 
 @pytest.mark.parametrize("poison", ["", '{"id": NaN}'], ids=["sound", "beside_a_poisoned_record"])
 def test_golden_records_give_the_rows_and_md5_of_deployed_systems(poison: str) -> None:
-    mapper = compile_mapper(MappingRules(hash_=HashRules(algorithm="md5")), PRESET, Pagination())
+    mapper = load_mapper(MappingRules(hash_=HashRules(algorithm="md5")))
     texts = [json.dumps(case["record"]) for case in GOLDEN]
     content = mapper.map_page(page(*texts, *filter(None, [poison])))
     rows = rows_of(mapper, content)
@@ -326,7 +325,7 @@ def test_own_columns_lie_over_the_preset() -> None:
         """,
         {},
     ).mapping
-    mapper = compile_mapper(mapping, PRESET, Pagination())
+    mapper = load_mapper(mapping)
     row = map_one(record(paint=" red ", seats="5"), mapper)
     assert (row["color"], row["seats"], row["condition"]) == (" red ", 5, "used")
     assert "vin" not in row
@@ -335,9 +334,9 @@ def test_own_columns_lie_over_the_preset() -> None:
 
 
 def test_fingerprint_depends_on_the_rules_alone() -> None:
-    again = compile_mapper(MappingRules(), PRESET, Pagination(page_size=7))
+    again = load_mapper(pagination=Pagination(page_size=7))
     assert again.fingerprint == MAPPER.fingerprint
-    md5 = compile_mapper(MappingRules(hash_=HashRules(algorithm="md5")), PRESET, Pagination())
+    md5 = load_mapper(MappingRules(hash_=HashRules(algorithm="md5")))
     assert md5.fingerprint != MAPPER.fingerprint
     assert md5.hash_scheme.startswith("md5:v1:")
 
@@ -393,27 +392,13 @@ def test_a_wrong_rule_is_named(columns: dict[str, Any], complaint: str) -> None:
 
 def test_a_mapping_without_id_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"mapping\.columns\.id is missing"):
-        compile_mapper(MappingRules(columns={"id": None}), PRESET, Pagination())
+        load_mapper(MappingRules(columns={"id": None}))
 
 
 def test_a_hashed_field_has_to_be_a_column() -> None:
     mapping = MappingRules(hash_=HashRules(fields=["make", "modle"]))
     with pytest.raises(ConfigError, match=r"mapping\.hash\.fields: there is no column modle") as e:
-        compile_mapper(mapping, PRESET, Pagination())
+        load_mapper(mapping)
     assert e.value.hint == "did you mean model?"
     with pytest.raises(ConfigError, match="holds no column"):
-        compile_mapper(MappingRules(hash_=HashRules(fields=[])), PRESET, Pagination())
-
-
-def test_a_wrong_preset_text_is_a_configuration_error() -> None:
-    for text in ("columns: [", "columns: {a: {paht: x}}", "7", ""):
-        with pytest.raises(ConfigError, match=r"mapping\.preset"):
-            compile_mapper(MappingRules(), text, Pagination())
-
-
-def test_an_unknown_preset_is_refused_naming_the_known_ones() -> None:
-    assert preset_names() == ["auctionsapi"]
-    for name in ("auctionapi", "../config", ""):
-        with pytest.raises(ConfigError, match=r"mapping\.preset") as caught:
-            read_preset(name)
-        assert "auctionsapi" in caught.value.detail
+        load_mapper(MappingRules(hash_=HashRules(fields=[])))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.config.presets import read_preset
 from carsync.config.sections import ColumnRule, MappingRules, Pagination
 from carsync.errors import PageError
-from carsync.mapping.mapper import Mapper, PageContent, compile_mapper
+from carsync.mapping.mapper import Mapper, PageContent
 from tests.support.effort import trials
+from tests.support.mappers import load_mapper
 from tests.support.records import (
     GOOD,
     ODD,
@@ -25,8 +25,8 @@ from tests.support.records import (
     wrong_types,
 )
 
-PRESET = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
-STRICT = compile_mapper(
+PRESET = load_mapper()
+STRICT = load_mapper(
     MappingRules(
         preset=None,
         columns={
@@ -41,7 +41,6 @@ STRICT = compile_mapper(
             "raw": ColumnRule(path="", type="jsonb"),
         },
     ),
-    None,
     Pagination(),
 )
 """No rule of it has a default: whatever is unreadable rejects its record."""

@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.config.presets import read_preset
-from carsync.config.sections import MappingRules, Pagination
-from carsync.mapping.mapper import compile_mapper
 from carsync.mapping.record_match import holds_record
+from tests.support.mappers import load_mapper
 
-MAPPER = compile_mapper(MappingRules(), read_preset("auctionsapi"), Pagination())
+MAPPER = load_mapper()
 CAR = {"id": 7, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}, "year": 2019}
 
 

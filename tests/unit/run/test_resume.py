@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.parser import parse
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config, Pagination
-from carsync.mapping.mapper import compile_mapper
+from carsync.mapping.mapper import Mapper
 from carsync.run.resume import SHOWN_RANGES, differences, fingerprints, lost_pages, show_pages
 from carsync.source.pagination.plan import PagePlan
 from tests.support import snapshots
@@ -23,7 +22,7 @@ ENVIRONMENT = {
 
 def prints(*overrides: str, **environ: str) -> dict[str, str]:
     config: Config = parse("", {**ENVIRONMENT, **environ}, overrides)
-    mapper = compile_mapper(config.mapping, read_preset("auctionsapi"), config.api.pagination)
+    mapper = Mapper.load(config)
     return fingerprints(config, mapper)
 
 

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.presets import read_preset
 from carsync.config.sections import Config
 from carsync.engine.local.fleet import Fleet, WorkerLost
 from carsync.model import Column
@@ -45,7 +44,7 @@ def fleet(config: Config) -> Iterator[Fleet]:
     """A fleet that works; what it left behind is looked for at the end."""
     before = leftovers()
     columns = (Column("id", "text"), Column("data_hash", "text"))
-    fleet = Fleet(config, read_preset("auctionsapi"), 1, str(uuid.uuid4()), columns)
+    fleet = Fleet(config, 1, str(uuid.uuid4()), columns)
     try:
         fleet.start()
         said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)

@@ -1,0 +1,68 @@
+"""Presets: found by name, read, and laid under the configuration's own mapping."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+
+import msgspec
+
+from carsync.config.sections import ColumnRule, HashRules, MappingRules, Section
+from carsync.errors import ConfigError
+
+_FILES = resources.files("carsync.config.presets")
+
+
+class Preset(Section, frozen=True, rename={"hash_": "hash"}):
+    """What a preset file holds."""
+
+    columns: dict[str, ColumnRule]
+    hash_: HashRules = HashRules()
+
+
+def preset_names() -> list[str]:
+    """Return the names that `mapping.preset` may have, sorted."""
+    names = (file.name for file in _FILES.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> Preset:
+    """Read the preset `name`; raise `ConfigError`, naming the known ones, where there is none.
+
+    Only known names are opened, so a name cannot lead out of this package.
+    """
+    known = preset_names()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(
+            f"mapping.preset: there is no preset {name!r}",
+            detail=f"known presets: {', '.join(known)}",
+            hint=f"did you mean {close[0]}?" if close else "null maps by mapping.columns alone",
+        )
+    return read_preset(name, _FILES.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def read_preset(name: str, text: str) -> Preset:
+    """Read the YAML `text` of the preset `name`; raise `ConfigError` where it is none."""
+    try:
+        return msgspec.yaml.decode(text, type=Preset)
+    except msgspec.MsgspecError as exc:
+        raise ConfigError(f"mapping.preset: {name} cannot be read", detail=str(exc)) from None
+
+
+def resolve(mapping: MappingRules) -> MappingRules:
+    """Return `mapping` with its preset's columns and hash rules laid under its own.
+
+    A column set to null takes the preset's hash field of that name with it. Resolving again
+    changes nothing. Raises `ConfigError` for an unknown preset.
+    """
+    if not mapping.preset:
+        return mapping
+    preset = load_preset(mapping.preset)
+    columns = {**preset.columns, **mapping.columns}
+    fields = mapping.hash_.fields
+    if fields is None and preset.hash_.fields is not None:
+        fields = [name for name in preset.hash_.fields if columns.get(name) is not None]
+    algorithm = mapping.hash_.algorithm or preset.hash_.algorithm
+    hash_rules = HashRules(algorithm=algorithm, fields=fields)
+    return MappingRules(preset=mapping.preset, columns=columns, hash_=hash_rules)
