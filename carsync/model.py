@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
@@ -35,22 +35,37 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class PageInfo:
+    """What an answer says of its feed: the totals, and where the next page is.
+
+    All None where it says nothing; `next_token` is known of feeds that are read page by page.
+    """
+
+    total_pages: int | None = None
+    total_records: int | None = None
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MappedPage:
     """A page on its way from a fetcher to a writer.
 
     `rows` holds one tuple per good record, in the order of `Mapper.columns`
     preceded by the record's ordinal in the page; `records` counts all records
-    of the answer, good and rejected. `requested_monotonic_s` is the moment the
-    request was sent: the data are at least that new.
+    of the answer, good and rejected. `age_s` is how long ago the request was sent,
+    when this record was made: the data are at most that old.
     """
 
     page: int
     rows: tuple[Row, ...]
     rejects: tuple[Reject, ...]
     records: int
-    reported_pages: int | None
-    reported_records: int | None
-    requested_monotonic_s: float
+    info: PageInfo
+    age_s: float
+
+    def aged(self, seconds: float) -> MappedPage:
+        """Return the page as it is `seconds` later."""
+        return replace(self, age_s=self.age_s + seconds)
 
 
 class ProbeVerdict(StrEnum):
@@ -69,8 +84,7 @@ class StagedPage:
     rows: int
     rejects: int
     records: int
-    reported_pages: int | None
-    reported_records: int | None
+    info: PageInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
-from carsync.model import Reject
+from carsync.model import Reject, Row
 
 
 class Secret(str):
@@ -39,8 +40,10 @@ def redact(text: str, secret: str) -> str:
     """
     if not secret:
         return text
-    for form in {secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1]}:
+    forms = (secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1])
+    for form in forms:  # whole ones first: a beginning of one form may be all of another
         text = text.replace(form, "***")
+    for form in forms:
         start = form[:_SHORTEST]
         if len(start) == _SHORTEST and start in text:
             text = _without_beginnings(text, form)
@@ -59,15 +62,28 @@ def _without_beginnings(text: str, secret: str) -> str:
     return "***".join(kept)
 
 
-def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
-    """Return the rejects without the API's key, which a record may echo; their texts are kept."""
-    if key is None:
-        return rejects
+def redact_page(
+    rows: tuple[Row, ...], rejects: tuple[Reject, ...], body: bytes, key: Secret
+) -> tuple[tuple[Row, ...], tuple[Reject, ...]]:
+    """Return the rows and rejects of an answer without the API's key, which it may quote.
+
+    The values of rows are looked at only where the answer's `body` may hold the key: as it
+    is, or with characters of ASCII escaped as `\\u00XX`. A reject's text is kept otherwise.
+    """
     secret = key.reveal()
-    hidden = []
-    for reject in rejects:
-        reason, original = redact(reject.reason, secret), redact(reject.original, secret)
-        if (reason, original) != (reject.reason, reject.original):
-            reject = replace(reject, reason=reason, original=original, original_kind="altered")
-        hidden.append(reject)
-    return tuple(hidden)
+    rejects = tuple(_redact_reject(reject, secret) for reject in rejects)
+    start = secret[:_SHORTEST].encode()
+    if start in body or b"\\u00" in body:
+        rows = tuple(tuple(_redact_value(value, secret) for value in row) for row in rows)
+    return rows, rejects
+
+
+def _redact_value(value: Any, secret: str) -> Any:
+    return redact(value, secret) if value.__class__ is str else value
+
+
+def _redact_reject(reject: Reject, secret: str) -> Reject:
+    reason, original = redact(reject.reason, secret), redact(reject.original, secret)
+    if (reason, original) == (reject.reason, reject.original):
+        return reject
+    return replace(reject, reason=reason, original=original, original_kind="altered")

@@ -77,7 +77,7 @@ def _map_file(mapper: Mapper, file: Path) -> PageContent:
 def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     config.require_api()
     transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
-    number = config.api.pagination.first_page if page is None else page
+    number = transport.paginator.first if page is None else page
     try:
         return mapper.map_page(transport.get_page(number).body)
     except PageError as exc:

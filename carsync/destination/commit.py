@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+from carsync import timing
 from carsync.config.sections import Config
 from carsync.destination import merge
 from carsync.destination.merge import MergeRequest
@@ -24,11 +25,6 @@ from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_back
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 4
-BACK_OFF_S = (0.5, 2.0, 5.0)
-"""Waits, up to twice as long by chance, before the merge is repeated."""
-OUTCOME_S = 30.0
-"""How long a merge's outcome is asked for after its connection broke; the next run asks again."""
 _TURN_S = 0.1
 
 
@@ -60,7 +56,7 @@ def exactly_once(
     Work that lost a deadlock left nothing behind and is repeated. Where the connection
     broke, around COMMIT or before, what became of the work is looked up.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for back_off_s in (*timing.current().merge_back_off_s, None):
         try:
             return work()
         except DatabaseUnavailableError:
@@ -75,10 +71,10 @@ def exactly_once(
                 exc.detail += f"; locks on {target} are held by {rivals}"
             raise
         except DatabaseConflictError as exc:
-            if attempt == ATTEMPTS or should_cancel():
+            if back_off_s is None or should_cancel():
                 raise
             log.warning("the merge lost to another session and is repeated: %s", exc.detail)
-            _rest(BACK_OFF_S[attempt - 1] * (1 + random.random()), should_cancel)
+            _rest(back_off_s * (1 + random.random()), should_cancel)
     raise AssertionError("unreachable")
 
 
@@ -96,12 +92,12 @@ def _look_up_outcome(
     The old backend may not know yet that its client is lost. It is ended first: before
     its COMMIT, the merge is rolled back; after it, it is done.
     """
-    deadline = time.monotonic() + OUTCOME_S
+    deadline = time.monotonic() + timing.current().outcome_s
     while True:
         try:
             with closing(open_database(config, "carsync", should_cancel)) as connection:
-                if isinstance(broken.watch, SessionWatchdog):
-                    end_backend(connection, broken.watch.backend)
+                if isinstance(broken.watchdog, SessionWatchdog):
+                    end_backend(connection, broken.watchdog.backend)
                 return merge.lookup_outcome(connection, run_id)
         except (DatabaseUnavailableError, DatabaseBusyError) as exc:
             if time.monotonic() > deadline or should_cancel():

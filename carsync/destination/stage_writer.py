@@ -11,13 +11,12 @@ from typing import Any, Literal
 import msgspec
 
 from carsync import failpoints
-from carsync.destination.staging import ledger_table, staging_table
+from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
-from carsync.redaction import Secret, redact
 
 LoadMethod = Literal["execute_values", "copy"]
 
@@ -25,8 +24,7 @@ LoadMethod = Literal["execute_values", "copy"]
 class StageWriter:
     """Writes batches of pages of one run over one connection, as long as `token` is the run's.
 
-    `columns` are the mapping's, in row order; no reject keeps the API's `key`. Both load methods
-    leave the same rows.
+    `columns` are the mapping's, in row order. Both load methods leave the same rows.
     """
 
     def __init__(
@@ -36,10 +34,8 @@ class StageWriter:
         token: str,
         columns: Sequence[Column],
         load_method: LoadMethod,
-        key: Secret | None = None,
     ) -> None:
         self._conn = conn
-        self._key = key.reveal() if key is not None else ""
         self._run_id = run_id
         self._names = [column.name for column in columns]
         names = sql.identifiers(column.name for column in columns)
@@ -63,28 +59,34 @@ class StageWriter:
     ) -> tuple[StagedPage, ...]:
         """Stage `pages` in one transaction and return their ledger lines, one a page, in order.
 
+        Their ages are those of this moment; `monotonic` tells how the time goes on.
         A page that the ledger holds already is left as it is, and its stored line is
         returned. A value that PostgreSQL refuses costs its row, which becomes a reject,
         never the batch. Raises `DatabaseError`, or `LockedError` where the run is another
         process's by now; nothing is staged then.
         """
         once = {page.page: page for page in pages}
+        begun_s = monotonic()
+
+        def passed_s() -> float:
+            return monotonic() - begun_s
+
         try:
-            return self._stage(once, monotonic, self._load)
+            return self._stage(once, passed_s, self._load)
         except (DatabaseError, ValueError) as exc:
             if not errors.is_bad_value(exc):
                 raise
-            return self._stage(once, monotonic, self._load_carefully)
+            return self._stage(once, passed_s, self._load_carefully)
 
     def _stage(
         self,
         pages: dict[int, MappedPage],
-        monotonic: Callable[[], float],
+        passed_s: Callable[[], float],
         load: Callable[[Cursor, list[MappedPage]], None],
     ) -> tuple[StagedPage, ...]:
         with connection.transaction(self._conn, "staging pages") as cur:
             failpoints.reach("stage.begun")
-            fresh = self._claim_pages(cur, pages.values(), monotonic())
+            fresh = self._claim_pages(cur, pages.values(), passed_s())
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
@@ -101,25 +103,24 @@ class StageWriter:
                     hint="see `carsync status`",
                 )
             failpoints.reach("stage.loaded")
-        stored = {line[0]: StagedPage(*line) for line in lines}
+        stored = {line[0]: staged_page(*line) for line in lines}
         return tuple(stored[number] for number in pages)
 
-    def _claim_pages(
-        self, cur: Cursor, pages: Iterable[MappedPage], now_monotonic_s: float
-    ) -> set[int]:
+    def _claim_pages(self, cur: Cursor, pages: Iterable[MappedPage], passed_s: float) -> set[int]:
         claims = [
             (
                 page.page,
                 len(page.rows),
                 len(page.rejects),
                 page.records,
-                page.reported_pages,
-                page.reported_records,
-                max(0.0, now_monotonic_s - page.requested_monotonic_s),
+                page.info.total_pages,
+                page.info.total_records,
+                page.info.next_token,
+                page.age_s + passed_s,
             )
             for page in pages
         ]
-        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::double precision)"
+        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::double precision)"
         sql.insert_values(cur, self._claim, claims, template)
         return {page for (page,) in cur.fetchall()}
 
@@ -172,9 +173,6 @@ class StageWriter:
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
         is_whole = len(text) <= MAX_ORIGINAL_CHARS
-        if self._key:
-            hidden, reason = redact(text, self._key), redact(reason, self._key)
-            text, is_whole = hidden, is_whole and hidden == text
         return Reject(
             ordinal,
             record_id if _is_storable(record_id) else None,

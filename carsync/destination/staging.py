@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carsync.destination import constraints
-from carsync.model import Column, StagedPage, Target
+from carsync.model import Column, PageInfo, StagedPage, Target
 from carsync.postgres import connection, sessions, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
@@ -92,7 +92,35 @@ def exists(conn: Connection, run_id: int) -> bool:
 def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
     """Return the run's ledger in the order of pages; empty after a crash of PostgreSQL."""
     query = sql.load("staging/read_ledger", ledger=ledger_table(run_id))
-    return [StagedPage(*line) for line in sql.fetch(conn, "reading the ledger", query)]
+    return [staged_page(*line) for line in sql.fetch(conn, "reading the ledger", query)]
+
+
+def count_records(conn: Connection, run_id: int) -> tuple[int, int]:
+    """Return how many records of the run's staged pages were rejected, and how many there are."""
+    query = sql.load("staging/sum_ledger", ledger=ledger_table(run_id))
+    rejects, records = sql.fetch(conn, "adding up the ledger", query)[0]
+    return rejects, records
+
+
+def upgrade_ledger(conn: Connection, run_id: int) -> None:
+    """Bring the ledger of an unfinished run, which an earlier version may have made, up to date."""
+    with connection.transaction(conn, "upgrading the ledger") as cur:
+        sql.run(cur, sql.load("staging/upgrade_ledger", ledger=ledger_table(run_id)))
+
+
+def staged_page(
+    page: int,
+    rows: int,
+    rejects: int,
+    records: int,
+    total_pages: int | None,
+    total_records: int | None,
+    next_token: str | None,
+) -> StagedPage:
+    """Return a line of the ledger as a record."""
+    return StagedPage(
+        page, rows, rejects, records, PageInfo(total_pages, total_records, next_token)
+    )
 
 
 def tables(run_id: int) -> dict[str, Composable]:

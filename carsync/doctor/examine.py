@@ -30,6 +30,7 @@ from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
+from carsync.source.pagination.base import load_paginator
 
 _FEED = ("DNS", "TLS", "answer", "records", "totals", "page size", "mapping", "pace", "clock")
 _SERVER = ("endpoint", "version", "server clock", "role settings", "connections")
@@ -89,7 +90,7 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
 
 def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
     try:
-        return Mapper.load(config), None
+        return Mapper.load(config, load_paginator(config.api).paths), None
     except CarsyncError as exc:
         return None, exc
 

@@ -11,7 +11,6 @@ from carsync.config.sections import Config
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
-from carsync.source.pagination.checks import check_page
 
 EXPIRES_SOON_DAYS = 14
 SKEW_S = 30.0
@@ -54,7 +53,8 @@ class FirstPage:
     """The first page as the run would take it; `shape` is what a look without paths finds.
 
     `fault` says why it is no page by the configuration. `mapped` counts the records that
-    become rows, `reasons` why others did not, each with its number of records.
+    become rows, `reasons` why others did not, each with its number of records. `objection`
+    says why its totals and its records do not agree.
     """
 
     latency_s: float
@@ -67,6 +67,7 @@ class FirstPage:
     total: int | None = None
     mapped: int = 0
     reasons: tuple[tuple[str, int], ...] = ()
+    objection: str | None = None
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:
@@ -217,10 +218,11 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
 
 def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
-    objection = check_page(rules.first_page, page.records, page.pages, page.total, None, rules)
     asked = rules.page_size
-    if objection is not None:
-        found.problem("page size", objection, "ask the API's owner; a run would not trust this")
+    if page.objection is not None:
+        found.problem(
+            "page size", page.objection, "ask the API's owner; a run would not trust this"
+        )
     elif page.records > asked:
         found.warn(
             "page size",

@@ -23,6 +23,7 @@ from carsync.redaction import redact
 from carsync.source.client import Answer, ApiClient
 from carsync.source.connection_pool import tls_context
 from carsync.source.dns import look_up
+from carsync.source.pagination.base import load_paginator
 from carsync.source.retry_after import parse_date
 
 _TURN_S = 0.1
@@ -88,10 +89,13 @@ def _issuer(shown: dict[str, Any]) -> str:
 def ask_first_page(config: Config) -> Answer:
     """Make one request for the first page, as a run would; raises `PageError`."""
     transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
-    page = config.api.pagination.first_page
     patience_s = config.api.timeout.total_s + config.api.timeout.connect_s + _GRACE_S
     try:
-        answer = _in_time(lambda: transport.get_page(page), patience_s, transport.enforce_deadlines)
+        answer = _in_time(
+            lambda: transport.get_page(transport.paginator.first),
+            patience_s,
+            transport.enforce_deadlines,
+        )
     finally:
         transport.close()
     if answer is None:
@@ -108,8 +112,10 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
     seen = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape)
     if mapper is None:
         return seen
+    paginator = load_paginator(config.api)
     try:
         content = mapper.map_page(answer.body)
+        info = paginator.read(content.values)
     except PageError as exc:
         return FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape, exc)
     key = config.api.auth.key
@@ -125,10 +131,11 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         shape,
         None,
         content.records,
-        content.reported_pages,
-        content.reported_records,
+        info.total_pages,
+        info.total_records,
         len(content.rows),
         tuple((redact(reason, secret), number) for reason, number in reasons.most_common(5)),
+        paginator.find_fault(paginator.first, content.records, info, None),
     )
 
 

@@ -1,75 +1,49 @@
-"""What crosses the borders of processes: frozen records, never exceptions."""
+"""What passes between a run's parent and its engine: frozen records, never exceptions.
+
+Nothing in them assumes one machine: times are durations.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from carsync.config.sections import Config, Database
 from carsync.errors import FailureKind
-from carsync.model import Column, ProbeVerdict, StagedPage
-from carsync.redaction import Secret
+from carsync.model import PageInfo, ProbeVerdict, StagedPage
 
 
 @dataclass(frozen=True, slots=True)
 class PageLease:
-    """Leave for a fetcher to make one attempt at one page.
+    """Leave for a worker to make one attempt at one page.
 
     `expected_pages` is what the feed reported so far (None: not known), so that an
-    empty answer can be told from the feed's end.
+    empty answer can be told from the feed's end. `token` is where the page is, for a
+    feed whose pages are known by the page before them alone.
     """
 
     page: int
     attempt: int
     expected_pages: int | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeLease:
-    """Leave for a fetcher to ask once whether the record `record_id` still exists.
+    """Leave for a worker to ask once whether the record `record_id` still exists.
 
     Where `page` is given, that page is asked whether it lists the record.
     """
 
     record_id: str
     attempt: int
-    page: int | None = None
+    page: PageLease | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """Parent to fetcher: work, any number of leases."""
-
-    leases: tuple[PageLease | ProbeLease, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Parent to child: exit; with `drain` finish what is in hand, and on the queue, first."""
-
-    drain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
-    """Child to parent: booted, connected, working."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Child to parent, sent by the working loop: it turned over just now.
-
-    `overdue_s`: how far the slowest thread is past the end of its step; negative when none is.
-    """
-
-    overdue_s: float = -math.inf
+Lease = PageLease | ProbeLease
 
 
 @dataclass(frozen=True, slots=True)
 class PageFetched:
-    """Fetcher to parent: the page was checked, mapped and put on the queue (not staged yet)."""
+    """The page was checked and mapped, and is on its way to staging."""
 
     page: int
     records: int
@@ -77,13 +51,12 @@ class PageFetched:
     latency_s: float
     wire_bytes: int
     body_bytes: int
-    reported_pages: int | None
-    reported_records: int | None
+    info: PageInfo
 
 
 @dataclass(frozen=True, slots=True)
 class PageFailed:
-    """Fetcher to parent: one attempt failed; the parent decides what follows."""
+    """One attempt at a page failed; the parent decides what follows."""
 
     page: int
     attempt: int
@@ -97,7 +70,7 @@ class PageFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswered:
-    """Fetcher to parent: what the API said of one record, and how long it asked to wait.
+    """What the API said of one record, and how long it asked to wait.
 
     `failure` is why the attempt failed, where it did (429, time-out, …).
     """
@@ -113,9 +86,9 @@ class ProbeAnswered:
 
 @dataclass(frozen=True, slots=True)
 class PagesStaged:
-    """Writer to parent: these pages' transaction is committed.
+    """These pages' transaction is committed.
 
-    `busy_s` is the time the writer spent on it, waiting for pages excluded.
+    `busy_s` is the time the worker spent on it, waiting for pages excluded.
     """
 
     pages: tuple[StagedPage, ...]
@@ -125,7 +98,7 @@ class PagesStaged:
 
 @dataclass(frozen=True, slots=True)
 class BreakerOpened:
-    """Fetcher to parent: the shared circuit breaker opened, for the `openings`-th time in a row."""
+    """The shared circuit breaker opened, for the `openings`-th time in a row."""
 
     openings: int
     open_s: float
@@ -133,7 +106,7 @@ class BreakerOpened:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed:
-    """Child to parent: it cannot go on. Exceptions never cross; this carries their words."""
+    """A worker cannot go on; `error` names the class of the error that these words are of."""
 
     error: str
     problem: str
@@ -142,21 +115,19 @@ class WorkerFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class FetcherArgs:
-    """All that a fetcher needs."""
+class EngineLost:
+    """The worker `name` died or hangs: the engine is unusable."""
 
-    config: Config
-    threads: int
-    parent_pid: int
+    name: str
+    reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriterArgs:
-    """All that a writer needs; the API's `key`, so that no reject keeps it."""
-
-    database: Database
-    run_id: int
-    token: str
-    columns: tuple[Column, ...]
-    parent_pid: int
-    key: Secret | None = None
+Event = (
+    PageFetched
+    | PageFailed
+    | ProbeAnswered
+    | PagesStaged
+    | BreakerOpened
+    | WorkerFailed
+    | EngineLost
+)

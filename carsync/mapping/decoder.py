@@ -10,53 +10,53 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from carsync.config.sections import Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import SCALARS, RecordType, Unholdable, parse_path
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
-MAX_TOTAL = 2**31 - 1
-"""A feed that reports more pages or records than this is not to be believed."""
 _MAX_INTEGER_DIGITS = 4000  # Python refuses to read more than 4300 digits
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """The records of a page, for the decoder's shape; `texts()` gives each one's JSON text."""
+    """The records of a page, for the decoder's shape; `texts()` gives each one's JSON text.
+
+    `values` stand at the decoder's `paths` beside the records; None where nothing does.
+    """
 
     records: list[Any]
-    reported_pages: int | None
-    reported_records: int | None
+    values: tuple[Any, ...]
     texts: Callable[[], list[str]]
 
 
 class PageDecoder:
-    """Decodes pages of one feed: `pagination` says where the records and totals are found.
+    """Decodes pages of one feed: the list of records at `records`, and what stands at `paths`.
 
-    A page of more than `most_records` is none.
+    All of them are dotted paths from the top of an answer. A page of more than `most_records`
+    is none.
     """
 
     def __init__(
-        self, pagination: Pagination, shape: RecordType, most_records: float = math.inf
+        self,
+        records: str,
+        paths: Sequence[str],
+        shape: RecordType,
+        most_records: float = math.inf,
     ) -> None:
         self._most_records = most_records
-        self._records = parse_path(pagination.records)
-        self._totals = [
-            None if path is None else parse_path(path)
-            for path in (pagination.total_pages, pagination.total_records)
-        ]
-        paths = [self._records, *(path for path in self._totals if path is not None)]
+        self._records = parse_path(records)
+        self._paths = [parse_path(path) for path in paths]
         record_type = shape.type
         listed = list[record_type] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
-        self._envelope = RecordType(paths, {self._records: listed})
+        self._envelope = RecordType([self._records, *self._paths], {self._records: listed})
         self._texts = RecordType([self._records], {self._records: list[msgspec.Raw]})
         self._decode_page = msgspec.json.Decoder(self._envelope.type).decode
         self._decode_texts = msgspec.json.Decoder(self._texts.type).decode
@@ -75,8 +75,7 @@ class PageDecoder:
             raise _bad_page(body, f"there is no list at {self._place}")
         if len(records) > self._most_records:
             raise _bad_page(body, f"it holds {len(records):,} records")
-        pages, total = self._read_totals(found)
-        return DecodedPage(records, pages, total, lambda: self._read_texts(body))
+        return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
 
     @property
     def _place(self) -> str:
@@ -89,8 +88,7 @@ class PageDecoder:
             records = [self._load_record(text) for text in texts]
         except (ValueError, RecursionError) as exc:
             raise _bad_page(body, str(exc)) from None
-        pages, total = self._read_totals(found)
-        return DecodedPage(records, pages, total, lambda: texts)
+        return DecodedPage(records, self._values(found), lambda: texts)
 
     def _read_texts(self, body: bytes) -> list[str]:
         try:
@@ -114,15 +112,8 @@ class PageDecoder:
         except _REFUSALS:
             return _load_deep(text)
 
-    def _read_totals(self, found: list[list[Any]]) -> list[int | None]:
-        totals: list[int | None] = []
-        for path in self._totals:
-            value = None if path is None else found[self._envelope.slot(path)][0]
-            value = value if value.__class__ is int and value >= 0 else None
-            if value is not None and value > MAX_TOTAL:
-                raise PageError(FailureKind.BAD_PAGE, f"the page reports a total of {value:.3g}")
-            totals.append(value)
-        return totals
+    def _values(self, found: list[list[Any]]) -> tuple[Any, ...]:
+        return tuple(found[self._envelope.slot(path)][0] for path in self._paths)
 
 
 def _bad_page(body: bytes, detail: str) -> PageError:

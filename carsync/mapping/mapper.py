@@ -8,7 +8,7 @@ poisoned ones from the rest.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Any
@@ -44,14 +44,14 @@ _MISSING = "missing, and the column is required"
 class PageContent:
     """What a page held: a row (`(ordinal, *columns)`) per good record, a reject per other one.
 
-    Ordinals count the records of the page from 0; `records` counts all of them.
+    Ordinals count the records of the page from 0; `records` counts all of them. `values`
+    stand at the mapper's `paths` beside the records; None where nothing does.
     """
 
     rows: tuple[Row, ...]
     rejects: tuple[Reject, ...]
     records: int
-    reported_pages: int | None
-    reported_records: int | None
+    values: tuple[Any, ...] = ()
 
 
 class Mapper:
@@ -62,7 +62,7 @@ class Mapper:
     `hash_scheme` names how hashes are made, `fingerprint` all rules together.
     """
 
-    def __init__(self, rules: Rules, pagination: Pagination) -> None:
+    def __init__(self, rules: Rules, pagination: Pagination, paths: Sequence[str] = ()) -> None:
         varying = {n: r for n, r in rules.columns.items() if r.constant is None}
         self.columns = (
             *(Column(name, _type_of(rule)) for name, rule in varying.items()),
@@ -75,22 +75,22 @@ class Mapper:
         )
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         self.fingerprint = _fingerprint(rules)
-        paths = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
-        self._shape = RecordType([*paths, *raw_paths(varying.values())])
+        mapped = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
+        self._shape = RecordType([*mapped, *raw_paths(varying.values())])
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
-        self._page_decoder = PageDecoder(pagination, self._shape, most)
-        bare_list = msgspec.structs.replace(
-            pagination, records="", total_pages=None, total_records=None
-        )
-        self._list_decoder = PageDecoder(bare_list, self._shape)
+        self._page_decoder = PageDecoder(pagination.records, paths, self._shape, most)
+        self._list_decoder = PageDecoder("", (), self._shape)
         self._plans = [_Plan(name, rule, self._shape) for name, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
     @classmethod
-    def load(cls, config: Config) -> Mapper:
-        """Compile the configuration's mapping; raise `ConfigError` naming the key that is wrong."""
-        return cls(check_rules(config.mapping), config.api.pagination)
+    def load(cls, config: Config, paths: Sequence[str] = ()) -> Mapper:
+        """Compile the configuration's mapping; raise `ConfigError` naming the key that is wrong.
+
+        `paths` are dotted paths in an answer, whose values come with each page.
+        """
+        return cls(check_rules(config.mapping), config.api.pagination, paths)
 
     def map_page(self, body: bytes) -> PageContent:
         """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
@@ -129,7 +129,7 @@ class Mapper:
                 for n in sorted(faults.reasons)
             )
             rows = tuple(row for row in rows if row[0] not in faults.reasons)
-        return PageContent(rows, rejects, count, page.reported_pages, page.reported_records)
+        return PageContent(rows, rejects, count, page.values)
 
 
 class _Faults:

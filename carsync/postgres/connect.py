@@ -38,7 +38,7 @@ def open_database(
     except BaseException:
         conn.close()
         raise
-    conn.watch = SessionWatchdog(backend, lambda: connect(f"{application_name} watch"))
+    conn.watchdog = SessionWatchdog(backend, lambda: connect(f"{application_name} watch"))
     return conn
 
 

@@ -12,11 +12,12 @@ from contextlib import closing, contextmanager, suppress
 
 import psycopg2
 
+from carsync import timing
 from carsync.errors import DatabaseError
 from carsync.postgres import wait
 from carsync.postgres.errors import translating
 from carsync.postgres.sql import Cursor, load
-from carsync.postgres.wait import ANSWER_S, blocking, within
+from carsync.postgres.wait import blocking, within
 from carsync.redaction import Secret
 
 Connection = wait.Connection
@@ -52,7 +53,7 @@ def connect(
         except BaseException:
             conn.close()
             raise
-    conn.silence_s = max(ANSWER_S, lock_timeout_s + 30)
+    conn.silence_s = max(timing.current().statement_silence_s, lock_timeout_s + 30)
     return conn
 
 
@@ -115,10 +116,10 @@ def close(conn: Connection | None) -> None:
             conn.close()
 
 
-def is_open(conn: Connection, within_s: float = ANSWER_S) -> bool:
-    """Tell whether `conn` still answers, in `within_s` seconds; one round trip."""
+def is_open(conn: Connection, within_s: float | None = None) -> bool:
+    """Tell whether `conn` still answers, within its usual limit or `within_s` seconds."""
     try:
-        with within(conn, within_s), conn.cursor() as cur:
+        with within(conn, within_s or conn.silence_s), conn.cursor() as cur:
             cur.execute("SELECT 1")
         return True
     except psycopg2.Error:

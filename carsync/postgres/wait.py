@@ -1,4 +1,4 @@
-"""How long a statement may wait for its answer: deadlines, a watch, and cancelling.
+"""How long a statement may wait for its answer: deadlines, a watchdog, and cancelling.
 
 libpq waits for ever where a server hangs with its TCP connection alive, and lets no
 signal handler run meanwhile. Here psycopg2 hands every wait to `wait` (its manual,
@@ -16,20 +16,13 @@ from typing import Protocol
 import psycopg2
 from psycopg2 import extensions, extras
 
+from carsync import timing
 from carsync.errors import DatabaseError
 
-ANSWER_S = 60.0
-"""How long the answer to an ordinary statement may take."""
 LONG_S = 4 * 3600.0
-"""How long a statement over whole tables may work; see `patient`."""
-LOOK_S = 15.0
-"""How long a statement waits between two looks of the watch."""
-LOOK_AGAIN_S = 5.0
-"""When the watch looks again after it saw nothing at work."""
+"""A statement over whole tables may work this long; see `patient`."""
 STRIKES = 2
-"""How often in a row the watch may see nothing at work."""
-CANCEL_S = 10.0
-"""How long a statement that was cancelled may take to say so."""
+"""So often in a row the watchdog may see nobody at work on the statement."""
 _TURN_S = 0.2
 
 
@@ -46,14 +39,14 @@ class StatementWatchdog(Protocol):
 
 
 class Connection(extensions.connection):
-    """A connection whose statements are given up after `silence_s` seconds without a sign.
+    """A connection whose statements fail after `silence_s` seconds without a sign of life.
 
-    Before that a `watch`, if there is one, may see that nobody works on the statement any
-    more. `should_cancel` is asked all the time; one that says yes ends the statement.
+    Before that a `watchdog`, if there is one, may see that nobody works on the statement any
+    more. `should_cancel` is polled several times a second; the statement ends once it is true.
     """
 
-    silence_s: float = ANSWER_S
-    watch: StatementWatchdog | None = None
+    silence_s: float = timing.current().statement_silence_s
+    watchdog: StatementWatchdog | None = None
     should_cancel: Callable[[], bool] | None = None
 
 
@@ -81,10 +74,8 @@ def is_idle(conn: Connection) -> bool:
 
 @contextmanager
 def blocking() -> Iterator[None]:
-    """Leave the waiting to libpq.
-
-    For connecting, whose time-out it keeps, for each address of a host, only then; and for
-    COPY, which a callback cannot drive.
+    """Leave the waiting to libpq: for connect, whose time-out per address only libpq keeps,
+    and for COPY, which a callback cannot drive.
     """
     extensions.set_wait_callback(None)
     try:
@@ -102,12 +93,12 @@ def wait(conn: extensions.connection) -> None:
     if not isinstance(conn, Connection):
         extras.wait_select(conn)
         return
-    vigil = _Wait(conn)
+    waiting = _Wait(conn)
     while (state := conn.poll()) != extensions.POLL_OK:
         reads, writes = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
         if any(select.select(reads, writes, [], _TURN_S)):
-            vigil.hear()
-        vigil.turn()
+            waiting.hear()
+        waiting.turn()
 
 
 class _Wait:
@@ -122,8 +113,9 @@ class _Wait:
     def hear(self) -> None:
         """Note that the server gave a sign of life."""
         self._heard_s = time.monotonic()
-        self._limit_s = CANCEL_S if self._is_cancelled else self._conn.silence_s
-        self._look_s = self._heard_s + LOOK_S
+        limits = timing.current()
+        self._limit_s = limits.cancel_s if self._is_cancelled else self._conn.silence_s
+        self._look_s = self._heard_s + limits.look_s
 
     def turn(self) -> None:
         """Cancel, look, or give up, where it is time to."""
@@ -135,26 +127,28 @@ class _Wait:
             raise psycopg2.OperationalError(
                 f"timeout expired: no answer for {now - self._heard_s:.0f} s"
             )
-        if conn.watch is not None and now >= self._look_s:
-            self._look(conn.watch)
-            self._look_s = time.monotonic() + (LOOK_AGAIN_S if self._strikes else LOOK_S)
+        if conn.watchdog is not None and now >= self._look_s:
+            self._look(conn.watchdog)
+            limits = timing.current()
+            pause_s = limits.look_again_s if self._strikes else limits.look_s
+            self._look_s = time.monotonic() + pause_s
 
     def _cancel(self) -> None:
         # Not by PQcancel: it would block, with Python's lock held, where the server hangs.
         self._is_cancelled = True
         self.hear()
-        if self._conn.watch is not None:
+        if self._conn.watchdog is not None:
             try:
-                self._conn.watch.cancel()
+                self._conn.watchdog.cancel()
             except DatabaseError as exc:
                 raise psycopg2.OperationalError(
                     f"the statement cannot be cancelled: {exc.problem} ({exc.detail})"
                 ) from exc
 
-    def _look(self, watch: StatementWatchdog) -> None:
+    def _look(self, watchdog: StatementWatchdog) -> None:
         saw = "the server does not work on the statement"
         try:
-            if watch.is_working():
+            if watchdog.is_working():
                 self._strikes = 0
                 return
         except DatabaseError as exc:

@@ -1,10 +1,11 @@
-"""Patience with an API that fails or asks to wait: how long it lasts, and its last words."""
+"""The API's health: when it has failed, or asked to wait, for long enough to end the run."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
+from carsync import timing
 from carsync.config.sections import CircuitBreakerRules
 from carsync.engine.messages import BreakerOpened, PageFailed
 from carsync.errors import ApiUnavailableError
@@ -13,14 +14,11 @@ from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 log = logging.getLogger(__name__)
 
-MAX_SILENCE_S = 1800.0
-"""How long an API may ask to slow down, without giving a page in between, before the run ends."""
-
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
 
 
 class ApiHealth:
-    """What the parent knows of the API's troubles; raises `ApiUnavailableError` when it is enough.
+    """Follows failures and pauses; raises `ApiUnavailableError` once they have lasted too long.
 
     `problem` is the last failed attempt's, in words.
     """
@@ -79,10 +77,11 @@ class ApiHealth:
 
     def judge_silence(self) -> None:
         """End the run where the API refuses everything and asks to wait, on and on."""
+        silence_s = timing.current().api_silence_s
         waits_until_s = max(self._clock(), self._silent_until_s)
-        if waits_until_s - self._fetched_s > MAX_SILENCE_S:
+        if waits_until_s - self._fetched_s > silence_s:
             raise ApiUnavailableError(
-                f"the API gave no page and asked to wait, for {MAX_SILENCE_S / 60:.0f} minutes",
+                f"the API gave no page and asked to wait, for {silence_s / 60:.0f} minutes",
                 detail=self.problem,
                 hint="lower limits.requests_per_second, or ask the API's people about the key's "
                 "quota; run again: it resumes",

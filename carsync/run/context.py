@@ -1,48 +1,131 @@
-"""The parent's eyes and voice while a run goes on: samples, progress, checkpoint, notes."""
+"""What one run works with, built once and handed whole; and how it is watched and told."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cached_property
 
+from carsync import timing
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import Fleet
+from carsync.engine.base import Engine
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
-from carsync.model import RunState
+from carsync.mapping.mapper import Mapper
+from carsync.model import RunOptions, RunState
 from carsync.postgres import connection
+from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
+from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener
 from carsync.run.metrics import Metrics, Snapshot
 from carsync.run.sampler import Sampler
+from carsync.run.signals import StopSignal
+from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.runs import Run
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
-PING_S = 10.0
-FIRST_PING_S = 2.0
-"""The distance of pings at first; it doubles up to `PING_S`, so that of a run that dies young
-something is written down."""
-PING_ANSWER_S = 30.0
 
 
-class Monitor:
-    """Measures one run and tells it: to the operator, to the checkpoint, to the report."""
+class RunContext:
+    """One run: what it was asked to do, what it measures, and who is told.
 
-    def __init__(self, config: Config, watcher: RunListener, max_pages: int | None = None) -> None:
-        self.plan = PagePlan(config.api.pagination, max_pages)
+    `connect` opens the connection that holds the run's lock, `keep_checkpoint` the checkpoint,
+    `begin` gives the run its id; until then they are not there.
+    """
+
+    def __init__(
+        self, config: Config, options: RunOptions, listener: RunListener, stop: StopSignal
+    ) -> None:
+        self.config = config
+        self.options = options
+        self.stop = stop
+        self.target = target_of(config)
+        self.source = config.sync.source
+        self.paginator = load_paginator(config.api)
+        self.mapper = Mapper.load(config)
+        self.plan = PagePlan(config.api.pagination, self.paginator, options.max_pages)
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.resumed_pages = self.resumed_rows = 0
-        self.journal: CheckpointWriter | None = None
-        self.connection: Connection | None = None
-        """The connection that holds the run's lock."""
-        self.observer = Sampler()
-        self.watcher = Listeners([watcher, self.observer])
+        self.sampler = Sampler()
+        self.listeners = Listeners([listener, self.sampler])
+        self._checkpoint: CheckpointWriter | None = None
+        self._connection: Connection | None = None
+        self._run: Run | None = None
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
-        self._ping_s = FIRST_PING_S
+        self._ping_s = timing.current().first_ping_s
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Digests of what must stay the same within a run."""
+        return fingerprints(self.config, self.mapper)
+
+    # ── what comes as the run goes on ────────────────────────────────────────
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that holds the run's lock."""
+        assert self._connection is not None
+        return self._connection
+
+    @property
+    def run(self) -> Run:
+        """The run as `carsync.runs` knows it."""
+        assert self._run is not None
+        return self._run
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run has its id."""
+        return self._run is not None
+
+    @property
+    def checkpoint(self) -> CheckpointWriter | None:
+        """Who writes the checkpoint; None where the file is another run's."""
+        return self._checkpoint
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open the connection that holds the run's lock, until the block ends."""
+        with closing(open_database(self.config, "carsync", self.should_cancel)) as opened:
+            self._connection = opened
+            try:
+                yield opened
+            finally:
+                self._connection = None
+
+    def keep_checkpoint(self, writer: CheckpointWriter | None) -> None:
+        """Write the checkpoint from now on; None: no more, the file belongs to another run."""
+        self._checkpoint = writer
+
+    def begin(self, run: Run) -> None:
+        """Give the run its id; what is measured from now on is the run's."""
+        self._run = run
+        self.listeners.begun(run)
+        self.sampler.update(self.snapshot(), "starting")
+        self._store_samples()
+        if self._checkpoint is not None:
+            self._checkpoint.begin(run.run_id, run.token, run.started_at)
+
+    # ── signals ──────────────────────────────────────────────────────────────
+
+    def should_cancel(self) -> bool:
+        """Say whether a second signal came; polled while a statement waits."""
+        self.listeners.pulse()
+        return self.stop.forced
+
+    def keep_going(self) -> bool:
+        """Give no reason to cancel: what comes last is done even after a second signal."""
+        self.listeners.pulse()
+        return False
+
+    # ── figures and words ────────────────────────────────────────────────────
 
     def snapshot(self) -> Snapshot:
         """Return the run's figures as they are now."""
@@ -50,65 +133,60 @@ class Monitor:
 
     def say(self, sentence: str) -> None:
         """Tell the operator something, once."""
-        self.watcher.message(sentence)
+        self.listeners.message(sentence)
 
     def note(self, sentence: str) -> None:
         """Tell the operator something now that the report will say again."""
         self.notes.append(sentence)
         self.say(sentence)
 
-    def attempt_failed(self, event: PageFailed, given_up: bool) -> None:
+    def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
         """Count and tell a failed attempt at a page; `given_up`: the last one."""
         self.metrics.page_failed(event, given_up=given_up)
-        self.watcher.attempt_failed(event, given_up=given_up)
-
-    def begun(self, run: Run) -> None:
-        """Tell that the run has its id; what is observed from now on is the run's."""
-        self.watcher.begun(run)
-        self.observer.update(self.snapshot(), "starting")
-        self.write_down()
+        self.listeners.attempt_failed(event, given_up=given_up)
 
     def phase(self, name: str, state: RunState = "running") -> None:
         """Show and save that a phase begins."""
         snapshot = self.snapshot()
-        self.watcher.update(snapshot, name)
-        self.write_down()
-        if self.journal is not None:
-            self.journal.note(name, self.plan, snapshot, state=state)
+        self.listeners.update(snapshot, name)
+        self._store_samples()
+        if self._checkpoint is not None:
+            self._checkpoint.note(name, self.plan, snapshot, state=state)
 
-    def tick(self, fleet: Fleet, phase: str) -> None:
-        """Sample, show and save; called as often as the fleet's driver likes.
+    def tick(self, engine: Engine, phase: str) -> None:
+        """Sample, show and save; called as often as the engine's driver likes.
 
         Raises `DatabaseUnavailableError` when the connection that holds the lock is gone.
         """
-        self.watcher.pulse()
+        self.listeners.pulse()
         now = time.monotonic()
         if now - self._ticked_s < TICK_S:
             return
         self._ticked_s = now
         if now - self._sampled_s >= SAMPLE_S:
             self._sampled_s = now
-            self.metrics.rss(fleet.rss())
-            self.metrics.queue_depth(fleet.queue_depth())
+            self.metrics.rss(dict(engine.memory()))
+            self.metrics.queue_depth(engine.queue_depth())
         if now - self._pinged_s >= self._ping_s:
             self._pinged_s = now
-            self._ping_s = min(2 * self._ping_s, PING_S)
+            self._ping_s = min(2 * self._ping_s, timing.current().ping_s)
             self._check_connection()
         snapshot = self.snapshot()
-        self.watcher.update(snapshot, phase)
-        if self.journal is not None:
-            self.journal.progress(phase, self.plan, snapshot)
+        self.listeners.update(snapshot, phase)
+        if self._checkpoint is not None:
+            self._checkpoint.progress(phase, self.plan, snapshot)
 
-    def write_down(self) -> None:
-        """Let the observer store what it saw, over the connection that holds the lock."""
-        if self.connection is not None:
-            self.observer.write(self.connection)
+    def _store_samples(self) -> None:
+        """Let the sampler store what it saw, over the connection that holds the lock."""
+        if self._connection is not None:
+            self.sampler.write(self._connection)
 
     def _check_connection(self) -> None:
-        if self.connection is None or not connection.is_open(self.connection, PING_ANSWER_S):
+        answer_s = timing.current().ping_answer_s
+        if self._connection is None or not connection.is_open(self._connection, answer_s):
             raise DatabaseUnavailableError(
                 "the connection to PostgreSQL broke",
                 detail="the connection that holds this run's lock does not answer",
                 hint="see whether PostgreSQL is up",
             )
-        self.write_down()
+        self._store_samples()

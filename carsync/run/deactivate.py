@@ -6,27 +6,17 @@ import random
 import uuid
 from collections.abc import Sequence
 
-from carsync.config.sections import Config
 from carsync.deactivation import candidates
-from carsync.deactivation.by_id import Verification, controls_wanted, verify
+from carsync.deactivation.by_id import Ask, Verification, controls_wanted, verify
 from carsync.deactivation.policy import decide
-from carsync.model import Decision, ProbeVerdict, Proof, Target
-from carsync.postgres.connection import Connection
-from carsync.run.context import Monitor
-from carsync.run.intake import Intake
+from carsync.model import Decision, ProbeVerdict, Proof
+from carsync.run.context import RunContext
 from carsync.state import runs
 
 NO_PATH = "the API does not answer by-id requests (if it has none, set api.record_path: null)"
 
 
-def decide_and_prove(
-    config: Config,
-    connection: Connection,
-    run_id: int,
-    target: Target,
-    intake: Intake,
-    monitor: Monitor,
-) -> tuple[Decision, Proof]:
+def decide_and_prove(context: RunContext, probe: Ask) -> tuple[Decision, Proof]:
     """Decide what becomes of the cars that the run did not see, before anything is merged.
 
     With `second_proof: by_id` the fleet asks the API for up to `max_probes` of them,
@@ -36,18 +26,17 @@ def decide_and_prove(
     run. An API without such a path (404 for all cars just seen, and in earlier runs too)
     leaves it at the signs; one that is caught lying (`testimony.py`) is not believed.
     """
-    plan = monitor.plan
+    config, plan, connection = context.config, context.plan, context.connection
+    run_id, target, source = context.run.run_id, context.target, context.source
     rules = config.sync.deactivate
-    source = config.sync.source
     signs = list(plan.drift)
-    if monitor.resumed_pages:
+    if context.resumed_pages:
         signs.append("the run was resumed: its pages were read at different times")
     found = candidates.plan_deactivation(connection, run_id, target, source)
     if found.duplicates >= found.seen > 0:
-        monitor.note(
+        context.note(
             f"{found.duplicates:,} records were listed more than once, {found.seen:,} are "
-            "different: does the API know pages by the name in api.pagination.page_param "
-            f"({config.api.pagination.page_param})?"
+            f"different: {context.paginator.repeat_hint}"
         )
     decision = decide(found, plan.reported_records, signs, len(plan.failed), rules)
     if plan.is_truncated and rules.enabled and not plan.failed:
@@ -59,7 +48,7 @@ def decide_and_prove(
         return decision, Proof(next_run=() if nameless else None)
     ids = candidates.list_candidates(connection, run_id, target, source, rules.max_probes)
     controls = candidates.list_seen(connection, run_id, controls_wanted(len(ids)))
-    heard = verify(intake.probe, ids, controls, _stranger(controls))
+    heard = verify(probe, ids, controls, _stranger(controls))
     if not heard.has_path and runs.answered_by_id(connection, target, source):
         heard = Verification(
             objection="the API answers 404 by id for every car; it knew them before"

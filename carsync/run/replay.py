@@ -21,10 +21,11 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.model import MappedPage, MergeCounts, Reject, Row, RunState
+from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.run import resume
+from carsync.run.fingerprints import fingerprints
 from carsync.state import rejects, runs, target_lock
 from carsync.state.rejects import StoredReject
 from carsync.state.runs import Run
@@ -89,7 +90,7 @@ class Replay:
         self._source = config.sync.source
         self._target = target_of(config)
         self._mapper = Mapper.load(config)
-        self._prints = resume.fingerprints(config, self._mapper)
+        self._prints = fingerprints(config, self._mapper)
         refuse_transaction_pooler(config)
         target_lock.acquire(connection, self._target)
         self._refuse_old_schema()
@@ -234,15 +235,13 @@ class Replay:
             run.token,
             columns,
             self._config.database.load_method,
-            self._config.api.auth.key,
         )
         pages = []
         refused = 0
         for page in self._pages():
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             if page.rows:
-                now_s = time.monotonic()
-                mapped = MappedPage(page.number, page.rows, (), len(page.rows), None, None, now_s)
+                mapped = MappedPage(page.number, page.rows, (), len(page.rows), PageInfo(), 0.0)
                 (line,) = stager.stage([mapped], time.monotonic)
                 refused += line.rejects
                 pages.append(page.number)

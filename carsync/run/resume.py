@@ -4,54 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-import msgspec
-import xxhash
-
-from carsync.config.dsn import target_name
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.mapping.mapper import Mapper
 from carsync.model import StagedPage, Target
 from carsync.postgres.connection import Connection
-from carsync.run.context import Monitor
+from carsync.run.context import RunContext
+from carsync.run.fingerprints import differences
 from carsync.source.pagination.plan import parse_ranges
 from carsync.state import runs
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
 
 SHOWN_RANGES = 3
-
-_CHANGED = {
-    "feed": "the feed's settings changed (api.base_url, path, params or pagination)",
-    "mapping": "the mapping or its hash changed",
-    "table": "the target table, its database or sync.source changed",
-}
-
-
-def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
-    """Return one digest each for what must stay the same within a run.
-
-    Pages staged from another feed, by another mapping or for another table must
-    never be mixed with this run's.
-    """
-    api = config.api
-    database = config.database
-    feed = [api.base_url, api.path, api.params, msgspec.to_builtins(api.pagination)]
-    place = target_name(config.require_dsn().reveal(), database.schema, database.table)
-    return {
-        "feed": _digest(feed),
-        "mapping": _digest([mapper.fingerprint, mapper.hash_scheme]),
-        "table": _digest([place, config.sync.source]),
-    }
-
-
-def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Say, in words, what changed between two sets of fingerprints.
-
-    >>> differences({"feed": "1", "mapping": "2"}, {"feed": "1", "mapping": "3"})
-    ['the mapping or its hash changed']
-    """
-    return [words for part, words in _CHANGED.items() if old.get(part) != new.get(part)]
 
 
 def find(
@@ -75,56 +39,47 @@ def find(
     return found, ""
 
 
-def resume_unfinished(
-    config: Config,
-    connection: Connection,
-    target: Target,
-    prints: dict[str, str],
-    checkpoint: CheckpointState | None,
-    monitor: Monitor,
-) -> Run | None:
-    """Take up the run that `find` finds.
+def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -> Run | None:
+    """Take up the run that `find` finds; return None where a new run must begin.
 
-    Marks in the monitor's plan what the ledger holds, which alone is trusted; the
-    `checkpoint` only tells what was lost: which pages it calls done that the ledger does
-    not hold. Returns None where a new run must begin.
+    Marks in the plan what the ledger holds, which alone is trusted. The `checkpoint` only
+    tells what was lost: which pages it calls done that the ledger does not hold.
     """
-    found, why_not = find(config, connection, target, prints)
+    connection = context.connection
+    found, why_not = find(context.config, connection, context.target, context.fingerprints)
     if why_not:
-        monitor.note(why_not)
+        context.note(why_not)
     if found is None:
         return None
     run = runs.resume_run(connection, found.run_id)
     if run is None:
         return None
     staging.end_writers(connection, run.run_id)
-    ledger = mark_ledger(connection, run.run_id, monitor)
-    monitor.resumed_rows = sum(page.rows for page in ledger)
-    kept = monitor.resumed_pages = monitor.plan.staged_count
-    monitor.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")
+    staging.upgrade_ledger(connection, run.run_id)
+    ledger = mark_ledger(context, run.run_id)
+    context.resumed_rows = sum(page.rows for page in ledger)
+    kept = context.resumed_pages = context.plan.staged_count
+    context.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")
     if checkpoint is not None and checkpoint.token == found.token:
-        _reconcile(checkpoint, {page.page for page in ledger}, monitor)
+        _reconcile(context, checkpoint, {page.page for page in ledger})
     return run
 
 
 def _spent_its_rejects(config: Config, connection: Connection, run: Run) -> bool:
     """Say whether a run that failed holds so many rejects that it would fail again."""
-    ledger = staging.read_ledger(connection, run.run_id)
-    allowed = config.sync.max_reject_share * sum(page.records for page in ledger)
-    return sum(page.rejects for page in ledger) > allowed
+    rejects, records = staging.count_records(connection, run.run_id)
+    return rejects > config.sync.max_reject_share * records
 
 
-def mark_ledger(connection: Connection, run_id: int, monitor: Monitor) -> list[StagedPage]:
-    """Mark every page that the ledger holds as staged in the monitor's plan; return its lines."""
-    ledger = staging.read_ledger(connection, run_id)
+def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
+    """Mark every page that the ledger holds as staged in the plan; return the ledger's lines."""
+    ledger = staging.read_ledger(context.connection, run_id)
     for page in ledger:
-        monitor.plan.mark_staged(
-            page.page, page.records, page.reported_pages, page.reported_records
-        )
+        context.plan.mark_staged(page.page, page.records, page.info)
     return ledger
 
 
-def _reconcile(checkpoint: CheckpointState, staged: set[int], monitor: Monitor) -> None:
+def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int]) -> None:
     """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
     lost = lost_pages(checkpoint, staged)
     if lost is None:
@@ -134,12 +89,12 @@ def _reconcile(checkpoint: CheckpointState, staged: set[int], monitor: Monitor) 
         lost_count, which = len(lost), f" ({show_pages(lost)})" if lost else ""
         gained = len(staged) - (checkpoint.pages_done - lost_count)
     if lost_count:
-        monitor.note(
+        context.note(
             f"the ledger lost {lost_count:,} of {checkpoint.pages_done:,} staged pages{which}; "
             "they are fetched again (PostgreSQL empties unlogged tables when it crashes)"
         )
     if gained > 0:
-        monitor.say(f"{gained:,} pages were staged after the checkpoint's last save; they are kept")
+        context.say(f"{gained:,} pages were staged after the checkpoint's last save; they are kept")
 
 
 def lost_pages(checkpoint: CheckpointState, staged: Set[int]) -> list[int] | None:
@@ -174,7 +129,3 @@ def show_pages(pages: Sequence[int]) -> str:
     text = ", ".join(f"{r.start}-{r[-1]}" if len(r) > 1 else str(r.start) for r in named)
     rest = len(pages) - sum(map(len, named))
     return f"{text} and {rest:,} more" if rest else text
-
-
-def _digest(value: object) -> str:
-    return xxhash.xxh3_128_hexdigest(msgspec.json.encode(value, order="deterministic"))

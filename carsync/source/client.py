@@ -1,11 +1,10 @@
 """HTTP: the one place that imports requests and urllib3 and translates their errors.
 
-One `Transport` a process: a pooled keep-alive session, gzip, no redirects, no
+One `ApiClient` a process: a pooled keep-alive session, gzip, no redirects, no
 environment (`trust_env` is off), a total deadline and a size cap per answer.
 
-It follows nothing that an answer names: no redirect, no `Link` header, no `links.next`
-and no cookie. Pages and records are asked for at addresses made from the configuration
-alone, so the key reaches the configured origin and nobody else.
+It follows nothing that an answer names: no redirect and no cookie. Pages and records are
+asked for below `api.base_url` alone, so the key reaches the configured origin and nobody else.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
@@ -26,6 +23,7 @@ import urllib3
 from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
+from carsync.source.auth.base import load_authenticator
 from carsync.source.compression import gunzip, too_large
 from carsync.source.connection_pool import (
     FOREIGN_ERRORS,
@@ -35,6 +33,8 @@ from carsync.source.connection_pool import (
     shut,
     words,
 )
+from carsync.source.pagination.base import load_paginator
+from carsync.source.request import ApiRequest
 from carsync.source.retry_after import parse_retry_after
 
 _CHUNK_BYTES = 64 * 1024
@@ -46,24 +46,28 @@ _SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 class Answer:
     """A complete 200 answer: decoded `body`, its size on the wire and the time it took.
 
-    `date` is the server's Date header as it came, empty where it sent none.
+    `sent_s` is when the request was sent, on this process's monotonic clock; `date` the
+    server's Date header as it came, empty where it sent none.
     """
 
     body: bytes
     wire_bytes: int
     latency_s: float
-    requested_monotonic_s: float
+    sent_s: float
     date: str = ""
 
 
 class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
-    `connections` is the number of threads that will use it.
+    `connections` is the number of threads that will use it. Its `paginator` makes the
+    requests of pages.
     """
 
     def __init__(self, api: Api, *, connections: int, user_agent: str) -> None:
         assert api.base_url is not None
+        self.paginator = load_paginator(api)
+        self._authenticator = load_authenticator(api.auth)
         self._api = api
         self._timeout = (api.timeout.connect_s, api.timeout.read_s)
         self._session = self._open_session(connections, user_agent)
@@ -72,7 +76,7 @@ class ApiClient:
         self._deadlines: dict[int, float] = {}
 
     def _open_session(self, connections: int, user_agent: str) -> requests.Session:
-        session = open_session(
+        return open_session(
             connections,
             {
                 "User-Agent": user_agent,
@@ -83,20 +87,10 @@ class ApiClient:
             proxy=self._api.proxy,
             ca_bundle=self._api.ca_bundle,
         )
-        auth = self._api.auth
-        if auth.key is not None and auth.type == "header":
-            session.headers[auth.name] = auth.key.reveal()
-        elif auth.key is not None and auth.type == "bearer":
-            session.headers["Authorization"] = f"Bearer {auth.key.reveal()}"
-        return session
 
-    def get_page(self, page: int) -> Answer:
+    def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
-        pagination = self._api.pagination
-        params: dict[str, Any] = {**self._api.params, pagination.page_param: page}
-        if pagination.size_param is not None:
-            params[pagination.size_param] = pagination.page_size
-        return self._get(self._api.path, params)
+        return self._get(self.paginator.request(page, token))
 
     def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
         """Ask for one record: 404/410 is gone, 200 is alive (with its body), anything else nothing.
@@ -107,7 +101,7 @@ class ApiClient:
         assert self._api.record_path is not None
         path = self._api.record_path.replace("{id}", quote(record_id, safe=""))
         try:
-            answer = self._get(path, self._api.params)
+            answer = self._get(ApiRequest(path))
         except PageError as exc:
             if exc.status in {404, 410}:
                 return ProbeVerdict.GONE, "", b""
@@ -131,15 +125,17 @@ class ApiClient:
         """Close all pooled connections."""
         self._session.close()
 
-    def _prepare(self, path: str, params: Mapping[str, Any]) -> requests.PreparedRequest:
+    def _prepare(self, request: ApiRequest) -> requests.PreparedRequest:
         """Copy the request prepared once for this session: preparing each costs 0.2 ms."""
-        request = self._template.copy()
-        request.url = f"{self._base_url}{path}"
-        if params:
-            request.url += f"?{urlencode(params)}"
-        return request
+        request = self._authenticator.authorize(request)
+        prepared = self._template.copy()
+        prepared.url = f"{self._base_url}{request.path}"
+        if params := {**self._api.params, **request.params}:
+            prepared.url += f"?{urlencode(params)}"
+        prepared.headers.update(request.headers)
+        return prepared
 
-    def _get(self, path: str, params: Mapping[str, Any]) -> Answer:
+    def _get(self, request: ApiRequest) -> Answer:
         started = time.monotonic()
         thread = threading.get_ident()
         active.pop(thread, None)
@@ -147,7 +143,7 @@ class ApiClient:
         self._deadlines[thread] = deadline
         try:
             with self._session.send(
-                self._prepare(path, params),
+                self._prepare(request),
                 timeout=self._timeout,
                 stream=True,
                 allow_redirects=False,

@@ -10,6 +10,7 @@ CREATE UNLOGGED TABLE {ledger} (
     records integer NOT NULL,
     reported_pages integer,
     reported_records bigint,
+    next_token text,
     fetched_at timestamptz NOT NULL
 ) WITH (autovacuum_enabled = false);
 COMMENT ON TABLE {staging} IS {purpose};

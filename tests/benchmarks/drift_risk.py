@@ -30,8 +30,10 @@ from typing import Literal
 
 from carsync.config.sections import Deactivate, Pagination
 from carsync.deactivation.policy import DeactivationPlan, decide
-from carsync.source.pagination.checks import check_page
+from carsync.model import PageInfo
+from carsync.source.pagination.checks import find_fault
 from carsync.source.pagination.plan import PagePlan
+from tests.support.plans import plan_of
 
 CARS = 200_000
 PAGE_SIZE = 100
@@ -83,7 +85,7 @@ class Night:
     always: set[int] = field(default_factory=set)
     """Cars listed from the first request to the last answer."""
     records: int = 0
-    plan: PagePlan = field(default_factory=lambda: PagePlan(PAGINATION))
+    plan: PagePlan = field(default_factory=lambda: plan_of(PAGINATION))
 
 
 def read(feed: Feed, per_minute: float, chance: random.Random) -> Night:
@@ -124,12 +126,12 @@ def _answer(night: Night, feed: Feed, page: int) -> None:
     total = len(feed.cars)
     pages = math.ceil(total / PAGE_SIZE)
     shown = feed.cars[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    if check_page(page, len(shown), pages, total, night.plan.planned, PAGINATION):
+    if find_fault(page, len(shown), PageInfo(pages, total), night.plan.planned, PAGINATION):
         night.plan.give_back(page)
         return
     night.seen.update(shown)
     night.records += len(shown)
-    night.plan.mark_staged(page, len(shown), pages, total)
+    night.plan.mark_staged(page, len(shown), PageInfo(pages, total))
 
 
 @dataclass

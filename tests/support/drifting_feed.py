@@ -1,8 +1,7 @@
-"""A feed that moves while it is read, and the fleet that reads it: no process, no socket.
+"""A feed that moves while it is read, and the engine that reads it: no process, no socket.
 
-The fleet takes the place of `carsync.engine.local.fleet.Fleet`. All else of a run is carsync's
-own: what a fetcher decides of an answer (`check_page`, the mapper, `holds_record`), the
-stager of a writer, and everything in the parent.
+The engine takes the place of `carsync.engine.local.fleet.Fleet`. All else of a run is carsync's
+own: what a worker decides of an answer (`FeedReader`), how it stages, and the whole parent.
 """
 
 from __future__ import annotations
@@ -11,29 +10,29 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from carsync.config.sections import Config
 from carsync.destination.stage_writer import StageWriter
-from carsync.engine.local.fleet import WorkerLost
+from carsync.engine.base import Engine
 from carsync.engine.messages import (
+    EngineLost,
+    Event,
+    Lease,
     PageFailed,
-    PageFetched,
     PageLease,
     PagesStaged,
     ProbeAnswered,
     ProbeLease,
 )
-from carsync.errors import FailureKind
-from carsync.mapping.mapper import Mapper
-from carsync.mapping.record_match import holds_record, ids_of
+from carsync.engine.reader import FeedReader
+from carsync.errors import FailureKind, PageError
 from carsync.model import Column, MappedPage, ProbeVerdict
 from carsync.postgres.connection import Connection
 from carsync.run.signals import StopSignal
-from carsync.source.pagination.checks import check_page
+from carsync.source.client import Answer, ApiClient
 from tests.conftest import ask
 
 Kind = Literal["good", "unmappable", "nameless"]
@@ -232,37 +231,48 @@ class Script:
         return self.steps.popleft() if self.steps else Step()
 
 
-class DriftingFleet:
+class FeedClient:
+    """Answers a reader's requests from the feed, in the place of `ApiClient`."""
+
+    def __init__(self, feed: MovingFeed, answers_by_id: bool) -> None:
+        self._feed = feed
+        self._answers_by_id = answers_by_id
+
+    def get_page(self, page: int, token: str | None = None) -> Answer:
+        """Give a page."""
+        body = self._feed.body(page)
+        return Answer(body, len(body), 0.0, time.monotonic())
+
+    def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
+        """Give a record."""
+        body = self._feed.record(record_id) if self._answers_by_id else None
+        return (ProbeVerdict.GONE, "", b"") if body is None else (ProbeVerdict.ALIVE, "", body)
+
+
+class DriftingEngine(Engine):
     """Answers the parent's leases from the feed, one a turn, in the script's order."""
 
     def __init__(
         self,
         config: Config,
         run_id: int,
+        token: str,
         columns: tuple[Column, ...],
         feed: MovingFeed,
         script: Script,
-        mapper: Mapper,
         conn: Connection,
         answers_by_id: bool,
-        token: str,
     ) -> None:
-        dead = SimpleNamespace(is_alive=lambda: False)
-        self.fetchers = [
-            SimpleNamespace(pages=set(), probes={}, capacity=3, process=dead) for _ in range(2)
-        ]
-        self.writers: list[Any] = []
-        self._pagination = config.api.pagination
         self._run_id = run_id
         self._feed = feed
         self._script = script
-        self._mapper = mapper
-        self._stager = StageWriter(conn, run_id, token, columns, "execute_values")
-        self._answers_by_id = answers_by_id
-        self._waiting: list[tuple[Any, PageLease | ProbeLease]] = []
-        self._queue: list[tuple[Any, MappedPage]] = []
+        self._reader = FeedReader(config, 1)
+        self._reader.client = cast(ApiClient, FeedClient(feed, answers_by_id))
+        self._stage_writer = StageWriter(conn, run_id, token, columns, "execute_values")
+        self._waiting: list[Lease] = []
+        self._queue: list[MappedPage] = []
 
-    def start(self, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0) -> None:
         """Start nothing."""
 
     def kill(self) -> None:
@@ -270,31 +280,39 @@ class DriftingFleet:
         self._waiting.clear()
         self._queue.clear()
 
-    def stop(self, children: list[Any], *, drain: bool) -> None:
+    def stop(self) -> None:
         """Answer no more; what is on the queue is staged."""
         self._waiting.clear()
 
-    def rss(self) -> int:
+    def is_running(self) -> bool:
+        """Have no worker."""
+        return False
+
+    def memory(self) -> dict[str, int]:
         """Weigh nothing."""
-        return 0
+        return {}
 
     def queue_depth(self) -> int:
         """Count the pages that wait to be staged."""
         return len(self._queue)
 
-    def lease(self, fetcher: Any, leases: tuple[PageLease | ProbeLease, ...]) -> None:
-        """Take leases."""
-        self._waiting += [(fetcher, lease) for lease in leases]
+    def room(self) -> int:
+        """Take six leases in hand."""
+        return 6 - len(self._waiting)
 
-    def events(self, timeout_s: float) -> list[tuple[Any, Any]]:
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Take leases."""
+        self._waiting += leases
+
+    def events(self, timeout_s: float) -> list[Event]:
         """Answer one lease, or stage what waits."""
         if not self._waiting:
             return self._stage_queue()
-        if isinstance(self._waiting[0][1], PageLease):
+        if isinstance(self._waiting[0], PageLease):
             self._feed.begin(self._run_id)
         step = self._script.next()
         moves = step.moves
-        if isinstance(self._waiting[0][1], ProbeLease):
+        if isinstance(self._waiting[0], ProbeLease):
             moves += self._script.at_proof
             self._script.at_proof = ()
         for move in moves:
@@ -304,63 +322,33 @@ class DriftingFleet:
             return []
         if step.outcome == "crash" and not self._script.crashes:
             self._script.crashes += 1
-            return [(self.fetchers[0], WorkerLost("fetcher 1", "was killed"))]
-        fetcher, lease = self._waiting.pop(step.pick % len(self._waiting))
+            return [EngineLost("fetcher 1", "was killed")]
+        lease = self._waiting.pop(step.pick % len(self._waiting))
         if isinstance(lease, ProbeLease):
-            return [(fetcher, self._probe(lease, step))]
-        return self._read(fetcher, lease, step)
+            return [self._probe(lease, step)]
+        return self._read(lease, step)
 
     def _probe(self, lease: ProbeLease, step: Step) -> ProbeAnswered:
-        body = self._feed.record(lease.record_id) if self._answers_by_id else None
-        if step.outcome == "fail":
-            verdict = ProbeVerdict.NOTHING
-        elif lease.page is not None:
-            listed = ids_of(self._mapper.map_page(self._feed.body(lease.page)))
-            verdict = ProbeVerdict.ALIVE if lease.record_id in listed else ProbeVerdict.GONE
-        elif body is None:
-            verdict = ProbeVerdict.GONE
-        elif holds_record(self._mapper, body, lease.record_id):
-            verdict = ProbeVerdict.ALIVE
-        else:
-            verdict = ProbeVerdict.NOTHING
+        verdict = ProbeVerdict.NOTHING
+        if step.outcome != "fail":
+            verdict, _ = self._reader.find_record(lease)
         return ProbeAnswered(lease.record_id, lease.attempt, verdict, 0.0)
 
-    def _read(self, fetcher: Any, lease: PageLease, step: Step) -> list[tuple[Any, Any]]:
-        requested_s = time.monotonic()
-        body = self._feed.body(lease.page)
-        content = self._mapper.map_page(body)
-        problem = check_page(
-            lease.page,
-            content.records,
-            content.reported_pages,
-            content.reported_records,
-            lease.expected_pages,
-            self._pagination,
-        )
-        kind = FailureKind.BAD_PAGE
-        if step.outcome == "fail":
-            problem, kind = "503", FailureKind.SERVER
-        if problem is not None:
-            failed = PageFailed(lease.page, lease.attempt, kind, problem, "", None, None, 0.0)
-            return [(fetcher, failed)]
-        totals = (content.reported_pages, content.reported_records)
-        page = MappedPage(
-            lease.page, content.rows, content.rejects, content.records, *totals, requested_s
-        )
-        self._queue.append((fetcher, page))
-        rejects = len(content.rejects)
-        fetched = PageFetched(lease.page, content.records, rejects, 0.0, 0, len(body), *totals)
+    def _read(self, lease: PageLease, step: Step) -> list[Event]:
+        try:
+            if step.outcome == "fail":
+                raise PageError(FailureKind.SERVER, "503")
+            read = self._reader.read_page(lease)
+        except PageError as exc:
+            words = (exc.kind, exc.problem, "", None, None, 0.0)
+            return [PageFailed(lease.page, lease.attempt, *words)]
+        self._queue.append(read.mapped)
         staged = [] if step.outcome == "late" else self._stage_queue()
-        return [(fetcher, fetched), *staged]
+        return [read.fetched(), *staged]
 
-    def _stage_queue(self) -> list[tuple[Any, Any]]:
+    def _stage_queue(self) -> list[Event]:
         if not self._queue:
             return []
-        child = self._queue[0][0]
-        pages = [page for _, page in self._queue]
+        staged = self._stage_writer.stage(self._queue, time.monotonic)
         self._queue.clear()
-        staged = self._stager.stage(pages, time.monotonic)
-        return [(child, PagesStaged(staged, sum(page.rows for page in staged), 0.0))]
-
-
-FleetMaker = Callable[..., DriftingFleet]
+        return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]

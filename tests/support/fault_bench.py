@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -14,15 +13,8 @@ from tests.support.oracle import Oracle
 from tests.support.site import Running, SimulatedSite, ask
 
 FEED = FeedOptions(cars=60, changed_share=0.1, added_share=0.05, removed_share=0.05)
-IMPATIENT = """
-from carsync import cli
-from carsync.engine.local import fleet
-fleet.BOOT_S = 6.0
-fleet.SILENCE_S.update(fetcher=2.0, writer=2.0)
-fleet.OVERDUE_S = 2.0 - 10.0
-cli.main()
-"""
-"""The command, with a supervisor that takes a child for hanging after two seconds."""
+IMPATIENT = "worker_boot_s=6,fetcher_silence_s=2,writer_silence_s=2,overdue_s=-8"
+"""Deadlines by which a worker is taken for hanging after two seconds."""
 
 
 class Bench:
@@ -57,5 +49,4 @@ class Bench:
 
     def start(self) -> Running:
         """Start a sync that takes a child for hanging after two seconds."""
-        program = [sys.executable, "-P", "-c", IMPATIENT]
-        return self.site.start("sync", "--json", program=program)
+        return self.site.start("sync", "--json", deadlines=IMPATIENT)

@@ -13,6 +13,7 @@ from carsync.model import (
     DeactivationAction,
     MappedPage,
     MergeCounts,
+    PageInfo,
     Reject,
     Row,
     StagedPage,
@@ -55,11 +56,11 @@ def cars(ids: Iterable[int], version: str = "a") -> list[Row]:
 def page(
     number: int, rows: Iterable[Row], rejects: Iterable[Reject] = (), age_s: float = 0.0
 ) -> MappedPage:
-    """Give a page of rows, asked for `age_s` before the monotonic moment 0."""
+    """Give a page of rows, asked for `age_s` seconds ago."""
     numbered = tuple((ordinal, *row) for ordinal, row in enumerate(rows))
     refused = tuple(rejects)
     count = len(numbered) + len(refused)
-    return MappedPage(number, numbered, refused, count, None, None, -age_s)
+    return MappedPage(number, numbered, refused, count, PageInfo(), age_s)
 
 
 def reject(ordinal: int, record_id: str | None) -> Reject:
@@ -166,7 +167,7 @@ class RecordRig:
         content = self.mapper.map_page(records.page(*texts))
         self.pages += 1
         mapped = MappedPage(
-            self.pages, content.rows, content.rejects, content.records, None, None, -age_s
+            self.pages, content.rows, content.rejects, content.records, PageInfo(), age_s
         )
         (line,) = self.stager.stage([mapped], lambda: 0.0)
         assert line.rows + line.rejects == line.records == len(texts)

@@ -26,13 +26,14 @@ import psutil
 import psycopg2
 import pytest
 
+from carsync import timing
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.demo.feed import Feed
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Message, Receive, Send, Simulator
 from carsync.mapping.mapper import Mapper
-from carsync.model import MappedPage
+from carsync.model import MappedPage, PageInfo
 from carsync.state.checkpoint import CheckpointState, load
 
 CARSYNC = [str(Path(sys.executable).with_name("carsync"))]
@@ -208,9 +209,16 @@ class Site:
 
     # ── running ──
 
-    def start(self, *arguments: str, program: list[str] = CARSYNC, **settings: Any) -> Running:
-        """Start `carsync ARGUMENTS`; `settings` are laid over the site's (`__` for a dot)."""
+    def start(
+        self, *arguments: str, program: list[str] = CARSYNC, deadlines: str = "", **settings: Any
+    ) -> Running:
+        """Start `carsync ARGUMENTS`; `settings` are laid over the site's (`__` for a dot).
+
+        `deadlines` are other ones than production's, as `timing.VARIABLE` takes them.
+        """
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        if deadlines:
+            inherited[timing.VARIABLE] = deadlines
         process = subprocess.Popen(
             [*program, *arguments, *self._options(settings)],
             env={**inherited, **self.variables},
@@ -371,8 +379,7 @@ class SimulatedSite(Site):
         body = self._feed.page_body(self._feed.at(snapshot), number, PAGE_SIZE)
         mapped = self._mapper.map_page(body)
         records = len(mapped.rows) + len(mapped.rejects)
-        asked_s = time.monotonic()
-        return MappedPage(number, mapped.rows, mapped.rejects, records, None, None, asked_s)
+        return MappedPage(number, mapped.rows, mapped.rejects, records, PageInfo(), 0.0)
 
     def assert_exact(self, snapshot: int = 0) -> None:
         """Hold the table's active cars against the snapshot: ids and data_hash."""

@@ -43,7 +43,7 @@ LIBRARIES = {
         "mapping.hashing",
         "state.atomic_file",
         "state.checkpoint",
-        "run.resume",
+        "run.fingerprints",
     ],
     "rich": ["reporting.live.terminal", "reporting.live.live_view"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
@@ -96,8 +96,8 @@ PURE = [
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-BY_NAME = ["engine.local.child", "cli", "cli.lazy_group", "cli.listeners"]
-"""Modules that import others by name, when a command is called, a child starts or a key is set."""
+BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.listeners"]
+"""Modules that import others by name: a kind of paging or authentication, a command, a worker."""
 
 
 @cache

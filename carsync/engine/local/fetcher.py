@@ -1,63 +1,52 @@
-"""A fetcher process: T threads take leases, ask the API, map, and put pages on the queue."""
+"""A fetcher process: its threads take leases, read pages, and put them on the queue."""
 
 from __future__ import annotations
 
 import math
-import os
 import queue
 import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from multiprocessing.queues import Queue
 from typing import Any
 
-from carsync import __version__, failpoints
+from carsync import failpoints
 from carsync.engine.local.child import become_child
+from carsync.engine.local.messages import Drain, FetcherArgs, Heartbeat, Leases, WorkerReady
+from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import (
     BreakerOpened,
-    FetcherArgs,
-    Heartbeat,
-    Leases,
+    Lease,
     PageFailed,
-    PageFetched,
     PageLease,
     ProbeAnswered,
     ProbeLease,
-    Stop,
     WorkerFailed,
-    WorkerReady,
 )
+from carsync.engine.reader import FeedReader
 from carsync.errors import CarsyncError, FailureKind, PageError
-from carsync.mapping.mapper import Mapper, PageContent
-from carsync.mapping.record_match import holds_record, ids_of
 from carsync.model import MappedPage, ProbeVerdict
-from carsync.redaction import redact_rejects
-from carsync.source.client import Answer, ApiClient
-from carsync.source.pagination.checks import check_page
 from carsync.source.rate_limit import Admission, Gate
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
 STEP_S = 10.0
-"""How long any step but a request may take: asking the gate, mapping a page, a turn."""
+"""Any step but a request may take this long: asking the gate, mapping a page, a turn."""
 OPEN_S = 0.1
 """Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
 _OPEN = Admission(0.0, True, 0)
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
-def run_fetcher(
-    pipe: Connection, pages: Queue[MappedPage], gate: Gate, settings: FetcherArgs
-) -> None:
-    """Run one fetcher process until the parent says `Stop` or dies."""
-    become_child(settings.parent_pid)
+def run_fetcher(pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArgs) -> None:
+    """Run one fetcher process until the parent ends it or dies."""
+    become_child(args.parent_pid)
     # A switch interval of 5 ms makes threads that have just read a body fight over the
     # interpreter; they give it up at every socket call anyway.
     sys.setswitchinterval(0.1)
     try:
-        fetcher = Fetcher(pipe, pages, gate, settings)
+        fetcher = Fetcher(pipe, pages, gate, args)
     except CarsyncError as exc:
         pipe.send(WorkerFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
         return
@@ -67,32 +56,22 @@ def run_fetcher(
 class Fetcher:
     """The control loop (main thread) and the worker threads of one fetcher process."""
 
-    def __init__(
-        self,
-        pipe: Connection,
-        pages: Queue[MappedPage],
-        gate: Gate,
-        settings: FetcherArgs,
-    ) -> None:
-        config = settings.config
+    def __init__(self, pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArgs) -> None:
         self._pipe = pipe
         self._pages = pages
         self._gate = gate
-        self._config = config
-        self._mapper = Mapper.load(config)
-        self._transport = ApiClient(
-            config.api, connections=settings.threads, user_agent=f"carsync/{__version__}"
-        )
-        self._leases: queue.SimpleQueue[PageLease | ProbeLease] = queue.SimpleQueue()
+        self._config = args.config
+        self._reader = FeedReader(args.config, args.threads)
+        self._leases: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
-        self._unlimited = config.limits.requests_per_second == 0
+        self._unlimited = args.config.limits.requests_per_second == 0
         self._open_until_s = 0.0
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
-            for n in range(settings.threads)
+            for n in range(args.threads)
         ]
 
     def run(self) -> None:
@@ -100,20 +79,19 @@ class Fetcher:
         for thread in self._threads:
             thread.start()
         failpoints.reach("fetcher.booted")
-        self._send(WorkerReady(os.getpid()))
+        self._send(WorkerReady())
         beat_s = 0.0
         while not self._aborting.is_set() and (
             not self._stopping.is_set() or any(t.is_alive() for t in self._threads)
         ):
             self._receive()
-            self._transport.enforce_deadlines()
+            self._reader.client.enforce_deadlines()
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
                 self._send(Heartbeat(self._overdue_s()))
         if self._aborting.is_set():
-            self._pages.cancel_join_thread()
-        self._pages.close()
-        self._pages.join_thread()
+            self._pages.abandon()
+        self._pages.finish()
 
     def _receive(self) -> None:
         try:
@@ -126,10 +104,8 @@ class Fetcher:
         if isinstance(message, Leases):
             for lease in message.leases:
                 self._leases.put(lease)
-        elif isinstance(message, Stop):
+        elif isinstance(message, Drain):
             self._stopping.set()
-            if not message.drain:
-                self._abort()
 
     def _abort(self) -> None:
         self._stopping.set()
@@ -197,68 +173,18 @@ class Fetcher:
                 return admission
 
     def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
-        started = time.monotonic()
+        started_s = time.monotonic()
         try:
-            answer, content = self._read_page(lease, may_be_missing=True)
+            read = self._reader.read_page(lease)
         except PageError as exc:
-            self._page_failed(lease, exc, admission, time.monotonic() - started)
+            self._page_failed(lease, exc, admission, time.monotonic() - started_s)
             return
         self._tell_gate(admission, ok=True)
-        mapped = MappedPage(
-            lease.page,
-            content.rows,
-            redact_rejects(content.rejects, self._config.api.auth.key),
-            content.records,
-            content.reported_pages,
-            content.reported_records,
-            answer.requested_monotonic_s,
-        )
         failpoints.reach("fetch.mapped")
-        if self._put(number, mapped):
+        if self._put(number, read.mapped):
             failpoints.reach("fetch.queued")
-            self._send(
-                PageFetched(
-                    lease.page,
-                    content.records,
-                    len(content.rejects),
-                    answer.latency_s,
-                    answer.wire_bytes,
-                    len(answer.body),
-                    content.reported_pages,
-                    content.reported_records,
-                )
-            )
+            self._send(read.fetched())
             failpoints.reach("fetch.reported")
-
-    def _read_page(self, lease: PageLease, *, may_be_missing: bool) -> tuple[Answer, PageContent]:
-        """Ask for the page and map it; raise `PageError` where the answer is not that page.
-
-        `may_be_missing`: 404 may be the end of the feed.
-        """
-        pagination = self._config.api.pagination
-        started = time.monotonic()
-        try:
-            answer = self._transport.get_page(lease.page)
-            failpoints.reach("fetch.answered")
-        except PageError as exc:
-            beyond = lease.expected_pages is None and lease.page > pagination.first_page
-            if exc.status != 404 or not beyond or not may_be_missing:
-                raise
-            # A feed without totals that is served as files ends where there are no more.
-            latency_s = time.monotonic() - started
-            return Answer(b"", 0, latency_s, started), PageContent((), (), 0, None, None)
-        content = self._mapper.map_page(answer.body)
-        problem = check_page(
-            lease.page,
-            content.records,
-            content.reported_pages,
-            content.reported_records,
-            lease.expected_pages,
-            pagination,
-        )
-        if problem is not None:
-            raise PageError(FailureKind.BAD_PAGE, problem)
-        return answer, content
 
     def _page_failed(
         self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float
@@ -280,11 +206,11 @@ class Fetcher:
         )
 
     def _probe(self, lease: ProbeLease, admission: Admission) -> None:
-        """Ask for one record; an answer that does not hold the record itself proves nothing."""
-        started = time.monotonic()
+        """Ask once for one record, and report what the answer proves."""
+        started_s = time.monotonic()
         retry_after_s = failure = None
         try:
-            verdict, detail = self._find_record(lease)
+            verdict, detail = self._reader.find_record(lease)
             self._tell_gate(admission, ok=True)
         except PageError as exc:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
@@ -297,25 +223,12 @@ class Fetcher:
                 lease.record_id,
                 lease.attempt,
                 verdict,
-                time.monotonic() - started,
+                time.monotonic() - started_s,
                 detail,
                 retry_after_s,
                 failure,
             )
         )
-
-    def _find_record(self, lease: ProbeLease) -> tuple[ProbeVerdict, str]:
-        """Ask for the record itself, or for the page that listed it; raise `PageError`."""
-        if lease.page is not None:
-            # It was there in this run: 404 now says nothing of the car.
-            page = PageLease(lease.page, lease.attempt, None)
-            _, content = self._read_page(page, may_be_missing=False)
-            is_listed = lease.record_id in ids_of(content)
-            return ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE, ""
-        verdict, detail, body = self._transport.probe(lease.record_id)
-        if verdict is ProbeVerdict.ALIVE and not holds_record(self._mapper, body, lease.record_id):
-            return ProbeVerdict.NOTHING, "the answer is not the record asked for"
-        return verdict, detail
 
     def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
         """Report an outcome; a success that changes nothing saves the round trip."""
@@ -334,10 +247,11 @@ class Fetcher:
 
     def _put(self, number: int, page: MappedPage) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""
+        read_s = time.monotonic()
         while not self._aborting.is_set():
             self._allow(number, STEP_S)
             try:
-                self._pages.put(page, timeout=POLL_S)
+                self._pages.put(page.aged(time.monotonic() - read_s), POLL_S)
             except queue.Full:
                 continue
             return True

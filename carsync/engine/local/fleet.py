@@ -1,8 +1,8 @@
-"""The fleet: manager, fetchers and writers of a run, started, watched and ended together.
+"""The local engine: manager, fetchers and writers, started, watched and ended together.
 
 One for all: a multiprocessing.Queue cannot be trusted once a process that used it
 was killed (a lock in it may be held for ever), so a fleet is never repaired. When
-a child ends abnormally or stops beating, the whole fleet ends and a new one, with
+a worker ends abnormally or stops beating, the whole fleet ends and a new one, with
 a new queue and manager, takes its place.
 """
 
@@ -14,74 +14,67 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import Queue
 from typing import Any
 
 import psutil
 
-from carsync import failpoints, logging_setup
+from carsync import failpoints, logging_setup, timing
 from carsync.config.sections import Config
+from carsync.engine.base import Engine
 from carsync.engine.local.child import run_by_name
-from carsync.engine.local.gate_server import GateManager, start_manager
-from carsync.engine.messages import (
+from carsync.engine.local.gate_server import GateManager, process_of, start_manager
+from carsync.engine.local.messages import (
+    Drain,
     FetcherArgs,
     Heartbeat,
     Leases,
-    PageFetched,
-    PageLease,
-    PagesStaged,
-    ProbeLease,
-    Stop,
     WorkerReady,
     WriterArgs,
 )
-from carsync.model import Column, MappedPage
+from carsync.engine.local.page_queue import PageQueue
+from carsync.engine.messages import (
+    EngineLost,
+    Event,
+    Lease,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+    ProbeAnswered,
+)
+from carsync.model import Column
 from carsync.source.rate_limit import Gate
 
-BOOT_S = 60.0
-"""How long a child may take to report that it works."""
-SILENCE_S = {"fetcher": 20.0, "writer": 90.0}
-"""How long a child may go without a heartbeat; a writer is silent inside one transaction."""
-OVERDUE_S = 15.0
-"""How far a thread may be past the end of its step (a stopped manager shows here)."""
-LAST_BREATH_S = 1.0
-"""How long after a child's pipe closed its exit code, which says why, is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLost:
-    """Event: a child died or hangs; the fleet is unusable."""
-
-    name: str
-    reason: str
+_REAP_S = 10.0
+"""Wait this long for a killed process to be gone."""
 
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A child process, its private pipe and what it last said.
+    """A worker process, its private pipe and what it last reported.
 
-    `leaving`: it was asked to end. `capacity` is how many leases of a kind a fetcher may
-    hold at once; `pages` and `probes` (by record id) are those it holds.
+    `leaving`: it was asked to end. `capacity` is how many leases a fetcher may hold at
+    once, `leases` those that it holds: page or record → attempt.
     """
 
     name: str
-    role: str
     process: BaseProcess
     pipe: Connection
     last_heard_s: float
+    silence_s: float
     ready: bool = False
     overdue_s: float = -math.inf
     capacity: int = 0
-    pages: set[int] = field(default_factory=set)
-    probes: dict[str, ProbeLease] = field(default_factory=dict)
+    leases: dict[int | str, int] = field(default_factory=dict)
     leaving: bool = False
 
 
-class Fleet:
-    """All child processes of a run; built, used and ended on the parent's main thread.
+class Fleet(Engine):
+    """All worker processes of a run on this machine.
 
     `idle_s`: for how long nobody has asked the API, so that an earlier fleet's burst is
     not granted again.
@@ -96,95 +89,240 @@ class Fleet:
         *,
         idle_s: float = math.inf,
     ) -> None:
-        self._idle_s = idle_s
         self._config = config
         self._run_id = run_id
         self._token = token
         self._columns = columns
+        self._idle_s = idle_s
         self._context = multiprocessing.get_context("spawn")
         self._manager: GateManager | None = None
         self._gate: Gate | None = None
-        self._pages: Queue[MappedPage] | None = None
+        self._pages: PageQueue | None = None
         self._unstaged = 0
+        self._lost: EngineLost | None = None
+        self._is_draining = False
         self.fetchers: list[Worker] = []
         self.writers: list[Worker] = []
 
-    def start(self, *, silence_s: float = 0.0) -> WorkerLost | None:
-        """Start manager, fetchers and writers; returns before they are ready.
+    # ── start ────────────────────────────────────────────────────────────────
 
-        No request is sent before `silence_s` seconds from now. Returns what could not be
-        started, if anything; the fleet must be killed then.
-        """
+    def start(self, *, silence_s: float = 0.0) -> None:
+        """Start manager, fetchers and writers; return before they are ready."""
         try:
             self._start_manager(silence_s)
         except (OSError, EOFError) as exc:
-            return WorkerLost("manager", f"did not start ({exc or type(exc).__name__})")
+            self._lost = EngineLost("manager", f"did not start ({exc or type(exc).__name__})")
+            return
         failpoints.reach("fleet.manager_started")
         try:
-            self._start_children()
+            self._start_workers()
         except OSError as exc:
-            return WorkerLost("a child", f"could not be started ({exc.strerror})")
+            self._lost = EngineLost("a worker", f"could not be started ({exc.strerror})")
+            return
         failpoints.reach("fleet.started")
-        return None
 
     def _start_manager(self, silence_s: float) -> None:
-        # The manager forgets the gate when the last proxy goes; children take theirs from this.
+        # The manager forgets the gate when the last proxy goes; workers take theirs from this.
         self._manager, self._gate = start_manager(
             self._context,
             self._config.limits,
             idle_s=self._idle_s,
             silence_s=silence_s,
-            within_s=BOOT_S,
+            within_s=timing.current().worker_boot_s,
         )
 
-    def _start_children(self) -> None:
+    def _start_workers(self) -> None:
         limits = self._config.limits
+        deadlines = timing.current()
         processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
-        self._pages = self._context.Queue(maxsize=max(8, limits.concurrency))
+        self._pages = PageQueue(self._context, max(8, limits.concurrency))
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
-            fetcher = FetcherArgs(self._config, threads, os.getpid())
-            child = self._spawn("fetcher", number + 1, self._pages, self._gate, fetcher)
-            child.capacity = 2 * threads
-            self.fetchers.append(child)
-        writer = WriterArgs(
-            self._config.database,
-            self._run_id,
-            self._token,
-            self._columns,
-            os.getpid(),
-            self._config.api.auth.key,
-        )
-        for number in range(self._config.database.writers):
-            self.writers.append(self._spawn("writer", number + 1, self._pages, writer))
+            args = FetcherArgs(self._config, threads, os.getpid())
+            worker = self._spawn("fetcher", number, self._pages, self._gate, args)
+            worker.capacity = 2 * threads
+            worker.silence_s = deadlines.fetcher_silence_s
+            self.fetchers.append(worker)
+        database = self._config.database
+        written = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid())
+        for number in range(database.writers):
+            worker = self._spawn("writer", number, self._pages, written)
+            worker.silence_s = deadlines.writer_silence_s
+            self.writers.append(worker)
 
     def _spawn(self, role: str, number: int, *args: Any) -> Worker:
         ours, theirs = self._context.Pipe()
-        name = f"{role}-{number}"
+        name = f"{role}-{number + 1}"
         log_format: logging_setup.Format = "json" if logging_setup.is_json() else "text"
+        module = f"{__package__}.{role}"
         process = self._context.Process(
             target=run_by_name,
-            args=(log_format, f"carsync.engine.local.{role}", f"run_{role}", theirs, *args),
+            args=(log_format, module, f"run_{role}", theirs, *args),
             name=f"carsync {name}",
             daemon=True,
         )
         process.start()
         theirs.close()
-        return Worker(name, role, process, ours, time.monotonic())
+        return Worker(name, process, ours, time.monotonic(), math.inf)
+
+    # ── work ─────────────────────────────────────────────────────────────────
+
+    def room(self) -> int:
+        """Return how many leases the fetchers can take: twice their threads, less those held."""
+        return sum(worker.capacity - len(worker.leases) for worker in self.fetchers)
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Hand out leases, to each fetcher as many as it has room for."""
+        given = 0
+        for fetcher in self.fetchers:
+            part = leases[given : given + fetcher.capacity - len(fetcher.leases)]
+            if part:
+                given += len(part)
+                fetcher.leases.update((_name_of(lease), lease.attempt) for lease in part)
+                with contextlib.suppress(OSError):  # a broken pipe shows in `events`
+                    fetcher.pipe.send(Leases(tuple(part)))
+
+    def events(self, timeout_s: float) -> list[Event]:
+        """Wait up to `timeout_s` seconds and return what the workers reported.
+
+        The silence of any worker, or its end where it was not asked for, adds `EngineLost`.
+        """
+        if self._lost is not None:
+            return [self._lost]
+        pipes = {worker.pipe: worker for worker in self._workers if not worker.pipe.closed}
+        heard: list[Event] = []
+        if not pipes:
+            time.sleep(timeout_s)
+        for ready in wait(list(pipes), timeout_s):
+            assert isinstance(ready, Connection)
+            heard += self._drain_pipe(pipes[ready])
+        self._lost = self._find_lost()
+        if self._lost is not None:
+            heard.append(self._lost)
+        elif self._is_draining and not any(w.process.is_alive() for w in self.fetchers):
+            self._drain_workers(self.writers)
+        return heard
+
+    def _drain_pipe(self, worker: Worker) -> list[Event]:
+        """Receive all that waits on one pipe; note heartbeats and returned leases here."""
+        events: list[Event] = []
+        try:
+            while worker.pipe.poll(0):
+                event = worker.pipe.recv()
+                worker.last_heard_s = time.monotonic()
+                match event:
+                    case WorkerReady():
+                        worker.ready = True
+                        self._hand_over_queue()
+                    case Heartbeat():
+                        worker.overdue_s = event.overdue_s
+                    case _:
+                        self._note(worker, event)
+                        events.append(event)
+        except (EOFError, OSError):
+            worker.pipe.close()
+        return events
+
+    def _note(self, worker: Worker, event: Event) -> None:
+        """Keep the books: which leases a fetcher holds, and how many pages wait to be staged."""
+        match event:
+            case PageFetched():
+                self._unstaged += 1
+                worker.leases.pop(event.page, None)
+            case PageFailed():
+                worker.leases.pop(event.page, None)
+            case ProbeAnswered():
+                if worker.leases.get(event.record_id) == event.attempt:
+                    del worker.leases[event.record_id]
+            case PagesStaged():
+                self._unstaged -= len(event.pages)
+
+    def _hand_over_queue(self) -> None:
+        """Let go of the queue once every worker has it; the parent needs it no more.
+
+        Its semaphores have names in /dev/shm by which spawned processes find them, and the
+        names go with the parent's queue. So even a SIGKILL of all processes at once, which
+        takes multiprocessing's resource tracker along, leaves none behind.
+        """
+        if all(worker.ready for worker in self._workers):
+            self._pages = None
+
+    def _find_lost(self) -> EngineLost | None:
+        now = time.monotonic()
+        deadlines = timing.current()
+        manager = process_of(self._manager)
+        if manager is not None and manager.exitcode is not None and self._workers:
+            # Told first: fetchers end when it is gone.
+            return EngineLost("manager", _exit_words(manager.exitcode))
+        for worker in self._workers:
+            if worker.pipe.closed:
+                worker.process.join(deadlines.exit_code_s)
+            if worker.leaving and worker.process.exitcode == 0:
+                continue
+            if worker.process.exitcode is not None or worker.pipe.closed:
+                code = worker.process.exitcode
+                reason = "closed its pipe" if code is None else _exit_words(code)
+                return EngineLost(worker.name, reason)
+            silence_s = now - worker.last_heard_s
+            if silence_s > (worker.silence_s if worker.ready else deadlines.worker_boot_s):
+                what = "gave no sign of life" if worker.ready else "did not start"
+                return EngineLost(worker.name, f"{what} for {silence_s:.0f} s")
+            if worker.overdue_s > deadlines.overdue_s:
+                return EngineLost(worker.name, f"is overdue by {worker.overdue_s:.0f} s")
+        return None
+
+    # ── end ──────────────────────────────────────────────────────────────────
+
+    def stop(self) -> None:
+        """Ask the fetchers to finish; once they have ended, `events` asks the writers to."""
+        self._is_draining = True
+        self._drain_workers(self.fetchers)
+
+    def _drain_workers(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            if not worker.leaving:
+                worker.leaving = True
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(Drain())
+
+    def is_running(self) -> bool:
+        """Return whether any worker process is alive."""
+        return any(worker.process.is_alive() for worker in self._workers)
+
+    def kill(self) -> None:
+        """End every process of the fleet now and reap it; safe to call twice."""
+        for process in self._processes().values():
+            if process.pid is not None and process.exitcode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+        for process in self._processes().values():
+            process.join(_REAP_S)
+        for worker in self._workers:
+            worker.pipe.close()
+        if self._pages is not None:
+            self._pages.abandon()
+        self.fetchers, self.writers = [], []
+        self._manager = self._gate = self._pages = None
+        self._unstaged = 0
+
+    # ── measurements ─────────────────────────────────────────────────────────
 
     @property
-    def children(self) -> list[Worker]:
-        """All fetchers and writers."""
+    def _workers(self) -> list[Worker]:
         return self.fetchers + self.writers
 
-    def pids(self) -> dict[str, int]:
-        """Return the process identifiers by child name, the manager's included."""
-        pids = {c.name: c.process.pid for c in self.children if c.process.pid is not None}
-        if (manager := self._manager_process()) is not None and manager.pid is not None:
-            pids["manager"] = manager.pid
-        return pids
+    def _processes(self) -> dict[str, BaseProcess]:
+        processes = {worker.name: worker.process for worker in self._workers}
+        if (manager := process_of(self._manager)) is not None:
+            processes["manager"] = manager
+        return processes
 
-    def rss(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int]:
+        """Return the process identifiers by name, the manager's included."""
+        pids = {name: process.pid for name, process in self._processes().items()}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def memory(self) -> dict[str, int]:
         """Return the resident memory of every process of the run, the parent included, in bytes."""
         memory: dict[str, int] = {}
         for name, pid in {"parent": os.getpid(), **self.pids()}.items():
@@ -193,125 +331,12 @@ class Fleet:
         return memory
 
     def queue_depth(self) -> int:
-        """Return how many pages are fetched and not staged yet, as the children say."""
+        """Return how many pages are fetched and not staged yet, as the workers say."""
         return max(0, self._unstaged)
 
-    def lease(self, fetcher: Worker, leases: tuple[PageLease | ProbeLease, ...]) -> None:
-        """Hand leases to a fetcher; a broken pipe shows as `ChildLost` at the next `events`."""
-        with contextlib.suppress(OSError):
-            fetcher.pipe.send(Leases(leases))
 
-    def events(self, timeout_s: float) -> list[tuple[Worker, Any]]:
-        """Wait up to `timeout_s` seconds and return what the children said.
-
-        The silence of any child, or its end where it was not asked for, adds a `ChildLost`.
-        """
-        pipes = {c.pipe: c for c in self.children if not c.pipe.closed}
-        heard: list[tuple[Worker, Any]] = []
-        if not pipes:
-            time.sleep(timeout_s)
-        for ready in wait(list(pipes), timeout_s):
-            assert isinstance(ready, Connection)
-            child = pipes[ready]
-            heard.extend((child, event) for event in self._drain_pipe(child))
-        if (lost := self._find_lost()) is not None:
-            heard.append(lost)
-        return heard
-
-    def _drain_pipe(self, child: Worker) -> list[Any]:
-        """Receive all that waits on one pipe; note heartbeats here."""
-        events: list[Any] = []
-        try:
-            while child.pipe.poll(0):
-                event = child.pipe.recv()
-                child.last_heard_s = time.monotonic()
-                match event:
-                    case WorkerReady():
-                        child.ready = True
-                        self._hand_over_queue()
-                    case Heartbeat():
-                        child.overdue_s = event.overdue_s
-                    case _:
-                        self._unstaged += _unstaged_by(event)
-                        events.append(event)
-        except (EOFError, OSError):
-            child.pipe.close()
-        return events
-
-    def _hand_over_queue(self) -> None:
-        """Let go of the queue once every child has it; the parent needs it no more.
-
-        Its semaphores have names in /dev/shm by which spawned children find them, and the
-        names go with the parent's queue. So even a SIGKILL of all processes at once, which
-        takes multiprocessing's resource tracker along, leaves none behind.
-        """
-        if all(child.ready for child in self.children):
-            self._pages = None
-
-    def _find_lost(self) -> tuple[Worker, WorkerLost] | None:
-        now = time.monotonic()
-        manager = self._manager_process()
-        if manager is not None and manager.exitcode is not None and self.children:
-            # Told first: fetchers end when it is gone.
-            return self.children[0], WorkerLost("manager", _exit_words(manager.exitcode))
-        for child in self.children:
-            if child.pipe.closed:
-                child.process.join(LAST_BREATH_S)
-            if child.leaving and child.process.exitcode == 0:
-                continue
-            if child.process.exitcode is not None or child.pipe.closed:
-                code = child.process.exitcode
-                reason = "closed its pipe" if code is None else _exit_words(code)
-                return child, WorkerLost(child.name, reason)
-            silence_s = now - child.last_heard_s
-            if silence_s > (SILENCE_S[child.role] if child.ready else BOOT_S):
-                what = "gave no sign of life" if child.ready else "did not start"
-                return child, WorkerLost(child.name, f"{what} for {silence_s:.0f} s")
-            if child.overdue_s > OVERDUE_S:
-                return child, WorkerLost(child.name, f"is overdue by {child.overdue_s:.0f} s")
-        return None
-
-    def _manager_process(self) -> BaseProcess | None:
-        return getattr(self._manager, "_process", None)
-
-    def stop(self, children: list[Worker], *, drain: bool) -> None:
-        """Ask children to end: after what is in hand (`drain`), or at once."""
-        for child in children:
-            child.leaving = True
-            with contextlib.suppress(OSError):
-                child.pipe.send(Stop(drain))
-
-    def kill(self) -> None:
-        """End every process of the fleet now and reap it; safe to call twice."""
-        for process in self._processes():
-            if process.pid is not None and process.exitcode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-        for process in self._processes():
-            process.join(10)
-        for child in self.children:
-            child.pipe.close()
-        if self._pages is not None:
-            self._pages.cancel_join_thread()
-            self._pages.close()
-        self.fetchers, self.writers = [], []
-        self._manager = self._gate = self._pages = None
-        self._unstaged = 0
-
-    def _processes(self) -> list[BaseProcess]:
-        manager = self._manager_process()
-        return [c.process for c in self.children] + ([manager] if manager is not None else [])
-
-
-def _unstaged_by(event: Any) -> int:
-    """Return how many pages more are fetched and not staged yet after `event`."""
-    match event:
-        case PageFetched():
-            return 1
-        case PagesStaged():
-            return -len(event.pages)
-        case _:
-            return 0
+def _name_of(lease: Lease) -> int | str:
+    return lease.page if isinstance(lease, PageLease) else lease.record_id
 
 
 def _exit_words(code: int) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 from multiprocessing.managers import BaseManager
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 from carsync import failpoints
@@ -76,6 +77,11 @@ def start_manager(
     return manager, gate
 
 
+def process_of(manager: GateManager | None) -> BaseProcess | None:
+    """Return the manager's process, for which `BaseManager` has but a private name."""
+    return getattr(manager, "_process", None)
+
+
 @contextmanager
 def _ended_when_late(manager: GateManager, within_s: float) -> Iterator[None]:
     """Kill the manager process where the block fails or takes too long.
@@ -84,7 +90,7 @@ def _ended_when_late(manager: GateManager, within_s: float) -> Iterator[None]:
     """
 
     def end() -> None:
-        process = getattr(manager, "_process", None)
+        process = process_of(manager)
         if process is not None and process.pid is not None:
             os.kill(process.pid, signal.SIGKILL)
             process.join()

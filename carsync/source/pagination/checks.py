@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 
 from carsync.config.sections import Pagination
+from carsync.model import PageInfo
 
 
-def check_page(
+def find_fault(
     page: int,
     records: int,
-    reported_pages: int | None,
-    reported_records: int | None,
+    info: PageInfo,
     expected_pages: int | None,
     pagination: Pagination,
 ) -> str | None:
-    """Return why an answer cannot be the page asked for, or None where it can.
+    """Return why an answer cannot be the numbered page asked for, or None where it can.
 
-    `records` counts the answer's records, `reported_*` are the totals it states,
+    `records` counts the answer's records, `info` holds the totals it states,
     `expected_pages` the pages that the feed reported before (None: not known).
     An empty answer is the end of the feed only where the totals say so. A page
     larger than asked for is welcome; a smaller one before the last is not,
     unless the feed serves smaller pages throughout, which its totals show.
 
-    >>> check_page(3, 40, 2000, 200_000, 2000, Pagination())
+    >>> find_fault(3, 40, PageInfo(2000, 200_000), 2000, Pagination())
     'page 3 of 2,000 holds 40 records instead of 100'
     """
     position = page - pagination.first_page + 1
+    reported_pages, reported_records = info.total_pages, info.total_records
     pages = _reported_pages(reported_pages, reported_records, pagination)
     if reported_records is not None and pages is not None and pages > max(1, reported_records):
         return f"the feed reports {pages:,} pages for {reported_records:,} records"

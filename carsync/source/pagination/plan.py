@@ -1,8 +1,4 @@
-"""Page plans: which page is read next, when the feed has been read to its end, what is no page.
-
-Pages are numbered as the feed numbers them, from `first_page`; totals count
-them. Plans are for feeds with page numbers (`api.pagination.type: page`).
-"""
+"""Page plans: which page is read next, and when the feed has been read to its end."""
 
 from __future__ import annotations
 
@@ -12,6 +8,8 @@ from collections import deque
 from enum import IntEnum
 
 from carsync.config.sections import Pagination
+from carsync.model import PageInfo
+from carsync.source.pagination.base import Paginator
 from carsync.source.pagination.drift import DriftDetector
 
 GROWTH = 2
@@ -39,29 +37,36 @@ class PagePlan:
     reported or to `max_pages`, whichever is more. Where the feed reports none, the
     plan reaches `stop_after_empty_pages` beyond the last page that held a record, so
     it ends once that many in a row were empty, at `max_pages` at the latest.
-    `is_truncated` says where a plan ended so, before the feed's end was seen.
+
+    A feed that is not `parallel` is planned page by page, up to the page whose answer
+    names no next one. `is_truncated` says where a plan ended before the feed's end was seen.
 
     A page is leased by `next_page`, may be given back, and ends staged
     (`mark_staged`, which also restores a resumed run) or failed. Methods ignore
     pages in a state that does not fit, so repeated reports do no harm. Pages
-    below `first_page` raise `ValueError`.
+    below the first one raise `ValueError`.
     """
 
-    def __init__(self, pagination: Pagination, only: int | None = None) -> None:
+    def __init__(
+        self, pagination: Pagination, paginator: Paginator, only: int | None = None
+    ) -> None:
         """Plan the whole feed, or `only` its first so many pages."""
         self._only = math.inf if only is None else only
+        self.first = paginator.first
         self.failed: dict[int, str] = {}
         """Pages given up for good, and why."""
         self.staged_count = 0
         self.reported_records: int | None = None
         """The total that the feed reported last."""
         self._pagination = pagination
+        self._is_parallel = paginator.parallel
+        self._tokens: dict[int, str | None] = {}  # by page; of the one after each answer
         self._states = bytearray()  # by page index; as long as the highest page ever touched
         self._cursor = 0  # every page below was leased, staged or failed at some time
         self._returned: deque[int] = deque()
         self._observed = False
         self._filled = 0  # pages up to and with the last one that held a record
-        self._watch = DriftDetector()
+        self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
 
     def next_page(self) -> int | None:
@@ -74,33 +79,31 @@ class PagePlan:
         if index is None:
             return None
         self._states[index] = _State.LEASED
-        return index + self._pagination.first_page
+        return index + self.first
 
-    def observe(
-        self, page: int, records: int, reported_pages: int | None, reported_records: int | None
-    ) -> None:
-        """Learn from a checked answer: its record count, and the totals it reports (or None)."""
+    def token(self, page: int) -> str | None:
+        """Return where a page is, for a feed that is read page by page; else None."""
+        return self._tokens.get(page)
+
+    def observe(self, page: int, records: int, info: PageInfo) -> None:
+        """Learn from a checked answer: its record count, and what it says of the feed."""
         index = self._index(page)
         self._observed = True
         if records:
             self._filled = max(self._filled, index + 1)
-            self._watch.sizes.add(index, records)
-        if reported_records is not None:
-            self.reported_records = reported_records
-        self._watch.total_records.add(reported_records)
-        self._watch.total_pages.add(reported_pages)
+            self._drift.sizes.add(index, records)
+        if not self._is_parallel:
+            self._tokens[page + 1] = info.next_token
+        if info.total_records is not None:
+            self.reported_records = info.total_records
+        self._drift.total_records.add(info.total_records)
+        self._drift.total_pages.add(info.total_pages)
 
-    def mark_staged(
-        self,
-        page: int,
-        records: int,
-        reported_pages: int | None = None,
-        reported_records: int | None = None,
-    ) -> None:
+    def mark_staged(self, page: int, records: int, info: PageInfo) -> None:
         """Note that the page is committed in the ledger, in this run or the one it resumes."""
         index = self._index(page)
         self._grow(index)
-        self.observe(page, records, reported_pages, reported_records)
+        self.observe(page, records, info)
         if self._states[index] == _State.STAGED:
             return
         self.failed.pop(page, None)
@@ -122,13 +125,24 @@ class PagePlan:
             return
         self._states[index] = _State.FAILED
         self.failed[page] = problem
+        for behind in range(index + 1, len(self._states)):  # which only that page could name
+            if self._states[behind] == _State.WAITING and not self._is_known(behind):
+                self._states[behind] = _State.FAILED
+                self.failed[behind + self.first] = f"page {page} before it could not be read"
 
     @property
     def planned(self) -> int | None:
-        """Number of pages from `first_page` on to be staged; None while the end is not known."""
+        """Number of pages from the first one on to be staged; None while the end is not known."""
         if self._reported is not None:
             return self._limit
         return self._limit if self._observed and self.is_exhausted else None
+
+    @property
+    def pages(self) -> range:
+        """The pages to be staged, once the end is known."""
+        planned = self.planned
+        assert planned is not None
+        return range(self.first, self.first + planned)
 
     @property
     def is_exhausted(self) -> bool:
@@ -138,6 +152,8 @@ class PagePlan:
     @property
     def is_truncated(self) -> bool:
         """Whether the plan ended before the feed's end was seen."""
+        if not self._is_parallel:
+            return bool(self._states) and self._is_known(len(self._states))
         reported = self._reported
         if reported is not None:
             return reported > self._longest
@@ -146,11 +162,11 @@ class PagePlan:
     @property
     def drift(self) -> tuple[str, ...]:
         """Signs, for people, that records moved between pages while they were read."""
-        return self._watch.signs(self._filled, self._pagination.first_page)
+        return self._drift.signs(self._filled, self.first)
 
     def ranges(self) -> str:
         """Return the staged pages as text, such as `1-500,502`; `parse_ranges` reads it."""
-        first = self._pagination.first_page
+        first = self.first
         return ",".join(
             _show_range(run.start() + first, run.end() + first - 1)
             for run in _STAGED_RUN.finditer(self._states)
@@ -159,31 +175,42 @@ class PagePlan:
     @property
     def _reported(self) -> int | None:
         """Pages that the feed said it has, at most; worked out from the records if need be."""
-        if self._watch.total_pages.highest is not None:
-            return self._watch.total_pages.highest
-        return self._pages_for(self._watch.total_records.highest)
+        if not self._is_parallel:
+            return None
+        if self._drift.total_pages.highest is not None:
+            return self._drift.total_pages.highest
+        return self._pages_for(self._drift.total_records.highest)
 
     @property
     def _longest(self) -> int:
         """Pages up to which a plan may grow by what the feed reported first."""
-        first = self._watch.total_pages.first or self._pages_for(self._watch.total_records.first)
+        first = self._drift.total_pages.first or self._pages_for(self._drift.total_records.first)
         return max(GROWTH * (first or 0), self._pagination.max_pages)
 
     def _pages_for(self, records: int | None) -> int | None:
         if records is None:
             return None
-        size = min(self._watch.sizes.largest or math.inf, self._pagination.page_size)
+        size = min(self._drift.sizes.largest or math.inf, self._pagination.page_size)
         return math.ceil(records / size)
 
     @property
     def _limit(self) -> int:
         """Number of pages that may be leased by what is known now."""
+        if not self._is_parallel:
+            return self._chained
         reported = self._reported
         if reported is not None:
             reported = min(reported, self._longest)
         else:
             reported = min(self._filled + self._look_ahead, self._pagination.max_pages)
         return max(int(min(reported, self._only)), len(self._states))
+
+    @property
+    def _chained(self) -> int:
+        """Pages up to the last one that a page before it named, `max_pages` at the most."""
+        last = len(self._states)
+        most = min(self._only, self._pagination.max_pages)
+        return last + (self._is_known(last) and last < most)
 
     def _take_returned(self) -> int | None:
         while self._returned:
@@ -196,14 +223,20 @@ class PagePlan:
         limit = self._limit
         while self._cursor < limit:
             index = self._cursor
+            if not self._is_known(index):
+                return None
             self._cursor += 1
             if self._state(index) == _State.WAITING:
                 self._grow(index)
                 return index
         return None
 
+    def _is_known(self, index: int) -> bool:
+        """Say whether a page can be asked for: of some feeds only the page before it tells."""
+        return self._is_parallel or not index or self._tokens.get(index + self.first) is not None
+
     def _index(self, page: int) -> int:
-        index = page - self._pagination.first_page
+        index = page - self.first
         if index < 0:
             raise ValueError(f"page {page} lies before the first page")
         return index

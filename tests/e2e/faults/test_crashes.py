@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -75,11 +74,7 @@ def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choo
 
 def test_a_child_that_hangs_is_found_and_the_run_goes_on(site: SimulatedSite) -> None:
     site.api.hold(after=10)
-    patched = (
-        "from carsync import cli\nfrom carsync.engine.local import fleet\n"
-        "fleet.SILENCE_S['fetcher'] = 2.0\ncli.main()"
-    )
-    running = site.start("sync", "--json", program=[sys.executable, "-P", "-c", patched])
+    running = site.start("sync", "--json", deadlines="fetcher_silence_s=2")
     site.await_staged(10)
     _fetcher(running).suspend()
     site.api.release()
@@ -90,11 +85,7 @@ def test_a_child_that_hangs_is_found_and_the_run_goes_on(site: SimulatedSite) ->
 
 def test_children_that_keep_dying_end_the_run_resumable(site: SimulatedSite) -> None:
     site.api.hold(after=10)
-    patched = (
-        "from carsync import cli\nfrom carsync.run import intake\n"
-        "intake.MAX_RESTARTS = 1\ncli.main()"
-    )
-    running = site.start("sync", "--json", program=[sys.executable, "-P", "-c", patched])
+    running = site.start("sync", "--json", deadlines="restart_back_off_s=0")
     site.await_staged(10)
     before = {child.pid for child in running.children()}
     _writer(running).kill()

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,14 +27,7 @@ from tests.support.site import SimulatedSite, Site, ask, await_that
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 RECORDS_MERGE = "merged_at = now()"
 """What only the merge's last statement says."""
-_HASTE = """
-from carsync import cli
-from carsync.destination import commit
-commit.OUTCOME_S = 2.0
-commit.BACK_OFF_S = (0.1, 0.1, 0.1)
-cli.main()
-"""
-HASTY = [sys.executable, "-P", "-c", _HASTE]
+HASTY = "outcome_s=2,merge_back_off_s=0.1:0.1:0.1"
 
 
 def grown(site: SimulatedSite, fill: Fill = Site.sync) -> SimulatedSite:
@@ -154,7 +146,7 @@ def test_a_crash_while_merging_leaves_the_table_as_it_was(
     site = crashing_site
     oracle = Oracle(site, snapshots=(0, 1))
     with locked_rows(site.dsn):
-        running = site.start("sync", "--json", program=HASTY)
+        running = site.start("sync", "--json", deadlines=HASTY)
         await_waiting_merge(site)
         crash(site, own_server)
         ended = site.check(running, 4)
@@ -273,7 +265,7 @@ def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite, fill: Fi
     rival = psycopg2.connect(site.dsn, options="-c deadlock_timeout=60s", application_name="rival")
     with closing(rival), rival.cursor() as cur:
         cur.execute("UPDATE public.cars SET title = title WHERE id = %s", (changed[-1],))
-        running = site.start("sync", "--json", program=HASTY)
+        running = site.start("sync", "--json", deadlines=HASTY)
         await_waiting_merge(site)
         crossing = threading.Thread(
             target=cur.execute,
@@ -298,7 +290,7 @@ def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite, fill:
         "$$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$; "
         "CREATE TRIGGER lose BEFORE UPDATE ON public.cars EXECUTE FUNCTION public.lose()",
     )
-    ended = site.check(site.start("sync", "--json", program=HASTY), 4)
+    ended = site.check(site.start("sync", "--json", deadlines=HASTY), 4)
     assert ended.err.count("is repeated") == 3
     oracle.judge(ended)
     ask(site.dsn, "DROP TRIGGER lose ON public.cars")

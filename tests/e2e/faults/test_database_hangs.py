@@ -21,29 +21,24 @@ from tests.support import effort
 from tests.support.folders import ROOT
 from tests.support.oracle import Oracle
 from tests.support.pg_proxy import PgProxy
-from tests.support.site import CARSYNC, Ended, Running, SimulatedSite, ask, await_that
+from tests.support.site import Ended, Running, SimulatedSite, ask, await_that
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 _numbers = count(1)
 FOUND_S = 90.0
 """How long a database may say nothing before the run ends."""
-_HASTE = """
-from carsync import cli
-from carsync.destination import commit
-from carsync.postgres import wait
-from carsync.run import context
-context.PING_S, context.PING_ANSWER_S = 0.5, 2.0
-wait.ANSWER_S, wait.LOOK_S, wait.LOOK_AGAIN_S, wait.CANCEL_S = 3.0, 1.0, 0.5, 1.0
-commit.OUTCOME_S = 1.0
-cli.main()
-"""
-HASTY = CARSYNC if effort.is_long else [sys.executable, "-P", "-c", _HASTE]
-"""The command, by default in a hurry: with deadlines of a few seconds."""
+HASTY = (
+    ""
+    if effort.is_long
+    else "first_ping_s=0.5,ping_s=0.5,ping_answer_s=2,statement_silence_s=3,look_s=1,"
+    "look_again_s=0.5,cancel_s=1,outcome_s=1"
+)
+"""Deadlines: production's in a long test, by default a few seconds each."""
 
 
 def start(site: SimulatedSite) -> Running:
     connect_s = 10.0 if effort.is_long else 2.0
-    return site.start("sync", "--json", program=HASTY, database__connect_timeout_s=connect_s)
+    return site.start("sync", "--json", deadlines=HASTY, database__connect_timeout_s=connect_s)
 
 
 def end_in_time(

@@ -14,7 +14,9 @@ import psycopg2
 import pytest
 
 from carsync.engine.local.child import run_by_name
-from carsync.engine.messages import WorkerFailed, WorkerReady, WriterArgs
+from carsync.engine.local.messages import WorkerReady, WriterArgs
+from carsync.engine.local.page_queue import PageQueue
+from carsync.engine.messages import WorkerFailed
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage
 from tests.e2e.conftest import OpenSite
@@ -35,9 +37,8 @@ class LeftOver:
         context = multiprocessing.get_context("spawn")
         self.said: list[Any] = []
         self._pipe, theirs = context.Pipe()
-        self._pages = context.Queue()
-        stack.callback(self._pages.close)
-        stack.callback(self._pages.cancel_join_thread)
+        self._pages = PageQueue(context, 8)
+        stack.callback(self._pages.abandon)
         stack.callback(self._pipe.close)
         config = site.config()
         token = ask(site.dsn, "SELECT token::text FROM carsync.runs WHERE run_id = 1")[0][0]
@@ -71,7 +72,7 @@ class LeftOver:
 
     def give(self, page: MappedPage) -> None:
         """Put a page on its queue."""
-        self._pages.put(page)
+        self._pages.put(page, 5.0)
 
     def sleep(self) -> None:
         """Stop it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable
 
@@ -51,13 +50,9 @@ def test_a_child_that_never_boots_ends_the_run_resumable(
 ) -> None:
     oracle = Oracle(site)
     site.variables[failpoints.VARIABLE] = f"{point}={action}"
-    patched = (
-        "from carsync import cli\nfrom carsync.run import intake\n"
-        "from carsync.engine.local import fleet\n"
-        f"fleet.BOOT_S = {1.0 if action == 'hang' else 10.0}\n"
-        "intake.RESTART_BACK_OFF_S = (0.0,) * 5\ncli.main()"
-    )
-    running = site.start("sync", "--json", program=[sys.executable, "-P", "-c", patched])
+    boot_s = 1 if action == "hang" else 10
+    deadlines = f"worker_boot_s={boot_s},restart_back_off_s=0:0:0:0:0"
+    running = site.start("sync", "--json", deadlines=deadlines)
     ended = running.end()
     assert ended.exit_code == 8, ended
     assert ended.report["problem"] == "worker processes kept dying (5 restarts)"

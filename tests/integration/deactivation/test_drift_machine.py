@@ -42,7 +42,7 @@ from carsync.run.report import RunReport
 from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
-from tests.support.drifting_feed import RIVAL_SQL, DriftingFleet, MovingFeed, Script, Step
+from tests.support.drifting_feed import RIVAL_SQL, DriftingEngine, MovingFeed, Script, Step
 from tests.support.effort import trials
 from tests.support.merge_rig import SOURCE, TARGET
 from tests.support.site import await_that
@@ -217,19 +217,14 @@ class DriftMachine(RuleBasedStateMachine):
         holder = partial(target_lock.describe_holder, self._conn, TARGET)
         await_that(lambda: not holder(), "the end of the last run's session")
 
-        def new_fleet(
-            config: Config,
-            preset: str | None,
-            run_id: int,
-            token: str,
-            columns: tuple[Column, ...],
-            **_: Any,
-        ) -> DriftingFleet:
-            played = (feed, script, self._mapper, self._conn, self._answers_by_id)
-            return DriftingFleet(config, run_id, columns, *played, token)
+        def new_engine(
+            config: Config, run_id: int, token: str, columns: tuple[Column, ...], **_: Any
+        ) -> DriftingEngine:
+            played = (feed, script, self._conn, self._answers_by_id)
+            return DriftingEngine(config, run_id, token, columns, *played)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sync, "Fleet", new_fleet)
+            patch.setattr(sync, "Fleet", new_engine)
             patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
             report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)

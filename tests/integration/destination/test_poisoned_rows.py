@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carsync.destination.stage_writer import LoadMethod
 from carsync.mapping.mapper import Mapper
-from carsync.model import MappedPage
+from carsync.model import MappedPage, PageInfo
 from carsync.postgres.connection import Connection
 from tests.conftest import ask
 from tests.support.effort import trials
@@ -121,7 +121,7 @@ def test_json_nested_more_deeply_than_the_server_s_stack_costs_its_row(
     lots = [column.name for column in STRICT.columns].index("images") + 1
     deep = list(content.rows[0])
     deep[lots] = "[" * 30_000 + "]" * 30_000
-    mapped = MappedPage(1, (tuple(deep), content.rows[1]), (), 2, None, None, 0.0)
+    mapped = MappedPage(1, (tuple(deep), content.rows[1]), (), 2, PageInfo(), 0.0)
     (line,) = intake.stager.stage([mapped], lambda: 0.0)
     assert (line.rows, line.rejects) == (1, 1)
     [(reason, original)] = intake.refused()

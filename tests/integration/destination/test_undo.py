@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from carsync import failpoints
 from carsync.config.sections import Config, Database
 from carsync.deactivation import approval
-from carsync.destination import change_log
 from carsync.destination.undo import ACTIONS, Action, UndoCounts
 from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
 from carsync.postgres import connection
@@ -272,17 +271,17 @@ def test_what_cannot_be_taken_back_says_why(rig: Rig, dsn: str) -> None:
 
 
 def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_log, "PRUNE_ROWS", 3)
+    monkeypatch.setattr(changes, "PRUNE_ROWS", 3)
     rig.sync(cars(range(8)))
     old = rig.run.run_id
     ask(rig.conn, "UPDATE carsync.runs SET merged_at = now() - interval '31 days'")
     rig.sync(cars(range(8), "b"))
     assert changes.prune(rig.conn, TARGET, SOURCE, 32) == 0
-    monkeypatch.setattr(change_log, "PRUNE_S", 0.0)
+    monkeypatch.setattr(changes, "PRUNE_S", 0.0)
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0, "no time"
     with pytest.raises(RevertError, match="on record no more"):
         revert(dsn, old)
-    monkeypatch.setattr(change_log, "PRUNE_S", 20.0)
+    monkeypatch.setattr(changes, "PRUNE_S", 20.0)
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 8
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0
     assert ask(rig.conn, "SELECT DISTINCT run_id FROM carsync.changes") == [(rig.run.run_id,)]

@@ -54,8 +54,8 @@ def test_who_may_cancel_is_asked_while_the_session_and_its_watch_wait(dsn: str) 
         ask(conn, "SELECT pg_sleep(0.3)")
         assert asked.count(at) >= 2
         at = "watch"
-        assert conn.watch is not None
-        assert not conn.watch.is_working(), "its statements are cancelled by nobody"
+        assert conn.watchdog is not None
+        assert not conn.watchdog.is_working(), "its statements are cancelled by nobody"
         assert at in asked
 
 

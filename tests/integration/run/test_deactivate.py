@@ -14,6 +14,7 @@ from carsync.destination import merge
 from carsync.model import MergeCounts, ProbeVerdict
 from carsync.postgres.connection import Connection
 from carsync.run.deactivate import decide_and_prove
+from carsync.source.pagination.base import load_paginator
 from tests.conftest import ask
 from tests.support.merge_rig import TARGET, Rig, cars, page
 
@@ -26,6 +27,22 @@ def rig(conn: Connection) -> Rig:
     rig = Rig(conn)
     rig.sync(cars(range(10)))
     return rig
+
+
+def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
+    """Give what a decision wants to know of a run."""
+    usual = {"drift": (), "failed": {}, "is_truncated": False}
+    return SimpleNamespace(
+        config=config,
+        connection=rig.conn,
+        run=rig.run,
+        target=TARGET,
+        source=config.sync.source,
+        plan=SimpleNamespace(**{**usual, **plan}),
+        paginator=load_paginator(config.api),
+        resumed_pages=0,
+        note=print,
+    )
 
 
 def run(
@@ -53,10 +70,9 @@ def run(
         known = verdict if isinstance(verdict, dict) else dict.fromkeys("789", verdict)
         return {i: control if i in set("0123456") else known.get(i, GONE) for i in ids}
 
-    plan = SimpleNamespace(drift=signs, reported_records=7, failed={}, is_truncated=False)
-    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=resumed_pages)
-    intake: Any = SimpleNamespace(probe=probe)
-    decision, proof = decide_and_prove(config, rig.conn, rig.run.run_id, TARGET, intake, monitor)
+    context = context_of(rig, config, drift=signs, reported_records=7)
+    context.resumed_pages = resumed_pages
+    decision, proof = decide_and_prove(context, probe)
     return merge.merge(rig.conn, rig.request(1, decision.action, proof=proof))
 
 
@@ -117,12 +133,12 @@ def test_car_with_a_time_in_the_future_is_asked_for_like_any_other(rig: Rig) -> 
 
 def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: Rig) -> None:
     notes: list[str] = []
-    plan = SimpleNamespace(drift=(), reported_records=30, failed={}, is_truncated=False)
-    monitor: Any = SimpleNamespace(plan=plan, resumed_pages=0, note=notes.append)
     for pages in (1, 2):
         rig.begin()
         for number in range(1, pages + 1):
             rig.stage(page(number, cars(range(7))))
-        decide_and_prove(Config(), rig.conn, rig.run.run_id, TARGET, SimpleNamespace(), monitor)  # type: ignore[arg-type]
+        context = context_of(rig, Config(), reported_records=30)
+        context.note = notes.append
+        decide_and_prove(context, lambda ids, pages: {})
         assert len(notes) == pages - 1
     assert "api.pagination.page_param (page)?" in notes[0]

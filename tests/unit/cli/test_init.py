@@ -16,6 +16,7 @@ from carsync.config.parser import parse
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper
+from carsync.source.pagination.base import load_paginator
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
 
@@ -141,10 +142,11 @@ def test_the_file_is_accepted_and_says_what_was_answered(preset: str | None, aut
     assert config.mapping.hash_.algorithm == "md5"
     if preset is None:
         assert config.api.pagination.records == NASTY
-        mapper = Mapper.load(config)
+        mapper = Mapper.load(config, load_paginator(config.api).paths)
         page = json.dumps({NASTY: records, "total": 30, "pages": 10}).encode()
         content = mapper.map_page(page)
-        assert (len(content.rows), content.reported_records) == (3, 30)
+        info = load_paginator(config.api).read(content.values)
+        assert (len(content.rows), info.total_records) == (3, 30)
 
 
 def test_the_md5_file_of_an_adopter_makes_the_hashes_of_the_deployed_system() -> None:

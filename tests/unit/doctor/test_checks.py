@@ -32,6 +32,8 @@ from carsync.errors import CheckpointError, ConfigError, DatabaseError, FailureK
 from carsync.errors import PageError as Fault
 from carsync.exit_codes import ExitCode
 from carsync.mapping.discovery import PageLayout
+from carsync.model import PageInfo
+from carsync.source.pagination.base import load_paginator
 
 KEYED = "api: {base_url: 'https://api.example.com', auth: {key: k}}\n"
 
@@ -191,7 +193,10 @@ def test_a_page_as_the_configuration_has_it_is_fine() -> None:
     ],
 )  # fmt: skip
 def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str) -> None:
-    found = bad(judged(feed_checks.judge_page, config(), replace(PAGE, **page)))
+    seen = replace(PAGE, **page)
+    info = PageInfo(seen.pages, seen.total)
+    objection = load_paginator(config().api).find_fault(1, seen.records, info, None)
+    found = bad(judged(feed_checks.judge_page, config(), replace(seen, objection=objection)))
     assert list(found) == [name]
     assert words in found[name]
     assert "\x1b" not in found[name]

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.config.sections import ColumnRule, MappingRules, Pagination
+from carsync.config.sections import Api, ColumnRule, MappingRules, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 from carsync.mapping.mapper import Mapper, PageContent
+from carsync.model import PageInfo
+from carsync.source.pagination.base import load_paginator
 from tests.support.folders import GOLDEN_FILE
 from tests.support.mappers import load_mapper
 
@@ -29,17 +31,20 @@ JSON = st.recursive(
 
 
 def map_page(body: bytes, **pagination: Any) -> PageContent:
-    mapper = load_mapper(
-        MappingRules(
-            preset=None,
-            columns={
-                "id": ColumnRule(path="id", required=True),
-                "make": ColumnRule(path="make.name"),
-            },
-        ),
-        Pagination(**pagination),
-    )
-    return mapper.map_page(body)
+    return read_page(body, **pagination)[0]
+
+
+def read_page(body: bytes, **pagination: Any) -> tuple[PageContent, PageInfo]:
+    """Map a page, and read what it says of its feed."""
+    columns = {
+        "id": ColumnRule(path="id", required=True),
+        "make": ColumnRule(path="make.name"),
+    }
+    keys = Pagination(**pagination)
+    paginator = load_paginator(Api(pagination=keys))
+    mapper = load_mapper(MappingRules(preset=None, columns=dict(columns)), keys, paginator.paths)
+    content = mapper.map_page(body)
+    return content, paginator.read(content.values)
 
 
 def ids(content: PageContent) -> list[str]:
@@ -72,10 +77,11 @@ def ids(content: PageContent) -> list[str]:
 def test_records_and_totals_are_found_in_sound_and_in_poisoned_pages(
     pagination: dict[str, Any], body: str, totals: tuple[int | None, int | None], poison: str
 ) -> None:
-    content = map_page(body.replace('{"id": 1}', '{"id": 1}' + poison).encode(), **pagination)
+    poisoned = body.replace('{"id": 1}', '{"id": 1}' + poison).encode()
+    content, info = read_page(poisoned, **pagination)
     assert ids(content) == ["1"]
     assert len(content.rejects) == bool(poison)
-    assert (content.reported_pages, content.reported_records) == totals
+    assert (info.total_pages, info.total_records) == totals
 
 
 @pytest.mark.parametrize(

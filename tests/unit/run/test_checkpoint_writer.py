@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from carsync.config.sections import Pagination
+from carsync.model import PageInfo
 from carsync.run.checkpoint_writer import SAVE_EVERY_S, CheckpointWriter, idle_since
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
@@ -19,6 +19,7 @@ from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 from tests.support import snapshots
 from tests.support.fake_clock import FakeClock
+from tests.support.plans import plan_of
 
 STARTED = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -54,15 +55,15 @@ def on_disk(path: Path) -> CheckpointState:
     return state
 
 
-def plan_of(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
+def plan_with(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
     """Give a plan with the pages 1 to `staged` staged and those of `failed` given up."""
-    plan = PagePlan(Pagination())
+    plan = plan_of()
     for page in range(1, max([staged, *(failed or {})]) + 1):
         assert plan.next_page() == page
         if failed and page in failed:
             plan.fail(page, failed[page])
         elif page <= staged:
-            plan.mark_staged(page, 100, planned, planned * 100)
+            plan.mark_staged(page, 100, PageInfo(planned, planned * 100))
     return plan
 
 
@@ -83,7 +84,7 @@ def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
 
 def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
     figures = snapshots.snapshot()
-    open_journal(path).note("fetching", plan_of(12, 20, {15: "500"}), figures, state="merging")
+    open_journal(path).note("fetching", plan_with(12, 20, {15: "500"}), figures, state="merging")
     state = on_disk(path)
     assert (state.phase, state.state) == ("fetching", "merging")
     assert (state.pages_planned, state.pages_done, state.pages_ranges) == (20, 12, "1-12")
@@ -96,13 +97,13 @@ def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
 
 
 def test_a_run_without_an_answer_yet_has_no_latency(path: Path) -> None:
-    open_journal(path).note("fetching", plan_of(0, 0), snapshots.snapshot(latency_mean_s=None))
+    open_journal(path).note("fetching", plan_with(0, 0), snapshots.snapshot(latency_mean_s=None))
     assert on_disk(path).latency is None
 
 
 def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: Path) -> None:
     failed = dict.fromkeys(range(2, 2 + 5 * MAX_FAILED_PAGES), "500")
-    open_journal(path).note("fetching", plan_of(1, 2000, failed), snapshots.snapshot())
+    open_journal(path).note("fetching", plan_with(1, 2000, failed), snapshots.snapshot())
     state = on_disk(path)
     assert len(state.pages_failed) == MAX_FAILED_PAGES
     assert state.pages_failed_count == len(failed)
@@ -110,17 +111,17 @@ def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: 
 
 def test_progress_is_written_at_most_every_two_seconds(path: Path, clock: FakeClock) -> None:
     journal = open_journal(path)
-    journal.progress("fetching", plan_of(1, 20), snapshots.snapshot())
+    journal.progress("fetching", plan_with(1, 20), snapshots.snapshot())
     assert on_disk(path).phase == "starting"
     clock.advance(SAVE_EVERY_S)
-    journal.progress("fetching", plan_of(2, 20), snapshots.snapshot())
-    journal.progress("fetching", plan_of(3, 20), snapshots.snapshot())
+    journal.progress("fetching", plan_with(2, 20), snapshots.snapshot())
+    journal.progress("fetching", plan_with(3, 20), snapshots.snapshot())
     assert (on_disk(path).phase, on_disk(path).pages_done) == ("fetching", 2)
 
 
 def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
     journal = open_journal(path)
-    journal.note("fetching", plan_of(12, 20), snapshots.snapshot())
+    journal.note("fetching", plan_with(12, 20), snapshots.snapshot())
     journal.end("failed", 4, problem="the connection broke", hint="run again")
     state = on_disk(path)
     assert (state.state, state.exit_code, state.phase) == ("failed", 4, "ended")

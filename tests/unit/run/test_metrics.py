@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from carsync.config.sections import Acceptance
 from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
 from carsync.errors import FailureKind
-from carsync.model import ProbeVerdict, StagedPage
+from carsync.model import PageInfo, ProbeVerdict, StagedPage
 from carsync.run.acceptance import evaluate
 from carsync.run.latency import LatencyHistogram
 from carsync.run.metrics import MemorySlope, Metrics, Snapshot
@@ -24,7 +24,7 @@ MB = 10**6
 
 
 def fetched(latency_s: float = 0.2, rejects: int = 0) -> PageFetched:
-    return PageFetched(1, 100, rejects, latency_s, 40_000, 390_000, 2000, 200_000)
+    return PageFetched(1, 100, rejects, latency_s, 40_000, 390_000, PageInfo(2000, 200_000))
 
 
 def failed(kind: FailureKind) -> PageFailed:
@@ -41,7 +41,7 @@ def failed(kind: FailureKind) -> PageFailed:
 
 
 def staged(pages: int, rows: int = 100, busy_s: float = 0.01) -> PagesStaged:
-    lines = tuple(StagedPage(page, rows, 0, rows, None, None) for page in range(1, pages + 1))
+    lines = tuple(StagedPage(page, rows, 0, rows, PageInfo()) for page in range(1, pages + 1))
     return PagesStaged(lines, pages * rows, busy_s)
 
 

@@ -1,4 +1,4 @@
-"""Requests by id against a fleet that exists only in the test: which answers count, and how long.
+"""Requests by id against an engine that exists only in the test: which answers count, and how long.
 
 An answer may come late: of a round that was given up, by a fetcher that has gone on since.
 """
@@ -6,67 +6,45 @@ An answer may come late: of a round that was given up, by a fetcher that has gon
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from carsync.engine.local.fleet import Fleet, WorkerLost
-from carsync.engine.messages import ProbeAnswered, ProbeLease
+from carsync import timing
+from carsync.engine.messages import EngineLost, Event, ProbeAnswered, ProbeLease
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
-from carsync.run import probes
-from carsync.run.metrics import Metrics
-from carsync.run.probes import ATTEMPTS, PATIENCE_S, ProbeRunner
-from carsync.run.signals import StopSignal
+from carsync.run.api_health import ApiHealth
+from carsync.run.probes import ATTEMPTS, ProbeRunner
+from carsync.run.supervisor import EngineSupervisor
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_engine import FakeEngine, QuietContext, use_clock
 
 GONE, ALIVE, NOTHING = ProbeVerdict.GONE, ProbeVerdict.ALIVE, ProbeVerdict.NOTHING
 TURN_S = 10.0
+PATIENCE_S = timing.Timing().probe_patience_s
 
 
-class FakeFleet:
-    """One fetcher; `answer` gives the events that a lease leads to, one turn later."""
+class ImpatientEngine(FakeEngine):
+    """Fails a test that asks without end."""
 
-    def __init__(self, clock: FakeClock, answer: Callable[[ProbeLease], list[Any]]) -> None:
-        self.fetchers = [SimpleNamespace(capacity=4, probes={})]
-        self.asked = 0
-        self._clock = clock
-        self._answer = answer
-        self._events: list[Any] = []
-
-    def lease(self, fetcher: Any, leases: tuple[ProbeLease, ...]) -> None:
-        self.asked += len(leases)
-        self._events += [(fetcher, event) for lease in leases for event in self._answer(lease)]
-
-    def events(self, timeout_s: float) -> list[Any]:
-        events, self._events = self._events, []
-        self._clock.advance(TURN_S)
+    def events(self, timeout_s: float) -> list[Event]:
         if self._clock.now > FakeClock().now + 100 * PATIENCE_S:
             pytest.fail("it asks without end")
-        return events
+        return super().events(timeout_s)
 
 
-def inquire(
+def prepare(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[ProbeLease], list[Any]]
-) -> tuple[ProbeRunner, FakeFleet, FakeClock]:
-    """Return an inquiry over a fleet that answers so."""
+) -> tuple[ProbeRunner, FakeEngine, FakeClock]:
+    """Return a runner over an engine that answers so; a lost one is replaced by itself."""
     clock = FakeClock()
-    monkeypatch.setattr(probes, "time", SimpleNamespace(monotonic=clock))
-    fleet = FakeFleet(clock, answer)
-
-    def restart(lost: WorkerLost) -> None:
-        fleet.fetchers = [SimpleNamespace(capacity=4, probes={})]
-
-    made = ProbeRunner(
-        lambda: cast(Fleet, fleet),
-        restart,
-        lambda seconds: None,
-        Metrics(clock, 30.0),
-        cast(StopSignal, SimpleNamespace(requested=False, forced=False)),
-        lambda fleet, phase: None,
-    )
-    return made, fleet, clock
+    use_clock(monkeypatch, clock)
+    engine = ImpatientEngine(clock, answer, TURN_S)
+    context = QuietContext(clock)
+    health = ApiHealth(context.config.limits.circuit_breaker, context.metrics, clock)
+    supervisor = EngineSupervisor(context, lambda used: engine, health)
+    return ProbeRunner(context, supervisor, health), engine, clock
 
 
 def answered(lease: ProbeLease, verdict: ProbeVerdict, attempt: int | None = None) -> ProbeAnswered:
@@ -83,7 +61,7 @@ def test_an_answer_to_an_earlier_round_is_not_believed(monkeypatch: pytest.Monke
             return [answered(lease, NOTHING)]
         return [answered(lease, GONE, attempt=1), answered(lease, ALIVE)]
 
-    asking, _, _ = inquire(monkeypatch, answer)
+    asking, _, _ = prepare(monkeypatch, answer)
     assert asking.ask(["a"], {}) == {"a": NOTHING}
     assert asking.ask(["a"], {}) == {"a": ALIVE}
 
@@ -96,7 +74,7 @@ def test_an_answer_that_nobody_asked_for_is_not_believed(monkeypatch: pytest.Mon
             answered(lease, GONE),  # once more: the first one counts
         ]
 
-    asking, _, _ = inquire(monkeypatch, answer)
+    asking, _, _ = prepare(monkeypatch, answer)
     assert asking.ask(["a", "b"], {}) == {"a": ALIVE, "b": ALIVE}
 
 
@@ -104,38 +82,38 @@ def test_an_answer_that_nobody_asked_for_is_not_believed(monkeypatch: pytest.Mon
 def test_an_api_that_gives_no_usable_answer_is_asked_no_longer_than_patience(
     monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
-    asking, fleet, clock = inquire(
+    asking, engine, clock = prepare(
         monkeypatch, lambda lease: [] if says == "no word" else [answered(lease, NOTHING)]
     )
     began_s = clock.now
     cars = [str(n) for n in range(10_000)]
     assert ALIVE not in asking.ask(cars, {}).values()
     assert clock.now - began_s <= PATIENCE_S + 2 * TURN_S
-    assert fleet.asked < 100
+    assert engine.asked < 100
 
 
 def test_patience_begins_anew_with_each_usable_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     cars = [str(n) for n in range(200)]
-    asking, _, clock = inquire(monkeypatch, lambda lease: [answered(lease, ALIVE)])
+    asking, _, clock = prepare(monkeypatch, lambda lease: [answered(lease, ALIVE)])
     began_s = clock.now
     assert asking.ask(cars, {}) == dict.fromkeys(cars, ALIVE)
     assert clock.now - began_s > 2 * PATIENCE_S
 
 
-def test_what_a_lost_fleet_was_asked_is_asked_of_the_next_one(
+def test_what_a_lost_engine_was_asked_is_asked_of_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deaths = iter([True])
 
     def answer(lease: ProbeLease) -> list[Any]:
         if next(deaths, False):
-            return [WorkerLost("fetcher-1", "was killed by SIGKILL")]
+            return [EngineLost("fetcher-1", "was killed by SIGKILL")]
         return [answered(lease, GONE)]
 
-    asking, fleet, _ = inquire(monkeypatch, answer)
+    asking, engine, _ = prepare(monkeypatch, answer)
     cars = ["a", "b", "c", "d", "e", "f"]
     assert asking.ask(cars, {}) == dict.fromkeys(cars, GONE)
-    assert fleet.asked > len(cars)
+    assert engine.asked > len(cars)
 
 
 def test_a_request_that_is_refused_for_a_while_is_made_again(
@@ -157,7 +135,7 @@ def test_a_request_that_is_refused_for_a_while_is_made_again(
             ]
         return [answered(lease, GONE)]
 
-    made, _, _ = inquire(monkeypatch, answer)
+    made, _, _ = prepare(monkeypatch, answer)
     found = made.ask(["throttled", "broken", "gone"], {})
     assert found == {"throttled": GONE, "broken": NOTHING, "gone": GONE}
     assert tries.count("throttled") == tries.count("broken") == ATTEMPTS

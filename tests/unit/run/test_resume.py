@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from carsync.config.parser import parse
 from carsync.config.sections import Config, Pagination
 from carsync.mapping.mapper import Mapper
-from carsync.run.resume import SHOWN_RANGES, differences, fingerprints, lost_pages, show_pages
-from carsync.source.pagination.plan import PagePlan
+from carsync.model import PageInfo
+from carsync.run.fingerprints import differences, fingerprints
+from carsync.run.resume import SHOWN_RANGES, lost_pages, show_pages
 from tests.support import snapshots
+from tests.support.plans import plan_of
 
 ENVIRONMENT = {
     "API_BASE_URL": "https://feed.example.com/v1",
@@ -102,9 +104,9 @@ PAGES = st.sets(st.integers(1, 60))
 
 @given(done=PAGES, staged=PAGES)
 def test_exactly_the_pages_that_the_ledger_lost_are_named(done: set[int], staged: set[int]) -> None:
-    plan = PagePlan(Pagination())
+    plan = plan_of(Pagination())
     for page in done:
-        plan.mark_staged(page, 100, 60, 6000)
+        plan.mark_staged(page, 100, PageInfo(60, 6000))
     checkpoint = snapshots.checkpoint(pages_done=len(done), pages_ranges=plan.ranges())
     assert lost_pages(checkpoint, staged) == sorted(done - staged)
 

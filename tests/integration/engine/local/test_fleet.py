@@ -16,7 +16,8 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import Fleet, WorkerLost
+from carsync.engine.local.fleet import Fleet, Worker
+from carsync.engine.messages import EngineLost
 from carsync.model import Column
 from carsync.postgres.connection import Connection
 from tests.conftest import ask
@@ -56,7 +57,11 @@ def fleet(config: Config) -> Iterator[Fleet]:
 
 
 def is_ready(fleet: Fleet) -> bool:
-    return all(child.ready for child in fleet.children)
+    return all(worker.ready for worker in workers(fleet))
+
+
+def workers(fleet: Fleet) -> list[Worker]:
+    return fleet.fetchers + fleet.writers
 
 
 def leftovers() -> set[str]:
@@ -81,12 +86,12 @@ def await_true(condition: Callable[[], bool], within_s: float = END_S) -> None:
 
 
 def listen(fleet: Fleet, enough: Callable[[list[Any]], bool], within_s: float) -> list[Any]:
-    """Collect what the children say until it is `enough`; fail after `within_s` seconds."""
+    """Collect what the workers say until it is `enough`; fail after `within_s` seconds."""
     heard: list[Any] = []
     deadline_s = time.monotonic() + within_s
     while not enough(heard):
         assert time.monotonic() < deadline_s, f"heard only {heard[:5]}"
-        heard += [event for _, event in fleet.events(0.1)]
+        heard += fleet.events(0.1)
     return heard
 
 
@@ -96,21 +101,19 @@ def processes(fleet: Fleet) -> list[psutil.Process]:
 
 def test_a_fleet_shares_out_its_concurrency_and_measures_every_process(fleet: Fleet) -> None:
     assert set(fleet.pids()) == {"manager", "fetcher-1", "fetcher-2", "writer-1"}
-    assert [child.capacity for child in fleet.fetchers] == [4, 2]
-    memory = fleet.rss()
+    assert [worker.capacity for worker in fleet.fetchers] == [4, 2]
+    assert fleet.room() == 6
+    memory = fleet.memory()
     assert set(memory) == {"parent", *fleet.pids()}
     assert all(size > 1_000_000 for size in memory.values())
     assert fleet.queue_depth() == 0
 
 
 def test_a_drained_fleet_ends_by_itself_with_exit_code_0(fleet: Fleet, conn: Connection) -> None:
-    children = fleet.children
     assert ask(conn, SESSIONS) == [(1,)]
-    for group in (fleet.fetchers, fleet.writers):
-        fleet.stop(group, drain=True)
-        for child in group:
-            child.process.join(END_S)
-    assert [child.process.exitcode for child in children] == [0, 0, 0]
+    fleet.stop()
+    assert listen(fleet, lambda _: not fleet.is_running(), END_S) == []
+    assert [worker.process.exitcode for worker in workers(fleet)] == [0, 0, 0]
     conn.rollback()
     await_true(lambda: ask(conn, SESSIONS) == [(0,)])
 
@@ -121,43 +124,41 @@ def test_a_killed_fleet_leaves_no_process_and_no_session(fleet: Fleet, conn: Con
     fleet.kill()
     fleet.kill()  # twice is as good as once
     assert not any(process.is_running() for process in running)
-    assert (fleet.children, fleet.pids(), fleet.queue_depth()) == ([], {}, 0)
+    assert (workers(fleet), fleet.pids(), fleet.queue_depth()) == ([], {}, 0)
+    assert (fleet.is_running(), fleet.room()) == (False, 0)
     await_true(lambda: ask(conn, SESSIONS) == [(0,)])
 
 
 @pytest.mark.parametrize("name", ["fetcher-2", "writer-1", "manager"])
-def test_the_death_of_any_child_is_noticed(fleet: Fleet, name: str) -> None:
+def test_the_death_of_any_worker_is_noticed(fleet: Fleet, name: str) -> None:
     os.kill(fleet.pids()[name], signal.SIGKILL)
-    heard = listen(fleet, lambda heard: any(isinstance(e, WorkerLost) for e in heard), END_S)
-    assert {event.name for event in heard if isinstance(event, WorkerLost)} == {name}
+    heard = listen(fleet, lambda heard: any(isinstance(e, EngineLost) for e in heard), END_S)
+    assert {event.name for event in heard if isinstance(event, EngineLost)} == {name}
 
 
-def test_a_child_that_says_nothing_is_noticed(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("carsync.engine.local.fleet.SILENCE_S", {"fetcher": 3.0, "writer": 3.0})
+def test_a_worker_that_says_nothing_is_noticed(fleet: Fleet) -> None:
+    fleet.writers[0].silence_s = 3.0
     os.kill(fleet.pids()["writer-1"], signal.SIGSTOP)
-    heard = listen(fleet, lambda heard: any(isinstance(e, WorkerLost) for e in heard), END_S)
-    (lost,) = [event for event in heard if isinstance(event, WorkerLost)]
+    heard = listen(fleet, lambda heard: any(isinstance(e, EngineLost) for e in heard), END_S)
+    (lost,) = [event for event in heard if isinstance(event, EngineLost)]
     assert lost.name == "writer-1"
     assert "no sign of life" in lost.reason
 
 
-def test_children_leave_signals_to_the_parent(fleet: Fleet) -> None:
+def test_workers_leave_signals_to_the_parent(fleet: Fleet) -> None:
     for process in processes(fleet):
         for number in (signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
-    fleet.stop(fleet.writers, drain=True)
-    fleet.writers[0].process.join(END_S)
-    assert fleet.writers[0].process.exitcode == 0
-    assert all(child.process.is_alive() for child in fleet.fetchers)
+    fleet.stop()
+    assert listen(fleet, lambda _: not fleet.is_running(), END_S) == []
+    assert [worker.process.exitcode for worker in workers(fleet)] == [0, 0, 0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: looks into /proc/PID/maps")
-def test_once_all_children_work_their_shared_memory_has_no_name(fleet: Fleet) -> None:
+def test_once_all_workers_are_ready_their_shared_memory_has_no_name(fleet: Fleet) -> None:
     """So that a SIGKILL of all processes, the resource tracker too, leaves nothing there."""
-    for child in fleet.children:
-        maps = Path(f"/proc/{child.process.pid}/maps").read_text()
+    for worker in workers(fleet):
+        maps = Path(f"/proc/{worker.process.pid}/maps").read_text()
         semaphores = [line for line in maps.splitlines() if "/sem.mp-" in line]
         assert semaphores, "the queue's"
         assert all(line.endswith("(deleted)") for line in semaphores), semaphores

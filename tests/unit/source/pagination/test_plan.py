@@ -10,8 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Pagination
-from carsync.source.pagination.checks import check_page
+from carsync.model import PageInfo
+from carsync.source.pagination.checks import find_fault
 from carsync.source.pagination.plan import PagePlan, parse_ranges
+from tests.support.plans import plan_of
 
 FEED = Pagination()
 
@@ -28,8 +30,8 @@ def read_first(plan: PagePlan, pages: int | None, records: int = 100) -> None:
     page = plan.next_page()
     assert page is not None
     total = None if pages is None else pages * 100
-    plan.observe(page, records, pages, total)
-    plan.mark_staged(page, records, pages, total)
+    plan.observe(page, records, PageInfo(pages, total))
+    plan.mark_staged(page, records, PageInfo(pages, total))
 
 
 def is_complete(plan: PagePlan) -> bool:
@@ -39,133 +41,133 @@ def is_complete(plan: PagePlan) -> bool:
 
 class TestFeedWithTotals:
     def test_the_first_page_is_read_alone_and_then_all_others_in_order(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         assert (lease_all(plan), plan.planned) == ([1], None)
-        plan.observe(1, 100, 5, 500)
+        plan.observe(1, 100, PageInfo(5, 500))
         assert plan.planned == 5
         assert lease_all(plan) == [2, 3, 4, 5]
         assert plan.reported_records == 500
 
     @pytest.mark.parametrize("reported", [50, None, 2])
     def test_no_more_pages_are_read_than_asked_for(self, reported: int | None) -> None:
-        plan = PagePlan(FEED, only=3)
+        plan = plan_of(FEED, only=3)
         read_first(plan, reported)
         for page in lease_all(plan):
-            plan.mark_staged(page, 100, reported, None)
+            plan.mark_staged(page, 100, PageInfo(reported))
         assert plan.is_exhausted
         assert plan.staged_count == plan.planned == min(3, reported or 3)
 
     def test_is_complete_once_every_page_is_staged(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 3)
         for page in lease_all(plan):
-            plan.observe(page, 100, 3, 300)
+            plan.observe(page, 100, PageInfo(3, 300))
             assert not is_complete(plan)
-            plan.mark_staged(page, 100, 3, 300)
+            plan.mark_staged(page, 100, PageInfo(3, 300))
         assert is_complete(plan)
         assert plan.is_exhausted
         assert plan.staged_count == 3
         assert plan.drift == ()
 
     def test_fetched_is_not_staged(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         lease_all(plan)
-        plan.observe(1, 10, 1, 10)
+        plan.observe(1, 10, PageInfo(1, 10))
         assert not is_complete(plan)
         assert not plan.is_exhausted
         assert plan.staged_count == 0
         assert plan.ranges() == ""
 
     def test_grows_with_the_feed_and_never_shrinks(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 3)
         assert lease_all(plan) == [2, 3]
-        plan.observe(2, 100, 5, 500)
+        plan.observe(2, 100, PageInfo(5, 500))
         assert lease_all(plan) == [4, 5]
-        plan.observe(3, 100, 2, 200)
+        plan.observe(3, 100, PageInfo(2, 200))
         assert plan.planned == 5
 
     def test_a_failed_page_ends_the_run_without_completing_it(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 2)
         lease_all(plan)
         plan.fail(2, "server error")
         assert plan.failed == {2: "server error"}
         assert plan.is_exhausted
         assert not is_complete(plan)
-        plan.mark_staged(2, 100)
+        plan.mark_staged(2, 100, PageInfo())
         assert plan.failed == {}
         assert is_complete(plan)
 
     def test_a_page_given_back_is_leased_again_first(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 4)
         assert [plan.next_page(), plan.next_page()] == [2, 3]
         plan.give_back(2)
         assert lease_all(plan) == [2, 4]
 
     def test_a_lost_fleet_gives_back_what_is_not_staged_even_if_it_was_fetched(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 4)
         lease_all(plan)
-        plan.observe(3, 100, 4, 400)
-        plan.mark_staged(2, 100)
+        plan.observe(3, 100, PageInfo(4, 400))
+        plan.mark_staged(2, 100, PageInfo())
         for page in (3, 4):
             plan.give_back(page)
         assert lease_all(plan) == [3, 4]
 
     def test_repeated_and_late_reports_change_nothing(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 3)
         lease_all(plan)
         plan.give_back(2)
         plan.give_back(2)
         plan.fail(2, "late")
-        plan.mark_staged(2, 100)
-        plan.mark_staged(2, 100)
+        plan.mark_staged(2, 100, PageInfo())
+        plan.mark_staged(2, 100, PageInfo())
         plan.give_back(2)
         plan.fail(2, "later")
         assert lease_all(plan) == []
         assert (plan.staged_count, plan.failed) == (2, {})
 
     def test_an_empty_feed_is_one_page(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         lease_all(plan)
-        plan.observe(1, 0, 0, 0)
-        plan.mark_staged(1, 0, 0, 0)
+        plan.observe(1, 0, PageInfo(0, 0))
+        plan.mark_staged(1, 0, PageInfo(0, 0))
         assert is_complete(plan)
         assert plan.planned == 1
 
     def test_pages_are_worked_out_from_the_records_where_only_those_are_reported(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         assert lease_all(plan) == [1]
-        plan.observe(1, 100, None, 401)
+        plan.observe(1, 100, PageInfo(None, 401))
         assert plan.planned == 5
-        clamped = PagePlan(FEED)
+        clamped = plan_of(FEED)
         lease_all(clamped)
-        clamped.observe(1, 50, None, 401)
+        clamped.observe(1, 50, PageInfo(None, 401))
         assert clamped.planned == 9
 
     def test_pages_may_be_numbered_from_zero(self) -> None:
-        plan = PagePlan(Pagination(first_page=0))
+        plan = plan_of(Pagination(first_page=0))
         assert lease_all(plan) == [0]
-        plan.observe(0, 100, 3, 300)
-        plan.mark_staged(0, 100)
+        plan.observe(0, 100, PageInfo(3, 300))
+        plan.mark_staged(0, 100, PageInfo())
         assert lease_all(plan) == [1, 2]
-        plan.mark_staged(2, 100)
+        plan.mark_staged(2, 100, PageInfo())
         assert plan.ranges() == "0,2"
 
     def test_totals_are_believed_beyond_max_pages(self) -> None:
-        plan = PagePlan(Pagination(max_pages=5))
+        plan = plan_of(Pagination(max_pages=5))
         read_first(plan, 7)
         assert lease_all(plan) == [2, 3, 4, 5, 6, 7]
 
     def test_a_page_before_the_first_is_a_bug(self) -> None:
         with pytest.raises(ValueError, match="page 0"):
-            PagePlan(FEED).mark_staged(0, 100)
+            plan_of(FEED).mark_staged(0, 100, PageInfo())
 
     def test_an_absurd_total_costs_no_memory(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 10**15)
         assert plan.next_page() == 2
         assert sys.getsizeof(plan._states) < 1000
@@ -180,8 +182,8 @@ class TestFeedWithoutTotals:
         while (page := plan.next_page()) is not None:
             pages.append(page)
             records = 100 if page in filled else 0
-            plan.observe(page, records, None, None)
-            plan.mark_staged(page, records)
+            plan.observe(page, records, PageInfo())
+            plan.mark_staged(page, records, PageInfo())
         return pages
 
     @pytest.mark.parametrize(
@@ -189,38 +191,38 @@ class TestFeedWithoutTotals:
         [(set(), 3), ({1}, 4), ({1, 2}, 5), ({1, 4}, 7), ({1, 2, 5, 7}, 10), ({1, 5}, 4)],
     )
     def test_ends_after_so_many_empty_pages_in_a_row(self, filled: set[int], last: int) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         assert self.read(plan, filled) == list(range(1, last + 1))
         assert is_complete(plan)
         assert plan.planned == last
 
     def test_reads_ahead_but_never_past_what_the_rule_needs(self) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         read_first(plan, None)
         assert lease_all(plan) == [2, 3, 4]
         assert plan.planned is None
-        plan.observe(3, 100, None, None)
+        plan.observe(3, 100, PageInfo())
         assert lease_all(plan) == [5, 6]
 
     def test_stops_at_max_pages_and_then_never_counts_as_complete(self) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         assert self.read(plan, set(range(1, 100))) == list(range(1, 21))
         assert plan.is_exhausted
         assert plan.is_truncated
         assert not is_complete(plan)
 
     def test_an_empty_feed_is_complete_even_if_few_pages_are_allowed(self) -> None:
-        plan = PagePlan(Pagination(stop_after_empty_pages=3, max_pages=2))
+        plan = plan_of(Pagination(stop_after_empty_pages=3, max_pages=2))
         assert self.read(plan, set()) == [1, 2]
         assert is_complete(plan)
 
     def test_an_end_seen_just_before_max_pages_counts(self) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         assert self.read(plan, set(range(1, 18))) == list(range(1, 21))
         assert is_complete(plan)
 
     def test_an_unreadable_first_page_is_followed_by_the_next_ones_alone(self) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         for page in (1, 2, 3):
             assert lease_all(plan) == [page]
             assert not plan.is_exhausted
@@ -231,33 +233,33 @@ class TestFeedWithoutTotals:
         assert plan.planned is None
 
     def test_totals_reported_later_take_over(self) -> None:
-        plan = PagePlan(self.EMPTIES)
+        plan = plan_of(self.EMPTIES)
         read_first(plan, None)
         lease_all(plan)
-        plan.observe(2, 100, 30, 3000)
+        plan.observe(2, 100, PageInfo(30, 3000))
         assert plan.planned == 30
         assert lease_all(plan)[-1] == 30
 
 
 class TestResume:
     def test_only_pages_that_were_not_staged_are_read_again(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         for page in (1, 2, 5, 6):
-            plan.mark_staged(page, 100, 8, 800)
+            plan.mark_staged(page, 100, PageInfo(8, 800))
         assert plan.planned == 8
         assert lease_all(plan) == [3, 4, 7, 8]
 
     def test_a_feed_without_totals_goes_on_behind_its_last_page(self) -> None:
-        plan = PagePlan(Pagination(stop_after_empty_pages=2))
+        plan = plan_of(Pagination(stop_after_empty_pages=2))
         for page, records in ((1, 100), (3, 100), (4, 0)):
-            plan.mark_staged(page, records)
+            plan.mark_staged(page, records, PageInfo())
         assert lease_all(plan) == [2, 5]
 
     def test_what_moved_between_two_sessions_is_drift(self) -> None:
-        plan = PagePlan(FEED)
-        plan.mark_staged(1, 100, 8, 800)
+        plan = plan_of(FEED)
+        plan.mark_staged(1, 100, PageInfo(8, 800))
         plan.next_page()
-        plan.observe(2, 100, 9, 801)
+        plan.observe(2, 100, PageInfo(9, 801))
         assert plan.drift == (
             "the reported total moved between 800 and 801",
             "the reported last page moved between 8 and 9",
@@ -265,18 +267,18 @@ class TestResume:
 
     @given(st.sets(st.integers(1, 300)), st.sampled_from([0, 1, 7]))
     def test_ranges_round_trip(self, pages: set[int], first: int) -> None:
-        plan = PagePlan(Pagination(first_page=first))
+        plan = plan_of(Pagination(first_page=first))
         staged = {first + page for page in pages}
         for page in staged:
-            plan.mark_staged(page, 1)
+            plan.mark_staged(page, 1, PageInfo())
         read = [page for pages in parse_ranges(plan.ranges()) for page in pages]
         assert read == sorted(staged)
 
     def test_ranges_are_as_short_as_they_can_be(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         assert plan.ranges() == ""
         for page in [*range(1, 501), 502]:
-            plan.mark_staged(page, 1)
+            plan.mark_staged(page, 1, PageInfo())
         assert plan.ranges() == "1-500,502"
 
     @pytest.mark.parametrize("text", ["a", "1-", "-", "5-1", "1,,2", "1-2-3", ","])
@@ -287,34 +289,34 @@ class TestResume:
 
 class TestDrift:
     def test_a_total_that_moved_and_came_back_is_drift(self) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         read_first(plan, 3)
         lease_all(plan)
-        plan.observe(2, 100, 3, 299)
-        plan.observe(3, 100, 3, 300)
+        plan.observe(2, 100, PageInfo(3, 299))
+        plan.observe(3, 100, PageInfo(3, 300))
         assert plan.drift == ("the reported total moved between 299 and 300",)
 
     @pytest.mark.parametrize("order", [(1, 2, 3, 4), (2, 1, 3, 4), (4, 3, 2, 1), (3, 4, 2, 1)])
     def test_a_short_page_that_is_not_the_last_is_drift(self, order: tuple[int, ...]) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         for page in order:
-            plan.mark_staged(page, 99 if page == 2 else 100)
+            plan.mark_staged(page, 99 if page == 2 else 100, PageInfo())
         assert plan.drift == ("page 2 held fewer records than other pages",)
 
     @pytest.mark.parametrize("order", [(1, 2, 3, 4), (3, 1, 4, 2), (4, 3, 2, 1)])
     def test_a_short_last_page_and_empty_pages_are_not(self, order: tuple[int, ...]) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         for page in order:
-            plan.mark_staged(page, {3: 5, 4: 0}.get(page, 100))
+            plan.mark_staged(page, {3: 5, 4: 0}.get(page, 100), PageInfo())
         assert plan.drift == ()
 
     @given(st.lists(st.sampled_from([0, 1, 7, 99, 100]), max_size=8), st.randoms())
     def test_the_first_short_page_is_found_in_any_order(
         self, sizes: list[int], chance: random.Random
     ) -> None:
-        plan = PagePlan(FEED)
+        plan = plan_of(FEED)
         for page, size in chance.sample(list(enumerate(sizes, 1)), len(sizes)):
-            plan.mark_staged(page, size)
+            plan.mark_staged(page, size, PageInfo())
         filled = [(page, size) for page, size in enumerate(sizes, 1) if size]
         short = [page for page, size in filled[:-1] if size < max(sizes)]
         assert plan.drift == tuple(
@@ -355,11 +357,11 @@ def test_every_page_is_read_under_loss_drift_and_resume(
     """Any order of events leads to a complete plan that holds every page the feed ever had."""
     chance = random.Random(seed)
     pagination = Pagination(page_size=10, stop_after_empty_pages=3, max_pages=1000)
-    plan = PagePlan(pagination)
+    plan = plan_of(pagination)
     feed = Feed(records, with_totals)
-    ledger: dict[int, tuple[int, int | None, int | None]] = {}
+    ledger: dict[int, tuple[int, PageInfo]] = {}
     leased: list[int] = []
-    fetched: dict[int, tuple[int, int | None, int | None]] = {}
+    fetched: dict[int, tuple[int, PageInfo]] = {}
     moves = list(growth)
     for _ in range(5000):
         while len(leased) < concurrency and (page := plan.next_page()) is not None:
@@ -371,7 +373,7 @@ def test_every_page_is_read_under_loss_drift_and_resume(
             break
         event = chance.random()
         if event < faults / 20:  # the parent dies: a new plan knows the ledger only
-            plan = PagePlan(pagination)
+            plan = plan_of(pagination)
             for page, line in ledger.items():
                 plan.mark_staged(page, *line)
             leased, fetched = [], {}
@@ -385,7 +387,8 @@ def test_every_page_is_read_under_loss_drift_and_resume(
             page = leased.pop(chance.randrange(len(leased)))
             if moves and chance.random() < 0.1:
                 feed.records = max(0, feed.records + moves.pop())
-            fetched[page] = feed.answer(page)
+            records, total_pages, total_records = feed.answer(page)
+            fetched[page] = (records, PageInfo(total_pages, total_records))
             plan.observe(page, *fetched[page])
         elif fetched:
             page = chance.choice(list(fetched))
@@ -394,22 +397,26 @@ def test_every_page_is_read_under_loss_drift_and_resume(
     assert is_complete(plan)
     assert plan.planned == plan.staged_count == len(ledger)
     assert sorted(ledger) == list(range(1, len(ledger) + 1))
-    reported = max((line[1] or 0 for line in ledger.values()), default=0)
+    reported = max((line[1].total_pages or 0 for line in ledger.values()), default=0)
     filled = max((page for page, line in ledger.items() if line[0]), default=0)
     assert len(ledger) >= max(reported, filled)
     if not with_totals:
         assert len(ledger) >= filled + 3
         if not growth:
             assert len(ledger) == filled + 3
-    if len(moves) < len(growth) and with_totals and len({ln[2] for ln in ledger.values()}) > 1:
+    if (
+        len(moves) < len(growth)
+        and with_totals
+        and len({line[1].total_records for line in ledger.values()}) > 1
+    ):
         assert plan.drift
 
 
 def test_a_large_plan_is_cheap() -> None:
-    plan = PagePlan(FEED)
+    plan = plan_of(FEED)
     read_first(plan, 200_000)
     for page in lease_all(plan):
-        plan.mark_staged(page, 100, 200_000, 20_000_000)
+        plan.mark_staged(page, 100, PageInfo(200_000, 20_000_000))
     assert is_complete(plan)
     assert plan.ranges() == "1-200000"
     assert sys.getsizeof(plan._states) < 300_000
@@ -442,7 +449,7 @@ class TestCheckPage:
     def test_pages(
         self, page: int, records: int, pages: int | None, total: int | None, expected: int | None
     ) -> None:
-        assert check_page(page, records, pages, total, expected, FEED) is None
+        assert find_fault(page, records, PageInfo(pages, total), expected, FEED) is None
 
     @pytest.mark.parametrize(
         ("page", "records", "pages", "total", "expected", "why"),
@@ -468,13 +475,13 @@ class TestCheckPage:
         expected: int | None,
         why: str,
     ) -> None:
-        assert check_page(page, records, pages, total, expected, FEED) == why
+        assert find_fault(page, records, PageInfo(pages, total), expected, FEED) == why
 
     def test_positions_are_counted_from_the_first_page(self) -> None:
         from_zero = Pagination(first_page=0)
-        assert check_page(1, 5, 2, 105, 2, from_zero) is None
-        assert check_page(0, 5, 2, 105, 2, from_zero) is not None
-        assert check_page(2, 0, 2, 105, 2, from_zero) is None
+        assert find_fault(1, 5, PageInfo(2, 105), 2, from_zero) is None
+        assert find_fault(0, 5, PageInfo(2, 105), 2, from_zero) is not None
+        assert find_fault(2, 0, PageInfo(2, 105), 2, from_zero) is None
 
     @given(
         total=st.integers(1, 100_000),
@@ -491,7 +498,7 @@ class TestCheckPage:
         page = data.draw(st.integers(1, pages + 1))
         records = max(0, min(served, total - (page - 1) * served))
         pagination = Pagination(page_size=asked)
-        assert check_page(page, records, pages, total, pages, pagination) is None
+        assert find_fault(page, records, PageInfo(pages, total), pages, pagination) is None
 
     @given(st.integers(2, 1000), st.integers(1, 100), st.data())
     def test_no_record_may_miss_before_the_last_page(
@@ -500,23 +507,23 @@ class TestCheckPage:
         total = (pages - 1) * 100 + on_last
         page = data.draw(st.integers(1, pages - 1))
         records = data.draw(st.integers(0, 99))
-        assert check_page(page, records, pages, total, pages, FEED) is not None
+        assert find_fault(page, records, PageInfo(pages, total), pages, FEED) is not None
 
 
 def test_a_feed_whose_last_page_moves_on_with_each_page_ends_truncated() -> None:
     """At `max_pages`, or at twice its first total where that is more."""
     for first, longest in ((1, 50), (20, 50), (40, 80)):
-        plan = PagePlan(Pagination(max_pages=50))
+        plan = plan_of(Pagination(max_pages=50))
         while (page := plan.next_page()) is not None:
-            plan.mark_staged(page, 100, max(first, page + 1), None)
+            plan.mark_staged(page, 100, PageInfo(max(first, page + 1)))
             assert page <= longest
         assert plan.is_truncated
         assert plan.planned == plan.staged_count == longest
 
 
 def test_a_feed_that_grows_a_little_while_it_is_read_is_read_whole() -> None:
-    plan = PagePlan(Pagination(max_pages=5))
+    plan = plan_of(Pagination(max_pages=5))
     while (page := plan.next_page()) is not None:
-        plan.mark_staged(page, 100, 100 + page // 10, None)
+        plan.mark_staged(page, 100, PageInfo(100 + page // 10))
     assert plan.planned == plan.staged_count == 111
     assert is_complete(plan)

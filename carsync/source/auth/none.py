@@ -1,0 +1,14 @@
+"""`api.auth.type: none`: the API asks for nothing."""
+
+from __future__ import annotations
+
+from carsync.source.auth.base import Authenticator
+from carsync.source.request import ApiRequest
+
+
+class NoAuthenticator(Authenticator):
+    """Sends no key, not even one that is set."""
+
+    def authorize(self, request: ApiRequest) -> ApiRequest:
+        """Return `request` as it is."""
+        return request

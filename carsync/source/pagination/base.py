@@ -1,0 +1,98 @@
+"""Pagination: how a feed is cut into pages, and what an answer says of the others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from carsync.config.sections import Api
+from carsync.errors import FailureKind, PageError
+from carsync.model import PageInfo
+from carsync.source.kinds import load_kind
+from carsync.source.request import ApiRequest
+
+MAX_TOTAL = 2**31 - 1
+"""A feed that reports more pages or records than this is not to be believed."""
+
+_MODULES = {"page": "page_number"}
+
+
+class Paginator(ABC):
+    """One kind of paging. Pure; shared by all threads of a process.
+
+    A page is known everywhere by its ordinal, an integer that counts from `first`. A kind that
+    is not `parallel` finds a page by a token too, which only the page before it tells.
+    """
+
+    parallel: ClassVar[bool]
+    """Whether any page can be asked for without knowing the one before it."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._pagination = api.pagination
+
+    @property
+    def first(self) -> int:
+        """The ordinal of the first page."""
+        return 1
+
+    @property
+    def page_size(self) -> int:
+        """How many records a page is asked to hold."""
+        return self._pagination.page_size
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Dotted paths of the values that `read` wants to know of an answer."""
+        return ()
+
+    @property
+    def repeat_hint(self) -> str:
+        """Where to look when every page holds the same records."""
+        return ""
+
+    @abstractmethod
+    def request(self, page: int, token: str | None) -> ApiRequest:
+        """Return the request of a page; `token` is None for the first one and where parallel."""
+
+    @abstractmethod
+    def read(self, values: Sequence[Any]) -> PageInfo:
+        """Return what an answer says of the feed; `values` stand at `paths` (None: nowhere).
+
+        Raises `PageError` (`BAD_PAGE`) for what cannot be believed.
+        """
+
+    @abstractmethod
+    def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
+        """Say whether an answer with this error status means that the feed ended before `page`.
+
+        `expected_pages` is what the feed reported before (None: not known).
+        """
+
+    @abstractmethod
+    def find_fault(
+        self, page: int, records: int, info: PageInfo, expected_pages: int | None
+    ) -> str | None:
+        """Return why an answer of `records` records cannot be the page asked for, or None."""
+
+
+def load_paginator(api: Api) -> Paginator:
+    """Return the paginator of `api.pagination.type`.
+
+    It is the class in the module of that name; `page` lies in `page_number.py`.
+    """
+    name = api.pagination.type
+    return load_kind(Paginator, _MODULES.get(name, name))(api)  # type: ignore[type-abstract]
+
+
+def read_total(value: Any) -> int | None:
+    """Return a total that an answer states, None where it is no whole number from 0 on.
+
+    Raises `PageError` (`BAD_PAGE`) where it is larger than `MAX_TOTAL`.
+    """
+    if value.__class__ is not int or value < 0:
+        return None
+    if value > MAX_TOTAL:
+        raise PageError(FailureKind.BAD_PAGE, f"the page reports a total of {value:.3g}")
+    return int(value)
