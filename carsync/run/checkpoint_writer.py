@@ -11,17 +11,16 @@ from typing import Any
 import msgspec
 
 from carsync.model import RunState
-from carsync.run.metrics import Snapshot
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import (
     ACTIVE_STATES,
     CheckpointState,
     LastRun,
-    Latency,
     failed_excerpt,
     save,
 )
 from carsync.state.clock import Moment
+from carsync.state.figures import Figures
 from carsync.state.file_lock import FileLock
 
 SAVE_EVERY_S = 2.0
@@ -70,28 +69,24 @@ class CheckpointWriter:
         """Name the run and write the file for the first time."""
         self._write(run_id=run_id, token=token, started_at=started_at)
 
-    def progress(self, phase: str, plan: PagePlan, snapshot: Snapshot) -> None:
+    def progress(self, phase: str, plan: PagePlan, figures: Figures) -> None:
         """Write where the run stands, at most every `SAVE_EVERY_S` seconds."""
         if time.monotonic() - self._saved_s >= SAVE_EVERY_S:
-            self.note(phase, plan, snapshot)
+            self.note(phase, plan, figures)
 
-    def note(self, phase: str, plan: PagePlan, snapshot: Snapshot, **changes: Any) -> None:
+    def note(self, phase: str, plan: PagePlan, figures: Figures, **changes: Any) -> None:
         """Write where the run stands, now."""
         self._write(
             phase=phase,
-            pages_planned=plan.planned,
             pages_done=plan.staged_count,
             pages_ranges=plan.ranges(),
             pages_failed=failed_excerpt(plan.failed),
-            pages_failed_count=len(plan.failed),
-            rows_staged=snapshot.rows_staged,
-            rejects=snapshot.rejects,
-            pages_per_s=snapshot.pages_per_s,
-            rows_per_s=snapshot.rows_per_s,
-            eta_s=snapshot.eta_s,
-            latency=_latency(snapshot),
-            errors=dict(snapshot.errors),
-            **changes,
+            rows_per_s=figures.rows_per_s,
+            eta_s=figures.eta_s,
+            latency=figures.latency,
+            **figures.kept()
+            | {"pages_planned": plan.planned, "pages_given_up": len(plan.failed)}
+            | changes,
         )
 
     def end(
@@ -149,15 +144,3 @@ def idle_since(previous: CheckpointState | None, now: Moment) -> float:
     if previous.tried is not None:
         rested_s = min(rested_s, now.certainly_since(previous.tried) - SAVE_EVERY_S)
     return max(0.0, rested_s)
-
-
-def _latency(snapshot: Snapshot) -> Latency | None:
-    mean, p50, p95, p99 = (
-        snapshot.latency_mean_s,
-        snapshot.latency_p50_s,
-        snapshot.latency_p95_s,
-        snapshot.latency_p99_s,
-    )
-    if mean is None or p50 is None or p95 is None or p99 is None:
-        return None
-    return Latency(mean_s=mean, p50_s=p50, p95_s=p95, p99_s=p99)

@@ -13,9 +13,10 @@ from carsync.postgres import connection
 from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.listener import Listeners, RunListener
-from carsync.run.metrics import Metrics, Snapshot
+from carsync.run.metrics import Metrics
 from carsync.run.sampler import Sampler
 from carsync.source.pagination.plan import PagePlan
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 TICK_S = 0.1
@@ -44,7 +45,7 @@ class Monitor:
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
         self._ping_s = FIRST_PING_S
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""
         return self.metrics.snapshot(self.plan.planned, self.resumed_pages, self.resumed_rows)
 

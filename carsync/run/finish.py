@@ -64,7 +64,7 @@ def record(
                 return
             data = summary_data(report)
             runs.finish_run(connection, run, state, report.exit_code, data)
-            monitor.observer.update(report.snapshot, "ended")
+            monitor.observer.update(report.figures, "ended")
             monitor.observer.write(connection)
     except CarsyncError as exc:
         log.warning("the end of run %d is not recorded: %s", run.run_id, exc.problem)
@@ -75,7 +75,7 @@ def note_end(monitor: Monitor, report: RunReport) -> None:
     journal = monitor.journal
     if journal is None:
         return
-    journal.note("ended", monitor.plan, report.snapshot)
+    journal.note("ended", monitor.plan, report.figures)
     journal.end(
         report.state,
         report.exit_code,

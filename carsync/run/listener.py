@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from carsync.engine.messages import PageFailed
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class RunListener:
     def begun(self, run: Run) -> None:
         """Learn that the run has its id; `run.resumed_at` is set where it goes on."""
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Learn the figures, taken in `phase` ("fetching", "merging", …); several times a second.
 
         Where the run waits for one long statement nothing comes but `pulse`.
@@ -68,9 +68,9 @@ class Listeners(RunListener):
         """Tell all."""
         self._tell(lambda watcher: watcher.begun(run))
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Tell all."""
-        self._tell(lambda watcher: watcher.update(snapshot, phase))
+        self._tell(lambda watcher: watcher.update(figures, phase))
 
     def pulse(self) -> None:
         """Tell all."""

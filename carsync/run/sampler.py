@@ -33,8 +33,8 @@ from carsync.errors import DatabaseUnavailableError
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import is_idle
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
 from carsync.state import samples
+from carsync.state.figures import Figures, rss_by_role
 from carsync.state.runs import Run
 from carsync.state.samples import Failure, Sample
 
@@ -107,11 +107,11 @@ class Sampler(RunListener):
         """Learn whose figures they are."""
         self._run_id = run.run_id
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Take a sample where one is due or a phase begins."""
-        if phase != self._phase or self._series.is_due(snapshot.elapsed_s):
+        if phase != self._phase or self._series.is_due(figures.elapsed_s):
             self._phase = phase
-            self._series.add(_sample(snapshot, phase, self._session or 0, self._now()))
+            self._series.add(_sample(figures, phase, self._session or 0, self._now()))
 
     def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
         """Keep a failed attempt while there is room."""
@@ -169,41 +169,13 @@ class Sampler(RunListener):
         self._failures.clear()
 
 
-def _sample(snapshot: Snapshot, phase: str, session: int, at: datetime) -> Sample:
+def _sample(figures: Figures, phase: str, session: int, at: datetime) -> Sample:
+    roles = rss_by_role(figures.rss_by_process)
     return Sample(
         session=session,
         at=at,
-        elapsed_s=snapshot.elapsed_s,
         phase=phase,
-        pages_planned=snapshot.pages_planned,
-        pages_staged=snapshot.pages_resumed + snapshot.pages_staged,
-        pages_failed=snapshot.pages_failed,
-        rows_staged=snapshot.rows_staged,
-        rejects=snapshot.rejects,
-        pages_per_s=snapshot.pages_per_s,
-        rows_per_s=snapshot.recent_rows_per_s,
-        latency_p50_s=snapshot.recent_latency_p50_s,
-        latency_p95_s=snapshot.recent_latency_p95_s,
-        latency_p99_s=snapshot.recent_latency_p99_s,
-        queue_depth=snapshot.queue_depth,
-        rss_bytes=snapshot.rss_bytes,
-        rss_by_kind=by_kind(snapshot.rss_by_process),
-        wire_bytes=snapshot.wire_bytes,
-        attempts=snapshot.attempts,
-        retries=snapshot.retries,
-        errors=dict(snapshot.errors),
-        breaker_openings=snapshot.breaker_openings,
+        pages_done=figures.pages_done,
+        rss_by_kind={role: sum(sizes) for role, sizes in roles.items()},
+        **figures.kept(),
     )
-
-
-def by_kind(rss_by_process: dict[str, int]) -> dict[str, int]:
-    """Add up the memory of processes of a kind, in bytes.
-
-    >>> by_kind({"parent": 5, "fetcher-1": 7, "fetcher-2": 8})
-    {'parent': 5, 'fetcher': 15}
-    """
-    kinds: dict[str, int] = {}
-    for name, size_bytes in rss_by_process.items():
-        kind = name.partition("-")[0]
-        kinds[kind] = kinds.get(kind, 0) + size_bytes
-    return kinds

@@ -273,7 +273,7 @@ class SyncRun:
             started_at=self._run.started_at if self._run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
-            snapshot=self._monitor.snapshot(),
+            figures=self._monitor.snapshot(),
             counts=end.counts,
             checks=self._checks,
             notes=tuple(self._monitor.notes),

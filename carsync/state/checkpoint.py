@@ -24,21 +24,13 @@ from carsync.errors import CheckpointError
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
 from carsync.state.clock import Moment
+from carsync.state.figures import KeptFigures, Latency
 
 VERSION = 1
 MAX_FAILED_PAGES = 100
 MAX_PROBLEM_CHARS = 300
 
 ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the API took to answer, in seconds."""
-
-    mean_s: float
-    p50_s: float
-    p95_s: float
-    p99_s: float
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,13 +45,13 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
     acceptance: tuple[Check, ...] = ()
 
 
-class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
+class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     """What the parent knows of its run; times are aware UTC, rates per second.
 
     `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
     is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
     `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
-    `pages_failed_count`. `last_success_at` is the end of the last run that left
+    `pages_given_up`. `last_success_at` is the end of the last run that left
     the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
     `updated_at` by the clock that nobody can set. `tried` is the last sign of life of a dry
     run, which asks the API too, and leaves all else here as it is. No field ever holds a secret.
@@ -74,19 +66,14 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     started_at: datetime
     updated_at: datetime
-    fingerprints: dict[str, str] = {}
-    pages_planned: int | None = None
+    fingerprints: dict[str, str] = msgspec.field(default_factory=dict)
     pages_done: int = 0
     pages_ranges: str = ""
-    pages_failed: dict[str, str] = {}
-    pages_failed_count: int = 0
-    rows_staged: int = 0
-    rejects: int = 0
-    pages_per_s: float = 0.0
+    pages_failed: dict[str, str] = msgspec.field(default_factory=dict)
+    pages_given_up: int = msgspec.field(default=0, name="pages_failed_count")
     rows_per_s: float = 0.0
     eta_s: float | None = None
     latency: Latency | None = None
-    errors: dict[str, int] = {}
     problem: str = ""
     hint: str = ""
     exit_code: int | None = None

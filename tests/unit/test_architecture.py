@@ -77,6 +77,7 @@ PURE = [
     "run.acceptance",
     "run.latency",
     "run.metrics",
+    "state.figures",
     "run.outcome",
     "doctor.config_checks",
     "doctor.feed_checks",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from carsync import formatting
-from carsync.run.metrics import Snapshot
+from carsync.state.figures import Figures
 
 PHASES = {
     "draining": "stopping: what is fetched already is staged first",
@@ -36,12 +36,12 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """A snapshot and what time has made of it: `ago_s` seconds passed since it was taken.
+    """A figures and what time has made of it: `ago_s` seconds passed since it was taken.
 
     `paces` are pages staged in each of the last seconds; `name` says which run it is.
     """
 
-    snapshot: Snapshot
+    figures: Figures
     phase: str
     since: datetime
     in_phase_s: float
@@ -52,29 +52,29 @@ class LiveState:
 
 def live_lines(state: LiveState, width: int) -> list[Text]:
     """Return the view, an empty line first, no line longer than `width` columns."""
-    snapshot = state.snapshot
-    lines = [Text(), *_head(state, width), *_bar(snapshot, state.ago_s, width)]
+    figures = state.figures
+    lines = [Text(), *_head(state, width), *_bar(figures, state.ago_s, width)]
     if state.phase in PHASES:
         lines += [Text(line) for line in formatting.parts(PHASES[state.phase], width)]
-    lines += _alarms(snapshot, state.ago_s, width)
+    lines += _alarms(figures, state.ago_s, width)
     is_reading = state.phase not in _PAST_READING
     api, table, machine = (
-        _api_rows(snapshot, is_reading),
-        _table_rows(snapshot, is_reading),
-        _machine_rows(snapshot),
+        _api_rows(figures, is_reading),
+        _table_rows(figures, is_reading),
+        _machine_rows(figures),
     )
     if width >= THREE_COLUMNS:
         blocks = [[*api, *_pace(state)], table, machine]
     elif width >= TWO_COLUMNS:
         blocks = [[*api, *_pace(state)], [*table, *machine]]
     else:
-        lines += [Text(line) for line in _block(_short_rows(snapshot, is_reading), width)]
+        lines += [Text(line) for line in _block(_short_rows(figures, is_reading), width)]
         return lines
     return [*lines, Text(), *_side_by_side(blocks, width)]
 
 
 def _head(state: LiveState, width: int) -> list[Text]:
-    elapsed = formatting.duration(int(state.snapshot.elapsed_s + state.ago_s))
+    elapsed = formatting.duration(int(state.figures.elapsed_s + state.ago_s))
     right = f"elapsed {elapsed}"
     since = f" since {state.since.astimezone(UTC):%H:%M:%S} UTC"
     lasting = f" · {formatting.duration(int(state.in_phase_s))}"
@@ -92,16 +92,16 @@ def _head(state: LiveState, width: int) -> list[Text]:
     return [Text(state.phase, "bold"), Text(right)]
 
 
-def _bar(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
-    done, planned = snapshot.pages_resumed + snapshot.pages_staged, snapshot.pages_planned
+def _bar(figures: Figures, ago_s: float, width: int) -> list[Text]:
+    done, planned = figures.pages_resumed + figures.pages_staged, figures.pages_planned
     if planned is None:
         told = f"{formatting.plural(done, 'page')}, total not known yet"
     else:
         told = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
-    if snapshot.pages_resumed:
-        told += f" · {snapshot.pages_resumed:,} kept"
-    if snapshot.eta_s:
-        told += f" · eta {formatting.duration(max(snapshot.eta_s - ago_s, 0.0))}"
+    if figures.pages_resumed:
+        told += f" · {figures.pages_resumed:,} kept"
+    if figures.eta_s:
+        told += f" · eta {formatting.duration(max(figures.eta_s - ago_s, 0.0))}"
     beside = min(width - max(len(told), _USUAL_COUNTS) - 2, _MAX_BAR)
     if beside < _MIN_BAR:
         beside = width - len(told) - 2
@@ -111,89 +111,87 @@ def _bar(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
     return [bar, *map(Text, formatting.parts(told, width))]
 
 
-def _alarms(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
+def _alarms(figures: Figures, ago_s: float, width: int) -> list[Text]:
     """Say, each on lines of its own, what an operator should not overlook."""
     told: list[tuple[str, str]] = []
-    left_s = snapshot.paused_s - ago_s
-    if snapshot.pause and left_s > 0:
+    left_s = figures.paused_s - ago_s
+    if figures.pause and left_s > 0:
         why = {
             "rate_limited": "the API asked for silence (429)",
             "breaker": "the API kept failing, the circuit breaker is open",
-        }[snapshot.pause]
+        }[figures.pause]
         told.append((f"paused: {why} · {formatting.duration(left_s)} left", "bold yellow"))
-    if snapshot.pages_failed:
-        pages = formatting.plural(snapshot.pages_failed, "page")
+    if figures.pages_given_up:
+        pages = formatting.plural(figures.pages_given_up, "page")
         told.append((f"given up: {pages} · nobody will be deactivated", "bold red"))
     return [Text(line, style) for text, style in told for line in formatting.parts(text, width)]
 
 
-def _short_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
+def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
     """Return the figures that count most, for a narrow view."""
-    pages_per_s = snapshot.pages_per_s if is_reading else snapshot.pages_per_s_mean
-    queue = formatting.plural(snapshot.queue_depth, "page")
-    memory = formatting.size(snapshot.rss_bytes)
+    pages_per_s = figures.pages_per_s if is_reading else figures.pages_per_s_mean
+    queue = formatting.plural(figures.queue_depth, "page")
+    memory = formatting.size(figures.rss_bytes)
     return [
         (
             "rate",
             f"{formatting.rate(pages_per_s)} pages/s · "
-            f"{formatting.rate(snapshot.rows_per_s)} rows/s",
+            f"{formatting.rate(figures.rows_per_s)} rows/s",
         ),
-        ("rows", _rows(snapshot)),
-        ("latency", _latency(snapshot)),
-        *_probes(snapshot),
+        ("rows", _rows(figures)),
+        ("latency", _latency(figures)),
+        *_probes(figures),
         ("queue", f"{queue} · memory {memory}") if is_reading else ("memory", memory),
-        ("errors", _errors(snapshot)),
+        ("errors", _errors(figures)),
     ]
 
 
-def _api_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
-    asked = f"{snapshot.attempts:,} asked · {snapshot.retries:,} asked again"
-    per_s = snapshot.wire_bytes / snapshot.elapsed_s if snapshot.elapsed_s else 0.0
-    now = f"{formatting.rate(snapshot.pages_per_s)} pages/s · " if is_reading else ""
-    mean = f"mean {formatting.rate(snapshot.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
+def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
+    asked = f"{figures.attempts:,} asked · {figures.retries:,} asked again"
+    per_s = figures.wire_bytes / figures.elapsed_s if figures.elapsed_s else 0.0
+    now = f"{formatting.rate(figures.pages_per_s)} pages/s · " if is_reading else ""
+    mean = f"mean {formatting.rate(figures.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
     return [
         ("rate", now + mean),
-        ("latency", _latency(snapshot)),
-        ("requests", f"{asked} · {100 * snapshot.error_rate:.1f} % failed"),
-        ("errors", _errors(snapshot)),
+        ("latency", _latency(figures)),
+        ("requests", f"{asked} · {100 * figures.error_rate:.1f} % failed"),
+        ("errors", _errors(figures)),
         (
             "traffic",
-            f"{formatting.size(snapshot.wire_bytes)} received · "
-            f"{formatting.size(snapshot.body_bytes)} unpacked · {formatting.size(per_s)}/s",
+            f"{formatting.size(figures.wire_bytes)} received · "
+            f"{formatting.size(figures.body_bytes)} unpacked · {formatting.size(per_s)}/s",
         ),
-        *_probes(snapshot),
+        *_probes(figures),
     ]
 
 
-def _probes(snapshot: Snapshot) -> list[Row]:
+def _probes(figures: Figures) -> list[Row]:
     """Say what came of the cars that were asked for by id, if any was."""
-    told = [f"{n:,} {verdict}" for verdict, n in sorted(snapshot.probes.items())]
+    told = [f"{n:,} {verdict}" for verdict, n in sorted(figures.probes.items())]
     return [("by id", " · ".join(told))] if told else []
 
 
-def _table_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
-    busy = snapshot.writer_rows_per_busy_s
+def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
+    busy = figures.writer_rows_per_busy_s
     writers = "–" if busy is None else f"{formatting.rate(busy)} rows/s while busy"
-    queue = (
-        f"{formatting.plural(snapshot.queue_depth, 'page')} · peak {snapshot.queue_depth_peak:,}"
-    )
+    queue = f"{formatting.plural(figures.queue_depth, 'page')} · peak {figures.queue_depth_peak:,}"
     return [
-        ("rows", _rows(snapshot)),
-        ("rate", f"{formatting.rate(snapshot.rows_per_s)} rows/s"),
+        ("rows", _rows(figures)),
+        ("rate", f"{formatting.rate(figures.rows_per_s)} rows/s"),
         ("writers", writers),
         *([("queue", queue)] if is_reading else []),
     ]
 
 
-def _machine_rows(snapshot: Snapshot) -> list[Row]:
+def _machine_rows(figures: Figures) -> list[Row]:
     memory = (
-        f"{formatting.size(snapshot.rss_bytes)} · peak {formatting.size(snapshot.rss_peak_bytes)}"
+        f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
     )
-    if snapshot.rss_slope_mb_per_min is not None:
-        memory += f" · {snapshot.rss_slope_mb_per_min:+.1f} MB/min"
+    if figures.rss_slope_mb_per_min is not None:
+        memory += f" · {figures.rss_slope_mb_per_min:+.1f} MB/min"
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
-    for name, rss in snapshot.rss_by_process.items():
+    for name, rss in figures.rss_by_process.items():
         role = name.rstrip("0123456789-")
         number[role] += 1
         size[role] += rss
@@ -212,24 +210,24 @@ def _pace(state: LiveState) -> list[Row]:
     return [("pace", f"{formatting.spark(paces, len(paces))} · up to {max(paces)} pages/s")]
 
 
-def _rows(snapshot: Snapshot) -> str:
-    rejects = f" · {snapshot.rejects:,} rejected" if snapshot.rejects else ""
-    return f"{snapshot.rows_staged:,} staged{rejects}"
+def _rows(figures: Figures) -> str:
+    rejects = f" · {figures.rejects:,} rejected" if figures.rejects else ""
+    return f"{figures.rows_staged:,} staged{rejects}"
 
 
-def _latency(snapshot: Snapshot) -> str:
+def _latency(figures: Figures) -> str:
     return formatting.latencies(
-        snapshot.latency_mean_s,
-        snapshot.latency_p50_s,
-        snapshot.latency_p95_s,
-        snapshot.latency_p99_s,
+        figures.latency_mean_s,
+        figures.latency_p50_s,
+        figures.latency_p95_s,
+        figures.latency_p99_s,
     )
 
 
-def _errors(snapshot: Snapshot) -> str:
-    text = formatting.errors(snapshot.errors)
-    if snapshot.breaker_openings:
-        text += f" · breaker opened {formatting.plural(snapshot.breaker_openings, 'time')}"
+def _errors(figures: Figures) -> str:
+    text = formatting.errors(figures.errors)
+    if figures.breaker_openings:
+        text += f" · breaker opened {formatting.plural(figures.breaker_openings, 'time')}"
     return text
 
 

@@ -17,7 +17,7 @@ from carsync.reporting.live.live_view import LiveState, live_lines
 from carsync.reporting.live.progress_line import progress_line
 from carsync.reporting.live.terminal import Canvas, can_redraw
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 LINE_EVERY_S = 5.0
@@ -34,8 +34,8 @@ class Progress(RunListener, ABC):
     """Where a run shows how far it is; `update` may be called at any rate."""
 
     @abstractmethod
-    def update(self, snapshot: Snapshot, phase: str) -> None:
-        """Show the figures of `snapshot`, taken in `phase` ("fetching", "merging", …)."""
+    def update(self, figures: Figures, phase: str) -> None:
+        """Show the figures of `figures`, taken in `phase` ("fetching", "merging", …)."""
 
     @abstractmethod
     def message(self, text: str) -> None:
@@ -67,7 +67,7 @@ class PlainProgress(Progress):
         self._phase: str | None = None
         self._since_s = self._due_s = self._updated_s = clock()
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Log a line where one is due."""
         self._updated_s = now_s = self._clock()
         if phase != self._phase:
@@ -75,7 +75,7 @@ class PlainProgress(Progress):
             self._logger.info("phase: %s", phase)
             self._plan_next(now_s)
         elif now_s >= self._due_s:
-            self._logger.info("%s", progress_line(snapshot))
+            self._logger.info("%s", progress_line(figures))
             self._plan_next(now_s)
 
     def pulse(self) -> None:
@@ -117,7 +117,7 @@ class LiveProgress(Progress):
         self._clock = clock
         self._now = now
         self._name = ""
-        self._snapshot: Snapshot | None = None
+        self._figures: Figures | None = None
         self._phase: str | None = None
         self._phase_since = now()
         self._phase_began_s = self._updated_s = self._due_s = 0.0
@@ -148,11 +148,11 @@ class LiveProgress(Progress):
         which = f"run {run.run_id} · {run.source} → {run.schema_name}.{run.table_name}"
         self._name = formatting.printable(which)
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Redraw where it is due, and at once when the phase changes."""
         now_s = self._clock()
-        self._snapshot, self._updated_s = snapshot, now_s
-        self._paces.add(int(now_s), snapshot.pages_staged)
+        self._figures, self._updated_s = figures, now_s
+        self._paces.add(int(now_s), figures.pages_staged)
         if phase != self._phase:
             self._phase, self._phase_since, self._phase_began_s = phase, self._now(), now_s
             self._due_s = now_s
@@ -167,11 +167,11 @@ class LiveProgress(Progress):
         self._canvas.write_above(formatting.printable(text))
 
     def _redraw(self, now_s: float) -> None:
-        if self._snapshot is None or self._phase is None or now_s < self._due_s:
+        if self._figures is None or self._phase is None or now_s < self._due_s:
             return
         self._due_s = now_s + REDRAW_EVERY_S
         state = LiveState(
-            snapshot=self._snapshot,
+            figures=self._figures,
             phase=self._phase,
             since=self._phase_since,
             in_phase_s=now_s - self._phase_began_s,

@@ -22,9 +22,9 @@ from carsync.errors import CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import Standing, expose
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport, last_run
 from carsync.state.checkpoint import CheckpointState, LastRun, load
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 EVERY_S = 60.0
@@ -57,7 +57,7 @@ class TextFile(RunListener):
         self._clock = clock
         self._now = now
         self._run: Run | None = None
-        self._snapshot: Snapshot | None = None
+        self._figures: Figures | None = None
         self._previous: CheckpointState | None = None
         self._due_s = 0.0
         self._warned = False
@@ -67,14 +67,14 @@ class TextFile(RunListener):
         self._run = run
         self._previous = self._read_checkpoint()
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Keep the figures, and write them where they are due."""
-        self._snapshot = snapshot
+        self._figures = figures
         self.pulse()
 
     def pulse(self) -> None:
         """Write the figures where they are due, also where none new come."""
-        if self._run is None or self._snapshot is None or self._clock() < self._due_s:
+        if self._run is None or self._figures is None or self._clock() < self._due_s:
             return
         self._due_s = self._clock() + EVERY_S
         previous = self._previous
@@ -91,7 +91,7 @@ class TextFile(RunListener):
             return
         if self._run is None:
             self._previous = self._read_checkpoint()
-        self._snapshot = report.snapshot
+        self._figures = report.figures
         self._write(
             exit_code=report.exit_code,
             ended_at=report.finished_at,
@@ -144,7 +144,7 @@ class TextFile(RunListener):
             in_progress=in_progress,
             run_id=run.run_id if run else None,
             started_at=started_at or (run.started_at if run else None),
-            snapshot=self._snapshot,
+            figures=self._figures,
             exit_code=exit_code,
             ended_at=ended_at,
             last_success_at=success_at or (before.last_success_at if before else None),

@@ -179,7 +179,7 @@ def as_line(past: PastRun) -> dict[str, Any]:
         "duration_s": past.duration_s,
         "exit_code": run.exit_code,
         "counts": run.counts,
-        "pages_per_s": report.snapshot.pages_per_s_mean if report else None,
+        "pages_per_s": report.figures.pages_per_s_mean if report else None,
         "problem": report.problem if report else "",
         "version": run.version,
         "replay_of": run.replay_of,
@@ -203,7 +203,7 @@ def as_data(story: RunDetails) -> dict[str, Any]:
                 "started_at": session.first.at,
                 "seen_until": session.last.at,
                 "phase": session.last.phase,
-                "pages_staged": session.last.pages_staged,
+                "pages_staged": session.last.pages_done,
                 "errors": session.last.errors,
                 "samples": session.samples,
             }
@@ -237,7 +237,7 @@ def _past(conn: Connection, run: Run, newest: int) -> PastRun:
 def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dict[str, int]:
     """Add up what the last sample of each session counts; without samples, the report's."""
     if not samples:
-        return dict(report.snapshot.errors) if report else {}
+        return dict(report.figures.errors) if report else {}
     total: Counter[str] = Counter()
     for session in sessions_of(samples):
         total.update(session.last.errors)

@@ -92,9 +92,9 @@ def _known(story: RunDetails, now: datetime) -> list[tuple[str, str]]:
 def _pages(sample: Sample) -> str:
     planned = sample.pages_planned
     if planned is None:
-        return f"{sample.pages_staged:,}, total not known yet"
-    share = formatting.share(sample.pages_staged, planned)
-    return f"{sample.pages_staged:,} of {planned:,} ({share})"
+        return f"{sample.pages_done:,}, total not known yet"
+    share = formatting.share(sample.pages_done, planned)
+    return f"{sample.pages_done:,} of {planned:,} ({share})"
 
 
 def fate(past: PastRun) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def _sessions(story: RunDetails) -> list[str]:
         end = phase if goes_on else f"cut off while {phase}"
         lines.append(
             f"  {session.number}  {formatting.moment(session.first.at)} · {lasted} · "
-            f"{formatting.plural(session.last.pages_staged, 'page')} staged"
+            f"{formatting.plural(session.last.pages_done, 'page')} staged"
             + ("" if phase == "ended" else f" · {end}")
         )
     return lines
@@ -156,8 +156,8 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
         return []
     drawn: list[tuple[str, list[float | None], Callable[[float], str]]] = [
         ("pages/s", [s.pages_per_s for s in samples], formatting.rate),
-        ("rows/s", [s.rows_per_s for s in samples], formatting.rate),
-        ("p95", [s.latency_p95_s for s in samples], formatting.latency),
+        ("rows/s", [s.recent_rows_per_s for s in samples], formatting.rate),
+        ("p95", [s.recent_latency_p95_s for s in samples], formatting.latency),
         (
             "queue",
             [float(s.queue_depth) for s in samples],

@@ -97,7 +97,7 @@ def _counted(name: str) -> Callable[[PastRun], str]:
 
 
 def _pages_per_s(past: PastRun) -> str:
-    return formatting.rate(past.report.snapshot.pages_per_s_mean) if past.report else "–"
+    return formatting.rate(past.report.figures.pages_per_s_mean) if past.report else "–"
 
 
 _ID = _Column("run", lambda past: str(past.run.run_id))

@@ -171,8 +171,8 @@ def render_line(
     if verdict.state in ACTIVE_STATES:
         parts.append(_rates(state, going_on=True))
     parts.append(f"errors {formatting.errors(state.errors)}")
-    if state.pages_failed_count:
-        parts.append(f"given up {formatting.plural(state.pages_failed_count, 'page')}")
+    if state.pages_given_up:
+        parts.append(f"given up {formatting.plural(state.pages_given_up, 'page')}")
     return " · ".join(parts)
 
 
@@ -248,7 +248,7 @@ def _rates(state: CheckpointState, going_on: bool) -> str:
 
 def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Name the first failed pages, one line each, and say how many more there are."""
-    total = max(state.pages_failed_count, len(state.pages_failed))
+    total = max(state.pages_given_up, len(state.pages_failed))
     shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
     lines = [_cut(f"page {page}: {problem}", width) for page, problem in shown]
     if total > len(shown):

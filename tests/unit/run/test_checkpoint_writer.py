@@ -87,7 +87,7 @@ def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
     state = on_disk(path)
     assert (state.phase, state.state) == ("fetching", "merging")
     assert (state.pages_planned, state.pages_done, state.pages_ranges) == (20, 12, "1-12")
-    assert (state.pages_failed, state.pages_failed_count) == ({"15": "500"}, 1)
+    assert (state.pages_failed, state.pages_given_up) == ({"15": "500"}, 1)
     assert (state.rows_staged, state.rejects) == (figures.rows_staged, figures.rejects)
     assert (state.pages_per_s, state.rows_per_s) == (figures.pages_per_s, figures.rows_per_s)
     assert (state.eta_s, state.errors) == (figures.eta_s, figures.errors)
@@ -105,7 +105,7 @@ def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: 
     open_journal(path).note("fetching", plan_of(1, 2000, failed), snapshots.snapshot())
     state = on_disk(path)
     assert len(state.pages_failed) == MAX_FAILED_PAGES
-    assert state.pages_failed_count == len(failed)
+    assert state.pages_given_up == len(failed)
 
 
 def test_progress_is_written_at_most_every_two_seconds(path: Path, clock: FakeClock) -> None:

@@ -77,7 +77,7 @@ def test_pages_of_an_earlier_session_count_as_done() -> None:
 
 
 def test_pages_given_up_are_told() -> None:
-    assert "given up 2 pages" in progress_line(snapshots.snapshot(pages_failed=2))
+    assert "given up 2 pages" in progress_line(snapshots.snapshot(pages_given_up=2))
 
 
 # Plain
@@ -204,7 +204,7 @@ def test_on_40_columns_the_same_figures_stand_below_each_other() -> None:
     [
         ({"pause": "rate_limited", "paused_s": 12.0}, "paused: the API asked for silence (429)"),
         ({"pause": "breaker", "paused_s": 12.0}, "circuit breaker is open"),
-        ({"pages_failed": 2}, "given up: 2 pages"),
+        ({"pages_given_up": 2}, "given up: 2 pages"),
     ],
 )
 def test_what_must_not_be_overlooked_is_told_at_any_width(
@@ -238,7 +238,7 @@ HUGE: dict[str, Any] = {
     "elapsed_s": 9_999_999.0,
     "rss_bytes": 999_000_000_000,
     "latency_p99_s": 59.99,
-    "pages_failed": 1234,
+    "pages_given_up": 1234,
     "breaker_openings": 17,
     "pause": "breaker",
     "paused_s": 59.0,
@@ -268,7 +268,7 @@ def test_huge_figures_are_all_there(width: int) -> None:
 
 
 def test_nothing_is_told_by_dimness_and_no_colour_but_the_terminal_s_own_is_used() -> None:
-    lines = live_lines(state(pages_failed=2, pause="breaker", paused_s=9.0), 80)
+    lines = live_lines(state(pages_given_up=2, pause="breaker", paused_s=9.0), 80)
     styles = {str(span.style) for line in lines for span in line.spans}
     styles |= {str(line.style) for line in lines} - {""}
     assert styles == {"bold", "green", "bold yellow", "bold red"}
@@ -375,7 +375,7 @@ def test_no_color_leaves_no_colour_in_the_view(
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
     with choose_progress(stream, {"TERM": "xterm-256color", "NO_COLOR": "1"}) as progress:
-        progress.update(snapshots.snapshot(pages_failed=1), "fetching")
+        progress.update(snapshots.snapshot(pages_given_up=1), "fetching")
     assert "fetching" in stream.getvalue()
     assert "\x1b[32m" not in stream.getvalue()
     assert "\x1b[31m" not in stream.getvalue()

@@ -124,7 +124,12 @@ def test_a_terminal_that_knows_no_blocks_gets_other_signs_within_its_width(
 ) -> None:
     screen = Screen(columns, 30, encoding)
     state = LiveState(
-        snapshots.snapshot(pages_failed=1), "fetching", NOW, 1.0, paces=(1, 2), name="run 1 · a → b"
+        snapshots.snapshot(pages_given_up=1),
+        "fetching",
+        NOW,
+        1.0,
+        paces=(1, 2),
+        name="run 1 · a → b",
     )
     Canvas(screen, no_color=True).draw(lambda width: live_lines(state, width))
     screen.getvalue().encode(encoding)

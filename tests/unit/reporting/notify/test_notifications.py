@@ -46,7 +46,7 @@ def report(exit_code: int, **changes: Any) -> RunReport:
         "started_at": NOW - timedelta(seconds=72),
         "finished_at": NOW,
         "duration_s": 72.41,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "problem": "something",
     }
     return RunReport(**{**usual, **changes})

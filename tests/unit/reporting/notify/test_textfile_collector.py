@@ -49,7 +49,7 @@ def standing(**changes: Any) -> Standing:
         in_progress=True,
         run_id=42,
         started_at=STARTED,
-        snapshot=snapshots.snapshot(),
+        figures=snapshots.snapshot(),
         exit_code=0,
         ended_at=NOW,
         last_success_at=NOW,
@@ -93,7 +93,7 @@ def test_what_is_not_known_is_left_out_and_no_success_is_zero() -> None:
             standing(
                 run_id=None,
                 started_at=None,
-                snapshot=None,
+                figures=None,
                 exit_code=None,
                 ended_at=None,
                 last_success_at=None,
@@ -230,7 +230,7 @@ def report(exit_code: int = 0, **changes: Any) -> RunReport:
         "started_at": STARTED,
         "finished_at": NOW,
         "duration_s": 72.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": replace(snapshots.COUNTS, inserted=7),
         "checks": CHECKS,
     }

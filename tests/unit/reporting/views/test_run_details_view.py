@@ -25,6 +25,7 @@ from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample
 from tests.support import snapshots
+from tests.support.folders import ROOT
 from tests.support.snapshots import COUNTS, NOW
 
 ESC = "\x1b"
@@ -62,7 +63,7 @@ def a_report(**changes: Any) -> RunReport:
         "started_at": NOW - timedelta(seconds=103),
         "finished_at": NOW,
         "duration_s": 103.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": COUNTS,
     }
     return RunReport(**{**usual, **changes})
@@ -76,9 +77,9 @@ def a_past(state: Any = "complete", *, report: RunReport | None = None, **change
 
 def a_sample(second: int, session: int = 1, **changes: Any) -> Sample:
     """Give the figures of a second."""
-    usual: dict[str, Any] = dict.fromkeys((field.name for field in fields(Sample)), 0)
+    usual: dict[str, Any] = dict.fromkeys(Sample.__struct_fields__, 0)
     usual |= {"session": session, "at": NOW + timedelta(seconds=second), "phase": "fetching"}
-    usual |= {"elapsed_s": float(second), "pages_planned": 2000, "pages_staged": 20 * second}
+    usual |= {"elapsed_s": float(second), "pages_planned": 2000, "pages_done": 20 * second}
     usual |= {"pages_per_s": 20.0, "rss_by_kind": {}, "errors": {}, "rss_bytes": 312_000_000}
     return Sample(**{**usual, **changes})
 
@@ -141,6 +142,21 @@ def test_a_stored_summary_is_read_back_whole() -> None:
         assert read_report(odd) is None
     older = {n: v for n, v in stored["snapshot"].items() if not n.startswith("recent_")}
     assert read_report({**stored, "snapshot": older}) is not None
+
+
+def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
+    stored = msgspec.json.decode((ROOT / "tests/data/older/summary.json").read_bytes())
+    report = read_report(stored)
+    assert report is not None
+    assert report.figures == snapshots.snapshot(
+        pages_given_up=1,
+        pages_resumed=400,
+        rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
+    )
+    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == stored
+    past = a_past("held", report=report, exit_code=6)
+    text = render_story(a_story(past), NOW, 80)
+    assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text
 
 
 @pytest.mark.parametrize("width", [80, 200])
