@@ -19,7 +19,6 @@ import msgspec
 from carsync import logging_setup
 from carsync.config.sections import Config
 from carsync.errors import CheckpointError, NoticeError
-from carsync.reporting.live.json_log import EventLog
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
 from carsync.reporting.notify.systemd import service_manager
@@ -50,9 +49,7 @@ def listeners(
     """
     told: list[RunListener] = [
         *service_manager(os.environ, lambda: stop.requested),
-        EventLog()
-        if logging_setup.is_json()
-        else choose_progress(sys.stderr, os.environ, plain=plain),
+        choose_progress(sys.stderr, os.environ, as_json=logging_setup.is_json(), plain=plain),
     ]
     if config.metrics.textfile is not None and not dry_run:
         module = importlib.import_module("carsync.reporting.notify.textfile_collector")

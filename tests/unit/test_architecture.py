@@ -45,7 +45,6 @@ LIBRARIES = {
         "state.checkpoint",
         "run.resume",
     ],
-    "rich": ["reporting.live.terminal", "reporting.live.live_view"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
     "prometheus_client": ["reporting.notify.prometheus"],
     "jinja2": ["reporting.html.page"],
@@ -90,6 +89,10 @@ PURE = [
     "reporting.html.data",
     "reporting.html.page",
     "reporting.html.time_series",
+    "reporting.live.live_view",
+    "reporting.live.progress_line",
+    "reporting.views.figures",
+    "reporting.views.layout",
     "cli.init_file",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""

@@ -2,7 +2,7 @@
 
 `event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
 `run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
-happen (`intake.py`, `patience.py`); `notice` and `notice_failed` after the run.
+happen (`run/intake.py`, `run/api_health.py`); `notice` and `notice_failed` after the run.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import msgspec
 
 from carsync import logging_setup
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress import Progress
 from carsync.reporting.live.progress_line import progress_line
+from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, outcome, summary_data
 from carsync.state.figures import Figures
 from carsync.state.runs import Run
@@ -38,7 +38,7 @@ _LEVELS = {
 log = logging.getLogger("carsync.run")
 
 
-class EventLog(Progress):
+class EventLog(RunListener):
     """Logs the figures when the phase changes and every `EVERY_S` seconds, and the end.
 
     From `begun` on every line of the process carries `run_id`, `source` and `target`.

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from carsync import formatting
 from carsync.model import MergeCounts
+from carsync.reporting.views.figures import pages_text, rows_text
 from carsync.reporting.views.layout import TONES, WIDTH, counts_grid, wrap
 from carsync.reporting.views.run_details import PastRun, RunDetails
 from carsync.reporting.views.run_list import took
@@ -82,19 +83,10 @@ def _known(story: RunDetails, now: datetime) -> list[tuple[str, str]]:
     if story.samples:
         last = story.samples[-1]
         rows.append(("phase", f"{last.phase}, as of {formatting.moment(last.at)}"))
-        rows.append(("pages", _pages(last)))
-        rejects = f" · {last.rejects:,} rejected" if last.rejects else ""
-        rows.append(("rows", f"{last.rows_staged:,} staged{rejects}"))
+        rows.append(("pages", pages_text(last.pages_done, last.pages_planned)))
+        rows.append(("rows", rows_text(last)))
         rows.append(("errors", formatting.errors(story.failed_attempts)))
     return rows
-
-
-def _pages(sample: Sample) -> str:
-    planned = sample.pages_planned
-    if planned is None:
-        return f"{sample.pages_done:,}, total not known yet"
-    share = formatting.share(sample.pages_done, planned)
-    return f"{sample.pages_done:,} of {planned:,} ({share})"
 
 
 def fate(past: PastRun) -> tuple[str, str]:

@@ -7,6 +7,15 @@ from collections.abc import Sequence
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.model import Check, CheckVerdict
+from carsync.reporting.views.figures import (
+    errors_text,
+    latency_text,
+    pages_text,
+    rates_text,
+    rows_text,
+    slope_text,
+    traffic_text,
+)
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
 from carsync.run.report import RunReport, next_step, outcome
 from carsync.state.figures import Figures
@@ -40,74 +49,42 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
 def _work(report: RunReport) -> list[tuple[str, str]]:
     """Return name and value of each line on what was done and how fast."""
     figures = report.figures
-    planned = figures.pages_planned
-    done = figures.pages_resumed + figures.pages_staged
-    pages = formatting.count(done)
-    if planned is not None:
-        pages += f" of {formatting.count(planned)} ({formatting.share(done, planned)})"
-    if figures.pages_resumed:
-        pages += f" · {formatting.count(figures.pages_resumed)} kept from the interrupted run"
-    if figures.pages_given_up:
-        pages += f" · {formatting.count(figures.pages_given_up)} failed"
-    rows = f"{formatting.count(figures.rows_staged)} staged"
-    if figures.rejects:
-        rows += f" · {formatting.count(figures.rejects)} rejected"
+    ended = formatting.moment(report.finished_at)
+    traffic = f"{formatting.plural(figures.attempts, 'request')} · {traffic_text(figures)}"
     return [
         ("outcome", outcome(report.exit_code)),
-        (
-            "time",
-            f"{formatting.duration(report.duration_s)} · "
-            f"ended {formatting.moment(report.finished_at)}",
-        ),
-        ("pages", pages),
-        ("rows", rows),
+        ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
+        ("pages", _pages(figures)),
+        ("rows", rows_text(figures)),
         ("rate", _rates(figures)),
-        (
-            "latency",
-            formatting.latencies(
-                figures.latency_mean_s,
-                figures.latency_p50_s,
-                figures.latency_p95_s,
-                figures.latency_p99_s,
-            ),
-        ),
-        ("traffic", _traffic(figures)),
-        ("errors", _errors(figures)),
+        ("latency", latency_text(figures.latency)),
+        ("traffic", traffic),
+        ("errors", errors_text(figures, with_retries=True)),
         ("memory", _memory(figures)),
     ]
 
 
+def _pages(figures: Figures) -> str:
+    done, planned = figures.pages_done, figures.pages_planned
+    text = formatting.count(done) if planned is None else pages_text(done, planned)
+    if figures.pages_resumed:
+        text += f" · {figures.pages_resumed:,} kept from the interrupted run"
+    if figures.pages_given_up:
+        text += f" · {figures.pages_given_up:,} failed"
+    return text
+
+
 def _rates(figures: Figures) -> str:
-    text = (
-        f"{formatting.rate(figures.pages_per_s_mean)} pages/s · "
-        f"{formatting.rate(figures.rows_per_s)} rows/s"
-    )
+    text = rates_text(figures.pages_per_s_mean, figures.rows_per_s)
     if figures.writer_rows_per_busy_s is not None:
         text += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
     return text
 
 
-def _traffic(figures: Figures) -> str:
-    return (
-        f"{formatting.plural(figures.attempts, 'request')} · "
-        f"{formatting.size(figures.wire_bytes)} received, "
-        f"{formatting.size(figures.body_bytes)} unpacked"
-    )
-
-
-def _errors(figures: Figures) -> str:
-    parts = [formatting.errors(figures.errors)]
-    if figures.retries:
-        parts.append(f"{figures.retries:,} retried")
-    if figures.breaker_openings:
-        parts.append(f"breaker opened {formatting.plural(figures.breaker_openings, 'time')}")
-    return " · ".join(parts)
-
-
 def _memory(figures: Figures) -> str:
     text = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
     if figures.rss_slope_mb_per_min is not None:
-        text += f" · slope {figures.rss_slope_mb_per_min:+.1f} MB/min"
+        text += f" · slope {slope_text(figures.rss_slope_mb_per_min)}"
     return text
 
 
