@@ -15,7 +15,7 @@ from carsync import formatting
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.errors import ConfigError
 from carsync.postgres.connect import open_database, target_of
-from carsync.reporting.html.gather import gather
+from carsync.reporting.html.data import gather
 from carsync.reporting.html.page import render
 from carsync.reporting.html.templates import read_template
 

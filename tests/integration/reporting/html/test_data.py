@@ -16,8 +16,7 @@ from carsync.cli.app import app
 from carsync.errors import ConfigError
 from carsync.model import Row
 from carsync.postgres.connection import Connection
-from carsync.reporting.html.data import ReportData
-from carsync.reporting.html.gather import gather
+from carsync.reporting.html.data import ReportData, gather
 from carsync.reporting.html.page import changed, only_hash, render
 from carsync.reporting.html.templates import read_template
 from carsync.state import changes, runs, samples, target_lock

@@ -18,7 +18,7 @@ from carsync.reporting.views.run_details import (
     read_report,
     sessions_of,
 )
-from carsync.reporting.views.run_details_view import render_story
+from carsync.reporting.views.run_details_view import render_details
 from carsync.reporting.views.run_list import render_list
 from carsync.run.report import RunReport, summary_data
 from carsync.state.rejects import ReasonCount
@@ -84,10 +84,10 @@ def a_sample(second: int, session: int = 1, **changes: Any) -> Sample:
     return Sample(**{**usual, **changes})
 
 
-def a_story(past: PastRun, **changes: Any) -> RunDetails:
-    """Tell of a past run of which nothing else is known."""
-    story = RunDetails(past, (), {}, FailureCount(), (), (), (), ())
-    return replace(story, **changes)
+def some_details(past: PastRun, **changes: Any) -> RunDetails:
+    """Give the details of a past run of which nothing else is known."""
+    details = RunDetails(past, (), {}, FailureCount(), (), (), (), ())
+    return replace(details, **changes)
 
 
 RUNS = [
@@ -155,16 +155,16 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
     )
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == stored
     past = a_past("held", report=report, exit_code=6)
-    text = render_story(a_story(past), NOW, 80)
+    text = render_details(some_details(past), NOW, 80)
     assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> None:
+def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> None:
     taken = [a_sample(n, errors={"rate_limited": n}) for n in range(40)]
     taken += [a_sample(n, 2, phase="ended" if n == 9 else "fetching") for n in range(10)]
     problem = f"the API answered {ESC}[2J " + "something long " * 12
-    story = a_story(
+    details = some_details(
         a_past(report=a_report(), resumed_at=NOW),
         samples=taken,
         failed_attempts={"rate_limited": 39},
@@ -178,7 +178,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
         replayed_by=(43,),
         reverted_by=(44, 45),
     )
-    text = render_story(story, NOW, width)
+    text = render_details(details, NOW, width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     assert ESC not in text
@@ -198,7 +198,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
     assert "  page 17   3 × 5xx, 1 × timeout, given up · the API answered" in text
     (pages,) = (line for line in lines if line.startswith("  pages/s "))
     assert pages.endswith("█  peak 20.0")
-    data = as_data(story)
+    data = as_data(details)
     assert len(data["samples"]) == 50
     assert data["rejects"] == {
         "open": 3,
@@ -223,7 +223,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
     ],
 )
 def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words: str) -> None:
-    text = render_story(a_story(past), NOW, 80)
+    text = render_details(some_details(past), NOW, 80)
     assert words in text
     assert max(map(len, text.splitlines())) <= 80
     assert past.state in text.splitlines()[0]
@@ -233,11 +233,11 @@ def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words:
 
 def test_what_became_of_a_run_after_its_last_word_is_said_beside_it() -> None:
     past = a_past("abandoned", report=a_report(state="failed", exit_code=4, problem="it broke"))
-    text = render_story(a_story(past), NOW, 80)
+    text = render_details(some_details(past), NOW, 80)
     assert "problem: it broke" in text
     assert "  since then  abandoned" in text.splitlines()
 
 
 def test_sessions_are_told_apart() -> None:
     first, second = sessions_of([a_sample(0), a_sample(5), a_sample(0, 2)])
-    assert (first.samples, first.last.elapsed_s, second.number) == (2, 5.0, 2)
+    assert (first.samples, first.worked_s, second.number) == (2, 5.0, 2)
