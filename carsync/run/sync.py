@@ -37,7 +37,7 @@ from carsync.run.report import RunReport
 from carsync.run.resume import fingerprints, mark_ledger
 from carsync.run.signals import StopSignal
 from carsync.state import target_lock
-from carsync.state.checkpoint import CheckpointState, load
+from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 from carsync.state.runs import Run
@@ -133,11 +133,10 @@ class SyncRun:
         self._close_run()
 
     def _read_checkpoint(self) -> CheckpointState | None:
-        try:
-            return load(self._checkpoint_file)
-        except CheckpointError as exc:
-            self._monitor.note(f"{exc.problem}; it will be replaced ({exc.detail})")
-            return None
+        return load_or_none(
+            self._checkpoint_file,
+            lambda exc: self._monitor.note(f"{exc.problem}; it will be replaced ({exc.detail})"),
+        )
 
     def _begin(
         self, connection: Connection, prints: dict[str, str], previous: CheckpointState | None

@@ -12,7 +12,7 @@ insignificant white space: a reformatted file stays valid, an edited one does no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from carsync import formatting
 from carsync.errors import CheckpointError
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
+from carsync.state.checkpoint_errors import translating
 from carsync.state.clock import Moment
 from carsync.state.figures import KeptFigures, Latency
 
@@ -131,7 +132,9 @@ def save(path: Path, state: CheckpointState) -> None:
     After return the file survives a power cut; on failure the old one is untouched
     and nothing else is left behind. Raises `CheckpointError`.
     """
-    atomic_file.replace(path, _seal(state))
+    with translating("write", path):
+        atomic_file.make_folder(path.parent)
+        atomic_file.replace(path, _seal(state))
 
 
 def load(path: Path) -> CheckpointState | None:
@@ -140,8 +143,23 @@ def load(path: Path) -> CheckpointState | None:
     Raises `CheckpointError` where the file cannot be read, is truncated, was changed
     after it was written, or comes from a newer carsync.
     """
-    data = atomic_file.read(path)
+    with translating("read", path):
+        data = atomic_file.read(path)
     return None if data is None else _open_seal(path, data)
+
+
+def load_or_none(
+    path: Path, on_error: Callable[[CheckpointError], object] = lambda error: None
+) -> CheckpointState | None:
+    """Return the checkpoint at `path`, or None where there is none that can be read.
+
+    `on_error` learns why a file that is there cannot be read.
+    """
+    try:
+        return load(path)
+    except CheckpointError as exc:
+        on_error(exc)
+        return None
 
 
 def _seal(state: CheckpointState) -> bytes:

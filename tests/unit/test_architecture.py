@@ -41,7 +41,6 @@ LIBRARIES = {
     "xxhash": [
         "config.dsn",
         "mapping.hashing",
-        "state.atomic_file",
         "state.checkpoint",
         "run.resume",
     ],

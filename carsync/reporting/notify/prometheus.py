@@ -38,14 +38,14 @@ class Standing:
     target: str
     version: str
     written_at: datetime
-    in_progress: bool
-    run_id: int | None
-    started_at: datetime | None
-    figures: Figures | None
-    exit_code: int | None
-    ended_at: datetime | None
-    last_success_at: datetime | None
-    merged: LastRun | None
+    in_progress: bool = False
+    run_id: int | None = None
+    started_at: datetime | None = None
+    figures: Figures | None = None
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+    last_success_at: datetime | None = None
+    merged: LastRun | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.model import Check
-from carsync.reporting.notify import textfile_collector
 from carsync.reporting.notify.prometheus import METRICS, Standing, expose
 from carsync.reporting.notify.textfile_collector import EVERY_S, TextFile
 from carsync.run.report import RunReport
+from carsync.state import atomic_file
 from carsync.state.checkpoint import CheckpointState, save
 from carsync.state.runs import Run
 from tests.support import snapshots
@@ -383,7 +383,7 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(site: Site) -
     precious.write_text("precious")
     site.path.with_name(f".{site.path.name}.tmp").symlink_to(precious)
     with pytest.raises(OSError):
-        textfile_collector.replace(site.path, b"figures")
+        atomic_file.replace(site.path, b"figures")
     assert precious.read_text() == "precious"
 
 
