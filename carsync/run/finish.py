@@ -10,12 +10,11 @@ from carsync import failpoints
 from carsync.config.sections import Config
 from carsync.destination import merge, staging
 from carsync.errors import CarsyncError, DatabaseError
-from carsync.exit_codes import ExitCode
 from carsync.model import EndState, MergeCounts, RunOptions
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.connection import Connection
 from carsync.run.context import Monitor
-from carsync.run.report import RunReport, last_run, summary_data
+from carsync.run.report import RunReport, summary_data
 from carsync.state import changes, rejects, runs, samples, target_lock
 from carsync.state.runs import Run
 
@@ -75,15 +74,7 @@ def note_end(monitor: Monitor, report: RunReport) -> None:
     journal = monitor.journal
     if journal is None:
         return
-    journal.note("ended", monitor.plan, report.figures)
-    journal.end(
-        report.state,
-        report.exit_code,
-        problem=report.problem,
-        hint=report.hint,
-        merged=last_run(report),
-        success=report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
-    )
+    journal.end(monitor.plan, report)
     failpoints.reach("sync.ended")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from carsync.exit_codes import advise
+from carsync.exit_codes import ExitCode, advise
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state.checkpoint import LastRun
 from carsync.state.figures import Figures
@@ -38,6 +38,11 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     dry_run: bool = False
     max_pages: int | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the run left the table equal to the feed."""
+        return self.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
 
 
 def last_run(report: RunReport) -> LastRun | None:

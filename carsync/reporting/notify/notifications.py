@@ -105,10 +105,9 @@ def about_run(
     """
     if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
         return None
-    is_success = report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
     last_success_at = before.last_success_at if before else None
     stale = None
-    if not is_success and last_success_at is not None:
+    if not report.is_success and last_success_at is not None:
         stale = staleness(before, now, notify.stale_after_h * 3600)
     event = event_of(report.exit_code, before.exit_code if before else None)
     found: list[NoticeEvent] = [event] if event else []
@@ -122,7 +121,7 @@ def about_run(
         host=host,
         sent_at=now,
         stale=stale or "",
-        last_success_at=report.finished_at if is_success else last_success_at,
+        last_success_at=report.finished_at if report.is_success else last_success_at,
         **_run_fields(report),
     )
 

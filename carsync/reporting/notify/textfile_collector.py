@@ -28,7 +28,6 @@ from carsync.state.runs import Run
 
 EVERY_S = 60.0
 MODE = 0o644
-SUCCESSES = frozenset({ExitCode.OK, ExitCode.ACCEPTANCE})
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class TextFile(RunListener):
 
     def _success_of(self, report: RunReport) -> datetime | None:
         """Return when the run succeeded, as the next run will find it; None where it did not."""
-        if report.exit_code not in SUCCESSES:
+        if not report.is_success:
             return None
         state = load_or_none(self._checkpoint_file)
         recorded = state is not None and state.run_id == report.run_id
