@@ -102,19 +102,6 @@ def latency(seconds: float) -> str:
     return f"{milliseconds:.1f} ms" if milliseconds < 9.95 else f"{milliseconds:,.0f} ms"
 
 
-def latencies(
-    mean_s: float | None, p50_s: float | None, p95_s: float | None, p99_s: float | None
-) -> str:
-    """Write mean and percentiles of answer times; a dash where none was measured.
-
-    >>> latencies(0.41, 0.4, 0.512, 0.64)
-    'mean 410 ms · p50 400 ms · p95 512 ms · p99 640 ms'
-    """
-    named = (("mean", mean_s), ("p50", p50_s), ("p95", p95_s), ("p99", p99_s))
-    known = [f"{name} {latency(value)}" for name, value in named if value is not None]
-    return " · ".join(known) or "–"
-
-
 def size(size_bytes: float) -> str:
     """Write an amount of bytes in decimal units.
 

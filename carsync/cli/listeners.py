@@ -1,4 +1,4 @@
-"""Who is told how a run goes and ends, as options and configuration say.
+"""Who listens to a run and who learns of its end, as options and configuration say.
 
 What only some configurations need is imported here by name, when it is needed.
 """
@@ -18,8 +18,7 @@ import msgspec
 
 from carsync import logging_setup
 from carsync.config.sections import Config
-from carsync.errors import CheckpointError, NoticeError
-from carsync.reporting.live.json_log import EventLog
+from carsync.errors import NoticeError
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
 from carsync.reporting.notify.systemd import service_manager
@@ -27,14 +26,14 @@ from carsync.run.listener import Listeners, RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import atomic_file
-from carsync.state.checkpoint import CheckpointState, load
+from carsync.state.checkpoint import CheckpointState
 from carsync.state.clock import Moment
 
 log = logging.getLogger(__name__)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """The last notice of a run that a web hook took; kept beside the checkpoint."""
+class SentNotice(msgspec.Struct, frozen=True):
+    """The last notice of a run that a web hook took: about which exit code, and when."""
 
     exit_code: int
     at: datetime
@@ -43,29 +42,19 @@ class Told(msgspec.Struct, frozen=True):
 def listeners(
     config: Config, checkpoint_file: Path, stop: StopSignal, *, plain: bool, dry_run: bool = False
 ) -> Listeners:
-    """Return all who are told of one run.
+    """Return all who listen to one run.
 
-    The service manager, if any; the terminal or the log; the file of metrics, if any, which
-    hears nothing of a `dry_run`: it would tell its success as the real thing's.
+    These are the service manager, if any; the terminal or the log; the file of metrics, if any,
+    but not of a `dry_run`, whose success it would show as that of a real run.
     """
-    told: list[RunListener] = [
+    found: list[RunListener] = [
         *service_manager(os.environ, lambda: stop.requested),
-        EventLog()
-        if logging_setup.is_json()
-        else choose_progress(sys.stderr, os.environ, plain=plain),
+        choose_progress(sys.stderr, os.environ, as_json=logging_setup.is_json(), plain=plain),
     ]
     if config.metrics.textfile is not None and not dry_run:
         module = importlib.import_module("carsync.reporting.notify.textfile_collector")
-        told.append(module.TextFile(config, checkpoint_file))
-    return Listeners(told)
-
-
-def read_checkpoint(path: Path) -> CheckpointState | None:
-    """Return the checkpoint, None where there is none that can be read."""
-    try:
-        return load(path)
-    except CheckpointError:
-        return None
+        found.append(module.TextFile(config, checkpoint_file))
+    return Listeners(found)
 
 
 def notify_end(
@@ -75,9 +64,9 @@ def notify_end(
     report: RunReport,
     stop: StopSignal,
 ) -> None:
-    """Tell the web hook, if any, how the run ended; called when all else is done.
+    """Send the web hook, if any, a notice of the run's end; called when all else is done.
 
-    Never raises and takes at most `webhook.BUDGET_S`; a further signal ends it at once.
+    Never raises and takes at most `webhook.BUDGET_S`; a further signal ends the sending at once.
     """
     now, host = here_and_now(before)
     _send(config, checkpoint_file, about_run(config.notify, report, before, now, host), stop)
@@ -90,7 +79,7 @@ def notify_bug(
     bug: Exception,
     stop: StopSignal,
 ) -> None:
-    """Tell the web hook, if any, that a bug ended the run; like `notify_end`."""
+    """Send the web hook, if any, a notice that a bug ended the run; like `notify_end`."""
     now, host = here_and_now(before)
     notice = about_bug(
         config.notify,
@@ -104,19 +93,16 @@ def notify_bug(
 
 
 def _send(config: Config, checkpoint_file: Path, notice: Notice | None, stop: StopSignal) -> None:
-    """Send what is to be sent, if anything and anywhere, and note it; never raises."""
+    """Send a notice, if there is one and a web hook for it, and keep that; never raises."""
     if config.notify.url is None or notice is None or notice.exit_code is None:
         return
     times = stop.times
     try:
         post(config, notice, lambda: stop.times > times)
-        told = Told(notice.exit_code, notice.sent_at)
-        atomic_file.replace(told_file(checkpoint_file), msgspec.json.encode(told))
+        write_sent_notice(checkpoint_file, SentNotice(notice.exit_code, notice.sent_at))
     except NoticeError as exc:
-        said = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
-        log.warning("no notice was sent: %s", said, extra={"event": "notice_failed"})
-    except CheckpointError:
-        log.debug("that a notice was sent could not be noted")
+        reason = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
+        log.warning("no notice was sent: %s", reason, extra={"event": "notice_failed"})
     except Exception as exc:  # whatever it is, the run is over and has its exit code
         kind = type(exc).__name__
         log.warning("no notice was sent: a bug: %s", kind, extra={"event": "notice_failed"})
@@ -138,15 +124,23 @@ def here_and_now(state: CheckpointState | None) -> tuple[datetime, str]:
     return now, socket.gethostname()
 
 
-def told_file(checkpoint_file: Path) -> Path:
-    """Return where it is kept that a notice was sent."""
+def notice_file(checkpoint_file: Path) -> Path:
+    """Return the file that says which notice was sent last."""
     return checkpoint_file.with_name(f"{checkpoint_file.name}.notice")
 
 
-def read_told(checkpoint_file: Path) -> Told | None:
+def write_sent_notice(checkpoint_file: Path, sent: SentNotice) -> None:
+    """Keep the last notice of a run beside the checkpoint, where that can be written."""
+    try:
+        atomic_file.replace(notice_file(checkpoint_file), msgspec.json.encode(sent))
+    except OSError as exc:
+        log.debug("that a notice was sent could not be noted: %s", exc)
+
+
+def read_sent_notice(checkpoint_file: Path) -> SentNotice | None:
     """Return the last notice of a run, None where there is none that can be read."""
     try:
-        data = atomic_file.read(told_file(checkpoint_file))
-        return None if data is None else msgspec.json.decode(data, type=Told)
-    except (CheckpointError, msgspec.DecodeError):
+        data = atomic_file.read(notice_file(checkpoint_file))
+        return None if data is None else msgspec.json.decode(data, type=SentNotice)
+    except (OSError, msgspec.DecodeError):
         return None

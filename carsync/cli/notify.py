@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from carsync.cli.listeners import here_and_now, post, read_checkpoint, read_told
+from carsync.cli.listeners import here_and_now, post, read_sent_notice
 from carsync.cli.options import checkpoint_path, config_options, load_config
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.reporting.notify.notifications import Notice, about_unit, was_told
-from carsync.state.checkpoint import staleness
+from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
+from carsync.state.checkpoint import load_or_none, staleness
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def notify(
 def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) -> Notice | None:
     """Return what is to be posted, None for nothing."""
     path = _checkpoint_path(config)
-    state = read_checkpoint(path) if path is not None else None
+    state = load_or_none(path) if path is not None else None
     now, host = here_and_now(state)
     common: dict[str, Any] = {
         "source": config.sync.source,
@@ -82,8 +82,8 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
     if is_test:
         return Notice(event="test", severity="info", **common)
     if unit is not None:
-        told = read_told(path) if path is not None else None
-        if told is not None and was_told(os.environ, told.exit_code, told.at, now):
+        sent = read_sent_notice(path) if path is not None else None
+        if sent is not None and was_sent(os.environ, sent.exit_code, sent.at, now):
             return None
         return about_unit(unit, message, os.environ, state, **common)
     stale = staleness(state, now, config.notify.stale_after_h * 3600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from carsync import formatting
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.errors import ConfigError
 from carsync.postgres.connect import open_database, target_of
-from carsync.reporting.html.gather import gather
+from carsync.reporting.html.data import gather
 from carsync.reporting.html.page import render
 from carsync.reporting.html.templates import read_template
+from carsync.state import atomic_file
 
 STDOUT = "-"
 _MARK = b'<meta name="generator" content="carsync '
@@ -71,7 +72,12 @@ def report(
     if place is None:
         _print(content)
         return
-    _replace(place, content)
+    try:
+        # Several may write the same report: each beside its place, under a name of its own.
+        suffix = f"{os.getpid()}.tmp"
+        atomic_file.replace(place, content, mode=None, suffix=suffix, is_durable=False)
+    except OSError as exc:
+        raise _refusal(exc, place) from exc
     click.echo(f"{place}: {formatting.size(len(content))}", err=True)
 
 
@@ -119,24 +125,6 @@ def _is_report(path: Path) -> bool:
     except OSError as exc:
         raise _refusal(exc, path) from exc
     return not head or _MARK in head
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write the file beside its place, then rename it: nobody reads half a page."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as exc:
-        raise _refusal(exc, path) from exc
 
 
 def _refusal(exc: OSError, path: Path) -> ConfigError:

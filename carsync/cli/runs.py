@@ -1,4 +1,4 @@
-"""`carsync runs`: what past runs did, and the whole story of one."""
+"""`carsync runs`: what past runs did, and all details of one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from carsync.config.sections import Config
 from carsync.postgres.connect import open_database, target_of
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.views import run_details as past
-from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_story
+from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_details
 from carsync.reporting.views.run_list import render_list
 from carsync.run.sampler import MAX_FAILURES
 from carsync.state.changes import list_car_changes
@@ -105,7 +105,7 @@ def show(
         click.echo(json.dumps(past.as_data(details)))
     else:
         color = wants_color(sys.stdout, os.environ)
-        _print(render_story(details, datetime.now(UTC), _width(), color=color))
+        _print(render_details(details, datetime.now(UTC), _width(), color=color))
 
 
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:

@@ -23,14 +23,7 @@ from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database, target_of
 from carsync.postgres.sessions import DatabaseSession, list_sessions
-from carsync.reporting.live.terminal import (
-    Canvas,
-    Line,
-    can_redraw,
-    columns_of,
-    to_lines,
-    wants_color,
-)
+from carsync.reporting.live.terminal import Canvas, can_redraw, columns_of, wants_color
 from carsync.reporting.views import status as view
 from carsync.reporting.views.layout import WIDTH
 from carsync.state.checkpoint import CheckpointState, load, staleness
@@ -205,8 +198,8 @@ def _watch(look: _Look, every_s: float, as_json: bool) -> int:
     return ExitCode.WORKERS if seen.state.exit_code is None else seen.state.exit_code
 
 
-def _lines(seen: _Seen, color: bool, width: int) -> list[Line]:
-    return to_lines(seen.text(color=color, width=width))
+def _lines(seen: _Seen, color: bool, width: int) -> list[str]:
+    return seen.text(color=color, width=width).splitlines()
 
 
 def _stamped(seen: _Seen, line: str) -> str:

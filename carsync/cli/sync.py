@@ -12,7 +12,7 @@ import click
 
 from carsync import formatting, logging_setup, stdio
 from carsync.cli import console
-from carsync.cli.listeners import listeners, notify_bug, notify_end, read_checkpoint
+from carsync.cli.listeners import listeners, notify_bug, notify_end
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
 from carsync.model import RunOptions
 from carsync.reporting.live.terminal import wants_color
@@ -20,6 +20,7 @@ from carsync.reporting.views.summary import render_summary
 from carsync.run.report import summary_data
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
+from carsync.state.checkpoint import load_or_none
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +84,11 @@ def sync(
     options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
     stop = StopSignal()
     stop.install()
-    before = read_checkpoint(path)
+    before = load_or_none(path)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
-        with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as told:
-            report = run_sync(config, path, told, stop, options)
+        with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as listener:
+            report = run_sync(config, path, listener, stop, options)
     except Exception as exc:
         if options.scope == "whole":
             notify_bug(config, path, before, exc, stop)

@@ -14,6 +14,7 @@ from carsync.doctor.machine_checks import MachineFacts
 from carsync.errors import CarsyncError, CheckpointError
 from carsync.state import atomic_file, file_lock
 from carsync.state.checkpoint import load
+from carsync.state.checkpoint_errors import translating
 
 _PROBE_NAME = ".carsync-check"
 _PROBE_BYTES = 64 * 1024
@@ -82,9 +83,11 @@ def _try_writing(folder: Path) -> CarsyncError | None:
     """Write, flush and rename a file as the checkpoint is written; give what failed."""
     probe = folder / f"{_PROBE_NAME}-{os.getpid()}"
     try:
-        atomic_file.replace(probe, b"\0" * _PROBE_BYTES)
+        with translating("write", probe, detail=str(folder)):
+            atomic_file.make_folder(folder)
+            atomic_file.replace(probe, b"\0" * _PROBE_BYTES)
     except CheckpointError as exc:
-        return CheckpointError(exc.problem, detail=str(folder), hint=exc.hint)
+        return exc
     finally:
         with suppress(OSError):
             probe.unlink()

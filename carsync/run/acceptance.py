@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from carsync.config.sections import Acceptance
 from carsync.model import Check, CheckVerdict
-from carsync.run.metrics import Snapshot
+from carsync.state.figures import Figures
 
 
 def evaluate(
-    acceptance: Acceptance, snapshot: Snapshot, requests_per_second: float
+    acceptance: Acceptance, figures: Figures, requests_per_second: float
 ) -> tuple[Check, ...]:
     """Judge a run: always the same five checks, in the same order.
 
@@ -17,14 +17,14 @@ def evaluate(
     most half of it. Rows are judged per second that a writer was busy, because
     the rate of the run is that of the API.
     """
-    minutes = snapshot.elapsed_s / 60
+    minutes = figures.elapsed_s / 60
     pages = acceptance.min_pages_per_second
     if pages is not None and requests_per_second:
         pages = min(pages, requests_per_second / 2)
-    pages_per_s = snapshot.pages_per_s_after_warmup
+    pages_per_s = figures.pages_per_s_after_warmup
     long_enough = pages_per_s is not None
-    rows_per_s = snapshot.writer_rows_per_busy_s if long_enough else None
-    errors = snapshot.error_rate if snapshot.attempts else None
+    rows_per_s = figures.writer_rows_per_busy_s if long_enough else None
+    errors = figures.error_rate if figures.attempts else None
     return (
         _at_most("duration", minutes, acceptance.max_minutes, "{:.1f} min"),
         _at_least("pages per second", pages_per_s, pages, "{:.1f}/s"),
@@ -37,7 +37,7 @@ def evaluate(
         _at_most("failed attempts", errors, acceptance.max_error_rate, "{:.2%}"),
         _at_most(
             "memory growth",
-            snapshot.rss_slope_mb_per_min,
+            figures.rss_slope_mb_per_min,
             acceptance.max_rss_slope_mb_per_min,
             "{:.1f} MB/min",
         ),

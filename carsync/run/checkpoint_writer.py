@@ -1,4 +1,4 @@
-"""The run's journal: what the parent keeps in the checkpoint file while a run goes on."""
+"""Keeping the checkpoint file of a run up to date while the run is going on."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from typing import Any
 
 import msgspec
 
-from carsync.model import RunState
-from carsync.run.metrics import Snapshot
+from carsync.run.report import RunReport, last_run
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import (
     ACTIVE_STATES,
     CheckpointState,
-    LastRun,
-    Latency,
     failed_excerpt,
     save,
 )
 from carsync.state.clock import Moment
+from carsync.state.figures import Figures
 from carsync.state.file_lock import FileLock
 
 SAVE_EVERY_S = 2.0
+"""Progress is saved at most this often."""
 
 
 class CheckpointWriter:
-    """Owns the checkpoint file of one run, and keeps the lock beside it in its place.
+    """Writes the checkpoint file of one run, and keeps the lock file beside it in its place.
 
-    Every change is an atomic replacement of the file.
+    Every change replaces the file as a whole.
     """
 
     def __init__(
@@ -44,12 +43,12 @@ class CheckpointWriter:
         previous: CheckpointState | None,
         dry_run: bool = False,
     ) -> None:
-        """Begin a run's state after the `previous` one; a `dry_run` leaves that one in place."""
+        """Begin a run's state after the `previous` one, which a `dry_run` leaves in the file."""
         now = datetime.now(UTC)
         self._path = path
         self._lock = lock
         self._saved_s = 0.0
-        self._kept = previous
+        self._previous = previous
         self._is_dry = dry_run
         self.state = CheckpointState(
             run_id=None,
@@ -70,55 +69,41 @@ class CheckpointWriter:
         """Name the run and write the file for the first time."""
         self._write(run_id=run_id, token=token, started_at=started_at)
 
-    def progress(self, phase: str, plan: PagePlan, snapshot: Snapshot) -> None:
+    def progress(self, phase: str, plan: PagePlan, figures: Figures) -> None:
         """Write where the run stands, at most every `SAVE_EVERY_S` seconds."""
         if time.monotonic() - self._saved_s >= SAVE_EVERY_S:
-            self.note(phase, plan, snapshot)
+            self.note(phase, plan, figures)
 
-    def note(self, phase: str, plan: PagePlan, snapshot: Snapshot, **changes: Any) -> None:
-        """Write where the run stands, now."""
-        self._write(
-            phase=phase,
-            pages_planned=plan.planned,
-            pages_done=plan.staged_count,
-            pages_ranges=plan.ranges(),
-            pages_failed=failed_excerpt(plan.failed),
-            pages_failed_count=len(plan.failed),
-            rows_staged=snapshot.rows_staged,
-            rejects=snapshot.rejects,
-            pages_per_s=snapshot.pages_per_s,
-            rows_per_s=snapshot.rows_per_s,
-            eta_s=snapshot.eta_s,
-            latency=_latency(snapshot),
-            errors=dict(snapshot.errors),
-            **changes,
-        )
+    def note(self, phase: str, plan: PagePlan, figures: Figures, **changes: Any) -> None:
+        """Write where the run stands, now; `plan` counts the pages of the whole run."""
+        known: dict[str, Any] = {
+            **figures.kept(),
+            "rows_per_s": figures.rows_per_s,
+            "eta_s": figures.eta_s,
+            "latency": figures.latency,
+            "pages_planned": plan.planned,
+            "pages_done": plan.staged_count,
+            "pages_ranges": plan.ranges(),
+            "pages_failed": failed_excerpt(plan.failed),
+            "pages_given_up": len(plan.failed),
+        }
+        self._write(phase=phase, **known | changes)
 
-    def end(
-        self,
-        state: RunState,
-        exit_code: int,
-        *,
-        problem: str = "",
-        hint: str = "",
-        merged: LastRun | None = None,
-        success: bool = False,
-    ) -> None:
-        """Write how the run ended; `merged` is set when its merge was committed."""
-        now = datetime.now(UTC)
-        changes: dict[str, Any] = {"state": state, "exit_code": exit_code, "phase": "ended"}
-        changes |= {"problem": problem, "hint": hint, "eta_s": None}
-        if merged is not None:
+    def end(self, plan: PagePlan, report: RunReport) -> None:
+        """Write how the run ended, and how far it got."""
+        changes: dict[str, Any] = {"state": report.state, "exit_code": report.exit_code}
+        changes |= {"problem": report.problem, "hint": report.hint, "eta_s": None}
+        if (merged := last_run(report)) is not None:
             changes["last_completed"] = merged
-        if success:
-            changes["last_success_at"] = now
-        self._write(**changes)
+        if report.is_success:
+            changes["last_success_at"] = datetime.now(UTC)
+        self.note("ended", plan, report.figures, **changes)
 
     def _write(self, **changes: Any) -> None:
         now = Moment.now()
         if self._is_dry:
-            if self._kept is not None:  # else no run after it believes that the API had a rest
-                save(self._path, msgspec.structs.replace(self._kept, tried=now))
+            if self._previous is not None:  # else no run after it believes that the API had a rest
+                save(self._path, msgspec.structs.replace(self._previous, tried=now))
             self._lock.keep()
             self._saved_s = time.monotonic()
             return
@@ -136,11 +121,11 @@ class CheckpointWriter:
 
 
 def idle_since(previous: CheckpointState | None, now: Moment) -> float:
-    """Return for how many seconds at least no run has asked the API; 0 where none is known.
+    """Return for how many seconds, at least, no run has asked the API; 0 where that is unknown.
 
     A lost or damaged checkpoint may be a moment old, and a run that was killed may have
-    asked until its next save was due. Too low a figure costs the next run its first
-    burst, too high a one breaks the API's limit.
+    asked until its next save was due. A figure too low costs the next run its first
+    burst, a figure too high breaks the API's limit.
     """
     if previous is None:
         return 0.0
@@ -149,15 +134,3 @@ def idle_since(previous: CheckpointState | None, now: Moment) -> float:
     if previous.tried is not None:
         rested_s = min(rested_s, now.certainly_since(previous.tried) - SAVE_EVERY_S)
     return max(0.0, rested_s)
-
-
-def _latency(snapshot: Snapshot) -> Latency | None:
-    mean, p50, p95, p99 = (
-        snapshot.latency_mean_s,
-        snapshot.latency_p50_s,
-        snapshot.latency_p95_s,
-        snapshot.latency_p99_s,
-    )
-    if mean is None or p50 is None or p95 is None or p99 is None:
-        return None
-    return Latency(mean_s=mean, p50_s=p50, p95_s=p95, p99_s=p99)

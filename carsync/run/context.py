@@ -20,11 +20,12 @@ from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener
-from carsync.run.metrics import Metrics, Snapshot
+from carsync.run.metrics import Metrics
 from carsync.run.sampler import Sampler
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.plan import PagePlan
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 TICK_S = 0.1
@@ -127,7 +128,7 @@ class RunContext:
 
     # ── figures and words ────────────────────────────────────────────────────
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""
         return self.metrics.snapshot(self.plan.planned, self.resumed_pages, self.resumed_rows)
 

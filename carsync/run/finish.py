@@ -8,12 +8,11 @@ from contextlib import closing
 from carsync import failpoints
 from carsync.destination import merge, staging
 from carsync.errors import CarsyncError, DatabaseError
-from carsync.exit_codes import ExitCode
 from carsync.model import EndState, MergeCounts
 from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
 from carsync.run.context import RunContext
-from carsync.run.report import RunReport, last_run, summary_data
+from carsync.run.report import RunReport, summary_data
 from carsync.state import changes, rejects, runs, samples, target_lock
 
 log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def record(context: RunContext, state: EndState, report: RunReport) -> None:
                 return
             data = summary_data(report)
             runs.finish_run(connection, run, state, report.exit_code, data)
-            context.sampler.update(report.snapshot, "ended")
+            context.sampler.update(report.figures, "ended")
             context.sampler.write(connection)
     except CarsyncError as exc:
         log.warning("the end of run %d is not recorded: %s", run.run_id, exc.problem)
@@ -63,15 +62,7 @@ def note_end(context: RunContext, report: RunReport) -> None:
     checkpoint = context.checkpoint
     if checkpoint is None:
         return
-    checkpoint.note("ended", context.plan, report.snapshot)
-    checkpoint.end(
-        report.state,
-        report.exit_code,
-        problem=report.problem,
-        hint=report.hint,
-        merged=last_run(report),
-        success=report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE},
-    )
+    checkpoint.end(context.plan, report)
     failpoints.reach("sync.ended")
 
 

@@ -1,6 +1,6 @@
-"""Who is told how a run goes: the terminal, the log, files, a service manager, a web hook.
+"""Listeners of a run: the terminal, the log, files, a service manager.
 
-A watcher never decides anything, and one that fails never fails the run.
+A listener never decides anything, and a listener that fails never fails the run.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from types import TracebackType
 from typing import Self
 
 from carsync.engine.messages import PageFailed
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 log = logging.getLogger(__name__)
 
 
 class RunListener:
-    """Told by the parent, in its main thread, what happens; a context manager around the run.
+    """Learns from the parent, in its main thread, what happens; a context manager around the run.
 
     Every method does nothing unless overridden, and must return within milliseconds:
     the run waits for it.
     """
 
     def begun(self, run: Run) -> None:
-        """Learn that the run has its id; `run.resumed_at` is set where it goes on."""
+        """Learn that the run has its id; `run.resumed_at` is set where it was resumed."""
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Learn the figures, taken in `phase` ("fetching", "merging", …); several times a second.
 
-        Where the run waits for one long statement nothing comes but `pulse`.
+        While the run waits for one long statement only `pulse` is called.
         """
 
     def pulse(self) -> None:
@@ -41,7 +41,7 @@ class RunListener:
         """Learn one sentence for the operator."""
 
     def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
-        """Learn that one attempt at a page failed; `given_up`: the last one."""
+        """Learn that one attempt at a page failed; the last one where the page is `given_up`."""
 
     def ended(self, report: RunReport) -> None:
         """Learn how the run ended; called once, also where it never began (`run_id` None)."""
@@ -59,38 +59,38 @@ class RunListener:
 
 
 class Listeners(RunListener):
-    """Several watchers as one; a watcher that raises is told nothing more, and the log says so."""
+    """Several listeners as one; one that raises hears nothing more, and the log says so."""
 
-    def __init__(self, watchers: Sequence[RunListener]) -> None:
-        self._watchers = list(watchers)
+    def __init__(self, listeners: Sequence[RunListener]) -> None:
+        self._listeners = list(listeners)
 
     def begun(self, run: Run) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.begun(run))
+        """Pass on to all."""
+        self._each(lambda listener: listener.begun(run))
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.update(snapshot, phase))
+    def update(self, figures: Figures, phase: str) -> None:
+        """Pass on to all."""
+        self._each(lambda listener: listener.update(figures, phase))
 
     def pulse(self) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.pulse())
+        """Pass on to all."""
+        self._each(lambda listener: listener.pulse())
 
     def message(self, text: str) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.message(text))
+        """Pass on to all."""
+        self._each(lambda listener: listener.message(text))
 
     def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.attempt_failed(event, given_up=given_up))
+        """Pass on to all."""
+        self._each(lambda listener: listener.attempt_failed(event, given_up=given_up))
 
     def ended(self, report: RunReport) -> None:
-        """Tell all."""
-        self._tell(lambda watcher: watcher.ended(report))
+        """Pass on to all."""
+        self._each(lambda listener: listener.ended(report))
 
     def __enter__(self) -> Self:
-        for watcher in self._watchers:
-            watcher.__enter__()
+        for listener in self._listeners:
+            listener.__enter__()
         return self
 
     def __exit__(
@@ -99,13 +99,13 @@ class Listeners(RunListener):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for watcher in reversed(self._watchers):
-            watcher.__exit__(kind, error, trace)
+        for listener in reversed(self._listeners):
+            listener.__exit__(kind, error, trace)
 
-    def _tell(self, news: Callable[[RunListener], None]) -> None:
-        for watcher in list(self._watchers):
+    def _each(self, pass_on: Callable[[RunListener], None]) -> None:
+        for listener in list(self._listeners):
             try:
-                news(watcher)
+                pass_on(listener)
             except Exception as exc:
-                self._watchers.remove(watcher)
-                log.warning("%s failed and is told no more: %r", type(watcher).__name__, exc)
+                self._listeners.remove(listener)
+                log.warning("%s failed and is told no more: %r", type(listener).__name__, exc)

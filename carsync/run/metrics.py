@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
+
+import msgspec
 
 from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
 from carsync.run.latency import LatencyHistogram, RecentLatency
+from carsync.state.figures import Figures, Pause
 
 WINDOW_S = 30
-"""Width of the window of `Snapshot.pages_per_s`, in seconds."""
+"""Width of the window of `Figures.pages_per_s`, in seconds."""
 
 MIN_JUDGED_S = 10.0
 """Rates after the warm-up are given once they stand on this many seconds."""
@@ -21,61 +23,21 @@ MIN_JUDGED_S = 10.0
 MIN_SLOPE_S = 60.0
 """The memory slope is given once it stands on this many seconds after the warm-up."""
 
-Pause = Literal["rate_limited", "breaker"]
-"""Why nobody asks the API for a while: it said so (Retry-After), or it kept failing."""
 
+class _Counts(msgspec.Struct):
+    """What only grows while a run goes on, or is the last that was seen; named as in `Figures`."""
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The figures at one moment. Rates are per second; None where nothing can be said yet.
-
-    `pages_staged` counts this session, `pages_resumed` those that an earlier one
-    had staged. Latencies are those of good answers, percentiles within 1 %.
-    `pages_per_s` is that of the last `WINDOW_S` seconds; mean rates end with the
-    last page staged, so that the merge does not dilute them. `error_rate` is the
-    share of attempts at pages that failed; `attempts` and `errors` count all requests.
-    `recent_rows_per_s` is of the window too, and `recent_latency_…` of one to two
-    windows. For `paused_s` seconds more no page is asked for, because of `pause`.
-    """
-
-    elapsed_s: float
-    pages_planned: int | None
-    pages_resumed: int
-    pages_staged: int
-    pages_failed: int
-    rows_staged: int
-    records: int
-    rejects: int
-    pages_per_s: float
-    pages_per_s_mean: float
-    pages_per_s_after_warmup: float | None
-    rows_per_s: float
-    writer_rows_per_busy_s: float | None
-    eta_s: float | None
-    latency_mean_s: float | None
-    latency_p50_s: float | None
-    latency_p95_s: float | None
-    latency_p99_s: float | None
-    wire_bytes: int
-    body_bytes: int
-    attempts: int
-    retries: int
-    errors: dict[str, int]
-    error_rate: float
-    breaker_openings: int
-    probes: dict[str, int]
-    queue_depth: int
-    queue_depth_peak: int
-    rss_bytes: int
-    rss_by_process: dict[str, int]
-    rss_peak_bytes: int
-    rss_slope_mb_per_min: float | None
-    recent_rows_per_s: float = 0.0
-    recent_latency_p50_s: float | None = None
-    recent_latency_p95_s: float | None = None
-    recent_latency_p99_s: float | None = None
-    paused_s: float = 0.0
-    pause: Pause | None = None
+    pages_staged: int = 0
+    pages_given_up: int = 0
+    records: int = 0
+    rejects: int = 0
+    wire_bytes: int = 0
+    body_bytes: int = 0
+    retries: int = 0
+    breaker_openings: int = 0
+    queue_depth: int = 0
+    queue_depth_peak: int = 0
+    rss_peak_bytes: int = 0
 
 
 class Metrics:
@@ -101,38 +63,36 @@ class Metrics:
         self._proving_errors: Counter[FailureKind] = Counter()
         self._memory = MemorySlope()
         self._rss: dict[str, int] = {}
-        self._rss_peak = 0
-        self._pages_staged = self._pages_failed = self._rows_staged = 0
-        self._records = self._rejects = self._wire_bytes = self._body_bytes = 0
-        self._fetched = self._retries = self._breaker_openings = 0
-        self._queue_depth = self._queue_depth_peak = 0
+        self._counts = _Counts()
+        self._fetched = self._rows_staged = 0
         self._busy_s = 0.0
         self._paused_until_s: dict[Pause, float] = {}
 
     def page_fetched(self, event: PageFetched) -> None:
         """Count a good answer."""
+        counts = self._counts
         self._fetched += 1
-        self._records += event.records
-        self._rejects += event.rejects
-        self._wire_bytes += event.wire_bytes
-        self._body_bytes += event.body_bytes
+        counts.records += event.records
+        counts.rejects += event.rejects
+        counts.wire_bytes += event.wire_bytes
+        counts.body_bytes += event.body_bytes
         self._latency.add(event.latency_s)
         self._recent_latency.add(self._elapsed_s(), event.latency_s)
 
     def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
         """Count a failed attempt; `given_up`: the last one at its page."""
         self._errors[event.kind] += 1
-        self._pages_failed += given_up
-        self._retries += not given_up
+        self._counts.pages_given_up += given_up
+        self._counts.retries += not given_up
 
     def pages_given_up(self, pages: int) -> None:
         """Count pages that were given up without another attempt."""
-        self._pages_failed += pages
+        self._counts.pages_given_up += pages
 
     def pages_staged(self, event: PagesStaged) -> None:
         """Count what a writer committed."""
         now_s, pages = self._elapsed_s(), len(event.pages)
-        self._pages_staged += pages
+        self._counts.pages_staged += pages
         self._rows_staged += event.rows
         self._busy_s += event.busy_s
         self._last_staged_s = now_s
@@ -153,7 +113,7 @@ class Metrics:
 
     def breaker_opened(self, open_s: float) -> None:
         """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
-        self._breaker_openings += 1
+        self._counts.breaker_openings += 1
         self._pause("breaker", open_s)
 
     def silenced(self, seconds: float) -> None:
@@ -166,75 +126,64 @@ class Metrics:
 
     def queue_depth(self, pages: int) -> None:
         """Note how many pages wait for a writer."""
-        self._queue_depth = pages
-        self._queue_depth_peak = max(self._queue_depth_peak, pages)
+        self._counts.queue_depth = pages
+        self._counts.queue_depth_peak = max(self._counts.queue_depth_peak, pages)
 
     def rss(self, bytes_by_name: dict[str, int]) -> None:
         """Note the resident memory of each process, by its name, in bytes."""
         self._rss = dict(bytes_by_name)
         total = sum(bytes_by_name.values())
-        self._rss_peak = max(self._rss_peak, total)
+        self._counts.rss_peak_bytes = max(self._counts.rss_peak_bytes, total)
         now_s = self._elapsed_s()
         if now_s >= self._warm_from_s:
             self._memory.add(now_s, total, frozenset(bytes_by_name))
 
-    def snapshot(self, planned: int | None, resumed_pages: int, resumed_rows: int = 0) -> Snapshot:
+    def snapshot(self, planned: int | None, resumed_pages: int, resumed_rows: int = 0) -> Figures:
         """Return the figures of this moment; `planned` counts the `resumed_pages` too.
 
         `rows_staged` counts the `resumed_rows` too, rates do not.
         """
         now_s = self._elapsed_s()
-        done = planned is not None and resumed_pages + self._pages_staged >= planned
+        staged = self._counts.pages_staged
+        done = planned is not None and resumed_pages + staged >= planned
         reading_s = self._last_staged_s if done else now_s
-        recent = self._recent_pages.per_second(now_s)
-        mean = _ratio(self._pages_staged, reading_s)
-        failed = sum(self._errors.values())
+        recent, mean = self._recent_pages.per_second(now_s), _ratio(staged, reading_s)
+        failed = self._errors.total()
         errors = self._errors + self._proving_errors
-        latest = self._recent_latency.histogram(now_s)
-        paused = max(((s, why) for why, s in self._paused_until_s.items() if s > now_s), default=())
-        return Snapshot(
+        paused_s, pause = self._longest_pause(now_s)
+        return Figures(
             elapsed_s=now_s,
             pages_planned=planned,
             pages_resumed=resumed_pages,
-            pages_staged=self._pages_staged,
-            pages_failed=self._pages_failed,
             rows_staged=resumed_rows + self._rows_staged,
-            records=self._records,
-            rejects=self._rejects,
             pages_per_s=recent,
             pages_per_s_mean=mean,
             pages_per_s_after_warmup=self._warm_rate(reading_s),
             rows_per_s=_ratio(self._rows_staged, reading_s),
+            recent_rows_per_s=self._recent_rows.per_second(now_s),
             writer_rows_per_busy_s=self._rows_staged / self._busy_s if self._busy_s else None,
             eta_s=self._eta_s(planned, resumed_pages, recent or mean),
             latency_mean_s=self._latency.mean(),
-            latency_p50_s=self._latency.percentile(50),
-            latency_p95_s=self._latency.percentile(95),
-            latency_p99_s=self._latency.percentile(99),
-            wire_bytes=self._wire_bytes,
-            body_bytes=self._body_bytes,
             attempts=self._fetched + self._proving + errors.total(),
-            retries=self._retries,
             errors={kind.value: count for kind, count in errors.items()},
             error_rate=_ratio(failed, self._fetched + failed),
-            breaker_openings=self._breaker_openings,
             probes={verdict.value: count for verdict, count in self._probes.items()},
-            queue_depth=self._queue_depth,
-            queue_depth_peak=self._queue_depth_peak,
             rss_bytes=sum(self._rss.values()),
             rss_by_process=dict(self._rss),
-            rss_peak_bytes=self._rss_peak,
             rss_slope_mb_per_min=self._memory.mb_per_min(),
-            recent_rows_per_s=self._recent_rows.per_second(now_s),
-            recent_latency_p50_s=latest.percentile(50),
-            recent_latency_p95_s=latest.percentile(95),
-            recent_latency_p99_s=latest.percentile(99),
-            paused_s=paused[0] - now_s if paused else 0.0,
-            pause=paused[1] if paused else None,
+            paused_s=paused_s,
+            pause=pause,
+            **_percentiles("latency", self._latency),
+            **_percentiles("recent_latency", self._recent_latency.histogram(now_s)),
+            **msgspec.structs.asdict(self._counts),
         )
 
     def _elapsed_s(self) -> float:
         return self._clock() - self._started_at
+
+    def _longest_pause(self, now_s: float) -> tuple[float, Pause | None]:
+        left = ((until_s - now_s, why) for why, until_s in self._paused_until_s.items())
+        return max(((s, why) for s, why in left if s > 0), default=(0.0, None))
 
     def _warm_rate(self, until_s: float) -> float | None:
         warm_s = until_s - self._warm_from_s
@@ -243,7 +192,7 @@ class Metrics:
     def _eta_s(self, planned: int | None, resumed: int, pages_per_s: float) -> float | None:
         if planned is None:
             return None
-        left = max(0, planned - resumed - self._pages_staged - self._pages_failed)
+        left = max(0, planned - resumed - self._counts.pages_staged - self._counts.pages_given_up)
         if not left:
             return 0.0
         return left / pages_per_s if pages_per_s else None
@@ -301,6 +250,10 @@ class _SlidingCount:
         first = int(now_s) - self._width_s + 1
         total = sum(count for second, count in self._counts.items() if second >= first)
         return _ratio(total, min(now_s, now_s - first))
+
+
+def _percentiles(name: str, histogram: LatencyHistogram) -> dict[str, Any]:
+    return {f"{name}_p{percent}_s": histogram.percentile(percent) for percent in (50, 95, 99)}
 
 
 def _ratio(part: float, whole: float) -> float:

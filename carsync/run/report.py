@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from carsync.exit_codes import advise
+from carsync.exit_codes import ExitCode, advise
 from carsync.model import Check, MergeCounts, RunState
-from carsync.run.metrics import Snapshot
 from carsync.state.checkpoint import LastRun
+from carsync.state.figures import Figures
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to say of one run that ended.
 
     `counts` is None where nothing was merged; `notes` are sentences worth reading
     (why deactivations were held, signs of drift). `problem`, `detail` and `hint` are
-    the error's, if any. `dry_run`: all of it was rolled back; `max_pages`: no more were read.
+    the error's, if any. A `dry_run` was rolled back; at most `max_pages` were read.
     """
 
     run_id: int | None
@@ -31,7 +29,7 @@ class RunReport:
     started_at: datetime
     finished_at: datetime
     duration_s: float
-    snapshot: Snapshot
+    figures: Figures = msgspec.field(name="snapshot")
     counts: MergeCounts | None = None
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
@@ -40,6 +38,11 @@ class RunReport:
     hint: str = ""
     dry_run: bool = False
     max_pages: int | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the run left the table equal to the feed."""
+        return self.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
 
 
 def last_run(report: RunReport) -> LastRun | None:
@@ -58,7 +61,7 @@ def last_run(report: RunReport) -> LastRun | None:
 
 
 def summary_data(report: RunReport) -> dict[str, Any]:
-    """Return the same as plain data for `--json`: numbers unrounded, times as ISO-8601 UTC."""
+    """Return a report as plain data for `--json`: numbers unrounded, times as ISO-8601 UTC."""
     data: dict[str, Any] = msgspec.to_builtins(report)
     data["meaning"] = advise(report.exit_code).meaning
     data["next_step"] = next_step(report.exit_code, report.hint)

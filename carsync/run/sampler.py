@@ -1,23 +1,24 @@
-"""The observer: samples a run while it goes on, and writes what it saw into the database.
+"""Sampling a run while it is going on, and writing the samples into the database.
 
-It is told of the run as every watcher is, and keeps little: at most `MAX_SAMPLES` samples
-of a session, thinned out as it grows longer, and the failed attempts not written yet.
+The sampler learns of the run as every listener does, and keeps little: at most `MAX_SAMPLES`
+samples of a session, thinned out as the session grows longer, and the failed attempts that are
+not written yet.
 
-When it is written, and over which connection: the parent's own, which holds the run's lock
-and is otherwise only pinged while pages are read. A connection of its own would cost every
-run another session of a pooler that has few, and a thread, for psycopg2's waiting is set
-up for one thread. So `write` is called where that connection is known to be idle: when the
-run begins, right after each ping (2, 6 and 14 s later, then every 10 s), when a phase
-begins, and at the end over the connection that records the end. A run killed by SIGKILL
-loses at most the last 10 s, and what it had stays its session's when it is resumed.
+The sampler writes over the parent's own connection, which holds the run's lock and is otherwise
+only pinged while pages are read. A connection of its own would cost every run another session
+of a pooler that has few, and a thread, for psycopg2's waiting is set up for one thread. So
+`write` is called where that connection is known to be idle: when the run begins, right after
+each ping (2, 6 and 14 s later, then every 10 s), when a phase begins, and at the end over the
+connection that records the end. A run killed by SIGKILL loses at most the last 10 s; what it
+had written stays its session's when the run is resumed.
 
-It can neither end a run nor hold it up for long. It is one transaction of two or three
+Writing can neither end a run nor hold it up for long. It is one transaction of two or three
 short statements, never one within another (`is_idle`); the server gives it 1 s for a lock
-and 5 s for a statement, and does not wait for the disk at COMMIT. Where it fails, the run
-goes on, what was to be written is tried again `MAX_TRIES` times, and then there is no
-more of it. A server that does not even say so within 30 s would not have answered the
-ping either, which ends the run. While the merge works nothing is written: it is one
-transaction, and the phase's beginning was written just before.
+and 5 s for a statement, and does not wait for the disk at COMMIT. Where writing fails, the run
+goes on; after `MAX_TRIES` failures in a row nothing more is written. A server that does not
+even refuse within 30 s would not have answered the ping either, which ends the run. While the
+merge works nothing is written: it is one transaction, and the phase's beginning was written
+just before.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from carsync.errors import DatabaseUnavailableError
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import is_idle
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
 from carsync.state import samples
+from carsync.state.figures import Figures, rss_by_role
 from carsync.state.runs import Run
 from carsync.state.samples import Failure, Sample
 
@@ -47,16 +48,16 @@ MAX_SAMPLES = 600
 MAX_FAILURES = 5000
 """Failed attempts kept of one run …"""
 KEPT_FOR_GIVEN_UP = 1000
-"""… the last so many places only for attempts upon which a page was given up."""
+"""… of which this many are reserved for the last attempts at pages that were given up."""
 MAX_PROBLEM_CHARS = 300
 MAX_TRIES = 3
-"""How often in a row writing may fail."""
+"""After this many failures in a row nothing more is written."""
 
 
 class SampleBuffer:
     """At most `limit` samples at even distances, the first and the last always among them.
 
-    Where it is full every second sample is dropped and the distance doubled.
+    When the buffer is full every second sample is dropped and the distance doubled.
     """
 
     def __init__(self, every_s: float = EVERY_S, limit: int = MAX_SAMPLES) -> None:
@@ -80,7 +81,7 @@ class SampleBuffer:
 
 
 class Sampler(RunListener):
-    """Collects what `carsync runs show` tells later; `write` stores it. See the module."""
+    """Collects the samples and failures that `carsync runs show` shows; `write` stores them."""
 
     def __init__(
         self,
@@ -101,17 +102,15 @@ class Sampler(RunListener):
         self._room = MAX_FAILURES
         self._tries = 0
 
-    # ── hearing ──
-
     def begun(self, run: Run) -> None:
-        """Learn whose figures they are."""
+        """Learn which run the samples belong to."""
         self._run_id = run.run_id
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Take a sample where one is due or a phase begins."""
-        if phase != self._phase or self._series.is_due(snapshot.elapsed_s):
+        if phase != self._phase or self._series.is_due(figures.elapsed_s):
             self._phase = phase
-            self._series.add(_sample(snapshot, phase, self._session or 0, self._now()))
+            self._series.add(_sample(figures, phase, self._session or 0, self._now()))
 
     def attempt_failed(self, event: PageFailed, *, given_up: bool) -> None:
         """Keep a failed attempt while there is room."""
@@ -131,8 +130,6 @@ class Sampler(RunListener):
                 given_up=given_up,
             )
         )
-
-    # ── writing ──
 
     def write(self, connection: Connection) -> None:
         """Store what is new; never raises, and leaves `connection` idle and as it was."""
@@ -169,41 +166,13 @@ class Sampler(RunListener):
         self._failures.clear()
 
 
-def _sample(snapshot: Snapshot, phase: str, session: int, at: datetime) -> Sample:
+def _sample(figures: Figures, phase: str, session: int, at: datetime) -> Sample:
+    roles = rss_by_role(figures.rss_by_process)
     return Sample(
         session=session,
         at=at,
-        elapsed_s=snapshot.elapsed_s,
         phase=phase,
-        pages_planned=snapshot.pages_planned,
-        pages_staged=snapshot.pages_resumed + snapshot.pages_staged,
-        pages_failed=snapshot.pages_failed,
-        rows_staged=snapshot.rows_staged,
-        rejects=snapshot.rejects,
-        pages_per_s=snapshot.pages_per_s,
-        rows_per_s=snapshot.recent_rows_per_s,
-        latency_p50_s=snapshot.recent_latency_p50_s,
-        latency_p95_s=snapshot.recent_latency_p95_s,
-        latency_p99_s=snapshot.recent_latency_p99_s,
-        queue_depth=snapshot.queue_depth,
-        rss_bytes=snapshot.rss_bytes,
-        rss_by_kind=by_kind(snapshot.rss_by_process),
-        wire_bytes=snapshot.wire_bytes,
-        attempts=snapshot.attempts,
-        retries=snapshot.retries,
-        errors=dict(snapshot.errors),
-        breaker_openings=snapshot.breaker_openings,
+        pages_done=figures.pages_done,
+        rss_by_kind={role: sum(sizes) for role, sizes in roles.items()},
+        **figures.kept(),
     )
-
-
-def by_kind(rss_by_process: dict[str, int]) -> dict[str, int]:
-    """Add up the memory of processes of a kind, in bytes.
-
-    >>> by_kind({"parent": 5, "fetcher-1": 7, "fetcher-2": 8})
-    {'parent': 5, 'fetcher': 15}
-    """
-    kinds: dict[str, int] = {}
-    for name, size_bytes in rss_by_process.items():
-        kind = name.partition("-")[0]
-        kinds[kind] = kinds.get(kind, 0) + size_bytes
-    return kinds

@@ -33,7 +33,7 @@ from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import target_lock
-from carsync.state.checkpoint import CheckpointState, load
+from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 
@@ -118,11 +118,11 @@ class SyncRun:
         self._close_run()
 
     def _read_checkpoint(self) -> CheckpointState | None:
-        try:
-            return load(self._checkpoint_file)
-        except CheckpointError as exc:
-            self._context.note(f"{exc.problem}; it will be replaced ({exc.detail})")
-            return None
+        note = self._context.note
+        return load_or_none(
+            self._checkpoint_file,
+            lambda exc: note(f"{exc.problem}; it will be replaced ({exc.detail})"),
+        )
 
     def _read_and_merge(self) -> None:
         """Read all pages into staging; then decide, prove and merge unless stopped."""
@@ -238,7 +238,7 @@ class SyncRun:
             started_at=run.started_at if run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
-            snapshot=context.snapshot(),
+            figures=context.snapshot(),
             counts=end.counts,
             checks=self._checks,
             notes=tuple(context.notes),

@@ -12,7 +12,7 @@ insignificant white space: a reformatted file stays valid, an edited one does no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -23,22 +23,15 @@ from carsync import formatting
 from carsync.errors import CheckpointError
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
+from carsync.state.checkpoint_errors import translating
 from carsync.state.clock import Moment
+from carsync.state.figures import KeptFigures, Latency
 
 VERSION = 1
 MAX_FAILED_PAGES = 100
 MAX_PROBLEM_CHARS = 300
 
 ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the API took to answer, in seconds."""
-
-    mean_s: float
-    p50_s: float
-    p95_s: float
-    p99_s: float
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,13 +46,13 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
     acceptance: tuple[Check, ...] = ()
 
 
-class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
+class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     """What the parent knows of its run; times are aware UTC, rates per second.
 
     `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
     is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
     `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
-    `pages_failed_count`. `last_success_at` is the end of the last run that left
+    `pages_given_up`. `last_success_at` is the end of the last run that left
     the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
     `updated_at` by the clock that nobody can set. `tried` is the last sign of life of a dry
     run, which asks the API too, and leaves all else here as it is. No field ever holds a secret.
@@ -74,19 +67,14 @@ class CheckpointState(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     started_at: datetime
     updated_at: datetime
-    fingerprints: dict[str, str] = {}
-    pages_planned: int | None = None
+    fingerprints: dict[str, str] = msgspec.field(default_factory=dict)
     pages_done: int = 0
     pages_ranges: str = ""
-    pages_failed: dict[str, str] = {}
-    pages_failed_count: int = 0
-    rows_staged: int = 0
-    rejects: int = 0
-    pages_per_s: float = 0.0
+    pages_failed: dict[str, str] = msgspec.field(default_factory=dict)
+    pages_given_up: int = msgspec.field(default=0, name="pages_failed_count")
     rows_per_s: float = 0.0
     eta_s: float | None = None
     latency: Latency | None = None
-    errors: dict[str, int] = {}
     problem: str = ""
     hint: str = ""
     exit_code: int | None = None
@@ -144,7 +132,9 @@ def save(path: Path, state: CheckpointState) -> None:
     After return the file survives a power cut; on failure the old one is untouched
     and nothing else is left behind. Raises `CheckpointError`.
     """
-    atomic_file.replace(path, _seal(state))
+    with translating("write", path):
+        atomic_file.make_folder(path.parent)
+        atomic_file.replace(path, _seal(state))
 
 
 def load(path: Path) -> CheckpointState | None:
@@ -153,8 +143,23 @@ def load(path: Path) -> CheckpointState | None:
     Raises `CheckpointError` where the file cannot be read, is truncated, was changed
     after it was written, or comes from a newer carsync.
     """
-    data = atomic_file.read(path)
+    with translating("read", path):
+        data = atomic_file.read(path)
     return None if data is None else _open_seal(path, data)
+
+
+def load_or_none(
+    path: Path, on_error: Callable[[CheckpointError], object] = lambda error: None
+) -> CheckpointState | None:
+    """Return the checkpoint at `path`, or None where there is none that can be read.
+
+    `on_error` learns why a file that is there cannot be read.
+    """
+    try:
+        return load(path)
+    except CheckpointError as exc:
+        on_error(exc)
+        return None
 
 
 def _seal(state: CheckpointState) -> bytes:

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from carsync.errors import CheckpointError, LockedError
-from carsync.state import atomic_file
+from carsync.state.atomic_file import make_folder
+from carsync.state.checkpoint_errors import translating
 
 _LOCK_ATTEMPTS = 10
 _LOCK_PAUSE_S = 0.01
@@ -36,11 +37,11 @@ class FileLock:
         Raises `LockedError` naming the holder's process, `CheckpointError` where the
         lock file cannot be made.
         """
-        with atomic_file.translating("lock", self.path):
-            atomic_file.make_folder(self.path.parent)
+        with translating("lock", self.path):
+            make_folder(self.path.parent)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            with atomic_file.translating("lock", self.path):
+            with translating("lock", self.path):
                 if not _flock(descriptor):
                     raise self._held_by_another(descriptor)
                 os.ftruncate(descriptor, 0)
@@ -111,7 +112,7 @@ def is_held(path: Path) -> bool:
     Raises `CheckpointError` where the lock file exists and cannot be read.
     """
     lock = lock_path(path)
-    with atomic_file.translating("look at the lock of", lock):
+    with translating("look at the lock of", lock):
         try:
             descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

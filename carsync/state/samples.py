@@ -17,45 +17,31 @@ from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import within
+from carsync.state.figures import KeptFigures
 
 ANSWER_S = 30.0
 """How long the server's answer to a brief write is waited for, as long as for a ping: a server
 that has not cancelled it by then (`sql/session/set_brief.sql`) does not answer at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(KeptFigures, frozen=True, kw_only=True):
     """The figures of a run at one moment (UTC, by the parent's clock).
 
-    `session` counts from 1; `elapsed_s` is since the session's start. Pages and rows staged
-    and rejects are the whole run's; attempts, retries, errors (by class) and received bytes
-    are the session's so far. Rates are per second, rates and latencies those of the last
-    half minute to minute. `rss_by_kind` is in bytes, by `parent`, `manager`, `fetcher`,
-    `writer`.
+    `session` counts from 1; `elapsed_s` is since the session's start. `pages_done` are all
+    pages of the run that are staged. `rss_by_kind` is in bytes, by `parent`, `manager`,
+    `fetcher`, `writer`. A sample's rate of rows and its latencies are always the recent ones:
+    as JSON, and in the table, they go without that word.
     """
 
     session: int
     at: datetime
-    elapsed_s: float
     phase: str
-    pages_planned: int | None
-    pages_staged: int
-    pages_failed: int
-    rows_staged: int
-    rejects: int
-    pages_per_s: float
-    rows_per_s: float
-    latency_p50_s: float | None
-    latency_p95_s: float | None
-    latency_p99_s: float | None
-    queue_depth: int
-    rss_bytes: int
+    pages_done: int = msgspec.field(name="pages_staged")
+    recent_rows_per_s: float = msgspec.field(default=0.0, name="rows_per_s")
+    recent_latency_p50_s: float | None = msgspec.field(default=None, name="latency_p50_s")
+    recent_latency_p95_s: float | None = msgspec.field(default=None, name="latency_p95_s")
+    recent_latency_p99_s: float | None = msgspec.field(default=None, name="latency_p99_s")
     rss_by_kind: dict[str, int]
-    wire_bytes: int
-    attempts: int
-    retries: int
-    errors: dict[str, int]
-    breaker_openings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +135,10 @@ def _json(lines: Sequence[Sample] | Sequence[Failure]) -> str:
 
 def read_samples(conn: Connection, run_id: int) -> list[Sample]:
     """Return the samples of a run, session by session, in the order in which they were taken."""
-    query = sql.load("samples/read_samples")
+    columns = sql.identifiers(Sample.__struct_encode_fields__)
+    query = sql.load("samples/read_samples", columns=columns)
     found = sql.fetch(conn, "reading samples", query, {"run_id": run_id})
-    return [Sample(*line) for line in found]
+    return [Sample(**dict(zip(Sample.__struct_fields__, line, strict=True))) for line in found]
 
 
 def read_failures(conn: Connection, run_id: int, limit: int) -> list[Failure]:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from carsync.model import Check, MergeCounts
-from carsync.run.metrics import Metrics, Snapshot
-from carsync.state.checkpoint import CheckpointState, LastRun, Latency
+from carsync.run.metrics import Metrics
+from carsync.state.checkpoint import CheckpointState, LastRun
+from carsync.state.figures import Figures, Latency
 
 NOW = datetime(2026, 1, 2, 3, 5, 21, tzinfo=UTC)
 
@@ -37,7 +38,7 @@ LAST = LastRun(
 )
 
 
-def snapshot(**changes: Any) -> Snapshot:
+def snapshot(**changes: Any) -> Figures:
     """Return the figures of a run at 812 of 2,000 pages, with `changes`."""
     empty = Metrics(lambda: 0.0).snapshot(None, 0)
     usual: dict[str, Any] = {
@@ -66,8 +67,7 @@ def snapshot(**changes: Any) -> Snapshot:
         "rss_peak_bytes": 330_000_000,
         "rss_slope_mb_per_min": 0.4,
     }
-    values = {name: getattr(empty, name) for name in Snapshot.__slots__}
-    return Snapshot(**{**values, **usual, **changes})
+    return msgspec.structs.replace(empty, **{**usual, **changes})
 
 
 def checkpoint(**changes: Any) -> CheckpointState:
@@ -87,7 +87,7 @@ def checkpoint(**changes: Any) -> CheckpointState:
         pages_done=812,
         pages_ranges="1-810,815-816",
         pages_failed={"17": "the API answered 500 Internal Server Error"},
-        pages_failed_count=1,
+        pages_given_up=1,
         rows_staged=81_197,
         rejects=3,
         pages_per_s=20.0,

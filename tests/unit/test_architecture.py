@@ -41,11 +41,9 @@ LIBRARIES = {
     "xxhash": [
         "config.dsn",
         "mapping.hashing",
-        "state.atomic_file",
         "state.checkpoint",
         "run.fingerprints",
     ],
-    "rich": ["reporting.live.terminal", "reporting.live.live_view"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
     "prometheus_client": ["reporting.notify.prometheus"],
     "jinja2": ["reporting.html.page"],
@@ -77,6 +75,7 @@ PURE = [
     "run.acceptance",
     "run.latency",
     "run.metrics",
+    "state.figures",
     "run.outcome",
     "doctor.config_checks",
     "doctor.feed_checks",
@@ -89,6 +88,10 @@ PURE = [
     "reporting.html.data",
     "reporting.html.page",
     "reporting.html.time_series",
+    "reporting.live.live_view",
+    "reporting.live.progress_line",
+    "reporting.views.figures",
+    "reporting.views.layout",
     "cli.init_file",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""

@@ -1,66 +1,56 @@
-"""What the report of one run tells, gathered and counted; how it looks is `report.py`'s."""
+"""What the report of one run tells, gathered; PostgreSQL counts, examples are few."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from carsync.model import Check
+import msgspec
+
+from carsync import __version__
+from carsync.exit_codes import advise
+from carsync.model import Check, RunState, Target
+from carsync.postgres.connection import Connection
+from carsync.reporting.views import run_details
+from carsync.reporting.views.run_details import (
+    PastRun,
+    Relation,
+    RunDetails,
+    RunKind,
+    RunSession,
+    fate,
+)
+from carsync.run.report import outcome
+from carsync.state import changes, rejects
 from carsync.state.changes import ChangeSummary
+from carsync.state.figures import Figures
+from carsync.state.rejects import ReasonCount
+from carsync.state.samples import FailedPage, Sample
+
+PAGES = 15
+"""At most this many pages with failed attempts are told."""
+REJECTS = 5
+EXCERPT_CHARS = 241
+"""One more than the page shows, so that it can say that a text goes on."""
+
+_OF_THE_RUN = (
+    *("run_id", "source", "exit_code", "started_at", "merged_at", "finished_at", "version"),
+    *("hash_scheme", "fingerprints", "counts"),
+)
+_OF_THE_END = ("problem", "detail", "hint")
+_RELATIONS: dict[Relation, str] = {
+    "replays": "It replays the rejects of run {}; it read no feed.",
+    "reverts": "It takes back what run {} did; it read no feed.",
+    "replayed by": "Its rejects were replayed by run {}.",
+    "reverted by": "What it did was taken back by run {}.",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class TimePoint:
-    """The run's figures at one moment, `at_s` seconds at work after its start.
-
-    Rates are per second; `errors` are those of the session so far, by class.
-    """
+class Point(Sample, frozen=True, kw_only=True):
+    """A sample and its place in the report's charts: `at_s` seconds at work after the start."""
 
     at_s: float
-    session: int
-    pages_per_s: float
-    rows_per_s: float
-    latency_p50_s: float | None
-    latency_p95_s: float | None
-    latency_p99_s: float | None
-    queue_depth: int
-    rss_bytes: int
-    errors: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One process that worked at the run: when its first figures were taken, how long it
-    worked, and how many pages and rows of the whole run were staged when it ended."""
-
-    number: int
-    started_at: datetime
-    worked_s: float
-    pages_staged: int
-    rows_staged: int
-    errors: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class PageFailures:
-    """A page with failed attempts, by class, and what the last one said."""
-
-    page: int
-    failures: int
-    kinds: Mapping[str, int]
-    problem: str
-    given_up: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RejectReason:
-    """How many open rejects of the run have a reason."""
-
-    column: str | None
-    reason: str
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +65,21 @@ class RejectExample:
     excerpt: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
     """All that the report of one run tells; times are UTC.
 
-    `kind` is what the run is (sync, sample, dry run, replay, revert), `state` how it stands.
-
-    `outcome` and `next_step` are sentences; `exit_code`, `finished_at`, `duration_s` and
-    `figures` (a `metrics.Snapshot` as plain data) are None where the run recorded no end,
-    `counts` where nothing was merged. `related` are sentences on other runs: the one whose
-    rejects it replays, the one it takes back, the one that took it back.
+    `outcome` and `next_step` are sentences. `exit_code`, `finished_at`, `duration_s` and
+    `figures` are None where the run recorded no end, `counts` where nothing was merged.
+    `related` are sentences on other runs: the one whose rejects this run replays, the one that
+    it takes back, the one that took it back.
     """
 
     run_id: int
-    kind: str
+    kind: RunKind
     source: str
     target: str
-    state: str
+    state: RunState
     exit_code: int | None
     outcome: str
     next_step: str
@@ -104,19 +92,103 @@ class ReportData:
     fingerprints: Mapping[str, str]
     made_at: datetime
     made_by: str
-    problem: str = ""
-    detail: str = ""
-    hint: str = ""
-    notes: tuple[str, ...] = ()
-    related: tuple[str, ...] = ()
-    figures: Mapping[str, Any] | None = None
-    counts: Mapping[str, int] | None = None
-    checks: tuple[Check, ...] = ()
-    changes: ChangeSummary = field(default_factory=lambda: ChangeSummary("not merged"))
-    points: tuple[TimePoint, ...] = ()
-    sessions: tuple[Session, ...] = ()
-    errors: Mapping[str, int] = field(default_factory=dict)
-    failed_pages: tuple[PageFailures, ...] = ()
-    failed_pages_total: int = 0
-    reject_reasons: tuple[RejectReason, ...] = ()
-    reject_examples: tuple[RejectExample, ...] = ()
+    problem: str
+    detail: str
+    hint: str
+    notes: tuple[str, ...]
+    related: tuple[str, ...]
+    figures: Figures | None
+    counts: Mapping[str, int] | None
+    checks: tuple[Check, ...]
+    changes: ChangeSummary
+    points: Sequence[Point]
+    sessions: Sequence[RunSession]
+    errors: Mapping[str, int]
+    failed_pages: Sequence[FailedPage]
+    failed_pages_total: int
+    reject_reasons: Sequence[ReasonCount]
+    reject_examples: Sequence[RejectExample]
+
+
+def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> ReportData:
+    """Read what is known of a run, whatever its fate; `now` is UTC.
+
+    `target` is the configuration's table, named where there is no such run. Raises
+    `ConfigError` then, and `DatabaseError`.
+    """
+    details = run_details.gather(conn, target, run_id, pages=PAGES)
+    past, run, report = details.past, details.past.run, details.past.report
+    words, next_step = _outcome(past)
+    summary = run.summary or {}
+    return ReportData(
+        **{name: getattr(run, name) for name in _OF_THE_RUN},
+        **{name: summary.get(name, "") for name in _OF_THE_END},
+        kind=past.kind,
+        target=str(run.target),
+        state=past.state,
+        outcome=words,
+        next_step=next_step,
+        duration_s=past.duration_s,
+        made_at=now,
+        made_by=__version__,
+        notes=tuple(summary.get("notes", ())),
+        related=_related(details),
+        figures=report.figures if report else None,
+        checks=report.checks if report else (),
+        changes=changes.summarize(conn, run),
+        points=_points(details.samples),
+        sessions=details.sessions,
+        errors=details.failed_attempts,
+        failed_pages=details.failed_pages,
+        failed_pages_total=details.failures_kept.pages,
+        reject_reasons=details.reasons,
+        reject_examples=_reject_examples(conn, past),
+    )
+
+
+def _outcome(past: PastRun) -> tuple[str, str]:
+    """Say how the run ended, or how it stands, and what the operator does now."""
+    run = past.run
+    if run.exit_code is not None:
+        next_step = (run.summary or {}).get("next_step", advise(run.exit_code).next_step)
+        return outcome(run.exit_code), next_step
+    why, next_step = fate(past)
+    if past.is_running:
+        return "it is going on", next_step
+    return why or "its end is not recorded", next_step
+
+
+def _related(details: RunDetails) -> tuple[str, ...]:
+    """Say what other runs and people have to do with this one."""
+    found = [_RELATIONS[how].format(others) for how, others in details.relations]
+    if details.past.kind == "dry run":
+        found.append("A dry run: what it merged was rolled back.")
+    if details.past.kind == "sample":
+        found.append("Only the first pages were read; nobody is deactivated then.")
+    approval = (details.past.run.summary or {}).get("approval")
+    if approval:
+        found.append(
+            f"The cars that it held were approved by {approval['by']} at {approval['at']}: "
+            f"{approval['deactivated']:,} deactivated, {approval['left_out']:,} left out."
+        )
+    return tuple(found)
+
+
+def _points(samples: Sequence[Sample]) -> list[Point]:
+    """Lay the sessions end to end: the pause between them is no time at work."""
+    points: list[Point] = []
+    before_s = 0.0
+    for sample in samples:
+        if points and points[-1].session != sample.session:
+            before_s = points[-1].at_s
+        at_s = before_s + sample.elapsed_s
+        points.append(Point(at_s=at_s, **msgspec.structs.asdict(sample)))
+    return points
+
+
+def _reject_examples(conn: Connection, past: PastRun) -> list[RejectExample]:
+    run = past.run
+    found = rejects.list_open(conn, run.target, run.source, run.run_id, REJECTS, EXCERPT_CHARS)
+    return [
+        RejectExample(r.page, r.ordinal, r.record_id, r.column, r.reason, r.original) for r in found
+    ]

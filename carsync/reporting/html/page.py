@@ -7,18 +7,22 @@ itself, go in as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 
 from carsync import formatting
+from carsync.formatting import Tone
 from carsync.model import RowAction
 from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
-from carsync.state.changes import ChangedCar
+from carsync.reporting.views.figures import slope_text
+from carsync.reporting.views.layout import TONES
+from carsync.state.changes import BOOKKEEPING, ChangedCar
+from carsync.state.figures import Figures
 
 TITLE_CHARS = 80
 TEXT_CHARS = 240
@@ -35,8 +39,6 @@ ACTION_NAMES: dict[RowAction, str] = {
     "deactivated": "Gone",
     "deleted": "Taken out again",
 }
-_SILENT = {"data_hash", "updated_at", "last_synced_at", "created_at"}
-_TONES = {"complete": "good", "failed": "bad"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +80,35 @@ def render(data: ReportData, template: str, style: str) -> str:
     )
 
 
-def tone(data: ReportData) -> str:
-    """Say how the outcome is to be read: good, warn or bad."""
+def tone(data: ReportData) -> Tone:
+    """Say how the outcome is to be read: the state's tone, unless a complete run has a blemish."""
     if data.exit_code not in {None, 0} and data.state == "complete":
         return "warn"
-    return _TONES.get(data.state, "warn")
+    return TONES[data.state]
 
 
 def tiles(data: ReportData) -> list[tuple[str, str, str]]:
     """Return name, figure and small print of each key figure; none where no end is recorded."""
-    if not data.figures:
-        return []
     seen = data.figures
-    done = seen["pages_resumed"] + seen["pages_staged"]
-    planned = seen["pages_planned"]
+    if seen is None:
+        return []
+    done, planned = seen.pages_done, seen.pages_planned
     of_planned = "" if planned is None else f"of {planned:,} · {formatting.share(done, planned)}"
-    rejects = (data.counts or {}).get("rejected", seen["rejects"])
+    rejects = (data.counts or {}).get("rejected", seen.rejects)
     rejected = f"{rejects:,} rejected" if rejects else "none rejected"
     return [
         ("Duration", formatting.duration(data.duration_s or 0.0), "from start to end"),
         ("Pages staged", f"{done:,}", of_planned),
-        ("Rows staged", f"{seen['rows_staged']:,}", rejected),
-        ("Mean speed", f"{formatting.rate(seen['pages_per_s_mean'])} pages/s", _rows_rate(seen)),
-        ("Answer time", _latency(seen["latency_p50_s"]), _slower(seen)),
-        ("Requests", f"{seen['attempts']:,}", _failures(seen)),
+        ("Rows staged", f"{seen.rows_staged:,}", rejected),
+        ("Mean speed", f"{formatting.rate(seen.pages_per_s_mean)} pages/s", _rows_rate(seen)),
+        ("Answer time", _latency(seen.latency_p50_s), _slower(seen)),
+        ("Requests", f"{seen.attempts:,}", _failures(seen)),
         (
             "Received",
-            formatting.size(seen["wire_bytes"]),
-            f"{formatting.size(seen['body_bytes'])} unpacked",
+            formatting.size(seen.wire_bytes),
+            f"{formatting.size(seen.body_bytes)} unpacked",
         ),
-        ("Peak memory", formatting.size(seen["rss_peak_bytes"]), _slope(seen)),
+        ("Peak memory", formatting.size(seen.rss_peak_bytes), _slope(seen)),
     ]
 
 
@@ -166,13 +167,13 @@ def changed(car: ChangedCar) -> list[tuple[str, str, str]]:
     return [
         (name, _value(car.before.get(name)), _value(value))
         for name, value in sorted(car.after.items())
-        if name not in _SILENT
+        if name not in BOOKKEEPING
     ][:CHANGED_SHOWN]
 
 
 def only_hash(car: ChangedCar) -> bool:
     """Say whether nothing changed in an updated car but what carsync keeps of it."""
-    return set(car.after) <= _SILENT
+    return set(car.after) <= BOOKKEEPING
 
 
 def text(value: object, chars: int = TEXT_CHARS) -> str:
@@ -259,27 +260,27 @@ def _latency(seconds: float | None) -> str:
     return "not measured" if seconds is None else formatting.latency(seconds)
 
 
-def _slower(seen: Mapping[str, Any]) -> str:
-    if seen["latency_p95_s"] is None:
+def _slower(seen: Figures) -> str:
+    if seen.latency is None:
         return ""
-    p95, p99 = formatting.latency(seen["latency_p95_s"]), formatting.latency(seen["latency_p99_s"])
+    p95, p99 = formatting.latency(seen.latency.p95_s), formatting.latency(seen.latency.p99_s)
     return f"median · p95 {p95} · p99 {p99}"
 
 
-def _rows_rate(seen: Mapping[str, Any]) -> str:
-    return f"{formatting.rate(seen['rows_per_s'])} rows/s"
+def _rows_rate(seen: Figures) -> str:
+    return f"{formatting.rate(seen.rows_per_s)} rows/s"
 
 
-def _failures(seen: Mapping[str, Any]) -> str:
-    failed = sum(seen["errors"].values())
+def _failures(seen: Figures) -> str:
+    failed = sum(seen.errors.values())
     if not failed:
         return "none failed"
-    return f"{failed:,} failed ({100 * seen['error_rate']:.1f} %), {seen['retries']:,} retried"
+    return f"{failed:,} failed ({100 * seen.error_rate:.1f} %), {seen.retries:,} retried"
 
 
-def _slope(seen: Mapping[str, Any]) -> str:
-    slope = seen["rss_slope_mb_per_min"]
-    return "all processes" if slope is None else f"{slope:+.1f} MB/min".replace("-", "−")
+def _slope(seen: Figures) -> str:
+    slope = seen.rss_slope_mb_per_min
+    return "all processes" if slope is None else slope_text(slope).replace("-", "−")
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from carsync import formatting
 from carsync.reporting.html.charts import Chart, Series, thinned
-from carsync.reporting.html.data import TimePoint
+from carsync.reporting.html.data import Point
 
 MAX_KINDS = 5
 """So many classes of errors have a layer of their own."""
@@ -15,14 +15,14 @@ OTHER = "other"
 COLUMNS = 40
 """At most so many columns stand in a chart of errors over time."""
 
-_Value = Callable[[TimePoint], float | None]
+_Value = Callable[[Point], float | None]
 
 
-def lines(points: Sequence[TimePoint]) -> list[Chart]:
+def lines(points: Sequence[Point]) -> list[Chart]:
     """Return the line charts: pages/s, rows/s, latency, queue, memory; at least one point."""
     mega = max(point.rss_bytes for point in points) < 1e9
     unit, per = ("MB", 1e6) if mega else ("GB", 1e9)
-    slow = max((p.latency_p99_s or 0.0 for p in points), default=0.0) >= 10
+    slow = max((p.recent_latency_p99_s or 0.0 for p in points), default=0.0) >= 10
     time_unit, factor = ("seconds", 1.0) if slow else ("milliseconds", 1000.0)
 
     def latency(value: float | None) -> float | None:
@@ -36,9 +36,9 @@ def lines(points: Sequence[TimePoint]) -> list[Chart]:
             "latency",
             "Answer time of the API",
             time_unit,
-            ("p50", lambda point: latency(point.latency_p50_s)),
-            ("p95", lambda point: latency(point.latency_p95_s)),
-            ("p99", lambda point: latency(point.latency_p99_s)),
+            ("p50", lambda point: latency(point.recent_latency_p50_s)),
+            ("p95", lambda point: latency(point.recent_latency_p95_s)),
+            ("p99", lambda point: latency(point.recent_latency_p99_s)),
         ),
         _chart(
             points,
@@ -58,7 +58,7 @@ def lines(points: Sequence[TimePoint]) -> list[Chart]:
     ]
 
 
-def errors(points: Sequence[TimePoint]) -> tuple[Chart, float] | None:
+def errors(points: Sequence[Point]) -> tuple[Chart, float] | None:
     """Return the chart of failed attempts in each span of time, and the span in seconds.
 
     None where no attempt failed.
@@ -96,16 +96,16 @@ def errors(points: Sequence[TimePoint]) -> tuple[Chart, float] | None:
     return chart, width_s
 
 
-def _pages_per_s(point: TimePoint) -> float:
+def _pages_per_s(point: Point) -> float:
     return point.pages_per_s
 
 
-def _rows_per_s(point: TimePoint) -> float:
-    return point.rows_per_s
+def _rows_per_s(point: Point) -> float:
+    return point.recent_rows_per_s
 
 
 def _chart(
-    points: Sequence[TimePoint],
+    points: Sequence[Point],
     key: str,
     title: str,
     unit: str,
@@ -124,14 +124,14 @@ def _chart(
     return thinned(chart)
 
 
-def _breaks(points: Sequence[TimePoint]) -> tuple[float, ...]:
+def _breaks(points: Sequence[Point]) -> tuple[float, ...]:
     return tuple(b.at_s for a, b in pairwise(points) if a.session != b.session)
 
 
-def _steps(points: Sequence[TimePoint]) -> list[tuple[TimePoint | None, TimePoint]]:
+def _steps(points: Sequence[Point]) -> list[tuple[Point | None, Point]]:
     """Pair each point with the one before it in its session."""
-    paired: list[tuple[TimePoint | None, TimePoint]] = []
-    before: TimePoint | None = None
+    paired: list[tuple[Point | None, Point]] = []
+    before: Point | None = None
     for point in points:
         same = before is not None and before.session == point.session
         paired.append((before if same else None, point))
@@ -139,7 +139,7 @@ def _steps(points: Sequence[TimePoint]) -> list[tuple[TimePoint | None, TimePoin
     return paired
 
 
-def _growth(before: TimePoint | None, point: TimePoint) -> dict[str, int]:
+def _growth(before: Point | None, point: Point) -> dict[str, int]:
     known = before.errors if before else {}
     grown = {kind: number - known.get(kind, 0) for kind, number in point.errors.items()}
     return {kind: number for kind, number in grown.items() if number > 0}

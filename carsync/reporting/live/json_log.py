@@ -2,7 +2,7 @@
 
 `event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
 `run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
-happen (`intake.py`, `patience.py`); `notice` and `notice_failed` after the run.
+happen (`run/intake.py`, `run/api_health.py`); `notice` and `notice_failed` after the run.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 
 from carsync import logging_setup
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress import Progress
 from carsync.reporting.live.progress_line import progress_line
-from carsync.run.metrics import Snapshot
+from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, outcome, summary_data
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 EVERY_S = 10.0
@@ -38,7 +38,7 @@ _LEVELS = {
 log = logging.getLogger("carsync.run")
 
 
-class EventLog(Progress):
+class EventLog(RunListener):
     """Logs the figures when the phase changes and every `EVERY_S` seconds, and the end.
 
     From `begun` on every line of the process carries `run_id`, `source` and `target`.
@@ -57,7 +57,7 @@ class EventLog(Progress):
         words = "run %d resumed" if resumed else "run %d begun"
         log.info(words, run.run_id, extra={"event": "run_begun", "resumed": resumed})
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Log the figures where they are due, and at once when the phase changes."""
         now_s = self._clock()
         is_new = phase != self._phase
@@ -65,8 +65,8 @@ class EventLog(Progress):
             return
         self._phase, self._due_s = phase, now_s + EVERY_S
         logging_setup.bind(phase=phase)
-        text = f"phase: {phase}" if is_new else progress_line(snapshot)
-        extra = {"event": "phase" if is_new else "progress", **figures_of(snapshot)}
+        text = f"phase: {phase}" if is_new else progress_line(figures)
+        extra = {"event": "phase" if is_new else "progress", **figures_of(figures)}
         log.info("%s", text, extra=extra)
 
     def message(self, text: str) -> None:
@@ -81,11 +81,11 @@ class EventLog(Progress):
             text = f"{report.problem} (exit {int(report.exit_code)})"
         level = _LEVELS.get(ExitCode(report.exit_code), logging.ERROR)
         logging_setup.bind(phase="ended")
-        extra = {"event": "run_ended", **told, "figures": figures_of(report.snapshot)}
+        extra = {"event": "run_ended", **told, "figures": figures_of(report.figures)}
         log.log(level, "%s", text, extra=extra)
 
 
-def figures_of(snapshot: Snapshot) -> dict[str, Any]:
+def figures_of(figures: Figures) -> dict[str, Any]:
     """Return the figures as plain data, seconds and rates to the millisecond."""
-    plain: dict[str, Any] = msgspec.to_builtins(snapshot)
+    plain: dict[str, Any] = msgspec.to_builtins(figures)
     return {name: round(v, 3) if isinstance(v, float) else v for name, v in plain.items()}

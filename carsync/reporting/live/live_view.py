@@ -5,15 +5,22 @@ Colours are the terminal's own and repeat what words say; nothing is told by dim
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.text import Text
-
 from carsync import formatting
-from carsync.run.metrics import Snapshot
+from carsync.formatting import Tone
+from carsync.reporting.views.figures import (
+    TOTAL_UNKNOWN,
+    errors_text,
+    latency_text,
+    rates_text,
+    rows_text,
+    slope_text,
+    traffic_text,
+)
+from carsync.reporting.views.layout import column_width, side_by_side
+from carsync.state.figures import Figures, Pause, rss_by_role
 
 PHASES = {
     "draining": "stopping: what is fetched already is staged first",
@@ -22,11 +29,14 @@ PHASES = {
     "deciding": "is it certain that the cars not seen are gone?",
     "merging": "one transaction: readers see all of it or nothing",
 }
-"""What happens in a phase whose name does not say it; what a watcher is told may be others."""
+"""What happens in a phase whose name does not say it; other phases have no such line."""
+_PAUSES: dict[Pause, str] = {
+    "rate_limited": "the API asked for silence (429)",
+    "breaker": "the API kept failing, the circuit breaker is open",
+}
 _PAST_READING = {"proving", "deciding", "merging"}
 
 TWO_COLUMNS, THREE_COLUMNS = 120, 190
-_GUTTER = 4
 _MAX_BAR, _MIN_BAR = 100, 10
 _USUAL_COUNTS = 46
 """Columns kept free beside the bar, so that its length does not change with the figures."""
@@ -36,12 +46,12 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """A snapshot and what time has made of it: `ago_s` seconds passed since it was taken.
+    """The figures of a run and what time has made of them: they are `ago_s` seconds old.
 
     `paces` are pages staged in each of the last seconds; `name` says which run it is.
     """
 
-    snapshot: Snapshot
+    figures: Figures
     phase: str
     since: datetime
     in_phase_s: float
@@ -50,36 +60,33 @@ class LiveState:
     name: str = ""
 
 
-def live_lines(state: LiveState, width: int) -> list[Text]:
-    """Return the view, an empty line first, no line longer than `width` columns."""
-    snapshot = state.snapshot
-    lines = [Text(), *_head(state, width), *_bar(snapshot, state.ago_s, width)]
+def live_lines(state: LiveState, width: int) -> list[str]:
+    """Return the view in colours, an empty line first, no line longer than `width` columns."""
+    figures = state.figures
+    lines = ["", *_head(state, width), *_bar(figures, state.ago_s, width)]
     if state.phase in PHASES:
-        lines += [Text(line) for line in formatting.parts(PHASES[state.phase], width)]
-    lines += _alarms(snapshot, state.ago_s, width)
+        lines += formatting.parts(PHASES[state.phase], width)
+    lines += _alarms(figures, state.ago_s, width)
     is_reading = state.phase not in _PAST_READING
-    api, table, machine = (
-        _api_rows(snapshot, is_reading),
-        _table_rows(snapshot, is_reading),
-        _machine_rows(snapshot),
-    )
-    if width >= THREE_COLUMNS:
-        blocks = [[*api, *_pace(state)], table, machine]
-    elif width >= TWO_COLUMNS:
-        blocks = [[*api, *_pace(state)], [*table, *machine]]
-    else:
-        lines += [Text(line) for line in _block(_short_rows(snapshot, is_reading), width)]
-        return lines
-    return [*lines, Text(), *_side_by_side(blocks, width)]
+    if width < TWO_COLUMNS:
+        rows = _short_rows(figures, is_reading)
+        return [*lines, *formatting.columns(rows, indent=0, width=width)]
+    api = [*_api_rows(figures, is_reading), *_pace(state)]
+    table, machine = _table_rows(figures, is_reading), _machine_rows(figures)
+    blocks = [api, table, machine] if width >= THREE_COLUMNS else [api, [*table, *machine]]
+    column = column_width(len(blocks), width)
+    laid = [formatting.columns(rows, indent=0, width=column) for rows in blocks]
+    return [*lines, "", *side_by_side(laid, column)]
 
 
-def _head(state: LiveState, width: int) -> list[Text]:
-    elapsed = formatting.duration(int(state.snapshot.elapsed_s + state.ago_s))
+def _head(state: LiveState, width: int) -> list[str]:
+    elapsed = formatting.duration(int(state.figures.elapsed_s + state.ago_s))
     right = f"elapsed {elapsed}"
     since = f" since {state.since.astimezone(UTC):%H:%M:%S} UTC"
     lasting = f" · {formatting.duration(int(state.in_phase_s))}"
     whole = f" · {state.name}" if state.name else ""
     short = whole[: whole.find(" · ", 1)] if " · " in whole[1:] else whole
+    phase = formatting.paint(state.phase, "strong", True)
     # The most that fits beside the elapsed time, else that below.
     for left in (
         *(f"{since}{lasting}{name}" for name in (whole, short, "")),
@@ -87,120 +94,105 @@ def _head(state: LiveState, width: int) -> list[Text]:
     ):
         used = len(state.phase) + len(left)
         if used + 2 + len(right) <= width:
-            gap = " " * (width - used - len(right))
-            return [Text.assemble((state.phase, "bold"), left, gap, right)]
-    return [Text(state.phase, "bold"), Text(right)]
+            return [phase + left + " " * (width - used - len(right)) + right]
+    return [phase, right]
 
 
-def _bar(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
-    done, planned = snapshot.pages_resumed + snapshot.pages_staged, snapshot.pages_planned
+def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
+    done, planned = figures.pages_done, figures.pages_planned
     if planned is None:
-        told = f"{formatting.plural(done, 'page')}, total not known yet"
+        text = f"{formatting.plural(done, 'page')}, {TOTAL_UNKNOWN}"
     else:
-        told = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
-    if snapshot.pages_resumed:
-        told += f" · {snapshot.pages_resumed:,} kept"
-    if snapshot.eta_s:
-        told += f" · eta {formatting.duration(max(snapshot.eta_s - ago_s, 0.0))}"
-    beside = min(width - max(len(told), _USUAL_COUNTS) - 2, _MAX_BAR)
+        text = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
+    if figures.pages_resumed:
+        text += f" · {figures.pages_resumed:,} kept"
+    if figures.eta_s:
+        text += f" · eta {formatting.duration(max(figures.eta_s - ago_s, 0.0))}"
+    beside = min(width - max(len(text), _USUAL_COUNTS) - 2, _MAX_BAR)
     if beside < _MIN_BAR:
-        beside = width - len(told) - 2
+        beside = width - len(text) - 2
     if beside >= _MIN_BAR:
-        return [Text.assemble((formatting.bar(done, planned, beside), "green"), f"  {told}")]
-    bar = Text(formatting.bar(done, planned, width), "green")
-    return [bar, *map(Text, formatting.parts(told, width))]
+        bar = formatting.paint(formatting.bar(done, planned, beside), "good", True)
+        return [f"{bar}  {text}"]
+    bar = formatting.paint(formatting.bar(done, planned, width), "good", True)
+    return [bar, *formatting.parts(text, width)]
 
 
-def _alarms(snapshot: Snapshot, ago_s: float, width: int) -> list[Text]:
+def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
     """Say, each on lines of its own, what an operator should not overlook."""
-    told: list[tuple[str, str]] = []
-    left_s = snapshot.paused_s - ago_s
-    if snapshot.pause and left_s > 0:
-        why = {
-            "rate_limited": "the API asked for silence (429)",
-            "breaker": "the API kept failing, the circuit breaker is open",
-        }[snapshot.pause]
-        told.append((f"paused: {why} · {formatting.duration(left_s)} left", "bold yellow"))
-    if snapshot.pages_failed:
-        pages = formatting.plural(snapshot.pages_failed, "page")
-        told.append((f"given up: {pages} · nobody will be deactivated", "bold red"))
-    return [Text(line, style) for text, style in told for line in formatting.parts(text, width)]
-
-
-def _short_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
-    """Return the figures that count most, for a narrow view."""
-    pages_per_s = snapshot.pages_per_s if is_reading else snapshot.pages_per_s_mean
-    queue = formatting.plural(snapshot.queue_depth, "page")
-    memory = formatting.size(snapshot.rss_bytes)
+    alarms: list[tuple[str, Tone]] = []
+    left_s = figures.paused_s - ago_s
+    if figures.pause and left_s > 0:
+        why = _PAUSES[figures.pause]
+        alarms.append((f"paused: {why} · {formatting.duration(left_s)} left", "warn"))
+    if figures.pages_given_up:
+        pages = formatting.plural(figures.pages_given_up, "page")
+        alarms.append((f"given up: {pages} · nobody will be deactivated", "bad"))
     return [
-        (
-            "rate",
-            f"{formatting.rate(pages_per_s)} pages/s · "
-            f"{formatting.rate(snapshot.rows_per_s)} rows/s",
-        ),
-        ("rows", _rows(snapshot)),
-        ("latency", _latency(snapshot)),
-        *_probes(snapshot),
-        ("queue", f"{queue} · memory {memory}") if is_reading else ("memory", memory),
-        ("errors", _errors(snapshot)),
+        formatting.paint(formatting.paint(line, tone, True), "strong", True)
+        for text, tone in alarms
+        for line in formatting.parts(text, width)
     ]
 
 
-def _api_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
-    asked = f"{snapshot.attempts:,} asked · {snapshot.retries:,} asked again"
-    per_s = snapshot.wire_bytes / snapshot.elapsed_s if snapshot.elapsed_s else 0.0
-    now = f"{formatting.rate(snapshot.pages_per_s)} pages/s · " if is_reading else ""
-    mean = f"mean {formatting.rate(snapshot.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
+def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
+    """Return the figures that count most, for a narrow view."""
+    pages_per_s = figures.pages_per_s if is_reading else figures.pages_per_s_mean
+    memory = formatting.size(figures.rss_bytes)
+    queue = f"{formatting.plural(figures.queue_depth, 'page')} · memory {memory}"
+    return [
+        ("rate", rates_text(pages_per_s, figures.rows_per_s)),
+        ("rows", rows_text(figures)),
+        ("latency", latency_text(figures.latency)),
+        *_probes(figures),
+        ("queue", queue) if is_reading else ("memory", memory),
+        ("errors", errors_text(figures)),
+    ]
+
+
+def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
+    asked = f"{figures.attempts:,} asked · {figures.retries:,} asked again"
+    per_s = figures.wire_bytes / figures.elapsed_s if figures.elapsed_s else 0.0
+    now = f"{formatting.rate(figures.pages_per_s)} pages/s · " if is_reading else ""
+    mean = f"mean {formatting.rate(figures.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
     return [
         ("rate", now + mean),
-        ("latency", _latency(snapshot)),
-        ("requests", f"{asked} · {100 * snapshot.error_rate:.1f} % failed"),
-        ("errors", _errors(snapshot)),
-        (
-            "traffic",
-            f"{formatting.size(snapshot.wire_bytes)} received · "
-            f"{formatting.size(snapshot.body_bytes)} unpacked · {formatting.size(per_s)}/s",
-        ),
-        *_probes(snapshot),
+        ("latency", latency_text(figures.latency)),
+        ("requests", f"{asked} · {100 * figures.error_rate:.1f} % failed"),
+        ("errors", errors_text(figures)),
+        ("traffic", f"{traffic_text(figures, ' · ')} · {formatting.size(per_s)}/s"),
+        *_probes(figures),
     ]
 
 
-def _probes(snapshot: Snapshot) -> list[Row]:
+def _probes(figures: Figures) -> list[Row]:
     """Say what came of the cars that were asked for by id, if any was."""
-    told = [f"{n:,} {verdict}" for verdict, n in sorted(snapshot.probes.items())]
-    return [("by id", " · ".join(told))] if told else []
+    counts = [f"{n:,} {verdict}" for verdict, n in sorted(figures.probes.items())]
+    return [("by id", " · ".join(counts))] if counts else []
 
 
-def _table_rows(snapshot: Snapshot, is_reading: bool) -> list[Row]:
-    busy = snapshot.writer_rows_per_busy_s
+def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
+    busy = figures.writer_rows_per_busy_s
     writers = "–" if busy is None else f"{formatting.rate(busy)} rows/s while busy"
-    queue = (
-        f"{formatting.plural(snapshot.queue_depth, 'page')} · peak {snapshot.queue_depth_peak:,}"
-    )
+    queue = f"{formatting.plural(figures.queue_depth, 'page')} · peak {figures.queue_depth_peak:,}"
     return [
-        ("rows", _rows(snapshot)),
-        ("rate", f"{formatting.rate(snapshot.rows_per_s)} rows/s"),
+        ("rows", rows_text(figures)),
+        ("rate", f"{formatting.rate(figures.rows_per_s)} rows/s"),
         ("writers", writers),
         *([("queue", queue)] if is_reading else []),
     ]
 
 
-def _machine_rows(snapshot: Snapshot) -> list[Row]:
+def _machine_rows(figures: Figures) -> list[Row]:
     memory = (
-        f"{formatting.size(snapshot.rss_bytes)} · peak {formatting.size(snapshot.rss_peak_bytes)}"
+        f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
     )
-    if snapshot.rss_slope_mb_per_min is not None:
-        memory += f" · {snapshot.rss_slope_mb_per_min:+.1f} MB/min"
-    number: Counter[str] = Counter()
-    size: Counter[str] = Counter()
-    for name, rss in snapshot.rss_by_process.items():
-        role = name.rstrip("0123456789-")
-        number[role] += 1
-        size[role] += rss
+    if figures.rss_slope_mb_per_min is not None:
+        memory += f" · {slope_text(figures.rss_slope_mb_per_min)}"
     rows = [("memory", memory)]
-    for nth, role in enumerate(size):
-        who = role if number[role] == 1 else f"{number[role]} {role}s"
-        rows.append(("" if nth else "of it", f"{formatting.size(size[role])} {who}"))
+    for nth, (role, sizes) in enumerate(rss_by_role(figures.rss_by_process).items()):
+        who = role if len(sizes) == 1 else f"{len(sizes)} {role}s"
+        rows.append(("" if nth else "of it", f"{formatting.size(sum(sizes))} {who}"))
     return rows
 
 
@@ -210,47 +202,3 @@ def _pace(state: LiveState) -> list[Row]:
     if not paces:
         return []
     return [("pace", f"{formatting.spark(paces, len(paces))} · up to {max(paces)} pages/s")]
-
-
-def _rows(snapshot: Snapshot) -> str:
-    rejects = f" · {snapshot.rejects:,} rejected" if snapshot.rejects else ""
-    return f"{snapshot.rows_staged:,} staged{rejects}"
-
-
-def _latency(snapshot: Snapshot) -> str:
-    return formatting.latencies(
-        snapshot.latency_mean_s,
-        snapshot.latency_p50_s,
-        snapshot.latency_p95_s,
-        snapshot.latency_p99_s,
-    )
-
-
-def _errors(snapshot: Snapshot) -> str:
-    text = formatting.errors(snapshot.errors)
-    if snapshot.breaker_openings:
-        text += f" · breaker opened {formatting.plural(snapshot.breaker_openings, 'time')}"
-    return text
-
-
-def _block(rows: Sequence[Row], width: int) -> list[str]:
-    """Lay out names and values in two aligned columns of `width` in all."""
-    indent = max(len(name) for name, _ in rows) + 2
-    lines = []
-    for name, value in rows:
-        first, *rest = formatting.parts(value, width - indent)
-        lines.append(f"{name:<{indent}}{first}")
-        lines += [f"{'':<{indent}}{line}" for line in rest]
-    return lines
-
-
-def _side_by_side(blocks: Sequence[Sequence[Row]], width: int) -> list[Text]:
-    column = (width + _GUTTER) // len(blocks) - _GUTTER
-    laid = [_block(rows, column) for rows in blocks]
-    height = max(map(len, laid))
-    laid = [[*lines, *[""] * (height - len(lines))] for lines in laid]
-    gutter = " " * _GUTTER
-    return [
-        Text(gutter.join(f"{line:<{column}}" for line in lines).rstrip())
-        for lines in zip(*laid, strict=True)
-    ]

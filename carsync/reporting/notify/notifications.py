@@ -1,12 +1,12 @@
-"""What a web hook is told: which ends of a run are worth a word, and in which words.
+"""Notices for a web hook: which ends of a run are worth one, and in which words.
 
-Pure but for the clock that comes in. Sent by `webhook.py`, after the run's end is recorded.
+Pure: the time comes in. `webhook.py` sends them, after the run's end is recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -47,6 +47,10 @@ _SEVERITY: dict[Event, Severity] = {
     "recovered": "info",
     "test": "info",
 }
+_OF_THE_RUN = (
+    *("source", "target", "run_id", "started_at", "finished_at"),
+    *("problem", "detail", "hint"),
+)
 _SIGNS: dict[Severity, str] = {"info": "🟢", "warning": "🟡", "error": "🔴", "critical": "🚨"}
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -79,7 +83,7 @@ class Notice:
 
 
 def event_of(exit_code: int, previous_exit_code: int | None) -> NoticeEvent | None:
-    """Return what the end of a run means to whoever is told; None for nothing.
+    """Return which event the end of a run is; None where it is worth no notice.
 
     >>> event_of(3, 0), event_of(0, 3), event_of(0, 0), event_of(75, None)
     ('failed', 'recovered', None, None)
@@ -96,46 +100,42 @@ def about_run(
     """Return what to say of a run that ended, None for nothing.
 
     `before` is the checkpoint as the run found it. A run that was stopped or locked out is
-    nobody's concern, and a dry run or one of some pages only that of who asked for it. A
+    nobody's concern, and a dry run or one of some pages concerns only who asked for it. A
     failure and a last success that is too old are one notice.
     """
     if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
         return None
-    is_success = report.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
-    event = event_of(report.exit_code, before.exit_code if before else None)
-    stale = ""
-    if not is_success and before is not None and before.last_success_at is not None:
-        stale = staleness(before, now, notify.stale_after_h * 3600) or ""
-    asked: list[NoticeEvent] = [event] if event in notify.events else []
-    asked += ["stale"] if stale and "stale" in notify.events else []
-    if not asked:
-        return None
-    severity = _SEVERITY.get(asked[-1], "warning")
-    counts: dict[str, int] | None = None
-    if report.counts is not None:
-        counts = msgspec.to_builtins(report.counts)
     last_success_at = before.last_success_at if before else None
+    stale = None
+    if not report.is_success and last_success_at is not None:
+        stale = staleness(before, now, notify.stale_after_h * 3600)
+    event = event_of(report.exit_code, before.exit_code if before else None)
+    found: list[NoticeEvent] = [event] if event else []
+    found += ["stale"] if stale else []
+    wanted = [each for each in found if each in notify.events]
+    if not wanted:
+        return None
     return Notice(
-        event=asked[0],
-        severity=severity,
-        source=report.source,
-        target=report.target,
+        event=wanted[0],
+        severity=_SEVERITY.get(wanted[-1], "warning"),
         host=host,
         sent_at=now,
-        run_id=report.run_id,
-        exit_code=int(report.exit_code),
-        meaning=advise(report.exit_code).meaning,
-        problem=report.problem,
-        detail=report.detail,
-        hint=report.hint,
-        next_step=next_step(report.exit_code, report.hint),
-        stale=stale,
-        last_success_at=report.finished_at if is_success else last_success_at,
-        started_at=report.started_at,
-        finished_at=report.finished_at,
-        duration_s=round(report.duration_s, 1),
-        counts=counts,
+        stale=stale or "",
+        last_success_at=report.finished_at if report.is_success else last_success_at,
+        **_run_fields(report),
     )
+
+
+def _run_fields(report: RunReport) -> dict[str, Any]:
+    """Return what a notice holds of the run itself."""
+    return {
+        **{name: getattr(report, name) for name in _OF_THE_RUN},
+        "exit_code": int(report.exit_code),
+        "meaning": advise(report.exit_code).meaning,
+        "next_step": next_step(report.exit_code, report.hint),
+        "duration_s": round(report.duration_s, 1),
+        "counts": None if report.counts is None else asdict(report.counts),
+    }
 
 
 def about_bug(notify: Notify, kind: str, **common: Any) -> Notice | None:
@@ -189,14 +189,14 @@ def about_unit(
     )
 
 
-def was_told(
-    environ: Mapping[str, str], exit_code: int | None, told_at: datetime | None, now: datetime
+def was_sent(
+    environ: Mapping[str, str], exit_code: int | None, sent_at: datetime | None, now: datetime
 ) -> bool:
-    """Say whether the run that made a unit fail has told of it itself, moments ago."""
-    if exit_code is None or told_at is None:
+    """Say whether the run that made a unit fail has sent a notice of that itself, moments ago."""
+    if exit_code is None or sent_at is None:
         return False
     same = environ.get("MONITOR_EXIT_STATUS") == str(exit_code)
-    return same and timedelta(0) <= now - told_at <= timedelta(minutes=2)
+    return same and timedelta(0) <= now - sent_at <= timedelta(minutes=2)
 
 
 def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
@@ -236,8 +236,8 @@ def _slack_text(notice: Notice) -> str:
     if notice.event not in {"recovered", "test"}:
         lines += [_escape(text) for text in (notice.problem, notice.detail, notice.stale) if text]
     if notice.counts:
-        told = [f"{n:,} {name}" for name, n in notice.counts.items() if n and name != "seen"]
-        lines.append(", ".join(told))
+        counts = [f"{n:,} {name}" for name, n in notice.counts.items() if n and name != "seen"]
+        lines.append(", ".join(counts))
     if notice.next_step and notice.event not in {"recovered", "test"}:
         lines.append(f"*next:* {_escape(notice.next_step)}")
     return "\n".join(lines)

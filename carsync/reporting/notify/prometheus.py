@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
-from carsync.run.metrics import Snapshot
 from carsync.state.checkpoint import LastRun
+from carsync.state.figures import Figures
 
 MetricKind = Literal["gauge", "counter", "summary"]
 Values = Mapping[str, float]
@@ -30,7 +30,7 @@ Values = Mapping[str, float]
 class Standing:
     """What is known of a target at one moment; None and absent metrics are what is not known.
 
-    `snapshot` and `run_id` are those of the run that is going on, or else of the last one.
+    `figures` and `run_id` are those of the run that is going on, or else of the last one.
     `merged` is the last run whose merge was committed.
     """
 
@@ -38,14 +38,14 @@ class Standing:
     target: str
     version: str
     written_at: datetime
-    in_progress: bool
-    run_id: int | None
-    started_at: datetime | None
-    snapshot: Snapshot | None
-    exit_code: int | None
-    ended_at: datetime | None
-    last_success_at: datetime | None
-    merged: LastRun | None
+    in_progress: bool = False
+    run_id: int | None = None
+    started_at: datetime | None = None
+    figures: Figures | None = None
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+    last_success_at: datetime | None = None
+    merged: LastRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +93,25 @@ def _moment(at: datetime | None) -> Values:
     return {} if at is None else {"": at.timestamp()}
 
 
-def _figure(read: Callable[[Snapshot], float | None]) -> Callable[[Standing], Values]:
+def _figure(read: Callable[[Figures], float | None]) -> Callable[[Standing], Values]:
     """Read one figure of the run, where there is a run."""
-    return lambda now: {} if now.snapshot is None else _one(read(now.snapshot))
+    return lambda now: {} if now.figures is None else _one(read(now.figures))
 
 
 def _by_kind(standing: Standing) -> Values:
-    if standing.snapshot is None:
+    if standing.figures is None:
         return {}
-    return {kind.value: standing.snapshot.errors.get(kind, 0) for kind in FailureKind}
+    return {kind.value: standing.figures.errors.get(kind, 0) for kind in FailureKind}
 
 
 def _by_verdict(standing: Standing) -> Values:
-    if standing.snapshot is None:
+    if standing.figures is None:
         return {}
-    return {verdict.value: standing.snapshot.probes.get(verdict, 0) for verdict in ProbeVerdict}
+    return {verdict.value: standing.figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
 
 
 def _response_times(standing: Standing) -> Values:
-    taken = standing.snapshot
+    taken = standing.figures
     if taken is None:
         return {}
     answers = taken.attempts - sum(taken.errors.values())
@@ -241,7 +241,7 @@ METRICS: tuple[Metric, ...] = (
         "carsync_run_pages_failed_total",
         "counter",
         "Pages given up after all their attempts.",
-        _figure(lambda s: s.pages_failed),
+        _figure(lambda s: s.pages_given_up),
     ),
     Metric(
         "carsync_run_rows_staged_total",

@@ -18,8 +18,8 @@ from carsync import formatting
 from carsync.exit_codes import ExitCode
 from carsync.reporting.live.progress_line import progress_line
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 log = logging.getLogger(__name__)
@@ -107,10 +107,10 @@ class ServiceManager(RunListener):
         self._say(READY="1", STATUS=f"run {run.run_id} {how}")
         self._turn()
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Feed the watchdog; show the figures where it is due, at once when the phase changes."""
         now_s = self._clock()
-        self._line = progress_line(snapshot)
+        self._line = progress_line(figures)
         if phase != self._phase:
             self._phase, self._phase_s = phase, now_s
             self._status_s = float("-inf")

@@ -6,29 +6,28 @@ replaced as a whole, by a rename in its own folder, and may be read by everybody
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from carsync import __version__
 from carsync.config.sections import Config
-from carsync.errors import CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import Standing, expose
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport, last_run
-from carsync.state.checkpoint import CheckpointState, LastRun, load
+from carsync.state import atomic_file
+from carsync.state.checkpoint import load_or_none
+from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
 EVERY_S = 60.0
-SUCCESSES = frozenset({ExitCode.OK, ExitCode.ACCEPTANCE})
+MODE = 0o644
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +35,10 @@ log = logging.getLogger(__name__)
 class TextFile(RunListener):
     """Writes `metrics.textfile` every minute of a run and at its end.
 
-    What earlier runs left is taken from the checkpoint, so that a run that goes on or
+    What earlier runs left is taken from the checkpoint, so that a run that is going on or
     failed does not hide the last success. A run that was locked out writes nothing: the
-    file is the other's. A file that cannot be written is told once, and fails nothing.
+    file belongs to the other run. A file that cannot be written is logged once, and fails
+    nothing.
     """
 
     def __init__(
@@ -51,55 +51,55 @@ class TextFile(RunListener):
         """Take where the figures go, where those of earlier runs are, and two clocks."""
         assert config.metrics.textfile is not None
         self._path = Path(os.path.expanduser(config.metrics.textfile))  # noqa: PTH111 - it never raises
-        self._source = config.sync.source
-        self._target = f"{config.database.schema}.{config.database.table}"
         self._checkpoint_file = checkpoint_file
         self._clock = clock
         self._now = now
-        self._run: Run | None = None
-        self._snapshot: Snapshot | None = None
-        self._previous: CheckpointState | None = None
+        self._standing = Standing(
+            source=config.sync.source,
+            target=f"{config.database.schema}.{config.database.table}",
+            version=__version__,
+            written_at=now(),
+        )
         self._due_s = 0.0
-        self._warned = False
+        self._has_warned = False
 
     def begun(self, run: Run) -> None:
-        """Learn of the run; the checkpoint still tells of the one before."""
-        self._run = run
-        self._previous = self._read_checkpoint()
+        """Learn of the run; the checkpoint still holds the run before."""
+        self._recall()
+        self._standing = replace(
+            self._standing, in_progress=True, run_id=run.run_id, started_at=run.started_at
+        )
 
-    def update(self, snapshot: Snapshot, phase: str) -> None:
+    def update(self, figures: Figures, phase: str) -> None:
         """Keep the figures, and write them where they are due."""
-        self._snapshot = snapshot
+        self._standing = replace(self._standing, figures=figures)
         self.pulse()
 
     def pulse(self) -> None:
-        """Write the figures where they are due, also where none new come."""
-        if self._run is None or self._snapshot is None or self._clock() < self._due_s:
-            return
-        self._due_s = self._clock() + EVERY_S
-        previous = self._previous
-        ended = previous if previous is not None and previous.exit_code is not None else None
-        self._write(
-            in_progress=True,
-            exit_code=ended.exit_code if ended else None,
-            ended_at=ended.updated_at if ended else None,
-        )
+        """Write the figures every `EVERY_S` seconds, also where none new come."""
+        known = self._standing.in_progress and self._standing.figures is not None
+        if known and self._clock() >= self._due_s:
+            self._due_s = self._clock() + EVERY_S
+            self._write()
 
     def ended(self, report: RunReport) -> None:
         """Write how the run ended."""
         if report.exit_code == ExitCode.LOCKED:
             return
-        if self._run is None:
-            self._previous = self._read_checkpoint()
-        self._snapshot = report.snapshot
-        self._write(
+        if not self._standing.in_progress:
+            self._recall()
+        before = self._standing
+        self._standing = replace(
+            before,
+            in_progress=False,
+            started_at=report.started_at,
+            figures=report.figures,
             exit_code=report.exit_code,
             ended_at=report.finished_at,
-            success_at=self._success_of(report),
-            merged=last_run(report),
-            started_at=report.started_at,
+            last_success_at=self._success_of(report) or before.last_success_at,
+            merged=last_run(report) or before.merged,
         )
-        self._run = None
+        self._write()
 
     def __exit__(
         self,
@@ -108,75 +108,41 @@ class TextFile(RunListener):
         trace: TracebackType | None,
     ) -> None:
         """Write that the run is over where a bug ended it."""
-        if error is not None and self._run is not None:
-            self._write(exit_code=ExitCode.BUG, ended_at=self._now())
+        if error is not None and self._standing.in_progress:
+            self._standing = replace(
+                self._standing, in_progress=False, exit_code=ExitCode.BUG, ended_at=self._now()
+            )
+            self._write()
+
+    def _recall(self) -> None:
+        """Take what the runs before left from the checkpoint, where that can be read."""
+        state = load_or_none(self._checkpoint_file)
+        if state is None:
+            return
+        self._standing = replace(
+            self._standing,
+            exit_code=state.exit_code,
+            ended_at=None if state.exit_code is None else state.updated_at,
+            last_success_at=state.last_success_at,
+            merged=state.last_completed,
+        )
 
     def _success_of(self, report: RunReport) -> datetime | None:
         """Return when the run succeeded, as the next run will find it; None where it did not."""
-        if report.exit_code not in SUCCESSES:
+        if not report.is_success:
             return None
-        state = self._read_checkpoint()
+        state = load_or_none(self._checkpoint_file)
         recorded = state is not None and state.run_id == report.run_id
         return (state.last_success_at if state and recorded else None) or report.finished_at
 
-    def _read_checkpoint(self) -> CheckpointState | None:
+    def _write(self) -> None:
+        text = expose(replace(self._standing, written_at=self._now()))
         try:
-            return load(self._checkpoint_file)
-        except CheckpointError:  # the run itself tells the operator
-            return None
-
-    def _write(
-        self,
-        *,
-        exit_code: int | None,
-        ended_at: datetime | None,
-        in_progress: bool = False,
-        started_at: datetime | None = None,
-        success_at: datetime | None = None,
-        merged: LastRun | None = None,
-    ) -> None:
-        run, before = self._run, self._previous
-        standing = Standing(
-            source=self._source,
-            target=self._target,
-            version=__version__,
-            written_at=self._now(),
-            in_progress=in_progress,
-            run_id=run.run_id if run else None,
-            started_at=started_at or (run.started_at if run else None),
-            snapshot=self._snapshot,
-            exit_code=exit_code,
-            ended_at=ended_at,
-            last_success_at=success_at or (before.last_success_at if before else None),
-            merged=merged or (before.last_completed if before else None),
-        )
-        try:
-            replace(self._path, expose(standing))
+            if self._path.is_symlink():
+                raise atomic_file.NotAFileError
+            atomic_file.replace(self._path, text, mode=MODE, is_durable=False)
         except OSError as exc:
-            if not self._warned:
-                log.warning(
-                    "metrics.textfile %s cannot be written: %s", self._path, exc.strerror or exc
-                )
-            self._warned = True
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`, readable by everybody (mode 0644).
-
-    Whoever reads sees the old file or the new one. Nothing else is left behind, and what
-    a kill left is overwritten by the next call. Raises `OSError`.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise OSError("it is not a regular file")
-    temporary = path.with_name(f".{path.name}.tmp")  # not *.prom: nobody reads it
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(temporary, flags, 0o644), "wb") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            if not self._has_warned:
+                reason = exc.strerror or exc
+                log.warning("metrics.textfile %s cannot be written: %s", self._path, reason)
+            self._has_warned = True

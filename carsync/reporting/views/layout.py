@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
 
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.model import MergeCounts, RunState
 
 WIDTH = 80
+_GUTTER = 4
 
 _COUNTS = (
     *("seen", "inserted", "updated", "reactivated", "unchanged"),
@@ -36,6 +39,26 @@ def counts_grid(counts: MergeCounts, width: int = WIDTH) -> list[str]:
     return [
         f"  {left}      {right}" for left, right in zip(cells[:half], cells[half:], strict=True)
     ]
+
+
+def column_width(number: int, width: int) -> int:
+    """Return how wide each of `number` columns is that stand side by side on `width` in all.
+
+    >>> column_width(2, 140), column_width(1, 80)
+    (68, 80)
+    """
+    return (width + _GUTTER) // number - _GUTTER
+
+
+def side_by_side(blocks: Sequence[Sequence[str]], column: int) -> list[str]:
+    """Set blocks of lines beside each other, each `column` columns wide.
+
+    >>> side_by_side([["a", "b"], ["c"]], 3)
+    ['a      c', 'b']
+    """
+    rows = zip_longest(*blocks, fillvalue="")
+    gutter = " " * _GUTTER
+    return [gutter.join(f"{line:<{column}}" for line in row).rstrip() for row in rows]
 
 
 def wrap(name: str, text: str, color: bool = False, width: int = WIDTH) -> list[str]:

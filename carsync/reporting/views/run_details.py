@@ -1,4 +1,4 @@
-"""The story of a past run, gathered from all that carsync keeps of it; only reads."""
+"""Details of a past run, gathered from all that carsync keeps of it; only reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
-from carsync.model import RunState, Target
+from carsync.model import RunState, Scope, Target
 from carsync.postgres import sql
 from carsync.postgres.connection import Connection
 from carsync.run.report import RunReport
@@ -23,14 +23,16 @@ from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
 
 RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
 
-_KINDS: dict[str, RunKind] = {"sample": "sample", "dry": "dry run"}
+_KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
+
+Relation = Literal["replays", "reverts", "replayed by", "reverted by"]
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as it stands: `state` is the true one, for a run may say running and be dead.
+    """A run as it stands: `state` is the true one, for a dead run may be recorded as running.
 
-    `report` is its last word, None where it has none (it goes on, died, or is no sync).
+    `report` is what the run said at its end; None where it is running, died, or is no sync.
     """
 
     run: Run
@@ -39,13 +41,13 @@ class PastRun:
     report: RunReport | None
 
     @property
-    def goes_on(self) -> bool:
-        """Say whether a process works on it now."""
+    def is_running(self) -> bool:
+        """Whether a process works on the run now."""
         return self.state == "running"
 
     @property
     def duration_s(self) -> float | None:
-        """How long its last session took; None where it never said its end."""
+        """How long the last session took; None where no end is recorded."""
         if self.report is not None:
             return self.report.duration_s
         run = self.run
@@ -54,13 +56,20 @@ class PastRun:
         return (run.finished_at - (run.resumed_at or run.started_at)).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class RunSession:
-    """One process's work on a run, as its samples tell it: first, last, and how many."""
+class RunSession(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's work on a run, as its samples tell it.
+
+    `pages_done` and `rows_staged` are those of the whole run when the session ended.
+    """
 
     number: int
-    first: Sample
-    last: Sample
+    started_at: datetime
+    seen_until: datetime
+    worked_s: float
+    phase: str
+    pages_done: int = msgspec.field(name="pages_staged")
+    rows_staged: int
+    errors: dict[str, int]
     samples: int
 
 
@@ -68,8 +77,8 @@ class RunSession:
 class RunDetails:
     """All there is to tell of a run.
 
-    `failed_attempts` counts them by class over all sessions, kept or not; `failed_pages`
-    are those of the kept ones. `reasons` are those of open rejects.
+    `failed_attempts` counts by class over all sessions, whether the attempts are kept or not;
+    `failed_pages` come from the kept ones. `reasons` are those of open rejects.
     """
 
     past: PastRun
@@ -85,6 +94,18 @@ class RunDetails:
     def sessions(self) -> list[RunSession]:
         """The run's sessions, of which there is more than one where it was resumed."""
         return sessions_of(self.samples)
+
+    @property
+    def relations(self) -> list[tuple[Relation, str]]:
+        """How this run and others bear on each other, with the numbers of the others."""
+        run = self.past.run
+        others: list[tuple[Relation, Sequence[int | None]]] = [
+            ("replays", [run.replay_of]),
+            ("reverts", [run.reverts]),
+            ("replayed by", self.replayed_by),
+            ("reverted by", self.reverted_by),
+        ]
+        return [(how, ", ".join(map(str, ids))) for how, ids in others if any(ids)]
 
 
 def has_schema(conn: Connection) -> bool:
@@ -111,7 +132,7 @@ def find_past(conn: Connection, target: Target, run_id: int) -> PastRun:
 
 
 def gather(conn: Connection, target: Target, run_id: int, *, pages: int) -> RunDetails:
-    """Gather the story of a run, with at most `pages` pages that failed.
+    """Gather the details of a run, with at most `pages` pages that failed.
 
     Raises `ConfigError` where there is no such run.
     """
@@ -139,7 +160,18 @@ def sessions_of(samples: Sequence[Sample]) -> list[RunSession]:
     for sample in samples:
         by_number.setdefault(sample.session, []).append(sample)
     return [
-        RunSession(number, found[0], found[-1], len(found)) for number, found in by_number.items()
+        RunSession(
+            number=number,
+            started_at=found[0].at,
+            seen_until=found[-1].at,
+            worked_s=found[-1].elapsed_s,
+            phase=found[-1].phase,
+            pages_done=found[-1].pages_done,
+            rows_staged=found[-1].rows_staged,
+            errors=found[-1].errors,
+            samples=len(found),
+        )
+        for number, found in by_number.items()
     ]
 
 
@@ -179,7 +211,7 @@ def as_line(past: PastRun) -> dict[str, Any]:
         "duration_s": past.duration_s,
         "exit_code": run.exit_code,
         "counts": run.counts,
-        "pages_per_s": report.snapshot.pages_per_s_mean if report else None,
+        "pages_per_s": report.figures.pages_per_s_mean if report else None,
         "problem": report.problem if report else "",
         "version": run.version,
         "replay_of": run.replay_of,
@@ -187,38 +219,47 @@ def as_line(past: PastRun) -> dict[str, Any]:
     }
 
 
-def as_data(story: RunDetails) -> dict[str, Any]:
-    """Return all of a story as plain data for `--json`."""
-    run = story.past.run
+def as_data(details: RunDetails) -> dict[str, Any]:
+    """Return all details of a run as plain data for `--json`."""
+    run = details.past.run
+    sessions = [msgspec.to_builtins(session) for session in details.sessions]
     data: dict[str, Any] = {
-        **as_line(story.past),
+        **as_line(details.past),
         "hash_scheme": run.hash_scheme,
         "fingerprints": run.fingerprints,
-        "replayed_by": story.replayed_by,
-        "reverted_by": story.reverted_by,
+        "replayed_by": details.replayed_by,
+        "reverted_by": details.reverted_by,
         "summary": run.summary,
-        "sessions": [
-            {
-                "session": session.number,
-                "started_at": session.first.at,
-                "seen_until": session.last.at,
-                "phase": session.last.phase,
-                "pages_staged": session.last.pages_staged,
-                "errors": session.last.errors,
-                "samples": session.samples,
-            }
-            for session in story.sessions
-        ],
-        "errors": {"by_class": story.failed_attempts, "kept": asdict(story.failures_kept)},
-        "failed_pages": story.failed_pages,
+        "sessions": [{"session": session["number"], **session} for session in sessions],
+        "errors": {"by_class": details.failed_attempts, "kept": asdict(details.failures_kept)},
+        "failed_pages": details.failed_pages,
         "rejects": {
-            "open": sum(reason.count for reason in story.reasons),
-            "reasons": story.reasons,
+            "open": sum(reason.count for reason in details.reasons),
+            "reasons": details.reasons,
         },
-        "samples": story.samples,
+        "samples": details.samples,
     }
     plain: dict[str, Any] = msgspec.to_builtins(data)
     return plain
+
+
+def fate(past: PastRun) -> tuple[str, str]:
+    """Say why the run stands as it does, and what to do."""
+    if past.is_running:
+        return "", "nothing to do; it is at work (`carsync status` says how far it is)"
+    if past.state == "abandoned":
+        return (
+            "a later run did not resume it, and began anew",
+            "nothing to do: what it staged is gone, the table was never touched",
+        )
+    if past.run.counts is not None:
+        return "", "nothing to do; it was merged"
+    if past.run.state == "running":
+        return (
+            "its process ended without a word",
+            "run `carsync sync` again: it resumes the newest run where it can",
+        )
+    return "", "run `carsync sync` again"
 
 
 def _past(conn: Connection, run: Run, newest: int) -> PastRun:
@@ -237,10 +278,10 @@ def _past(conn: Connection, run: Run, newest: int) -> PastRun:
 def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dict[str, int]:
     """Add up what the last sample of each session counts; without samples, the report's."""
     if not samples:
-        return dict(report.snapshot.errors) if report else {}
+        return dict(report.figures.errors) if report else {}
     total: Counter[str] = Counter()
     for session in sessions_of(samples):
-        total.update(session.last.errors)
+        total.update(session.errors)
     return dict(total)
 
 

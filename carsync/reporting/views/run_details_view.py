@@ -1,7 +1,4 @@
-"""How the story of a past run is shown.
-
-Pure: what `story.py` gathered comes in, text goes out.
-"""
+"""How the details of a past run are shown. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +9,9 @@ from datetime import datetime
 
 from carsync import formatting
 from carsync.model import MergeCounts
+from carsync.reporting.views.figures import pages_text, rows_text
 from carsync.reporting.views.layout import TONES, WIDTH, counts_grid, wrap
-from carsync.reporting.views.run_details import PastRun, RunDetails
+from carsync.reporting.views.run_details import Relation, RunDetails, fate
 from carsync.reporting.views.run_list import took
 from carsync.reporting.views.summary import render_summary
 from carsync.run.report import outcome
@@ -23,31 +21,38 @@ SHOWN_PAGES = 10
 SHOWN_REASONS = 10
 CHART_COLUMNS = 100
 
+_RELATIONS: dict[Relation, tuple[str, str]] = {
+    "replays": ("replays", "the rejects of run {}"),
+    "reverts": ("reverts", "run {}"),
+    "replayed by": ("replayed", "by run {}"),
+    "reverted by": ("reverted", "by run {}"),
+}
 
-def render_story(story: RunDetails, now: datetime, width: int, *, color: bool = False) -> str:
-    """Return the whole story as text: how the run ended first, then how it went."""
-    past = story.past
+
+def render_details(details: RunDetails, now: datetime, width: int, *, color: bool = False) -> str:
+    """Return all details as text: how the run ended first, then how it went."""
+    past = details.past
     if past.report is not None:
         lines = render_summary(past.report, color=color).splitlines()
     else:
-        lines = _unfinished(story, now, color)
-    related = _related(story)
+        lines = _unfinished(details, now, color)
+    related = _related(details)
     lines += ["", *formatting.columns(related)] if related else []
     chart = min(max(width - 34, 10), CHART_COLUMNS)
     for name, section in (
-        ("sessions", _sessions(story)),
-        ("over time", _over_time(story.samples, chart)),
-        (_errors_head(story), _failed_pages(story, width)),
-        (_rejects_head(story), _reasons(story, width)),
+        ("sessions", _sessions(details)),
+        ("over time", _over_time(details.samples, chart)),
+        (_errors_head(details), _failed_pages(details, width)),
+        (_rejects_head(details), _reasons(details, width)),
     ):
         if section:
             lines += ["", formatting.paint(name, "strong", color), *section]
     return "\n".join(lines)
 
 
-def _unfinished(story: RunDetails, now: datetime, color: bool) -> list[str]:
-    """Tell of a run that has no last word: it goes on, died, or is no sync."""
-    past, run = story.past, story.past.run
+def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
+    """Show a run of which no report is kept: it is running, died, or is no sync."""
+    past, run = details.past, details.past.run
     name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
     head = f"{name} · {run.source} → {run.target}"
     gap = " " * max(WIDTH - len(head) - len(past.state), 1)
@@ -55,7 +60,7 @@ def _unfinished(story: RunDetails, now: datetime, color: bool) -> list[str]:
     lines = [
         formatting.paint(head, "strong", color) + gap + formatting.paint(past.state, tone, color),
         "",
-        *formatting.columns(_known(story, now)),
+        *formatting.columns(_known(details, now)),
     ]
     if run.counts is not None:
         known = {field.name for field in fields(MergeCounts)}
@@ -67,84 +72,52 @@ def _unfinished(story: RunDetails, now: datetime, color: bool) -> list[str]:
     return [*lines, *wrap("next", step, color)]
 
 
-def _known(story: RunDetails, now: datetime) -> list[tuple[str, str]]:
-    past, run = story.past, story.past.run
+def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
+    past, run = details.past, details.past.run
     rows = []
     if run.exit_code is not None:
         rows.append(("outcome", outcome(run.exit_code)))
     rows.append(("started", formatting.moment(run.started_at)))
     if run.resumed_at is not None:
         rows.append(("resumed", formatting.moment(run.resumed_at)))
-    if past.goes_on or past.duration_s is not None:
-        rows.append(("time", took(past, now) + (" so far" if past.goes_on else "")))
+    if past.is_running or past.duration_s is not None:
+        rows.append(("time", took(past, now) + (" so far" if past.is_running else "")))
     if run.merged_at is not None:
         rows.append(("merged", formatting.moment(run.merged_at)))
-    if story.samples:
-        last = story.samples[-1]
+    if details.samples:
+        last = details.samples[-1]
         rows.append(("phase", f"{last.phase}, as of {formatting.moment(last.at)}"))
-        rows.append(("pages", _pages(last)))
-        rejects = f" · {last.rejects:,} rejected" if last.rejects else ""
-        rows.append(("rows", f"{last.rows_staged:,} staged{rejects}"))
-        rows.append(("errors", formatting.errors(story.failed_attempts)))
+        rows.append(("pages", pages_text(last.pages_done, last.pages_planned)))
+        rows.append(("rows", rows_text(last)))
+        rows.append(("errors", formatting.errors(details.failed_attempts)))
     return rows
 
 
-def _pages(sample: Sample) -> str:
-    planned = sample.pages_planned
-    if planned is None:
-        return f"{sample.pages_staged:,}, total not known yet"
-    share = formatting.share(sample.pages_staged, planned)
-    return f"{sample.pages_staged:,} of {planned:,} ({share})"
-
-
-def fate(past: PastRun) -> tuple[str, str]:
-    """Say why the run stands as it does, and what to do."""
-    if past.goes_on:
-        return "", "nothing to do; it is at work (`carsync status` says how far it is)"
-    if past.state == "abandoned":
-        return (
-            "a later run did not resume it, and began anew",
-            "nothing to do: what it staged is gone, the table was never touched",
-        )
-    if past.run.counts is not None:
-        return "", "nothing to do; it was merged"
-    if past.run.state == "running":
-        return (
-            "its process ended without a word",
-            "run `carsync sync` again: it resumes the newest run where it can",
-        )
-    return "", "run `carsync sync` again"
-
-
-def _related(story: RunDetails) -> list[tuple[str, str]]:
-    run = story.past.run
+def _related(details: RunDetails) -> list[tuple[str, str]]:
+    past = details.past
     rows: list[tuple[str, str]] = []
-    if story.past.report is not None and story.past.state != story.past.report.state:
-        rows.append(("since then", story.past.state))
-    if run.replay_of is not None:
-        rows.append(("replays", f"the rejects of run {run.replay_of}"))
-    if (reverts := getattr(run, "reverts", None)) is not None:
-        rows.append(("reverts", f"run {reverts}"))
-    for verb, runs in (("replayed", story.replayed_by), ("reverted", story.reverted_by)):
-        if runs:
-            rows.append((verb, f"by run {', '.join(map(str, runs))}"))
+    if past.report is not None and past.state != past.report.state:
+        rows.append(("since then", past.state))
+    for how, others in details.relations:
+        name, words = _RELATIONS[how]
+        rows.append((name, words.format(others)))
     return rows
 
 
-def _sessions(story: RunDetails) -> list[str]:
+def _sessions(details: RunDetails) -> list[str]:
     """List the sessions of a run that was resumed."""
-    sessions = story.sessions
-    if len(sessions) < 2 and story.past.run.resumed_at is None:
+    sessions = details.sessions
+    if len(sessions) < 2 and details.past.run.resumed_at is None:
         return []
     lines = []
     for session in sessions:
-        lasted = formatting.duration(round(session.last.elapsed_s))
-        phase = session.last.phase
-        goes_on = story.past.goes_on and session is sessions[-1]
-        end = phase if goes_on else f"cut off while {phase}"
+        lasted = formatting.duration(round(session.worked_s))
+        phase = session.phase
+        is_running = details.past.is_running and session is sessions[-1]
+        end = phase if is_running else f"cut off while {phase}"
         lines.append(
-            f"  {session.number}  {formatting.moment(session.first.at)} · {lasted} · "
-            f"{formatting.plural(session.last.pages_staged, 'page')} staged"
+            f"  {session.number}  {formatting.moment(session.started_at)} · {lasted} · "
+            f"{formatting.plural(session.pages_done, 'page')} staged"
             + ("" if phase == "ended" else f" · {end}")
         )
     return lines
@@ -156,8 +129,8 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
         return []
     drawn: list[tuple[str, list[float | None], Callable[[float], str]]] = [
         ("pages/s", [s.pages_per_s for s in samples], formatting.rate),
-        ("rows/s", [s.rows_per_s for s in samples], formatting.rate),
-        ("p95", [s.latency_p95_s for s in samples], formatting.latency),
+        ("rows/s", [s.recent_rows_per_s for s in samples], formatting.rate),
+        ("p95", [s.recent_latency_p95_s for s in samples], formatting.latency),
         (
             "queue",
             [float(s.queue_depth) for s in samples],
@@ -188,9 +161,9 @@ def _increments(samples: Sequence[Sample]) -> list[float | None]:
     return counts
 
 
-def _errors_head(story: RunDetails) -> str:
-    kept = story.failures_kept
-    text = f"failed attempts: {formatting.errors(story.failed_attempts)}"
+def _errors_head(details: RunDetails) -> str:
+    kept = details.failures_kept
+    text = f"failed attempts: {formatting.errors(details.failed_attempts)}"
     if kept.pages:
         text += f" on {formatting.plural(kept.pages, 'page')}"
     if kept.given_up:
@@ -198,17 +171,17 @@ def _errors_head(story: RunDetails) -> str:
     return text
 
 
-def _failed_pages(story: RunDetails, width: int) -> list[str]:
-    shown = story.failed_pages[:SHOWN_PAGES]
+def _failed_pages(details: RunDetails, width: int) -> list[str]:
+    shown = details.failed_pages[:SHOWN_PAGES]
     lines: list[str] = []
     for page in shown:
         lines += _two_columns(f"page {page.page}", _page_words(page), width)
-    if story.failures_kept.pages > len(shown):
-        more = story.failures_kept.pages - len(shown)
+    if details.failures_kept.pages > len(shown):
+        more = details.failures_kept.pages - len(shown)
         lines.append(f"  and {formatting.plural(more, 'page')} more (--json has them)")
-    total = sum(story.failed_attempts.values())
-    if total > story.failures_kept.failures > 0:
-        lines.append(f"  of these attempts {story.failures_kept.failures:,} are kept by page")
+    total = sum(details.failed_attempts.values())
+    if total > details.failures_kept.failures > 0:
+        lines.append(f"  of these attempts {details.failures_kept.failures:,} are kept by page")
     return lines
 
 
@@ -219,22 +192,22 @@ def _page_words(page: FailedPage) -> str:
     return f"{', '.join(words)} · {formatting.printable(page.problem)}"
 
 
-def _rejects_head(story: RunDetails) -> str:
-    total = sum(reason.count for reason in story.reasons)
+def _rejects_head(details: RunDetails) -> str:
+    total = sum(reason.count for reason in details.reasons)
     return f"open rejects: {total:,}"
 
 
-def _reasons(story: RunDetails, width: int) -> list[str]:
+def _reasons(details: RunDetails, width: int) -> list[str]:
     lines: list[str] = []
-    for reason in story.reasons[:SHOWN_REASONS]:
+    for reason in details.reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
         words = formatting.printable(f"{column}{reason.reason}")
         lines += _two_columns(f"{reason.count:,}", words, width)
-    if len(story.reasons) > SHOWN_REASONS:
-        more = len(story.reasons) - SHOWN_REASONS
+    if len(details.reasons) > SHOWN_REASONS:
+        more = len(details.reasons) - SHOWN_REASONS
         lines.append(f"  and {formatting.plural(more, 'reason')} more")
     if lines:
-        lines.append(f"  see them: `carsync rejects list --run {story.past.run.run_id}`")
+        lines.append(f"  see them: `carsync rejects list --run {details.past.run.run_id}`")
     return lines
 
 

@@ -1,7 +1,4 @@
-"""How past runs are listed: a table that fits the terminal.
-
-Pure: what `story.py` gathered comes in, text goes out.
-"""
+"""How past runs are listed: a table that fits the terminal. Pure."""
 
 from __future__ import annotations
 
@@ -73,7 +70,7 @@ def _started(form: str) -> Callable[[PastRun], str]:
 
 def took(past: PastRun, now: datetime) -> str:
     """Say how long a run took, or has taken so far; a dash where nobody knows."""
-    if past.goes_on:
+    if past.is_running:
         since = past.run.resumed_at or past.run.started_at
         return formatting.duration(round(max((now - since).total_seconds(), 0)))
     return "–" if past.duration_s is None else formatting.duration(past.duration_s)
@@ -97,7 +94,7 @@ def _counted(name: str) -> Callable[[PastRun], str]:
 
 
 def _pages_per_s(past: PastRun) -> str:
-    return formatting.rate(past.report.snapshot.pages_per_s_mean) if past.report else "–"
+    return formatting.rate(past.report.figures.pages_per_s_mean) if past.report else "–"
 
 
 _ID = _Column("run", lambda past: str(past.run.run_id))

@@ -17,7 +17,21 @@ import msgspec
 from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
+from carsync.reporting.views.figures import (
+    given_up_text,
+    latency_text,
+    pages_text,
+    rates_text,
+    rows_text,
+)
+from carsync.reporting.views.layout import (
+    WIDTH,
+    column_width,
+    counts_grid,
+    side_by_side,
+    title,
+    wrap,
+)
 from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
 
@@ -29,7 +43,6 @@ MIN_WIDTH, MAX_WIDTH = 40, 200
 
 _SHOWN_FAILED_PAGES = 3
 _TWO_COLUMNS = 140
-_GUTTER = 4
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
@@ -148,10 +161,10 @@ def render(
     lines = [head, ""]
     if state is not None:
         beside = width >= _TWO_COLUMNS
-        column = (width - _GUTTER) // 2 if beside else width
+        column = column_width(2, width) if beside else width
         run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
         last = _last_lines(state, now, column)
-        lines += _beside(run, last, column) if beside else [*run, "", *last]
+        lines += side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
         lines += [""]
     if verdict.reason:
@@ -167,27 +180,22 @@ def render_line(
     if state is None or state.run_id is None:
         return verdict.next_step
     phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state
-    parts = [f"run {state.run_id}", phase, f"pages {_count_pages(state)}"]
+    done, planned = state.pages_done, state.pages_planned
+    pages = formatting.count(done) if planned is None else pages_text(done, planned)
+    parts = [f"run {state.run_id}", phase, f"pages {pages}"]
     if verdict.state in ACTIVE_STATES:
-        parts.append(_rates(state, going_on=True))
+        parts.append(_rates(state, is_active=True))
     parts.append(f"errors {formatting.errors(state.errors)}")
-    if state.pages_failed_count:
-        parts.append(f"given up {formatting.plural(state.pages_failed_count, 'page')}")
+    if state.pages_given_up:
+        parts.append(given_up_text(state.pages_given_up))
     return " · ".join(parts)
-
-
-def _beside(left: list[str], right: list[str], column: int) -> list[str]:
-    height = max(len(left), len(right))
-    padded = [[*lines, *[""] * (height - len(lines))] for lines in (left, right)]
-    gap = " " * _GUTTER
-    return [f"{a:<{column}}{gap}{b}".rstrip() for a, b in zip(*padded, strict=True)]
 
 
 def _run_rows(
     state: CheckpointState, now: datetime, verdict: Verdict, width: int
 ) -> list[tuple[str, str]]:
     """Return name and value of each line on the run itself, for `width` columns in all."""
-    going_on = verdict.state in ACTIVE_STATES
+    is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
     rows = [
         ("run", f"{run} · started {_ago(state.started_at, now)}"),
@@ -196,21 +204,15 @@ def _run_rows(
             f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
         ),
         *_pages(state, width - _NAMES_WIDTH),
-        ("rows", _staged(state)),
+        ("rows", rows_text(state)),
     ]
-    if not going_on:
+    if not is_active:
         phase = "" if state.phase == "ended" else f", while {state.phase}"
         rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
     if state.pages_per_s:
-        rows.append(("rate", _rates(state, going_on)))
+        rows.append(("rate", _rates(state, is_active)))
     if state.latency is not None:
-        latency = state.latency
-        rows.append(
-            (
-                "latency",
-                formatting.latencies(latency.mean_s, latency.p50_s, latency.p95_s, latency.p99_s),
-            )
-        )
+        rows.append(("latency", latency_text(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
     return rows + _failed_rows(state, width - _NAMES_WIDTH)
 
@@ -218,37 +220,23 @@ def _run_rows(
 def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Return the bar and the counts, side by side where `width` allows it."""
     done, planned = state.pages_done, state.pages_planned
-    told = f"{_count_pages(state)}, total not known yet" if planned is None else _count_pages(state)
-    beside = min(width - len(told) - 2, _MAX_BAR)
+    text = pages_text(done, planned)
+    beside = min(width - len(text) - 2, _MAX_BAR)
     if beside >= _MIN_BAR:
-        return [("pages", f"{formatting.bar(done, planned, beside)}  {told}")]
-    return [("pages", told), ("", formatting.bar(done, planned, width))]
+        return [("pages", f"{formatting.bar(done, planned, beside)}  {text}")]
+    return [("pages", text), ("", formatting.bar(done, planned, width))]
 
 
-def _count_pages(state: CheckpointState) -> str:
-    done, planned = state.pages_done, state.pages_planned
-    if planned is None:
-        return f"{done:,}"
-    return f"{done:,} of {planned:,} ({formatting.share(done, planned)})"
-
-
-def _staged(state: CheckpointState) -> str:
-    rejects = f" · {state.rejects:,} rejected" if state.rejects else ""
-    return f"{state.rows_staged:,} staged{rejects}"
-
-
-def _rates(state: CheckpointState, going_on: bool) -> str:
-    text = (
-        f"{formatting.rate(state.pages_per_s)} pages/s · {formatting.rate(state.rows_per_s)} rows/s"
-    )
-    if going_on and state.eta_s is not None:
+def _rates(state: CheckpointState, is_active: bool) -> str:
+    text = rates_text(state.pages_per_s, state.rows_per_s)
+    if is_active and state.eta_s is not None:
         text += f" · eta {formatting.duration(state.eta_s)}"
     return text
 
 
 def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Name the first failed pages, one line each, and say how many more there are."""
-    total = max(state.pages_failed_count, len(state.pages_failed))
+    total = max(state.pages_given_up, len(state.pages_failed))
     shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
     lines = [_cut(f"page {page}: {problem}", width) for page, problem in shown]
     if total > len(shown):

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.model import Check, CheckVerdict
+from carsync.reporting.views.figures import (
+    errors_text,
+    latency_text,
+    pages_text,
+    rates_text,
+    rows_text,
+    slope_text,
+    traffic_text,
+)
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
-from carsync.run.metrics import Snapshot
 from carsync.run.report import RunReport, next_step, outcome
+from carsync.state.figures import Figures
 
 _VERDICT_TONES: dict[CheckVerdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
 
@@ -39,75 +48,43 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
 
 def _work(report: RunReport) -> list[tuple[str, str]]:
     """Return name and value of each line on what was done and how fast."""
-    snapshot = report.snapshot
-    planned = snapshot.pages_planned
-    done = snapshot.pages_resumed + snapshot.pages_staged
-    pages = formatting.count(done)
-    if planned is not None:
-        pages += f" of {formatting.count(planned)} ({formatting.share(done, planned)})"
-    if snapshot.pages_resumed:
-        pages += f" · {formatting.count(snapshot.pages_resumed)} kept from the interrupted run"
-    if snapshot.pages_failed:
-        pages += f" · {formatting.count(snapshot.pages_failed)} failed"
-    rows = f"{formatting.count(snapshot.rows_staged)} staged"
-    if snapshot.rejects:
-        rows += f" · {formatting.count(snapshot.rejects)} rejected"
+    figures = report.figures
+    ended = formatting.moment(report.finished_at)
+    traffic = f"{formatting.plural(figures.attempts, 'request')} · {traffic_text(figures)}"
     return [
         ("outcome", outcome(report.exit_code)),
-        (
-            "time",
-            f"{formatting.duration(report.duration_s)} · "
-            f"ended {formatting.moment(report.finished_at)}",
-        ),
-        ("pages", pages),
-        ("rows", rows),
-        ("rate", _rates(snapshot)),
-        (
-            "latency",
-            formatting.latencies(
-                snapshot.latency_mean_s,
-                snapshot.latency_p50_s,
-                snapshot.latency_p95_s,
-                snapshot.latency_p99_s,
-            ),
-        ),
-        ("traffic", _traffic(snapshot)),
-        ("errors", _errors(snapshot)),
-        ("memory", _memory(snapshot)),
+        ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
+        ("pages", _pages(figures)),
+        ("rows", rows_text(figures)),
+        ("rate", _rates(figures)),
+        ("latency", latency_text(figures.latency)),
+        ("traffic", traffic),
+        ("errors", errors_text(figures, with_retries=True)),
+        ("memory", _memory(figures)),
     ]
 
 
-def _rates(snapshot: Snapshot) -> str:
-    text = (
-        f"{formatting.rate(snapshot.pages_per_s_mean)} pages/s · "
-        f"{formatting.rate(snapshot.rows_per_s)} rows/s"
-    )
-    if snapshot.writer_rows_per_busy_s is not None:
-        text += f" · {formatting.rate(snapshot.writer_rows_per_busy_s)} rows/s of a busy writer"
+def _pages(figures: Figures) -> str:
+    done, planned = figures.pages_done, figures.pages_planned
+    text = formatting.count(done) if planned is None else pages_text(done, planned)
+    if figures.pages_resumed:
+        text += f" · {figures.pages_resumed:,} kept from the interrupted run"
+    if figures.pages_given_up:
+        text += f" · {figures.pages_given_up:,} failed"
     return text
 
 
-def _traffic(snapshot: Snapshot) -> str:
-    return (
-        f"{formatting.plural(snapshot.attempts, 'request')} · "
-        f"{formatting.size(snapshot.wire_bytes)} received, "
-        f"{formatting.size(snapshot.body_bytes)} unpacked"
-    )
+def _rates(figures: Figures) -> str:
+    text = rates_text(figures.pages_per_s_mean, figures.rows_per_s)
+    if figures.writer_rows_per_busy_s is not None:
+        text += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
+    return text
 
 
-def _errors(snapshot: Snapshot) -> str:
-    parts = [formatting.errors(snapshot.errors)]
-    if snapshot.retries:
-        parts.append(f"{snapshot.retries:,} retried")
-    if snapshot.breaker_openings:
-        parts.append(f"breaker opened {formatting.plural(snapshot.breaker_openings, 'time')}")
-    return " · ".join(parts)
-
-
-def _memory(snapshot: Snapshot) -> str:
-    text = f"peak {formatting.size(snapshot.rss_peak_bytes)} in all processes"
-    if snapshot.rss_slope_mb_per_min is not None:
-        text += f" · slope {snapshot.rss_slope_mb_per_min:+.1f} MB/min"
+def _memory(figures: Figures) -> str:
+    text = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
+    if figures.rss_slope_mb_per_min is not None:
+        text += f" · slope {slope_text(figures.rss_slope_mb_per_min)}"
     return text
 
 

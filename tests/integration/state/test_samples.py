@@ -36,15 +36,15 @@ def sample(session: int = 1, second: int = 0) -> Sample:
         elapsed_s=float(second),
         phase="fetching",
         pages_planned=2000,
-        pages_staged=20 * second,
-        pages_failed=1,
+        pages_done=20 * second,
+        pages_given_up=1,
         rows_staged=2000 * second,
         rejects=3,
         pages_per_s=20.0,
-        rows_per_s=2000.5,
-        latency_p50_s=latency_s,
-        latency_p95_s=latency_s,
-        latency_p99_s=latency_s,
+        recent_rows_per_s=2000.5,
+        recent_latency_p50_s=latency_s,
+        recent_latency_p95_s=latency_s,
+        recent_latency_p99_s=latency_s,
         queue_depth=4,
         rss_bytes=3_000_000_000,
         rss_by_kind={"parent": 1_000_000_000, "writer": 2_000_000_000},
@@ -133,7 +133,7 @@ def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection
     assert samples.read_samples(conn, run.run_id) == []
     observer.write(conn)
     (kept,) = samples.read_samples(conn, run.run_id)
-    assert (kept.phase, kept.pages_staged, kept.errors) == ("fetching", 812, {"rate_limited": 2})
+    assert (kept.phase, kept.pages_done, kept.errors) == ("fetching", 812, {"rate_limited": 2})
     observer.update(snapshots.snapshot(), "merging")
     with conn.cursor() as cur, pytest.raises(psycopg2.Error):
         cur.execute("SELECT pg_terminate_backend(pg_backend_pid())")

@@ -1,4 +1,4 @@
-"""The journal: the file on disk says at every moment where the run stands, and how it ended."""
+"""The checkpoint on disk says at every moment where the run stands, and how it ended."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
-from carsync.model import PageInfo
+from carsync.model import EndState, PageInfo
 from carsync.run.checkpoint_writer import SAVE_EVERY_S, CheckpointWriter, idle_since
+from carsync.run.report import RunReport
 from carsync.source.pagination.plan import PagePlan
 from carsync.state.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.state.clock import Moment
@@ -36,8 +38,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-def open_journal(path: Path, previous: CheckpointState | None = None) -> CheckpointWriter:
-    journal = CheckpointWriter(
+def begun(path: Path, previous: CheckpointState | None = None) -> CheckpointWriter:
+    writer = CheckpointWriter(
         path,
         FileLock(path),
         source="external",
@@ -45,14 +47,31 @@ def open_journal(path: Path, previous: CheckpointState | None = None) -> Checkpo
         fingerprints={"feed": "f", "mapping": "m", "table": "t"},
         previous=previous,
     )
-    journal.begin(17, "a-token", STARTED)
-    return journal
+    writer.begin(17, "a-token", STARTED)
+    return writer
 
 
 def on_disk(path: Path) -> CheckpointState:
     state = load(path)
     assert state is not None
     return state
+
+
+def report(state: EndState, exit_code: int, **changes: Any) -> RunReport:
+    """Give the end of a run; with `counts` its merge was committed."""
+    usual: dict[str, Any] = {
+        "run_id": snapshots.LAST.run_id,
+        "source": "external",
+        "target": "public.cars",
+        "started_at": STARTED,
+        "finished_at": snapshots.LAST.finished_at,
+        "duration_s": snapshots.LAST.duration_s,
+        "figures": snapshots.snapshot(),
+    }
+    return RunReport(state=state, exit_code=exit_code, **{**usual, **changes})
+
+
+MERGED: dict[str, Any] = {"counts": snapshots.COUNTS, "checks": snapshots.LAST.acceptance}
 
 
 def plan_with(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
@@ -73,7 +92,7 @@ def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
 
 
 def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
-    open_journal(path)
+    begun(path)
     state = on_disk(path)
     assert (state.run_id, state.token, state.started_at) == (17, "a-token", STARTED)
     assert (state.state, state.phase, state.pid) == ("running", "starting", os.getpid())
@@ -84,11 +103,11 @@ def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
 
 def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
     figures = snapshots.snapshot()
-    open_journal(path).note("fetching", plan_with(12, 20, {15: "500"}), figures, state="merging")
+    begun(path).note("fetching", plan_with(12, 20, {15: "500"}), figures, state="merging")
     state = on_disk(path)
     assert (state.phase, state.state) == ("fetching", "merging")
     assert (state.pages_planned, state.pages_done, state.pages_ranges) == (20, 12, "1-12")
-    assert (state.pages_failed, state.pages_failed_count) == ({"15": "500"}, 1)
+    assert (state.pages_failed, state.pages_given_up) == ({"15": "500"}, 1)
     assert (state.rows_staged, state.rejects) == (figures.rows_staged, figures.rejects)
     assert (state.pages_per_s, state.rows_per_s) == (figures.pages_per_s, figures.rows_per_s)
     assert (state.eta_s, state.errors) == (figures.eta_s, figures.errors)
@@ -97,32 +116,33 @@ def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
 
 
 def test_a_run_without_an_answer_yet_has_no_latency(path: Path) -> None:
-    open_journal(path).note("fetching", plan_with(0, 0), snapshots.snapshot(latency_mean_s=None))
+    begun(path).note("fetching", plan_with(0, 0), snapshots.snapshot(latency_mean_s=None))
     assert on_disk(path).latency is None
 
 
 def test_of_very_many_failed_pages_an_excerpt_is_kept_and_all_are_counted(path: Path) -> None:
     failed = dict.fromkeys(range(2, 2 + 5 * MAX_FAILED_PAGES), "500")
-    open_journal(path).note("fetching", plan_with(1, 2000, failed), snapshots.snapshot())
+    begun(path).note("fetching", plan_with(1, 2000, failed), snapshots.snapshot())
     state = on_disk(path)
     assert len(state.pages_failed) == MAX_FAILED_PAGES
-    assert state.pages_failed_count == len(failed)
+    assert state.pages_given_up == len(failed)
 
 
 def test_progress_is_written_at_most_every_two_seconds(path: Path, clock: FakeClock) -> None:
-    journal = open_journal(path)
-    journal.progress("fetching", plan_with(1, 20), snapshots.snapshot())
+    writer = begun(path)
+    writer.progress("fetching", plan_with(1, 20), snapshots.snapshot())
     assert on_disk(path).phase == "starting"
     clock.advance(SAVE_EVERY_S)
-    journal.progress("fetching", plan_with(2, 20), snapshots.snapshot())
-    journal.progress("fetching", plan_with(3, 20), snapshots.snapshot())
+    writer.progress("fetching", plan_with(2, 20), snapshots.snapshot())
+    writer.progress("fetching", plan_with(3, 20), snapshots.snapshot())
     assert (on_disk(path).phase, on_disk(path).pages_done) == ("fetching", 2)
 
 
 def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
-    journal = open_journal(path)
-    journal.note("fetching", plan_with(12, 20), snapshots.snapshot())
-    journal.end("failed", 4, problem="the connection broke", hint="run again")
+    writer = begun(path)
+    writer.note("fetching", plan_with(12, 20), snapshots.snapshot())
+    ended = report("failed", 4, problem="the connection broke", hint="run again")
+    writer.end(plan_with(12, 20), ended)
     state = on_disk(path)
     assert (state.state, state.exit_code, state.phase) == ("failed", 4, "ended")
     assert (state.problem, state.hint) == ("the connection broke", "run again")
@@ -131,22 +151,25 @@ def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
 
 
 def test_a_failed_run_keeps_the_last_good_one_in_memory(path: Path) -> None:
-    journal = open_journal(path, previous=snapshots.checkpoint())
+    writer = begun(path, previous=snapshots.checkpoint())
     assert on_disk(path).last_completed == snapshots.LAST
-    journal.end("failed", 3)
+    writer.end(plan_with(12, 20), report("failed", 3))
     state = on_disk(path)
     assert state.last_completed == snapshots.LAST
     assert state.last_success_at == snapshots.LAST.finished_at
 
 
 def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(path: Path) -> None:
-    open_journal(path, previous=snapshots.checkpoint(last_completed=None)).end(
-        "partial", 5, merged=snapshots.LAST
-    )
+    plan = plan_with(12, 20)
+    partial = report("partial", 5, **MERGED)
+    begun(path, previous=snapshots.checkpoint(last_completed=None)).end(plan, partial)
     state = on_disk(path)
-    assert state.last_completed == snapshots.LAST
+    assert state.last_completed == msgspec.structs.replace(
+        snapshots.LAST, state="partial", exit_code=5
+    )
     assert state.last_success_at == snapshots.LAST.finished_at
-    open_journal(path, previous=state).end("complete", 0, merged=snapshots.LAST, success=True)
+    begun(path, previous=state).end(plan, report("complete", 0, **MERGED))
+    assert on_disk(path).last_completed == snapshots.LAST
     success = on_disk(path).last_success_at
     assert success is not None
     assert success > snapshots.LAST.finished_at
@@ -201,7 +224,7 @@ def test_a_checkpoint_of_an_older_carsync_goes_by_the_wall_clock(path: Path) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
 def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
     before = Moment.now()
-    open_journal(path)
+    begun(path)
     saved = on_disk(path).updated
     assert saved.boot_id
     assert before.boot_id == saved.boot_id
@@ -214,11 +237,11 @@ def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Pat
     )
     dry.begin(17, "a-token", STARTED)
     assert not path.exists()
-    journal = CheckpointWriter(
+    writer = CheckpointWriter(
         path, FileLock(path), source="s", target="t", fingerprints={}, previous=ENDED, dry_run=True
     )
-    journal.begin(17, "a-token", STARTED)
-    journal.end("complete", 0, success=True)
+    writer.begin(17, "a-token", STARTED)
+    writer.end(plan_with(12, 20), report("complete", 0))
     kept = on_disk(path)
     assert kept.tried is not None
     assert msgspec.structs.replace(kept, tried=None) == ENDED

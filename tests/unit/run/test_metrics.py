@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from carsync.config.sections import Acceptance
 from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
@@ -17,7 +17,8 @@ from carsync.errors import FailureKind
 from carsync.model import PageInfo, ProbeVerdict, StagedPage
 from carsync.run.acceptance import evaluate
 from carsync.run.latency import LatencyHistogram
-from carsync.run.metrics import MemorySlope, Metrics, Snapshot
+from carsync.run.metrics import MemorySlope, Metrics
+from carsync.state.figures import Figures
 from tests.support.fake_clock import FakeClock
 
 MB = 10**6
@@ -80,7 +81,7 @@ class TestCounters:
         got = metrics.snapshot(10, 0)
         assert (got.records, got.rejects, got.pages_staged, got.rows_staged) == (200, 2, 2, 198)
         assert (got.wire_bytes, got.body_bytes) == (80_000, 780_000)
-        assert (got.attempts, got.retries, got.pages_failed) == (8, 2, 1)
+        assert (got.attempts, got.retries, got.pages_given_up) == (8, 2, 1)
         assert got.errors == {"timeout": 1, "server_error": 2}
         assert got.error_rate == pytest.approx(0.6)
         assert got.breaker_openings == 1
@@ -272,7 +273,7 @@ class TestMemory:
         assert got.rss_by_process == {"parent": 50 * MB, "fetcher-1": 300 * MB}
 
 
-def good_run() -> Snapshot:
+def good_run() -> Figures:
     clock = FakeClock()
     metrics = Metrics(clock, warmup_s=30.0)
     for _ in range(200):
@@ -307,7 +308,7 @@ class TestAcceptance:
         ],
     )
     def test_each_figure_can_fail_on_its_own(self, change: dict[str, float], name: str) -> None:
-        checks = evaluate(Acceptance(), replace(good_run(), **change), 20.0)  # type: ignore[arg-type]
+        checks = evaluate(Acceptance(), replace(good_run(), **change), 20.0)
         assert [check.name for check in checks if check.verdict == "fail"] == [name]
 
     def test_targets_met_exactly_pass(self) -> None:

@@ -33,6 +33,7 @@ from carsync.state.checkpoint import (
 )
 from carsync.state.file_lock import FileLock, is_held
 from tests.support import snapshots
+from tests.support.folders import ROOT
 
 
 @pytest.fixture
@@ -59,6 +60,11 @@ def test_a_second_save_replaces_the_first_and_leaves_nothing_beside_it(path: Pat
     assert loaded is not None
     assert loaded.pages_done == 813
     assert files_beside(path) == [path.name]
+
+
+def test_a_file_of_the_carsync_before_is_read_whole() -> None:
+    state = load(ROOT / "tests/data/older/checkpoint.json")
+    assert state == snapshots.checkpoint(boot_id="4f1c", updated_uptime_s=1000.5)
 
 
 def test_no_file_is_no_checkpoint(path: Path) -> None:

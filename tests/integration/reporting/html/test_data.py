@@ -16,8 +16,7 @@ from carsync.cli.app import app
 from carsync.errors import ConfigError
 from carsync.model import Row
 from carsync.postgres.connection import Connection
-from carsync.reporting.html.data import ReportData
-from carsync.reporting.html.gather import gather
+from carsync.reporting.html.data import ReportData, gather
 from carsync.reporting.html.page import changed, only_hash, render
 from carsync.reporting.html.templates import read_template
 from carsync.state import changes, runs, samples, target_lock
@@ -52,15 +51,15 @@ def sample(session: int, second: int, **errors: int) -> Sample:
         elapsed_s=float(second),
         phase="fetching",
         pages_planned=100,
-        pages_staged=10 * second,
-        pages_failed=0,
+        pages_done=10 * second,
+        pages_given_up=0,
         rows_staged=1000 * second,
         rejects=0,
         pages_per_s=20.0,
-        rows_per_s=2000.0,
-        latency_p50_s=0.1,
-        latency_p95_s=0.2,
-        latency_p99_s=0.3,
+        recent_rows_per_s=2000.0,
+        recent_latency_p50_s=0.1,
+        recent_latency_p95_s=0.2,
+        recent_latency_p99_s=0.3,
         queue_depth=1,
         rss_bytes=200_000_000,
         rss_by_kind={"parent": 200_000_000},

@@ -7,31 +7,23 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
+import msgspec
 import pytest
 
 from carsync.model import Check
 from carsync.reporting.html import page, time_series
-from carsync.reporting.html.data import (
-    PageFailures,
-    RejectExample,
-    RejectReason,
-    ReportData,
-    Session,
-    TimePoint,
-)
+from carsync.reporting.html.data import Point, RejectExample, ReportData
 from carsync.reporting.html.templates import read_template
+from carsync.reporting.views.run_details import RunSession
 from carsync.run.metrics import Metrics
 from carsync.state.changes import ChangedCar, ChangesKept, ChangeSummary, PriceMove, PriceMoves
+from carsync.state.rejects import ReasonCount
+from carsync.state.samples import FailedPage
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = (
     """</title></style><script>alert(1)</script><img src=x onerror='a'>"&{{ 7 * 7 }}\u202e\x1b[2J"""
 )
-
-
-def figures_of_a_run() -> dict[str, Any]:
-    snapshot = Metrics(lambda: 0.0).snapshot(20, 5)
-    return {name: getattr(snapshot, name) for name in snapshot.__slots__}
 
 
 def data(**more: Any) -> ReportData:
@@ -53,12 +45,47 @@ def data(**more: Any) -> ReportData:
         "fingerprints": {"api": "3f9a", "mapping": "77b0"},
         "made_at": AT,
         "made_by": "1.2.3",
+        **dict.fromkeys(("problem", "detail", "hint"), ""),
+        **dict.fromkeys(("figures", "counts")),
+        **dict.fromkeys(("notes", "related", "checks", "points", "sessions"), ()),
+        **dict.fromkeys(("failed_pages", "reject_reasons", "reject_examples"), ()),
+        "changes": ChangeSummary("not merged"),
+        "errors": {},
+        "failed_pages_total": 0,
     }
     return ReportData(**{**facts, **more})
 
 
-def point(at_s: float, session: int = 1, **errors: int) -> TimePoint:
-    return TimePoint(at_s, session, 20.0, 2000.0, 0.1, 0.2, None, 3, 200_000_000, errors)
+def point(at_s: float, session: int = 1, **errors: int) -> Point:
+    return Point(
+        at_s=at_s,
+        session=session,
+        at=AT,
+        phase="fetching",
+        pages_done=1,
+        pages_per_s=20.0,
+        recent_rows_per_s=2000.0,
+        recent_latency_p50_s=0.1,
+        recent_latency_p95_s=0.2,
+        queue_depth=3,
+        rss_bytes=200_000_000,
+        rss_by_kind={},
+        errors=errors,
+    )
+
+
+def session(number: int, pages: int, **errors: int) -> RunSession:
+    return RunSession(
+        number=number,
+        started_at=AT,
+        seen_until=AT,
+        worked_s=2.0,
+        phase="ended",
+        pages_done=pages,
+        rows_staged=100 * pages,
+        errors=errors,
+        samples=2,
+    )
 
 
 def full(word: str = "Kia Rio") -> ReportData:
@@ -72,7 +99,7 @@ def full(word: str = "Kia Rio") -> ReportData:
         notes=(word,),
         related=(word,),
         fingerprints={word: word},
-        figures=figures_of_a_run(),
+        figures=Metrics(lambda: 0.0).snapshot(20, 5),
         counts={"inserted": 1, "updated": 1, "held": 12345, "rejected": 3},
         checks=(Check("duration", "≤ 25.0 min", "30.2 min", "fail"),),
         changes=ChangeSummary(
@@ -83,11 +110,11 @@ def full(word: str = "Kia Rio") -> ReportData:
             (PriceMoves(word, (PriceMove(word, word, 100.0, 150.0),), ()),),
         ),
         points=(point(1.0), point(2.0, timeout=3), point(3.0, 2), point(4.0, 2, odd=1)),
-        sessions=(Session(1, AT, 2.0, 5, 500, {"timeout": 3}), Session(2, AT, 2.0, 9, 900, {})),
+        sessions=(session(1, 5, timeout=3), session(2, 9)),
         errors={"timeout": 3, word: 1},
-        failed_pages=(PageFailures(7, 3, {word: 3}, word, True),),
+        failed_pages=(FailedPage(7, 3, {word: 3}, 3, word, None, word, True, AT),),
         failed_pages_total=40,
-        reject_reasons=(RejectReason(word, word, 3),),
+        reject_reasons=(ReasonCount(word, word, 3),),
         reject_examples=(RejectExample(1, 2, word, word, word, word),),
     )
 
@@ -219,7 +246,8 @@ def test_rejects_that_are_no_longer_open_are_not_called_none() -> None:
         ("complete", None, "good"),
         ("held", 6, "warn"),
         ("failed", 4, "bad"),
-        ("running", None, "warn"),
+        ("running", None, "good"),
+        ("abandoned", None, "plain"),
     ],
 )
 def test_the_outcome_has_a_tone(state: str, exit_code: int | None, tone: str) -> None:
@@ -253,7 +281,7 @@ def test_no_error_no_chart_of_errors() -> None:
 
 
 def test_large_figures_change_their_unit() -> None:
-    slow = replace(point(1.0), rss_bytes=3_200_000_000, latency_p99_s=14.0)
+    slow = msgspec.structs.replace(point(1.0), rss_bytes=3_200_000_000, recent_latency_p99_s=14.0)
     units = {chart.key: chart.unit for chart in time_series.lines([slow])}
     assert units["memory"] == "GB resident"
     assert units["latency"] == "seconds"

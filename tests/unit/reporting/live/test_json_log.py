@@ -63,7 +63,7 @@ def report(exit_code: int, **changes: Any) -> RunReport:
         "started_at": NOW,
         "finished_at": NOW,
         "duration_s": 72.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": snapshots.COUNTS,
     }
     return RunReport(**{**usual, **changes})

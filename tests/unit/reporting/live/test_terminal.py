@@ -7,10 +7,9 @@ import os
 import re
 
 import pytest
-from rich.text import Text
 
 from carsync.reporting.live.live_view import LiveState, live_lines
-from carsync.reporting.live.terminal import Canvas, to_lines, wants_color
+from carsync.reporting.live.terminal import Canvas, columns_of, crop, wants_color
 from tests.support import snapshots
 from tests.support.snapshots import NOW
 
@@ -60,10 +59,6 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "get_terminal_size", lambda stream: stream.size)
 
 
-def lines_of(*texts: str) -> list[Text]:
-    return [Text(text) for text in texts]
-
-
 @pytest.mark.parametrize(
     ("environ", "on_terminal", "elsewhere"),
     [
@@ -83,15 +78,15 @@ def test_who_gets_colours(environ: dict[str, str], on_terminal: bool, elsewhere:
 def test_a_block_is_redrawn_in_its_place_and_shrinks_without_a_trace() -> None:
     screen = Screen()
     canvas = Canvas(screen)
-    canvas.draw(lambda width: lines_of("one", "two", "three"))
-    canvas.draw(lambda width: lines_of("four"))
+    canvas.draw(lambda width: ["one", "two", "three"])
+    canvas.draw(lambda width: ["four"])
     assert screen.shown() == ["four", ""]
 
 
 def test_what_is_printed_stays_above_the_block() -> None:
     screen = Screen()
     canvas = Canvas(screen)
-    canvas.draw(lambda width: lines_of("one", "two"))
+    canvas.draw(lambda width: ["one", "two"])
     canvas.write_above("a log line\n")
     canvas.write_above("another")
     assert screen.shown() == ["a log line", "another", "one", "two", ""]
@@ -103,9 +98,9 @@ def test_what_is_printed_stays_above_the_block() -> None:
 def test_a_narrower_terminal_has_broken_the_lines_that_are_redrawn() -> None:
     screen = Screen(columns=40)
     canvas = Canvas(screen)
-    canvas.draw(lambda width: lines_of("x" * width, "short", ""))
+    canvas.draw(lambda width: ["x" * width, "short", ""])
     screen.size = os.terminal_size((15, 10))
-    canvas.draw(lambda width: lines_of("y" * width))
+    canvas.draw(lambda width: ["y" * width])
     assert "\x1b[5A" in screen.getvalue(), "40 columns take three rows of 15"
     assert "y" * 15 in screen.getvalue()
     assert "y" * 16 not in screen.getvalue()
@@ -113,7 +108,7 @@ def test_a_narrower_terminal_has_broken_the_lines_that_are_redrawn() -> None:
 
 def test_the_block_never_fills_the_terminal_s_height() -> None:
     screen = Screen(rows=4)
-    Canvas(screen).draw(lambda width: lines_of(*"abcdef"))
+    Canvas(screen).draw(lambda width: list("abcdef"))
     assert screen.shown() == ["a", "b", "c", ""]
 
 
@@ -124,7 +119,12 @@ def test_a_terminal_that_knows_no_blocks_gets_other_signs_within_its_width(
 ) -> None:
     screen = Screen(columns, 30, encoding)
     state = LiveState(
-        snapshots.snapshot(pages_failed=1), "fetching", NOW, 1.0, paces=(1, 2), name="run 1 · a → b"
+        snapshots.snapshot(pages_given_up=1),
+        "fetching",
+        NOW,
+        1.0,
+        paces=(1, 2),
+        name="run 1 · a → b",
     )
     Canvas(screen, no_color=True).draw(lambda width: live_lines(state, width))
     screen.getvalue().encode(encoding)
@@ -136,15 +136,35 @@ def test_a_terminal_that_knows_no_blocks_gets_other_signs_within_its_width(
 def test_a_terminal_without_a_size_is_80_columns_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(0, 0)
     widths: list[int] = []
-    Canvas(screen).draw(lambda width: [widths.append(width) or Text()])  # type: ignore[func-returns-value]
+    Canvas(screen).draw(lambda width: [widths.append(width) or ""])  # type: ignore[func-returns-value]
     assert widths == [80]
 
 
 def test_colours_are_kept_or_taken_out_but_bold_stays() -> None:
     text = "\x1b[1mcarsync\x1b[0m \x1b[32mrunning\x1b[0m"
     colored, plain = Screen(), Screen()
-    Canvas(colored).draw(lambda width: to_lines(text))
-    Canvas(plain, no_color=True).draw(lambda width: to_lines(text))
+    Canvas(colored).draw(lambda width: [text])
+    Canvas(plain, no_color=True).draw(lambda width: [text])
     assert "\x1b[32m" in colored.getvalue()
     assert "\x1b[32m" not in plain.getvalue()
     assert "\x1b[1m" in plain.getvalue()
+
+
+def test_letters_of_two_columns_are_counted_as_such() -> None:
+    screen = Screen(columns=7)
+    canvas = Canvas(screen)
+    canvas.draw(lambda width: ["\x1b[1m起亚汽车\x1b[0m"])
+    assert "\x1b[1m起亚汽\x1b[0m\x1b[K" in screen.getvalue()
+    screen.size = os.terminal_size((3, 10))
+    canvas.draw(lambda width: [""])
+    assert "\x1b[2A" in screen.getvalue(), "six columns take two rows of three"
+
+
+def test_a_letter_made_of_two_signs_takes_one_column() -> None:
+    assert crop("Cite\u0301e", 4) == ("Cite\u0301", 4)
+
+
+def test_the_width_of_what_is_no_terminal_is_the_usual_one() -> None:
+    assert columns_of(Screen(columns=132), 80) == 132
+    assert columns_of(Screen(columns=0), 80) == 80
+    assert columns_of(io.StringIO(), 80) == 80

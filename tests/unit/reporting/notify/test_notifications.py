@@ -20,7 +20,7 @@ from carsync.reporting.notify.notifications import (
     about_run,
     about_unit,
     render,
-    was_told,
+    was_sent,
 )
 from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState
@@ -46,7 +46,7 @@ def report(exit_code: int, **changes: Any) -> RunReport:
         "started_at": NOW - timedelta(seconds=72),
         "finished_at": NOW,
         "duration_s": 72.41,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "problem": "something",
     }
     return RunReport(**{**usual, **changes})
@@ -231,7 +231,7 @@ def test_a_unit_s_end_that_the_run_told_itself_is_not_told_again(
     status: str | None, exit_code: int | None, age_s: float, expected: bool
 ) -> None:
     environ = {} if status is None else {"MONITOR_EXIT_STATUS": status}
-    assert was_told(environ, exit_code, NOW - timedelta(seconds=age_s), NOW) is expected
+    assert was_sent(environ, exit_code, NOW - timedelta(seconds=age_s), NOW) is expected
 
 
 # The reference

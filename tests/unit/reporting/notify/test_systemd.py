@@ -81,7 +81,7 @@ def report(**changes: Any) -> RunReport:
         "started_at": NOW,
         "finished_at": NOW + timedelta(seconds=103),
         "duration_s": 103.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": snapshots.COUNTS,
     }
     return RunReport(**{**usual, **changes})

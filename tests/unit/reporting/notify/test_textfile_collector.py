@@ -23,10 +23,10 @@ from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.model import Check
-from carsync.reporting.notify import textfile_collector
 from carsync.reporting.notify.prometheus import METRICS, Standing, expose
 from carsync.reporting.notify.textfile_collector import EVERY_S, TextFile
 from carsync.run.report import RunReport
+from carsync.state import atomic_file
 from carsync.state.checkpoint import CheckpointState, save
 from carsync.state.runs import Run
 from tests.support import snapshots
@@ -49,7 +49,7 @@ def standing(**changes: Any) -> Standing:
         in_progress=True,
         run_id=42,
         started_at=STARTED,
-        snapshot=snapshots.snapshot(),
+        figures=snapshots.snapshot(),
         exit_code=0,
         ended_at=NOW,
         last_success_at=NOW,
@@ -93,7 +93,7 @@ def test_what_is_not_known_is_left_out_and_no_success_is_zero() -> None:
             standing(
                 run_id=None,
                 started_at=None,
-                snapshot=None,
+                figures=None,
                 exit_code=None,
                 ended_at=None,
                 last_success_at=None,
@@ -230,7 +230,7 @@ def report(exit_code: int = 0, **changes: Any) -> RunReport:
         "started_at": STARTED,
         "finished_at": NOW,
         "duration_s": 72.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": replace(snapshots.COUNTS, inserted=7),
         "checks": CHECKS,
     }
@@ -383,7 +383,7 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(site: Site) -
     precious.write_text("precious")
     site.path.with_name(f".{site.path.name}.tmp").symlink_to(precious)
     with pytest.raises(OSError):
-        textfile_collector.replace(site.path, b"figures")
+        atomic_file.replace(site.path, b"figures")
     assert precious.read_text() == "precious"
 
 

@@ -18,13 +18,14 @@ from carsync.reporting.views.run_details import (
     read_report,
     sessions_of,
 )
-from carsync.reporting.views.run_details_view import render_story
+from carsync.reporting.views.run_details_view import render_details
 from carsync.reporting.views.run_list import render_list
 from carsync.run.report import RunReport, summary_data
 from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample
 from tests.support import snapshots
+from tests.support.folders import ROOT
 from tests.support.snapshots import COUNTS, NOW
 
 ESC = "\x1b"
@@ -62,7 +63,7 @@ def a_report(**changes: Any) -> RunReport:
         "started_at": NOW - timedelta(seconds=103),
         "finished_at": NOW,
         "duration_s": 103.4,
-        "snapshot": snapshots.snapshot(),
+        "figures": snapshots.snapshot(),
         "counts": COUNTS,
     }
     return RunReport(**{**usual, **changes})
@@ -76,17 +77,17 @@ def a_past(state: Any = "complete", *, report: RunReport | None = None, **change
 
 def a_sample(second: int, session: int = 1, **changes: Any) -> Sample:
     """Give the figures of a second."""
-    usual: dict[str, Any] = dict.fromkeys((field.name for field in fields(Sample)), 0)
+    usual: dict[str, Any] = dict.fromkeys(Sample.__struct_fields__, 0)
     usual |= {"session": session, "at": NOW + timedelta(seconds=second), "phase": "fetching"}
-    usual |= {"elapsed_s": float(second), "pages_planned": 2000, "pages_staged": 20 * second}
+    usual |= {"elapsed_s": float(second), "pages_planned": 2000, "pages_done": 20 * second}
     usual |= {"pages_per_s": 20.0, "rss_by_kind": {}, "errors": {}, "rss_bytes": 312_000_000}
     return Sample(**{**usual, **changes})
 
 
-def a_story(past: PastRun, **changes: Any) -> RunDetails:
-    """Tell of a past run of which nothing else is known."""
-    story = RunDetails(past, (), {}, FailureCount(), (), (), (), ())
-    return replace(story, **changes)
+def some_details(past: PastRun, **changes: Any) -> RunDetails:
+    """Give the details of a past run of which nothing else is known."""
+    details = RunDetails(past, (), {}, FailureCount(), (), (), (), ())
+    return replace(details, **changes)
 
 
 RUNS = [
@@ -143,12 +144,27 @@ def test_a_stored_summary_is_read_back_whole() -> None:
     assert read_report({**stored, "snapshot": older}) is not None
 
 
+def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
+    stored = msgspec.json.decode((ROOT / "tests/data/older/summary.json").read_bytes())
+    report = read_report(stored)
+    assert report is not None
+    assert report.figures == snapshots.snapshot(
+        pages_given_up=1,
+        pages_resumed=400,
+        rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
+    )
+    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == stored
+    past = a_past("held", report=report, exit_code=6)
+    text = render_details(some_details(past), NOW, 80)
+    assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text
+
+
 @pytest.mark.parametrize("width", [80, 200])
-def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> None:
+def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> None:
     taken = [a_sample(n, errors={"rate_limited": n}) for n in range(40)]
     taken += [a_sample(n, 2, phase="ended" if n == 9 else "fetching") for n in range(10)]
     problem = f"the API answered {ESC}[2J " + "something long " * 12
-    story = a_story(
+    details = some_details(
         a_past(report=a_report(), resumed_at=NOW),
         samples=taken,
         failed_attempts={"rate_limited": 39},
@@ -162,7 +178,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
         replayed_by=(43,),
         reverted_by=(44, 45),
     )
-    text = render_story(story, NOW, width)
+    text = render_details(details, NOW, width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     assert ESC not in text
@@ -182,7 +198,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
     assert "  page 17   3 × 5xx, 1 × timeout, given up · the API answered" in text
     (pages,) = (line for line in lines if line.startswith("  pages/s "))
     assert pages.endswith("█  peak 20.0")
-    data = as_data(story)
+    data = as_data(details)
     assert len(data["samples"]) == 50
     assert data["rejects"] == {
         "open": 3,
@@ -207,7 +223,7 @@ def test_the_story_of_a_resumed_run_with_failures_and_rejects(width: int) -> Non
     ],
 )
 def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words: str) -> None:
-    text = render_story(a_story(past), NOW, 80)
+    text = render_details(some_details(past), NOW, 80)
     assert words in text
     assert max(map(len, text.splitlines())) <= 80
     assert past.state in text.splitlines()[0]
@@ -217,11 +233,11 @@ def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words:
 
 def test_what_became_of_a_run_after_its_last_word_is_said_beside_it() -> None:
     past = a_past("abandoned", report=a_report(state="failed", exit_code=4, problem="it broke"))
-    text = render_story(a_story(past), NOW, 80)
+    text = render_details(some_details(past), NOW, 80)
     assert "problem: it broke" in text
     assert "  since then  abandoned" in text.splitlines()
 
 
 def test_sessions_are_told_apart() -> None:
     first, second = sessions_of([a_sample(0), a_sample(5), a_sample(0, 2)])
-    assert (first.samples, first.last.elapsed_s, second.number) == (2, 5.0, 2)
+    assert (first.samples, first.worked_s, second.number) == (2, 5.0, 2)

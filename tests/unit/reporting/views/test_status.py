@@ -76,7 +76,7 @@ def test_totals_not_yet_known_are_not_invented() -> None:
 
 def test_failed_pages_beyond_the_first_are_counted() -> None:
     failed = {str(page): "timeout" for page in range(1, 101)}
-    text = shown(pages_failed=failed, pages_failed_count=1234)
+    text = shown(pages_failed=failed, pages_given_up=1234)
     assert text.count("timeout\n") == 3
     assert "and 1,231 pages more" in text
 

@@ -38,7 +38,7 @@ def report(**changes: Any) -> RunReport:
         "started_at": NOW - timedelta(seconds=103),
         "finished_at": NOW,
         "duration_s": 103.4,
-        "snapshot": snapshots.snapshot(
+        "figures": snapshots.snapshot(
             pages_resumed=400, pages_staged=1600, eta_s=0.0, breaker_openings=1
         ),
         "counts": COUNTS,
@@ -105,7 +105,7 @@ def test_a_failed_run_names_problem_detail_and_the_next_step() -> None:
 
 def test_what_was_not_measured_is_not_invented() -> None:
     empty = Metrics(lambda: 0.0).snapshot(None, 0)
-    text = render_summary(report(snapshot=empty, run_id=None, counts=None, checks=(), notes=()))
+    text = render_summary(report(figures=empty, run_id=None, counts=None, checks=(), notes=()))
     assert "latency  –" in text
     assert "None" not in text
     assert "slope" not in text
