@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TypeVar
-
-Base = TypeVar("Base")
+from typing import Any
 
 
-def load_kind(base: type[Base], name: str) -> type[Base]:
+def load_kind(base: type, name: str) -> Any:
     """Return the one class derived from `base` in the module `name` beside it.
 
     So a new kind is a new file, and a new name in the configuration's section.

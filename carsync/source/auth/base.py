@@ -25,4 +25,5 @@ class Authenticator(ABC):
 
 def load_authenticator(auth: Auth) -> Authenticator:
     """Return the authenticator of `api.auth.type`: the class in the module of that name."""
-    return load_kind(Authenticator, auth.type)(auth)  # type: ignore[type-abstract]
+    kind: type[Authenticator] = load_kind(Authenticator, auth.type)
+    return kind(auth)

@@ -83,7 +83,8 @@ def load_paginator(api: Api) -> Paginator:
     It is the class in the module of that name; `page` lies in `page_number.py`.
     """
     name = api.pagination.type
-    return load_kind(Paginator, _MODULES.get(name, name))(api)  # type: ignore[type-abstract]
+    kind: type[Paginator] = load_kind(Paginator, _MODULES.get(name, name))
+    return kind(api)
 
 
 def read_total(value: Any) -> int | None:
