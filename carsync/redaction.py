@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
-from carsync.model import Reject, Row
+from carsync.model import Reject
 
 
 class Secret(str):
@@ -62,27 +61,15 @@ def _without_beginnings(text: str, secret: str) -> str:
     return "***".join(kept)
 
 
-def redact_page(
-    rows: tuple[Row, ...], rejects: tuple[Reject, ...], body: bytes, key: Secret
-) -> tuple[tuple[Row, ...], tuple[Reject, ...]]:
-    """Return the rows and rejects of an answer without the API's key, which it may quote.
+def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
+    """Return rejects without the API's key, which a record may quote.
 
-    The values of rows are looked at only where the answer's `body` may hold the key: as it
-    is, or with characters of ASCII escaped as `\\u00XX`. A reject's text is kept otherwise.
+    Rows keep it: a short key stands in prices and hashes by chance.
     """
-    secret = key.reveal()
-    rejects = tuple(_redact_reject(reject, secret) for reject in rejects)
-    start = secret[:_SHORTEST].encode()
-    if start in body or b"\\u00" in body:
-        rows = tuple(tuple(_redact_value(value, secret) for value in row) for row in rows)
-    return rows, rejects
+    return rejects if key is None else tuple(_redact(reject, key.reveal()) for reject in rejects)
 
 
-def _redact_value(value: Any, secret: str) -> Any:
-    return redact(value, secret) if value.__class__ is str else value
-
-
-def _redact_reject(reject: Reject, secret: str) -> Reject:
+def _redact(reject: Reject, secret: str) -> Reject:
     reason, original = redact(reject.reason, secret), redact(reject.original, secret)
     if (reason, original) == (reject.reason, reject.original):
         return reject

@@ -17,6 +17,7 @@ from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, S
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.redaction import Secret, redact_rejects
 
 LoadMethod = Literal["execute_values", "copy"]
 
@@ -24,7 +25,8 @@ LoadMethod = Literal["execute_values", "copy"]
 class StageWriter:
     """Writes batches of pages of one run over one connection, as long as `token` is the run's.
 
-    `columns` are the mapping's, in row order. Both load methods leave the same rows.
+    `columns` are the mapping's, in row order; no reject keeps the API's `key`. Both load
+    methods leave the same rows.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class StageWriter:
         token: str,
         columns: Sequence[Column],
         load_method: LoadMethod,
+        key: Secret | None = None,
     ) -> None:
         self._conn = conn
+        self._key = key
         self._run_id = run_id
         self._names = [column.name for column in columns]
         names = sql.identifiers(column.name for column in columns)
@@ -172,15 +176,19 @@ class StageWriter:
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
-        is_whole = len(text) <= MAX_ORIGINAL_CHARS
-        return Reject(
+        reject = Reject(
             ordinal,
             record_id if _is_storable(record_id) else None,
             column,
             f"PostgreSQL refused it: {reason}",
-            text[:MAX_ORIGINAL_CHARS],
-            "row" if is_whole else "altered",
+            text,
+            "row",
         )
+        (reject,) = redact_rejects((reject,), self._key)
+        if len(reject.original) > MAX_ORIGINAL_CHARS:
+            original = reject.original[:MAX_ORIGINAL_CHARS]
+            reject = replace(reject, original=original, original_kind="altered")
+        return reject
 
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
         lines = [

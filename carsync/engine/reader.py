@@ -12,7 +12,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import holds_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
-from carsync.redaction import redact_page
+from carsync.redaction import redact_rejects
 from carsync.source.client import Answer, ApiClient
 
 
@@ -69,13 +69,10 @@ class FeedReader:
             content, info = PageContent((), (), 0), PageInfo()
         else:
             content, info = self._map(lease, answer)
-        rows, rejects = content.rows, content.rejects
-        if self._key is not None:
-            rows, rejects = redact_page(rows, rejects, answer.body, self._key)
         mapped = MappedPage(
             lease.page,
-            rows,
-            rejects,
+            content.rows,
+            redact_rejects(content.rejects, self._key),
             content.records,
             info,
             time.monotonic() - answer.sent_s,

@@ -235,6 +235,7 @@ class Replay:
             run.token,
             columns,
             self._config.database.load_method,
+            self._config.api.auth.key,
         )
         pages = []
         refused = 0

@@ -144,7 +144,14 @@ class Fleet(Engine):
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
         database = self._config.database
-        written = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid())
+        written = WriterArgs(
+            database,
+            self._run_id,
+            self._token,
+            self._columns,
+            os.getpid(),
+            self._config.api.auth.key,
+        )
         for number in range(database.writers):
             worker = self._spawn("writer", number, self._pages, written)
             worker.silence_s = deadlines.writer_silence_s

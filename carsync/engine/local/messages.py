@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from carsync.config.sections import Config, Database
 from carsync.engine.messages import Lease
 from carsync.model import Column
+from carsync.redaction import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,14 @@ class FetcherArgs:
 
 @dataclass(frozen=True, slots=True)
 class WriterArgs:
-    """All that a writer needs at its start."""
+    """All that a writer needs at its start; the API's `key`, so that no reject keeps it."""
 
     database: Database
     run_id: int
     token: str
     columns: tuple[Column, ...]
     parent_pid: int
+    key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

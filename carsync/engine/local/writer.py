@@ -51,7 +51,12 @@ class Writer:
             lock_timeout_s=database.lock_timeout_s,
         )
         self._stage_writer = StageWriter(
-            self._connection, args.run_id, args.token, args.columns, database.load_method
+            self._connection,
+            args.run_id,
+            args.token,
+            args.columns,
+            database.load_method,
+            args.key,
         )
         self._draining = False
         self._stopped = False
