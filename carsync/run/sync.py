@@ -19,7 +19,6 @@ from carsync.destination.commit import merge_exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
-from carsync.exit_codes import ExitCode
 from carsync.model import ORDINARY, Check, Decision, MergeCounts, Proof, RunOptions
 from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.run import finish, outcome, start
@@ -64,9 +63,7 @@ class SyncRun:
         self._checkpoint_file = checkpoint_file
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
-        self._outcome = Outcome("failed", ExitCode.BUG)
         self._idle_s = 0.0
-        self._checks: tuple[Check, ...] = ()
 
     # ── the run ──────────────────────────────────────────────────────────────
 
@@ -78,14 +75,13 @@ class SyncRun:
             self._context.note(f"{timing.VARIABLE} is set: deadlines are not the usual ones")
         try:
             with FileLock(self._checkpoint_file) as lock:
-                self._execute_locked(lock)
+                report = self._execute_locked(lock)
         except CarsyncError as exc:
-            self._outcome = outcome.failed(exc)
-        report = self._report()
+            report = self._report(outcome.failed(exc))
         self._context.listeners.ended(report)
         return report
 
-    def _execute_locked(self, lock: FileLock) -> None:
+    def _execute_locked(self, lock: FileLock) -> RunReport:
         context = self._context
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
@@ -109,13 +105,13 @@ class SyncRun:
                 failpoints.reach("sync.migrated")
                 context.begin(start.resume_or_start(context, previous))
                 failpoints.reach("sync.begun")
-                self._read_and_merge()
+                end = self._read_and_merge()
         except LockedError:
             context.keep_checkpoint(None)
             raise
         except CarsyncError as exc:
-            self._outcome = self._stopped() if self._stop.forced else outcome.failed(exc)
-        self._close_run()
+            end = (self._stopped() if self._stop.forced else None) or outcome.failed(exc)
+        return self._close(end)
 
     def _read_checkpoint(self) -> CheckpointState | None:
         note = self._context.note
@@ -124,14 +120,17 @@ class SyncRun:
             lambda exc: note(f"{exc.problem}; it will be replaced ({exc.detail})"),
         )
 
-    def _read_and_merge(self) -> None:
-        """Read all pages into staging; then decide, prove and merge unless stopped."""
+    def _read_and_merge(self) -> Outcome:
+        """Read all pages into staging; then decide, prove and merge unless stopped.
+
+        What is staged at a stop waits for the next run.
+        """
         context = self._context
         with Intake(context, self._new_engine) as intake:
             intake.run()
             failpoints.reach("sync.read")
-            if self._is_stopped():
-                return
+            if (stopped := self._stopped()) is not None:
+                return stopped
             self._judge_rejects()
             context.phase("deciding")
             if self._options.max_pages is None:
@@ -139,13 +138,14 @@ class SyncRun:
             else:  # what was not asked for is not absent
                 decision, proof = Decision("skip"), Proof()
             failpoints.reach("sync.decided")
-            if self._is_stopped():
-                return
+            if (stopped := self._stopped()) is not None:
+                return stopped
         context.phase("merging", state="merging")
         counts = self._merge(decision, proof)
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
-        self._outcome = outcome.merged(
+        finish.clean_up(context, counts)
+        return outcome.merged(
             context.run.run_id,
             counts,
             decision,
@@ -153,7 +153,6 @@ class SyncRun:
             len(context.plan.pages),
             is_part=self._options.max_pages is not None,
         )
-        finish.clean_up(context, counts)
 
     def _new_engine(self, used: bool) -> Fleet:
         """Build an engine; `used`: another has asked the API just before it."""
@@ -166,14 +165,9 @@ class SyncRun:
             idle_s=0.0 if used else self._idle_s,
         )
 
-    def _is_stopped(self) -> bool:
-        """Say whether a signal asked to stop; what is staged waits for the next run then."""
-        if self._stop.requested:
-            self._outcome = self._stopped()
-        return self._stop.requested
-
-    def _stopped(self) -> Outcome:
-        return Outcome("interrupted", self._stop.exit_code)
+    def _stopped(self) -> Outcome | None:
+        """Return the outcome where a signal asked to stop; else None."""
+        return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
 
     def _judge_rejects(self) -> None:
         """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
@@ -203,31 +197,30 @@ class SyncRun:
 
     # ── the end ──────────────────────────────────────────────────────────────
 
-    def _close_run(self) -> None:
+    def _close(self, end: Outcome) -> RunReport:
         """Check the acceptance targets, then tell the runs table and the checkpoint the end."""
         context = self._context
-        if self._outcome.counts is not None:
-            self._checks = evaluate(
-                self._config.acceptance,
-                context.snapshot(),
-                self._config.limits.requests_per_second,
-            )
-            self._outcome = outcome.judged(self._outcome, self._checks)
+        checks: tuple[Check, ...] = ()
+        if end.counts is not None:
+            rate = self._config.limits.requests_per_second
+            checks = evaluate(self._config.acceptance, context.snapshot(), rate)
+            end = outcome.judged(end, checks)
         if context.has_begun:
-            self._outcome = outcome.of_options(self._outcome, self._options)
-        report = self._report()
+            end = outcome.of_options(end, self._options)
+        report = self._report(end, checks)
         failpoints.reach("sync.closing")
         if context.has_begun:
-            finish.record(context, self._outcome.state, report)
+            finish.record(context, end.state, report)
         failpoints.reach("sync.recorded")
         try:
             finish.note_end(context, report)
         except CheckpointError as exc:
             context.note(f"{exc.problem} ({exc.detail})")
-            self._outcome = outcome.unsaved(self._outcome, exc)
+            report = self._report(outcome.unsaved(end, exc), checks)
+        return report
 
-    def _report(self) -> RunReport:
-        context, end = self._context, self._outcome
+    def _report(self, end: Outcome, checks: tuple[Check, ...] = ()) -> RunReport:
+        context = self._context
         run = context.run if context.has_begun else None
         return RunReport(
             run_id=run.run_id if run else None,
@@ -240,7 +233,7 @@ class SyncRun:
             duration_s=time.monotonic() - self._started_s,
             figures=context.snapshot(),
             counts=end.counts,
-            checks=self._checks,
+            checks=checks,
             notes=tuple(context.notes),
             problem=end.problem,
             detail=end.detail,

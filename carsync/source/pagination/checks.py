@@ -27,36 +27,37 @@ def find_fault(
     'page 3 of 2,000 holds 40 records instead of 100'
     """
     position = page - pagination.first_page + 1
-    reported_pages, reported_records = info.total_pages, info.total_records
-    pages = _reported_pages(reported_pages, reported_records, pagination)
-    if reported_records is not None and pages is not None and pages > max(1, reported_records):
-        return f"the feed reports {pages:,} pages for {reported_records:,} records"
+    total = info.total_records
+    pages = _reported_pages(info, pagination)
+    if total is not None and pages is not None and pages > max(1, total):
+        return f"the feed reports {pages:,} pages for {total:,} records"
     if pages is None:
         return _check_without_totals(page, position, records, expected_pages, pagination)
     if expected_pages is not None and 2 * pages < expected_pages:
         return f"the feed reports {pages:,} pages, and {expected_pages:,} before"
     if records == 0:
-        if position > pages or reported_records == 0:
-            return None
-        return f"page {page:,} of {pages:,} is empty"
-    if position >= pages or records >= pagination.page_size:
-        return None
-    if reported_records is None or reported_pages is None:
-        return None  # a smaller page size than asked for cannot be told from lost records
-    if pages * pagination.page_size - reported_records >= pagination.page_size:
-        # More pages than the asked-for size needs: the feed serves smaller ones.
-        size = math.ceil(reported_records / pages)
-    else:
-        size = pagination.page_size
-    if records >= size:
+        is_end = position > pages or total == 0
+        return None if is_end else f"page {page:,} of {pages:,} is empty"
+    size = _served_size(info, pagination)
+    if position >= pages or records >= size:
         return None
     return f"page {page:,} of {pages:,} holds {records:,} records instead of {size:,}"
 
 
-def _reported_pages(pages: int | None, records: int | None, pagination: Pagination) -> int | None:
-    if pages is not None or records is None:
-        return pages
-    return math.ceil(records / pagination.page_size)
+def _reported_pages(info: PageInfo, pagination: Pagination) -> int | None:
+    if info.total_pages is not None or info.total_records is None:
+        return info.total_pages
+    return math.ceil(info.total_records / pagination.page_size)
+
+
+def _served_size(info: PageInfo, pagination: Pagination) -> int:
+    """Return how many records a page before the last one holds at least, as far as it is known."""
+    pages, total, asked = info.total_pages, info.total_records, pagination.page_size
+    if total is None or pages is None:
+        return 0  # a smaller page size than asked for cannot be told from lost records
+    if pages * asked - total >= asked:  # more pages than needed: the feed serves smaller ones
+        return math.ceil(total / pages)
+    return asked
 
 
 def _check_without_totals(
