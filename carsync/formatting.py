@@ -1,7 +1,4 @@
-"""How figures are written for the eyes of an operator: counts, durations, sizes, bars.
-
-Pure, and the same everywhere: progress, summary and status.
-"""
+"""How numbers become text for an operator, the same everywhere: counts, sizes, bars. Pure."""
 
 from __future__ import annotations
 
@@ -206,7 +203,7 @@ def columns(
 ) -> list[str]:
     """Lay out name and value in two aligned columns; an empty name continues the value above.
 
-    A value that is too long for `width` columns in all goes on below itself.
+    A value that is too long for `width` columns in all continues on the next line.
 
     >>> columns([("run", "42"), ("pages", "7 of 9")])
     ['  run    42', '  pages  7 of 9']

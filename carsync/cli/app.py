@@ -16,7 +16,7 @@ COMMANDS: dict[str, str] = {
     "check": "Examine configuration, API, database and machine; say how to mend each problem.",
     "sync": "Bring the table in step with the feed (resumes an unfinished run).",
     "status": "Show the state of the current or last run, from the checkpoint alone.",
-    "runs": "List past runs, or tell the whole story of one.",
+    "runs": "List past runs, or show one in full.",
     "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
     "revert": "Take back what one run changed in the table.",
     "rejects": "List the records that no row could hold; replay them after a mapping fix.",

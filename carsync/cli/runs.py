@@ -39,7 +39,7 @@ def runs(
     car_id: str | None,
     as_json: bool,
 ) -> None:
-    """List the target's past runs, newest first; `runs show ID` tells the story of one.
+    """List the target's past runs, newest first; `runs show ID` shows one in full.
 
     `new`, `updated`, `back`, `gone` and `held` count cars; a dash stands where nothing was
     merged. A narrow terminal shows fewer columns, `--json` always all. Only reads, also
@@ -84,11 +84,11 @@ def show(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Tell the whole story of one run: how it ended, and how it went.
+    """Show one run in full: how it ended, and how it went.
 
-    Outcome, counts, acceptance checks and notes as the run itself told them; then its
-    sessions where it was resumed, its figures over time, the attempts that failed by class
-    and by page, and its open rejects by reason. `--json` has every sample as well.
+    First outcome, counts, acceptance checks and notes as the run itself printed them; then
+    the sessions of a run that was resumed, the figures over time, the failed attempts by class
+    and by page, and the open rejects by reason. `--json` has every sample as well.
 
     \b
     Examples:

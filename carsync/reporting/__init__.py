@@ -1,1 +1,1 @@
-"""Everything that an operator or a machine is told, during a run and after it."""
+"""What operators and other programs learn of a run, during the run and after its end."""

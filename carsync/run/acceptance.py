@@ -10,12 +10,11 @@ from carsync.state.figures import Figures
 def evaluate(
     acceptance: Acceptance, figures: Figures, requests_per_second: float
 ) -> tuple[Check, ...]:
-    """Judge a run: always the same five checks, in the same order.
+    """Return five checks of a run, always the same in the same order.
 
-    `requests_per_second` is the configured limit, 0 for none. An operator who
-    set it low cannot be blamed for few pages, so the target for pages is at
-    most half of it. Rows are judged per second that a writer was busy, because
-    the rate of the run is that of the API.
+    `requests_per_second` is the configured limit, 0 for none. A low limit allows few pages,
+    so the target for pages is at most half of the limit. Rows are judged per second that a
+    writer was busy, because the API sets the rate of the whole run.
     """
     minutes = figures.elapsed_s / 60
     pages = acceptance.min_pages_per_second

@@ -1,4 +1,4 @@
-"""Answer times: percentiles from counts, of the whole run and of late. Constant in size."""
+"""Answer times: percentiles from counts, of the whole run and recent. Constant in size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class LatencyHistogram:
     """Percentiles within 1 % from counts in logarithmic buckets, 0.1 ms to 10,000 s.
 
     The buckets of DDSketch (Masson, Rim and Lee, VLDB 2019) with a relative
-    accuracy of 1 %; values outside the range count in its first or last bucket.
+    accuracy of 1 %; values outside the range count in the first or last bucket.
     """
 
     _ACCURACY = 0.01
@@ -69,7 +69,7 @@ class RecentLatency:
         self._now.add(seconds)
 
     def histogram(self, now_s: float) -> LatencyHistogram:
-        """Return what is known of the windows."""
+        """Return the histogram of the last one to two windows."""
         self._turn(now_s)
         return self._before.joined(self._now)
 

@@ -25,7 +25,7 @@ MIN_SLOPE_S = 60.0
 
 
 class _Counts(msgspec.Struct):
-    """What only grows while a run goes on, or is the last that was seen; named as in `Figures`."""
+    """Figures that an event adds to or replaces; their names are those of `Figures`."""
 
     pages_staged: int = 0
     pages_given_up: int = 0
@@ -41,7 +41,7 @@ class _Counts(msgspec.Struct):
 
 
 class Metrics:
-    """Fed by the parent with what its children report; starts its clock when built.
+    """Counts what the children report to the parent; the run's time begins with the object.
 
     `clock` gives monotonic seconds. Rates and slope for the acceptance are
     measured from `warmup_s` seconds on (`acceptance.warmup_s`).
@@ -80,7 +80,7 @@ class Metrics:
         self._recent_latency.add(self._elapsed_s(), event.latency_s)
 
     def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
-        """Count a failed attempt; `given_up`: the last one at its page."""
+        """Count a failed attempt at a page; the last one where the page is `given_up`."""
         self._errors[event.kind] += 1
         self._counts.pages_given_up += given_up
         self._counts.retries += not given_up
@@ -104,7 +104,7 @@ class Metrics:
     def probe(self, event: ProbeAnswered, *, by_id: bool = True) -> None:
         """Count a request made to prove that cars are gone.
 
-        `by_id`: it asked for a record; a page that is asked once more says nothing by id.
+        With `by_id` the request asked for a record; a page asked once more proves no id.
         """
         self._proving += event.failure is None
         self._probes[event.verdict] += by_id
@@ -117,7 +117,7 @@ class Metrics:
         self._pause("breaker", open_s)
 
     def silenced(self, seconds: float) -> None:
-        """Note that the API asked not to be asked for so long."""
+        """Note that the API asked for silence of this many seconds."""
         self._pause("rate_limited", seconds)
 
     def _pause(self, why: Pause, seconds: float) -> None:

@@ -46,7 +46,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def last_run(report: RunReport) -> LastRun | None:
-    """Return what is remembered of a run that was merged; None of one that was not."""
+    """Return what the checkpoint remembers of a merged run; None of a run that was not merged."""
     if report.counts is None or report.run_id is None:
         return None
     return LastRun(

@@ -1,7 +1,7 @@
 """The checkpoint: a small file that says how far the run of one target has come.
 
-It serves `carsync status`, the decision to resume and the operator; what is
-staged is known by the ledger in PostgreSQL alone. The file is one JSON document
+The checkpoint serves `carsync status`, the decision to resume and the operator; only the
+ledger in PostgreSQL knows what is staged. The file is one JSON document
 
     {"version": 1, "checksum": "<32 hex digits>", "body": {…}}
 
@@ -50,12 +50,13 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     """What the parent knows of its run; times are aware UTC, rates per second.
 
     `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
-    is resumed only where all are equal. `pages_ranges` is compact ("1-500,502").
-    `pages_failed` maps a page to its problem, at most `MAX_FAILED_PAGES` of the
-    `pages_given_up`. `last_success_at` is the end of the last run that left
-    the table equal to the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are
-    `updated_at` by the clock that nobody can set. `tried` is the last sign of life of a dry
-    run, which asks the API too, and leaves all else here as it is. No field ever holds a secret.
+    is resumed only where all are equal. `pages_done` counts all staged pages, `pages_ranges`
+    lists them ("1-500,502"). `pages_failed` maps a page to its problem, at most
+    `MAX_FAILED_PAGES` of the `pages_given_up`. `rows_per_s` and `latency` are those of the
+    session so far. `last_success_at` is the end of the last run that left the table equal to
+    the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are `updated_at` by the clock that
+    nobody can set. `tried`: last update by a dry run, which uses the rate limit too and leaves
+    every other field as it is. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -129,8 +130,8 @@ def default_path(environ: Mapping[str, str], home: Path, target: str) -> Path:
 def save(path: Path, state: CheckpointState) -> None:
     """Replace the checkpoint at `path` by `state`, readable by its owner only.
 
-    After return the file survives a power cut; on failure the old one is untouched
-    and nothing else is left behind. Raises `CheckpointError`.
+    The new file survives a power cut. Raises `CheckpointError`: the old file is untouched then,
+    and nothing else is left behind.
     """
     with translating("write", path):
         atomic_file.make_folder(path.parent)

@@ -1,7 +1,7 @@
 """What is kept of how a run went: samples of its figures, and the attempts that failed.
 
-Written by the parent while the run goes on (`observer.py` says when), read by
-`carsync runs show` and the report, forgotten after `history.details_keep_days`.
+The parent writes them while the run is going on (`run/sampler.py` says when), `carsync runs
+show` and the report read them, and after `history.details_keep_days` they are deleted.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from carsync.postgres.wait import within
 from carsync.state.figures import KeptFigures
 
 ANSWER_S = 30.0
-"""How long the server's answer to a brief write is waited for, as long as for a ping: a server
-that has not cancelled it by then (`sql/session/set_brief.sql`) does not answer at all."""
+"""Wait this long for the answer to a brief write, as long as for a ping: a server that has not
+cancelled the write by then (`sql/session/set_brief.sql`) does not answer at all."""
 
 
 class Sample(KeptFigures, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class FailedPage:
-    """A page with failed attempts: how many, by class, and the last of them."""
+    """A page with failed attempts: their number, by class too, and the last of them."""
 
     page: int
     failures: int
@@ -92,7 +92,7 @@ def exist(conn: Connection) -> bool:
 def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
     """Return the number of the run's next session and how many of its failures are kept.
 
-    Given up rather than waited for, like `store`; raises `DatabaseError`.
+    Does not wait for locks, like `store`; raises `DatabaseError`.
     """
     query = sql.load("samples/find_session")
     with within(conn, ANSWER_S), connection.transaction(conn, "looking for details") as cur:
@@ -111,10 +111,12 @@ def store(
     first_sample: int,
     first_failure: int,
 ) -> None:
-    """Store samples and failures of a session, numbered on from the first ones' positions.
+    """Store samples and failures of a session in one short transaction.
 
-    `first_sample` 0 replaces all samples of the session. One short transaction, given up
-    rather than waited for; raises `DatabaseError`, and nothing is stored then.
+    They are numbered from `first_sample` and `first_failure` on; `first_sample` 0 replaces all
+    samples of the session. Locks are hardly waited for.
+
+    Raises `DatabaseError`: nothing is stored then.
     """
     key: dict[str, Any] = {"run_id": run_id, "session": session}
     with within(conn, ANSWER_S), connection.transaction(conn, "storing how the run goes") as cur:
@@ -142,7 +144,7 @@ def read_samples(conn: Connection, run_id: int) -> list[Sample]:
 
 
 def read_failures(conn: Connection, run_id: int, limit: int) -> list[Failure]:
-    """Return the newest kept failures of a run, at most `limit`, in the order they came."""
+    """Return the newest kept failures of a run, at most `limit`, the oldest first."""
     query = sql.load("samples/read_failures")
     parameters = {"run_id": run_id, "limit": limit}
     return [Failure(*line) for line in sql.fetch(conn, "reading failures", query, parameters)]

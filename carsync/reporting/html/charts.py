@@ -121,7 +121,7 @@ def clock_unit(end_s: float) -> str:
 
 
 def line_chart(chart: Chart) -> str:
-    """Draw the series as lines, each with its name at its end where there are several.
+    """Draw the series as lines, with their names at their ends where there are several.
 
     A single line is filled down to zero. A value with none beside it becomes a dot.
     """
@@ -165,7 +165,7 @@ def column_chart(chart: Chart, width_s: float) -> str:
 def share_bar(share: float, number: int = 1) -> str:
     """Draw a bar for a cell of a table: `share` of its width, from 0 to 1.
 
-    The cell beside it tells the number, so that the bar itself is silent to a screen reader.
+    The cell beside the bar holds the number, so that the bar is silent to a screen reader.
     """
     width = 100 * min(max(share, 0.0), 1.0)
     return (
@@ -200,7 +200,7 @@ def thinned(chart: Chart, most: int = MAX_POINTS) -> Chart:
 
 
 def describe(chart: Chart) -> str:
-    """Say in words what the chart shows: for those who do not see it."""
+    """Return what the chart shows in words, for those who do not see it."""
     parts = []
     for series in chart.series:
         known = [value for value in series.values if value is not None]

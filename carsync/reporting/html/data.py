@@ -1,4 +1,4 @@
-"""What the report of one run tells, gathered; PostgreSQL counts, examples are few."""
+"""The data of one run's report, gathered; PostgreSQL counts, examples are few."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from carsync.state.rejects import ReasonCount
 from carsync.state.samples import FailedPage, Sample
 
 PAGES = 15
-"""At most this many pages with failed attempts are told."""
+"""At most this many pages with failed attempts are listed."""
 REJECTS = 5
 EXCERPT_CHARS = 241
 """One more than the page shows, so that it can say that a text goes on."""
@@ -55,7 +55,7 @@ class Point(Sample, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class RejectExample:
-    """One open reject: where it stood, and the start of its own text."""
+    """One open reject: its page and place, and the start of the record's text."""
 
     page: int
     ordinal: int
@@ -67,7 +67,7 @@ class RejectExample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """All that the report of one run tells; times are UTC.
+    """All that the report of one run holds; times are UTC.
 
     `outcome` and `next_step` are sentences. `exit_code`, `finished_at`, `duration_s` and
     `figures` are None where the run recorded no end, `counts` where nothing was merged.
@@ -113,8 +113,8 @@ class ReportData:
 def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> ReportData:
     """Read what is known of a run, whatever its fate; `now` is UTC.
 
-    `target` is the configuration's table, named where there is no such run. Raises
-    `ConfigError` then, and `DatabaseError`.
+    Raises `ConfigError` where there is no such run, naming the nearest of `target`; raises
+    `DatabaseError`.
     """
     details = run_details.gather(conn, target, run_id, pages=PAGES)
     past, run, report = details.past, details.past.run, details.past.report

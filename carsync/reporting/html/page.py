@@ -28,9 +28,9 @@ TITLE_CHARS = 80
 TEXT_CHARS = 240
 SENTENCE_CHARS = 1000
 CHANGED_SHOWN = 4
-"""So many changed columns of an example are told."""
+"""At most this many changed columns of an example are shown."""
 TABLE_ROWS = 24
-"""So many moments stand in the table under a chart."""
+"""At most this many moments stand in the table under a chart."""
 
 ACTION_NAMES: dict[RowAction, str] = {
     "inserted": "New",
@@ -172,12 +172,12 @@ def changed(car: ChangedCar) -> list[tuple[str, str, str]]:
 
 
 def only_hash(car: ChangedCar) -> bool:
-    """Say whether nothing changed in an updated car but what carsync keeps of it."""
+    """Say whether only the columns that carsync itself keeps changed in an updated car."""
     return set(car.after) <= BOOKKEEPING
 
 
 def text(value: object, chars: int = TEXT_CHARS) -> str:
-    r"""Return a text of the feed's on one line, without control characters, cut to `chars`.
+    r"""Return a text of the feed on one line, without control characters, cut to `chars`.
 
     >>> text("Kia\u202e\x1b[2J Rio", 9)
     'Kia  [2J…'
@@ -187,7 +187,7 @@ def text(value: object, chars: int = TEXT_CHARS) -> str:
 
 
 def sentence(value: str) -> str:
-    """Return a sentence of carsync's own, which may quote the feed's words, with its full stop.
+    """Return a sentence of carsync, which may quote the feed, with its full stop.
 
     >>> sentence("run `carsync sync` again"), sentence("Look!")
     ('run `carsync sync` again.', 'Look!')

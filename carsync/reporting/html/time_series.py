@@ -1,4 +1,4 @@
-"""A run over time: which charts its samples make."""
+"""A run over time: the charts of its samples."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from carsync.reporting.html.charts import Chart, Series, thinned
 from carsync.reporting.html.data import Point
 
 MAX_KINDS = 5
-"""So many classes of errors have a layer of their own."""
+"""At most this many classes of errors have a layer of their own."""
 OTHER = "other"
 COLUMNS = 40
-"""At most so many columns stand in a chart of errors over time."""
+"""At most this many columns stand in a chart of errors over time."""
 
 _Value = Callable[[Point], float | None]
 
@@ -146,7 +146,7 @@ def _growth(before: Point | None, point: Point) -> dict[str, int]:
 
 
 def _span(end_s: float) -> float:
-    """Return a round span of which `COLUMNS` at most make up the run.
+    """Return a round span, in seconds, of which at most `COLUMNS` cover the run.
 
     >>> _span(60), _span(1500), _span(1e6)
     (2, 60, 25200.0)

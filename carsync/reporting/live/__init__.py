@@ -1,1 +1,1 @@
-"""What a run tells while it is going on: log lines, live view, JSON lines."""
+"""The progress of a run while it is going on: log lines, live view, JSON lines."""

@@ -1,4 +1,4 @@
-"""A run told to machines: one line of the JSON log for each event, its figures as fields.
+"""A run as JSON log lines: one for each event, with the figures as fields.
 
 `event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
 `run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
@@ -24,7 +24,8 @@ from carsync.state.runs import Run
 
 EVERY_S = 10.0
 
-_UNTOLD = ("snapshot", "run_id", "source", "target")
+_ELSEWHERE = ("snapshot", "run_id", "source", "target")
+"""Fields of the summary that the line of the end has under other names, or every line has."""
 _LEVELS = {
     ExitCode.OK: logging.INFO,
     ExitCode.PARTIAL: logging.WARNING,
@@ -39,7 +40,7 @@ log = logging.getLogger("carsync.run")
 
 
 class EventLog(RunListener):
-    """Logs the figures when the phase changes and every `EVERY_S` seconds, and the end.
+    """Logs the figures when the phase changes and every `EVERY_S` seconds, then the end.
 
     From `begun` on every line of the process carries `run_id`, `source` and `target`.
     """
@@ -58,7 +59,7 @@ class EventLog(RunListener):
         log.info(words, run.run_id, extra={"event": "run_begun", "resumed": resumed})
 
     def update(self, figures: Figures, phase: str) -> None:
-        """Log the figures where they are due, and at once when the phase changes."""
+        """Log the figures every `EVERY_S` seconds, and at once when the phase changes."""
         now_s = self._clock()
         is_new = phase != self._phase
         if not is_new and now_s < self._due_s:
@@ -75,13 +76,13 @@ class EventLog(RunListener):
 
     def ended(self, report: RunReport) -> None:
         """Log the summary: exit code, problem, detail, hint, counts, checks, figures."""
-        told = {name: v for name, v in summary_data(report).items() if name not in _UNTOLD}
+        summary = {n: v for n, v in summary_data(report).items() if n not in _ELSEWHERE}
         text = outcome(report.exit_code)
         if report.problem:
             text = f"{report.problem} (exit {int(report.exit_code)})"
         level = _LEVELS.get(ExitCode(report.exit_code), logging.ERROR)
         logging_setup.bind(phase="ended")
-        extra = {"event": "run_ended", **told, "figures": figures_of(report.figures)}
+        extra = {"event": "run_ended", **summary, "figures": figures_of(report.figures)}
         log.log(level, "%s", text, extra=extra)
 
 

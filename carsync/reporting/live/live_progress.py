@@ -23,7 +23,7 @@ PACES_KEPT = 120
 
 
 class LiveProgress(RunListener):
-    """A view that is redrawn in place; log lines scroll by above it.
+    """Shows a view that is redrawn in place; log lines scroll by above the view.
 
     Only the run's own calls redraw the view, never a thread: what moves proves that the run's
     loop turns over. Where no figures come (`pulse`), time still passes on the view.
@@ -131,7 +131,7 @@ class _Paces:
 
 
 class _Above:
-    """A stream for log lines: prints them above the live view, uncut and unstyled."""
+    """A stream for log lines, which prints them above the live view, uncut and unstyled."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas

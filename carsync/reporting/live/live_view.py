@@ -1,6 +1,6 @@
 """What the live view of a run shows: lines of any width from 30 columns on, without a clock.
 
-Colours are the terminal's own and repeat what words say; nothing is told by dimness.
+Colours are the terminal's own and repeat what words say; nothing is said by dimness.
 """
 
 from __future__ import annotations

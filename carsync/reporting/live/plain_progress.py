@@ -1,4 +1,4 @@
-"""Progress of a run as lines in the log: now and then one, at once when the phase changes."""
+"""Progress of a run as lines in the log: one at every new phase, more as time passes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from carsync.state.figures import Figures
 LINE_EVERY_S = 5.0
 LATER_EVERY_S = 30.0
 SETTLED_S = 60.0
-"""After so long a phase is told every `LATER_EVERY_S` instead of `LINE_EVERY_S`."""
+"""A phase older than this is logged every `LATER_EVERY_S` instead of `LINE_EVERY_S`."""
 
 _LOGGER = logging.getLogger("carsync.progress")
 
 
 class PlainProgress(RunListener):
-    """A line in the log at once when the phase changes, every 5 s at first, every 30 s later."""
+    """Logs a line when the phase changes, every 5 s at first, every 30 s later."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class PlainProgress(RunListener):
             self._plan_next(now_s)
 
     def pulse(self) -> None:
-        """Log that a phase goes on of which no figures come."""
+        """Log how long the phase has lasted where no figures come."""
         now_s = self._clock()
         if self._phase and now_s >= self._due_s and now_s - self._updated_s >= LINE_EVERY_S:
             lasting = formatting.duration(round(now_s - self._since_s))

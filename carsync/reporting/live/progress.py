@@ -1,4 +1,4 @@
-"""Who shows how far a run is: JSON lines, a live view on a terminal, or now and then a line."""
+"""The choice how a run's progress is shown: JSON lines, a live view, or plain lines."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What other programs are told: systemd, Prometheus, a web hook."""
+"""How other programs learn of a run: systemd, Prometheus, a web hook."""

@@ -1,6 +1,6 @@
 """The figures of a run in Prometheus' text format: each metric's name, type, unit and meaning.
 
-`METRICS` is the one list: the file, the reference and the tests are made from it. Names
+`METRICS` is the one list, of which the file, the reference and the tests are made. Names
 follow Prometheus' conventions (base units, `_total` for counters, moments as
 `…_timestamp_seconds`); counters begin at zero with every run.
 """
@@ -28,7 +28,7 @@ Values = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a target at one moment; None and absent metrics are what is not known.
+    """What is known of a target at one moment; a None becomes a metric that is absent.
 
     `figures` and `run_id` are those of the run that is going on, or else of the last one.
     `merged` is the last run whose merge was committed.
@@ -94,7 +94,7 @@ def _moment(at: datetime | None) -> Values:
 
 
 def _figure(read: Callable[[Figures], float | None]) -> Callable[[Standing], Values]:
-    """Read one figure of the run, where there is a run."""
+    """Return a reader of one figure of the run, where there is a run."""
     return lambda now: {} if now.figures is None else _one(read(now.figures))
 
 

@@ -1,7 +1,7 @@
 """Telling systemd how a run goes: READY, STATUS, WATCHDOG, STOPPING, more time (sd_notify(3)).
 
-systemd kills a run whose watchdog is fed no more. So it is fed only where the parent's own
-loop turns over (`update`, `pulse`), never by a thread or a child: what stands still starves.
+systemd kills a run that stops feeding its watchdog. So only the parent's own loop feeds it
+(`update`, `pulse`), never a thread or a child: a loop that stands still is noticed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 
 SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 FEED_SHARE = 0.25
-"""After which share of the watchdog's time it is fed; sd_watchdog_enabled(3) wants half."""
+"""Feed the watchdog after this share of its time; sd_watchdog_enabled(3) wants half."""
 STATUS_EVERY_S = 2.0
 STILL_EVERY_S = 10.0
-"""How often the status tells how long a phase lasts that has no figures (the merge)."""
+"""In a phase without figures (the merge) the status says this often how long it has lasted."""
 EXTEND_S = 120.0
-"""How much time is asked for, from then on, while the run starts or stops."""
+"""Ask for this much more time while the run starts or stops."""
 EXTEND_EVERY_S = 10.0
 STOP_S = 900.0
-"""How long after a stop more time is asked for; a merge that takes longer is rolled back."""
+"""Ask for more time until this long after a stop; a merge that takes longer is rolled back."""
 LAST_WORDS_S = 1.0
 STATUS_CHARACTERS = 400
 
@@ -42,7 +42,7 @@ Environment = MutableMapping[str, str]
 
 
 def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> list[RunListener]:
-    """Return the watcher that `environ` asks for: none, or one; then take its variables away.
+    """Return the listener that `environ` asks for, if any, and take its variables away.
 
     The children must neither feed the watchdog nor speak for the run (`NotifyAccess=main`
     would refuse them). `is_stopping` says whether a signal asked the run to stop.
@@ -63,7 +63,7 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
 
 
 class ServiceManager(RunListener):
-    """systemd, at the other end of a datagram socket. A socket that is gone fails nothing."""
+    """Speaks to systemd over a datagram socket; a socket that is gone fails nothing."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ServiceManager(RunListener):
         self._feed_every_s = None if watchdog_s is None else watchdog_s * FEED_SHARE
         self._clock = clock
         self._unsent: dict[str, str] = {}
-        self._is_ready = self._is_told = self._is_refused = False
+        self._is_ready = self._is_refused = False
         self._stopping_s: float | None = None
         self._phase = self._line = ""
         self._phase_s = clock()
@@ -101,14 +101,14 @@ class ServiceManager(RunListener):
         self._socket.close()
 
     def begun(self, run: Run) -> None:
-        """Say that the run is under way: it holds the lock, its schema is up to date."""
+        """Say that the run is ready: it holds the lock, its schema is up to date."""
         self._is_ready = True
         how = "begun" if run.resumed_at is None else "resumed"
         self._say(READY="1", STATUS=f"run {run.run_id} {how}")
         self._turn()
 
     def update(self, figures: Figures, phase: str) -> None:
-        """Feed the watchdog; show the figures where it is due, at once when the phase changes."""
+        """Feed the watchdog; show the figures every `STATUS_EVERY_S`, a new phase at once."""
         now_s = self._clock()
         self._line = progress_line(figures)
         if phase != self._phase:
@@ -120,7 +120,7 @@ class ServiceManager(RunListener):
         self._turn()
 
     def pulse(self) -> None:
-        """Feed the watchdog; say how long the phase lasts where nothing else is told."""
+        """Feed the watchdog; say how long the phase has lasted where no figures come."""
         now_s = self._clock()
         if self._phase and now_s - self._status_s >= STILL_EVERY_S:
             self._status_s = now_s
@@ -137,7 +137,7 @@ class ServiceManager(RunListener):
     def ended(self, report: RunReport) -> None:
         """Say how the run ended and that the process leaves.
 
-        A run that found another one at work is no failed start: it is ready, then it leaves.
+        A run that found another one at work is no failed start: it says READY, then STOPPING.
         """
         if report.exit_code == ExitCode.LOCKED and not self._is_ready:
             self._say(READY="1")
@@ -203,8 +203,8 @@ def _last_words(report: RunReport) -> str:
     counts = report.counts
     if counts is None:
         return f"{run}{report.state}, exit code {int(report.exit_code)}"
-    told = ("seen", "inserted", "updated", "reactivated", "deactivated")
-    words = ", ".join(f"{getattr(counts, name):,} {name}" for name in told)
+    names = ("seen", "inserted", "updated", "reactivated", "deactivated")
+    words = ", ".join(f"{getattr(counts, name):,} {name}" for name in names)
     return f"{run}{report.state} in {formatting.duration(round(report.duration_s))}: {words}"
 
 

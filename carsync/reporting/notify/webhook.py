@@ -21,9 +21,9 @@ from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_ca
 from carsync.source.retry_after import parse_retry_after
 
 BUDGET_S = 30.0
-"""How long all attempts may take together, the waits between them included."""
+"""All attempts together may take this long, the waits between them included."""
 BACK_OFF_S = 1.0
-"""The first wait, doubling, up to half as long again by chance."""
+"""The first wait; each further one is doubled, and up to half as long again by chance."""
 
 _TURN_S = 0.05
 _GRACE_S = 0.5
@@ -41,9 +41,10 @@ def deliver(
 ) -> None:
     """POST the JSON `body` to the hook; return once it was taken (any 2xx).
 
-    Tries again after what may pass (no connection, time-outs, 5xx, 429) while `attempts`
-    and `budget_s` last, and ends within moments once `should_end` says so. Raises
-    `NoticeError`, without the address in it.
+    Failures that may pass (no connection, time-outs, 5xx, 429) are tried again while `attempts`
+    and `budget_s` last; the call ends within moments once `should_end` says so.
+
+    Raises `NoticeError`, without the address in it.
     """
     deadline_s = time.monotonic() + budget_s
     for attempt in range(1, notify.attempts + 1):

@@ -1,1 +1,1 @@
-"""What a terminal shows of runs."""
+"""Runs as text for a terminal."""

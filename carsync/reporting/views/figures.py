@@ -1,4 +1,4 @@
-"""The figures of a run in words: each is written here, for all views. Pure."""
+"""The figures of a run in words, the same in all views. Pure."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def traffic_text(figures: Figures, joint: str = ", ") -> str:
 
 
 def errors_text(figures: KeptFigures, *, with_retries: bool = False) -> str:
-    """Write the failed attempts by class, the retries if asked for, and the breaker's openings."""
+    """Write the failed attempts by class and the breaker's openings, `with_retries` those too."""
     parts = [formatting.errors(figures.errors)]
     if with_retries and figures.retries:
         parts.append(f"{figures.retries:,} retried")

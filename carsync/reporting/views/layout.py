@@ -71,7 +71,7 @@ def wrap(name: str, text: str, color: bool = False, width: int = WIDTH) -> list[
 
 
 def title(name: str, state: RunState | None, color: bool, width: int = WIDTH) -> str:
-    """Lay out a line of `width` columns: what it is about, and its state (None: no run yet)."""
+    """Lay out a line of `width` columns: a run's name and its state (None: no run yet)."""
     word = state or "no run yet"
     tone: Tone = TONES[state] if state else "warn"
     gap = " " * max(width - len(name) - len(word), 1)

@@ -123,7 +123,7 @@ def list_past(conn: Connection, target: Target, limit: int) -> list[PastRun]:
 
 
 def find_past(conn: Connection, target: Target, run_id: int) -> PastRun:
-    """Return a run, of any target; raise `ConfigError`, naming the nearest, if there is none."""
+    """Return a run of any target; raise `ConfigError` with the nearest where there is none."""
     run = runs.find_run(conn, run_id) if has_schema(conn) else None
     if run is None:
         raise _unknown(conn, target, run_id)
@@ -176,7 +176,7 @@ def sessions_of(samples: Sequence[Sample]) -> list[RunSession]:
 
 
 def kind_of(run: Run) -> RunKind:
-    """Say what a run is: a sync, one that reads less or changes nothing, a replay, a revert."""
+    """Return the kind of a run."""
     if run.replay_of is not None:
         return "replay"
     if run.reverts is not None:
@@ -185,7 +185,7 @@ def kind_of(run: Run) -> RunKind:
 
 
 def read_report(summary: Mapping[str, Any] | None) -> RunReport | None:
-    """Return a stored summary as the report it was; None for none, or one of another shape."""
+    """Return the report of a stored summary; None where there is none, or of another shape."""
     if not summary or "snapshot" not in summary:
         return None
     try:

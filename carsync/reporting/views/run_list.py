@@ -13,7 +13,7 @@ from carsync.reporting.views.run_details import PastRun
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the list; that with the highest `rank` is left out, or shortened, first."""
+    """A column of the list; the highest `rank` is left out, or shortened, first."""
 
     name: str
     value: Callable[[PastRun], str]
@@ -23,7 +23,7 @@ class _Column:
 
 
 def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False) -> str:
-    """Return the runs as a table of at most `width` columns where that can be."""
+    """Return the runs as a table of at most `width` columns where that is possible."""
     columns = _columns(runs, now)
     while True:
         rows = [[column.value(past) for column in columns] for past in runs]

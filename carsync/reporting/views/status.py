@@ -1,4 +1,4 @@
-"""What `carsync status` says, worked out from the checkpoint alone.
+"""The status of a run, worked out from the checkpoint alone.
 
 Pure: the checkpoint, the moment and whether the lock is held come in; text or
 plain data go out.
@@ -61,7 +61,7 @@ class Verdict:
 def judge(
     state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
 ) -> Verdict:
-    """Return the true state: a run that says it is going on while nobody holds the lock died."""
+    """Return the true state: a run recorded as running whose lock nobody holds has died."""
     if state is None:
         step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
         return Verdict("none", "no run of this target has left a checkpoint here", step)
@@ -114,9 +114,9 @@ def _age_s(state: CheckpointState, now: datetime) -> float:
 def as_data(
     state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
 ) -> dict[str, Any]:
-    """Return what `--json` prints: the checkpoint's fields, with the true state and next step.
+    """Return what `--json` prints: the checkpoint's fields, the true state and the next step.
 
-    `recorded_state` is what the file says; `state` what is the case ("none": no file).
+    `recorded_state` is the state in the file, `state` the true one ("none": no file).
     """
     verdict = judge(state, now, lock_held, resume_within_h)
     shown: dict[str, Any] = {

@@ -116,28 +116,28 @@ def test_a_locked_table_is_not_waited_for_and_the_connection_lives(
         assert cur.fetchall() == [("0", "90s")]
 
 
-def test_an_observer_stays_out_of_a_transaction_and_outlives_a_broken_connection(
+def test_a_sampler_stays_out_of_a_transaction_and_outlives_a_broken_connection(
     conn: Connection,
 ) -> None:
     run = start(conn)
-    observer = Sampler()
-    observer.begun(run)
-    observer.update(snapshots.snapshot(), "fetching")
+    sampler = Sampler()
+    sampler.begun(run)
+    sampler.update(snapshots.snapshot(), "fetching")
     with suppress(ZeroDivisionError), connection.transaction(conn, "merging") as cur:
         sql.run(cur, sql.raw("CREATE TABLE public.half_done ()"))
-        observer.write(conn)
+        sampler.write(conn)
         raise ZeroDivisionError
     with conn.cursor() as cur:
         cur.execute("SELECT to_regclass('public.half_done')")
-        assert cur.fetchall() == [(None,)], "the transaction was committed by the observer"
+        assert cur.fetchall() == [(None,)], "the transaction was committed by the sampler"
     assert samples.read_samples(conn, run.run_id) == []
-    observer.write(conn)
+    sampler.write(conn)
     (kept,) = samples.read_samples(conn, run.run_id)
     assert (kept.phase, kept.pages_done, kept.errors) == ("fetching", 812, {"rate_limited": 2})
-    observer.update(snapshots.snapshot(), "merging")
+    sampler.update(snapshots.snapshot(), "merging")
     with conn.cursor() as cur, pytest.raises(psycopg2.Error):
         cur.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    observer.write(conn)
+    sampler.write(conn)
 
 
 def test_details_of_old_runs_of_this_source_are_forgotten(conn: Connection) -> None:

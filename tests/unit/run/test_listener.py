@@ -1,4 +1,4 @@
-"""Watchers: all are told, and one that fails fails nobody else."""
+"""Listeners: all hear what happens, and one that fails fails nobody else."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Broken(Ear):
         raise OSError("disk full")
 
 
-def test_a_watcher_that_fails_is_told_no_more_and_the_others_are(
+def test_a_listener_that_fails_hears_no_more_and_the_others_do(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before, broken, after = Ear(), Broken(), Ear()
-    watchers = Listeners([before, broken, after])
+    listeners = Listeners([before, broken, after])
     with caplog.at_level(logging.WARNING):
-        watchers.message("one")
-    watchers.pulse()
-    watchers.message("two")
+        listeners.message("one")
+    listeners.pulse()
+    listeners.message("two")
     assert before.heard == after.heard == ["one", "pulse", "two"]
     assert broken.heard == ["one"]
     assert "Broken failed and is told no more: OSError('disk full')" in caplog.text

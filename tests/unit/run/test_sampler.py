@@ -1,4 +1,4 @@
-"""The observer: bounded whatever the length of a run, and harmless whatever the database does."""
+"""The sampler: bounded whatever the length of a run, and harmless whatever the database does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseError, DatabaseUnavailableError, FailureKind
 from carsync.postgres.connection import Connection
-from carsync.run import sampler as observing
+from carsync.run import sampler as sampler_module
 from carsync.run.sampler import KEPT_FOR_GIVEN_UP, MAX_FAILURES, MAX_TRIES, SampleBuffer, Sampler
 from carsync.state import samples
 from carsync.state.samples import Failure, Sample
@@ -39,7 +39,7 @@ class Store:
         self.tries = 0
         self.samples: dict[int, Sample] = {}
         self.failures: dict[int, Failure] = {}
-        monkeypatch.setattr(observing, "is_idle", lambda conn: self.is_idle)
+        monkeypatch.setattr(sampler_module, "is_idle", lambda conn: self.is_idle)
         monkeypatch.setattr(samples, "open_session", lambda conn, run_id: (session, kept))
         monkeypatch.setattr(samples, "store", self.store)
 
@@ -75,30 +75,30 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 CONN: Any = object()
 
 
-def observe(series: SampleBuffer | None = None) -> Sampler:
-    """Give an observer of run 7."""
-    observer = Sampler(now=lambda: NOW, series=series)
+def sampling(series: SampleBuffer | None = None) -> Sampler:
+    """Give a sampler of run 7."""
+    sampler = Sampler(now=lambda: NOW, series=series)
     run: Any = type("R", (), {"run_id": 7})
-    observer.begun(run)
-    return observer
+    sampler.begun(run)
+    return sampler
 
 
-def look(observer: Sampler, second: float, phase: str = "fetching", **changes: Any) -> None:
-    """Tell the observer the figures of a second."""
-    observer.update(snapshots.snapshot(elapsed_s=second, **changes), phase)
+def look(sampler: Sampler, second: float, phase: str = "fetching", **changes: Any) -> None:
+    """Tell the sampler the figures of a second."""
+    sampler.update(snapshots.snapshot(elapsed_s=second, **changes), phase)
 
 
 @given(st.lists(st.floats(0.01, 40.0), min_size=1, max_size=400), st.integers(4, 20))
 def test_a_series_is_bounded_in_order_and_keeps_its_first_and_last(
     steps: list[float], limit: int
 ) -> None:
-    observer = observe(series := SampleBuffer(limit=limit))
+    sampler = sampling(series := SampleBuffer(limit=limit))
     second, taken = 0.0, []
     for step in steps:
         second += step
         if series.is_due(second):
             taken.append(second)
-        look(observer, second)
+        look(sampler, second)
     seconds = [sample.elapsed_s for sample in series.samples]
     assert len(seconds) <= limit
     assert (seconds[0], seconds[-1]) == (taken[0], taken[-1])
@@ -106,11 +106,11 @@ def test_a_series_is_bounded_in_order_and_keeps_its_first_and_last(
 
 
 def test_hours_are_told_by_600_samples_at_even_distances(store: Store) -> None:
-    observer = observe()
+    sampler = sampling()
     snapshot = snapshots.snapshot()
     for second in range(20_000):
-        observer.update(replace(snapshot, elapsed_s=second), "fetching")
-    observer.write(CONN)
+        sampler.update(replace(snapshot, elapsed_s=second), "fetching")
+    sampler.write(CONN)
     seconds = [sample.elapsed_s for _, sample in sorted(store.samples.items())]
     distances = [b - a for a, b in pairwise(seconds)]
     assert 300 <= len(seconds) <= 600
@@ -118,24 +118,24 @@ def test_hours_are_told_by_600_samples_at_even_distances(store: Store) -> None:
 
 
 def test_a_phase_shows_however_short_it_is() -> None:
-    observer = observe(series := SampleBuffer())
+    sampler = sampling(series := SampleBuffer())
     for moment, phase in enumerate(["fetching", "fetching", "deciding", "merging", "ended"]):
-        look(observer, moment / 10, phase)
+        look(sampler, moment / 10, phase)
     phases = [sample.phase for sample in series.samples]
     assert phases == ["fetching", "deciding", "merging", "ended"]
 
 
 def test_what_is_stored_is_what_was_seen_also_after_thinning_out(store: Store) -> None:
-    observer = observe(series := SampleBuffer(limit=10))
+    sampler = sampling(series := SampleBuffer(limit=10))
     for second in range(100):
-        look(observer, second, rss_by_process={"parent": 5, "writer-1": 7, "writer-2": 8})
+        look(sampler, second, rss_by_process={"parent": 5, "writer-1": 7, "writer-2": 8})
         if second % 7 == 0:
-            observer.write(CONN)
-    observer.write(CONN)
+            sampler.write(CONN)
+    sampler.write(CONN)
     assert [store.samples[n] for n in range(len(store.samples))] == series.samples
     assert store.samples[0].rss_by_kind == {"parent": 5, "writer": 15}
     tries = store.tries
-    observer.write(CONN)
+    sampler.write(CONN)
     assert store.tries == tries, "nothing is new, nothing is written"
 
 
@@ -143,16 +143,16 @@ def test_failures_are_bounded_and_the_last_places_are_kept_for_pages_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = Store(monkeypatch, session=2, kept=100)
-    observer = observe()
-    look(observer, 0)
-    observer.write(CONN)
+    sampler = sampling()
+    look(sampler, 0)
+    sampler.write(CONN)
     for page in range(MAX_FAILURES):
-        observer.attempt_failed(failed(page), given_up=False)
-    observer.write(CONN)
+        sampler.attempt_failed(failed(page), given_up=False)
+    sampler.write(CONN)
     assert len(store.failures) == MAX_FAILURES - KEPT_FOR_GIVEN_UP - 100
     for page in range(MAX_FAILURES):
-        observer.attempt_failed(failed(page), given_up=True)
-    observer.write(CONN)
+        sampler.attempt_failed(failed(page), given_up=True)
+    sampler.write(CONN)
     assert len(store.failures) == MAX_FAILURES - 100
     assert store.failures[MAX_FAILURES - 101].given_up
 
@@ -160,22 +160,22 @@ def test_failures_are_bounded_and_the_last_places_are_kept_for_pages_given_up(
 def test_a_problem_is_kept_short_and_without_what_a_terminal_or_jsonb_would_choke_on(
     store: Store,
 ) -> None:
-    observer = observe()
-    observer.attempt_failed(failed(1, f"{ESC}\x00\ud800" + "x" * 1000), given_up=False)
-    observer.write(CONN)
+    sampler = sampling()
+    sampler.attempt_failed(failed(1, f"{ESC}\x00\ud800" + "x" * 1000), given_up=False)
+    sampler.write(CONN)
     problem = store.failures[0].problem
     assert problem.isprintable()
     assert len(problem) == 300
 
 
 def test_what_could_not_be_written_is_written_next_time(store: Store) -> None:
-    observer = observe()
-    look(observer, 0)
-    observer.attempt_failed(failed(1), given_up=False)
+    sampler = sampling()
+    look(sampler, 0)
+    sampler.attempt_failed(failed(1), given_up=False)
     store.error = DatabaseError("no")
-    observer.write(CONN)
+    sampler.write(CONN)
     store.error = None
-    observer.write(CONN)
+    sampler.write(CONN)
     assert (len(store.samples), len(store.failures)) == (1, 1)
 
 
@@ -183,12 +183,12 @@ def test_what_could_not_be_written_is_written_next_time(store: Store) -> None:
 def test_a_database_that_refuses_is_let_alone_after_a_few_tries(
     store: Store, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    observer = observe()
+    sampler = sampling()
     store.error = error
     with caplog.at_level(logging.WARNING):
         for second in range(10):
-            look(observer, second)
-            observer.write(CONN)
+            look(sampler, second)
+            sampler.write(CONN)
     assert store.tries == MAX_TRIES
     assert len(caplog.records) == MAX_TRIES
 
@@ -196,19 +196,19 @@ def test_a_database_that_refuses_is_let_alone_after_a_few_tries(
 def test_a_connection_that_is_gone_or_busy_is_left_to_whoever_needs_it(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    observer = observe()
-    look(observer, 0)
+    sampler = sampling()
+    look(sampler, 0)
     store.is_idle = False
-    observer.write(CONN)
+    sampler.write(CONN)
     assert store.tries == 0
     store.is_idle, store.error = True, DatabaseUnavailableError("gone")
     for _ in range(5):
-        observer.write(CONN)
+        sampler.write(CONN)
     assert caplog.text == ""
 
 
 def test_nothing_is_written_of_a_run_that_has_no_id(store: Store) -> None:
-    observer = Sampler(now=lambda: NOW)
-    look(observer, 0)
-    observer.write(CONN)
+    sampler = Sampler(now=lambda: NOW)
+    look(sampler, 0)
+    sampler.write(CONN)
     assert store.tries == 0

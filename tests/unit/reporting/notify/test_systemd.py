@@ -46,13 +46,13 @@ class Listener:
 
 
 class Bench:
-    """A watcher, its listener, its clock, and whether a stop was asked for."""
+    """A manager, its listener, its clock, and whether a stop was asked for."""
 
     def __init__(self, listener: Listener, address: str, watchdog_s: float | None = 20.0) -> None:
         self.clock = FakeClock()
         self.is_stopping = False
         self.listener = listener
-        self.watcher = ServiceManager(
+        self.manager = ServiceManager(
             address, lambda: self.is_stopping, watchdog_s=watchdog_s, clock=self.clock
         )
 
@@ -64,7 +64,7 @@ class Bench:
         counted: dict[str, int] = {}
         for _ in range(round(seconds / 0.2)):
             self.clock.advance(0.2)
-            self.watcher.pulse()
+            self.manager.pulse()
             for line in self.heard():
                 name = line.partition("=")[0]
                 counted[name] = counted.get(name, 0) + 1
@@ -102,7 +102,7 @@ def listener(address: str) -> Iterator[Listener]:
 @pytest.fixture
 def bench(listener: Listener, address: str) -> Iterator[Bench]:
     bench = Bench(listener, address)
-    with bench.watcher:
+    with bench.manager:
         yield bench
 
 
@@ -128,10 +128,10 @@ def test_the_variables_are_obeyed_and_kept_from_the_children(
     environ = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000", "PATH": "/bin"}
     if who != "anyone":
         environ["WATCHDOG_PID"] = str(os.getpid() + (who == "another"))
-    (watcher,) = service_manager(environ, lambda: False)
+    (manager,) = service_manager(environ, lambda: False)
     assert environ == {"PATH": "/bin"}
-    with watcher:
-        watcher.begun(RUN)
+    with manager:
+        manager.begun(RUN)
         lines = listener.heard()
     listener.socket.close()
     assert "READY=1" in lines
@@ -140,45 +140,45 @@ def test_the_variables_are_obeyed_and_kept_from_the_children(
 
 def test_a_watchdog_s_time_that_is_no_number_is_none(address: str) -> None:
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "²"}
-    (watcher,) = service_manager(environ, lambda: False)
-    with watcher:
-        watcher.begun(RUN)
+    (manager,) = service_manager(environ, lambda: False)
+    with manager:
+        manager.begun(RUN)
 
 
 # the run's life
 
 
 def test_ready_comes_once_the_run_has_begun(bench: Bench) -> None:
-    bench.watcher.message("created table public.cars")
+    bench.manager.message("created table public.cars")
     before = bench.heard()
     assert "READY=1" not in before
     assert "STATUS=starting: created table public.cars" in before
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     assert {"READY=1", "STATUS=run 7 begun"} <= set(bench.heard())
-    bench.watcher.message("a note")
+    bench.manager.message("a note")
     assert bench.heard() == []
 
 
 def test_the_status_is_the_progress_line(bench: Bench) -> None:
-    bench.watcher.update(snapshots.snapshot(), "fetching")
+    bench.manager.update(snapshots.snapshot(), "fetching")
     (status,) = [line for line in bench.heard() if line.startswith("STATUS=fetching")]
     assert "pages 812/2000 (40.6 %) · 20.0 pages/s" in status
     bench.clock.advance(0.5)
-    bench.watcher.update(snapshots.snapshot(), "fetching")
+    bench.manager.update(snapshots.snapshot(), "fetching")
     assert bench.heard() == []
-    bench.watcher.update(snapshots.snapshot(), "deciding")
+    bench.manager.update(snapshots.snapshot(), "deciding")
     assert "STATUS=deciding · " in "\n".join(bench.heard())
 
 
 def test_an_hour_of_merging_feeds_the_watchdog_and_says_how_long_it_lasts(bench: Bench) -> None:
-    bench.watcher.begun(RUN)
-    bench.watcher.update(snapshots.snapshot(), "merging")
+    bench.manager.begun(RUN)
+    bench.manager.update(snapshots.snapshot(), "merging")
     bench.heard()
     gap_s = last_s = 0.0
     statuses = []
     for turn in range(18_000):
         bench.clock.advance(0.2)
-        bench.watcher.pulse()
+        bench.manager.pulse()
         lines = bench.heard()
         statuses += [line for line in lines if line.startswith("STATUS=")]
         assert not any(line.startswith("EXTEND") for line in lines), "it puts off RuntimeMaxSec="
@@ -190,7 +190,7 @@ def test_an_hour_of_merging_feeds_the_watchdog_and_says_how_long_it_lasts(bench:
 
 
 def test_a_parent_whose_loop_stands_still_feeds_nobody(bench: Bench) -> None:
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     bench.heard()
     bench.clock.advance(3600)
     assert bench.heard() == []
@@ -198,11 +198,11 @@ def test_a_parent_whose_loop_stands_still_feeds_nobody(bench: Bench) -> None:
 
 def test_more_time_is_asked_for_while_the_run_starts_and_while_it_stops(bench: Bench) -> None:
     assert bench.pulse_for(60)["EXTEND_TIMEOUT_USEC"] == 6
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     bench.heard()
     assert "EXTEND_TIMEOUT_USEC" not in bench.pulse_for(60)
     bench.is_stopping = True
-    bench.watcher.pulse()
+    bench.manager.pulse()
     assert {"STOPPING=1", f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1e6:.0f}"} <= set(bench.heard())
     stopping = bench.pulse_for(STOP_S)
     assert stopping["EXTEND_TIMEOUT_USEC"] >= STOP_S / EXTEND_S
@@ -211,9 +211,9 @@ def test_more_time_is_asked_for_while_the_run_starts_and_while_it_stops(bench: B
 
 
 def test_the_last_words_tell_the_counts(bench: Bench) -> None:
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     bench.heard()
-    bench.watcher.ended(report())
+    bench.manager.ended(report())
     assert bench.heard() == [
         "STATUS=run 7 complete in 1 min 43 s: 200,000 seen, 2,000 inserted, 1,999 updated, "
         "12 reactivated, 40 deactivated",
@@ -222,11 +222,11 @@ def test_the_last_words_tell_the_counts(bench: Bench) -> None:
 
 
 def test_the_last_words_of_a_failure_are_its_problem_on_one_line(bench: Bench) -> None:
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     bench.heard()
     problem = "no route\nREADY=1\nto \ud800 host" + "x" * 5000
     ending = {"state": "failed", "exit_code": ExitCode.DATABASE, "counts": None}
-    bench.watcher.ended(report(problem=problem, **ending))
+    bench.manager.ended(report(problem=problem, **ending))
     status, stopping = bench.heard()
     assert status.startswith("STATUS=run 7 failed, exit code 4: no route READY=1 to   hostxx")
     assert len(status) < 500
@@ -237,7 +237,7 @@ def test_a_run_that_finds_another_at_work_is_no_failed_start(bench: Bench) -> No
     """For systemd the end of a service that was never ready is a failure, whatever its code."""
     bench.heard()
     ending = {"state": "failed", "exit_code": ExitCode.LOCKED, "counts": None}
-    bench.watcher.ended(report(run_id=None, problem="another run holds the lock", **ending))
+    bench.manager.ended(report(run_id=None, problem="another run holds the lock", **ending))
     first = bench.listener.socket.recv(4096).decode()
     assert first == "READY=1", "of READY and STOPPING in one datagram systemd obeys the last"
     assert bench.heard()[-1] == "STOPPING=1"
@@ -245,7 +245,7 @@ def test_a_run_that_finds_another_at_work_is_no_failed_start(bench: Bench) -> No
 
 def test_other_failures_before_the_run_began_are_failed_starts(bench: Bench) -> None:
     ending = {"state": "failed", "exit_code": ExitCode.DATABASE, "counts": MergeCounts()}
-    bench.watcher.ended(report(run_id=None, problem="no database", **ending))
+    bench.manager.ended(report(run_id=None, problem="no database", **ending))
     assert "READY=1" not in bench.heard()
 
 
@@ -259,13 +259,13 @@ def test_a_socket_that_is_gone_fails_nothing_and_hears_the_rest_once_it_is_back(
     bench = Bench(listener, address)
     listener.socket.close()
     Path(address).unlink()
-    with bench.watcher as watcher:
-        watcher.begun(RUN)
-        watcher.pulse()
+    with bench.manager as manager:
+        manager.begun(RUN)
+        manager.pulse()
         assert caplog.text.count("systemd does not hear: No such file") == 1
         listener = Listener(address)
         bench.clock.advance(0.2)
-        watcher.pulse()
+        manager.pulse()
         assert {"READY=1", "WATCHDOG=1", "STATUS=run 7 begun"} <= set(listener.heard())
         listener.socket.close()
 
@@ -277,7 +277,7 @@ def test_a_full_socket_does_not_hold_the_run_up(bench: Bench) -> None:
         while True:
             sender.sendto(b"STATUS=noise", bench.listener.socket.getsockname())
     sender.close()
-    bench.watcher.begun(RUN)
+    bench.manager.begun(RUN)
     assert "READY=1" not in bench.heard()
-    bench.watcher.pulse()
+    bench.manager.pulse()
     assert "READY=1" in bench.heard()

@@ -191,7 +191,7 @@ def test_the_rules_ask_for_metrics_that_there_are() -> None:
 
 
 class Site:
-    """A watcher with a file and a checkpoint of its own, and a clock set by hand."""
+    """A listener with a file and a checkpoint of its own, and a clock set by hand."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "carsync.prom"
@@ -199,7 +199,7 @@ class Site:
         self.clock = FakeClock()
         self.config = parse(f"metrics: {{textfile: '{self.path}'}}", {})
 
-    def watcher(self, config: Config | None = None) -> TextFile:
+    def listener(self, config: Config | None = None) -> TextFile:
         return TextFile(config or self.config, self.checkpoint, self.clock, lambda: NOW)
 
     def save(self, **changes: Any) -> CheckpointState:
@@ -239,29 +239,29 @@ def report(exit_code: int = 0, **changes: Any) -> RunReport:
 
 def test_a_run_writes_at_its_first_figures_and_every_minute_until_its_end(site: Site) -> None:
     site.save()
-    watcher = site.watcher()
-    watcher.pulse()
-    watcher.begun(run())
+    listener = site.listener()
+    listener.pulse()
+    listener.begun(run())
     assert not site.path.exists()
-    watcher.update(snapshots.snapshot(), "fetching")
+    listener.update(snapshots.snapshot(), "fetching")
     first = site.read()
     assert first["carsync_run_in_progress"] == 1
     assert first["carsync_run_id"] == 43
-    watcher.update(snapshots.snapshot(pages_staged=813), "fetching")
+    listener.update(snapshots.snapshot(pages_staged=813), "fetching")
     assert site.read() == first
     site.clock.advance(EVERY_S)
-    watcher.pulse()  # a merge gives no figures, but goes on
+    listener.pulse()  # a merge gives no figures, but goes on
     assert site.read()["carsync_run_pages_staged_total"] == 813
-    watcher.ended(report())
+    listener.ended(report())
     assert site.read()["carsync_run_in_progress"] == 0
     assert {path.name for path in site.path.parent.iterdir()} == {"state.json", "carsync.prom"}
 
 
 def test_what_earlier_runs_left_is_told_while_a_run_goes_on(site: Site) -> None:
     before = site.save(exit_code=4, state="failed")
-    watcher = site.watcher()
-    watcher.begun(run())
-    watcher.update(snapshots.snapshot(), "fetching")
+    listener = site.listener()
+    listener.begun(run())
+    listener.update(snapshots.snapshot(), "fetching")
     found = site.read()
     assert before.last_success_at is not None
     assert found["carsync_last_success_timestamp_seconds"] == before.last_success_at.timestamp()
@@ -273,11 +273,11 @@ def test_what_earlier_runs_left_is_told_while_a_run_goes_on(site: Site) -> None:
 @pytest.mark.parametrize("begins", [True, False])
 def test_a_run_that_fails_does_not_hide_the_last_success(site: Site, begins: bool) -> None:
     before = site.save()
-    watcher = site.watcher()
+    listener = site.listener()
     if begins:
-        watcher.begun(run())
-        watcher.update(snapshots.snapshot(), "fetching")
-    watcher.ended(report(3, state="failed", counts=None, checks=()))
+        listener.begun(run())
+        listener.update(snapshots.snapshot(), "fetching")
+    listener.ended(report(3, state="failed", counts=None, checks=()))
     found = site.read()
     assert before.last_success_at is not None
     assert found["carsync_last_success_timestamp_seconds"] == before.last_success_at.timestamp()
@@ -293,9 +293,9 @@ def test_the_end_tells_of_the_merge_and_of_success(
     site: Site, exit_code: int, is_success: bool
 ) -> None:
     site.save(last_success_at=None, last_completed=None)
-    watcher = site.watcher()
-    watcher.begun(run())
-    watcher.ended(report(exit_code))
+    listener = site.listener()
+    listener.begun(run())
+    listener.ended(report(exit_code))
     found = site.read()
     expected = NOW.timestamp() if is_success else 0
     assert found["carsync_last_success_timestamp_seconds"] == expected
@@ -306,15 +306,15 @@ def test_the_end_tells_of_the_merge_and_of_success(
 
 def test_a_run_that_is_locked_out_leaves_the_other_s_file_alone(site: Site) -> None:
     site.path.write_bytes(b"theirs")
-    site.watcher().ended(report(75, run_id=None, counts=None))
+    site.listener().ended(report(75, run_id=None, counts=None))
     assert site.path.read_bytes() == b"theirs"
 
 
 def test_a_bug_ends_the_run_in_the_file_too(site: Site) -> None:
-    watcher = site.watcher()
-    watcher.begun(run())
-    watcher.update(snapshots.snapshot(), "fetching")
-    with pytest.raises(ZeroDivisionError), watcher:
+    listener = site.listener()
+    listener.begun(run())
+    listener.update(snapshots.snapshot(), "fetching")
+    with pytest.raises(ZeroDivisionError), listener:
         raise ZeroDivisionError
     assert site.read()["carsync_run_in_progress"] == 0
     assert site.read()["carsync_last_run_exit_code"] == 1
@@ -322,16 +322,16 @@ def test_a_bug_ends_the_run_in_the_file_too(site: Site) -> None:
 
 def test_a_damaged_checkpoint_hinders_nothing(site: Site) -> None:
     site.checkpoint.write_text("{}")
-    watcher = site.watcher()
-    watcher.begun(run())
-    watcher.update(snapshots.snapshot(), "fetching")
+    listener = site.listener()
+    listener.begun(run())
+    listener.update(snapshots.snapshot(), "fetching")
     assert site.read()["carsync_last_success_timestamp_seconds"] == 0
 
 
 def test_the_file_is_for_everybody_whatever_the_umask(site: Site) -> None:
     before = os.umask(0o077)
     try:
-        site.watcher().ended(report())
+        site.listener().ended(report())
     finally:
         os.umask(before)
     assert stat.S_IMODE(site.path.stat().st_mode) == 0o644
@@ -340,15 +340,15 @@ def test_the_file_is_for_everybody_whatever_the_umask(site: Site) -> None:
 def test_a_file_that_cannot_be_written_is_told_once_and_leaves_nothing(
     site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watcher = site.watcher()
-    watcher.begun(run())
+    listener = site.listener()
+    listener.begun(run())
     monkeypatch.setattr(
         Path, "replace", lambda self, to: (_ for _ in ()).throw(OSError(28, "full"))
     )
     for _ in range(3):
-        watcher.update(snapshots.snapshot(), "fetching")
+        listener.update(snapshots.snapshot(), "fetching")
         site.clock.advance(EVERY_S)
-    watcher.ended(report())
+    listener.ended(report())
     assert [
         line for line in caplog.messages if "cannot be written: full" in line
     ] == caplog.messages
@@ -372,7 +372,7 @@ def test_what_is_no_file_is_left_alone(
         case _:
             site.config = parse("metrics: {textfile: /nowhere/at/all.prom}", {})
     with caplog.at_level(logging.WARNING):
-        site.watcher().ended(report())
+        site.listener().ended(report())
     assert "cannot be written" in caplog.text
     assert other.read_text() == "precious"
     assert not site.path.is_file() or what == "link"
@@ -389,9 +389,9 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(site: Site) -
 
 def test_the_home_of_nobody_fails_no_run(site: Site) -> None:
     nobody = parse("metrics: {textfile: '~no-such-user/a.prom'}", {})
-    watcher = site.watcher(nobody)
-    watcher.begun(run())
-    watcher.ended(report())
+    listener = site.listener(nobody)
+    listener.begun(run())
+    listener.ended(report())
 
 
 def test_a_name_that_node_exporter_does_not_read_is_refused() -> None:
