@@ -143,13 +143,6 @@ def read_samples(conn: Connection, run_id: int) -> list[Sample]:
     return [Sample(**dict(zip(Sample.__struct_fields__, line, strict=True))) for line in found]
 
 
-def read_failures(conn: Connection, run_id: int, limit: int) -> list[Failure]:
-    """Return the newest kept failures of a run, at most `limit`, the oldest first."""
-    query = sql.load("samples/read_failures")
-    parameters = {"run_id": run_id, "limit": limit}
-    return [Failure(*line) for line in sql.fetch(conn, "reading failures", query, parameters)]
-
-
 def list_failed_pages(conn: Connection, run_id: int, limit: int) -> list[FailedPage]:
     """Return at most `limit` pages with kept failures: given-up ones first, then the worst."""
     query = sql.load("samples/list_failed_pages")
