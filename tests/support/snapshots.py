@@ -1,4 +1,4 @@
-"""Samples of what a run hands to the front: a snapshot, a checkpoint, checks and counts."""
+"""Samples of what is known of a run: its figures, its checkpoint, its report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from carsync.model import Check, MergeCounts
 from carsync.run.metrics import Metrics
+from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState, LastRun
 from carsync.state.figures import Figures, Latency
 
@@ -99,3 +100,20 @@ def checkpoint(**changes: Any) -> CheckpointState:
         last_success_at=LAST.finished_at,
     )
     return msgspec.structs.replace(usual, **changes)
+
+
+def report(**changes: Any) -> RunReport:
+    """Return the report of that run, which ended well, with `changes`."""
+    usual: dict[str, Any] = {
+        "run_id": 42,
+        "state": "complete",
+        "exit_code": 0,
+        "source": "external",
+        "target": "public.cars",
+        "started_at": NOW - timedelta(seconds=103),
+        "finished_at": NOW,
+        "duration_s": 103.4,
+        "figures": snapshot(),
+        "counts": COUNTS,
+    }
+    return RunReport(**{**usual, **changes})

@@ -59,16 +59,9 @@ def on_disk(path: Path) -> CheckpointState:
 
 def report(state: EndState, exit_code: int, **changes: Any) -> RunReport:
     """Give the end of a run; with `counts` its merge was committed."""
-    usual: dict[str, Any] = {
-        "run_id": snapshots.LAST.run_id,
-        "source": "external",
-        "target": "public.cars",
-        "started_at": STARTED,
-        "finished_at": snapshots.LAST.finished_at,
-        "duration_s": snapshots.LAST.duration_s,
-        "figures": snapshots.snapshot(),
-    }
-    return RunReport(state=state, exit_code=exit_code, **{**usual, **changes})
+    last = snapshots.LAST
+    usual = {"run_id": last.run_id, "finished_at": last.finished_at, "counts": None}
+    return snapshots.report(state=state, exit_code=exit_code, **{**usual, **changes})
 
 
 MERGED: dict[str, Any] = {"counts": snapshots.COUNTS, "checks": snapshots.LAST.acceptance}

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import json
 import os
-import resource
-import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.dsn import target_name
-from carsync.errors import CheckpointError, LockedError
+from carsync.errors import CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.state.checkpoint import (
     MAX_FAILED_PAGES,
@@ -29,11 +23,13 @@ from carsync.state.checkpoint import (
     default_path,
     failed_excerpt,
     load,
+    load_or_none,
     save,
+    staleness,
 )
-from carsync.state.file_lock import FileLock, is_held
 from tests.support import snapshots
 from tests.support.folders import ROOT
+from tests.support.snapshots import NOW
 
 
 @pytest.fixture
@@ -70,6 +66,18 @@ def test_a_file_of_the_carsync_before_is_read_whole() -> None:
 def test_no_file_is_no_checkpoint(path: Path) -> None:
     assert load(path) is None
     assert load(path.parent / "no" / "such" / "folder.json") is None
+
+
+def test_a_file_that_cannot_be_read_is_none_where_somebody_learns_why(path: Path) -> None:
+    heard: list[CheckpointError] = []
+    assert load_or_none(path, heard.append) is None
+    save(path, snapshots.checkpoint())
+    assert load_or_none(path, heard.append) == snapshots.checkpoint()
+    assert heard == []
+    path.write_text("{")
+    assert load_or_none(path) is None
+    assert load_or_none(path, heard.append) is None
+    assert [error.problem for error in heard] == ["the checkpoint is truncated"]
 
 
 def test_missing_folders_are_made_for_the_owner_only(path: Path) -> None:
@@ -197,31 +205,6 @@ def test_a_body_of_another_shape_is_refused(path: Path) -> None:
         load(path)
 
 
-# Faults of the disk
-
-
-@pytest.mark.parametrize("call", ["fsync", "fchmod"])
-@pytest.mark.parametrize(
-    ("code", "hint"),
-    [(errno.ENOSPC, "free space"), (errno.EROFS, "read-only"), (errno.EIO, "check the disk")],
-)
-def test_a_failed_save_keeps_the_old_file_and_leaves_no_other(
-    path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, hint: str
-) -> None:
-    save(path, snapshots.checkpoint())
-
-    def refuse(*args: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, call, refuse)
-    with pytest.raises(CheckpointError, match="cannot write the checkpoint") as caught:
-        save(path, snapshots.checkpoint(pages_done=2000))
-    monkeypatch.undo()
-    assert hint in caught.value.hint
-    assert load(path) == snapshots.checkpoint()
-    assert files_beside(path) == [path.name]
-
-
 def test_the_data_reach_the_disk_before_the_name_and_the_name_before_the_return(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,79 +224,6 @@ def test_the_data_reach_the_disk_before_the_name_and_the_name_before_the_return(
     monkeypatch.setattr(Path, "replace", note_replace)
     save(path, snapshots.checkpoint())
     assert steps == ["flush file", "rename", "flush folder"]
-
-
-def test_a_real_limit_on_file_sizes_is_reported_and_harmless(path: Path) -> None:
-    save(path, snapshots.checkpoint())
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    try:
-        with pytest.raises(CheckpointError, match="file too large") as caught:
-            save(path, snapshots.checkpoint(pages_done=2000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "ulimit" in caught.value.hint
-    assert load(path) == snapshots.checkpoint()
-    assert files_beside(path) == [path.name]
-
-
-@contextlib.contextmanager
-def without_privileges() -> Iterator[None]:
-    """Be nobody for a moment where the tests run as root, for whom nothing is forbidden."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-def test_a_folder_that_may_not_be_written_is_named_with_a_way_out(path: Path) -> None:
-    folder = path.parent / "locked"
-    folder.mkdir()
-    folder.chmod(0o500)
-    target = folder / path.name
-    with without_privileges():
-        with pytest.raises(CheckpointError, match="permission denied") as saving:
-            save(target, snapshots.checkpoint())
-        with pytest.raises(CheckpointError, match="permission denied") as locking:
-            FileLock(target).acquire()
-    folder.chmod(0o700)
-    for caught in (saving, locking):
-        assert "checkpoint.path" in caught.value.hint
-    assert list(folder.iterdir()) == []
-
-
-def test_a_file_that_may_not_be_read_is_no_missing_file(path: Path) -> None:
-    save(path, snapshots.checkpoint())
-    path.chmod(0o000)
-    with without_privileges(), pytest.raises(CheckpointError, match="permission denied"):
-        load(path)
-
-
-def test_a_path_through_a_file_is_refused(path: Path) -> None:
-    path.write_text("a file")
-    for action in (
-        lambda p: save(p, snapshots.checkpoint()),
-        load,
-        lambda p: FileLock(p).acquire(),
-    ):
-        with pytest.raises(CheckpointError, match=r"not a directory|file exists") as caught:
-            action(path / "below.json")
-        assert "no folder" in caught.value.hint
-
-
-def test_devices_pipes_and_folders_are_left_alone(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    for special in (pipe, tmp_path, Path("/dev/null")):
-        with pytest.raises(CheckpointError, match="not a regular file"):
-            save(special, snapshots.checkpoint())
-        with pytest.raises(CheckpointError, match="not a regular file"):
-            load(special)
-    assert pipe.is_fifo()
-    assert Path("/dev/null").is_char_device()
 
 
 # Names and places
@@ -386,95 +296,6 @@ def test_failed_pages_are_capped_in_number_and_length() -> None:
     assert failed_excerpt({1: ""}) == {"1": ""}
 
 
-# The lock
-
-
-def test_a_second_run_is_refused_and_told_who_holds_the_lock(path: Path) -> None:
-    with FileLock(path):
-        with pytest.raises(LockedError) as caught:
-            FileLock(path).acquire()
-        assert f"process {os.getpid()} " in caught.value.detail
-        assert caught.value.exit_code == ExitCode.LOCKED
-    with FileLock(path):
-        assert is_held(path)
-
-
-def test_is_held_tells_a_living_holder_and_makes_no_file(path: Path) -> None:
-    assert not is_held(path)
-    assert files_beside(path) == []
-    lock = FileLock(path)
-    lock.acquire()
-    assert is_held(path)
-    lock.release()
-    assert not is_held(path)
-    lock.release()
-
-
-def test_a_refused_attempt_neither_frees_the_lock_nor_forgets_its_holder(path: Path) -> None:
-    with FileLock(path):
-        for _ in range(2):
-            with pytest.raises(LockedError, match=str(os.getpid())):
-                FileLock(path).acquire()
-        assert is_held(path)
-
-
-def test_a_status_that_looks_does_not_turn_a_starting_run_away(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with FileLock(path):
-        pass
-    looking = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY)
-    fcntl.flock(looking, fcntl.LOCK_SH)
-    monkeypatch.setattr(time, "sleep", lambda _s: os.close(looking))
-    with FileLock(path):
-        assert is_held(path)
-
-
-def test_the_lock_survives_replacing_the_checkpoint(path: Path) -> None:
-    with FileLock(path):
-        save(path, snapshots.checkpoint())
-        with pytest.raises(LockedError):
-            FileLock(path).acquire()
-
-
-def test_a_lock_whose_file_was_deleted_or_replaced_is_taken_anew(path: Path) -> None:
-    lock_file = path.with_name(f"{path.name}.lock")
-    with FileLock(path) as lock:
-        lock_file.unlink()
-        assert not is_held(path)
-        lock.keep()
-        assert is_held(path)
-        lock_file.unlink()
-        lock_file.touch()
-        lock.keep()
-        assert is_held(path)
-        with pytest.raises(LockedError, match=str(os.getpid())):
-            FileLock(path).acquire()
-    assert not is_held(path)
-
-
-def test_a_lock_that_another_start_took_meanwhile_is_taken_anew_when_it_ends(path: Path) -> None:
-    descriptors = len(list(Path("/dev/fd").iterdir()))
-    with FileLock(path) as lock:
-        path.with_name(f"{path.name}.lock").unlink()
-        with FileLock(path):
-            lock.keep()
-        assert not is_held(path)
-        lock.keep()
-        assert is_held(path)
-    assert len(list(Path("/dev/fd").iterdir())) == descriptors
-
-
-def test_a_lock_in_its_place_or_not_held_is_left_alone(path: Path) -> None:
-    lock = FileLock(path)
-    lock.keep()
-    assert files_beside(path) == []
-    with lock:
-        before = lock.path.stat()
-        lock.keep()
-        assert os.path.samestat(before, lock.path.stat())
-
-
 def test_times_keep_their_zone_and_fraction(path: Path) -> None:
     at = snapshots.NOW + timedelta(microseconds=123_456)
     state: CheckpointState = snapshots.checkpoint(updated_at=at)
@@ -483,3 +304,29 @@ def test_times_keep_their_zone_and_fraction(path: Path) -> None:
     assert loaded is not None
     assert loaded.updated_at == at
     assert loaded.updated_at.tzinfo is not None
+
+
+def test_staleness_counts_from_the_last_success() -> None:
+    state = snapshots.checkpoint()
+    assert staleness(state, NOW, 24 * 3600) is None
+    assert staleness(state, NOW + timedelta(seconds=1), 24 * 3600) is not None
+    reason = staleness(state, NOW + timedelta(days=2), 26 * 3600)
+    assert reason is not None
+    assert "3 d old, more than 1 d 2 h" in reason
+
+
+def test_staleness_without_any_success() -> None:
+    for state in (None, snapshots.checkpoint(last_success_at=None)):
+        reason = staleness(state, NOW, 3600)
+        assert reason is not None
+        assert "no run has succeeded yet" in reason
+
+
+def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
+    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
+    ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(hours=1))
+    assert staleness(ahead, NOW, 26 * 3600) is None
+    far_ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(days=365))
+    reason = staleness(far_ahead, NOW, 26 * 3600)
+    assert reason is not None
+    assert "in the future" in reason

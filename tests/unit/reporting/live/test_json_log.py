@@ -54,19 +54,7 @@ def run(resumed_at: object = None) -> Run:
 
 
 def report(exit_code: int, **changes: Any) -> RunReport:
-    usual: dict[str, Any] = {
-        "run_id": 42,
-        "state": "complete",
-        "exit_code": exit_code,
-        "source": "external",
-        "target": "public.cars",
-        "started_at": NOW,
-        "finished_at": NOW,
-        "duration_s": 72.4,
-        "figures": snapshots.snapshot(),
-        "counts": snapshots.COUNTS,
-    }
-    return RunReport(**{**usual, **changes})
+    return snapshots.report(exit_code=exit_code, **changes)
 
 
 def test_every_line_carries_the_run_and_its_phase(lines: list[dict[str, Any]]) -> None:

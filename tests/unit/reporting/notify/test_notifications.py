@@ -37,19 +37,8 @@ COMMON: dict[str, Any] = {
 
 
 def report(exit_code: int, **changes: Any) -> RunReport:
-    usual: dict[str, Any] = {
-        "run_id": 42,
-        "state": "failed",
-        "exit_code": ExitCode(exit_code),
-        "source": "external",
-        "target": "public.cars",
-        "started_at": NOW - timedelta(seconds=72),
-        "finished_at": NOW,
-        "duration_s": 72.41,
-        "figures": snapshots.snapshot(),
-        "problem": "something",
-    }
-    return RunReport(**{**usual, **changes})
+    usual = {"state": "failed", "duration_s": 72.41, "counts": None, "problem": "something"}
+    return snapshots.report(exit_code=ExitCode(exit_code), **{**usual, **changes})
 
 
 def before(exit_code: int | None = 0, age_h: float = 24.0, **changes: Any) -> CheckpointState:

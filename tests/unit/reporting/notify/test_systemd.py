@@ -7,7 +7,6 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +71,7 @@ class Bench:
 
 
 def report(**changes: Any) -> RunReport:
-    usual: dict[str, Any] = {
-        "run_id": 7,
-        "state": "complete",
-        "exit_code": ExitCode.OK,
-        "source": "external",
-        "target": "public.cars",
-        "started_at": NOW,
-        "finished_at": NOW + timedelta(seconds=103),
-        "duration_s": 103.4,
-        "figures": snapshots.snapshot(),
-        "counts": snapshots.COUNTS,
-    }
-    return RunReport(**{**usual, **changes})
+    return snapshots.report(**{"run_id": 7, **changes})
 
 
 @pytest.fixture

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import shutil
 import stat
-import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +12,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from carsync import __version__
-from carsync.cli.reference.documents import alert_rules
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.model import Check
-from carsync.reporting.notify.prometheus import METRICS, Standing, expose
 from carsync.reporting.notify.textfile_collector import EVERY_S, TextFile
 from carsync.run.report import RunReport
 from carsync.state import atomic_file
@@ -31,160 +24,11 @@ from carsync.state.checkpoint import CheckpointState, save
 from carsync.state.runs import Run
 from tests.support import snapshots
 from tests.support.fake_clock import FakeClock
-from tests.support.folders import ROOT
+from tests.support.prometheus import read
 from tests.support.snapshots import NOW
 
-RULES = ROOT / "config/prometheus/carsync.rules.yaml"
-SERIES = {"source": "external", "target": "public.cars"}
 CHECKS = (Check("duration", "≤ 25.0 min", "31 min", "fail"), Check("x", "off", "–", "n/a"))
 STARTED = NOW - timedelta(seconds=72)
-
-
-def standing(**changes: Any) -> Standing:
-    usual = Standing(
-        source="external",
-        target="public.cars",
-        version=__version__,
-        written_at=NOW,
-        in_progress=True,
-        run_id=42,
-        started_at=STARTED,
-        figures=snapshots.snapshot(),
-        exit_code=0,
-        ended_at=NOW,
-        last_success_at=NOW,
-        merged=snapshots.LAST,
-    )
-    return replace(usual, **changes)
-
-
-def read(text: bytes) -> dict[str, float]:
-    """Read with Prometheus' own parser: `name` or `name[value of its label]` → value."""
-    found = {}
-    for family in text_string_to_metric_families(text.decode()):
-        for sample in family.samples:
-            own = {name: v for name, v in sample.labels.items() if name not in SERIES}
-            assert {**own, **SERIES} == sample.labels
-            found[sample.name + "".join(f"[{value}]" for value in own.values())] = sample.value
-    return found
-
-
-# The format
-
-
-def test_the_figures_of_a_run_read_back() -> None:
-    found = read(expose(standing()))
-    assert found["carsync_run_pages_staged_total"] == 812
-    assert found["carsync_run_failed_attempts_total[rate_limited]"] == 2
-    assert found["carsync_run_failed_attempts_total[timeout]"] == 0
-    assert found["carsync_run_response_seconds[0.95]"] == 0.512
-    assert found["carsync_run_response_seconds_count"] == 812
-    assert found["carsync_run_response_seconds_sum"] == pytest.approx(812 * 0.41)
-    assert found["carsync_last_merge_rows[inserted]"] == 2000
-    assert found["carsync_acceptance_check_passed[duration]"] == 1
-    assert found["carsync_run_resident_memory_bytes"] == 312e6
-    assert found["carsync_last_success_timestamp_seconds"] == NOW.timestamp()
-    assert found[f"carsync_build_info[{__version__}]"] == 1
-
-
-def test_what_is_not_known_is_left_out_and_no_success_is_zero() -> None:
-    found = read(
-        expose(
-            standing(
-                run_id=None,
-                started_at=None,
-                figures=None,
-                exit_code=None,
-                ended_at=None,
-                last_success_at=None,
-                merged=None,
-            )
-        )
-    )
-    assert set(found) == {
-        f"carsync_build_info[{__version__}]",
-        "carsync_metrics_written_timestamp_seconds",
-        "carsync_last_success_timestamp_seconds",
-        "carsync_run_in_progress",
-    }
-    assert found["carsync_last_success_timestamp_seconds"] == 0
-
-
-def test_every_metric_has_a_value_and_a_name_by_the_conventions() -> None:
-    found = {name.partition("[")[0] for name in read(expose(standing()))}
-    for metric in METRICS:
-        base = {metric.name, f"{metric.name}_sum"}
-        assert base & found, metric.name
-        assert metric.name.endswith("_total") == (metric.kind == "counter")
-        assert re.fullmatch(r"carsync_[a-z_]+[a-z]", metric.name)
-        assert metric.help.endswith(".")
-        assert "timestamp" not in metric.name or metric.name.endswith("_timestamp_seconds")
-
-
-def promtool(*args: str | Path, text: bytes = b"") -> str:
-    """Run Prometheus' own tool; what it has to say must be nothing bad."""
-    tool = shutil.which("promtool")
-    if tool is None:
-        pytest.skip("promtool (Debian package prometheus) is not installed")
-    ended = subprocess.run(
-        [tool, *map(str, args)], input=text, capture_output=True, timeout=60, check=False
-    )
-    said = (ended.stdout + ended.stderr).decode()
-    assert ended.returncode == 0, said
-    return said
-
-
-def test_promtool_has_nothing_to_say_of_the_metrics() -> None:
-    assert promtool("check", "metrics", text=expose(standing())) == ""
-
-
-def test_the_alert_rules_fire_where_they_should(tmp_path: Path) -> None:
-    """`promtool test rules`: a series for each rule that must fire, and healthy ones for none."""
-    assert "7 rules found" in promtool("check", "rules", RULES)
-    labels = 'source="external",target="public.cars"'
-    sick = {
-        f"carsync_last_success_timestamp_seconds{{{labels}}}": "-90000x40",
-        f"carsync_last_run_exit_code{{{labels}}}": "4x40",
-        'carsync_last_run_exit_code{source="b",target="t"}': "6x40",
-        f'carsync_acceptance_check_passed{{check="duration",{labels}}}': "0x40",
-        f"carsync_run_in_progress{{{labels}}}": "1x40",
-        f"carsync_metrics_written_timestamp_seconds{{{labels}}}": "0x40",
-        f'carsync_last_merge_rows{{outcome="rejected",{labels}}}': "2x40",
-        f'carsync_last_merge_rows{{outcome="seen",{labels}}}': "100x40",
-    }
-    well = {
-        f"carsync_last_success_timestamp_seconds{{{labels}}}": "0+300x40",
-        f"carsync_last_run_exit_code{{{labels}}}": "7x40",
-        f'carsync_acceptance_check_passed{{check="duration",{labels}}}': "1x40",
-        f"carsync_run_in_progress{{{labels}}}": "1x40",
-        f"carsync_run_duration_seconds{{{labels}}}": "600x40",
-        f"carsync_metrics_written_timestamp_seconds{{{labels}}}": "0+300x40",
-        f'carsync_last_merge_rows{{outcome="rejected",{labels}}}': "0x40",
-        f'carsync_last_merge_rows{{outcome="seen",{labels}}}': "100x40",
-    }
-    all_of_them = {rule["alert"] for rule in alert_rules()}
-    lines = [f"rule_files: [{RULES}]", "evaluation_interval: 5m", "tests:"]
-    for series, firing in (
-        (sick, all_of_them - {"CarsyncMissing"}),
-        (well, set()),
-        ({"up": "1x40"}, {"CarsyncMissing"}),
-    ):
-        lines += ["  - interval: 5m", "    input_series:"]
-        lines += [f"      - {{series: '{name}', values: '{v}'}}" for name, v in series.items()]
-        lines += ["    promql_expr_test:", "      - eval_time: 3h"]
-        lines += ['        expr: count by (alertname) (ALERTS{alertstate="firing"})']
-        lines += ["        exp_samples:"] if firing else ["        exp_samples: []"]
-        lines += [
-            f"          - {{labels: '{{alertname=\"{a}\"}}', value: 1}}" for a in sorted(firing)
-        ]
-    (tmp_path / "test.yaml").write_text("\n".join(lines))
-    promtool("test", "rules", tmp_path / "test.yaml")
-
-
-def test_the_rules_ask_for_metrics_that_there_are() -> None:
-    known = {metric.name for metric in METRICS}
-    for rule in alert_rules():
-        assert set(re.findall(r"carsync_\w+", rule["expr"])) <= known, rule["alert"]
 
 
 # The file
@@ -221,20 +65,13 @@ def run(run_id: int = 43) -> Run:
 
 
 def report(exit_code: int = 0, **changes: Any) -> RunReport:
-    usual: dict[str, Any] = {
+    usual = {
         "run_id": 43,
-        "state": "complete",
-        "exit_code": exit_code,
-        "source": "external",
-        "target": "public.cars",
         "started_at": STARTED,
-        "finished_at": NOW,
-        "duration_s": 72.4,
-        "figures": snapshots.snapshot(),
         "counts": replace(snapshots.COUNTS, inserted=7),
         "checks": CHECKS,
     }
-    return RunReport(**{**usual, **changes})
+    return snapshots.report(exit_code=exit_code, **{**usual, **changes})
 
 
 def test_a_run_writes_at_its_first_figures_and_every_minute_until_its_end(site: Site) -> None:

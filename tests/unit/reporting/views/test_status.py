@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 
-from carsync.cli.status import status
-from carsync.errors import CheckpointError, ConfigError
-from carsync.exit_codes import ExitCode
 from carsync.model import Check
 from carsync.reporting.views import status as view
 from carsync.reporting.views.status import as_data, judge, render, render_line
-from carsync.state.checkpoint import save, staleness
-from carsync.state.clock import Moment
-from carsync.state.file_lock import FileLock
 from tests.support import snapshots
 from tests.support.snapshots import LAST, NOW
 
@@ -225,25 +215,6 @@ def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
     assert "afresh" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
 
 
-# Staleness
-
-
-def test_staleness_counts_from_the_last_success() -> None:
-    state = snapshots.checkpoint()
-    assert staleness(state, NOW, 24 * 3600) is None
-    assert staleness(state, NOW + timedelta(seconds=1), 24 * 3600) is not None
-    reason = staleness(state, NOW + timedelta(days=2), 26 * 3600)
-    assert reason is not None
-    assert "3 d old, more than 1 d 2 h" in reason
-
-
-def test_staleness_without_any_success() -> None:
-    for state in (None, snapshots.checkpoint(last_success_at=None)):
-        reason = staleness(state, NOW, 3600)
-        assert reason is not None
-        assert "no run has succeeded yet" in reason
-
-
 # Plain data
 
 
@@ -261,148 +232,11 @@ def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
     assert as_data(None, NOW, lock_held=False)["state"] == "none"
 
 
-# The command
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("DATABASE_URL", "STATE_DIRECTORY", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "state" / "cars.json"
-
-
-def call(path: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(status, ["--set", f"checkpoint.path={path}", *arguments])
-
-
-def young_state(**changes: Any) -> Any:
-    now = datetime.now(UTC)
-    return snapshots.checkpoint(updated_at=now, last_success_at=now - timedelta(hours=1), **changes)
-
-
-def test_the_command_needs_neither_database_nor_api(path: Path) -> None:
-    save(path, young_state())
-    with FileLock(path):
-        result = call(path)
-    assert result.exit_code == 0
-    assert "  812 of 2,000 (40.6 %)" in result.output
-    assert result.output.splitlines()[0].endswith(" running")
-
-
-def test_the_command_asks_the_lock_whether_the_run_lives(path: Path) -> None:
-    save(path, young_state())
-    assert call(path).output.splitlines()[0].endswith(" interrupted")
-
-
-def test_the_command_before_the_first_run_makes_no_file(path: Path) -> None:
-    result = call(path)
-    assert result.exit_code == 0
-    assert "no run yet" in result.output
-    assert not path.parent.exists()
-
-
-def test_json_is_one_object_and_names_the_file(path: Path) -> None:
-    save(path, young_state())
-    result = call(path, "--json")
-    data = json.loads(result.stdout)
-    assert data["checkpoint"] == str(path)
-    assert data["state"] == "interrupted"
-    assert data["next_step"].startswith("run `carsync sync` again")
-    assert json.loads(call(path.with_name("none.json"), "--json").stdout)["state"] == "none"
-
-
-@pytest.mark.parametrize("age", ["26h", "90m", "90 min", "2d", "1.5h", "7200s"])
-def test_max_age_passes_where_the_last_success_is_younger(path: Path, age: str) -> None:
-    save(path, young_state())
-    assert call(path, "--max-age", age).exit_code == 0
-
-
-@pytest.mark.parametrize("age", ["30m", "0.5h", "1s", "0d"])
-def test_max_age_fails_with_its_reason_on_standard_error(path: Path, age: str) -> None:
-    save(path, young_state())
-    result = call(path, "--max-age", age)
-    assert result.exit_code == ExitCode.ACCEPTANCE
-    assert "the last success is 1 h old" in result.stderr
-    assert "812 of 2,000" in result.stdout
-
-
-def test_max_age_fails_where_nothing_ever_succeeded(path: Path) -> None:
-    result = call(path, "--max-age", "26h", "--json")
-    assert result.exit_code == ExitCode.ACCEPTANCE
-    assert "no run has succeeded yet" in result.stderr
-    assert json.loads(result.stdout)["state"] == "none"
-
-
-@pytest.mark.parametrize("age", ["", "26", "h", "-1h", "1w", "26h30m", "٣h", "nan h"])
-def test_what_is_no_duration_is_refused_with_an_example(path: Path, age: str) -> None:
-    result = call(path, "--max-age", age)
-    assert result.exit_code == ExitCode.CONFIG
-    assert "26h, 90m or 2d" in result.stderr
-
-
-def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_text("{")
-    result = call(path)
-    assert isinstance(result.exception, CheckpointError)
-    assert "writes a new one and resumes" in result.exception.hint
-
-
-def test_without_path_and_dsn_the_missing_key_is_named(path: Path) -> None:
-    result = CliRunner().invoke(status, [])
-    assert isinstance(result.exception, ConfigError)
-    assert "database.dsn" in result.exception.problem
-
-
-def test_the_state_directory_is_found_by_the_dsn_alone(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STATE_DIRECTORY", str(path.parent))
-    monkeypatch.setenv("DATABASE_URL", "postgresql://u:geheim@nowhere.invalid:1/x")
-    result = CliRunner().invoke(status, ["--json"])
-    assert Path(json.loads(result.stdout)["checkpoint"]).parent == path.parent
-    assert "geheim" not in result.output
-
-
 def test_a_silent_run_is_not_called_fine() -> None:
     silent = NOW + timedelta(seconds=view.SILENT_AFTER_S["running"] + 10)
     text = shown(lock_held=True, now=silent)
     assert "gave no sign for" in text
     assert "at work" not in text
-
-
-# Clocks that are set
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: boots have no names elsewhere")
-@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)])
-def test_a_clock_set_since_the_last_save_makes_a_run_neither_silent_nor_young(
-    path: Path, step: timedelta
-) -> None:
-    now = Moment.now()
-    silent_s = min(400.0, now.uptime_s)
-    state = young_state(boot_id=now.boot_id, updated_uptime_s=now.uptime_s)
-    save(path, msgspec.structs.replace(state, updated_at=now.wall - step))
-    with FileLock(path):
-        shown = json.loads(call(path, "--json").stdout)
-        assert (shown["reason"], shown["updated_age_s"] < 60) == ("", True)
-        hung = msgspec.structs.replace(
-            state, updated_at=now.wall - step, updated_uptime_s=now.uptime_s - silent_s
-        )
-        save(path, hung)
-        shown = json.loads(call(path, "--json").stdout)
-        assert "gave no sign for" in shown["reason"]
-        assert abs(shown["updated_age_s"] - silent_s) < 60
-
-
-def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
-    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
-    ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(hours=1))
-    assert staleness(ahead, NOW, 26 * 3600) is None
-    far_ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(days=365))
-    reason = staleness(far_ahead, NOW, 26 * 3600)
-    assert reason is not None
-    assert "in the future" in reason
 
 
 def test_whether_a_run_is_too_old_to_resume_is_told_by_its_beginning() -> None:
