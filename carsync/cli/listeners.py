@@ -19,6 +19,7 @@ import msgspec
 from carsync import logging_setup
 from carsync.config.sections import Config
 from carsync.errors import NoticeError
+from carsync.postgres.connect import target_of
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
 from carsync.reporting.notify.systemd import service_manager
@@ -85,7 +86,7 @@ def notify_bug(
         config.notify,
         type(bug).__name__,
         source=config.sync.source,
-        target=f"{config.database.schema}.{config.database.table}",
+        target=str(target_of(config)),
         host=host,
         sent_at=now,
     )

@@ -72,12 +72,7 @@ def report(
     if place is None:
         _print(content)
         return
-    try:
-        # Several may write the same report: each beside its place, under a name of its own.
-        suffix = f"{os.getpid()}.tmp"
-        atomic_file.replace(place, content, mode=None, suffix=suffix, is_durable=False)
-    except OSError as exc:
-        raise _refusal(exc, place) from exc
+    _write(place, content)
     click.echo(f"{place}: {formatting.size(len(content))}", err=True)
 
 
@@ -125,6 +120,15 @@ def _is_report(path: Path) -> bool:
     except OSError as exc:
         raise _refusal(exc, path) from exc
     return not head or _MARK in head
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Write the page; several may write the same one, each beside it under a name of its own."""
+    suffix = f"{os.getpid()}.tmp"
+    try:
+        atomic_file.replace(place, content, mode=None, suffix=suffix, is_durable=False)
+    except OSError as exc:
+        raise _refusal(exc, place) from exc
 
 
 def _refusal(exc: OSError, path: Path) -> ConfigError:
