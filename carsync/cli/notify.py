@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from carsync.cli.listeners import here_and_now, post, read_sent_notice
 from carsync.cli.options import checkpoint_path, config_options, load_config
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.postgres.connect import target_of
 from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
+from carsync.reporting.notify.notifier import here_and_now, post, read_sent_notice
 from carsync.state.checkpoint import load_or_none, staleness
 
 log = logging.getLogger(__name__)

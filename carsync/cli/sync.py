@@ -12,15 +12,15 @@ import click
 
 from carsync import formatting, logging_setup, stdio
 from carsync.cli import console
-from carsync.cli.listeners import listeners, notify_bug, notify_end
+from carsync.cli.listeners import listeners
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
 from carsync.model import RunOptions
 from carsync.reporting.live.terminal import wants_color
+from carsync.reporting.notify.notifier import Notifier
 from carsync.reporting.views.summary import render_summary
 from carsync.run.report import summary_data
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
-from carsync.state.checkpoint import load_or_none
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +84,14 @@ def sync(
     options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
     stop = StopSignal()
     stop.install()
-    before = load_or_none(path)
+    notifier = Notifier(config, path, stop)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
         with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as listener:
             report = run_sync(config, path, listener, stop, options)
     except Exception as exc:
         if options.scope == "whole":
-            notify_bug(config, path, before, exc, stop)
+            notifier.failed(exc)
         raise
     if as_json:
         _show(json.dumps(summary_data(report)))
@@ -103,7 +103,7 @@ def sync(
     else:
         color = wants_color(sys.stdout, os.environ)
         _show(formatting.fit(render_summary(report, color=color), sys.stdout.encoding))
-    notify_end(config, path, before, report, stop)
+    notifier.ended(report)
     ctx.exit(int(report.exit_code))
 
 
