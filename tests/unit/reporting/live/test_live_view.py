@@ -63,6 +63,7 @@ def test_the_view_shows_all_figures_on_200_columns() -> None:
         "21,034 rows/s while busy",
         "3 pages · peak 9",
         "312 MB · peak 330 MB · +0.4 MB/min",
+        "60 MB parent",
         "100 MB 2 fetchers",
     ):
         assert words in text

@@ -1,0 +1,1 @@
+"""Views of runs, gathered from a real database."""
