@@ -100,7 +100,7 @@ def test_an_installed_wheel_finds_its_sql_presets_and_files(wheel: Path, tmp_pat
     run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
     program = (
         "import carsync\n"
-        "from carsync.config.presets import preset_names\n"
+        "from carsync.config.presets.loader import preset_names\n"
         "from importlib.resources import files\n"
         "print(carsync.__file__)\n"
         "print(preset_names())\n"
