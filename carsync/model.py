@@ -135,24 +135,34 @@ DeactivationAction = Literal["deactivate", "prove", "hold", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do with the candidates, and why, in words for the operator."""
-
-    action: DeactivationAction
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """Second proofs of absence: ids that the API, asked by id, called gone or alive.
 
-    Of the candidates in neither set, those in `next_run` (None: all of them) are
-    deactivated if an earlier complete run missed them too.
+    `next_run`: a candidate in neither set is deactivated if an earlier complete run missed it
+    too.
     """
 
     gone: Collection[str] = ()
     alive: Collection[str] = ()
-    next_run: Collection[str] | None = None
+    next_run: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the candidates, and why, in words for the operator.
+
+    The merge deactivates at most `max_deactivations` cars; it holds all of them where more
+    are absent by then.
+    """
+
+    action: DeactivationAction
+    reasons: tuple[str, ...] = ()
+    proof: Proof = Proof()
+    max_deactivations: int = 0
+
+
+SKIP = Decision("skip")
+"""Of a run that says nothing of the cars that it did not read."""
 
 
 CheckVerdict = Literal["pass", "fail", "n/a"]

@@ -11,7 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from carsync.destination import change_log, privileges, staging
+from carsync.columns import DEACTIVATED
+from carsync.destination import change_log, conditions, privileges, staging
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -20,6 +21,9 @@ from carsync.state import changes, runs
 from carsync.state.runs import Run
 
 CHANGED = "was written since"
+
+_MERGED_AT = sql.identifier("r", "merged_at")
+"""When the run that held the cars was merged, as the statements know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
         return Review(approval=approval)
     _refuse_outdated(conn, run, within_h)
     key = {**target.key(source), "run_id": run_id}
-    query = sql.load("deactivation/list_held", target=sql.table(target))
+    is_untouched = conditions.untouched_since(_MERGED_AT)
+    query = sql.load("deactivation/list_held", target=sql.table(target), is_untouched=is_untouched)
     held = sql.fetch(conn, "listing held cars", query, key)
     seen = _seen_since(conn, target, source, run_id, [record_id for record_id, _, _ in held])
     return Review(tuple(HeldCar(i, title, reason or seen.get(i, "")) for i, title, reason in held))
@@ -101,7 +106,8 @@ def approve(
         query = sql.load(
             "deactivation/approve_held",
             target=sql.table(target),
-            **change_log.recording(cur, target, run_id, change_log.DEACTIVATION, records=records),
+            is_expected=conditions.expected(source, _MERGED_AT),
+            **change_log.recording(cur, target, run_id, DEACTIVATED, records=records),
         )
         gone = {i for (i,) in sql.rows(cur, query, {**parameters, "ids": ids})}
         cars = tuple(

@@ -1,10 +1,10 @@
-"""What the API says of single cars by id, and whether it is to be believed. Pure.
+"""By-id verification: what the API says of single cars, and whether to believe it. Pure.
 
 An endpoint that lies costs cars: one that answers 404 for cars it does list would have
-them deactivated, one that answers 200 for anything would keep sold ones for good. So
-cars that this run has just seen are asked for among the absent ones, chosen at random,
-at the start and all along: 404 for one that its page still lists voids the proof. And a
-car that cannot exist is asked for: where that is answered 200, no 200 counts.
+them deactivated, one that answers 200 for anything would keep sold ones for ever. So cars
+that this run has just seen, the control samples, are asked for among the absent ones, chosen
+at random, at the start and all along. A 404 for one that its page still lists voids the proof.
+An impossible id is asked for too: where it is answered 200, no 200 counts.
 """
 
 from __future__ import annotations
@@ -16,30 +16,34 @@ from dataclasses import dataclass, field
 from carsync.model import ProbeVerdict
 
 OPENING = 10
-"""So many cars just seen are asked for before any absent car."""
+"""Control samples that are asked for before any absent car."""
 SPREAD = 10
-"""At least so many are asked for among the absent cars, and one for each `EVERY` of them."""
+"""Least number of control samples among the absent cars."""
 EVERY = 10
+"""Absent cars for each control sample among them, where these are many."""
 PORTION = 50
-"""So many absent cars are asked for before the answers are looked at."""
+"""Absent cars that are asked for before the answers are judged."""
 ATTEMPTS = 4
-"""How often a control that gets no clear answer is asked for."""
-DEPARTED_SHARE = 0.2
-DEPARTED_COUNT = 3
-"""On a live feed a car just seen may have left its page since: so many are believed, no more."""
+"""Requests for a control sample that gets no clear answer."""
+CHURNED_SHARE = 0.2
+CHURNED_COUNT = 3
+"""On a live feed a car just seen may have left its page since: believe this many, no more."""
 
 Verdicts = dict[str, ProbeVerdict]
 Ask = Callable[[Sequence[str], Mapping[str, int]], Verdicts]
-"""Asks for cars by id: id → verdict, without those that got no answer. For an id in the mapping
-the page of that number is read instead: alive where it lists the car, gone where not."""
+"""Asks for cars by id and returns their verdicts, without those that got no answer.
+
+For an id in the mapping the page of that number is read instead: alive where the page lists
+the car, gone where not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """Verdicts on the absent cars, the believed ones only.
 
-    `has_path`: the API answers by-id requests at all; `objection` says, in words, why
-    answers were not believed, empty where they were.
+    `has_path`: the API answers by-id requests at all. `objection` says in words why answers
+    were not believed; it is empty where they were.
     """
 
     verdicts: Verdicts = field(default_factory=dict)
@@ -48,7 +52,7 @@ class Verification:
 
 
 def controls_wanted(absent: int) -> int:
-    """Return how many cars just seen are to be drawn where so many cars are absent.
+    """Return how many control samples to draw for this number of absent cars.
 
     >>> controls_wanted(1), controls_wanted(2000)
     (20, 210)
@@ -58,31 +62,31 @@ def controls_wanted(absent: int) -> int:
 
 
 def verify(
-    ask: Ask, absent: Sequence[str], controls: Sequence[tuple[str, int]], stranger: str
+    ask: Ask, absent: Sequence[str], controls: Sequence[tuple[str, int]], impossible_id: str
 ) -> Verification:
-    """Ask for the `absent` cars and return what is to be believed of the answers.
+    """Ask for the `absent` cars by id and return the verdicts that can be believed.
 
-    `controls` are (id, page) of cars just seen, in random order; `stranger` is the id of
-    no car. Asking ends early where the API gives no clear answer to a whole portion, its
-    controls included.
+    `controls` are the control samples, (id, page) each, in random order. `impossible_id` is
+    the id of no car. Asking ends early where the API gives no clear answer to a whole portion,
+    its control samples included.
     """
-    return _ProbeSession(ask, controls).hear(absent, stranger)
+    return _ProbeSession(ask, controls).verify(absent, impossible_id)
 
 
 class _ProbeSession:
-    """One hearing: the controls that are left, and those whose 404 was believed."""
+    """The requests of one verification: control samples left, and those that churned."""
 
     def __init__(self, ask: Ask, controls: Sequence[tuple[str, int]]) -> None:
         self._ask = ask
         self._left = list(controls)
         self._asked = 0
-        self._departed = 0
+        self._churned = 0
 
-    def hear(self, absent: Sequence[str], stranger: str) -> Verification:
+    def verify(self, absent: Sequence[str], impossible_id: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
             return Verification(objection="no car was seen that by-id requests could be tried on")
-        found = self._ask([*opening, stranger], {})
+        found = self._ask([*opening, impossible_id], {})
         found |= self._ask_again(opening, found, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
@@ -92,10 +96,10 @@ class _ProbeSession:
         objection = self._object(opening, found)
         if objection:
             return Verification(objection=objection)
-        return self._hear_absent(absent, found.get(stranger) is ProbeVerdict.ALIVE)
+        return self._verify_absent(absent, found.get(impossible_id) is ProbeVerdict.ALIVE)
 
     def _doubt_path(self, opening: dict[str, int]) -> Verification:
-        """Each control seems gone: has the API no such path, or did they all leave their pages?"""
+        """Tell an API without by-id requests from control samples that all left their pages."""
         if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
             return Verification(has_path=False)
         return Verification(
@@ -103,7 +107,7 @@ class _ProbeSession:
             "since, and none is known by id"
         )
 
-    def _hear_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Verification:
+    def _verify_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Verification:
         verdicts: Verdicts = {}
         portions = _portions(len(absent))
         for places in portions:
@@ -125,7 +129,7 @@ class _ProbeSession:
         return Verification(gone, objection="the API answers 200 by id for a car that cannot exist")
 
     def _take(self, count: int) -> dict[str, int]:
-        """Draw `count` controls, or as many as are left: id → page."""
+        """Draw at most `count` control samples: id → page."""
         taken, self._left = self._left[:count], self._left[count:]
         self._asked += len(taken)
         return dict(taken)
@@ -133,7 +137,7 @@ class _ProbeSession:
     def _ask_again(
         self, controls: Mapping[str, int], found: Verdicts, pages: Mapping[str, int]
     ) -> Verdicts:
-        """Ask again, a few times, for the controls that got no clear answer (see `Ask`)."""
+        """Ask again, a few times, for the control samples that got no clear answer."""
         again: Verdicts = {}
         for _ in range(ATTEMPTS - 1):
             silent = [i for i in controls if {**found, **again}.get(i) not in _CLEAR]
@@ -143,7 +147,7 @@ class _ProbeSession:
         return again
 
     def _object(self, controls: Mapping[str, int], found: Verdicts) -> str:
-        """Say, in words, what the answers for controls give away; empty where nothing."""
+        """Say in words why the answers for control samples void the proof; empty where not."""
         gone = {i: page for i, page in controls.items() if found.get(i) is ProbeVerdict.GONE}
         listed = self._ask(list(gone), gone) if gone else {}
         listed |= self._ask_again(gone, listed, gone)
@@ -151,10 +155,10 @@ class _ProbeSession:
             return "the API says by id that a car is gone which its page still lists"
         if any(listed.get(i) not in _CLEAR for i in gone):
             return "the API says by id that a car is gone, and its page cannot be read any more"
-        self._departed += len(gone)
-        if self._departed > max(DEPARTED_COUNT, DEPARTED_SHARE * self._asked):
+        self._churned += len(gone)
+        if self._churned > max(CHURNED_COUNT, CHURNED_SHARE * self._asked):
             return (
-                f"the API says by id that {self._departed:,} of {self._asked:,} cars are gone "
+                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone "
                 "which it listed in this run"
             )
         return ""
@@ -172,7 +176,7 @@ def _controls_among(cars: int, portions: int) -> int:
 
 
 def _mixed(portion: Sequence[str], controls: Sequence[str]) -> list[str]:
-    """Put the controls between the portion's cars, evenly, one at the very end.
+    """Put the control samples evenly between the portion's cars, one at the very end.
 
     >>> _mixed(["a", "b", "c", "d"], ["X", "Y"])
     ['a', 'b', 'X', 'c', 'd', 'Y']

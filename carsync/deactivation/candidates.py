@@ -1,9 +1,10 @@
-"""Cars that a run did not see: counted and listed before its merge."""
+"""Cars that a run should have seen and did not: counted and listed before its merge."""
 
 from __future__ import annotations
 
 from carsync.deactivation.policy import DeactivationPlan
-from carsync.destination import privileges, staging, verify
+from carsync.destination import conditions, privileges, staging, verify
+from carsync.destination.verify import Staged
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
@@ -19,16 +20,17 @@ def plan_deactivation(
     Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
     """
     verify.check_exists(conn, run_id)
-    parts = _parts(run_id, target)
     with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
         sql.run(cur, sql.load("session/set_merge"))
         privileges.check(target, privileges.describe(cur, target))
         staged = verify.measure(cur, run_id)
-        active, candidates = sql.one(
-            cur,
-            sql.load("deactivation/count_candidates", **parts),
-            {"run_id": run_id, "source": source, "oldest_fetch": staged.oldest_fetch},
+        query = sql.load(
+            "deactivation/count_candidates",
+            target=sql.table(target),
+            source=sql.literal(source),
+            absent=_absent(run_id, target, source, staged),
         )
+        active, candidates = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
     return DeactivationPlan(
         candidates=candidates,
@@ -46,26 +48,25 @@ def list_candidates(
     verify.check_exists(conn, run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, sql.load("session/set_merge"))
-        staged = verify.measure(cur, run_id)
-        found = sql.rows(
-            cur,
-            sql.load("deactivation/list_candidates", **_parts(run_id, target)),
-            {
-                **target.key(source),
-                "run_id": run_id,
-                "oldest_fetch": staged.oldest_fetch,
-                "limit": limit,
-            },
-        )
+        absent = _absent(run_id, target, source, verify.measure(cur, run_id))
+        query = sql.load("deactivation/list_candidates", absent=absent)
+        found = sql.rows(cur, query, {**target.key(source), "limit": limit})
     return [record_id for (record_id,) in found]
 
 
 def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
-    """Return (id, page) of at most `limit` cars that the run staged, at random: controls."""
+    """Return (id, page) of at most `limit` cars that the run staged, at random: control samples."""
     query = sql.load("deactivation/list_staged_ids", staging=staging.staging_table(run_id))
     found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
-def _parts(run_id: int, target: Target) -> dict[str, Composable]:
-    return {**staging.tables(run_id), "target": sql.table(target)}
+def _absent(run_id: int, target: Target, source: str, staged: Staged) -> Composable:
+    """Compose the query of the absent cars."""
+    return sql.load(
+        "deactivation/absent",
+        target=sql.table(target),
+        staging=staging.staging_table(run_id),
+        run_id=sql.literal(run_id),
+        is_expected=conditions.expected(source, sql.literal(staged.oldest_fetch)),
+    )

@@ -6,11 +6,15 @@ to what the API says it has. Anything less is held, or needs a second proof per 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carsync.config.sections import Deactivate
-from carsync.model import Decision
+from carsync.deactivation.by_id import Verification
+from carsync.model import Decision, ProbeVerdict, Proof
+
+FORGOT_ALL = "the API answers 404 by id for every car; it knew them before"
+NO_PATH = "the API does not answer by-id requests (if it has none, set api.record_path: null)"
+TRUNCATED = "the feed still held records at api.pagination.max_pages: its end was not seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class DeactivationPlan:
     """What the staged pages would deactivate, in rows.
 
     `active` are the source's active rows in the table, `candidates` those of them that
-    were not seen; `seen` counts distinct ids, rejected ones included; `duplicates` are
+    were not seen. `seen` counts distinct ids, rejected ones included. `duplicates` are
     staged rows beyond the first of an id.
     """
 
@@ -29,46 +33,92 @@ class DeactivationPlan:
     duplicates: int
 
 
-def decide(
-    plan: DeactivationPlan,
-    reported_records: int | None,
-    drift_signs: Sequence[str],
-    failed_pages: int,
-    rules: Deactivate,
-) -> Decision:
-    """Decide over the candidates of a run that has nothing left to fetch.
+@dataclass(frozen=True, slots=True)
+class ByIdAnswers:
+    """What the API said by id of the `asked` candidates.
 
-    `reported_records` is the total the API reported last (None: it reports none).
-    `skip`: nothing to decide, or not this run's to decide; `hold`: the evidence is too
-    thin or the cap is exceeded, an operator must look; `prove`: each car needs a second
-    proof, with `second_proof: none` too where records have no id, for any of these may be
-    one of the candidates; `deactivate`: go on.
+    `answered_before`: it knew cars by id in an earlier run.
+    """
 
-    >>> decide(DeactivationPlan(3, 1000, 997, 0, 0), 997, (), 0, Deactivate()).action
+    verification: Verification
+    asked: int
+    answered_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a run that has nothing left to fetch.
+
+    `reported_records` is the total that the API reported last; None: it reports none.
+    `drift_signs` say in words how records moved between pages. `failed_pages` counts pages
+    that were given up. `is_truncated`: the feed went on where reading had to stop. `answers`
+    is None as long as no candidate was asked for by id.
+    """
+
+    plan: DeactivationPlan
+    reported_records: int | None
+    drift_signs: tuple[str, ...] = ()
+    failed_pages: int = 0
+    is_truncated: bool = False
+    answers: ByIdAnswers | None = None
+
+
+def decide(evidence: Evidence, rules: Deactivate) -> Decision:
+    """Decide over the candidates of a run.
+
+    `skip`: there is nothing to decide, or this run may not. `hold`: the evidence is too thin
+    or the cap is exceeded; an operator must look. `prove`: each car needs a second proof, with
+    `second_proof: none` too where records have no id, for any of these may be a candidate.
+    `deactivate`: all of them may go.
+
+    >>> decide(Evidence(DeactivationPlan(3, 1000, 997, 0, 0), 997), Deactivate()).action
     'deactivate'
-    >>> decide(DeactivationPlan(3, 1000, 997, 0, 0), 998, (), 0, Deactivate()).action
+    >>> decide(Evidence(DeactivationPlan(3, 1000, 997, 0, 0), 998), Deactivate()).action
     'prove'
-    >>> decide(DeactivationPlan(500, 1000, 500, 0, 0), 1000, (), 0, Deactivate()).action
+    >>> decide(Evidence(DeactivationPlan(500, 1000, 500, 0, 0), 1000), Deactivate()).action
     'hold'
     """
     if not rules.enabled:
         return Decision("skip", ("sync.deactivate.enabled is false",))
-    if failed_pages:
-        return Decision("skip", (f"{failed_pages:,} pages could not be read",))
+    if evidence.failed_pages:
+        return Decision("skip", (f"{evidence.failed_pages:,} pages could not be read",))
+    decision = _decide_by_counts(evidence, rules)
+    if evidence.answers is None or decision.action not in {"prove", "deactivate"}:
+        return decision
+    return _decide_by_answers(decision, evidence.plan.candidates, evidence.answers)
+
+
+def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> int:
+    """Return how many candidates to ask for by id at most; `has_path`: the API may answer.
+
+    Sign or no sign of drift: where as many cars come as go while the pages are read, cars slip
+    between them and all totals add up.
+    """
+    asks = rules.second_proof == "by_id" and has_path and decision.action in {"prove", "deactivate"}
+    return rules.max_probes if asks else 0
+
+
+def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
+    plan = evidence.plan
+    doubts = _doubts(evidence)
     against = (
         *_nothing_seen(plan),
-        *_too_little_seen(plan, reported_records, rules),
+        *_too_little_seen(evidence, rules),
         *_over_the_cap(plan, rules),
     )
-    if against:
+    if against or evidence.is_truncated:
         # Who may approve must know that some of the cars may just have slipped.
-        return Decision("hold", (*against, *drift_signs))
-    doubts = _doubts(plan, reported_records, drift_signs)
+        reasons = (*against, *evidence.drift_signs) if against else doubts
+        return Decision("hold", (*reasons, TRUNCATED) if evidence.is_truncated else reasons)
     if not plan.candidates:
         return Decision("skip", doubts)
-    if doubts and (rules.second_proof != "none" or plan.rejected_without_id):
-        return Decision("prove", doubts)
-    return Decision("deactivate", doubts)
+    needs_proof = doubts and (rules.second_proof != "none" or plan.rejected_without_id)
+    return Decision(
+        "prove" if needs_proof else "deactivate",
+        doubts,
+        Proof(next_run=not plan.rejected_without_id),
+        _most_deactivations(plan.active, rules),
+    )
 
 
 def _nothing_seen(plan: DeactivationPlan) -> tuple[str, ...]:
@@ -77,12 +127,11 @@ def _nothing_seen(plan: DeactivationPlan) -> tuple[str, ...]:
     return ()
 
 
-def _too_little_seen(
-    plan: DeactivationPlan, reported_records: int | None, rules: Deactivate
-) -> tuple[str, ...]:
+def _too_little_seen(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
+    reported_records = evidence.reported_records
     if not reported_records:
         return ()
-    seen = plan.seen + plan.rejected_without_id
+    seen = evidence.plan.seen + evidence.plan.rejected_without_id
     # Dividing rounds to the very number that the configuration holds; multiplying may not.
     if seen / reported_records >= rules.min_seen_share:
         return ()
@@ -95,7 +144,7 @@ def _too_little_seen(
 
 def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
     found = []
-    if plan.candidates and plan.candidates / max(1, plan.active) > rules.max_share:
+    if _is_over_the_share(plan.candidates, plan.active, rules):
         found.append(
             f"{plan.candidates:,} of {plan.active:,} active cars would go; "
             f"sync.deactivate.max_share is {rules.max_share:.1%}"
@@ -107,11 +156,22 @@ def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _doubts(
-    plan: DeactivationPlan, reported_records: int | None, drift_signs: Sequence[str]
-) -> tuple[str, ...]:
+def _is_over_the_share(candidates: int, active: int, rules: Deactivate) -> bool:
+    return candidates / max(1, active) > rules.max_share
+
+
+def _most_deactivations(active: int, rules: Deactivate) -> int:
+    """Return how many of the active cars may go at once."""
+    most = min(active, int(active * rules.max_share) + 1)
+    while _is_over_the_share(most, active, rules):
+        most -= 1
+    return most if rules.max_count is None else min(most, rules.max_count)
+
+
+def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Say why a car that was not seen may be in the feed, having slipped between pages."""
-    doubts = list(drift_signs)
+    plan, reported_records = evidence.plan, evidence.reported_records
+    doubts = list(evidence.drift_signs)
     if plan.duplicates:
         doubts.append(f"{plan.duplicates:,} records were listed more than once")
     if plan.rejected_without_id:
@@ -124,3 +184,43 @@ def _doubts(
             f"the API reports {reported_records:,}"
         )
     return tuple(doubts)
+
+
+def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers) -> Decision:
+    """Let the API's own word on each car decide, unless it has no by-id requests.
+
+    404 for every control sample is no word, nor is it the lack of such requests where an
+    earlier run got answers.
+    """
+    verification = answers.verification
+    if not verification.has_path:
+        if not answers.answered_before:
+            if decision.action == "deactivate":
+                return decision
+            return replace(decision, reasons=(*decision.reasons, NO_PATH))
+        verification = Verification(objection=FORGOT_ALL)
+    ids = {
+        verdict: [i for i, found in verification.verdicts.items() if found is verdict]
+        for verdict in (ProbeVerdict.GONE, ProbeVerdict.ALIVE)
+    }
+    proof = Proof(gone=ids[ProbeVerdict.GONE], alive=ids[ProbeVerdict.ALIVE], next_run=False)
+    reasons = (*decision.reasons, *_doubts_by_id(verification, candidates, answers.asked))
+    return replace(decision, action="prove", reasons=reasons, proof=proof)
+
+
+def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> list[str]:
+    """Say what by-id requests leave in doubt; nothing where each candidate is gone."""
+    doubts = [verification.objection] if verification.objection else []
+    alive = sum(found is ProbeVerdict.ALIVE for found in verification.verdicts.values())
+    silent = asked - len(verification.verdicts)
+    if not doubts and (alive or silent):
+        doubts.append(
+            f"of {asked:,} cars that no page listed, asked for by id, {alive:,} are alive and "
+            f"{silent:,} got no clear answer"
+        )
+    if candidates > asked:
+        doubts.append(
+            f"{candidates - asked:,} cars were not asked for by id and wait for the next run; "
+            f"sync.deactivate.max_probes is {asked:,}"
+        )
+    return doubts

@@ -38,7 +38,7 @@ def merge_exactly_once(
     return exactly_once(
         config,
         connection,
-        request.run_id,
+        request.run.run_id,
         lambda: merge.merge(connection, request),
         should_cancel,
     )

@@ -45,13 +45,8 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
     }
     for constraint, condition, looked_at in sql.rows(cur, sql.load("schema/list_checks"), name):
         if checkable.issuperset(looked_at):
-            parts.append(
-                sql.raw("CONSTRAINT ")
-                + sql.identifier(constraint)
-                + sql.raw(" CHECK (")
-                + sql.expression(condition)
-                + sql.raw(")")
-            )
+            check = {"constraint": sql.identifier(constraint), "test": sql.expression(condition)}
+            parts.append(sql.load("staging/column_check", **check))
     return sql.comma_separated(parts)
 
 
@@ -62,5 +57,5 @@ def _definition(column: Column, type_: str, limited: str | None, is_required: bo
         wanted = f"character varying{limited[limited.index('(') :]}"
     elif type_ in {"bigint", "numeric"}:
         wanted = limited or type_
-    suffix = " NOT NULL" if is_required else ""
-    return sql.identifier(column.name) + sql.raw(f" {wanted}{suffix}")
+    definition = sql.definition(column.name, wanted)
+    return sql.load("staging/required_column", column=definition) if is_required else definition

@@ -7,22 +7,23 @@ those that are written.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from carsync import failpoints
-from carsync.destination import change_log, privileges, verify
-from carsync.destination.columns import MANAGED_COLUMNS
+from carsync.columns import DEACTIVATED, MANAGED
+from carsync.destination import change_log, conditions, privileges, verify
 from carsync.destination.staging import tables
 from carsync.destination.verify import Staged
-from carsync.errors import ConfigError, DatabaseError, LockedError
-from carsync.model import Column, DeactivationAction, MergeCounts, Proof, Target
+from carsync.errors import DatabaseError
+from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import patient
+from carsync.state import runs
+from carsync.state.runs import Run
 
 ANALYZE_SHARE = 0.05
 """Share of rows written from which on the planner needs new statistics."""
@@ -32,29 +33,24 @@ ANALYZE_SHARE = 0.05
 class MergeRequest:
     """All that one merge needs.
 
-    `columns` and `constants` are the mapper's; `pages` all planned pages, of which
-    `failed_pages` were given up; `action` is what `evidence.judge` decided, and `proof`
-    is read where it is `prove`. `replay_of` is the run whose rejects are staged, which say
-    nothing of any other car: the pages between theirs are failed ones, and nobody is absent.
-    `records`: what is changed goes into `carsync.changes`. `is_part`: not all of the feed was
-    to be read. `keeps`: False rolls all of it back at the end.
+    `run` is the run's line, with the token of this process; a dry run is rolled back at the
+    end, and a replay of rejects says nothing of any other car. `columns` and `constants` are
+    the mapper's. `pages` are all planned pages, of which `failed_pages` were given up.
+    `decision` is over the absent cars. `records`: changes go into `carsync.changes`.
     """
 
-    run_id: int
-    token: str
-    target: Target
-    source: str
+    run: Run
     columns: tuple[Column, ...]
     constants: tuple[tuple[Column, Any], ...]
-    hash_scheme: str
     pages: range
     failed_pages: frozenset[int] = frozenset()
-    action: DeactivationAction = "skip"
-    proof: Proof = field(default_factory=Proof)
-    replay_of: int | None = None
+    decision: Decision = SKIP
     records: bool = True
-    is_part: bool = False
-    keeps: bool = True
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether rejects are staged, not pages of the feed."""
+        return self.run.replay_of is not None
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -65,36 +61,19 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     `StagingLostError` where pages must be fetched again, `LockedError` where the run is
     not this process's any more, and `DatabaseError`.
     """
-    parts = compose(request)
-    verify.check_exists(conn, request.run_id)
-    with patient(conn), connection.transaction(conn, "merging", keep=request.keeps) as cur:
+    run = request.run
+    keep = run.scope != "dry"
+    verify.check_exists(conn, run.run_id)
+    with patient(conn), connection.transaction(conn, "merging", keep=keep) as cur:
         failpoints.reach("merge.begun")
         sql.run(cur, sql.load("session/set_merge"))
-        _fence(cur, request)
+        runs.fence_run(cur, run)
         failpoints.reach("merge.fenced")
-        privileges.check(request.target, privileges.describe(cur, request.target))
-        sql.run(
-            cur,
-            sql.load("staging/lock_staging", staging=parts["staging"], ledger=parts["ledger"]),
-        )
-        staged = verify.check(cur, request.run_id, request.pages, request.failed_pages)
+        privileges.check(run.target, privileges.describe(cur, run.target))
+        sql.run(cur, sql.load("staging/lock_staging", **tables(run.run_id)))
+        staged = verify.check(cur, run.run_id, request.pages, request.failed_pages)
         failpoints.reach("merge.verified")
-        _settle_rejects(cur, request, parts, staged)
-        duplicates = 0
-        if staged.rows > staged.ids:
-            duplicates = _run(cur, "staging/delete_duplicates", parts)
-        parts["oldest_fetch"] = sql.literal(staged.oldest_fetch)
-        replays = request.replay_of is not None  # records read before the last merge, surely
-        parts["last_merge"] = sql.literal(None if replays else staged.last_merge)
-        _run(cur, "merge/create_delta", parts)
-        failpoints.reach("merge.compared")
-        counts = _write_seen(cur, request, parts, staged)
-        counts = replace(counts, duplicate=duplicates)
-        if request.replay_of is None:
-            counts = _settle_absent(cur, request, parts, staged, counts)
-            failpoints.reach("merge.deactivated")
-        _record(cur, request, counts)
-        _run(cur, "merge/drop_delta", parts)
+        counts = _Merge(cur, request, staged).carry_out()
         failpoints.reach("merge.recorded")
     failpoints.reach("merge.committed")
     return counts
@@ -124,220 +103,186 @@ def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool
     return True
 
 
-# ── steps of the merge ───────────────────────────────────────────────────────
+class _Merge:
+    """The steps of one merge, inside its transaction."""
 
+    def __init__(self, cur: Cursor, request: MergeRequest, staged: Staged) -> None:
+        run, proof = request.run, request.decision.proof
+        self._cur = cur
+        self._request = request
+        self._staged = staged
+        self._since = sql.literal(staged.oldest_fetch)
+        self._parameters = {
+            **run.target.key(run.source),
+            "run_id": run.run_id,
+            "replay_of": run.replay_of,
+            "hash_scheme": run.hash_scheme,
+            "gone": list(proof.gone),
+            "alive": list(proof.alive),
+            "next_run": proof.next_run,
+            "needs_proof": request.decision.action == "prove",
+        }
+        mapped = {
+            **{column.name: sql.literal(value) for column, value in request.constants},
+            **{column.name: sql.identifier("s", column.name) for column in request.columns},
+        }
+        # The statements themselves name the id and what the merge sets.
+        own = [name for name in MANAGED if name != "data_hash"]
+        mapped = {name: value for name, value in mapped.items() if name not in {"id", *own}}
+        self._written = [*mapped, *(name for name in own if name != "created_at")]
+        self._parts: dict[str, Composable] = {
+            **tables(run.run_id),
+            "delta": sql.identifier("carsync", f"delta_{run.run_id:d}"),
+            "target": sql.table(run.target),
+            "source": sql.literal(run.source),
+            "columns": sql.identifiers(mapped),
+            "values": sql.comma_separated(mapped.values()),
+            "record": change_log.record_written(run.run_id, records=request.records),
+        }
 
-def _fence(cur: Cursor, request: MergeRequest) -> None:
-    """Lock the run's line; raise `LockedError` if the run is not this process's to merge."""
-    mine = sql.rows(
-        cur,
-        sql.load("merge/fence_run"),
-        {"run_id": request.run_id, "token": request.token},
-    )
-    if not mine:
-        raise LockedError(
-            f"run {request.run_id} is not this process's any more",
-            detail="it was merged, given up, or taken over by another process",
-            hint="see `carsync status`",
+    def carry_out(self) -> MergeCounts:
+        """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
+        self._settle_rejects()
+        duplicates = 0
+        if self._staged.rows > self._staged.ids:
+            duplicates = self._run("staging/delete_duplicates")
+        planned = self._compare()
+        failpoints.reach("merge.compared")
+        counts = replace(self._write_seen(planned), duplicate=duplicates)
+        if not self._request.is_replay:
+            counts = self._settle_absent(planned.get("absent", 0), counts)
+            failpoints.reach("merge.deactivated")
+        self._record(counts)
+        self._run("merge/drop_delta")
+        return counts
+
+    def _settle_rejects(self) -> None:
+        """Settle the rejects that are none any more: replayed, or read well on another page."""
+        if self._request.is_replay:
+            for name in ("settle_replayed", "return_refused", "forget_replayed"):
+                self._run(f"merge/{name}")
+        if self._request.is_replay or self._staged.rejects:
+            self._run("merge/settle_seen")
+
+    def _compare(self) -> dict[str, int]:
+        """Create the delta; return how many cars it holds of each action."""
+        touched = sql.identifier("t", "touched_at")
+        is_replay = self._request.is_replay
+        expected = conditions.expected(self._request.run.source, self._since, touched)
+        fetched_at = sql.identifier("s", "fetched_at")
+        self._run(
+            "merge/create_delta",
+            touched_at=conditions.touched_at(),
+            is_untouched=conditions.untouched_since(fetched_at, touched),
+            is_expected=sql.literal(False) if is_replay else expected,
+            # Records that are replayed were read before the last merge, surely.
+            last_merge=sql.literal(None if is_replay else self._staged.last_merge),
+        )
+        if not is_replay and self._staged.rejects:
+            self._run("deactivation/discard_rejected")
+        if self._parameters["alive"]:
+            self._run("deactivation/discard_alive")
+        return dict(sql.rows(self._cur, self._load("merge/count_delta")))
+
+    def _write_seen(self, planned: dict[str, int]) -> MergeCounts:
+        """Update the changed, bring back the returned, insert the new."""
+        staged = self._staged
+        if planned.get("foreign"):
+            self._refuse_foreign(planned["foreign"])
+        updated = reactivated = inserted = 0
+        if planned.get("update") or planned.get("reactivate"):
+            updated, reactivated = self._update_changed()
+            failpoints.reach("merge.updated")
+        if planned.get("insert"):
+            inserted = self._insert_new()
+            failpoints.reach("merge.inserted")
+        written = updated + reactivated + inserted
+        to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
+        return MergeCounts(
+            seen=staged.seen,
+            inserted=inserted,
+            updated=updated,
+            reactivated=reactivated,
+            unchanged=staged.ids - to_write,
+            stale=to_write - written,
+            rejected=staged.rejects,
         )
 
-
-def _settle_rejects(
-    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
-) -> None:
-    """Settle the rejects that are none any more: replayed, or read well on another page."""
-    parameters = {
-        **request.target.key(request.source),
-        "run_id": request.run_id,
-        "replay_of": request.replay_of,
-    }
-    if request.replay_of is not None:
-        _run(cur, "merge/settle_replayed", parts, parameters)
-        _run(cur, "merge/return_refused", parts, parameters)
-        _run(cur, "merge/forget_replayed", parts, parameters)
-    if request.replay_of is not None or staged.rejects:
-        _run(cur, "merge/settle_seen", parts, parameters)
-
-
-def _write_seen(
-    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], staged: Staged
-) -> MergeCounts:
-    """Update the changed, bring back the returned, insert the new."""
-    planned: dict[str, int] = dict(sql.rows(cur, _statement("merge/count_delta", parts)))
-    if planned.get("foreign"):
-        _refuse_foreign(cur, request, parts, planned["foreign"])
-    updated = reactivated = inserted = 0
-    if planned.get("update") or planned.get("reactivate"):
-        query = _statement(
-            "merge/update_changed", {**parts, **_recording(cur, request, _assigned(request))}
+    def _update_changed(self) -> tuple[int, int]:
+        fetched_at = sql.identifier("d", "fetched_at")
+        query = self._load(
+            "merge/update_changed",
+            **self._recording(self._written),
+            is_untouched=conditions.untouched_since(fetched_at),
         )
-        updated, reactivated = sql.one(cur, query)
-        failpoints.reach("merge.updated")
-    if planned.get("insert"):
-        inserted = _insert_new(
-            cur, {**parts, **change_log.insertion(request.run_id, records=request.records)}
+        updated, reactivated = sql.one(self._cur, query)
+        return updated, reactivated
+
+    def _insert_new(self) -> int:
+        """Insert the new cars and count them.
+
+        ON CONFLICT costs a quarter more and a WAL record a row, so it is used only where
+        another session did insert one of them in the meantime.
+        """
+        try:
+            with connection.savepoint(self._cur):
+                query = self._load("merge/insert_new", on_conflict=sql.NOTHING)
+                return int(sql.one(self._cur, query)[0])
+        except errors.DUPLICATE_KEY:
+            query = self._load("merge/insert_new", on_conflict=sql.load("merge/keep_rivals"))
+            return int(sql.one(self._cur, query)[0])
+
+    def _refuse_foreign(self, number: int) -> None:
+        run = self._request.run
+        examples = sql.rows(self._cur, self._load("merge/list_foreign"))
+        owner = examples[0][1]
+        raise DatabaseError(
+            f"{number:,} cars of this feed belong to another source in {run.target}",
+            detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
+            f"{run.source!r}",
+            hint=f"if it is the same feed, set sync.source: {owner}; else give it its own table",
         )
-        failpoints.reach("merge.inserted")
-    written = updated + reactivated + inserted
-    to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
-    return MergeCounts(
-        seen=staged.seen,
-        inserted=inserted,
-        updated=updated,
-        reactivated=reactivated,
-        unchanged=staged.ids - to_write,
-        stale=to_write - written,
-        rejected=staged.rejects,
-    )
 
+    def _settle_absent(self, absent: int, counts: MergeCounts) -> MergeCounts:
+        """Deactivate, or hold and remember, the cars that were not seen.
 
-def _recording(
-    cur: Cursor, request: MergeRequest, written: Collection[str]
-) -> dict[str, Composable]:
-    return change_log.recording(
-        cur, request.target, request.run_id, written, records=request.records
-    )
+        All are held where more are absent than were decided over: somebody else's rows, say.
+        """
+        decision = self._request.decision
+        action = decision.action
+        if action in {"deactivate", "prove"} and absent > decision.max_deactivations:
+            action = "hold"
+            self._parameters["needs_proof"] = False
+        deactivated = held = 0
+        if action in {"deactivate", "prove"}:
+            deactivated = self._run(
+                "deactivation/deactivate_absent",
+                **self._recording(DEACTIVATED),
+                is_expected=conditions.expected(self._request.run.source, self._since),
+            )
+        self._run("deactivation/forget_absences")
+        if action in {"prove", "hold"}:
+            held = self._run("deactivation/record_absences")
+        return replace(counts, deactivated=deactivated, held=held)
 
+    def _record(self, counts: MergeCounts) -> None:
+        """Write the run's line and the table's hash scheme."""
+        request = self._request
+        state: RunState = "complete"
+        if request.failed_pages or request.is_replay or request.run.scope == "sample":
+            state = "partial"
+        elif counts.held or request.decision.action == "hold":
+            state = "held"
+        origin = change_log.origin(self._cur) if request.records else None
+        runs.record_merge(self._cur, request.run, state, counts, origin)
+        self._run("merge/record_hash_scheme")
 
-def _insert_new(cur: Cursor, parts: dict[str, Composable]) -> int:
-    """Insert the new cars and count them.
+    def _recording(self, written: Iterable[str]) -> dict[str, Composable]:
+        run, records = self._request.run, self._request.records
+        return change_log.recording(self._cur, run.target, run.run_id, written, records=records)
 
-    ON CONFLICT costs a quarter more and a WAL record a row, so it is used only where
-    another session did insert one of them in the meantime.
-    """
-    try:
-        with connection.savepoint(cur):
-            query = _statement("merge/insert_new", {**parts, "on_conflict": sql.raw("")})
-            return int(sql.one(cur, query)[0])
-    except errors.DUPLICATE_KEY:
-        clause = sql.raw("ON CONFLICT (id) DO NOTHING")
-        query = _statement("merge/insert_new", {**parts, "on_conflict": clause})
-        return int(sql.one(cur, query)[0])
+    def _load(self, name: str, **parts: Composable) -> Composable:
+        return sql.load(name, **{**self._parts, **parts})
 
-
-def _refuse_foreign(
-    cur: Cursor, request: MergeRequest, parts: dict[str, Composable], number: int
-) -> None:
-    examples = sql.rows(cur, _statement("merge/list_foreign", parts))
-    owner = examples[0][1]
-    raise DatabaseError(
-        f"{number:,} cars of this feed belong to another source in {request.target}",
-        detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
-        f"{request.source!r}",
-        hint=f"if it is the same feed, set sync.source: {owner}; else give it its own table",
-    )
-
-
-def _settle_absent(
-    cur: Cursor,
-    request: MergeRequest,
-    parts: dict[str, Composable],
-    staged: Staged,
-    counts: MergeCounts,
-) -> MergeCounts:
-    """Deactivate, or hold and remember, the cars that were not seen."""
-    next_run = None if request.proof.next_run is None else list(request.proof.next_run)
-    parameters = {
-        **request.target.key(request.source),
-        "run_id": request.run_id,
-        "oldest_fetch": staged.oldest_fetch,
-        "needs_proof": request.action == "prove",
-        "counts_as_proof": request.action == "prove" and next_run != [],
-        "next_run": next_run,
-        "gone": list(request.proof.gone),
-        "alive": list(request.proof.alive),
-    }
-    if staged.rejects:
-        _run(cur, "deactivation/discard_rejected", parts, parameters)
-    if request.proof.alive:
-        _run(cur, "deactivation/discard_alive", parts, parameters)
-    deactivated = held = 0
-    if request.action in {"deactivate", "prove"}:
-        recording = _recording(cur, request, change_log.DEACTIVATION)
-        deactivated = _run(
-            cur, "deactivation/deactivate_absent", {**parts, **recording}, parameters
-        )
-    _run(cur, "deactivation/forget_absences", parts, parameters)
-    if request.action in {"prove", "hold"}:
-        held = _run(cur, "deactivation/record_absences", parts, parameters)
-    return replace(counts, deactivated=deactivated, held=held)
-
-
-def _record(cur: Cursor, request: MergeRequest, counts: MergeCounts) -> None:
-    """Write the run's line and the table's hash scheme, in the merge's own transaction."""
-    if request.failed_pages or request.is_part or request.replay_of is not None:
-        state = "partial"
-    else:
-        state = "held" if counts.held or request.action == "hold" else "complete"
-    sql.run(
-        cur,
-        sql.load("merge/record_merge"),
-        {
-            "run_id": request.run_id,
-            "state": state,
-            "counts": json.dumps(asdict(counts)),
-            "origin": change_log.origin(cur) if request.records else None,
-        },
-    )
-    sql.run(
-        cur,
-        sql.load("merge/record_hash_scheme"),
-        {**request.target.key(request.source), "hash_scheme": request.hash_scheme},
-    )
-
-
-# ── composing ────────────────────────────────────────────────────────────────
-
-
-def compose(request: MergeRequest) -> dict[str, Composable]:
-    """Compose what the statements share: tables, columns, values and assignments."""
-    clashing = sorted({c.name for c in request.columns} & set(MANAGED_COLUMNS))
-    if clashing:
-        raise ConfigError(
-            f"mapping.columns.{clashing[0]} is written by carsync itself",
-            hint=f"leave it out: mapping.columns: {{{clashing[0]}: null}}",
-        )
-    on_update = _assigned(request)
-    on_insert = {**on_update, "created_at": sql.raw("now()")}
-    assignments = sql.comma_separated(
-        sql.identifier(name) + sql.raw(" = ") + value
-        for name, value in on_update.items()
-        if name != "id"
-    )
-    return {
-        **tables(request.run_id),
-        "delta": sql.identifier("carsync", f"delta_{request.run_id:d}"),
-        "target": sql.table(request.target),
-        "source": sql.literal(request.source),
-        "reads_feed": sql.literal(request.replay_of is None),
-        "columns": sql.identifiers(on_insert),
-        "values": sql.comma_separated(on_insert.values()),
-        "assignments": assignments,
-    }
-
-
-def _assigned(request: MergeRequest) -> dict[str, Composable]:
-    """Give the columns that an update writes and, composed, what it writes there."""
-    now = sql.raw("now()")
-    staged = {c.name: sql.identifier("s", c.name) for c in request.columns}
-    fixed = {c.name: sql.literal(value) for c, value in request.constants}
-    managed = {
-        "source_api": sql.literal(request.source),
-        "is_active": sql.raw("true"),
-        "updated_at": now,
-        "last_synced_at": now,
-    }
-    return {**fixed, **staged, **managed}
-
-
-def _statement(name: str, parts: dict[str, Composable]) -> Composable:
-    return sql.load(name, **parts)
-
-
-def _run(
-    cur: Cursor,
-    name: str,
-    parts: dict[str, Composable],
-    parameters: dict[str, Any] | None = None,
-) -> int:
-    return sql.run(cur, _statement(name, parts), parameters)
+    def _run(self, name: str, **parts: Composable) -> int:
+        return sql.run(self._cur, self._load(name, **parts), self._parameters)

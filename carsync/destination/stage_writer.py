@@ -12,12 +12,13 @@ import msgspec
 
 from carsync import failpoints
 from carsync.destination.staging import ledger_table, staged_page, staging_table
-from carsync.errors import DatabaseError, LockedError
+from carsync.errors import DatabaseError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
 from carsync.redaction import Secret, redact_rejects
+from carsync.state import runs
 
 LoadMethod = Literal["execute_values", "copy"]
 
@@ -44,12 +45,8 @@ class StageWriter:
         self._names = [column.name for column in columns]
         names = sql.identifiers(column.name for column in columns)
         parts = {"staging": staging_table(run_id), "columns": names}
-        fields = sql.comma_separated(
-            sql.raw(f"{short} {type_}")
-            for short, type_ in zip(
-                _short_names(len(columns)), ["integer", *(c.type for c in columns)], strict=True
-            )
-        )
+        types = ["integer", *(column.type for column in columns)]
+        fields = sql.comma_separated(map(sql.definition, _short_names(len(columns)), types))
         claim = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._reject = sql.load("staging/insert_rejects", **claim)
@@ -101,11 +98,7 @@ class StageWriter:
                 {"pages": list(pages)},
             )
             if len(lines) < len(pages):
-                raise LockedError(
-                    f"run {self._run_id} is not this process's any more",
-                    detail="it was given up, or taken over by another process",
-                    hint="see `carsync status`",
-                )
+                raise runs.not_ours(self._run_id)
             failpoints.reach("stage.loaded")
         stored = {line[0]: staged_page(*line) for line in lines}
         return tuple(stored[number] for number in pages)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import get_args
+
+from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
+from carsync.config.sections import ColumnType
 from carsync.destination import privileges
-from carsync.destination.columns import MANAGED_COLUMNS, wanted_columns
-from carsync.errors import DatabaseError
+from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import sql
-from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.sql import Cursor
 
 _TEXTS = frozenset({"text", "character varying", "citext", "character"})
 
@@ -26,27 +30,46 @@ _ACCEPTED: dict[str, frozenset[str]] = {
 """Column type of the mapping → types of an existing column that hold all of its values."""
 
 
+def wanted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return the target's columns: the documented ones, then any further ones of the mapping.
+
+    Raises `ConfigError` where the mapping gives a documented column another type.
+    """
+    wanted: dict[str, Column] = {column.name: column for column in TARGET_COLUMNS}
+    for column in columns:
+        if column.name == "id":
+            continue
+        known = wanted.setdefault(column.name, column)
+        if column.type not in get_args(ColumnType):
+            raise ConfigError(f"mapping.columns.{column.name}.type: {column.type} is not known")
+        if known.type != column.type:
+            raise ConfigError(
+                f"mapping.columns.{column.name} must be of type {known.type}",
+                detail=f"got {column.type}",
+                hint="give a column of another type another name",
+            )
+    return tuple(wanted.values())
+
+
 def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     """Create the target, or add what it lacks; return a sentence for each thing done."""
     wanted = wanted_columns(columns)
     relation = privileges.describe(cur, target)
     if relation is None:
-        definitions = sql.comma_separated(_definition(column) for column in wanted)
+        definitions = sql.comma_separated(sql.definition(c.name, c.type) for c in wanted)
         sql.run(
-            cur,
-            sql.load("schema/create_target", target=sql.table(target), columns=definitions),
+            cur, sql.load("schema/create_target", target=sql.table(target), columns=definitions)
         )
         return [f"created table {target} with {len(wanted) + 1} columns"]
     missing = _check_adoptable(cur, target, columns)
     if not missing:
         return []
-    additions = sql.comma_separated(
-        sql.raw("ADD COLUMN ") + _definition(column) for column in missing
-    )
-    sql.run(cur, sql.load("schema/add_columns", target=sql.table(target), additions=additions))
+    for column in missing:
+        parts = {"target": sql.table(target), "column": sql.definition(column.name, column.type)}
+        sql.run(cur, sql.load("schema/add_column", **parts))
     names = [column.name for column in missing]
     done = [f"adopted table {target}: added {', '.join(names)}"]
-    empty = [name for name in ("source_api", "is_active", "data_hash") if name in names]
+    empty = [name for name in COMPARED if name in names]
     if empty and relation.rows_estimate > 0:
         done.append(
             f"the rows of {target} have no {' and '.join(empty)} yet: the first sync will write "
@@ -55,17 +78,13 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     return done
 
 
-def _definition(column: Column) -> Composable:
-    return sql.identifier(column.name) + sql.raw(f" {column.type}")
-
-
 def _check_adoptable(
     cur: Cursor, target: Target, columns: tuple[Column, ...]
 ) -> tuple[Column, ...]:
     """Return the columns that the existing table lacks; raise where it cannot be kept in step."""
     wanted = wanted_columns(columns)
     # Without a mapping nothing is known of what will be written.
-    written = {c.name for c in columns or wanted} | set(MANAGED_COLUMNS)
+    written = {c.name for c in columns or wanted} | set(MANAGED)
     relation = privileges.describe(cur, target)
     assert relation is not None
     if relation.kind not in {"r", "p"}:

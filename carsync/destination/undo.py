@@ -6,7 +6,7 @@ since is refused, and so is one that the table's own rules, or other tables, hol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -157,22 +157,11 @@ def _compose(
             hint="put them back, or take back only what does not need them: --only inserted",
         )
     stored = [name for name, *_ in sql.rows(cur, sql.load("changes/list_recorded"), place)]
-    old = {name: _cast('was."carsync before"', name, type_) for name, type_ in types.items()}
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
     which["actions"] = [action for action in actions if action in _STEPS["undo/restore_rows"]]
     updated = sql.rows(cur, sql.load("undo/list_change_columns"), which)
-    written = [name for name, _ in updated if name != "id"]
-    assignments = (
-        sql.identifier(name)
-        + sql.raw(' = CASE WHEN was."carsync before" ? ')
-        + sql.literal(name)
-        + sql.raw(" THEN ")
-        + old[name]
-        + sql.raw(" ELSE ")
-        + sql.identifier("t", name)
-        + sql.raw(" END")
-        for name in written
-    )
+    written = {name: types[name] for name, _ in updated if name != "id"}
+    before = sql.identifier("v", "before")
     return {
         **change_log.recording(cur, target, by.run_id, written or ["is_active"], records=True),
         "target": sql.table(target),
@@ -182,25 +171,27 @@ def _compose(
         "schema": sql.literal(target.schema),
         "table": sql.literal(target.table),
         "reverted": sql.literal(run.run_id),
-        "actions": sql.literal(list(actions)) + sql.raw("::text[]"),
-        "told": change_log.texts_of("t", types),
-        "row": change_log.texts_of("t", stored),
-        "assignments": sql.comma_separated(assignments),
+        "actions": sql.literal(list(actions)),
+        "told": change_log.whole_row(types),
+        "row": change_log.whole_row(stored),
+        "restored": sql.identifiers(written),
+        "restored_values": sql.comma_separated(map(_restored_value, written, written.values())),
         "columns": sql.identifiers(types),
-        "values": sql.comma_separated(
-            _cast("v.before", name, type_) for name, type_ in types.items()
-        ),
+        "values": sql.comma_separated(_old_value(before, *column) for column in types.items()),
     }
 
 
-def _cast(before: str, name: str, type_: str | None) -> Composable:
+def _restored_value(name: str, type_: str | None) -> Composable:
+    """Compose what an UPDATE writes into a column: its old value where it was changed."""
+    old = _old_value(sql.identifier("was", "carsync before"), name, type_)
+    parts = {"name": sql.literal(name), "column": sql.identifier(name), "old": old}
+    return sql.load("undo/restored_value", **parts)
+
+
+def _old_value(before: Composable, name: str, type_: str | None) -> Composable:
     """Compose the old value of a column, read back from its text."""
-    return (
-        sql.raw(f"({before} ->> ")
-        + sql.literal(name)
-        + sql.raw(")::")
-        + sql.expression(type_ or "text")
-    )
+    parts = {"before": before, "name": sql.literal(name), "type": sql.expression(type_ or "text")}
+    return sql.load("undo/old_value", **parts)
 
 
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
@@ -214,33 +205,22 @@ def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]
                 query = sql.load("undo/refuse_inserted", **parts)
                 sql.run(cur, query, {"reason": reason})
             continue
-        pairs = [
-            sql.identifier("r", column) + sql.raw(" = ") + sql.identifier("t", other)
-            for column, other in zip(columns, referred, strict=True)
-        ]
         query = sql.load(
             "undo/refuse_referenced",
             **{
                 **parts,
                 "referrer": sql.identifier(schema, table),
                 "words": sql.literal(words),
-                "pairs": _all_of(pairs),
+                "columns": sql.identifiers(columns, "r"),
+                "referred": sql.identifiers(referred, "t"),
             },
         )
         sql.run(cur, query)
 
 
-def _all_of(tests: Sequence[Composable]) -> Composable:
-    whole: Composable = tests[0]
-    for test in tests[1:]:
-        whole = whole + sql.raw(" AND ") + test
-    return whole
-
-
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
     """Take back all rows, or all but those that the table itself refuses."""
-    # Composed once: in small parts it takes longer than the server does.
-    parts = {**parts, "step": sql.raw(sql.load(step, **parts).as_string(cur))}
+    parts = {**parts, "step": sql.rendered(cur, sql.load(step, **parts))}
     if not _try(cur, parts, 1, rows + 1):
         for name in (
             "undo/index_places",

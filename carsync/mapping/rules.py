@@ -10,6 +10,7 @@ from string import Formatter
 
 import msgspec
 
+from carsync.columns import MANAGED
 from carsync.config.sections import (
     ColumnRule,
     HashAlgorithm,
@@ -22,14 +23,8 @@ from carsync.mapping.converters import RejectedValueError, compile_reader
 from carsync.mapping.fields import FieldPath, parse_path
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
-_RESERVED = {
-    "data_hash": "it is computed from mapping.hash",
-    "source_api": "its value is sync.source",
-    "created_at": "the merge sets it",
-    "updated_at": "the merge sets it",
-    "last_synced_at": "the merge sets it",
-    "ordinal": "it is carsync's own",
-}
+_STAGING = frozenset({"page", "ordinal"})
+"""Columns of the staging table beside the mapping's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +97,7 @@ def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
             f"{key}: not a plain SQL identifier",
             hint="letters, digits and _, at most 63 of them, the first no digit",
         )
-    if name in _RESERVED:
-        raise ConfigError(f"{key}: this column cannot be mapped", detail=_RESERVED[name])
+    _check_own(key, name, rule)
     numeric = rule.type in {"integer", "numeric"}
     fixed = rule.constant is not None
     complaints = {
@@ -131,6 +125,21 @@ def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
             constant_value(rule, getattr(rule, part))
         except RejectedValueError as exc:
             raise ConfigError(f"{key}.{part}: {exc}", hint=f"its type is {rule.type}") from None
+
+
+def _check_own(key: str, name: str, rule: ColumnRule) -> None:
+    """Refuse a rule for a column that carsync itself fills."""
+    hint = f"leave it out: mapping.columns: {{{name}: null}}"
+    if name in _STAGING:
+        raise ConfigError(f"{key}: this column is carsync's own", hint=hint)
+    column = MANAGED.get(name)
+    if column is None:
+        return
+    if column.constant is not None:
+        if rule == ColumnRule(constant=column.constant, type="boolean"):
+            return
+        hint += f", or fix it: {name}: {{constant: true, type: boolean}}"
+    raise ConfigError(f"{key}: this column cannot be mapped", detail=column.managed, hint=hint)
 
 
 def _show(rule: ColumnRule) -> str:

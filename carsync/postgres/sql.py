@@ -23,7 +23,7 @@ Composable = sql.Composable
 
 @cache
 def _read_statement(name: str) -> str:
-    return files("carsync.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return files("carsync.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8").rstrip()
 
 
 def load(name: str, /, **parts: Composable) -> Composable:
@@ -58,24 +58,33 @@ def table(target: Target) -> Composable:
     return identifier(target.schema, target.table)
 
 
+def definition(name: str, type_: str) -> Composable:
+    """Compose the definition of a column, `type_` as the server's catalogue writes it."""
+    return load("schema/column", column=identifier(name), type=expression(type_))
+
+
 def literal(value: object) -> Composable:
     """Quote a value."""
     return _Quoted(sql.Literal(value))
 
 
 def expression(text: str) -> Composable:
-    """Take an expression as the server's catalogue writes it."""
+    """Take a type name or an expression as the server's catalogue writes it."""
     return _Quoted(sql.SQL(text))
 
 
-def raw(text: str) -> Composable:
-    """Take SQL text as it is: type names and operators from carsync's own tables only."""
-    return sql.SQL(text)
+NOTHING: Composable = sql.SQL("")
+"""The part of a statement that is left out."""
 
 
 def comma_separated(parts: Iterable[Composable]) -> Composable:
     """Join composed parts with commas."""
     return sql.SQL(", ").join(parts)
+
+
+def rendered(cur: Cursor, query: Composable) -> Composable:
+    """Return `query` as one text: composing many parts anew takes longer than the server does."""
+    return sql.SQL(query.as_string(cur))
 
 
 def run(cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None) -> int:

@@ -75,7 +75,18 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
     if counts.held:
         hint = f"look at the held cars and say yes with `carsync approve {run_id}`"
     problem = f"{counts.held:,} deactivations are held"
-    return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(decision.reasons), hint)
+    reasons = (*decision.reasons, *_over_the_cap(counts.held, decision))
+    return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
+
+
+def _over_the_cap(held: int, decision: Decision) -> tuple[str, ...]:
+    """Say so where more cars were absent in the merge than the decision was over."""
+    if decision.action not in {"prove", "deactivate"} or held <= decision.max_deactivations:
+        return ()
+    return (
+        f"{held:,} cars were absent when the run was merged, and at most "
+        f"{decision.max_deactivations:,} may go (sync.deactivate)",
+    )
 
 
 def of_options(outcome: Outcome, options: RunOptions) -> Outcome:

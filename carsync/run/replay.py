@@ -252,16 +252,11 @@ class Replay:
     def _request(self, run: Run, pages: list[int]) -> merge.MergeRequest:
         between = range(pages[0], pages[-1] + 1)
         return merge.MergeRequest(
-            run_id=run.run_id,
-            token=run.token,
-            target=self._target,
-            source=self._source,
+            run=run,
             columns=self._mapper.columns,
             constants=self._mapper.constants,
-            hash_scheme=self._mapper.hash_scheme,
             pages=between,
             failed_pages=frozenset(between) - frozenset(pages),
-            replay_of=self._run.run_id,
             records=self._config.history.changes_keep_days > 0,
         )
 

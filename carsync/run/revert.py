@@ -6,20 +6,18 @@ that it can be taken back in its turn.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict
 
 from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
 from carsync.destination.commit import exactly_once
 from carsync.destination.undo import Action, UndoCounts
-from carsync.errors import CarsyncError, DatabaseError, LockedError, RevertError
+from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts, RunState
-from carsync.postgres import connection, sql
+from carsync.postgres import connection
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import patient
@@ -104,22 +102,11 @@ class Revert:
             patient(self._connection),
             connection.transaction(self._connection, "reverting") as cur,
         ):
-            fence = {"run_id": by.run_id, "token": by.token}
-            if not sql.rows(cur, sql.load("merge/fence_run"), fence):
-                raise LockedError(f"run {by.run_id} is not this process's any more")
+            runs.fence_run(cur, by)
             outcome = undo.take_back(cur, self._target, self._run, by, self._actions)
             if outcome.refused and not skip_changed:
                 raise refusal(self._run.run_id, outcome)
-            sql.run(
-                cur,
-                sql.load("merge/record_merge"),
-                {
-                    "run_id": by.run_id,
-                    "state": "partial",
-                    "counts": json.dumps(asdict(outcome.counts)),
-                    "origin": change_log.origin(cur),
-                },
-            )
+            runs.record_merge(cur, by, "partial", outcome.counts, change_log.origin(cur))
         return outcome
 
     def _finish(self, by: Run, state: RunState, exit_code: int, summary: dict[str, int]) -> None:

@@ -19,7 +19,7 @@ from carsync.destination.commit import merge_exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
-from carsync.model import ORDINARY, Check, Decision, MergeCounts, Proof, RunOptions
+from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
 from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.run import finish, outcome, start
 from carsync.run.acceptance import evaluate
@@ -134,14 +134,14 @@ class SyncRun:
             self._judge_rejects()
             context.phase("deciding")
             if self._options.max_pages is None:
-                decision, proof = decide_and_prove(context, intake.probe)
+                decision = decide_and_prove(context, intake.probe)
             else:  # what was not asked for is not absent
-                decision, proof = Decision("skip"), Proof()
+                decision = SKIP
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        counts = self._merge(decision, proof)
+        counts = self._merge(decision)
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
         finish.clean_up(context, counts)
@@ -175,23 +175,16 @@ class SyncRun:
         rejects, records = staging.count_records(context.connection, context.run.run_id)
         judge_rejects(rejects, records, self._config.sync.max_reject_share)
 
-    def _merge(self, decision: Decision, proof: Proof) -> MergeCounts:
+    def _merge(self, decision: Decision) -> MergeCounts:
         context = self._context
         request = MergeRequest(
-            run_id=context.run.run_id,
-            token=context.run.token,
-            target=context.target,
-            source=context.source,
+            run=context.run,
             columns=context.mapper.columns,
             constants=context.mapper.constants,
-            hash_scheme=context.mapper.hash_scheme,
             pages=context.plan.pages,
             failed_pages=frozenset(context.plan.failed),
-            action=decision.action,
-            proof=proof,
+            decision=decision,
             records=self._config.history.changes_keep_days > 0,
-            is_part=self._options.max_pages is not None,
-            keeps=not self._options.dry_run,
         )
         return merge_exactly_once(self._config, context.connection, request, context.should_cancel)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from carsync.columns import BOOKKEEPING
 from carsync.model import ROW_ACTIONS, RowAction, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
@@ -19,10 +20,6 @@ EXAMPLES = 10
 
 PRICES = ("price", "current_bid")
 """Columns whose largest moves are told; `buy_now_price` repeats `price` in the preset."""
-
-BOOKKEEPING = {"data_hash", "updated_at", "last_synced_at", "created_at"}
-"""Columns that change with any other one."""
-
 
 FORGOTTEN = frozenset({"expired", "pruned"})
 """What `runs.changes_origin` says of a run whose changes were recorded and forgotten since."""

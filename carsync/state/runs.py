@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from carsync.errors import CarsyncError
-from carsync.model import RunState, Scope, Target
+from carsync.errors import CarsyncError, LockedError
+from carsync.model import MergeCounts, RunState, Scope, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
+from carsync.postgres.sql import Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,37 @@ def resume_run(conn: Connection, run_id: int) -> Run | None:
     return Run(*found[0]) if found else None
 
 
+def fence_run(cur: Cursor, run: Run) -> None:
+    """Lock the run's line until the transaction ends; raise `not_ours` where another has it."""
+    if not sql.rows(cur, sql.load("runs/fence_run"), {"run_id": run.run_id, "token": run.token}):
+        raise not_ours(run.run_id)
+
+
+def not_ours(run_id: int) -> LockedError:
+    """Return the error for a run that this process may write no more."""
+    return LockedError(
+        f"run {run_id} is not this process's any more",
+        detail="it was merged, given up, or taken over by another process",
+        hint="see `carsync status`",
+    )
+
+
+def record_merge(
+    cur: Cursor, run: Run, state: RunState, counts: MergeCounts, origin: str | None
+) -> None:
+    """Record what the run did, in the transaction that does it.
+
+    `origin` says where its changes are recorded; None: they are not.
+    """
+    parameters = {
+        "run_id": run.run_id,
+        "state": state,
+        "counts": json.dumps(asdict(counts)),
+        "origin": origin,
+    }
+    sql.run(cur, sql.load("runs/record_merge"), parameters)
+
+
 def finish_run(
     conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
 ) -> bool:
@@ -130,13 +162,6 @@ def find_resumable(conn: Connection, target: Target, source: str, max_age_h: flo
     query = sql.load("runs/find_resumable_run", columns=_COLUMNS)
     parameters = {**target.key(source), "max_age_s": max_age_h * 3600}
     found = sql.fetch(conn, "looking for an unfinished run", query, parameters)
-    return Run(*found[0]) if found else None
-
-
-def last_completed(conn: Connection, target: Target, source: str) -> Run | None:
-    """Return the newest run that read the whole feed and was merged (complete or held)."""
-    query = sql.load("runs/find_last_completed_run", columns=_COLUMNS)
-    found = sql.fetch(conn, "looking for the last run", query, target.key(source))
     return Run(*found[0]) if found else None
 
 

@@ -1,6 +1,6 @@
 -- Deactivate those of the cars shown (`ids`) that the run held and nobody wrote since, and
 -- record it as the run's own doing.
-WITH gone AS (
+WITH written AS (
     UPDATE {target} AS t
     SET is_active = false, updated_at = now()
     FROM (
@@ -11,20 +11,15 @@ WITH gone AS (
         WHERE a.held_by_run = %(run_id)s
           AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
           AND a.id IN (SELECT unnest(%(ids)s::text[]))
-          AND t.source_api = %(source)s
-          AND t.is_active
-          AND coalesce(greatest(t.created_at, t.updated_at, t.last_synced_at) <= r.merged_at
-                       OR greatest(t.created_at, t.updated_at, t.last_synced_at) > now(), true)
+          AND {is_expected}
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
-    RETURNING was."carsync id" AS id, was."carsync version" AS overwrote, {before} AS before, {after} AS after
-), recorded AS (
-    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
-    SELECT {run_id}, overwrote, id, 'deactivated', before, after FROM gone WHERE {records}
-)
+    RETURNING was."carsync id" AS id, 'deactivated' AS action,
+        was."carsync version" AS overwrote, {before} AS before, {after} AS after
+), recorded AS ({record})
 DELETE FROM carsync.absences AS a
-USING gone
+USING written
 WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
-  AND a.id = gone.id
+  AND a.id = written.id
 RETURNING a.id

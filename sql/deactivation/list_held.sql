@@ -6,9 +6,7 @@ SELECT a.id,
            WHEN t.id IS NULL THEN 'is in the table no more'
            WHEN t.source_api IS DISTINCT FROM %(source)s THEN 'belongs to another source now'
            WHEN t.is_active IS NOT TRUE THEN 'is inactive already'
-           WHEN greatest(t.created_at, t.updated_at, t.last_synced_at) > r.merged_at
-               AND greatest(t.created_at, t.updated_at, t.last_synced_at) <= now()
-               THEN 'was written since'
+           WHEN NOT {is_untouched} THEN 'was written since'
        END AS left_out
 FROM carsync.absences AS a
 JOIN carsync.runs AS r ON r.run_id = a.held_by_run

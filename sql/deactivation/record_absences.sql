@@ -1,10 +1,10 @@
 -- Cars left active although this run did not see them: held, for an operator to approve.
--- Only a run whose evidence was good but for page drift (`counts_as_proof`) may serve a
--- later one as second proof.
+-- Only a run whose evidence was good but for page drift (`needs_proof`) may serve a later one
+-- as second proof.
 INSERT INTO carsync.absences AS known
     (schema_name, table_name, source, id, absent_since_run, held_by_run)
 SELECT %(schema)s, %(table)s, %(source)s, d.id,
-       CASE WHEN %(counts_as_proof)s THEN %(run_id)s END, %(run_id)s
+       CASE WHEN %(needs_proof)s AND %(next_run)s THEN %(run_id)s END, %(run_id)s
 FROM {delta} AS d
 WHERE d.action = 'absent'
 ON CONFLICT (schema_name, table_name, source, id) DO UPDATE

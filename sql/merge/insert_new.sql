@@ -1,15 +1,12 @@
--- Write new cars, and record which; {on_conflict} is empty, or lets a car stay that another
--- session has inserted since the delta was taken.
+-- Write new cars, and record which.
 WITH written AS (
-    INSERT INTO {target} AS t ({columns})
-    SELECT {values}
+    INSERT INTO {target} AS t
+        (id, {columns}, source_api, is_active, created_at, updated_at, last_synced_at)
+    SELECT s.id, {values}, {source}, true, now(), now(), now()
     FROM {delta} AS d
     JOIN {staging} AS s ON s.id = d.id
     WHERE d.action = 'insert'
     {on_conflict}
-    RETURNING t.id
-), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action)
-    SELECT {run_id}, id, 'inserted' FROM written WHERE {records}
-)
+    RETURNING t.id, 'inserted' AS action, NULL AS overwrote, NULL AS before, NULL AS after
+), recorded AS ({record})
 SELECT count(*) FROM written

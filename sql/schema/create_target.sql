@@ -1,4 +1,4 @@
--- The table of listings; {columns} are all but the primary key. A feed changes a little
+-- The table of listings. A feed changes a little
 -- every day: were the table vacuumed at the default share, a fifth, dead rows and dead
 -- copies of long values would make it a quarter larger before their space is used again.
 CREATE TABLE {target} (id text PRIMARY KEY, {columns})

@@ -9,7 +9,7 @@ WITH RECURSIVE lines AS MATERIALIZED (
     JOIN carsync.runs AS r ON r.run_id = c.run_id
     WHERE c.run_id >= {reverted} AND r.schema_name = {schema} AND r.table_name = {table}
 ), changed AS MATERIALIZED (
-    SELECT * FROM lines WHERE run_id = {reverted} AND action = ANY ({actions})
+    SELECT * FROM lines WHERE run_id = {reverted} AND action = ANY ({actions}::text[])
 ), present AS MATERIALIZED (
     SELECT c.id, t.xmin AS version, {told} AS told
     FROM changed AS c

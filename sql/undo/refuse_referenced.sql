@@ -4,4 +4,4 @@ UPDATE {reversal} AS v
 SET refused = 'is referred to by ' || {words}
 FROM {target} AS t
 WHERE v.action = 'inserted' AND v.refused IS NULL AND t.id = v.id
-  AND EXISTS (SELECT FROM {referrer} AS r WHERE {pairs})
+  AND EXISTS (SELECT FROM {referrer} AS r WHERE ROW({columns}) = ROW({referred}))

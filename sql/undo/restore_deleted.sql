@@ -5,9 +5,7 @@ WITH written AS (
     FROM {reversal} AS v
     WHERE v.action = 'deleted'
       AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
-    RETURNING t.id::text AS id
-), recorded AS (
-    INSERT INTO carsync.changes (run_id, id, action)
-    SELECT {run_id}, id, 'inserted' FROM written WHERE {records}
-)
+    RETURNING t.id::text AS id, 'inserted' AS action,
+        NULL AS overwrote, NULL AS before, NULL AS after
+), recorded AS ({record})
 UPDATE {reversal} AS v SET done = true FROM written WHERE v.id = written.id

@@ -1,7 +1,7 @@
 -- Give rows their old values back, and record that as the reverting run's doing.
 WITH written AS (
     UPDATE {target} AS t
-    SET {assignments}
+    SET ({restored}) = ROW({restored_values})
     FROM (
         SELECT v.id, v.action, v.before, v.version, {was}
         FROM {target} AS t
@@ -11,14 +11,10 @@ WITH written AS (
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync action", "carsync before", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
-    RETURNING was."carsync id" AS id, was."carsync action" AS action,
+    RETURNING was."carsync id" AS id,
+        CASE was."carsync action" WHEN 'reactivated' THEN 'deactivated'
+                                  WHEN 'deactivated' THEN 'reactivated'
+                                  ELSE 'updated' END AS action,
         was."carsync version" AS overwrote, {before} AS before, {after} AS after
-), recorded AS (
-    INSERT INTO carsync.changes (run_id, overwrote, id, action, before, after)
-    SELECT {run_id}, overwrote, id,
-           CASE action WHEN 'reactivated' THEN 'deactivated'
-                       WHEN 'deactivated' THEN 'reactivated' ELSE action END, before, after
-    FROM written
-    WHERE {records}
-)
+), recorded AS ({record})
 UPDATE {reversal} AS v SET done = true FROM written WHERE v.id = written.id

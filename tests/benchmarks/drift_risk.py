@@ -10,7 +10,7 @@ come anywhere, at the top (newest first) or at the end (in order of ids). Betwee
 nights 2 % of the feed are exchanged in the same manner.
 
 The rule is the real one as far as it is pure: `PagePlan` plans the pages and watches for
-signs of drift, `check_page` refuses a page, `evidence.judge` decides. What the merge does
+signs of drift, `check_page` refuses a page, `policy.decide` decides. What the merge does
 with a decision in SQL is done here in sets: with `next_run` a car goes that an earlier
 complete run missed too and no run has seen since; with `none` each car that was missed;
 a car that is seen comes back. A car is falsely gone if the feed listed it all through
@@ -29,7 +29,7 @@ from itertools import product
 from typing import Literal
 
 from carsync.config.sections import Deactivate, Pagination
-from carsync.deactivation.policy import DeactivationPlan, decide
+from carsync.deactivation.policy import DeactivationPlan, Evidence, decide
 from carsync.model import PageInfo
 from carsync.source.pagination.checks import find_fault
 from carsync.source.pagination.plan import PagePlan
@@ -168,7 +168,8 @@ class Table:
             rejected_without_id=0,
             duplicates=night.records - len(night.seen),
         )
-        decision = decide(found, plan.reported_records, plan.drift, len(plan.failed), self._rules)
+        evidence = Evidence(found, plan.reported_records, tuple(plan.drift), len(plan.failed))
+        decision = decide(evidence, self._rules)
         gone: set[int] = set()
         if decision.action == "deactivate":
             gone = candidates

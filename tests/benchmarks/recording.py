@@ -16,6 +16,8 @@ from contextlib import closing
 from statistics import median
 from typing import NamedTuple
 
+from psycopg2.sql import SQL
+
 from carsync.demo.postgres import temporary
 from carsync.destination import merge, migrations, staging
 from carsync.postgres import connection, sql
@@ -36,7 +38,7 @@ class Measured(NamedTuple):
 
 def ask(conn: Connection, query: str) -> float:
     """Return the one number that a query gives."""
-    (value,) = sql.fetch(conn, "measuring", sql.raw(query))[0]
+    (value,) = sql.fetch(conn, "measuring", SQL(query))[0]
     return float(value)
 
 

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
+from carsync.config.sections import Config, Database
 from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import LoadMethod, StageWriter
+from carsync.destination.undo import ACTIONS, Action, UndoCounts
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import (
     Column,
     DeactivationAction,
+    Decision,
     MappedPage,
     MergeCounts,
     PageInfo,
+    Proof,
     Reject,
     Row,
     StagedPage,
     Target,
 )
+from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
+from carsync.redaction import Secret
+from carsync.run.revert import Revert
 from carsync.state import runs
 from carsync.state.runs import Run
 from tests.support import records
 
 TARGET = Target("public", "cars")
 SOURCE = "external"
+NO_CAP = sys.maxsize
 COLUMNS = (
     Column("id", "text"),
     Column("make", "text"),
@@ -94,19 +104,20 @@ class Rig:
         )
 
     def request(
-        self, pages: int, action: DeactivationAction = "deactivate", **more: Any
+        self,
+        pages: int,
+        action: DeactivationAction = "deactivate",
+        proof: Proof | None = None,
+        max_deactivations: int = NO_CAP,
+        **more: Any,
     ) -> merge.MergeRequest:
         """Give the merge request of the current run, its pages being 1 to `pages`."""
         return merge.MergeRequest(
-            run_id=self.run.run_id,
-            token=self.run.token,
-            target=self.target,
-            source=self.source,
+            run=self.run,
             columns=COLUMNS,
             constants=CONSTANTS,
-            hash_scheme="h:v1",
             pages=range(1, pages + 1),
-            action=action,
+            decision=Decision(action, (), proof or Proof(), max_deactivations),
             **more,
         )
 
@@ -183,17 +194,30 @@ class RecordRig:
     def merge(self, action: DeactivationAction = "skip", **more: Any) -> MergeCounts:
         """Merge what is staged, and drop the staging tables as a sync does."""
         request = merge.MergeRequest(
-            run_id=self.run.run_id,
-            token=self.run.token,
-            target=TARGET,
-            source=SOURCE,
+            run=self.run,
             columns=self.mapper.columns,
             constants=self.mapper.constants,
-            hash_scheme=self.mapper.hash_scheme,
             pages=range(1, self.pages + 1),
-            action=action,
+            decision=Decision(action, max_deactivations=NO_CAP),
             **more,
         )
         counts = merge.merge(self.conn, request)
         staging.drop(self.conn, self.run.run_id)
         return counts
+
+
+def revert(
+    dsn: str,
+    run_id: int,
+    *only: Action,
+    skip_changed: bool = False,
+    look: bool = False,
+    lock_timeout_s: float = 30.0,
+) -> tuple[int, UndoCounts]:
+    """Take a run back, or only look; return the reverting run's id and what came of it."""
+    config = Config(database=Database(dsn=Secret(dsn), lock_timeout_s=lock_timeout_s))
+    with closing(open_database(config, "carsync test")) as opened:
+        work = Revert(config, opened, run_id, only or ACTIONS)
+        if look:
+            return 0, work.look()
+        return work.carry_out(skip_changed=skip_changed, should_cancel=lambda: False)

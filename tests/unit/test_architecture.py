@@ -55,6 +55,7 @@ msgspec, which types records and configuration, may be imported everywhere.
 """
 
 PURE = [
+    "columns",
     "errors",
     "exit_codes",
     "formatting",

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 
 from carsync import formatting
+from carsync.columns import BOOKKEEPING
 from carsync.formatting import Tone
 from carsync.model import RowAction
 from carsync.reporting.html import charts, time_series
@@ -21,7 +22,7 @@ from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
 from carsync.reporting.views.figures import slope_text
 from carsync.reporting.views.layout import TONES
-from carsync.state.changes import BOOKKEEPING, ChangedCar
+from carsync.state.changes import ChangedCar
 from carsync.state.figures import Figures
 
 TITLE_CHARS = 80

@@ -10,7 +10,6 @@ import pytest
 
 from carsync.deactivation import candidates
 from carsync.destination import merge
-from carsync.postgres.connection import Connection
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page
@@ -18,11 +17,6 @@ from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page
 HOUR_S = 3600.0
 STEPS_S = [HOUR_S, -HOUR_S, -3.0, 3.0]
 """Three seconds: the run spans the moment that the last merge was stamped with."""
-
-
-@pytest.fixture
-def rig(conn: Connection) -> Rig:
-    return Rig(conn)
 
 
 def set_clock(rig: Rig, step_s: float) -> None:

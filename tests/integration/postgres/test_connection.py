@@ -10,6 +10,7 @@ import pytest
 from psycopg2 import errors as pg_errors
 from psycopg2 import extensions
 from psycopg2 import sql as pg_sql
+from psycopg2.sql import SQL
 
 from carsync.config.parser import parse
 from carsync.errors import (
@@ -26,7 +27,7 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import within
 from carsync.redaction import Secret
-from carsync.state import runs, target_lock
+from carsync.state import target_lock
 from tests.conftest import ask
 
 TARGET = Target("public", "cars")
@@ -241,13 +242,13 @@ def test_lock_timeout_names_the_setting(conn: Connection, dsn: str) -> None:
         cur.execute("LOCK TABLE cars")
         ask(conn, "SET lock_timeout = 50")
         with pytest.raises(DatabaseError) as caught:
-            sql.fetch(conn, "testing", sql.raw("SELECT 1 FROM cars"))
+            sql.fetch(conn, "testing", SQL("SELECT 1 FROM cars"))
     assert "database.lock_timeout_s" in caught.value.hint
 
 
 def test_error_quotes_no_statement(conn: Connection) -> None:
     with pytest.raises(DatabaseError) as caught:
-        sql.fetch(conn, "testing", sql.raw("SELECT 'secret-word', 1/0"))
+        sql.fetch(conn, "testing", SQL("SELECT 'secret-word', 1/0"))
     assert "secret-word" not in str(caught.value)
 
 
@@ -296,56 +297,3 @@ def wait_for_lock(conn: Connection) -> bool:
 
 
 # ── the record of runs ───────────────────────────────────────────────────────
-
-
-def start(conn: Connection, source: str = "external") -> runs.Run:
-    return runs.start_run(
-        conn, TARGET, source, version="1.2", fingerprints={"feed": "x"}, hash_scheme="h:v1"
-    )
-
-
-def test_what_a_committed_merge_wrote_of_its_run_stands(conn: Connection) -> None:
-    """Also where the process that merged never learned that its COMMIT went through."""
-    run = start(conn)
-    ask(conn, "UPDATE carsync.runs SET state = 'held', counts = '{}', merged_at = now()")
-    assert runs.finish_run(conn, run, "failed", ExitCode.DATABASE, {})
-    found = runs.find_run(conn, run.run_id)
-    assert found is not None
-    assert (found.state, found.exit_code) == ("held", 4)
-
-
-def test_run_is_recorded_and_finished(conn: Connection) -> None:
-    run = start(conn)
-    assert (run.state, run.fingerprints, run.target) == ("running", {"feed": "x"}, TARGET)
-    assert runs.finish_run(conn, run, "complete", ExitCode.OK, {"rows": 3})
-    found = runs.find_run(conn, run.run_id)
-    assert found is not None
-    assert (found.state, found.exit_code, found.summary) == ("complete", 0, {"rows": 3})
-    assert runs.last_completed(conn, TARGET, "external") == found
-    assert runs.list_runs(conn, TARGET) == [found]
-
-
-@pytest.mark.parametrize("state", ["interrupted", "failed", "running"])
-def test_unfinished_run_is_resumed_under_a_new_token(conn: Connection, state: str) -> None:
-    run = start(conn)
-    ask(conn, "UPDATE carsync.runs SET state = %s", state)
-    found = runs.find_resumable(conn, TARGET, "external", 24)
-    assert found is not None
-    resumed = runs.resume_run(conn, found.run_id)
-    assert resumed is not None
-    assert (resumed.run_id, resumed.state) == (run.run_id, "running")
-    assert resumed.token != run.token
-    assert not runs.finish_run(conn, run, "failed", 1, {}), "the old process is fenced out"
-
-
-def test_run_is_not_resumed_when_old_superseded_or_of_another_source(conn: Connection) -> None:
-    run = start(conn)
-    assert runs.find_resumable(conn, TARGET, "another", 24) is None
-    ask(conn, "UPDATE carsync.runs SET started_at = started_at - interval '25 h'")
-    assert runs.find_resumable(conn, TARGET, "external", 24) is None
-    newer = start(conn)
-    ask(conn, "UPDATE carsync.runs SET started_at = clock_timestamp()")
-    assert runs.finish_run(conn, newer, "complete", 0, {})
-    assert runs.find_resumable(conn, TARGET, "external", 24) is None
-    assert runs.abandon_runs(conn, TARGET, "external", None) == 1
-    assert runs.resume_run(conn, run.run_id) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,7 @@ def run(
     signs: tuple[str, ...] = (),
     listed: ProbeVerdict = ALIVE,
     resumed_pages: int = 0,
+    before_merge: Callable[[], None] = lambda: None,
     **rules: Any,
 ) -> MergeCounts:
     """Sync a feed that lists the cars 0 to 6; by id, they get `control`, the others `verdict`.
@@ -72,8 +74,9 @@ def run(
 
     context = context_of(rig, config, drift=signs, reported_records=7)
     context.resumed_pages = resumed_pages
-    decision, proof = decide_and_prove(context, probe)
-    return merge.merge(rig.conn, rig.request(1, decision.action, proof=proof))
+    decision = decide_and_prove(context, probe)
+    before_merge()
+    return merge.merge(rig.conn, replace(rig.request(1), decision=decision))
 
 
 def active(rig: Rig) -> str:
@@ -142,3 +145,18 @@ def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: 
         decide_and_prove(context, lambda ids, pages: {})
         assert len(notes) == pages - 1
     assert "api.pagination.page_param (page)?" in notes[0]
+
+
+def test_the_cap_holds_for_cars_that_came_after_the_decision(rig: Rig) -> None:
+    """Without a time, they look as if the feed should have listed them."""
+
+    def insert() -> None:
+        ask(
+            rig.conn,
+            "INSERT INTO cars (id, is_active, source_api)"
+            " SELECT 'rival ' || n, true, 'external' FROM generate_series(1, 2) AS n",
+        )
+
+    counts = run(rig, ALIVE, GONE, max_share=0.4, before_merge=insert)
+    assert (counts.deactivated, counts.held) == (0, 5)
+    assert run(rig, ALIVE, GONE, max_share=0.5).deactivated == 5

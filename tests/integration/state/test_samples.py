@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
+from psycopg2.sql import SQL
 
 from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
@@ -131,7 +132,7 @@ def test_a_sampler_stays_out_of_a_transaction_and_outlives_a_broken_connection(
     sampler.begun(run)
     sampler.update(snapshots.snapshot(), "fetching")
     with suppress(ZeroDivisionError), connection.transaction(conn, "merging") as cur:
-        sql.run(cur, sql.raw("CREATE TABLE public.half_done ()"))
+        sql.run(cur, SQL("CREATE TABLE public.half_done ()"))
         sampler.write(conn)
         raise ZeroDivisionError
     with conn.cursor() as cur:

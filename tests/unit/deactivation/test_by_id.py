@@ -18,7 +18,7 @@ LISTED = {f"listed-{n}": n // 20 + 1 for n in range(400)}
 SLIPPED = [f"slipped-{n}" for n in range(30)]
 """Alive, and on no page that was read."""
 SOLD = [f"sold-{n}" for n in range(130)]
-STRANGER = "stranger"
+IMPOSSIBLE = "impossible"
 
 
 class FakeApi:
@@ -47,7 +47,7 @@ class FakeApi:
     def hear(self, absent: Sequence[str] = (*SLIPPED, *SOLD), seed: int = 1) -> by_id.Verification:
         controls = list(LISTED.items())
         random.Random(seed).shuffle(controls)
-        return verify(self.ask, absent, controls[: controls_wanted(len(absent))], STRANGER)
+        return verify(self.ask, absent, controls[: controls_wanted(len(absent))], IMPOSSIBLE)
 
 
 def gone(heard: by_id.Verification) -> set[str]:
@@ -136,7 +136,7 @@ def test_too_many_cars_that_left_void_the_proof() -> None:
 
 
 def test_without_controls_nothing_is_believed() -> None:
-    heard = verify(FakeApi().ask, SOLD, [], STRANGER)
+    heard = verify(FakeApi().ask, SOLD, [], IMPOSSIBLE)
     assert heard.verdicts == {}
     assert heard.objection
 
@@ -165,7 +165,7 @@ def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
 
     api._lie = lambda car, asked: GONE if asked >= begin else None
     controls = list(LISTED.items())[: controls_wanted(930)]
-    heard = verify(ask, [*sold, *SLIPPED], controls, STRANGER)
+    heard = verify(ask, [*sold, *SLIPPED], controls, IMPOSSIBLE)
     assert not gone(heard) & set(SLIPPED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carsync.errors import CheckpointError, DatabaseUnavailableError
 from carsync.exit_codes import ExitCode
-from carsync.model import ORDINARY, Check, Decision, MergeCounts, RunOptions
+from carsync.model import ORDINARY, Check, DeactivationAction, Decision, MergeCounts, RunOptions
 from carsync.run.outcome import failed, judged, merged, of_options, unsaved
 from carsync.run.report import next_step
 
@@ -26,10 +26,22 @@ def test_failed_pages_make_it_partial_and_name_the_first() -> None:
 
 
 def test_held_cars_name_the_command_that_approves_them() -> None:
-    ending = merged(17, MergeCounts(held=3), Decision("prove", ("drift",)), {}, 20)
+    decision = Decision("prove", ("drift",), max_deactivations=10)
+    ending = merged(17, MergeCounts(held=3), decision, {}, 20)
     assert (ending.state, ending.exit_code) == ("held", ExitCode.HELD)
     assert "carsync approve 17" in ending.hint
     assert ending.detail == "drift"
+
+
+def test_cars_that_the_merge_held_over_the_cap_say_so() -> None:
+    actions: tuple[DeactivationAction, ...] = ("prove", "deactivate")
+    for action in actions:
+        decision = Decision(action, (), max_deactivations=2)
+        ending = merged(17, MergeCounts(held=3), decision, {}, 20)
+        assert (ending.state, ending.exit_code) == ("held", ExitCode.HELD)
+        assert ending.detail.startswith("3 cars were absent when the run was merged")
+        assert "at most 2 may go" in ending.detail
+        assert merged(17, MergeCounts(held=2), decision, {}, 20).detail == ""
 
 
 def test_a_hold_without_cars_is_no_success() -> None:

@@ -1,0 +1,1 @@
+NOT record_image_eq(ROW(was.{column}), ROW(t.{column}))

@@ -1,0 +1,1 @@
+CASE WHEN {is_changed} THEN NULL ELSE {name} END

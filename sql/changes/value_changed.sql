@@ -1,0 +1,1 @@
+was.{column} IS DISTINCT FROM t.{column}

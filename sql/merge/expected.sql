@@ -1,0 +1,2 @@
+-- The run should have seen this car.
+t.source_api = {source} AND t.is_active AND {untouched_since}

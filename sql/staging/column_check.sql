@@ -1,0 +1,1 @@
+CONSTRAINT {constraint} CHECK ({test})

@@ -1,0 +1,1 @@
+CASE WHEN was."carsync before" ? {name} THEN {old} ELSE t.{column} END

@@ -1,0 +1,142 @@
+"""The target table: created as documented, or an existing one adopted with its rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
+from carsync.destination.migrations import migrate, pending
+from carsync.destination.target_table import wanted_columns
+from carsync.errors import ConfigError, DatabaseError
+from carsync.model import Column
+from carsync.postgres.connection import Connection
+from tests.conftest import ask
+from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars
+
+
+def columns_of(conn: Connection, table: str = "cars") -> dict[str, str]:
+    return dict(
+        ask(
+            conn,
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            table,
+        )
+    )
+
+
+def test_table_has_the_documented_columns(conn: Connection) -> None:
+    types = {"timestamptz": "timestamp with time zone"}
+    documented = {c.name: types.get(c.type, c.type) for c in TARGET_COLUMNS}
+    assert columns_of(conn) == {"id": "text", **documented}
+    key = ask(
+        conn,
+        "SELECT indkey::text FROM pg_index WHERE indrelid = 'cars'::regclass AND indisprimary",
+    )
+    assert key == [("1",)]
+
+
+def test_further_columns_of_the_mapping_are_added(conn: Connection) -> None:
+    further = (*COLUMNS, Column("engine %", "text"), Column("seats", "integer"))
+    assert pending(conn, TARGET, further) == [
+        "column public.cars.engine % is missing",
+        "column public.cars.seats is missing",
+    ]
+    assert migrate(conn, TARGET, further) == ["adopted table public.cars: added engine %, seats"]
+    assert columns_of(conn)["seats"] == "integer"
+    assert migrate(conn, TARGET, further) == []
+
+
+def test_existing_table_is_adopted_with_its_rows(empty_conn: Connection) -> None:
+    ask(
+        empty_conn,
+        "CREATE TABLE cars (id varchar(40) PRIMARY KEY, make text, year int, price float8,"
+        " images text, is_active boolean DEFAULT true, extra int NOT NULL DEFAULT 7,"
+        " source_api text, data_hash text, updated_at timestamp);"
+        "INSERT INTO cars VALUES ('1', 'Kia', 2019, 1, '[]', true, 1, 'external', '1:a', now())",
+    )
+    [*_, done] = migrate(empty_conn, TARGET, COLUMNS)
+    assert done.startswith("adopted table public.cars: added external_id, model, mileage")
+    assert "make" not in done
+    rig = Rig(empty_conn)
+    counts = rig.sync([car("1"), car("2")])
+    assert (counts.unchanged, counts.inserted) == (1, 1), "equal hashes: nothing is rewritten"
+    assert ask(empty_conn, "SELECT images, extra, price FROM cars WHERE id = '2'") == [
+        ('["1.jpg"]', 7, 12500.5)
+    ]
+    rig.sync([car("1", "b"), car("2")])
+    assert rig.active() == {"1": "1:b", "2": "2:a"}
+
+
+def test_adoption_without_hashes_announces_the_one_rewrite(empty_conn: Connection) -> None:
+    ask(
+        empty_conn,
+        "CREATE TABLE cars (id text PRIMARY KEY, make text);"
+        "INSERT INTO cars SELECT i, 'Kia' FROM generate_series(1, 50) i; ANALYZE cars",
+    )
+    [*_, announced] = migrate(empty_conn, TARGET, COLUMNS)
+    assert "have no source_api and is_active and data_hash yet" in announced
+    counts = Rig(empty_conn).sync(cars(range(1, 41)))
+    assert (counts.reactivated, counts.deactivated) == (40, 0), "the other 10 are nobody's"
+
+
+UNFIT = [
+    ("CREATE VIEW cars AS SELECT 1 AS id", "is not a table"),
+    ("CREATE TABLE cars (id bigint PRIMARY KEY)", "id has type bigint"),
+    ("CREATE TABLE cars (name text)", "no text column id"),
+    ("CREATE TABLE cars (id text)", "id is not unique"),
+    ("CREATE TABLE cars (id text, b int, UNIQUE (id, b))", "id is not unique"),
+    (
+        "CREATE TABLE cars (id text); CREATE UNIQUE INDEX ON cars (id) WHERE id <> ''",
+        "id is not unique",
+    ),
+    ("CREATE TABLE cars (id text UNIQUE DEFERRABLE)", "id is not unique"),
+    ("CREATE TABLE cars (id text PRIMARY KEY, year text)", "year has type text"),
+    ("CREATE TABLE cars (id text PRIMARY KEY, price money)", "price has type money"),
+    ("CREATE TABLE cars (id text PRIMARY KEY, vin text NOT NULL, dealer int NOT NULL)", "demands"),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, make text GENERATED ALWAYS AS (id) STORED)",
+        "computed by the database",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ddl", "problem"), UNFIT, ids=[p for _, p in UNFIT])
+def test_table_that_cannot_be_kept_in_step_is_refused_untouched(
+    empty_conn: Connection, ddl: str, problem: str
+) -> None:
+    ask(empty_conn, ddl)
+    before = columns_of(empty_conn)
+    with pytest.raises(DatabaseError, match=problem) as caught:
+        migrate(empty_conn, TARGET, COLUMNS)
+    assert caught.value.hint
+    assert columns_of(empty_conn) == before
+    assert ask(empty_conn, "SELECT to_regclass('carsync.runs')") == [(None,)], "all or nothing"
+
+
+def test_mapping_cannot_give_a_documented_column_another_type() -> None:
+    with pytest.raises(ConfigError, match="must be of type integer"):
+        wanted_columns([Column("year", "text")])
+
+
+def test_the_merge_fills_every_managed_column(rig: Rig) -> None:
+    """Whatever the mapping says: the table of columns and the statements name the same ones."""
+    rig.sync([car("1")])
+    for version in ("a", "b"):
+        rig.sync([car("1", version), car("2", version)])
+        for name in MANAGED:
+            assert ask(rig.conn, f"SELECT count(*) FROM cars WHERE {name} IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_row_that_lacks_what_is_compared_is_written_once(rig: Rig, name: str) -> None:
+    rig.sync([car("1")])
+    ask(rig.conn, f"UPDATE cars SET {name} = NULL")
+    counts = rig.sync([car("1")])
+    assert (counts.updated + counts.reactivated, counts.unchanged) == (1, 0)
+    assert rig.sync([car("1")]).unchanged == 1
+
+
+def test_a_column_of_an_unknown_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match="money is not known"):
+        wanted_columns([Column("fee", "money")])

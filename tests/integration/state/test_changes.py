@@ -1,0 +1,30 @@
+"""The record of changes: summarised, and forgotten in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from carsync.errors import RevertError
+from carsync.state import changes
+from tests.conftest import ask
+from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, revert
+
+
+def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "PRUNE_ROWS", 3)
+    rig.sync(cars(range(8)))
+    old = rig.run.run_id
+    ask(rig.conn, "UPDATE carsync.runs SET merged_at = now() - interval '31 days'")
+    rig.sync(cars(range(8), "b"))
+    assert changes.prune(rig.conn, TARGET, SOURCE, 32) == 0
+    monkeypatch.setattr(changes, "PRUNE_S", 0.0)
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0, "no time"
+    with pytest.raises(RevertError, match="on record no more"):
+        revert(dsn, old)
+    monkeypatch.setattr(changes, "PRUNE_S", 20.0)
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 8
+    assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0
+    assert ask(rig.conn, "SELECT DISTINCT run_id FROM carsync.changes") == [(rig.run.run_id,)]
+    with pytest.raises(RevertError, match="on record no more"):
+        revert(dsn, old)
+    assert revert(dsn, rig.run.run_id)[1].counts.updated == 8
