@@ -16,8 +16,9 @@ from carsync.cli import console
 from carsync.cli.console import show_some
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.config.sections import Config
-from carsync.destination.undo import ACTIONS, Action, UndoCounts
+from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError
+from carsync.model import ROW_ACTIONS, RowAction
 from carsync.postgres.connect import open_database
 from carsync.run.revert import NEXT_SYNC, Revert, refusal
 from carsync.run.signals import StopSignal
@@ -30,7 +31,7 @@ from carsync.run.signals import StopSignal
     "--only",
     "only",
     multiple=True,
-    type=click.Choice(ACTIONS),
+    type=click.Choice(ROW_ACTIONS),
     help="Take back only what the run did of this kind (repeatable).  [default: all]",
 )
 @click.option("--skip-changed", is_flag=True, help="Leave rows changed since; take back the rest.")
@@ -43,7 +44,7 @@ def revert(
     config_path: Path | None,
     overrides: tuple[str, ...],
     run_id: int,
-    only: tuple[Action, ...],
+    only: tuple[RowAction, ...],
     skip_changed: bool,
     dry_run: bool,
     yes: bool,
@@ -71,7 +72,7 @@ def revert(
     """
     config = require_database(load_config(config_path, overrides))
     stop = StopSignal()
-    actions = only or ACTIONS
+    actions = only or ROW_ACTIONS
     with _revert(config, stop, run_id, actions) as work:
         found = work.look()
     _show(run_id, found)
@@ -98,7 +99,7 @@ def revert(
 
 @contextmanager
 def _revert(
-    config: Config, stop: StopSignal, run_id: int, actions: tuple[Action, ...]
+    config: Config, stop: StopSignal, run_id: int, actions: tuple[RowAction, ...]
 ) -> Iterator[Revert]:
     """Give the revert at work: the first signal cancels its statement, and it all."""
     with (

@@ -1,14 +1,14 @@
-"""Approval of held deactivations: may they still be approved, which cars, and doing it.
+"""Approval of held deactivations: which cars a run holds, and their deactivation.
 
-A human approves what he saw. So the cars shown are handed back to be deactivated, each
-only where nothing was learned of it since; and only the newest word on the table counts,
-for a limited time.
+A human approves what he saw. So the caller hands back the cars that it showed, and a car is
+deactivated only where nobody wrote or saw it since. Only the newest merged run can be
+approved, and only for a limited time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from carsync.columns import DEACTIVATED
@@ -28,7 +28,7 @@ _MERGED_AT = sql.identifier("r", "merged_at")
 
 @dataclass(frozen=True, slots=True)
 class HeldCar:
-    """A car whose deactivation a run held; `left_out` says why it stays (empty: it may go)."""
+    """A car whose deactivation a run held; `left_out` says why it stays, if it does."""
 
     id: str
     title: str | None
@@ -37,9 +37,9 @@ class HeldCar:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a run holds now, by id.
+    """The cars that a run holds now, by id.
 
-    `approval` is set where it was approved before: `at` (ISO 8601), `by` (the database's
+    `approval` is set where the run was approved before: `at` (ISO 8601), `by` (the database's
     user), `deactivated` and `left_out` (counts).
     """
 
@@ -58,11 +58,12 @@ class Review:
 
 
 def review(conn: Connection, target: Target, source: str, run_id: int, within_h: float) -> Review:
-    """Return what `run_id` holds; changes nothing. `conn` must hold the target's lock.
+    """List the cars that `run_id` holds; `conn` must hold the target's lock.
 
-    Raises `ApprovalError` where there is no such run of target and source, where it was
-    not merged or held nothing, where a later run was merged, and where its merge is more
-    than `within_h` hours ago.
+    Returns the cars, those that stay with their reasons.
+    Raises `ApprovalError` where target and source have no such run, where it was not merged or
+    held nothing, where a later run was merged, and where its merge is more than `within_h`
+    hours ago.
     """
     run = _find(conn, target, source, run_id)
     approval = (run.summary or {}).get("approval")
@@ -89,17 +90,16 @@ def approve(
 ) -> Review:
     """Deactivate those of `record_ids` that may still go, and put the approval on record.
 
-    `record_ids` are the cars that a `review` showed. Returns them as a review: what was
-    deactivated (`to_approve`) and what was left out. Raises what `review` raises;
-    nothing is changed then. `conn` must hold the target's lock. `records`: what is changed is
-    told in `carsync.changes` as the run's own doing, where the run's other changes are too.
+    `record_ids` are the cars that a `review` showed. `conn` must hold the target's lock.
+    `records`: the changes are recorded with the run's other changes, if these are.
+    Returns the cars shown: those deactivated are its `to_approve`.
+    Raises what `review` raises; nothing is changed then.
     """
     now = review(conn, target, source, run_id, within_h)
     if now.approval is not None:
         return now
-    shown = set(record_ids)
-    parameters = {**target.key(source), "run_id": run_id}
-    ids = [car.id for car in now.to_approve if car.id in shown]
+    asked = set(record_ids)
+    shown = [car for car in now.cars if car.id in asked]
     with connection.transaction(conn, "approving held deactivations") as cur:
         privileges.check(target, privileges.describe(cur, target))
         records = records and change_log.origin(cur) == changes.origin_of(cur, run_id)
@@ -109,20 +109,17 @@ def approve(
             is_expected=conditions.expected(source, _MERGED_AT),
             **change_log.recording(cur, target, run_id, DEACTIVATED, records=records),
         )
-        gone = {i for (i,) in sql.rows(cur, query, {**parameters, "ids": ids})}
-        cars = tuple(
-            car if car.id in gone or car.left_out else HeldCar(car.id, car.title, CHANGED)
-            for car in now.cars
-            if car.id in shown
-        )
-        left_out = len(cars) - len(gone)
-        counted = {**parameters, "deactivated": len(gone), "left_out": left_out}
+        ids = [car.id for car in shown if not car.left_out]
+        key = {**target.key(source), "run_id": run_id, "ids": ids}
+        gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
+        counted = {"deactivated": len(gone), "left_out": len(shown) - len(gone), "run_id": run_id}
         sql.run(cur, sql.load("deactivation/record_approval"), counted)
-    return Review(cars)
+    cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
+    return Review(tuple(cars))
 
 
 def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
-    """Return the run if it was merged and held cars of target and source."""
+    """Return the run; raise `ApprovalError` where it holds no cars of target and source."""
     run = runs.require_run(conn, target, source, run_id, ApprovalError)
     if run.counts is None:
         raise ApprovalError(
@@ -164,7 +161,7 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
 def _seen_since(
     conn: Connection, target: Target, source: str, run_id: int, record_ids: list[str]
 ) -> dict[str, str]:
-    """Return the cars that a later, unfinished run has read from the feed, and the words for it."""
+    """Return id → words for the cars that a later, unfinished run has read from the feed."""
     seen: dict[str, str] = {}
     later = sql.fetch(
         conn,

@@ -15,9 +15,10 @@ from carsync.postgres.wait import patient
 def plan_deactivation(
     conn: Connection, run_id: int, target: Target, source: str
 ) -> DeactivationPlan:
-    """Count what the staged pages would deactivate; changes nothing.
+    """Count what the staged pages would deactivate.
 
-    Call it when nothing is left to fetch: a page that is missing makes its cars candidates.
+    Nothing may be left to fetch: a page that is missing makes its cars candidates.
+    Raises `StagingLostError`, `DatabasePermissionError` and `DatabaseError`.
     """
     verify.check_exists(conn, run_id)
     with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
@@ -44,7 +45,7 @@ def plan_deactivation(
 def list_candidates(
     conn: Connection, run_id: int, target: Target, source: str, limit: int
 ) -> list[str]:
-    """Return ids of at most `limit` cars that the run did not see, longest unseen first."""
+    """Return the ids of at most `limit` candidates, longest unseen first."""
     verify.check_exists(conn, run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, sql.load("session/set_merge"))
@@ -55,7 +56,7 @@ def list_candidates(
 
 
 def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
-    """Return (id, page) of at most `limit` cars that the run staged, at random: control samples."""
+    """Draw at most `limit` of the staged cars at random, as control samples: (id, page) each."""
     query = sql.load("deactivation/list_staged_ids", staging=staging.staging_table(run_id))
     found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())

@@ -52,7 +52,7 @@ class Evidence:
     `reported_records` is the total that the API reported last; None: it reports none.
     `drift_signs` say in words how records moved between pages. `failed_pages` counts pages
     that were given up. `is_truncated`: the feed went on where reading had to stop. `answers`
-    is None as long as no candidate was asked for by id.
+    is None before the candidates are asked for by id.
     """
 
     plan: DeactivationPlan
@@ -67,9 +67,9 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
     """Decide over the candidates of a run.
 
     `skip`: there is nothing to decide, or this run may not. `hold`: the evidence is too thin
-    or the cap is exceeded; an operator must look. `prove`: each car needs a second proof, with
-    `second_proof: none` too where records have no id, for any of these may be a candidate.
-    `deactivate`: all of them may go.
+    or the cap is exceeded, so an operator must look. `prove`: each car needs a second proof.
+    Where records have no id `second_proof: none` needs one too, for any of these records may
+    be a candidate's. `deactivate`: all candidates may go.
 
     >>> decide(Evidence(DeactivationPlan(3, 1000, 997, 0, 0), 997), Deactivate()).action
     'deactivate'
@@ -89,10 +89,10 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
 
 
 def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> int:
-    """Return how many candidates to ask for by id at most; `has_path`: the API may answer.
+    """Return how many candidates may be asked for by id; `has_path`: the API may answer.
 
-    Sign or no sign of drift: where as many cars come as go while the pages are read, cars slip
-    between them and all totals add up.
+    No sign of drift is needed: where as many cars come as go while the pages are read, cars
+    slip between pages and all totals add up.
     """
     asks = rules.second_proof == "by_id" and has_path and decision.action in {"prove", "deactivate"}
     return rules.max_probes if asks else 0
@@ -187,10 +187,10 @@ def _doubts(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers) -> Decision:
-    """Let the API's own word on each car decide, unless it has no by-id requests.
+    """Let the API's own verdict on each car decide, unless the API has no by-id requests.
 
-    404 for every control sample is no word, nor is it the lack of such requests where an
-    earlier run got answers.
+    An API that answers 404 for every control sample has none, or is not to be believed: where
+    it knew cars in an earlier run.
     """
     verification = answers.verification
     if not verification.has_path:

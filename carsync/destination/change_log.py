@@ -1,7 +1,7 @@
-"""What a run changed: recorded by the very statements that change it, forgotten in time.
+"""The parts by which a statement that changes rows records the changes in `carsync.changes`.
 
-A line in `carsync.changes` tells what its row was before and after. The old values are
-read under the row's lock, in the statement that overwrites them.
+A line says what its row was before and after. The old values are read under the row's lock,
+in the statement that overwrites them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from carsync.postgres.sql import Composable, Cursor
 def recording(
     cur: Cursor, target: Target, run_id: int, written: Iterable[str], *, records: bool
 ) -> dict[str, Composable]:
-    """Compose the parts by which an UPDATE of the columns `written` records what it changes.
+    """Compose the parts by which an UPDATE of the columns `written` records its changes.
 
-    The statement knows a row as `was` and as `t`. Where triggers of the table may change
-    more, all columns are compared. `records`: False leaves nothing behind.
+    The statement names the old row `was` and the new row `t`. Where triggers of the table may
+    change more, all columns are compared. With `records` False nothing is recorded.
+    Returns the parts `record`, `was`, `was_names`, `before` and `after`.
     """
     names = [name for name in written if name != "id"]
     before = after = sql.literal(None)
@@ -54,7 +55,7 @@ def whole_row(names: Iterable[str]) -> Composable:
 
 
 def _is_changed(name: str, is_plain: bool) -> Composable:
-    """Compose the test whether a column's value is another than it was, to the byte."""
+    """Compose the test that a column's value changed, be it by one byte."""
     test = "changes/value_changed" if is_plain else "changes/image_changed"
     return sql.load(test, column=sql.identifier(name))
 
@@ -78,7 +79,7 @@ def _changed_columns(row: str, is_changed: Mapping[str, Composable]) -> Composab
 
 
 def origin(cur: Cursor) -> str:
-    """Name the server and table in which changes are recorded; a restored copy has another."""
+    """Return the name of the server and table that record changes; a restored copy differs."""
     place, may_ask = sql.one(cur, sql.load("changes/find_origin"))
     server = sql.one(cur, sql.load("changes/find_server"))[0] if may_ask else "?"
     return f"{server}/{place}"

@@ -1,5 +1,4 @@
-"""A merge, or a revert, until its outcome is known: repeated after a conflict, looked up
-after a break."""
+"""A merge, or a revert, is done once: repeated after a conflict, looked up after a break."""
 
 from __future__ import annotations
 
@@ -34,7 +33,11 @@ def merge_exactly_once(
     request: MergeRequest,
     should_cancel: Callable[[], bool],
 ) -> MergeCounts:
-    """Merge, once, and return the counts; raises what `merge.merge` does."""
+    """Merge once and return the counts.
+
+    `should_cancel` says whether a second signal came.
+    Raises what `merge.merge` raises.
+    """
     return exactly_once(
         config,
         connection,
@@ -51,10 +54,12 @@ def exactly_once(
     work: Callable[[], MergeCounts],
     should_cancel: Callable[[], bool],
 ) -> MergeCounts:
-    """Do the `work` of a run, one transaction over `connection`, once, and return its counts.
+    """Do the `work` of a run once: one transaction over `connection`.
 
-    Work that lost a deadlock left nothing behind and is repeated. Where the connection
-    broke, around COMMIT or before, what became of the work is looked up.
+    Work that lost a deadlock left nothing behind and is repeated, unless `should_cancel`.
+    Where the connection broke, around COMMIT or before, the outcome is looked up.
+    Returns the counts of the work.
+    Raises what `work` raises last.
     """
     for back_off_s in (*timing.current().merge_back_off_s, None):
         try:
@@ -87,10 +92,11 @@ def _rest(seconds: float, should_cancel: Callable[[], bool]) -> None:
 def _look_up_outcome(
     config: Config, broken: Connection, run_id: int, should_cancel: Callable[[], bool]
 ) -> MergeCounts | None:
-    """Ask, on a new connection, what became of the merge; None: not committed, or not known.
+    """Look the counts of the merge up on a new connection.
 
-    The old backend may not know yet that its client is lost. It is ended first: before
-    its COMMIT, the merge is rolled back; after it, it is done.
+    The old server process may not know yet that its client is lost, so it is ended first:
+    before its COMMIT the merge is rolled back, after it the merge is done.
+    Returns None where nothing was committed, or where the outcome stays unknown.
     """
     deadline = time.monotonic() + timing.current().outcome_s
     while True:
@@ -101,6 +107,6 @@ def _look_up_outcome(
                 return merge.lookup_outcome(connection, run_id)
         except (DatabaseUnavailableError, DatabaseBusyError) as exc:
             if time.monotonic() > deadline or should_cancel():
-                log.warning("what became of the merge is not known: %s", exc.problem)
+                log.warning("the outcome of the merge is not known: %s", exc.problem)
                 return None
             _rest(1.0, should_cancel)

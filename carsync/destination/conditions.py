@@ -20,9 +20,10 @@ def untouched_since(since: Composable, touched: Composable | None = None) -> Com
 
 
 def expected(source: str, since: Composable, touched: Composable | None = None) -> Composable:
-    """Compose the test that a run of `source`, its oldest page being of `since`, must list the car.
+    """Compose the test that a run should have seen the car: its `source` owns the active row.
 
-    A car that the run neither staged nor rejected all the same is absent.
+    `since` is the time of the run's oldest page: nobody wrote the row after it. A car that was
+    expected, and neither staged nor rejected, is absent.
     """
     untouched = untouched_since(since, touched)
     return sql.load("merge/expected", source=sql.literal(source), untouched_since=untouched)

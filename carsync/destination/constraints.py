@@ -1,4 +1,4 @@
-"""What the target refuses although the types fit, laid upon the staging table.
+"""The target's constraints, laid upon the staging table.
 
 A text too long for `varchar(10)`, a number too large for `numeric(6,2)`, a NULL in a
 NOT NULL column, a CHECK constraint: each would fail the whole merge, night after night.
@@ -25,10 +25,10 @@ _SAME_TYPES = {
 
 
 def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Composable:
-    """Give the definitions of the staging columns, with the limits that the target has.
+    """Compose the definitions of the staging columns, with the constraints of the target.
 
-    Left out is a CHECK that looks at columns of another type or that staging does not
-    have: what it refuses still fails the merge.
+    A CHECK on columns that staging has not, or has with another type, is left out: what it
+    refuses still fails the merge.
     """
     name = {"schema": target.schema, "table": target.table}
     found = {

@@ -33,10 +33,9 @@ ANALYZE_SHARE = 0.05
 class MergeRequest:
     """All that one merge needs.
 
-    `run` is the run's line, with the token of this process; a dry run is rolled back at the
-    end, and a replay of rejects says nothing of any other car. `columns` and `constants` are
-    the mapper's. `pages` are all planned pages, of which `failed_pages` were given up.
-    `decision` is over the absent cars. `records`: changes go into `carsync.changes`.
+    `run` is the run's line, with the token of this process. `columns` and `constants` are the
+    mapper's. `pages` are all planned pages, of which `failed_pages` were given up. `decision`
+    is over the absent cars. `records`: changes are recorded in `carsync.changes`.
     """
 
     run: Run
@@ -49,16 +48,17 @@ class MergeRequest:
 
     @property
     def is_replay(self) -> bool:
-        """Whether rejects are staged, not pages of the feed."""
+        """Rejects are staged, not pages of the feed: they say nothing of any other car."""
         return self.run.replay_of is not None
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
-    """Bring the target in step with what is staged, record the run, and return the counts.
+    """Bring the target in step with what is staged, and record the run; roll a dry run back.
 
     A failed merge left nothing behind and may be repeated. Where the connection broke
-    (`DatabaseUnavailableError`), ask `lookup_outcome` on a new one first. Raises
-    `StagingLostError` where pages must be fetched again, `LockedError` where the run is
+    (`DatabaseUnavailableError`), call `lookup_outcome` on a new one first.
+    Returns the counts.
+    Raises `StagingLostError` where pages must be fetched again, `LockedError` where the run is
     not this process's any more, and `DatabaseError`.
     """
     run = request.run
@@ -80,10 +80,10 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
 
 
 def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
-    """Return what the run's merge did, or None where none was committed.
+    """Return the counts of the run's merge; None where no merge was committed.
 
-    Waits, up to the lock timeout, for a merge whose connection broke but that the
-    server may still be working on.
+    This waits, up to the lock timeout, for a merge whose connection broke and that the server
+    may still be working on.
     """
     with connection.transaction(conn, "looking up the merge's outcome") as cur:
         found = sql.rows(cur, sql.load("merge/find_outcome"), {"run_id": run_id})
@@ -93,7 +93,7 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
 
 
 def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool:
-    """Run ANALYZE on the target if the merge wrote a substantial share; tell whether it did."""
+    """Run ANALYZE on the target if the merge wrote a large share; return whether it ran."""
     written = counts.inserted + counts.updated + counts.reactivated + counts.deactivated
     if written <= ANALYZE_SHARE * counts.seen:
         return False

@@ -1,4 +1,4 @@
-"""Migrations of carsync's own schema, and the creation or adoption of the target table.
+"""Migrations of carsync's own schema, and of the target table after them.
 
 Migrations are forward-only files `sql/migrations/NNNN_verb_object.sql`, recorded
 with a checksum and applied under an advisory lock, all in one transaction.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from carsync.destination import privileges
-from carsync.destination.target_table import _check_adoptable, fit
+from carsync.destination.target_table import fit, missing_columns
 from carsync.errors import DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
@@ -44,11 +44,12 @@ def load_migrations() -> list[Migration]:
 
 
 def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:
-    """Bring schema `carsync` and the target up to date and say in sentences what was done.
+    """Bring schema `carsync` and the target up to date, in one transaction.
 
-    `columns` are those the mapping writes. Everything happens in one transaction; a
-    second call does nothing and returns an empty list. Raises `DatabaseError` where an
-    existing table cannot be adopted, and `DatabasePermissionError` for a missing grant.
+    `columns` are those that the mapping writes.
+    Returns a sentence for each step; none where all is up to date.
+    Raises `DatabaseError` where an existing table cannot be adopted, and
+    `DatabasePermissionError` for a missing grant.
     """
     with patient(conn), connection.transaction(conn, "migrating") as cur:
         sql.run(cur, sql.load("schema/lock_migrations"))
@@ -72,12 +73,12 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
 
 
 def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:
-    """Say what `migrate` would do, changing nothing; raises what it would raise."""
+    """Return a sentence for each step that `migrate` would take; raise what it would raise."""
     with connection.transaction(conn, "looking for pending migrations") as cur:
         waiting = [f"migration {m.version:04d}_{m.name} is pending" for m in _pending(cur)]
         if not privileges.describe(cur, target):
             return [*waiting, f"table {target} does not exist"]
-        missing = _check_adoptable(cur, target, tuple(columns))
+        missing = missing_columns(cur, target, tuple(columns))
         return waiting + [f"column {target}.{column.name} is missing" for column in missing]
 
 
@@ -107,6 +108,3 @@ def _pending(cur: Cursor) -> list[Migration]:
                 hint="install the carsync that applied it, or a later release",
             )
     return [migration for migration in shipped if migration.version not in applied]
-
-
-# ── the target table ─────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""What the role may see and do at the target table's name."""
+"""The role's privileges on the target table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carsync.postgres.sql import Cursor
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What stands at a name; `kind` is pg_class.relkind."""
+    """A relation as the role sees it; `kind` is pg_class.relkind."""
 
     kind: str
     row_security: bool
@@ -24,7 +24,7 @@ class Relation:
 
 
 def describe(cur: Cursor, target: Target) -> Relation | None:
-    """Return what stands at the target's name, None where nothing does."""
+    """Return the relation of the target's name; None where there is none."""
     found = sql.rows(
         cur,
         sql.load("schema/describe_relation"),

@@ -24,7 +24,7 @@ LoadMethod = Literal["execute_values", "copy"]
 
 
 class StageWriter:
-    """Writes batches of pages of one run over one connection, as long as `token` is the run's.
+    """Stages batches of pages of one run over one connection, as long as `token` is the run's.
 
     `columns` are the mapping's, in row order; no reject keeps the API's `key`. Both load
     methods leave the same rows.
@@ -58,13 +58,14 @@ class StageWriter:
     def stage(
         self, pages: Sequence[MappedPage], monotonic: Callable[[], float]
     ) -> tuple[StagedPage, ...]:
-        """Stage `pages` in one transaction and return their ledger lines, one a page, in order.
+        """Stage `pages` in one transaction.
 
-        Their ages are those of this moment; `monotonic` tells how the time goes on.
-        A page that the ledger holds already is left as it is, and its stored line is
-        returned. A value that PostgreSQL refuses costs its row, which becomes a reject,
-        never the batch. Raises `DatabaseError`, or `LockedError` where the run is another
-        process's by now; nothing is staged then.
+        `monotonic` measures how much older the pages grow meanwhile. A page that the ledger holds
+        already stays as it is. A value that PostgreSQL refuses costs its row, which becomes a
+        reject, never the batch.
+        Returns the ledger lines of the pages, in order.
+        Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
+        nothing is staged then.
         """
         once = {page.page: page for page in pages}
         begun_s = monotonic()
@@ -134,7 +135,7 @@ class StageWriter:
             sql.copy_from(cur, self._copy, io.BytesIO(text))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
-        """Load all rows but those that PostgreSQL refuses, which become rejects."""
+        """Load all rows but those that PostgreSQL refuses; these become rejects."""
         for page in pages:
             refused = self._load_halving(cur, page)
             if refused:
@@ -146,9 +147,9 @@ class StageWriter:
                 )
 
     def _load_halving(self, cur: Cursor, page: MappedPage) -> list[Reject]:
-        """Load a page, or else its halves, down to the rows that are refused; return those.
+        """Load a page, or else its halves, down to the refused rows; return these as rejects.
 
-        By COPY, whose errors name the column.
+        COPY names the column in its errors.
         """
         try:
             with connection.savepoint(cur):
@@ -165,7 +166,7 @@ class StageWriter:
         ]
 
     def _refusal(self, row: Row, exc: BaseException) -> Reject:
-        """Give the reject for a mapped row that PostgreSQL refused; its id is the first column."""
+        """Return the reject for a mapped row that PostgreSQL refused; `id` is its first column."""
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
@@ -193,7 +194,7 @@ class StageWriter:
 
 
 def _short_names(columns: int) -> list[str]:
-    """Give the JSON keys: the ordinal's, then one for each column; short, for they repeat."""
+    """Return the JSON keys of the ordinal and the columns: short, for they repeat."""
     return [f"c{i}" for i in range(columns + 1)]
 
 
@@ -224,7 +225,7 @@ def _json_encoder(columns: Sequence[Column]) -> Callable[[Sequence[Row]], str]:
 def copy_line(row: Row) -> str:
     r"""Write a row as a line of COPY's text format (manual, COPY, "Text Format").
 
-    Asking first whether a text needs an escape takes a quarter of `str.translate`'s time.
+    Looking first whether a text needs an escape takes a quarter of `str.translate`'s time.
 
     >>> copy_line((1, None, True, "a\tb"))
     '1\t\\N\tTrue\ta\\tb\n'
@@ -243,7 +244,7 @@ def copy_line(row: Row) -> str:
 
 
 def _is_storable(text: str) -> bool:
-    """Tell whether PostgreSQL's text can hold it: no NUL, no lone surrogate."""
+    """Say whether PostgreSQL can hold a text: it has no NUL and no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:

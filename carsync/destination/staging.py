@@ -1,8 +1,8 @@
-"""Staging: where a run's pages wait for the merge, and the ledger that says which ones do.
+"""The staging table of a run, where rows wait for the merge, and its ledger of pages.
 
 Each run has an UNLOGGED table of rows and an UNLOGGED ledger with one line a page,
 written in the same transaction. Both survive or vanish together, so the ledger is
-the truth about what was fetched; whatever it does not hold is fetched again.
+the truth about what was fetched; a page that it does not hold is fetched again.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from carsync.postgres.sql import Composable
 
 
 def staging_table(run_id: int) -> Composable:
-    """Give the name of the run's staging table."""
+    """Return the name of the run's staging table."""
     return sql.identifier("carsync", f"staging_{run_id:d}")
 
 
 def ledger_table(run_id: int) -> Composable:
-    """Give the name of the run's ledger."""
+    """Return the name of the run's ledger."""
     return sql.identifier("carsync", f"ledger_{run_id:d}")
 
 
 def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Target) -> None:
-    """Create the run's ledger and its staging table: the mapping's `columns`, `target`'s limits."""
+    """Create the run's ledger and its staging table.
+
+    The staging table has the mapping's `columns`, with the constraints of `target`.
+    """
     purpose = sql.literal(f"carsync: pages of run {run_id}, dropped after the merge")
     with connection.transaction(conn, "creating the staging table") as cur:
         definitions = constraints.definitions(cur, target, columns)
@@ -40,15 +43,16 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Tar
 
 
 def drop(conn: Connection, run_id: int) -> None:
-    """Drop the run's staging table and ledger; a left-over writer fails from now on."""
+    """Drop the run's staging table and ledger: a left-over writer fails from now on."""
     with connection.transaction(conn, "dropping the staging table") as cur:
         sql.run(cur, sql.load("staging/drop_staging", **tables(run_id)))
 
 
 def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
-    """Drop what other runs of this target and source left, and return their ids.
+    """Drop the staging tables that other runs of this target and source left.
 
     Tables whose run is not on record any more go too. The caller holds the target's lock.
+    Returns the ids of the runs, sorted.
     """
     ours = (target.schema, target.table, source)
     stale = [
@@ -65,20 +69,20 @@ def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int |
 
 
 def writer_name(run_id: int) -> str:
-    """Give the application name of the sessions of a run's writers."""
+    """Return the application name of the sessions of a run's writers."""
     return f"carsync writer run {run_id}"
 
 
 def end_writers(conn: Connection, run_id: int) -> None:
-    """End the sessions of left-over writers of a run; one that connects later claims nothing.
+    """End the sessions of a run's left-over writers; a writer that connects later stages nothing.
 
-    The caller holds the target's lock, and the run is another's, or has a new token.
+    The caller holds the target's lock, and the run is another process's or has a new token.
     """
     sessions.end_sessions(conn, writer_name(run_id))
 
 
 def exists(conn: Connection, run_id: int) -> bool:
-    """Tell whether the run has its staging table and its ledger."""
+    """Say whether the run has its staging table and its ledger."""
     parts = {
         "staging": sql.literal(f"carsync.staging_{run_id:d}"),
         "ledger": sql.literal(f"carsync.ledger_{run_id:d}"),
@@ -90,7 +94,7 @@ def exists(conn: Connection, run_id: int) -> bool:
 
 
 def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
-    """Return the run's ledger in the order of pages; empty after a crash of PostgreSQL."""
+    """Return the lines of the run's ledger in page order; none after a crash of PostgreSQL."""
     query = sql.load("staging/read_ledger", ledger=ledger_table(run_id))
     return [staged_page(*line) for line in sql.fetch(conn, "reading the ledger", query)]
 
@@ -124,15 +128,12 @@ def staged_page(
 
 
 def tables(run_id: int) -> dict[str, Composable]:
-    """Give the names of the run's staging table and ledger, as statements call them."""
+    """Return the run's staging table and ledger as parts of a statement."""
     return {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
 
 
-# ── encodings ────────────────────────────────────────────────────────────────
-
-
 def date_replayed(conn: Connection, run_id: int, replay_of: int) -> None:
-    """Give each page in the ledger of the replay `run_id` the time when it was asked for."""
+    """Date each page in the ledger of the replay `run_id` as the run `replay_of` fetched it."""
     query = sql.load("staging/date_replayed", ledger=ledger_table(run_id))
     with connection.transaction(conn, "dating replayed pages") as cur:
         sql.run(cur, query, {"replay_of": replay_of})

@@ -27,7 +27,7 @@ _ACCEPTED: dict[str, frozenset[str]] = {
     "timestamptz": _TIMES,
     "jsonb": frozenset({"jsonb", "json", "text"}),
 }
-"""Column type of the mapping → types of an existing column that hold all of its values."""
+"""Column type of the mapping → types of an existing column that hold all its values."""
 
 
 def wanted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
@@ -52,7 +52,7 @@ def wanted_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
 
 
 def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
-    """Create the target, or add what it lacks; return a sentence for each thing done."""
+    """Create the target, or add the columns that it lacks; return a sentence for each step."""
     wanted = wanted_columns(columns)
     relation = privileges.describe(cur, target)
     if relation is None:
@@ -61,7 +61,7 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
             cur, sql.load("schema/create_target", target=sql.table(target), columns=definitions)
         )
         return [f"created table {target} with {len(wanted) + 1} columns"]
-    missing = _check_adoptable(cur, target, columns)
+    missing = missing_columns(cur, target, columns)
     if not missing:
         return []
     for column in missing:
@@ -78,13 +78,13 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     return done
 
 
-def _check_adoptable(
-    cur: Cursor, target: Target, columns: tuple[Column, ...]
-) -> tuple[Column, ...]:
-    """Return the columns that the existing table lacks; raise where it cannot be kept in step."""
+def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that the existing target lacks.
+
+    Raises `DatabaseError` where carsync cannot keep the target in step with the mapping's
+    `columns`.
+    """
     wanted = wanted_columns(columns)
-    # Without a mapping nothing is known of what will be written.
-    written = {c.name for c in columns or wanted} | set(MANAGED)
     relation = privileges.describe(cur, target)
     assert relation is not None
     if relation.kind not in {"r", "p"}:
@@ -103,21 +103,12 @@ def _check_adoptable(
     }
     _check_key(target, found.get("id", ("",))[0], relation.id_is_unique)
     for column in wanted:
-        type_, _, computed = found.get(column.name, (None, False, False))
-        if computed:
-            raise DatabaseError(
-                f"column {target}.{column.name} is computed by the database",
-                hint=f"leave it out: mapping.columns: {{{column.name}: null}}",
-            )
-        if type_ is not None and type_ not in _ACCEPTED[column.type]:
-            raise DatabaseError(
-                f"column {target}.{column.name} has type {type_}, which cannot hold the "
-                f"mapping's {column.type}",
-                hint=f"ALTER TABLE {target} ALTER COLUMN {column.name} TYPE {column.type}, or "
-                "choose another table",
-            )
-    names = {"id", *written}
-    demanding = [name for name, (_, must, _) in found.items() if must and name not in names]
+        if column.name in found:
+            type_, _, computed = found[column.name]
+            _check_type(target, column, type_, computed)
+    # Without a mapping nothing is known of what will be written.
+    written = {"id", *(c.name for c in columns or wanted), *MANAGED}
+    demanding = [name for name, (_, must, _) in found.items() if must and name not in written]
     if demanding:
         raise DatabaseError(
             f"{target} demands values that the mapping does not give",
@@ -125,6 +116,21 @@ def _check_adoptable(
             hint="map these columns, or give them a default in the table",
         )
     return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_type(target: Target, column: Column, type_: str, computed: bool) -> None:
+    if computed:
+        raise DatabaseError(
+            f"column {target}.{column.name} is computed by the database",
+            hint=f"leave it out: mapping.columns: {{{column.name}: null}}",
+        )
+    if type_ not in _ACCEPTED[column.type]:
+        raise DatabaseError(
+            f"column {target}.{column.name} has type {type_}, which cannot hold the "
+            f"mapping's {column.type}",
+            hint=f"ALTER TABLE {target} ALTER COLUMN {column.name} TYPE {column.type}, or "
+            "choose another table",
+        )
 
 
 def _check_key(target: Target, id_type: str, id_is_unique: bool) -> None:

@@ -1,18 +1,17 @@
-"""Taking back what one run changed: which rows still are as it left them, and doing it.
+"""Undo: the changes of one run are taken back, in one transaction, under the target's lock.
 
-All of it happens in one transaction, under the target's lock. A row that anybody wrote
-since is refused, and so is one that the table's own rules, or other tables, hold fast.
+A row that anybody wrote since is refused. So is a row that the table's own rules, or other
+tables, hold fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
-from carsync.model import MergeCounts, Target
+from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
@@ -20,33 +19,29 @@ from carsync.state import runs
 from carsync.state.changes import FORGOTTEN
 from carsync.state.runs import Run
 
-Action = Literal["inserted", "updated", "reactivated", "deactivated", "deleted"]
-ACTIONS: tuple[Action, ...] = get_args(Action)
-"""What a run does to a row; only a run that is itself a revert deletes."""
-
-_STEPS: dict[str, set[Action]] = {
+_STEPS: dict[str, set[RowAction]] = {
     "undo/delete_inserted": {"inserted"},
     "undo/restore_rows": {"updated", "reactivated", "deactivated"},
     "undo/restore_deleted": {"deleted"},
 }
-"""In this order a unique value is free before the row that had it gets it back."""
+"""In this order a unique value is free before a row gets it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that is not taken back, what the run did to it, and why it stays."""
+    """A change that is not taken back: the row, what the run did to it, and why it stays."""
 
     id: str
-    action: Action
+    action: RowAction
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class UndoCounts:
-    """What taking back a run does: `counts` of rows by what the revert itself does to them.
+    """The rows of an undo: `counts` says what the revert itself did to them.
 
-    `before` rows were taken back earlier. `rewritten` columns are not as they were, though
-    their rows were taken back: a trigger of the table writes them.
+    `before` counts rows that an earlier revert took back. `rewritten` names columns that are
+    not as they were although their rows were taken back: a trigger of the table writes them.
     """
 
     counts: MergeCounts
@@ -56,13 +51,13 @@ class UndoCounts:
 
     @property
     def total(self) -> int:
-        """The rows taken back."""
+        """Rows taken back."""
         done = self.counts
         return done.inserted + done.updated + done.reactivated + done.deactivated + done.deleted
 
 
 def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
-    """Return the run if its changes are on record here; raise `RevertError` where not."""
+    """Return the run; raise `RevertError` where its changes are not on record."""
     run = runs.require_run(conn, target, source, run_id, RevertError)
     if run.counts is None:
         raise RevertError(
@@ -86,13 +81,13 @@ def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
 
 
 def take_back(
-    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[RowAction]
 ) -> UndoCounts:
-    """Take back, inside the caller's transaction, what `run` did; `by` is the reverting run.
+    """Take back those changes of `run` that are among `actions`; `by` is the reverting run.
 
-    Only its `actions`. Rows that cannot be taken back are told in the outcome; whether the
-    others are to be, the caller decides: by its COMMIT. Raises `RevertError` where the
-    record does not fit the table, and `DatabaseError`.
+    The work is done inside the caller's transaction, which the caller commits or rolls back.
+    Returns the counts, with the rows that cannot be taken back.
+    Raises `RevertError` where the record does not fit the table, and `DatabaseError`.
     """
     sql.run(cur, sql.load("session/set_merge"))
     sql.run(cur, sql.load("session/set_constraints"))
@@ -122,7 +117,7 @@ def take_back(
 
 
 def _check_record(cur: Cursor, run: Run) -> None:
-    """Raise `RevertError` where the lines were written elsewhere, or some are gone."""
+    """Raise `RevertError` where the changes were recorded elsewhere, or some are gone."""
     if run.changes_origin != change_log.origin(cur):
         raise RevertError(
             f"what run {run.run_id} changed was recorded on another server, or in a table "
@@ -133,7 +128,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
         )
     counts = run.counts or {}
     approval = (run.summary or {}).get("approval") or {}
-    expected = sum(counts.get(name, 0) for name in ACTIONS) + approval.get("deactivated", 0)
+    expected = sum(counts.get(name, 0) for name in ROW_ACTIONS) + approval.get("deactivated", 0)
     (found,) = sql.one(cur, sql.load("undo/count_changes"), {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
@@ -143,7 +138,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
 
 
 def _compose(
-    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[Action]
+    cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[RowAction]
 ) -> dict[str, Composable]:
     """Compose what the statements share, for the columns that the run's changes speak of."""
     place = {"schema": target.schema, "table": target.table}
@@ -219,7 +214,7 @@ def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]
 
 
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
-    """Take back all rows, or all but those that the table itself refuses."""
+    """Take one step for all rows, or for all but those that the table itself refuses."""
     parts = {**parts, "step": sql.rendered(cur, sql.load(step, **parts))}
     if not _try(cur, parts, 1, rows + 1):
         for name in (
@@ -234,8 +229,10 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> N
 
 
 def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
-    """Take back what can be of the rows from place `first` up to `end`, which are refused
-    together."""
+    """Take the step for the halves of the rows from place `first` up to `end`.
+
+    Taken together, the rows are refused.
+    """
     if end - first == 1:
         return
     middle = (first + end) // 2
@@ -245,9 +242,9 @@ def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> N
 
 
 def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> bool:
-    """Take back the rows from place `first` up to `end`; False where the table refuses one.
+    """Take the step for the rows from place `first` up to `end`; False where one is refused.
 
-    Where it is the only one, the refusal is noted.
+    The refusal is noted where there is only one row.
     """
     try:
         with connection.savepoint(cur):

@@ -1,4 +1,4 @@
-"""Does the ledger hold every page, and does it add up with what is staged?
+"""The ledger against the staging table: each page is there, and the sums are equal.
 
 PostgreSQL empties UNLOGGED tables in a crash. Nothing is merged, let alone
 deactivated, on the word of a checkpoint: the ledger is counted against the tables.
@@ -20,9 +20,10 @@ from carsync.postgres.sql import Cursor
 class Staged:
     """What waits for the merge: rows, distinct ids among them, and rejects.
 
-    `unstaged_reject_ids` are distinct ids that were rejected and not staged as well;
-    `oldest_fetch` is when the oldest page was asked for, `last_merge` when an earlier run
-    was merged, on the server's clock; None where none was, or it says a time to come.
+    `unstaged_reject_ids` counts distinct ids that were rejected and not staged as well.
+    `oldest_fetch` is the time of the request for the oldest page, on the server's clock.
+    `last_merge` is the time of the last earlier merge; None: there was none, or its time lies
+    in the future.
     """
 
     rows: int
@@ -49,10 +50,12 @@ def check_exists(conn: Connection, run_id: int) -> None:
 
 
 def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) -> Staged:
-    """Return what is staged; raise `StagingLostError` where it is not what was planned.
+    """Check the ledger and count what is staged.
 
-    Each of `pages`, those given up aside, must have its line, and the lines' sums must
-    equal the rows and rejects that are there.
+    Each of `pages` must have its line, but for `failed_pages`. The sums of the lines must equal
+    the rows and rejects that are there.
+    Returns what is staged.
+    Raises `StagingLostError` where a page or a row is missing.
     """
     missing, rows, rejects = sql.one(
         cur,

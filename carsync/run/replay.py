@@ -1,8 +1,8 @@
-"""Replay: the rejects of the newest merged run, mapped anew, into the table.
+"""Replay: the rejects of the newest merged run are mapped anew and merged.
 
 After a fix of the mapping, or of the table, the stored records that map now are staged
-and merged as those of any run are. They are as old as their page: what the table holds
-of a later moment stays, and nobody is deactivated.
+and merged like those of any run. They are as old as their page: a newer row of the table
+stays as it is, and nobody is deactivated.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ OTHER_ROW = "PostgreSQL refused their row, which another mapping made, and kept 
 class ReplayPreview:
     """What a replay of `run_id`'s open rejects would find.
 
-    `mapped` of the `rejects` map now, `rejected` still do not; `left_out` says of the
-    others why they cannot be replayed, and how many there are.
+    `mapped` of the `rejects` map now, `rejected` still do not. The others cannot be replayed:
+    `left_out` counts them by reason.
     """
 
     run_id: int
@@ -51,9 +51,9 @@ class ReplayPreview:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay did: `replay_run_id` and `counts` are None where nothing was to be merged.
+    """What a replay did: `replay_run_id` and `counts` are None where it merged nothing.
 
-    `refused` rows mapped, but PostgreSQL refused them: they stay rejects as well.
+    PostgreSQL refused `refused` of the mapped rows: these stay rejects as well.
     """
 
     outlook: ReplayPreview
@@ -64,7 +64,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The open rejects of a page, sorted by what becomes of them now."""
+    """The open rejects of a page: those that map now, those that do not, and those left out."""
 
     number: int
     rows: tuple[Row, ...]
@@ -75,8 +75,8 @@ class _Page:
 class Replay:
     """The replay of one run over one connection, whose session holds the target's lock.
 
-    Raises `LockedError` where another run is going on or unfinished, `ConfigError` where
-    this run's rejects cannot be replayed, and `DatabaseError`.
+    Raises `LockedError` while another run is running or unfinished, `ConfigError` where this
+    run's rejects cannot be replayed, and `DatabaseError`.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Replay:
         self._run = self._choose_run(run_id)
 
     def look(self) -> ReplayPreview:
-        """Map all open rejects and say what became of them; changes nothing."""
+        """Map all open rejects and count them; changes nothing."""
         mapped = rejected = 0
         left_out: Counter[str] = Counter()
         for page in self._pages():
@@ -111,7 +111,7 @@ class Replay:
         )
 
     def carry_out(self, outlook: ReplayPreview) -> Replayed:
-        """Merge those that map now; the others stay, with the reason that they have now."""
+        """Merge the rejects that map now; the others stay, each with its new reason."""
         if not outlook.mapped:
             for page in self._pages():
                 rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
@@ -202,7 +202,7 @@ class Replay:
             yield _Page(number, tuple(rows), still, left_out)
 
     def _read(self, stored: StoredReject) -> Row | Reject | str:
-        """Return the row that a stored reject makes now, why it makes none, or why it may not."""
+        """Return the row of a stored reject, its new reject, or the reason to leave it out."""
         if stored.original_kind == "altered":
             return ALTERED
         if stored.original_kind == "row":
@@ -226,10 +226,13 @@ class Replay:
     # ── staging and merging ──────────────────────────────────────────────────
 
     def _stage(self, run: Run) -> tuple[list[int], int]:
-        """Stage what maps now under its own page number; return the pages and the rows refused."""
+        """Stage the rows that map now under their own page numbers.
+
+        Returns the pages and the number of rows that PostgreSQL refused.
+        """
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
-        stager = StageWriter(
+        writer = StageWriter(
             self._connection,
             run.run_id,
             run.token,
@@ -243,7 +246,7 @@ class Replay:
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             if page.rows:
                 mapped = MappedPage(page.number, page.rows, (), len(page.rows), PageInfo(), 0.0)
-                (line,) = stager.stage([mapped], time.monotonic)
+                (line,) = writer.stage([mapped], time.monotonic)
                 refused += line.rejects
                 pages.append(page.number)
         staging.date_replayed(self._connection, run.run_id, self._run.run_id)
@@ -261,7 +264,7 @@ class Replay:
         )
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:
-        """Record the end and drop the staging tables; where that fails the next sync does."""
+        """Record the end and drop the staging tables, which the next sync drops otherwise."""
         state: RunState = "failed" if exit_code else "partial"
         runs.finish_run(self._connection, run, state, exit_code, {})
         staging.drop(self._connection, run.run_id)

@@ -1,7 +1,7 @@
-"""A revert from its look to its end: a run of its own that takes another one back.
+"""A revert: a run of its own that takes another run back.
 
-It counts nowhere as a reading of the feed. What it changes is recorded like any run's, so
-that it can be taken back in its turn.
+A revert counts nowhere as a reading of the feed. Its changes are recorded like any run's, so
+that a revert can be taken back in its turn.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
 from carsync.destination.commit import exactly_once
-from carsync.destination.undo import Action, UndoCounts
+from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
-from carsync.model import MergeCounts, RunState
+from carsync.model import MergeCounts, RowAction, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import refuse_transaction_pooler, target_of
 from carsync.postgres.connection import Connection
@@ -33,12 +33,12 @@ NEXT_SYNC = (
 class Revert:
     """The revert of one run over one connection, whose session holds the target's lock.
 
-    Raises `LockedError` where another run is going on, `RevertError` where the run cannot
-    be taken back, `ConfigError` and `DatabaseError`.
+    Raises `LockedError` while another run is running, `RevertError` where the run cannot be
+    taken back, `ConfigError` and `DatabaseError`.
     """
 
     def __init__(
-        self, config: Config, conn: Connection, run_id: int, actions: Collection[Action]
+        self, config: Config, conn: Connection, run_id: int, actions: Collection[RowAction]
     ) -> None:
         self._config = config
         self._connection = conn
@@ -54,7 +54,7 @@ class Revert:
         self._run = undo.find(conn, self._target, config.sync.source, run_id)
 
     def look(self) -> UndoCounts:
-        """Take the run back, see what comes of it, and roll that back; changes nothing."""
+        """Take the run back and roll that back; return what carrying it out would do."""
         conn = self._connection
         with patient(conn), connection.transaction(conn, "looking at changes", keep=False) as cur:
             return undo.take_back(cur, self._target, self._run, self._start(), self._actions)
@@ -62,9 +62,10 @@ class Revert:
     def carry_out(
         self, *, skip_changed: bool, should_cancel: Callable[[], bool]
     ) -> tuple[int, UndoCounts]:
-        """Take the run back; return the reverting run's id and what came of it.
+        """Take the run back.
 
-        Raises `RevertError` where rows are refused, unless they may be skipped.
+        Returns the reverting run's id and the rows taken back and refused.
+        Raises `RevertError` where rows are refused, unless `skip_changed`.
         """
         by = self._start()
         found: list[UndoCounts] = []

@@ -1,4 +1,4 @@
-"""Readers of `carsync.changes`, which remembers what runs did to rows, and its pruning."""
+"""The record of changes that runs made to rows, `carsync.changes`: readers and pruning."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from carsync.postgres.sql import Cursor
 from carsync.state.runs import Run
 
 EXAMPLES = 10
-"""So many cars are shown of each action, and of each direction of a price."""
+"""Cars that are shown of each action, and of each direction of a price."""
 
 PRICES = ("price", "current_bid")
-"""Columns whose largest moves are told; `buy_now_price` repeats `price` in the preset."""
+"""Columns whose largest moves are shown; `buy_now_price` repeats `price` in the preset."""
 
 FORGOTTEN = frozenset({"expired", "pruned"})
-"""What `runs.changes_origin` says of a run whose changes were recorded and forgotten since."""
+"""Values of `runs.changes_origin` for a run whose recorded changes are forgotten by now."""
 
 
 PRUNE_ROWS = 20_000
-"""So many lines are deleted in one transaction."""
+"""Lines that are deleted in one transaction."""
 
 
 PRUNE_S = 20.0
-"""How long a run may spend on forgetting; the next run goes on."""
+"""Prune for this long at most; the next run goes on."""
 
 
 ChangesKept = Literal["kept", "nothing", "not merged", "forgotten", "not recorded"]
-"""Whether the run's changes are known: kept, it made none, it merged nothing, they are older
-than `history.changes_keep_days`, or they were not recorded when it merged."""
+"""Whether a run's changes are known.
+
+`nothing`: it made none. `forgotten`: they are older than `history.changes_keep_days`.
+`not recorded`: no record was kept when the run merged.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class PriceMove:
 
     @property
     def ratio(self) -> float:
-        """By how much it moved: 0.1 is ten per cent up."""
+        """The move relative to the old price: 0.1 is ten per cent up."""
         return self.new / self.old - 1
 
 
@@ -86,8 +89,10 @@ class ChangeSummary:
 
 @dataclass(frozen=True, slots=True)
 class CarChange:
-    """What one run wrote into a car: `before` and `after` hold the columns that changed,
-    as PostgreSQL's text of their values, and are None for one that was inserted.
+    """What one run wrote into a car.
+
+    `before` and `after` hold the columns that changed, each value as PostgreSQL's text. Both
+    are None for a car that was inserted.
     """
 
     run_id: int
@@ -157,7 +162,7 @@ def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
 def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) -> list[CarChange]:
     """Return the newest changes of a car of the target, newest first.
 
-    Takes one pass over all changes that are remembered: seconds for a year of them.
+    This reads all changes on record: it takes seconds for a year of them.
     """
     parameters = {"schema": target.schema, "table": target.table, "id": car_id, "limit": limit}
     query = sql.load("changes/list_car_changes")
@@ -165,15 +170,16 @@ def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) 
 
 
 def origin_of(cur: Cursor, run_id: int) -> str | None:
-    """Return where the changes of a run were recorded; None where they were not."""
+    """Return the server and table that a run's changes were recorded in; None: in none."""
     found = sql.rows(cur, sql.load("changes/find_changes_origin"), {"run_id": run_id})
     return found[0][0] if found else None
 
 
 def prune(conn: Connection, target: Target, source: str, keep_days: float) -> int:
-    """Forget changes that were merged more than `keep_days` days ago; count the lines.
+    """Delete the changes of runs that were merged more than `keep_days` days ago.
 
-    In small transactions, for `PRUNE_S` seconds at most: what is left waits for the next run.
+    Works in small transactions, for `PRUNE_S` seconds at most; the next run deletes the rest.
+    Returns the number of lines deleted.
     """
     until_s = time.monotonic() + PRUNE_S
     with connection.transaction(conn, "pruning changes") as cur:

@@ -1,4 +1,4 @@
-"""The records that no row could hold: listed, counted, settled, and forgotten in time."""
+"""Rejected records in `carsync.rejects`: listed, counted, updated and pruned."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from carsync.postgres.connection import Connection
 from carsync.state import runs
 
 KEPT_RUNS = 10
-"""Rejects of so many merged runs are kept: only the newest's can be replayed, the others tell
-since when a fault is there."""
+"""Merged runs whose rejects are kept.
+
+Only those of the newest can be replayed; the others show since when a fault is there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReject:
-    """One open line of `carsync.rejects`; `fetched_at` is when its page was asked for (UTC)."""
+    """One open line of `carsync.rejects`; `fetched_at` is the time of its page's request (UTC)."""
 
     run_id: int
     page: int
@@ -32,7 +34,7 @@ class StoredReject:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many open rejects have a reason; what it quotes of the value is left out."""
+    """The number of open rejects with one reason, without the value that the reason quotes."""
 
     column: str | None
     reason: str
@@ -44,7 +46,7 @@ def list_open(
 ) -> list[StoredReject]:
     """Return at most `limit` open rejects, newest run first, `chars` characters of each text.
 
-    Those of `run_id`, or of the newest merged run and whatever began after it.
+    The rejects are those of `run_id`; None: of the newest merged run and of all later runs.
     """
     query = sql.load("rejects/list_rejects")
     parameters = {**_scope(conn, target, source, run_id), "limit": limit, "chars": chars}
@@ -54,7 +56,7 @@ def list_open(
 def count_reasons(
     conn: Connection, target: Target, source: str, run_id: int | None
 ) -> list[ReasonCount]:
-    """Return how often each reason occurs among the same rejects, the most frequent first."""
+    """Count the rejects that `list_open` lists by reason, the most frequent first."""
     query = sql.load("rejects/count_reasons")
     parameters = _scope(conn, target, source, run_id)
     found = sql.fetch(conn, "counting rejects", query, parameters)
@@ -69,7 +71,7 @@ def list_pages(conn: Connection, run_id: int) -> list[int]:
 
 
 def read_page(conn: Connection, run_id: int, page: int) -> list[StoredReject]:
-    """Return the open rejects of one page of a run, their texts whole."""
+    """Return the open rejects of one page of a run, with their whole texts."""
     query = sql.load("rejects/read_rejects")
     parameters = {"run_id": run_id, "page": page}
     found = sql.fetch(conn, "reading rejects", query, parameters)
@@ -77,7 +79,7 @@ def read_page(conn: Connection, run_id: int, page: int) -> list[StoredReject]:
 
 
 def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> None:
-    """Give rejects of a page, told by their ordinals, the id, column and reason they have now."""
+    """Update id, column and reason of the rejects of a page, each found by its ordinal."""
     with connection.transaction(conn, "updating rejects") as cur:
         for reject in rejects:
             sql.run(
@@ -95,7 +97,7 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
 
 
 def prune(conn: Connection, target: Target, source: str) -> int:
-    """Delete the rejects of runs older than the `KEPT_RUNS` newest merged ones; count them."""
+    """Delete the rejects of runs older than the `KEPT_RUNS` newest merged ones, and count them."""
     with connection.transaction(conn, "pruning rejects") as cur:
         return sql.run(
             cur,

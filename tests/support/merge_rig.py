@@ -10,9 +10,10 @@ from typing import Any
 from carsync.config.sections import Config, Database
 from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import LoadMethod, StageWriter
-from carsync.destination.undo import ACTIONS, Action, UndoCounts
+from carsync.destination.undo import UndoCounts
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import (
+    ROW_ACTIONS,
     Column,
     DeactivationAction,
     Decision,
@@ -22,6 +23,7 @@ from carsync.model import (
     Proof,
     Reject,
     Row,
+    RowAction,
     StagedPage,
     Target,
 )
@@ -209,7 +211,7 @@ class RecordRig:
 def revert(
     dsn: str,
     run_id: int,
-    *only: Action,
+    *only: RowAction,
     skip_changed: bool = False,
     look: bool = False,
     lock_timeout_s: float = 30.0,
@@ -217,7 +219,7 @@ def revert(
     """Take a run back, or only look; return the reverting run's id and what came of it."""
     config = Config(database=Database(dsn=Secret(dsn), lock_timeout_s=lock_timeout_s))
     with closing(open_database(config, "carsync test")) as opened:
-        work = Revert(config, opened, run_id, only or ACTIONS)
+        work = Revert(config, opened, run_id, only or ROW_ACTIONS)
         if look:
             return 0, work.look()
         return work.carry_out(skip_changed=skip_changed, should_cancel=lambda: False)
