@@ -207,6 +207,14 @@ def test_by_id_proof_deactivates_the_gone_and_spares_the_alive(rig: Rig) -> None
     assert set(rig.active()) == {"0", "1", "2", "3", "4", "5", "6", "7", "9"}
 
 
+def test_an_earlier_absence_proves_nothing_where_the_api_was_asked_by_id(rig: Rig) -> None:
+    rig.sync(cars(range(10)))
+    rig.sync(cars(range(9)), action="prove")
+    asked = rig.sync(cars(range(9)), action="prove", proof=Proof(next_run=False))
+    assert (asked.deactivated, asked.held) == (0, 1)
+    assert rig.sync(cars(range(9)), action="prove").deactivated == 1
+
+
 def test_proof_of_an_earlier_absence_is_void_for_an_alive_car(rig: Rig) -> None:
     rig.sync(cars(range(10)))
     rig.sync(cars(range(9)), action="prove")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Deactivate
@@ -332,6 +332,7 @@ def test_answers_release_nothing_that_is_held_or_skipped(changes: dict[str, Any]
 
 
 @given(st.integers(0, 2000), st.integers(0, 100), st.none() | st.integers(0, 200))
+@example(100, 29, None)
 def test_the_merge_may_deactivate_as_many_as_would_have_passed(
     active: int, percent: int, count: int | None
 ) -> None:
