@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,26 @@ def test_records_without_an_id_never_cost_a_car(full: Site, scripted_api: Script
     for _ in range(3):
         full.sync(expect=6)
         assert full.inactive() == set()
+
+
+def test_cars_that_come_between_decision_and_merge_are_held_with_the_others(
+    full: Site, tmp_path: Path
+) -> None:
+    """Another session inserts 20 cars without a time: more than a tenth would go, unlooked at."""
+    pause = tmp_path / "pause"
+    full.variables["CARSYNC_FAILPOINT"] = f"sync.decided=pause@{pause}"
+    running = full.start("sync", "--json")
+    await_that(pause.exists, "the decision")
+    insert = (
+        "INSERT INTO public.cars (id, is_active, source_api)"
+        " SELECT 'rival ' || n, true, 'external' FROM generate_series(1, 20) AS n RETURNING 1"
+    )
+    ask(full.dsn, insert)
+    pause.unlink()
+    ended = full.check(running, expect=6)
+    assert (ended.counts.get("deactivated", 0), ended.counts["held"]) == (0, 23)
+    assert full.inactive() == set()
+    assert "23 cars were absent when the run was merged, and at most 10 may go" in ended.said
 
 
 def test_a_time_in_the_future_keeps_no_row_stale_for_good(
