@@ -100,10 +100,10 @@ def test_an_installed_wheel_finds_its_sql_presets_and_files(wheel: Path, tmp_pat
     run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
     program = (
         "import carsync\n"
-        "from carsync.config.presets.loader import preset_names\n"
         "from importlib.resources import files\n"
         "print(carsync.__file__)\n"
-        "print(preset_names())\n"
+        "presets = files('carsync.config.presets').iterdir()\n"
+        "print([file.name for file in presets if file.name.endswith('.yaml')])\n"
         "def show(folder, place):\n"
         "    for file in folder.iterdir():\n"
         "        if file.is_dir():\n"
@@ -115,7 +115,7 @@ def test_an_installed_wheel_finds_its_sql_presets_and_files(wheel: Path, tmp_pat
     )
     said = run(python, "-c", program, cwd=tmp_path).splitlines()
     assert said[0].startswith(str(place))
-    assert said[1] == "['auctionsapi']"
+    assert said[1] == "['auctionsapi.yaml']"
     found = {line for line in said[2:] if "__pycache__" not in line}
     data = ("carsync/sql/", "carsync/config_files/")
     assert found == {name for name in shipped() if name.startswith(data)}
