@@ -121,13 +121,14 @@ Scalar = str | int | float | bool | None
 class ColumnRule(Section, frozen=True):
     """How one column gets its value.
 
-    `path` walks the record (`lots.0.bid`), `constant` fixes the value, `template`
-    (`"{make} {model} {year}"`: mapped columns, or the record's own keys with a
-    leading `.`) fills in for a missing text. A value that cannot be read as
-    `type`, or lies outside `min`..`max`, becomes `default`; without one a missing
-    value is NULL and an unreadable one rejects the record. `number: prefix` reads
-    the leading number of a text as JavaScript's `parseFloat`, `whole` as `Number`.
-    `equals` makes a boolean: true where the value equals it.
+    `path` walks the record (`lots.0.bid`). `constant` fixes the value. `template` makes
+    a missing text: `"{make} {.year}"` takes the column `make` and the record's own
+    `year`; a value that JavaScript takes for false (0, -0, NaN, false, null, the empty
+    text) leaves its place empty. A value that cannot be read as `type`, or lies outside
+    `min`..`max`, becomes `default`; without a default a missing value is NULL and an
+    unreadable one rejects the record. `number: prefix` reads the leading number of a
+    text as JavaScript's `parseFloat`, `whole` the whole text as `Number`. `equals` makes
+    a boolean: true where the value equals it.
     """
 
     path: str | None = None

@@ -60,6 +60,20 @@ def read_text(value: Any) -> str | None:
     raise _unreadable(value, "a text")
 
 
+def read_part(value: Any) -> str:
+    """Read a value for its place in a template: empty for what JavaScript takes for false.
+
+    That is 0, -0, NaN, false, null and the empty text (ECMA-262, section 7.1.2).
+
+    >>> read_part(2019), read_part(0.0), read_part(False), read_part("0")
+    ('2019', '', '', '0')
+    """
+    if value.__class__ is Unholdable and value.token == "NaN":
+        return ""
+    is_number = value.__class__ in (int, float, bool)
+    return "" if is_number and not value else read_text(value) or ""
+
+
 def read_stripped_text(value: Any) -> str | None:
     """Read a text without the blanks at its ends, those that `String.prototype.trim` removes."""
     text = value if value.__class__ is str and value.isascii() else read_text(value)

@@ -77,6 +77,19 @@ class PageDecoder:
             raise _bad_page(body, f"it holds {len(records):,} records")
         return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
 
+    def decode_record(self, body: bytes) -> DecodedPage:
+        """Decode one record as a page of it alone; raise `PageError` where it is not JSON."""
+        text = body.decode("utf-8", "surrogateescape").strip(" \t\n\r")
+        try:
+            record = self._decode_record(body)
+        except _REFUSALS:
+            try:
+                record = _load_deep(text)
+            except (ValueError, RecursionError) as exc:
+                problem = "the text is not the JSON of a record"
+                raise PageError(FailureKind.BAD_PAGE, problem, detail=str(exc)) from None
+        return DecodedPage([record], None, None, lambda: [text])
+
     @property
     def _place(self) -> str:
         return ".".join(self._records) or "the top"

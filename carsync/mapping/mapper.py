@@ -22,6 +22,7 @@ from carsync.mapping.converters import (
     RejectedValueError,
     UnreadableValueError,
     compile_reader,
+    read_part,
     read_text,
 )
 from carsync.mapping.decoder import DecodedPage, PageDecoder
@@ -36,7 +37,9 @@ MAX_ID_CHARS = 512
 MAX_TIMES_PAGE_SIZE = 100
 """A page may be larger than was asked for, but not by more than this: it is there to cost time."""
 
-_MAPPING_VERSION = 1
+_MAPPING_VERSION = 2
+"""Raised when the same rules give other rows, so that no run holds rows of both kinds."""
+
 _MISSING = "missing, and the column is required"
 
 
@@ -99,6 +102,10 @@ class Mapper:
     def map_array(self, body: bytes) -> PageContent:
         """Map a bare JSON array of records; raise `PageError` where it is none."""
         return self._map(self._list_decoder.decode(body))
+
+    def map_record(self, body: bytes) -> PageContent:
+        """Map one record alone; raise `PageError` where the text is not JSON."""
+        return self._map(self._list_decoder.decode_record(body))
 
     def _map(self, page: DecodedPage) -> PageContent:
         faults = _Faults()
@@ -204,7 +211,7 @@ class _Plan:
         return filled
 
     def _compose(self, parts: list[tuple[str, list[Any]]], ordinal: int) -> str | None:
-        text = "".join(literal + (read_text(source[ordinal]) or "") for literal, source in parts)
+        text = "".join(literal + read_part(source[ordinal]) for literal, source in parts)
         if not text and self._required:
             raise RejectedValueError(_MISSING)
         return text or None

@@ -53,9 +53,7 @@ def ids_of(content: PageContent) -> list[str | None]:
 
 def _ids(mapper: Mapper, record: bytes, *, rows_only: bool = False) -> list[str | None]:
     try:
-        content = mapper.map_array(b"[" + record + b"]")
+        content = mapper.map_record(record)
     except PageError:
-        return []
-    if content.records != 1:
         return []
     return [row[1] for row in content.rows] if rows_only else ids_of(content)

@@ -208,10 +208,8 @@ class Replay:
         if stored.original_kind == "row":
             return self._read_row(stored)
         try:
-            content = self._mapper.map_array(f"[{stored.original}]".encode())
+            content = self._mapper.map_record(stored.original.encode())
         except PageError:
-            return ALTERED
-        if content.records != 1:
             return ALTERED
         if content.rejects:
             return replace(content.rejects[0], ordinal=stored.ordinal)

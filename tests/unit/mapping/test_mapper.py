@@ -9,7 +9,7 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.config.sections import ColumnRule, HashRules, MappingRules, Pagination
-from carsync.errors import ConfigError
+from carsync.errors import ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
 from tests.support.folders import GOLDEN_FILE
@@ -214,6 +214,52 @@ def test_a_missing_title_is_made_from_the_raw_year() -> None:
     assert map_one(record(year=[1], title="t"))["year"] == 2020
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        *[(falsy, "") for falsy in ("0", "-0", "0.0", "-0.0", "0e5", "1e-400", "NaN")],
+        *[(falsy, "") for falsy in ('""', "false", "null")],
+        *[(truthy, truthy.strip('"')) for truthy in ('"0"', '" "', '"false"', "true", "1", "-1")],
+        ("1e-7", "1e-7"),
+    ],
+)
+def test_a_template_leaves_a_place_empty_for_what_javascript_takes_for_false(
+    value: str, written: str
+) -> None:
+    mapper = mapper_of(title={"template": "({.year})"})
+    content = mapper.map_page(page(f'{{"id": 1, "year": {value}}}'))
+    assert rows_of(mapper, content)[0]["title"] == f"({written})"
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "written"),
+    [
+        ({"type": "integer"}, 0, ""),
+        ({"type": "integer"}, -0.0, ""),
+        ({"type": "integer"}, 7, "7"),
+        ({"type": "numeric"}, 0.0, ""),
+        ({"type": "numeric"}, "0", ""),
+        ({"type": "numeric"}, 0.5, "0.5"),
+        ({"type": "boolean"}, False, ""),
+        ({"type": "boolean"}, True, "true"),
+        ({"equals": "sale"}, "sold", ""),
+        ({"type": "text"}, "0", "0"),
+        ({"type": "text"}, 0, "0"),  # a text column holds the text "0"
+        ({"type": "text"}, "", ""),
+        ({"type": "jsonb"}, False, "false"),  # and a jsonb column JSON text
+    ],
+)
+def test_a_template_judges_a_column_by_the_value_that_it_holds(
+    rule: dict[str, Any], value: Any, written: str
+) -> None:
+    mapper = mapper_of(part={"path": "part", **rule}, title={"template": "({part})"})
+    assert map_one({"id": 1, "part": value}, mapper)["title"] == f"({written})"
+
+
+def test_a_title_without_a_year_ends_in_a_blank_as_the_deployed_script_leaves_it() -> None:
+    assert map_one(record(title=None, year=0))["title"] == "BMW 320d "
+
+
 def test_ids_stay_exact() -> None:
     assert map_one(record(id=12345678901234567890123))["id"] == "12345678901234567890123"
     assert map_one(record(id=7.0))["id"] == "7"
@@ -353,6 +399,12 @@ def test_an_array_of_records_maps_like_a_page() -> None:
     texts = [json.dumps(case["record"]) for case in GOLDEN[:3]]
     array = MAPPER.map_array(f"[{','.join(texts)}]".encode())
     assert array == MAPPER.map_page(page(*texts))
+
+
+@pytest.mark.parametrize("text", ["", "{", "<p>", '{"id": 8}, {"id": 7}', '{"id": 8}], [{"id": 7}'])
+def test_what_is_not_the_json_of_one_record_is_refused(text: str) -> None:
+    with pytest.raises(PageError, match="not the JSON of a record"):
+        MAPPER.map_record(text.encode())
 
 
 @pytest.mark.parametrize(

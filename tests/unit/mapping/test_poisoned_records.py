@@ -97,6 +97,13 @@ def test_the_whole_corpus_on_one_page(mapper: Mapper) -> None:
     ]
 
 
+@MAPPERS
+def test_a_record_alone_has_the_fate_that_it_has_on_a_page(mapper: Mapper) -> None:
+    for name, text in CORPUS.items():
+        alone = mapper.map_record(text.encode("utf-8", "surrogateescape"))
+        assert alone == mapper.map_page(page(text)), name
+
+
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_what_only_looks_poisonous_lands(text: str) -> None:
     assert PRESET.map_page(page(text)).rejects == ()
