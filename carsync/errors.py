@@ -26,6 +26,7 @@ A message has three parts: the problem, the detail and the hint what to do next
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from carsync.exit_codes import ExitCode
@@ -194,15 +195,22 @@ class LockedError(CarsyncError):
     exit_code = ExitCode.LOCKED
 
 
-def revive(name: str, problem: str, detail: str, hint: str) -> CarsyncError:
-    """Rebuild an error of a child process from its class's name and words.
+def _family(cls: type[CarsyncError]) -> Iterator[type[CarsyncError]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _family(child)
 
-    A name that is none of this module's is a bug's.
+
+_REVIVABLE = {cls.__name__: cls for cls in _family(CarsyncError) if cls is not PageError}
+"""The errors that their name and words make whole; a `PageError` has a kind as well."""
+
+
+def revive(name: str, problem: str, detail: str, hint: str) -> CarsyncError:
+    """Rebuild an error of a child process from the name of its class and from its words.
+
+    An unknown name makes a `CarsyncError`: a bug.
 
     >>> revive("DatabaseUnavailableError", "gone", "", "").exit_code
     <ExitCode.DATABASE: 4>
     """
-    cls = globals().get(name)
-    if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not PageError:
-        return cls(problem, detail=detail, hint=hint)
-    return CarsyncError(problem, detail=detail, hint=hint)
+    return _REVIVABLE.get(name, CarsyncError)(problem, detail=detail, hint=hint)

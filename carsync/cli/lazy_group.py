@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import importlib
 import logging
@@ -98,6 +97,17 @@ class LazyGroup(click.Group):
 class InheritedOption(click.Option):
     """An option of the group, given behind a command's name; the command does not learn of it."""
 
+    def __init__(self, option: click.Option) -> None:
+        """Take the names, the type and the help of the group's `option`."""
+        super().__init__(
+            [*option.opts, str(option.name)],
+            type=option.type,
+            is_flag=option.is_flag,
+            help=option.help,
+            expose_value=False,
+            callback=_give_to_the_group,
+        )
+
     def get_help_record(self, ctx: click.Context) -> None:
         """Leave it out of the command's list: the last line of the help names them all."""
 
@@ -106,13 +116,10 @@ def _hand_down(group: click.Group, command: click.Command) -> None:
     """Let `command` and its sub-commands take the options of `group`, once."""
     taken = {name for param in command.params for name in (*param.opts, param.name)}
     for option in group.params:
-        is_shared = isinstance(option, click.Option) and option.expose_value
-        if is_shared and taken.isdisjoint((*option.opts, option.name)):
-            inherited = copy.copy(option)
-            inherited.__class__ = InheritedOption
-            inherited.expose_value = False
-            inherited.callback = _give_to_the_group
-            command.params.append(inherited)
+        if not isinstance(option, click.Option) or not option.expose_value:
+            continue
+        if taken.isdisjoint((*option.opts, option.name)):
+            command.params.append(InheritedOption(option))
     if command.epilog is None:
         names = ", ".join(
             "/".join(option.opts)

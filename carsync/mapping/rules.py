@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
@@ -98,28 +98,8 @@ def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
             hint="letters, digits and _, at most 63 of them, the first no digit",
         )
     _check_own(key, name, rule)
-    numeric = rule.type in {"integer", "numeric"}
-    fixed = rule.constant is not None
-    complaints = {
-        "needs path, constant or template": (rule.path, rule.constant, rule.template)
-        == (None,) * 3,
-        "constant excludes every other key but type": fixed
-        and rule != ColumnRule(constant=rule.constant, type=rule.type),
-        "path has an empty part": rule.path is not None and "" in parse_path(rule.path),
-        "equals makes a boolean: type must be boolean": rule.equals is not None
-        and rule.type not in {"boolean", "text"},
-        "min and max are for numbers": not numeric and (rule.min, rule.max) != (None, None),
-        "min is greater than max": None not in (rule.min, rule.max) and rule.min > rule.max,  # type: ignore[operator]
-        "number is for numbers": not numeric and rule.number != "whole",
-        "strip is for texts": rule.strip and rule.type != "text",
-        "template is for texts": rule.template is not None
-        and (rule.type != "text" or rule.equals is not None),
-        "template and default exclude each other": None not in (rule.template, rule.default),
-        "required and default exclude each other": rule.required and rule.default is not None,
-    }
-    for complaint, holds in complaints.items():
-        if holds:
-            raise ConfigError(f"{key}: {complaint}", detail=f"the rule is {_show(rule)}")
+    for complaint in _complaints(rule):
+        raise ConfigError(f"{key}: {complaint}", detail=f"the rule is {_show(rule)}")
     for part in ("constant", "default"):
         try:
             constant_value(rule, getattr(rule, part))
@@ -140,6 +120,34 @@ def _check_own(key: str, name: str, rule: ColumnRule) -> None:
             return
         hint += f", or fix it: {name}: {{constant: true, type: boolean}}"
     raise ConfigError(f"{key}: this column cannot be mapped", detail=column.managed, hint=hint)
+
+
+def _complaints(rule: ColumnRule) -> Iterator[str]:
+    """Give what is wrong within a rule: keys that miss each other, or do not fit its type."""
+    if rule.path is None and rule.constant is None and rule.template is None:
+        yield "needs path, constant or template"
+    fixed = ColumnRule(constant=rule.constant, type=rule.type)
+    if rule.constant is not None and rule != fixed:
+        yield "constant excludes every other key but type"
+    if rule.path is not None and "" in parse_path(rule.path):
+        yield "path has an empty part"
+    if rule.equals is not None and rule.type not in {"boolean", "text"}:
+        yield "equals makes a boolean: type must be boolean"
+    if rule.type not in {"integer", "numeric"}:
+        if rule.min is not None or rule.max is not None:
+            yield "min and max are for numbers"
+        if rule.number != "whole":
+            yield "number is for numbers"
+    if rule.min is not None and rule.max is not None and rule.min > rule.max:
+        yield "min is greater than max"
+    if rule.strip and rule.type != "text":
+        yield "strip is for texts"
+    if rule.template is not None and (rule.type != "text" or rule.equals is not None):
+        yield "template is for texts"
+    if rule.template is not None and rule.default is not None:
+        yield "template and default exclude each other"
+    if rule.required and rule.default is not None:
+        yield "required and default exclude each other"
 
 
 def _show(rule: ColumnRule) -> str:
