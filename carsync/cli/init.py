@@ -18,12 +18,12 @@ from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, resolve
 from carsync.config.sections import Config, Pagination
-from carsync.doctor.feed_facts import ask_first_page
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.guessing import guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.redaction import redact
+from carsync.source.single_page import ask_page
 
 _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
@@ -160,7 +160,7 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
     config = parse(write(unknown, Looked()), os.environ, origin="the new file")
     click.echo(f"looking at {answers.base_url}{answers.path} …", err=True)
     try:
-        answer = ask_first_page(config)
+        answer = ask_page(config.api)
     except PageError as exc:
         if exc.status is not None:
             raise ApiError(

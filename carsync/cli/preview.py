@@ -9,12 +9,12 @@ from typing import Any
 import click
 import msgspec
 
-from carsync import __version__
 from carsync.cli.options import config_options, load_config
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
-from carsync.source.client import ApiClient
+from carsync.source.pagination.base import load_paginator
+from carsync.source.single_page import ask_page
 
 
 @click.command()
@@ -76,16 +76,13 @@ def _map_file(mapper: Mapper, file: Path) -> PageContent:
 
 def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     config.require_api()
-    transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
-    number = transport.paginator.first if page is None else page
+    number = load_paginator(config.api).first if page is None else page
     try:
-        return mapper.map_page(transport.get_page(number).body)
+        return mapper.map_page(ask_page(config.api, number).body)
     except PageError as exc:
         raise ApiError(
             f"page {number} cannot be shown: {exc.problem}", detail=exc.detail, hint=exc.hint
         ) from None
-    finally:
-        transport.close()
 
 
 def _print_rows(config: Config, mapper: Mapper, content: PageContent, limit: int | None) -> None:

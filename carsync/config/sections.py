@@ -89,6 +89,9 @@ class CircuitBreakerRules(Section, frozen=True):
     give_up_after: Count = 5
 
 
+_MOST_FETCHERS = 4
+
+
 class Limits(Section, frozen=True):
     """Politeness. `requests_per_second: 0` means no limit; `burst` is twice the rate by default."""
 
@@ -98,6 +101,19 @@ class Limits(Section, frozen=True):
     fetcher_processes: Count | None = None
     retry: Retry = Retry()
     circuit_breaker: CircuitBreakerRules = CircuitBreakerRules()
+
+    @property
+    def effective_burst(self) -> int:
+        """The number of requests that may be sent at once: `burst`, or twice the rate."""
+        return self.burst if self.burst is not None else max(1, round(2 * self.requests_per_second))
+
+    def fetchers(self, cores: int) -> int:
+        """Return the number of fetcher processes of a run on a machine with `cores`.
+
+        >>> Limits().fetchers(2), Limits(concurrency=1).fetchers(2), Limits().fetchers(64)
+        (2, 1, 4)
+        """
+        return self.fetcher_processes or min(cores, self.concurrency, _MOST_FETCHERS)
 
 
 class Database(Section, frozen=True):

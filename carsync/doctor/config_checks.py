@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from carsync.config.sections import Config
 from carsync.doctor.findings import Finding, Findings
 from carsync.exit_codes import ExitCode
@@ -63,6 +65,7 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
 def _judge_pace(found: Findings, config: Config) -> None:
     limits = config.limits
     rate, burst = limits.requests_per_second, limits.burst
+    default = replace(limits, burst=None).effective_burst
     if not rate:
         found.warn(
             "rate",
@@ -75,7 +78,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         found.warn(
             "burst",
             f"after a pause the API sees {burst:,} requests at once, at a rate of {rate:g}/s",
-            f"lower limits.burst; the default is twice the rate, {max(1, round(2 * rate))}",
+            f"lower limits.burst; the default is twice the rate, {default}",
         )
     elif burst is not None and burst < rate / 10:
         found.warn(
@@ -85,8 +88,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
             "raise limits.burst, or leave it out (twice the rate)",
         )
     else:
-        allowed = burst if burst is not None else max(1, round(2 * rate))
-        found.ok("rate", f"{rate:g} requests/s, bursts of {allowed}")
+        found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
         found.warn(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-import msgspec
+from msgspec.structs import replace
 
 from carsync.config.dsn import places
 from carsync.config.environment import supabase_hint
-from carsync.config.sections import Config
+from carsync.config.sections import Config, HashAlgorithm
 from carsync.doctor import (
     config_checks,
     feed_checks,
@@ -31,20 +31,10 @@ from carsync.mapping.mapper import Mapper, target_columns
 from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
 from carsync.source.pagination.base import load_paginator
-
-_FEED = ("DNS", "TLS", "answer", "records", "totals", "page size", "mapping", "pace", "clock")
-_SERVER = ("endpoint", "version", "server clock", "role settings", "connections")
-_TABLES = ("schema carsync", "target schema", "target table", "migrations", "hashes", "lock")
-_ALGORITHMS = ("xxh3_128", "md5")
+from carsync.source.single_page import ask_page
 
 Hashes = Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one part learned for the next: the hashes of the first page, algorithm → id → hash."""
-
-    hashes: Hashes | None = None
+"""The hashes of the first page: algorithm → id → hash."""
 
 
 def examine(
@@ -69,10 +59,10 @@ def examine(
     facts = machine_facts.gather(checkpoint)
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
     tell("API")
-    findings, seen = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    findings, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
     groups.append(Group("API", tuple(findings.all)))
     tell("database")
-    groups += _examine_database(config, mapper, seen)
+    groups += _examine_database(config, mapper, hashes)
     return groups
 
 
@@ -81,9 +71,10 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
     found = Findings(ExitCode.CONFIG)
     found.failed("configuration", fault)
     groups = [Group("configuration", tuple(found.all))]
-    for title, names in (("API", _FEED), ("database", _SERVER), ("tables", _TABLES)):
+    parts = {"API": feed_checks, "database": server_checks, "tables": table_checks}
+    for title, checks in parts.items():
         found = Findings(ExitCode.CONFIG)
-        found.skip(names, "the configuration cannot be read")
+        found.skip(checks.CHECKS, "the configuration cannot be read")
         groups.append(Group(title, tuple(found.all)))
     return groups
 
@@ -100,42 +91,42 @@ def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
 
 def _examine_feed(
     config: Config, mapper: Mapper | None, *, is_busy: bool
-) -> tuple[Findings, _Seen]:
+) -> tuple[Findings, Hashes | None]:
+    """Judge the feed; return the findings and, where it gave one, the first page's hashes."""
     found = Findings(ExitCode.API)
     if not config.api.base_url:
         try:
             config.require_api()
         except ConfigError as exc:
             found.failed("address", exc)
-        found.skip(_FEED, "api.base_url is not set")
-        return found, _Seen()
+        found.skip(feed_checks.CHECKS, "api.base_url is not set")
+        return found, None
     if not _reach(found, config):
-        found.skip(_FEED[2:], "the API is not reached")
-        return found, _Seen()
+        found.skip(feed_checks.CHECKS, "the API is not reached")
+        return found, None
     if is_busy and config.limits.requests_per_second:
         found.skip(
-            _FEED[2:],
+            feed_checks.CHECKS,
             "the run that is going on has the whole rate limit; `carsync status` tells how the "
             "API answers it",
         )
-        return found, _Seen()
+        return found, None
     try:
-        answer = feed_facts.ask_first_page(config)
+        answer = ask_page(config.api)
     except PageError as exc:
         feed_checks.judge_failure(found, exc)
-        found.skip(_FEED[3:], "the API gave no page")
-        return found, _Seen()
+        found.skip(feed_checks.ANSWER, "the API gave no page")
+        return found, None
     page = feed_facts.look_at(config, mapper, answer)
     if mapper is None:
-        found.skip(_FEED[3:8], "the mapping cannot be compiled")
+        found.skip(feed_checks.PAGE, "the mapping cannot be compiled")
     else:
         feed_checks.judge_page(found, config, page)
-        if page.fault is not None:
-            found.skip(_FEED[4:8], "the answer is no page")
-        elif not page.records:
-            found.skip(_FEED[4:8], "the first page is empty")
+        if not page.records:
+            words = "the first page is empty" if page.fault is None else "the answer is no page"
+            found.skip(feed_checks.PAGE, words)
     feed_checks.judge_skew(found, page.skew_s)
-    return found, _Seen(_hashes(config, mapper, answer.body) if page.mapped else None)
+    return found, _hashes(config, answer.body) if page.mapped else None
 
 
 def _reach(found: Findings, config: Config) -> bool:
@@ -143,12 +134,12 @@ def _reach(found: Findings, config: Config) -> bool:
     assert config.api.base_url is not None
     host, port, is_tls = feed_facts.host_of(config.api.base_url)
     if config.api.proxy is not None:
-        found.skip(_FEED[:2], "a proxy (api.proxy) makes the connection")
+        found.skip(feed_checks.WAY, "a proxy (api.proxy) makes the connection")
         return True
     patience_s = min(config.api.timeout.connect_s, 10.0)
     lookup = feed_facts.resolve(host, port, patience_s)
     if not feed_checks.judge_lookup(found, lookup):
-        found.skip(["TLS"], "the host has no address")
+        found.skip(feed_checks.WAY, "the host has no address")
         return False
     if not is_tls:
         feed_checks.judge_plain_http(
@@ -164,15 +155,12 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
-def _hashes(config: Config, mapper: Mapper | None, body: bytes) -> Hashes | None:
-    """Return the first page's hashes by every algorithm; None where they cannot be made."""
+def _hashes(config: Config, body: bytes) -> Hashes:
+    """Return the first page's hashes by every algorithm."""
     found = {}
-    for algorithm in _ALGORITHMS:
-        rules = msgspec.structs.replace(
-            config.mapping,
-            hash_=msgspec.structs.replace(config.mapping.hash_, algorithm=algorithm),
-        )
-        content = Mapper.load(msgspec.structs.replace(config, mapping=rules)).map_page(body)
+    for algorithm in get_args(HashAlgorithm):
+        rules = replace(config.mapping, hash_=replace(config.mapping.hash_, algorithm=algorithm))
+        content = Mapper.load(replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
 
@@ -180,22 +168,21 @@ def _hashes(config: Config, mapper: Mapper | None, body: bytes) -> Hashes | None
 # ── the database ─────────────────────────────────────────────────────────────
 
 
-def _examine_database(config: Config, mapper: Mapper | None, seen: _Seen) -> list[Group]:
+def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | None) -> list[Group]:
     found, judged = Findings(ExitCode.DATABASE), Findings(ExitCode.DATABASE)
     because = _reach_server(found, config)
     if not because:
         try:
             with server_facts.read_only(config) as connection:
                 _judge_server(found, connection, config)
-                _judge_tables(judged, connection, config, mapper, seen)
+                _judge_tables(judged, connection, config, mapper, hashes)
         except CarsyncError as exc:
             # What was judged so far stands; the rest is not known.
-            (judged if found.all[-1].name == _SERVER[-1] else found).failed("session", exc)
+            (found if found.missing(server_checks.CHECKS) else judged).failed("session", exc)
             because = "the database session failed"
     if because:
-        done = {finding.name for finding in (*found.all, *judged.all)}
-        found.skip([name for name in _SERVER if name not in done], because)
-        judged.skip([name for name in _TABLES if name not in done], because)
+        found.skip(server_checks.CHECKS, because)
+        judged.skip(table_checks.CHECKS, because)
     return [Group("database", tuple(found.all)), Group("tables", tuple(judged.all))]
 
 
@@ -248,7 +235,11 @@ def _judge_server(found: Findings, connection: Connection, config: Config) -> No
 
 
 def _judge_tables(
-    found: Findings, connection: Connection, config: Config, mapper: Mapper | None, seen: _Seen
+    found: Findings,
+    connection: Connection,
+    config: Config,
+    mapper: Mapper | None,
+    hashes: Hashes | None,
 ) -> None:
     target = target_of(config)
     held = server_facts.describe_privileges(connection, target)
@@ -260,8 +251,8 @@ def _judge_tables(
         pass  # said there
     elif mapper is not None:
         overlap = None
-        if seen.hashes and facts.rows is not None:
-            overlap = server_facts.compare(connection, target, config.sync.source, seen.hashes)
+        if hashes and facts.rows is not None:
+            overlap = server_facts.compare(connection, target, config.sync.source, hashes)
         table_checks.judge_hashes(found, facts, mapper.hash_scheme, overlap, config.sync.source)
     else:
         found.skip(["hashes"], "the mapping cannot be compiled")

@@ -12,6 +12,12 @@ from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
 
+WAY = ("DNS", "TLS")
+PAGE = ("records", "totals", "page size", "mapping", "pace")
+ANSWER = (*PAGE, "clock")
+CHECKS = (*WAY, "answer", *ANSWER)
+"""The names of all checks of the feed, in the order in which they are made."""
+
 EXPIRES_SOON_DAYS = 14
 SKEW_S = 30.0
 SLOW_LOOKUP_S = 1.0

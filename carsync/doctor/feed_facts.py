@@ -5,30 +5,25 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-from carsync import __version__
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
-from carsync.errors import FailureKind, PageError
+from carsync.errors import PageError
 from carsync.mapping.discovery import PageLayout, find_page
 from carsync.mapping.mapper import Mapper
 from carsync.redaction import redact
-from carsync.source.client import Answer, ApiClient
+from carsync.source.client import Answer
 from carsync.source.connection_pool import tls_context
+from carsync.source.deadline import in_time
 from carsync.source.dns import look_up
 from carsync.source.pagination.base import load_paginator
 from carsync.source.retry_after import parse_date
 
-_TURN_S = 0.1
 _GRACE_S = 2.0
-_Result = TypeVar("_Result")
 
 
 def host_of(base_url: str) -> tuple[str, int, bool]:
@@ -54,9 +49,14 @@ def resolve(host: str, port: int, within_s: float) -> Lookup:
 
 def read_certificate(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
     """Make a TLS handshake by the rules of a run's requests; a refused one is the `error`."""
-    return _in_time(lambda: _shake_hands(host, port, ca_bundle, within_s), within_s + _GRACE_S) or (
-        Certificate(error=f"no TLS handshake within {within_s:g} s")
-    )
+    try:
+        return in_time(
+            lambda: _shake_hands(host, port, ca_bundle, within_s),
+            within_s + _GRACE_S,
+            name="handshake",
+        )
+    except TimeoutError:
+        return Certificate(error=f"no TLS handshake within {within_s:g} s")
 
 
 def _shake_hands(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
@@ -84,23 +84,6 @@ def _shake_hands(host: str, port: int, ca_bundle: str | None, within_s: float) -
 def _issuer(shown: dict[str, Any]) -> str:
     names = {key: value for part in shown.get("issuer", ()) for key, value in part}
     return str(names.get("organizationName") or names.get("commonName") or "an unnamed issuer")
-
-
-def ask_first_page(config: Config) -> Answer:
-    """Make one request for the first page, as a run would; raises `PageError`."""
-    transport = ApiClient(config.api, connections=1, user_agent=f"carsync/{__version__}")
-    patience_s = config.api.timeout.total_s + config.api.timeout.connect_s + _GRACE_S
-    try:
-        answer = _in_time(
-            lambda: transport.get_page(transport.paginator.first),
-            patience_s,
-            transport.enforce_deadlines,
-        )
-    finally:
-        transport.close()
-    if answer is None:
-        raise _too_late(config)
-    return answer
 
 
 def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
@@ -145,35 +128,3 @@ def shape_of(body: bytes) -> PageLayout | None:
         return find_page(json.loads(body))
     except (ValueError, RecursionError):
         return None
-
-
-def _in_time(
-    work: Callable[[], _Result], within_s: float, turn: Callable[[], None] = lambda: None
-) -> _Result | None:
-    """Do `work` in a thread of its own and call `turn` all the while; None: not done in time.
-
-    Raises what `work` raises. The thread is left behind where it does not end.
-    """
-    done: Future[_Result] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as exc:
-            done.set_exception(exc)
-
-    threading.Thread(target=run, daemon=True, name="check").start()
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        try:
-            return done.result(_TURN_S)
-        except TimeoutError:
-            if done.done():
-                raise
-            turn()
-    return None
-
-
-def _too_late(config: Config) -> PageError:
-    from_s = config.api.timeout.total_s
-    return PageError(FailureKind.TIMEOUT, f"no complete answer within {from_s:g} s")

@@ -72,11 +72,16 @@ class Findings:
         self.all.append(Finding(Level.PROBLEM, name, words(exc), exc.hint, exc.exit_code))
 
     def skip(self, names: Iterable[str], because: str) -> None:
-        """Note checks that could not be made."""
+        """Note those of the checks `names` that were not made yet as impossible to make."""
         self.all += [
             Finding(Level.SKIPPED, name, f"because {because}", "", self._exit_code)
-            for name in names
+            for name in self.missing(names)
         ]
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Return those of the checks `names` that nothing was found about yet."""
+        made = {finding.name for finding in self.all}
+        return [name for name in names if name not in made]
 
 
 def words(exc: CarsyncError) -> str:

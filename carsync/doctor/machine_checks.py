@@ -15,7 +15,6 @@ STATE_BYTES = 10_000_000
 SHM_BYTES = 1_000_000
 PROCESS_BYTES = 60_000_000
 """What one process of a run takes, roughly; measured: 35 to 55 MB."""
-MAX_FETCHERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,6 @@ def judge(config: Config, facts: MachineFacts) -> list[Finding]:
     _judge_run(found, facts)
     _judge_limits(found, config, facts)
     return found.all
-
-
-def fetchers(config: Config, cores: int) -> int:
-    """Return how many fetcher processes a run starts."""
-    limits = config.limits
-    return limits.fetcher_processes or min(cores, limits.concurrency, MAX_FETCHERS)
 
 
 def _judge_state(found: Findings, facts: MachineFacts) -> None:
@@ -113,7 +106,7 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
         )
     elif facts.open_files is not None:
         found.ok("open files", f"up to {facts.open_files:,} a process")
-    processes = 2 + fetchers(config, facts.cores) + config.database.writers
+    processes = 2 + config.limits.fetchers(facts.cores) + config.database.writers
     memory = processes * PROCESS_BYTES
     if facts.available_bytes is not None and facts.available_bytes < memory:
         found.warn(

@@ -11,6 +11,9 @@ from carsync import formatting
 from carsync.doctor.findings import Findings
 from carsync.exit_codes import ExitCode
 
+CHECKS = ("endpoint", "version", "server clock", "role settings", "connections")
+"""The names of the checks that a session with the server makes possible, in their order."""
+
 OLDEST = 13
 """The oldest PostgreSQL on which the statements work (gen_random_uuid is built in since)."""
 PARENT_CONNECTIONS = 2

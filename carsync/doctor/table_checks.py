@@ -10,8 +10,11 @@ from carsync.config.sections import Config
 from carsync.doctor.findings import Findings
 from carsync.errors import CarsyncError
 
+CHECKS = ("schema carsync", "target schema", "target table", "migrations", "hashes", "lock")
+"""The names of the checks of schemas and tables, in the order in which they are made."""
+
 KNOWN_ENOUGH = 10
-"""So many cars of the first page must be in the table before their hashes say anything."""
+"""At least this many cars of the first page must be in the table to judge by their hashes."""
 SAME_SHARE = 0.5
 
 
@@ -229,8 +232,7 @@ def judge_hashes(
 
 
 def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) -> None:
-    used = "md5" if scheme.startswith("md5") else "xxh3_128"
-    same = overlap.same_by.get(used, 0)
+    same = overlap.same_by.get(scheme.partition(":")[0], 0)
     seen = (
         f"of {overlap.cars} cars on the first page {overlap.known} are in the table, {same} with "
         "the same hash"

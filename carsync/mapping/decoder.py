@@ -88,7 +88,7 @@ class PageDecoder:
             except (ValueError, RecursionError) as exc:
                 problem = "the text is not the JSON of a record"
                 raise PageError(FailureKind.BAD_PAGE, problem, detail=str(exc)) from None
-        return DecodedPage([record], None, None, lambda: [text])
+        return DecodedPage([record], (), lambda: [text])
 
     @property
     def _place(self) -> str:

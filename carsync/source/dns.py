@@ -1,8 +1,7 @@
 """Host names → addresses, within a time: getaddrinfo(3) itself knows no deadline.
 
-Where no server answers it, it blocks for as long as resolv.conf(5) says: 5 s × attempts ×
-servers × search domains. A blocked thread cannot be ended, so the lookup gets one of its
-own, and whoever wants the name waits for that, no longer than they like.
+Where no name server answers, getaddrinfo blocks for as long as resolv.conf(5) says: 5 s ×
+attempts × servers × search domains.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import Future
+
+from carsync.source.deadline import in_thread
 
 _lock = threading.Lock()
 _running: dict[tuple[str, int], Future[list[str]]] = {}
@@ -25,10 +26,7 @@ def look_up(host: str, port: int, within_s: float) -> list[str]:
     with _lock:
         lookup = _running.get(key)
         if lookup is None:
-            lookup = _running[key] = Future()
-            threading.Thread(
-                target=_run, args=(key, lookup), name=f"resolve {host}", daemon=True
-            ).start()
+            lookup = _running[key] = in_thread(lambda: _resolve(key), f"resolve {host}")
     try:
         return lookup.result(within_s)
     except TimeoutError:
@@ -37,17 +35,10 @@ def look_up(host: str, port: int, within_s: float) -> list[str]:
         ) from None
 
 
-def _run(key: tuple[str, int], lookup: Future[list[str]]) -> None:
+def _resolve(key: tuple[str, int]) -> list[str]:
     try:
         found = socket.getaddrinfo(*key, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-        _forget(key)
-        lookup.set_result(addresses)
-    except Exception as exc:  # whoever waits is told, whatever it is
-        _forget(key)
-        lookup.set_exception(exc)
-
-
-def _forget(key: tuple[str, int]) -> None:
-    with _lock:
-        _running.pop(key, None)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    finally:
+        with _lock:
+            del _running[key]

@@ -134,7 +134,7 @@ class Fleet(Engine):
     def _start_workers(self) -> None:
         limits = self._config.limits
         deadlines = timing.current()
-        processes = limits.fetcher_processes or min(os.cpu_count() or 1, limits.concurrency, 4)
+        processes = limits.fetchers(os.cpu_count() or 1)
         self._pages = PageQueue(self._context, max(8, limits.concurrency))
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)

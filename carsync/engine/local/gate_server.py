@@ -65,12 +65,11 @@ def start_manager(
     # connect is decided by the random authentication key that only the children inherit.
     address = f"\0carsync-{os.urandom(8).hex()}" if sys.platform == "linux" else None
     manager = GateManager(address, ctx=context)
-    rate = limits.requests_per_second
-    burst = limits.burst if limits.burst is not None else max(1, round(2 * rate))
     breaker = limits.circuit_breaker
     with _ended_when_late(manager, within_s):
         # Plain numbers, so that the manager's process loads nothing of the configuration.
-        manager.start(_open_gate, (rate, burst, idle_s, breaker.failures, breaker.open_s))
+        numbers = (limits.effective_burst, idle_s, breaker.failures, breaker.open_s)
+        manager.start(_open_gate, (limits.requests_per_second, *numbers))
         gate = manager.gate()
         if silence_s > 0:
             gate.silence(silence_s)

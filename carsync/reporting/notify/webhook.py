@@ -18,6 +18,7 @@ from carsync import __version__
 from carsync.config.sections import Notify
 from carsync.errors import NoticeError
 from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
+from carsync.source.deadline import TURN_S, in_time
 from carsync.source.retry_after import parse_retry_after
 
 BUDGET_S = 30.0
@@ -25,7 +26,6 @@ BUDGET_S = 30.0
 BACK_OFF_S = 1.0
 """The first wait; each further one is doubled, and up to half as long again by chance."""
 
-_TURN_S = 0.05
 _GRACE_S = 0.5
 _SAID_BYTES = 200
 _ERROR_WORD = re.compile(r"[a-z]+(_[a-z]+)*")  # Slack's: no_service, invalid_payload, …
@@ -65,39 +65,35 @@ def _is_cut_short(seconds: float, should_end: Callable[[], bool]) -> bool:
     while time.monotonic() < until_s:
         if should_end():
             return True
-        time.sleep(_TURN_S)
+        time.sleep(TURN_S)
     return should_end()
 
 
 def _attempt(
     notify: Notify, body: bytes, within_s: float, should_end: Callable[[], bool]
 ) -> NoticeError | None:
-    """Make one attempt in a thread of its own, which is left behind where it does not end.
+    """Make one attempt, which neither a silent name server nor a host that drips prolongs."""
+    deadline_s = time.monotonic() + within_s
+    thread = 0
 
-    Only so does a name server or a host that answers by drops not outlast the deadline.
-    """
-    found: list[NoticeError | None] = []
-    thread = threading.Thread(
-        target=lambda: found.append(_post(notify, body, within_s)), name="notice", daemon=True
-    )
-    started_s = time.monotonic()
-    thread.start()
-    while thread.is_alive():
-        thread.join(_TURN_S)
-        late_s = time.monotonic() - started_s - within_s
-        if should_end():
-            _shut(thread)
-            return NoticeError("sending the notice was cut short by a signal")
-        if late_s > 0:
-            _shut(thread)
-        if late_s > _GRACE_S:
-            break
-    return found[0] if found else _timed_out(notify)
+    def post() -> NoticeError | None:
+        nonlocal thread
+        thread = threading.get_ident()
+        return _post(notify, body, within_s)
 
+    def turn() -> None:
+        ends = should_end()
+        if ends or time.monotonic() > deadline_s:
+            shut(thread)
+        if ends:
+            raise NoticeError("sending the notice was cut short by a signal")
 
-def _shut(thread: threading.Thread) -> None:
-    if thread.ident is not None:
-        shut(thread.ident)
+    try:
+        return in_time(post, within_s + _GRACE_S, name="notice", turn=turn)
+    except NoticeError as error:
+        return error
+    except TimeoutError:
+        return _timed_out(notify)
 
 
 def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
