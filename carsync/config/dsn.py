@@ -1,94 +1,96 @@
-"""Connection strings taken apart: whose target it is, where its servers are, what is wrong."""
+"""Connection strings: the name of their target, the servers that they name, their faults."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import xxhash
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import parse_dsn
 
 from carsync.errors import ConfigError
+
+_URL = re.compile(
+    r"postgres(?:ql)?://(?:(?P<login>[^@/?#\[\]]*)@)?(?P<hosts>[^@/?#\s]*)(?P<path>/[^@?]*)?"
+    r"(?:\?(?P<query>(?(login).*|[^@]*)))?",
+    re.DOTALL,
+)
+"""A URL as libpq splits it, if no part holds a character that belongs percent-encoded."""
+_PORT = 5432
 
 
 def target_name(dsn: str, schema: str, table: str) -> str:
     """Name a target: `schema.table-` and 8 hex digits of user, host, port and database.
 
-    The user counts because Supabase's pooler tells projects apart by it alone; the
+    The user counts because Supabase's pooler tells projects apart by the user alone; the
     password never does. `dsn` is a URL or a keyword string (libpq, section 34.1.1).
 
     >>> target_name("postgresql://u:secret@db:5432/shop", "public", "cars")
     'public.cars-a580e028'
     """
-    text = "\n".join(place(dsn))
-    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode())[:8]}"
+    text = "\n".join(_identity(dsn))
+    return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode('utf-8', 'surrogatepass'))[:8]}"
 
 
-def place(dsn: str) -> tuple[str, str, str, str]:
-    """Return user, host, port and database of a DSN; what it does not say is empty."""
-    if dsn.startswith(("postgres://", "postgresql://")):
-        parts = urlsplit(dsn)
-        login, _, hosts = parts.netloc.rpartition("@")
-        named = dict(parse_qsl(parts.query))
-        user = login.partition(":")[0] or named.get("user", "")
-        host = hosts or named.get("host", "")
-        return user, host, named.get("port", ""), parts.path.lstrip("/") or named.get("dbname", "")
-    try:
-        words = shlex.split(re.sub(r"\s*=\s*", "=", dsn))
-    except ValueError:
-        words = []
-    named = dict(word.split("=", 1) for word in words if "=" in word)
-    host = named.get("host") or named.get("hostaddr", "")
-    return named.get("user", ""), host, named.get("port", ""), named.get("dbname", "")
+def _identity(dsn: str) -> tuple[str, str, str, str]:
+    """Return user, host, port and database; what the DSN does not say is empty.
 
-
-_DSN_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:\s]*)(?::\d{0,5})?")
-
-
-def check_dsn(text: str) -> None:
-    """Refuse a connection string that libpq would misread, before it can quote the password.
-
-    A URL is split at `@`, `/` and `:` (libpq, section 34.1.1.2), so these must be
-    percent-encoded in a password.
+    Checkpoint files have their names by these, so a URL's parts stay as they are written:
+    percent signs and all, the ports with the hosts.
     """
-    scheme, separator, rest = text.partition("://")
-    if not separator and "=" in text:
-        return  # key=value pairs
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    user, at, hosts = authority.rpartition("@")
-    sound = (
-        scheme in {"postgresql", "postgres"}
-        and not set(user) & set("@[]")
-        and (at or "@" not in rest)
-        and "@" not in rest[len(authority) :].partition("?")[0]
-        and all(_DSN_HOST.fullmatch(host) for host in hosts.split(","))
-    )
-    if not sound:
+    if url := _URL.fullmatch(dsn):
+        named = dict(parse_qsl(url["query"] or ""))
+        user = (url["login"] or "").partition(":")[0] or named.get("user", "")
+        host = url["hosts"] or named.get("host", "")
+        name = (url["path"] or "").lstrip("/") or named.get("dbname", "")
+    else:
+        named = _read(dsn) or {}
+        user, name = named.get("user", ""), named.get("dbname", "")
+        host = named.get("host") or named.get("hostaddr", "")
+    return user, host, named.get("port", ""), name
+
+
+def _read(dsn: str) -> dict[str, str] | None:
+    """Return the parameters that libpq reads from `dsn`; None where libpq cannot read it."""
+    try:
+        return dict(parse_dsn(dsn))
+    except (ProgrammingError, UnicodeError):
+        return None
+
+
+def check_dsn(dsn: str) -> None:
+    """Refuse a connection string that libpq cannot read, or would misread; raise `ConfigError`.
+
+    libpq splits a URL at `@`, `/` and `:` (section 34.1.1.2), and quotes a part of a
+    password that it takes for a host or a port.
+    """
+    named = _read(dsn)
+    is_url = dsn.startswith(("postgres://", "postgresql://"))
+    ports = (named or {}).get("port", "").split(",")
+    sound = not is_url or _URL.fullmatch(dsn) is not None
+    if named is None or not sound or not all(re.fullmatch(r"\d{0,5}", port) for port in ports):
         raise ConfigError(
             "database.dsn is not a connection string that PostgreSQL can read",
             detail="in a URL, user and password must be percent-encoded",
             hint="write @ as %40, / as %2F, : as %3A, # as %23, and no [ ] around the password: "
-            "postgresql://USER:PASSWORD@HOST:5432/DB",
+            "postgresql://USER:PASSWORD@HOST:5432/DB; leave out parameters that libpq does not "
+            "know",
         )
 
 
-_PORT = 5432
-
-
 def places(dsn: str) -> list[tuple[str, int]]:
-    """Return host and port of each server that a connection string names."""
-    _, hosts, ports, _ = place(dsn)
-    hosts = hosts or os.environ.get("PGHOST", "")
-    ports = ports or os.environ.get("PGPORT", "")
-    shared = ports.split(",")
+    """Return host and port of each server that a connection string names.
+
+    >>> places("postgresql://u@a:6543,[::1]/shop")
+    [('a', 6543), ('::1', 5432)]
+    """
+    named = _read(dsn) or {}
+    host = named.get("host") or named.get("hostaddr") or os.environ.get("PGHOST", "")
+    ports = (named.get("port") or os.environ.get("PGPORT", "")).split(",")
     found = []
-    for number, name in enumerate(hosts.split(",")):
-        host, colon, port = name.rpartition(":")
-        if name.startswith("[") and not name.endswith("]"):  # [::1]:5432
-            host = host.strip("[]")
-        elif not colon or name.endswith("]") or name.count(":") > 1:
-            host, port = name.strip("[]"), ""
-        port = port or shared[min(number, len(shared) - 1)]
-        found.append((host, int(port) if port.isdigit() else _PORT))
+    for number, name in enumerate(host.split(",")):
+        port = ports[min(number, len(ports) - 1)]
+        found.append((name, int(port) if port.isdecimal() else _PORT))
     return found

@@ -35,7 +35,13 @@ Below them lie the root's modules, which everybody may use and which use nobody.
 LIBRARIES = {
     "requests": ["source.connection_pool", "source.client", "reporting.notify.webhook"],
     "urllib3": ["source.connection_pool", "source.client"],
-    "psycopg2": ["postgres.wait", "postgres.errors", "postgres.connection", "postgres.sql"],
+    "psycopg2": [
+        "config.dsn",
+        "postgres.wait",
+        "postgres.errors",
+        "postgres.connection",
+        "postgres.sql",
+    ],
     "yaml": ["config.parser", "cli.reference.documents"],
     "psutil": ["engine.local.fleet"],
     "xxhash": [

@@ -448,37 +448,3 @@ def test_the_production_file_runs_with_only_environment_variables_set() -> None:
     tuned = parse(text, {**ENVIRONMENT, "RPS": "5", "CONCURRENCY": "2", "PARALLEL_BATCHES": "1"})
     assert (tuned.limits.requests_per_second, tuned.limits.concurrency) == (5.0, 2)
     assert tuned.database.writers == 1
-
-
-@pytest.mark.parametrize(
-    "dsn",
-    [
-        "postgresql://postgres:[hunter2]@127.0.0.1:5432/postgres",
-        "postgresql://u:hunter2@[bad/x",
-        "postgres://u:hunter2/p@127.0.0.1:1/x",
-        "postgresql://u:ab@hunter2@127.0.0.1:1/x",
-        "postgresql://u:hunter2#x@127.0.0.1:1/x",
-        "mysql://u:hunter2@h/x",
-        "hunter2",
-    ],
-)
-def test_a_connection_string_that_would_be_misread_is_refused_unseen(dsn: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse("", {"DATABASE_URL": dsn})
-    assert "hunter2" not in str(caught.value)
-    assert "percent-encoded" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "dsn",
-    [
-        "postgresql://u:p%40ss@db.example.com:5432/shop?sslmode=require",
-        "postgresql://u@h1:5432,h2:5433/x",
-        "postgresql://u:p@[::1]:5432/x",
-        "postgresql:///x?host=/var/run/postgresql",
-        "postgresql://postgres:@/postgres?host=/tmp/a@b",
-        "host=127.0.0.1 dbname=x password=a@b/c",
-    ],
-)
-def test_sound_connection_strings_pass(dsn: str) -> None:
-    assert parse("", {"DATABASE_URL": dsn}).require_dsn().reveal() == dsn

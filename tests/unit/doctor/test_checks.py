@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from carsync.cli import check
-from carsync.config.dsn import places
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.doctor import (
@@ -316,15 +315,6 @@ def test_a_server_out_of_reach_is_explained(
     said = bad(found.all)
     assert list(said) == [name]
     assert all(word in said[name] for word in words), said
-
-
-def test_hosts_and_ports_are_read_from_every_kind_of_connection_string() -> None:
-    assert places("postgresql://u:p@db.test:6543/x") == [("db.test", 6543)]
-    assert places("postgresql://u:p@a:1,b:2/x") == [("a", 1), ("b", 2)]
-    assert places("postgresql://u@[::1]:5433/x") == [("::1", 5433)]
-    assert places("postgresql://u@[::1]/x") == [("::1", 5432)]
-    assert places("host=h port=99 user=u") == [("h", 99)]
-    assert places("postgresql://u@/x?host=/run/pg&port=7") == [("/run/pg", 7)]
 
 
 SERVER = ServerFacts(

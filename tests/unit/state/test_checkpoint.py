@@ -13,7 +13,6 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.config.dsn import target_name
 from carsync.errors import CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.state.checkpoint import (
@@ -227,39 +226,6 @@ def test_the_data_reach_the_disk_before_the_name_and_the_name_before_the_return(
 
 
 # Names and places
-
-
-def test_the_name_of_a_target_tells_databases_apart_and_ignores_the_password() -> None:
-    name = target_name("postgresql://carsync:one@db.example.com:5432/shop", "public", "cars")
-    same = target_name("postgresql://carsync:t%2Fwo@db.example.com:5432/shop", "public", "cars")
-    assert same == name
-    others = {
-        target_name(dsn, "public", "cars")
-        for dsn in (
-            "postgresql://carsync@db.example.com:5432/other",
-            "postgresql://carsync@db2.example.com:5432/shop",
-            "postgresql://carsync@db.example.com:6432/shop",
-            "postgresql://postgres.project2@db.example.com:5432/shop",
-        )
-    }
-    assert len(others | {name}) == 5
-
-
-@pytest.mark.parametrize(
-    "dsn",
-    [
-        "host=/run/pg port=5432 dbname=shop user=carsync password='a b'",
-        "host = /run/pg port = 5432 dbname = shop user = carsync",
-        "postgresql://carsync@/shop?host=/run/pg&port=5432",
-    ],
-)
-def test_keyword_strings_and_urls_of_one_database_give_one_name(dsn: str) -> None:
-    expected = "public.cars-" + xxhash.xxh3_64_hexdigest(b"carsync\n/run/pg\n5432\nshop")[:8]
-    assert target_name(dsn, "public", "cars") == expected
-
-
-def test_an_unreadable_dsn_still_gives_a_name() -> None:
-    assert target_name("host='unclosed", "public", "cars").startswith("public.cars-")
 
 
 @pytest.mark.parametrize(
