@@ -1,7 +1,7 @@
-"""Connections that a watching thread can shut, and that are made within their time.
+"""HTTP connections that a watching thread can shut, and that are made within their time.
 
-What all that speaks HTTP here has in common, below `transport.py` and `webhook.py`: the
-session's safe settings, urllib3's connections, and words for what goes wrong in them.
+The client of the API and the web hook share this: the safe settings of a session, the
+connections of urllib3, and words for what goes wrong in them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from carsync.redaction import Secret
 from carsync.source.dns import look_up
 
 _ADDRESS_S = 1.0
-"""How long at least one of several addresses is tried, while `connect_s` lasts."""
+"""Try each of several addresses for at least this long, while `connect_s` lasts."""
 
 active: dict[int, HTTPConnection] = {}
 """The connection on which each thread's request travels, by thread identifier."""
@@ -39,8 +39,9 @@ active: dict[int, HTTPConnection] = {}
 class _Connection(HTTPConnection):
     """A connection that a watching thread can shut, and that is made within `connect_s`.
 
-    In all, that is: urllib3 allows as much for each address of the host, and for looking
-    its name up as long as it takes.
+    urllib3 itself allows that much for each address of the host, and sets no limit for
+    looking the name up. `_new_conn` and `_dns_host` are urllib3's own: a test holds what
+    they do here.
     """
 
     def connect(self) -> None:
@@ -52,7 +53,7 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
-        name, allowed = self._dns_host, self.timeout
+        name, allowed = self._dns_host, self.timeout  # with a dot at its end, which `host` drops
         assert isinstance(allowed, int | float)
         deadline = time.monotonic() + allowed
         try:
@@ -63,7 +64,7 @@ class _Connection(HTTPConnection):
             for tried, address in enumerate(addresses, start=1):
                 left_s = max(deadline - time.monotonic(), 0.001)
                 share_s = left_s / (len(addresses) - tried + 1)
-                self._dns_host, self.timeout = address, min(left_s, max(share_s, _ADDRESS_S))
+                self.host, self.timeout = address, min(left_s, max(share_s, _ADDRESS_S))
                 try:
                     sock = super()._new_conn()
                     sock.settimeout(max(deadline - time.monotonic(), _ADDRESS_S))  # for TLS
@@ -72,7 +73,7 @@ class _Connection(HTTPConnection):
                     if tried == len(addresses) or time.monotonic() >= deadline:
                         raise
         finally:
-            self._dns_host, self.timeout = name, allowed
+            self.host, self.timeout = name, allowed
         raise AssertionError("a host has an address")
 
 
@@ -121,8 +122,8 @@ def open_session(
 ) -> requests.Session:
     """Open a session that takes nothing from the environment and keeps no cookie.
 
-    TLS is checked, against the file `ca_bundle` where one is given. Redirects are for the
-    caller to refuse (`allow_redirects=False`).
+    TLS is checked, against the file `ca_bundle` where one is given. The caller refuses
+    redirects (`allow_redirects=False`).
     """
     session = requests.Session()
     session.trust_env = False
