@@ -96,12 +96,7 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
         "vin": make.wmi + dice[:7].hex().upper(),
         "manufacturer": {"id": make.id, "name": make.name},
         "model": {"id": model_id, "name": model, "manufacturer_id": make.id},
-        "generation": {
-            "id": model_id * 10 + dice[3] % 4,
-            "name": model + (" I", " II", " III", " facelift")[dice[3] % 4],
-            "manufacturer_id": make.id,
-            "model_id": model_id,
-        },
+        "generation": _build_generation(dice, make.id, model_id, model),
         "body_type": BODY_TYPES[dice[4] % len(BODY_TYPES)],
         "color": COLORS[dice[5] % len(COLORS)],
         "engine": ENGINES[dice[6] % len(ENGINES)],
@@ -116,11 +111,17 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
     }
 
 
+def _build_generation(dice: bytes, make_id: int, model_id: int, model: str) -> dict[str, Any]:
+    return {
+        "id": model_id * 10 + dice[3] % 4,
+        "name": model + (" I", " II", " III", " facelift")[dice[3] % 4],
+        "manufacturer_id": make_id,
+        "model_id": model_id,
+    }
+
+
 def _build_lot(dice: bytes, car_id: int, version: int) -> dict[str, Any]:
-    bid = 500 + (dice[12] << 8 | dice[13]) % 1600 * BID_STEP + version * BID_STEP
     km = (dice[14] << 16 | dice[15] << 8 | dice[16]) % 260_000
-    status = STATUSES[dice[17] % len(STATUSES)]
-    moment = _moment(dice, version)
     return {
         "id": car_id * 3,
         "lot": str(30_000_000 + (dice[18] << 16 | dice[19] << 8 | dice[20])),
@@ -131,19 +132,8 @@ def _build_lot(dice: bytes, car_id: int, version: int) -> dict[str, Any]:
             "mi": km * 621_371 // 1_000_000,
             "status": {"id": 1, "name": "actual"},
         },
-        "estimate_repair_price": dice[22] * BID_STEP,
-        "pre_accident_price": bid + 4_000,
-        "clean_wholesale_price": bid + 2_500,
-        "actual_cash_value": bid + 3_100,
-        "sale_date": f"2026-0{1 + dice[23] % 6}-{10 + dice[24] % 18}T09:00:00.000000Z",
-        "sale_date_updated_at": moment,
-        "bid": bid,
-        "bid_updated_at": moment,
-        "buy_now": bid + 1_500 if dice[25] % 3 else None,
-        "buy_now_updated_at": moment,
-        "final_bid": None,
-        "final_bid_updated_at": None,
-        "status": status,
+        **_build_auction(dice, version),
+        "status": STATUSES[dice[17] % len(STATUSES)],
         "seller": SELLERS[dice[26] % len(SELLERS)],
         "seller_type": {"id": 2, "name": "dealer"},
         "title": {"id": 1, "name": "clean", "code": "ct"},
@@ -164,7 +154,27 @@ def _build_lot(dice: bytes, car_id: int, version: int) -> dict[str, Any]:
             "inspect": {"accident_summary": {"accident": "doesnt_exist", "recall": "none"}},
             "options": {"type": "dealer", "standard": EQUIPMENT[dice[3] % 9 : 24 + dice[4] % 40]},
         },
-        "updated_at": moment,
+        "updated_at": _moment(dice, version),
+    }
+
+
+def _build_auction(dice: bytes, version: int) -> dict[str, Any]:
+    """Return a lot's prices and when each was set."""
+    bid = 500 + (dice[12] << 8 | dice[13]) % 1600 * BID_STEP + version * BID_STEP
+    moment = _moment(dice, version)
+    return {
+        "estimate_repair_price": dice[22] * BID_STEP,
+        "pre_accident_price": bid + 4_000,
+        "clean_wholesale_price": bid + 2_500,
+        "actual_cash_value": bid + 3_100,
+        "sale_date": f"2026-0{1 + dice[23] % 6}-{10 + dice[24] % 18}T09:00:00.000000Z",
+        "sale_date_updated_at": moment,
+        "bid": bid,
+        "bid_updated_at": moment,
+        "buy_now": bid + 1_500 if dice[25] % 3 else None,
+        "buy_now_updated_at": moment,
+        "final_bid": None,
+        "final_bid_updated_at": None,
     }
 
 

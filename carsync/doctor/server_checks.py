@@ -102,6 +102,12 @@ def judge_endpoint(found: Findings, endpoint: Endpoint) -> bool:
         took = f"in {formatting.latency(endpoint.took_s)}"
         found.ok("address", f"{where} → {endpoint.reached}, connected {took}")
         return True
+    _judge_unreached(found, endpoint, where)
+    return False
+
+
+def _judge_unreached(found: Findings, endpoint: Endpoint, where: str) -> None:
+    """Explain why no address of a known host takes a connection."""
     only_six = bool(endpoint.addresses) and all(map(_is_six, endpoint.addresses))
     why = "; ".join(dict.fromkeys(endpoint.refusals))
     if only_six and _DIRECT.fullmatch(endpoint.host):
@@ -129,7 +135,6 @@ def judge_endpoint(found: Findings, endpoint: Endpoint) -> bool:
             f"{where} → {', '.join(endpoint.addresses)}: {why}",
             "does a firewall let this machine in? (Supabase: Database → Network restrictions)",
         )
-    return False
 
 
 def judge_kind(found: Findings, host: str, facts: ServerFacts) -> None:

@@ -104,46 +104,41 @@ def judge_privileges(
 
 def _judge_own_schema(found: Findings, held: Privileges, *, migrates: bool) -> None:
     name = "schema carsync"
+    if problem := _own_schema_problem(held, migrates=migrates):
+        found.problem(name, *problem)
+    elif held.use_own_schema is None:
+        found.ok(name, f"not there yet; {held.role} may create it")
+    else:
+        found.ok(name, f"{held.role} may use it and create in it")
+
+
+def _own_schema_problem(held: Privileges, *, migrates: bool) -> tuple[str, str] | None:
+    """Return what the role may not do in carsync's own schema, and how to mend that."""
     if held.use_own_schema is None:
         if held.create_in_database:
-            found.ok(name, f"not there yet; {held.role} may create it")
-        else:
-            found.problem(
-                name,
-                f"not there yet, and {held.role} may not create it",
-                f"as the database's owner: GRANT CREATE ON DATABASE {held.database} TO {held.role}",
-            )
-        return
-    lacking = [
-        privilege
-        for privilege, may in (
-            ("USAGE", held.use_own_schema),
-            ("CREATE", held.create_in_own_schema),
+            return None
+        return (
+            f"not there yet, and {held.role} may not create it",
+            f"as the database's owner: GRANT CREATE ON DATABASE {held.database} TO {held.role}",
         )
-        if not may
-    ]
-    if lacking:
-        privileges = ", ".join(lacking)
-        found.problem(
-            name,
-            f"{held.role} lacks {privileges} on it (a run makes its staging tables there)",
-            f"GRANT {privileges} ON SCHEMA carsync TO {held.role}",
+    may = {"USAGE": held.use_own_schema, "CREATE": held.create_in_own_schema}
+    if lacking := ", ".join(name for name, is_held in may.items() if not is_held):
+        return (
+            f"{held.role} lacks {lacking} on it (a run makes its staging tables there)",
+            f"GRANT {lacking} ON SCHEMA carsync TO {held.role}",
         )
-    elif held.lacking:
+    if held.lacking:
         named = "; ".join(f"{', '.join(p)} on {t}" for t, p in held.lacking.items())
-        found.problem(
-            name,
+        return (
             f"{held.role} lacks {named}",
             f"GRANT ALL ON ALL TABLES IN SCHEMA carsync TO {held.role}",
         )
-    elif migrates and not held.owns_own_tables:
-        found.problem(
-            name,
+    if migrates and not held.owns_own_tables:
+        return (
             f"migrations are pending, and {held.role} does not own carsync's tables",
             "run `carsync migrate` as their owner",
         )
-    else:
-        found.ok(name, f"{held.role} may use it and create in it")
+    return None
 
 
 def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts) -> bool:

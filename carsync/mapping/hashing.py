@@ -53,22 +53,25 @@ def compile_canonical(
         return lambda values: encode(record(*values))
 
     def canonical(values: Sequence[Any]) -> bytes:
-        if shuffled:
-            values = [values[i] for i in order]
-        for value in values:
-            kind = value.__class__
-            if kind is int:
-                plain = -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
-            elif kind is float:
-                plain = 1e-5 <= abs(value) < MAX_SAFE_INTEGER and not value.is_integer()
-            else:
-                continue
-            if not plain:  # msgspec would write it otherwise than JavaScript does
-                values = [_as_written_by_js(v) for v in values]
-                break
-        return encode(record(*values))
+        ordered = [values[i] for i in order] if shuffled else values
+        return encode(record(*_ready_made(ordered)))
 
     return canonical
+
+
+def _ready_made(values: Sequence[Any]) -> Sequence[Any]:
+    """Return `values` with the text of each number, if msgspec writes one of them otherwise."""
+    for value in values:
+        kind = value.__class__
+        if kind is int:
+            alike = -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+        elif kind is float:
+            alike = 1e-5 <= abs(value) < MAX_SAFE_INTEGER and not value.is_integer()
+        else:
+            continue
+        if not alike:
+            return [_as_written_by_js(each) for each in values]
+    return values
 
 
 def _as_written_by_js(value: HashValue) -> HashValue | msgspec.Raw:
