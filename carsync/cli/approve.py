@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -55,19 +54,15 @@ def approve(
         found = approval.review(connection, *which)
     _show(found)
     done: Review | None = None
-    cars = found.to_approve
-    if cars and not dry_run:
+    if (ids := [car.id for car in found.to_approve]) and not dry_run:
         if not yes:
-            console.ask(f"Deactivate these {len(cars):,} cars?")
+            console.ask(f"Deactivate these {len(ids):,} cars?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _locked(config) as connection:
-            ids = [car.id for car in cars]
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
-    if as_json:
-        click.echo(json.dumps(_data(run_id, found, done)))
-    else:
-        click.echo(_words(run_id, found, done))
+    tell = _as_json if as_json else _words
+    click.echo(tell(run_id, found, done))
 
 
 @contextmanager
@@ -98,8 +93,8 @@ def _words(run_id: int, found: Review, done: Review | None) -> str:
     return f"{len(done.to_approve):,} cars deactivated.{named}"
 
 
-def _data(run_id: int, found: Review, done: Review | None) -> dict[str, Any]:
-    return {
+def _as_json(run_id: int, found: Review, done: Review | None) -> str:
+    data = {
         "run_id": run_id,
         "held": len(found.cars),
         "cars": [{"id": car.id, "title": car.title} for car in found.to_approve],
@@ -107,6 +102,7 @@ def _data(run_id: int, found: Review, done: Review | None) -> dict[str, Any]:
         "deactivated": len(done.to_approve) if done else 0,
         "already_approved": found.approval or (done.approval if done else None),
     }
+    return json.dumps(data)
 
 
 def _all_left_out(found: Review, done: Review | None) -> list[HeldCar]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,9 @@ def revert(
     """
     config = require_database(load_config(config_path, overrides))
     stop = StopSignal()
-    actions = only or ROW_ACTIONS
-    with _revert(config, stop, run_id, actions) as work:
-        found = work.look()
+    session = partial(_session, config, stop, run_id, only or ROW_ACTIONS)
+    with session() as revert:
+        found = revert.look()
     _show(run_id, found)
     refused = bool(found.refused) and not skip_changed
     by: int | None = None
@@ -82,26 +83,26 @@ def revert(
         if not yes:
             console.ask(f"Take back these {found.total:,} changes?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
-        with _revert(config, stop, run_id, actions) as work:
-            by, found = work.carry_out(
+        with session() as revert:
+            by, found = revert.carry_out(
                 skip_changed=skip_changed, should_cancel=lambda: stop.requested
             )
     if as_json:
         click.echo(json.dumps(_data(run_id, by, found, dry_run)))
-    elif not refused:
-        click.echo(_words(run_id, by, found))
     if refused:
         error = refusal(run_id, found)
         if not as_json:
             raise error
         ctx.exit(int(error.exit_code))
+    if not as_json:
+        click.echo(_words(run_id, by, found))
 
 
 @contextmanager
-def _revert(
+def _session(
     config: Config, stop: StopSignal, run_id: int, actions: tuple[RowAction, ...]
 ) -> Iterator[Revert]:
-    """Give the revert at work: the first signal cancels its statement, and it all."""
+    """Give the revert over a connection of its own; the first signal cancels its statement."""
     with (
         stop.listening(),
         closing(open_database(config, "carsync revert", lambda: stop.requested)) as connection,

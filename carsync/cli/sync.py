@@ -18,7 +18,7 @@ from carsync.model import RunOptions
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.notify.notifier import Notifier
 from carsync.reporting.views.summary import render_summary
-from carsync.run.report import summary_data
+from carsync.run.report import RunReport, summary_data
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
 
@@ -93,22 +93,24 @@ def sync(
         if options.scope == "whole":
             notifier.failed(exc)
         raise
-    if as_json:
-        _show(json.dumps(summary_data(report)))
-    elif report.run_id is None:  # it never began: the problem says it all
-        if not logging_setup.is_json():  # the log has said it
-            console.tell_error(
-                report.problem, report.detail, report.hint, exit_code=report.exit_code
-            )
-    else:
-        color = wants_color(sys.stdout, os.environ)
-        _show(formatting.fit(render_summary(report, color=color), sys.stdout.encoding))
+    _tell_end(report, as_json=as_json)
     notifier.ended(report)
     ctx.exit(int(report.exit_code))
 
 
-def _show(text: str) -> None:
-    """Print the summary; where nobody takes it, the run has ended as it has all the same."""
+def _tell_end(report: RunReport, *, as_json: bool) -> None:
+    """Print how the run ended, as JSON or as a summary."""
+    if as_json:
+        _print(json.dumps(summary_data(report)))
+    elif report.run_id is not None:
+        color = wants_color(sys.stdout, os.environ)
+        _print(formatting.fit(render_summary(report, color=color), sys.stdout.encoding))
+    elif not logging_setup.is_json():  # a run that never began: the log has said why, as JSON
+        console.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
+
+
+def _print(text: str) -> None:
+    """Print `text`; where it cannot be written, the run has ended as it has all the same."""
     try:
         click.echo(text)
     except OSError as exc:

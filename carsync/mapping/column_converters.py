@@ -1,9 +1,8 @@
-"""Whole columns at once: what a column of plain values comes to, without looking at each.
+"""Whole columns at once: JSON values → column values, without a look at each value.
 
-Nearly every column of nearly every page holds texts alone, or whole numbers alone, with
-nothing odd among them. A few passes in C tell so; anything else is left to the readers
-of `coercion.py`, which look at one value after the other and say what is wrong with it.
-The results are the same.
+Nearly every column of nearly every page holds texts alone, or whole numbers alone. A few
+passes in C find that out. Any other column is left to the readers of `converters.py`,
+which read one value after the other and say what is wrong with it. The results are equal.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _INT4_MIN, _INT4_MAX = -(2**31), 2**31 - 1
 
 
 def compile_uniform(rule: ColumnRule, longest: int | None = None) -> ColumnReader | None:
-    """Return the reader of a whole column for a rule, or None where there is none for its type.
+    """Return the reader of a whole column for a rule; None where its type has no such reader.
 
-    The reader gives the values, None for missing ones, or None instead of the list where
-    the column is not uniform. `longest` bounds the length of texts.
+    The reader returns the values, with None for a missing one. For a column that is not
+    uniform it returns None instead of the list. `longest` bounds the length of texts.
     """
     if rule.equals is not None:
         return _equality(rule.equals) if isinstance(rule.equals, str) else None

@@ -31,7 +31,7 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class RejectedValueError(ValueError):
-    """No row can hold this value; its words are the reject's reason."""
+    """No row can hold this value; the error's words are the reject's reason."""
 
 
 class UnreadableValueError(RejectedValueError):
@@ -75,7 +75,7 @@ def read_part(value: Any) -> str:
 
 
 def read_stripped_text(value: Any) -> str | None:
-    """Read a text without the blanks at its ends, those that `String.prototype.trim` removes."""
+    """Read a text without the blanks at its ends that `String.prototype.trim` removes."""
     text = value if value.__class__ is str and value.isascii() else read_text(value)
     if text is None:
         return None
@@ -138,7 +138,7 @@ def read_timestamp(value: Any) -> str | None:
 def read_json(value: Any) -> str | None:
     """Write a JSON value as compact JSON text for a jsonb column.
 
-    Written anew, so that blanks and escapes of the feed make no difference.
+    Blanks and escapes of the feed's own text make no difference.
     """
     if value is None:
         return None
@@ -211,7 +211,7 @@ def _shorten(number: float) -> int | float:
 
 
 def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | None:
-    """Read a number as a double; raise for what is none or not finite."""
+    """Read a number as a double; raise for anything else and for what is not finite."""
     kind = value.__class__
     if kind is str:
         _check_text(value)
@@ -233,7 +233,7 @@ def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | No
 
 
 def equality_reader(wanted: Any) -> Reader:
-    """Return the reader that tells whether a value equals `wanted`; a missing one does not."""
+    """Return the reader that says whether a value equals `wanted`; a missing one does not."""
 
     def read_equality(value: Any) -> bool:
         if value.__class__ is str:
@@ -247,7 +247,7 @@ def equality_reader(wanted: Any) -> Reader:
 
 
 def compile_reader(rule: ColumnRule) -> Reader:
-    """Return the reader for a column's type, before default and template have their say."""
+    """Return the reader for a column's type; default and template are applied later."""
     if rule.equals is not None:
         return equality_reader(rule.equals)
     match rule.type:

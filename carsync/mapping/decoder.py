@@ -1,9 +1,9 @@
 """Page bytes → records, of which only the mapped paths are decoded.
 
-A page is decoded in one go into structs made from the paths. Where that fails,
-because one record holds what no JSON or no double can (NaN, lone surrogates,
-1e400, nesting without end), the page is cut into its records and each is decoded
-alone, so that only the poisoned ones are lost.
+A page is decoded in one go into structs made from the paths. That fails if one
+record holds what no JSON or no double can (NaN, lone surrogates, 1e400, nesting
+without end). The page is cut into its records then, and each is decoded alone, so
+that only the poisoned ones are lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """The records of a page, for the decoder's shape; `texts()` gives each one's JSON text.
+    """The records of a page as the decoder's type, or plain JSON; `texts()` gives their texts.
 
     `values` stand at the decoder's `paths` beside the records; None where nothing does.
     """
@@ -40,30 +40,30 @@ class DecodedPage:
 class PageDecoder:
     """Decodes pages of one feed: the list of records at `records`, and what stands at `paths`.
 
-    All of them are dotted paths from the top of an answer. A page of more than `most_records`
-    is none.
+    All paths are dotted and begin at the top of an answer. A page of more than `most_records`
+    is refused.
     """
 
     def __init__(
         self,
         records: str,
         paths: Sequence[str],
-        shape: RecordType,
+        record_type: RecordType,
         most_records: float = math.inf,
     ) -> None:
         self._most_records = most_records
         self._records = parse_path(records)
         self._paths = [parse_path(path) for path in paths]
-        record_type = shape.type
-        listed = list[record_type] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
+        record = record_type.type
+        listed = list[record] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
         self._envelope = RecordType([self._records, *self._paths], {self._records: listed})
         self._texts = RecordType([self._records], {self._records: list[msgspec.Raw]})
         self._decode_page = msgspec.json.Decoder(self._envelope.type).decode
         self._decode_texts = msgspec.json.Decoder(self._texts.type).decode
-        self._decode_record = msgspec.json.Decoder(record_type).decode
+        self._decode_record = msgspec.json.Decoder(record).decode
 
     def decode(self, body: bytes) -> DecodedPage:
-        """Decode a page; raise `PageError` (`BAD_PAGE`), and nothing else, where it is none."""
+        """Decode a page; raise `PageError` (`BAD_PAGE`), and nothing else, for anything else."""
         body = body.removeprefix(_BOM)  # RFC 8259, section 8.1: may be ignored
         try:
             envelope = self._decode_page(body)

@@ -1,7 +1,7 @@
-"""Guesses about a feed nobody described yet: where a page's records and totals are.
+"""Guesses about a feed that nobody described yet: where a page's records and totals are.
 
-Names and values decide: of all whole numbers beside the records, the total of pages is
-best known by being the total of records divided by the page's size.
+Names and values decide. The best sign of the total of pages: a whole number that equals
+the total of records divided by the page's size.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SIZE = re.compile(r"(per_?page|page_?size|limit|size|page_?limit)", re.IGNORECA
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:
-    """Where things are in a page: dotted paths, None where nothing was found.
+    """Where things are in a page: dotted paths, None for what was not found.
 
-    `count` is the number of records on this page, `pages` and `total` what it reports,
-    `size` the page size that it states under the key `size_name`.
+    `count` is the number of records on this page. `pages` and `total` are the totals that
+    the page reports, `size` is the page size that it states under the key `size_name`.
     """
 
     records: str
@@ -44,9 +44,9 @@ class PageLayout:
 
 
 def find_page(answer: Any) -> PageLayout | None:
-    """Find the records of a decoded page, the longest list of objects, and its totals.
+    """Find the records (the longest list of objects) and the totals of a decoded page.
 
-    None where there is no such list.
+    None where there is no list of objects.
 
     >>> find_page({"items": [{"id": 1}], "pages": 7, "count": 7})
     PageLayout(records='items', count=1, total_pages='pages', total_records='count', pages=7, \
@@ -79,7 +79,7 @@ total=7, size_name=None, size=None)
 def is_writable(key: str) -> bool:
     """Say whether a field's name can stand in a dotted path of a configuration file.
 
-    Nothing escapes `${`, which would ask for a variable, an API key perhaps.
+    `${` cannot be escaped and would name a variable, an API key perhaps.
     """
     return bool(key) and key.isprintable() and "." not in key and "${" not in key
 
@@ -92,7 +92,7 @@ def records_at(answer: Any, path: str) -> list[dict[str, Any]]:
 
 
 def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Give path and value of all that stands in objects; what lists hold is left out."""
+    """Give path and value of all that stands in objects; the items of lists are left out."""
     yield path, value
     if isinstance(value, dict) and depth < _DEPTH:
         for key, member in value.items():

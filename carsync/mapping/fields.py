@@ -1,7 +1,7 @@
 """Dotted paths into records, and the decodable types that hold just the values at them.
 
-What a path finds is a JSON value, or a marker saying why there is none:
-`Misplaced` (the record has another shape) or `Unholdable` (no value can hold it).
+A path leads to a JSON value, or to a marker that says why there is none: `Misplaced`
+(the record is built otherwise) or `Unholdable` (no value can hold it).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def parse_path(text: str) -> FieldPath:
 
 
 def describe(value: Any) -> str:
-    """Say what kind of JSON value this is, in words for a reject's reason."""
+    """Name the kind of a JSON value, in words for a reject's reason."""
     match value:
         case None:
             return "null"
@@ -70,7 +70,7 @@ def describe(value: Any) -> str:
 
 
 def walk(value: Any, path: FieldPath) -> Any:
-    """Follow `path` through a plain JSON value; None where a part of it is missing, null or empty.
+    """Follow `path` through a plain JSON value; None if a part of the path is missing or empty.
 
     >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
     ('a.jpg', None)
@@ -99,7 +99,7 @@ Step = tuple[int, Callable[[list[Any]], list[Any]]]
 
 
 class RecordType:
-    """The decodable type that holds exactly `paths`, and the way to the values at them."""
+    """The decodable type that holds exactly the values at `paths`, and the way to each value."""
 
     def __init__(
         self, paths: Iterable[FieldPath], leaf_types: dict[FieldPath, Any] | None = None

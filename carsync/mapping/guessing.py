@@ -1,4 +1,4 @@
-"""Guesses which field of a feed's records belongs into which column, by name and by values."""
+"""Guesses which field of a feed's records belongs into which column, by names and values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DEPTH = 3
 _SAMPLE = 100
 _YEARS = range(2101)  # 0 is a placeholder of many feeds
 _PLAIN = frozenset({"name", "title", "value", "label", "text", "amount", "km", "number", "url"})
-"""What a value inside an object of the right name is called: `brand.name`, `price.amount`."""
+"""Names of a value inside an object that has the right name: `brand.name`, `price.amount`."""
 
 _NAMES: dict[str, tuple[str, str]] = {
     "id": ("id", "id uuid uid ref reference listingid carid vehicleid itemid stockid stocknumber "
@@ -50,7 +50,7 @@ _NAMES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A column's field: its dotted path, type, whether every record has it, and an example."""
+    """A field guessed for `column`: dotted path, type, whether every record has it, an example."""
 
     column: str
     path: str
@@ -60,9 +60,9 @@ class Guess:
 
 
 def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
-    """Guess the columns of a page's records, `id` first; a column without a likely field is absent.
+    """Guess the columns of a page's records, `id` first; columns without a likely field are absent.
 
-    `id` must be there and another one in every record.
+    Only a field that every record has, each with another value, can be the `id`.
 
     >>> [g.path for g in guess_columns([{"ref": "a1", "brand": {"name": "Kia"}, "hp": 90}])]
     ['ref', 'brand.name']
@@ -86,7 +86,7 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
 
 
 def list_unused(records: Sequence[dict[str, Any]], guesses: Sequence[Guess]) -> list[str]:
-    """Return the fields of a page's records, by their first name, that no column was guessed for.
+    """Return the fields of a page's records, by their first name, without a guessed column.
 
     >>> list_unused([{"ref": "a1", "hp": 90}], guess_columns([{"ref": "a1", "hp": 90}]))
     ['hp']
@@ -112,9 +112,9 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
 def _best(
     column: str, type_: str, names: list[str], fields: dict[str, list[Any]], records: int
 ) -> str | None:
-    """Return the field for a column: of those whose name fits, and all values, the likeliest.
+    """Return the likeliest field for a column, of those whose name and values fit.
 
-    One value that does not fit would reject its record, so each counts; an empty text
+    Every value counts, since one that does not fit would reject its record. An empty text
     is a missing value.
     """
     fits = _FITS.get(column) or _FITS[type_]
@@ -141,7 +141,7 @@ def _identifies(values: list[Any], records: int) -> bool:
 
 
 def _rank(path: str, names: list[str]) -> int | None:
-    """Return how near the field's name is to one of `names`: its place there, None if none."""
+    """Return the place in `names` of the name that a field has; None where none fits."""
     steps = [re.sub(r"[^a-z0-9]", "", step.lower()) for step in path.split(".")]
     plain = [step for step in steps if not step.isdigit()]
     last = plain[-1] if plain else ""
@@ -200,7 +200,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 
 def _example(values: Iterable[Any]) -> str:
-    """Return the first value as it may stand in a comment: one line, short."""
+    """Return the first value as a comment can hold it: one short line."""
     text = " ".join(str(next(iter(values), "")).split())
     text = formatting.printable(text)
     return text if len(text) <= 30 else f"{text[:29]}…"

@@ -30,11 +30,13 @@ def compile_canonical(
 ) -> Callable[[Sequence[Any]], bytes]:
     """Return the function that writes the values of `fields` as one canonical JSON object.
 
-    It takes the values in the order of `fields`, each a str, int, float, bool or
-    None; integers beyond 2**53 are rounded to a double as JavaScript would. It
-    raises `OverflowError` for an integer no double can hold and
-    `UnicodeEncodeError` for a lone surrogate. `plain` leaves out the care for
-    numbers, for columns known to hold none that needs it.
+    The function takes the values in the order of `fields`, each a str, int, float,
+    bool or None. Integers beyond 2**53 are rounded to a double, as in JavaScript.
+    `plain` leaves out the care for numbers: for columns without a number that
+    msgspec writes otherwise.
+
+    The function raises `OverflowError` for an integer that no double can hold and
+    `UnicodeEncodeError` for a lone surrogate.
 
     >>> compile_canonical(["make", "bid"])(["Škoda", 12500.0]).decode()
     '{"bid":12500,"make":"Škoda"}'
@@ -97,8 +99,9 @@ def digest_of(algorithm: HashAlgorithm) -> Digest:
 def compile_hasher(fields: Sequence[str], algorithm: HashAlgorithm) -> Hasher:
     """Return the function from columns of values to the `data_hash` of each row.
 
-    It takes one list a field, in the order of `fields`, all of the same length. The
-    order of `fields` does not change the hash. Raises as `compile_canonical`.
+    The function takes one list a field, in the order of `fields`, all of one length. The
+    order of `fields` does not change the hash. The function raises what the function of
+    `compile_canonical` raises.
 
     >>> compile_hasher(["make"], "md5")([["BMW"]])
     ['430504184e117478856d8f29895893a9']
@@ -120,7 +123,7 @@ def _is_plain(column: list[Any]) -> bool:
 
 
 def scheme_of(fields: Sequence[str], algorithm: HashAlgorithm) -> str:
-    """Name what the hashes of a table were made by; a new name means new hashes for all rows.
+    """Name the rules by which a table's hashes were made; a new name means new hashes.
 
     >>> scheme_of(["model", "make"], "md5")
     'md5:v1:make,model'

@@ -1,9 +1,8 @@
 """A page that no JSON reader takes as a whole → the texts of its records.
 
-Walks from value to value with the reader of the standard library, which also
-takes NaN, lone surrogates and numbers beyond a double; where even that one gives
-up, on nesting without end, the end of the value is found by its brackets.
-Follows the grammar of RFC 8259.
+Follows the grammar of RFC 8259 and walks from value to value with the reader of the
+standard library, which also takes NaN, lone surrogates and numbers beyond a double.
+That reader gives up on nesting without end; brackets show the end of the value then.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _CLOSING = {"{": "}", "[": "]"}
 
 
 class MalformedJsonError(ValueError):
-    """The text is not JSON, or no list is where one was expected."""
+    """The text is not JSON, or there is no list where one was expected."""
 
 
 class Splitter:
@@ -66,7 +65,7 @@ class Splitter:
         return [(key, text[begin:end]) for key, begin, end in self._parts(text, start)]
 
     def _find(self, text: str, start: int, part: str) -> int:
-        """Return where the value at `part` starts; of equal keys the last counts."""
+        """Return where the value at `part` starts; of several equal keys the last counts."""
         found = -1
         if text.startswith(("{", "["), start):
             for n, (key, begin, _) in enumerate(self._parts(text, start)):

@@ -35,7 +35,7 @@ MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
 
 MAX_TIMES_PAGE_SIZE = 100
-"""A page may be larger than was asked for, but not by more than this: it is there to cost time."""
+"""A page of more than this many times the page size is taken for an attack."""
 
 _MAPPING_VERSION = 2
 """Raised when the same rules give other rows, so that no run holds rows of both kinds."""
@@ -45,10 +45,10 @@ _MISSING = "missing, and the column is required"
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """What a page held: a row (`(ordinal, *columns)`) per good record, a reject per other one.
+    """The content of a page: a row (`(ordinal, *columns)`) for each good record, else a reject.
 
-    Ordinals count the records of the page from 0; `records` counts all of them. `values`
-    stand at the mapper's `paths` beside the records; None where nothing does.
+    Ordinals count the records of the page from 0. `records` is the number of all records.
+    `values` stand at the mapper's `paths` beside the records; None where nothing does.
     """
 
     rows: tuple[Row, ...]
@@ -60,9 +60,9 @@ class PageContent:
 class Mapper:
     """Maps the pages of one feed; made by `Mapper.load`.
 
-    `columns` are the staged ones in row order, `id` first and `data_hash` last;
-    `constants` those with the same value in every row, which no row carries.
-    `hash_scheme` names how hashes are made, `fingerprint` all rules together.
+    `columns` are the staged columns in row order, `id` first and `data_hash` last.
+    `constants` are the columns with the same value in every row; no row carries them.
+    `hash_scheme` names the rules of the hashes, `fingerprint` is a digest of all rules.
     """
 
     def __init__(self, rules: Rules, pagination: Pagination, paths: Sequence[str] = ()) -> None:
@@ -79,11 +79,11 @@ class Mapper:
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         self.fingerprint = _fingerprint(rules)
         mapped = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
-        self._shape = RecordType([*mapped, *raw_paths(varying.values())])
+        self._record_type = RecordType([*mapped, *raw_paths(varying.values())])
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
-        self._page_decoder = PageDecoder(pagination.records, paths, self._shape, most)
-        self._list_decoder = PageDecoder("", (), self._shape)
-        self._plans = [_Plan(name, rule, self._shape) for name, rule in varying.items()]
+        self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
+        self._list_decoder = PageDecoder("", (), self._record_type)
+        self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
@@ -96,11 +96,11 @@ class Mapper:
         return cls(check_rules(config.mapping), config.api.pagination, paths)
 
     def map_page(self, body: bytes) -> PageContent:
-        """Map the body of an answer; raise `PageError` (`BAD_PAGE`) where it is no feed page."""
+        """Map the body of an answer; raise `PageError` (`BAD_PAGE`) for what is no feed page."""
         return self._map(self._page_decoder.decode(body))
 
     def map_array(self, body: bytes) -> PageContent:
-        """Map a bare JSON array of records; raise `PageError` where it is none."""
+        """Map a bare JSON array of records; raise `PageError` for anything else."""
         return self._map(self._list_decoder.decode(body))
 
     def map_record(self, body: bytes) -> PageContent:
@@ -112,7 +112,7 @@ class Mapper:
         for ordinal, record in enumerate(page.records):
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
                 faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
-        found = self._shape.gather(page.records)
+        found = self._record_type.gather(page.records)
         values: dict[str, Iterable[Any]] = {c.name: repeat(v) for c, v in self.constants}
         for plan in self._plans:
             values[plan.name] = plan.read(found, faults)
@@ -149,7 +149,7 @@ class _Faults:
         self.reasons.setdefault(ordinal, (column, reason))
 
     def run(self, column: str, read: Reader, found: list[Any]) -> list[Any]:
-        """Read all values `found`; a record whose value is refused is noted and gets None."""
+        """Read the values `found`; note each record whose value is refused, with None for it."""
         try:
             return list(map(read, found))
         except RejectedValueError:
@@ -167,12 +167,12 @@ class _Faults:
 class _Plan:
     """How one column of a page is filled."""
 
-    def __init__(self, name: str, rule: ColumnRule, shape: RecordType) -> None:
+    def __init__(self, name: str, rule: ColumnRule, record_type: RecordType) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
         self._required = rule.required
-        self._slot = None if rule.path is None else shape.slot(parse_path(rule.path))
-        self._shape = shape
+        self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
+        self._record_type = record_type
         reader = _read_id if name == "id" else compile_reader(rule)
         default = constant_value(rule, rule.default)
         required = rule.required and self.template is None
@@ -195,7 +195,7 @@ class _Plan:
     def fill(
         self, values: dict[str, Iterable[Any]], found: list[list[Any]], faults: _Faults
     ) -> list[Any]:
-        """Return the column's values, the missing ones made from the template."""
+        """Return the column's values; the template makes the missing ones."""
         assert self.template is not None
         filled = list(values[self.name])
         missing = [n for n, value in enumerate(filled) if value is None]
@@ -222,7 +222,7 @@ class _Plan:
         if name is None:
             return [None] * len(found[0])
         if name.startswith("."):
-            return found[self._shape.slot(parse_path(name[1:]))]
+            return found[self._record_type.slot(parse_path(name[1:]))]
         return [value for value, _ in zip(values[name], found[0], strict=False)]
 
 
@@ -231,7 +231,7 @@ def _type_of(rule: ColumnRule) -> str:
 
 
 def _read_id(value: Any) -> str | None:
-    """Read an id: a text or a number, exactly; true or false is none."""
+    """Read an id: a text or a number, exactly; true and false are refused."""
     if value.__class__ is bool:
         raise RejectedValueError(f"{describe(value)} is no id")
     text = read_text(value)
@@ -241,7 +241,7 @@ def _read_id(value: Any) -> str | None:
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
-    """Add to a reader what its rule says of missing and unreadable values."""
+    """Add to a reader what its rule says about missing and unreadable values."""
     if required:
 
         def read_required(value: Any) -> Any:
@@ -265,7 +265,7 @@ def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
 
 
 def _original(text: str) -> tuple[str, OriginalKind]:
-    """Return a record's text as PostgreSQL can hold it; bytes that were no UTF-8 become `?`."""
+    """Return a record's text as PostgreSQL can hold it; bytes outside UTF-8 become `?`."""
     holdable = text[:MAX_ORIGINAL_CHARS].replace("\0", "\ufffd")
     holdable = holdable.encode("utf-8", "replace").decode()
     return holdable, "record" if holdable == text else "altered"
@@ -279,5 +279,5 @@ def _fingerprint(rules: Rules) -> str:
 
 
 def target_columns(mapper: Mapper) -> tuple[Column, ...]:
-    """Return all columns that a merge writes: the staged ones and the constants."""
+    """Return the columns that a merge writes: the staged columns and the constants."""
     return (*mapper.columns, *(column for column, _ in mapper.constants))

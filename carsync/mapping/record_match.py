@@ -1,4 +1,4 @@
-"""By-id answers: does a 200 really hold the record that was asked for?"""
+"""By-id answers: whether a 200 really holds the record that was asked for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from carsync.mapping.mapper import Mapper, PageContent
 
 _WRAPPER = "data"
 _DEPTH = 2
-"""How deep in other envelopes (`{"result": {"vehicle": record}}`) the record is looked for."""
+"""The record is looked for this deep in other envelopes (`{"result": {"vehicle": record}}`)."""
 
 
 def holds_record(mapper: Mapper, body: bytes, record_id: str) -> bool:
     """Say whether `body` is the record `record_id`: bare, as `{"data": record}`, or in an envelope.
 
-    A record that the mapping rejects is there all the same, bare or as `data`; in another
-    envelope only one that makes a row counts. HTML, another car, a list, or an error
-    object with status 200 are not.
+    Bare or as `data`, a record counts even if the mapping rejects it. In another envelope
+    only a record that makes a row counts. HTML, another car, a list and an error object
+    with status 200 do not count.
     """
     wrapped = _members(body)
     candidates = [body, wrapped[_WRAPPER]] if _WRAPPER in wrapped else [body]
@@ -38,7 +38,7 @@ def _inside(body: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _members(body: bytes) -> dict[str, bytes]:
-    """Return the members of an object, undecoded; none where it is anything else."""
+    """Return the members of an object, undecoded; anything else has none."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -47,7 +47,7 @@ def _members(body: bytes) -> dict[str, bytes]:
 
 
 def ids_of(content: PageContent) -> list[str | None]:
-    """Return the ids that a page lists, those of rejected records too; None where one has none."""
+    """Return the ids that a page lists, rejected records included; None for a missing id."""
     return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]
 
 

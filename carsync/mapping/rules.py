@@ -53,9 +53,10 @@ def check_rules(mapping: MappingRules) -> Rules:
 
 
 def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
-    """Return `value`, a rule's constant or default, as its column holds it; raise `ConfigError`.
+    """Return `value`, a rule's constant or default, as its column holds it.
 
-    For jsonb columns it is JSON text already.
+    For jsonb columns `value` is JSON text. Raises `RejectedValueError` where the column
+    cannot hold the value.
     """
     if value is None:
         return None
@@ -71,7 +72,7 @@ def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
 
 
 def template_parts(template: str) -> list[tuple[str, str | None]]:
-    """Split a template into (literal, name or None) parts; raise `ValueError` where it is none.
+    """Split a template into (literal, name or None) parts; raise `ValueError` for anything else.
 
     >>> template_parts("{make} {.year}!")
     [('', 'make'), (' ', '.year'), ('!', None)]
@@ -85,7 +86,7 @@ def template_parts(template: str) -> list[tuple[str, str | None]]:
 
 
 def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
-    """Return the paths of the record's own values that templates name."""
+    """Return the paths in the record that the templates of `rules` name."""
     templates = [rule.template for rule in rules if rule.template is not None]
     names = [name for template in templates for _, name in template_parts(template)]
     return [parse_path(name[1:]) for name in names if name is not None and name.startswith(".")]
