@@ -2,7 +2,7 @@
 
     CarsyncError                      exit 1   a bug, unless a subclass says otherwise
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
-    ├─ ApprovalError                  exit 2   what was to be approved is not there any more
+    ├─ ApprovalError                  exit 2   held deactivations cannot be approved
     ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
     ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
@@ -33,7 +33,7 @@ from carsync.exit_codes import ExitCode
 
 
 class FailureKind(StrEnum):
-    """Why one attempt failed; each kind has its own back-off in `retry.py`."""
+    """Why one attempt failed; `source/retry.py` has the back-off of each kind."""
 
     RATE_LIMITED = "rate_limited"  # 429, or 503 with Retry-After
     SERVER = "server_error"  # 5xx
@@ -47,8 +47,8 @@ class FailureKind(StrEnum):
 class CarsyncError(Exception):
     """Base of all errors that an operator may read.
 
-    `problem` is one sentence without a secret in it, `detail` what was seen,
-    `hint` what to do. Both may be empty.
+    `problem` is one sentence without a secret. `detail`, what was seen, and `hint`, what
+    to do, may be empty.
     """
 
     exit_code: ExitCode = ExitCode.BUG
@@ -75,7 +75,7 @@ class ConfigError(CarsyncError):
 
 
 class ApprovalError(CarsyncError):
-    """Held deactivations cannot be approved, or not any more; nothing was touched."""
+    """Held deactivations cannot, or can no longer, be approved; nothing was touched."""
 
     exit_code = ExitCode.CONFIG
 
@@ -144,7 +144,7 @@ class DatabasePermissionError(DatabaseError):
 
 
 class DatabaseBusyError(DatabaseError):
-    """A lock was not to be had within the lock time-out."""
+    """A lock was not granted within the lock time-out."""
 
 
 class DatabaseConflictError(DatabaseError):
@@ -162,9 +162,10 @@ class CheckpointError(CarsyncError):
 
 
 class NoticeError(CarsyncError):
-    """A web hook did not take a notice; `retryable`: another attempt may succeed.
+    """A web hook did not take a notice.
 
-    `retry_after_s` is how long it asked to wait, in seconds.
+    `retryable`: another attempt may succeed. `retry_after_s`: the seconds that the hook
+    asked to wait.
     """
 
     exit_code = ExitCode.API

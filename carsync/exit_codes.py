@@ -1,4 +1,4 @@
-"""What each exit code means and what the operator does then: one table, told everywhere."""
+"""The exit codes, each with its meaning and the operator's next step: one table for all views."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ExitCode(IntEnum):
 
 
 class Advice(NamedTuple):
-    """What happened, and the next step.
+    """What an exit code means, and the operator's next step.
 
-    `at_large` is the step where no run's own hint stands before it: in the reference.
+    `at_large` is the next step in the reference, where no hint of a run stands before it.
     """
 
     meaning: str

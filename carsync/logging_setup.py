@@ -1,7 +1,7 @@
 """The log on standard error: lines for people, or one JSON object a line for machines.
 
-`bind` names what is true of all further lines (the run, its phase); what is true of one
-line alone comes with it: `log.warning("…", extra={"page": 7})`.
+`bind` sets the fields of all further lines (the run, its phase). The fields of one line
+come with that line: `log.warning("…", extra={"page": 7})`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from carsync.formatting import printable
 
 Format = Literal["text", "json"]
 VARIABLE = "CARSYNC_LOG_FORMAT"
-"""Environment variable that says the format where no option does."""
+"""The environment variable for the format, where no option gives one."""
 
 _STDERR = 2
 _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 def set_up(format_: Format, level: int) -> None:
     """Send the log of this process to standard error in this format, from `level` on.
 
-    As JSON, warnings and uncaught exceptions are told in lines of the same kind.
+    With JSON, warnings and uncaught exceptions become lines of JSON too.
     """
     formatter: logging.Formatter = JsonFormatter()
     if format_ == "text":
@@ -67,7 +67,7 @@ def tell_bug(exc: BaseException) -> None:
 
 
 def bind(**fields: Any) -> None:
-    """Put these fields into every further JSON line of this process; None takes one out."""
+    """Put these fields into every further JSON line of this process; None removes a field."""
     _bound.update(fields)
     for name in [name for name, value in _bound.items() if value is None]:
         del _bound[name]
@@ -76,8 +76,8 @@ def bind(**fields: Any) -> None:
 def in_journal(environ: Mapping[str, str] = os.environ) -> bool:
     """Say whether this process's standard error goes to systemd's journal.
 
-    `JOURNAL_STREAM` holds device and inode of the journal's socket (systemd.exec(5)); it
-    is inherited by processes whose output was sent elsewhere, so the two are compared.
+    `JOURNAL_STREAM` holds device and inode of the journal's socket (systemd.exec(5)).
+    Processes whose output goes elsewhere inherit the variable, so the socket is compared.
     """
     stream = environ.get("JOURNAL_STREAM", "")
     if not stream:
@@ -90,16 +90,16 @@ def in_journal(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people: the message stays on one line, whatever the feed wrote into it."""
+    """Lines for people: a message stays on one line, even with line breaks of the feed."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Lay out the message; a traceback follows on lines of its own."""
+        """Return the message on one line; a traceback follows on lines of its own."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
 
 class JournalFormatter(TextFormatter):
-    """Lines for systemd's journal, which has the time: each begins with its priority.
+    """Lines for systemd's journal, which adds the time: each begins with its priority.
 
     `<3>` is an error, `<4>` a warning, `<6>` information, `<7>` detail (sd-daemon(3)).
     """
@@ -116,8 +116,8 @@ class JournalFormatter(TextFormatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, in ASCII, so that no text of the feed's can end the line.
 
-    `timestamp` (UTC, milliseconds), `level`, `logger`, `message`, `process`; then what is
-    bound; then what came with the line; `exception` and `traceback` where there is one.
+    `timestamp` (UTC, milliseconds), `level`, `logger`, `message`, `process`; then the bound
+    fields; then the line's own; `exception` and `traceback` where there is one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -139,13 +139,13 @@ class JsonFormatter(logging.Formatter):
 
 
 def process_name() -> str:
-    """Return how this process is called in the log: "parent", "fetcher-1", "writer-2", …"""
+    """Return this process's name in the log: "parent", "fetcher-1", "writer-2", …"""
     name = multiprocessing.current_process().name
     return "parent" if name == "MainProcess" else name.removeprefix("carsync ")
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it; a secret, which is a text of its own kind, as `***`."""
+    """Return `value` as JSON can hold it; a `Secret` becomes `***`."""
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

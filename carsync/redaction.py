@@ -1,4 +1,4 @@
-"""Secrets: a string that does not show itself, and texts freed of one that they quote."""
+"""Secrets: a string that does not show itself, and texts without a secret that they quoted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Secret(str):
 
 
 _SHORTEST = 8
-"""Fewer characters of a secret's beginning are taken for chance."""
+"""Fewer characters that begin like a secret are taken for chance."""
 
 
 def redact(text: str, secret: str) -> str:
@@ -62,9 +62,9 @@ def _without_beginnings(text: str, secret: str) -> str:
 
 
 def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
-    """Return rejects without the API's key, which a record may quote.
+    """Return the rejects with `***` for the API's key, which a record may quote.
 
-    Rows keep it: a short key stands in prices and hashes by chance.
+    Rows keep the key: a short one stands in prices and hashes by chance.
     """
     return rejects if key is None else tuple(_redact(reject, key.reveal()) for reject in rejects)
 

@@ -14,7 +14,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Forgiving(io.FileIO):
-    """A file that takes what it is given; what cannot be written is lost."""
+    """A file whose writes never fail; what cannot be written is lost."""
 
     def write(self, data: Any, /) -> int:
         written = None  # also where it does not block and is full
@@ -24,9 +24,9 @@ class _Forgiving(io.FileIO):
 
 
 def secure() -> None:
-    """Open what is closed of the three, and let nothing that is written to the log raise.
+    """Open those of the three that are closed, and let no write to standard error raise.
 
-    A descriptor that is closed would be the next file's or connection's, and get the log.
+    The next file or connection would get a closed descriptor's number, and the log with it.
     """
     for number in (_STDIN, _STDOUT, _STDERR):
         try:
@@ -42,7 +42,7 @@ def secure() -> None:
 
 
 def forgive() -> None:
-    """Let nothing that is written to standard error raise; what is lost is only the log."""
+    """Let no write to standard error raise; only lines of the log are lost."""
     was = sys.stderr
     if was is not sys.__stderr__:
         return  # somebody listens in, a test for example
@@ -56,18 +56,18 @@ def forgive() -> None:
 
 
 def drop_output() -> None:
-    """Send what is still to be written to standard output nowhere.
+    """Discard what is still to be written to standard output.
 
-    So the interpreter's own flush at exit does not fail (Python manual, signal, "Note on
+    The interpreter's own flush at exit does not fail then (Python manual, signal, "Note on
     SIGPIPE").
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
 
 
 def is_full(exc: BaseException) -> bool:
-    """Say whether `exc` is a write that found no room; what is left of the output is dropped.
+    """Say whether `exc` comes from a full disk under standard output; drop the rest if so.
 
-    Whoever writes a file of its own catches this itself and names the file.
+    Errors of a named file are left to whoever writes that file.
     """
     full = isinstance(exc, OSError) and exc.errno in _NO_ROOM and exc.filename is None
     if full:

@@ -71,7 +71,7 @@ def check(
 
 
 def _teller() -> Callable[[str], None]:
-    """Give a function that shows on a terminal what is being looked at, on a line of its own."""
+    """Return a function that shows on a terminal, on one line, what is being examined."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return lambda _: None
 
@@ -82,7 +82,7 @@ def _teller() -> Callable[[str], None]:
 
 
 def _checkpoint(config: Config) -> Path | None:
-    """Return where the checkpoint lies; None where that depends on a DSN that is not set."""
+    """Return the path of the checkpoint; None where the path needs a DSN that is not set."""
     try:
         return checkpoint_path(config)
     except ConfigError:
@@ -90,7 +90,7 @@ def _checkpoint(config: Config) -> Path | None:
 
 
 def _origin(config: Config, path: Path | None) -> Origin:
-    """Say where the configuration comes from, and whether its file gives a secret away."""
+    """Return where the configuration comes from, and whether everybody can read its secrets."""
     variables = tuple(dict.fromkeys(name for name, _, _ in environment_layer(os.environ)))
     if path is None:
         return Origin(None, variables)

@@ -1,4 +1,4 @@
-"""How a command speaks on standard error: sentences for people, or lines of the JSON log."""
+"""What commands write to standard error: sentences for people, or lines of the JSON log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from carsync.exit_codes import ExitCode
 log = logging.getLogger("carsync.cli")
 
 SHOWN = 20
-"""How many lines of a list are shown to people; JSON has all."""
+"""Lists for people show this many lines; JSON has all."""
 _QUIET = {ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM}
 
 
@@ -38,7 +38,7 @@ def show_some(lines: Sequence[str]) -> None:
 def ask(question: str) -> None:
     """Ask for a yes; anything else ends the command with nothing changed.
 
-    Raises `click.Abort` at a no or Ctrl-C, `ConfigError` where nobody is there to answer.
+    Raises `click.Abort` at a no or Ctrl-C, `ConfigError` without a terminal to ask on.
     """
     try:
         agreed = click.confirm(question, err=True)
@@ -64,7 +64,7 @@ def tell_error(
 ) -> None:
     """Say why the command failed: problem, detail and hint on a line each, or one JSON line.
 
-    A `bug` is told with its traceback in JSON.
+    In JSON a `bug` comes with its traceback.
     """
     if logging_setup.is_json():
         extra = {"event": "error", "problem": problem, "exit_code": int(exit_code)}

@@ -1,4 +1,4 @@
-"""`carsync demo`: the whole story on a terminal, with nothing installed but the extra `demo`."""
+"""`carsync demo`: four syncs on a terminal, with nothing installed but the extra `demo`."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def demo(ctx: click.Context, cars: int, rps: int, keep: bool | None) -> None:
     for number in SIGNALS:
         signal.signal(number, _leave)
     color = wants_color(sys.stdout, os.environ)
-    screen = Console(color=color, encoding=sys.stdout.encoding)
+    console = Console(color=color, encoding=sys.stdout.encoding)
     on_terminal = sys.stdin.isatty()
     wanted = on_terminal if keep is None else keep
     stay = _await_enter if on_terminal else _await_signal
-    passed = play(DemoOptions(cars, rps), screen, stay if wanted else None)
+    passed = play(DemoOptions(cars, rps), console, stay if wanted else None)
     ctx.exit(ExitCode.OK if passed else ExitCode.BUG)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind, so that everything started is stopped; further signals must not cut that short."""
+    """Unwind, so that everything started is stopped; further signals are ignored meanwhile."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise SystemExit(128 + number)

@@ -103,7 +103,7 @@ def _may_ask() -> bool:
 
 
 def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
-    """Make the answers of options, environment and, where `ask`, questions; preset "": unknown."""
+    """Take the answers from options, environment and questions (`ask`); preset "": unknown."""
 
     def value(name: str, question: str, default: str) -> str:
         given = options[name]
@@ -175,11 +175,11 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
         return answers, Looked()
     if answers.preset == "" and (fitting := _fitting_preset(config, answer.body)) is not None:
         click.echo(f"the preset {fitting} fits the first page", err=True)
-        shape, _ = _shape(answer.body, answers.records)
-        seen = (shape.records, shape.total_pages, shape.total_records) if shape else _USUAL
-        return replace(answers, preset=fitting), Looked(None if seen == _USUAL else shape)
-    shape, records = _shape(answer.body, answers.records)
-    if shape is None:
+        layout, _ = _layout(answer.body, answers.records)
+        seen = (layout.records, layout.total_pages, layout.total_records) if layout else _USUAL
+        return replace(answers, preset=fitting), Looked(None if seen == _USUAL else layout)
+    layout, records = _layout(answer.body, answers.records)
+    if layout is None:
         click.echo("no list of records was found in the answer", err=True)
         return unknown, Looked()
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""
@@ -190,17 +190,17 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
         click.echo("no field of the records looks like an id", err=True)
         guesses = []
     size = answers.page_size
-    if shape.count < size and (shape.pages or 1) > 1:
-        size = shape.count
+    if layout.count < size and (layout.pages or 1) > 1:
+        size = layout.count
     size_param = answers.size_param
-    if shape.size_name is not None and shape.size == size != answers.page_size:
-        size_param = shape.size_name  # the size it chose itself, under the name it gives it
+    if layout.size_name is not None and layout.size == size != answers.page_size:
+        size_param = layout.size_name  # the size it chose itself, under the name it gives it
     found = replace(answers, preset=None, page_size=size, size_param=size_param)
-    return found, Looked(shape, guesses, list_unused(records, guesses))
+    return found, Looked(layout, guesses, list_unused(records, guesses))
 
 
 def _fitting_preset(config: Config, body: bytes) -> str | None:
-    """Return the preset that makes rows of most records of a page; None where none does."""
+    """Return the preset that makes rows of most records of a page; None if no preset does."""
     for name in preset_names():
         mapping = resolve(msgspec.structs.replace(config.mapping, preset=name))
         try:
@@ -212,22 +212,24 @@ def _fitting_preset(config: Config, body: bytes) -> str | None:
     return None
 
 
-def _shape(body: bytes, records_path: str | None) -> tuple[PageLayout | None, list[dict[str, Any]]]:
+def _layout(
+    body: bytes, records_path: str | None
+) -> tuple[PageLayout | None, list[dict[str, Any]]]:
     """Find records and totals in an answer; at `records_path` where that is given."""
     try:
         answer = json.loads(body)
-        shape = find_page(answer)
-        if shape is not None and records_path is not None:
+        layout = find_page(answer)
+        if layout is not None and records_path is not None:
             records = records_at(answer, records_path)
-            return replace(shape, records=records_path, count=len(records)), records
+            return replace(layout, records=records_path, count=len(records)), records
     except (ValueError, RecursionError):
         return None, []
     except (KeyError, TypeError, IndexError):
         raise ConfigError(
             f"--records {records_path}: there is no list of objects in the answer",
-            hint=f"there is one at {shape.records or 'the top'}" if shape else "",
+            hint=f"there is one at {layout.records or 'the top'}" if layout else "",
         ) from None
-    return shape, records_at(answer, shape.records) if shape else []
+    return layout, records_at(answer, layout.records) if layout else []
 
 
 # ── the last word ────────────────────────────────────────────────────────────

@@ -21,7 +21,7 @@ _WRAP = 96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the file is made of; `preset` None: columns are declared in the file itself."""
+    """The answers that make the file; `preset` None: the file declares the columns itself."""
 
     base_url: str
     path: str = "/cars"
@@ -41,10 +41,9 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the first page showed: its shape, and where no preset fits the columns guessed and
-    the fields left over."""
+    """What the first page showed: its layout and, if no preset fits, columns and other fields."""
 
-    shape: PageLayout | None = None
+    layout: PageLayout | None = None
     guesses: Sequence[Guess] = ()
     unused: Sequence[str] = ()
 
@@ -79,11 +78,11 @@ def _api(answers: Answers, looked: Looked) -> str:
         if answers.auth == "header":
             lines.append(f"    name: {_quoted(answers.auth_name)}")
         lines.append("    key: ${API_KEY:-}")
-    return "\n".join([*lines, *_pagination(answers, looked.shape), ""])
+    return "\n".join([*lines, *_pagination(answers, looked.layout), ""])
 
 
-def _pagination(answers: Answers, shape: PageLayout | None) -> list[str]:
-    """Give the lines about pages: what was seen, or what stands for the preset's feed."""
+def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
+    """Return the lines about pages: as the first page showed them, or the preset's."""
     lines = [
         "  pagination:",
         f"    page_param: {_quoted(answers.page_param)}",
@@ -92,7 +91,7 @@ def _pagination(answers: Answers, shape: PageLayout | None) -> list[str]:
     ]
     if answers.preset is None:
         lines.append("    first_page: 1  # 0 where the API counts its pages from 0")
-    if shape is None:
+    if layout is None:
         if answers.records is not None:
             lines.append(f"    records: {_quoted(answers.records)}")
         if answers.preset is None:
@@ -101,11 +100,11 @@ def _pagination(answers: Answers, shape: PageLayout | None) -> list[str]:
                 "    total_records: null   # where the total of records is",
             ]
         return lines
-    seen = f"  # guess: {shape.count} objects were there"
-    lines.append(f"    records: {_quoted(shape.records)}{seen}")
+    seen = f"  # guess: {layout.count} objects were there"
+    lines.append(f"    records: {_quoted(layout.records)}{seen}")
     for key, path, number in (
-        ("total_pages", shape.total_pages, shape.pages),
-        ("total_records", shape.total_records, shape.total),
+        ("total_pages", layout.total_pages, layout.pages),
+        ("total_records", layout.total_records, layout.total),
     ):
         said = (
             f"guess: it was {number:,}" if path is not None and number is not None else "not seen"

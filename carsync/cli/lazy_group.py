@@ -27,9 +27,9 @@ _STDOUT = 1
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is called.
 
-    `help_by_name` gives each command its line in the help; `carsync.cli.NAME` defines
-    the command `NAME`. The group's own options may also stand behind the command's
-    name; its function is called again with them then, and so has to bear that.
+    `help_by_name` gives each command its line in the help; `carsync.cli.NAME` defines the
+    command `NAME`. The group's own options may also stand behind the command's name; the
+    group's function is called again with them then.
     """
 
     def __init__(self, *args: Any, help_by_name: dict[str, str], **kwargs: Any) -> None:
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
         if name not in self.help_by_name:
             return None
         module = importlib.import_module(f"carsync.cli.{name}")
-        # `help` and the like would hide a builtin.
+        # `help` and the like are the names of builtins.
         command = getattr(module, name, None) or getattr(module, f"{name}_")
         assert isinstance(command, click.Command)
         _hand_down(self, command)
@@ -95,7 +95,7 @@ class LazyGroup(click.Group):
 
 
 class InheritedOption(click.Option):
-    """An option of the group, given behind a command's name; the command does not learn of it."""
+    """An option of the group that may stand behind a command's name; the group gets its value."""
 
     def __init__(self, option: click.Option) -> None:
         """Take the names, the type and the help of the group's `option`."""
@@ -109,7 +109,7 @@ class InheritedOption(click.Option):
         )
 
     def get_help_record(self, ctx: click.Context) -> None:
-        """Leave it out of the command's list: the last line of the help names them all."""
+        """Leave the option out of the command's list: the last line of the help names it."""
 
 
 def _hand_down(group: click.Group, command: click.Command) -> None:
@@ -144,7 +144,7 @@ def _give_to_the_group(ctx: click.Context, param: click.Parameter, value: Any) -
 def _reader_is_gone() -> bool:
     """Say whether standard output is a pipe that nobody reads (`carsync preview | head`).
 
-    What is still to be written then goes nowhere.
+    Output that is still to be written is discarded then.
     """
     poll = select.poll()
     poll.register(_STDOUT, 0)
@@ -203,7 +203,7 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
 
 
 def _nearest(typed: str, known: list[str]) -> str | None:
-    """Return the word of `known` that was probably meant; dashes do not make words alike."""
+    """Return the word of `known` nearest to `typed`; leading dashes do not count."""
     bare = {name.lstrip("-"): name for name in known}
     close = difflib.get_close_matches(typed.lstrip("-"), bare, n=1)
     return bare[close[0]] if close else None
@@ -215,7 +215,7 @@ def _options(ctx: click.Context) -> list[str]:
 
 
 def _unknown_command(exc: click.ClickException) -> str | None:
-    """Return the name that was taken for a command's, where that is what is wrong."""
+    """Return the unknown command's name, if that is the error."""
     ctx = getattr(exc, "ctx", None)
     if (
         ctx is None

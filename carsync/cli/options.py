@@ -1,4 +1,4 @@
-"""What every command needs first: the options for the configuration, and reading it."""
+"""The options that many commands share, and the configuration they lead to."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def config_options(command: _Command) -> _Command:
 
 
 def limit_option(command: _Command) -> _Command:
-    """Add `--limit`, given to the command as `limit`: how many lines of a list are shown."""
+    """Add `--limit`, given to the command as `limit`: the most lines of a list to show."""
     return click.option(
         "--limit",
         type=click.IntRange(min=1),
@@ -62,8 +62,8 @@ def limit_option(command: _Command) -> _Command:
 def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """Read and check the configuration: options over environment over file over defaults.
 
-    A credential that systemd hands over acts as the variable of its name. Raises
-    `ConfigError` with the key, its value and a hint.
+    A credential from systemd acts as the variable of its name. Raises `ConfigError` with
+    the key, its value and a hint.
     """
     text = ""
     if path is not None:
@@ -93,7 +93,7 @@ def require_database(config: Config) -> Config:
 
 
 def checkpoint_path(config: Config) -> Path:
-    """Return where this target's checkpoint lies; needs the database's DSN only for its name."""
+    """Return the path of this target's checkpoint; raise `ConfigError` if that needs a DSN."""
     if config.checkpoint.path is not None:
         return Path(config.checkpoint.path).expanduser()
     dsn = require_database(config).require_dsn()

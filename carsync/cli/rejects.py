@@ -1,4 +1,4 @@
-"""`carsync rejects`: see which records no row could hold, and bring in those that map now."""
+"""`carsync rejects`: show the records that no row could hold, and bring in those that map now."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
 
 
 def _excerpt(text: str) -> str:
-    """Return the beginning of a record's text, as much as is shown of it."""
+    """Return the beginning of a record's text, as far as it is shown."""
     shown = formatting.printable(text)
     return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
 

@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 
 DIRECTORY = "CREDENTIALS_DIRECTORY"
 PREFIX = "carsync_"
-"""What `LoadCredential=carsync:FOLDER` puts before the names."""
+"""`LoadCredential=carsync:FOLDER` puts this before the names."""
 MAX_BYTES = 64 * 1024
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Variables(Mapping[str, str]):
-    """The environment, and below it the credentials, each read when it is first asked for.
+    """The environment, and below it the credentials, each read when it is first needed.
 
-    A variable that is not empty wins over the credential of its name; an empty credential
-    is none. Asking raises `ConfigError` for a credential that is no text.
+    A variable that is not empty wins over the credential of its name. An empty credential
+    counts as missing. Reading raises `ConfigError` for a credential that is no text.
 
     >>> Variables({"RPS": "5"}).get("RPS")
     '5'
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the real environment; without `$CREDENTIALS_DIRECTORY` it is all there is."""
+        """Take the real environment; `$CREDENTIALS_DIRECTORY` names the folder of credentials."""
         self._environ = environ
         folder = environ.get(DIRECTORY, "")
         self._folder = Path(folder) if folder.startswith("/") else None
@@ -56,7 +56,7 @@ class Variables(Mapping[str, str]):
         return sum(1 for _ in self)
 
     def shadowed(self) -> list[str]:
-        """Return the names of the credentials that a variable of the environment wins over."""
+        """Return the names of the credentials that an environment variable overrides."""
         names = {path.name.removeprefix(PREFIX) for path in self._files()}
         return sorted(name for name in names if self._environ.get(name))
 
@@ -84,7 +84,7 @@ class Variables(Mapping[str, str]):
 
 
 def _text(file: Path, raw: bytes) -> str:
-    """Return what the file says, without the line break at its end."""
+    """Return the text of the file, without the line break at its end."""
     if len(raw) > MAX_BYTES:
         raise _unusable(file, "is too large", f"more than {MAX_BYTES:,} bytes")
     try:
@@ -97,7 +97,7 @@ def _text(file: Path, raw: bytes) -> str:
 
 
 def _unusable(file: Path, what: str, detail: str) -> ConfigError:
-    # Nothing of what it holds is said: it is a secret, whatever else may be wrong with it.
+    # The content is not quoted: it is a secret, whatever else may be wrong with it.
     return ConfigError(
         f"the credential {file.name} {what}",
         detail=detail or f"in {file.parent}",

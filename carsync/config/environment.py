@@ -84,7 +84,7 @@ def _supabase_dsn(url: str, password: str) -> str:
 
 
 def supabase_hint(environ: Mapping[str, str]) -> str:
-    """Say what is missing where only part of Supabase's variables is set; empty otherwise."""
+    """Say which of Supabase's variables are missing if only some are set; empty otherwise."""
     if environ.get("SUPABASE_SERVICE_ROLE_KEY"):
         return (
             "SUPABASE_SERVICE_ROLE_KEY opens Supabase's REST gateway, which carsync does not use; "

@@ -1,6 +1,6 @@
 """The keys of the configuration: their names and types, the JSON Schema, what errors may show.
 
-Derived from the sections in `config.py`, where each key lives once.
+Derived from `sections.py`, where each key lives once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def section_of(annotation: Any) -> type[Struct] | None:
 
 
 def type_of(path: str) -> Any:
-    """Return the type of the section or key `path`, None where there is no such.
+    """Return the type of the section or key `path`, None for an unknown one.
 
     >>> type_of("limits.concurrency.x") is None
     True
@@ -62,7 +62,7 @@ def type_of(path: str) -> Any:
 
 
 def choices(path: str) -> list[str]:
-    """Return the words that the key `path`, or an entry of it, takes; empty where others too.
+    """Return the words that the key `path`, or an entry of it, takes; empty: any value.
 
     >>> choices("mapping.hash.algorithm"), choices("notify.events[2]")[:2]
     (['xxh3_128', 'md5'], ['failed', 'partial'])
@@ -73,8 +73,9 @@ def choices(path: str) -> list[str]:
 
 
 def nearest(key: str, prefix: str, names: Iterable[str]) -> str | None:
-    """Return the key that was meant by the unknown `prefix` + `key`: the like among `names`,
-    else one of that name, or nearly, in another section; None where nothing is near.
+    """Return the known key nearest to the unknown `prefix` + `key`; None where nothing is near.
+
+    A key of the same section, one of `names`, wins over one of another section.
 
     >>> nearest("concurency", "limits.", ["burst", "concurrency"])
     'limits.concurrency'
@@ -92,7 +93,7 @@ def holds_secret(path: str) -> bool:
 
 
 def shown(path: str, value: Any, meant: str | None = None) -> str:
-    """Return `value` as an error may show it: what could be a secret is `***`.
+    """Return `value` as an error may show it: anything that could be a secret is `***`.
 
     `meant` is the known key nearest to an unknown `path`.
     """

@@ -1,8 +1,8 @@
 """Reading the configuration: YAML text and an environment in, one frozen `Config` out.
 
-Precedence: option (`--set`), environment variable, file, default. Pure: the front
-hands text and environment in. Every error names the key, the value (secrets aside)
-and the nearest known key.
+Precedence: option (`--set`), environment variable, file, default. Pure: text and
+environment are arguments. Every error names the key, the value (secrets aside) and the
+nearest known key.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def parse(
 ) -> Config:
     """Parse YAML `text`, lay `environ` and `overrides` (`KEY=VALUE`) over it, check it.
 
-    The mapping's preset is laid under its own rules. `origin` is how errors call the file.
+    The mapping's preset is laid under its own rules. Errors call the file `origin`.
     Raises `ConfigError`.
 
     >>> parse("limits: {concurrency: 4}", {"RPS": "5"}).limits.requests_per_second
     5.0
     """
-    reading = _Reading(_load_yaml(text, environ, origin), origin)
+    tree = _ConfigTree(_load_yaml(text, environ, origin), origin)
     for name, path, value in environment_layer(environ):
-        reading.put(path, value, f"the variable {name}")
+        tree.put(path, value, f"the variable {name}")
     for override in overrides:
         path, value = _split_override(override)
-        reading.put(path, value, "--set")
-    config = reading.finish()
+        tree.put(path, value, "--set")
+    config = tree.finish()
     check_relations(config)
     return msgspec.structs.replace(config, mapping=resolve(config.mapping))
 
 
-class _Reading:
+class _ConfigTree:
     """The file's tree on its way to a `Config`, and where the values laid over it come from."""
 
     def __init__(self, tree: dict[str, Any], origin: str) -> None:
@@ -63,7 +63,7 @@ class _Reading:
         self._sources: dict[str, str] = {}
 
     def put(self, path: str, value: Any, source: str) -> None:
-        """Set one key; `source` is how errors call the place it comes from."""
+        """Set one key; errors say that its value comes from `source`."""
         *parents, leaf = path.split(".")
         node = self._tree
         for depth, name in enumerate(parents, start=1):
@@ -150,7 +150,7 @@ class _Reading:
         return mapping
 
     def _refuse_infinite(self, node: Any, path: str) -> None:
-        """Refuse a number that is not finite, which YAML and float() can write."""
+        """Refuse a number that is not finite: YAML and `float()` read `.inf` and `nan`."""
         if isinstance(node, dict):
             for name, value in node.items():
                 self._refuse_infinite(value, f"{path}.{name}".lstrip("."))
@@ -198,7 +198,7 @@ def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, 
 
 
 def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -> Any:
-    """Replace `${NAME}` and `${NAME:-default}` in all strings; what becomes empty is unset."""
+    """Replace `${NAME}` and `${NAME:-default}` in all strings; an empty result unsets the key."""
     if isinstance(node, dict):
         filled = {
             str(k): _substitute(v, environ, f"{path}.{k}".lstrip("."), origin)

@@ -1,7 +1,7 @@
 """Typed configuration: the sections, their keys and their defaults. Each key lives here once.
 
-`configfile.py` reads them from YAML text and an environment; `configkeys.py` derives the
-JSON Schema from them. Child processes import this module, so it stays light.
+`parser.py` reads the sections from YAML text and an environment; `keys.py` derives the JSON
+Schema from them. Child processes import this module, so it stays light.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ class Retry(Section, frozen=True):
 
 
 class CircuitBreakerRules(Section, frozen=True):
-    """After `failures` in a row no request is sent for `open_s` seconds; then one probes.
+    """After `failures` in a row no request is sent for `open_s` seconds; then one request probes.
 
-    The run ends (exit 3) when it opened `give_up_after` times without a success between.
+    The run ends (exit 3) when the breaker opened `give_up_after` times without a success.
     """
 
     failures: Count = 10
@@ -117,7 +117,7 @@ class Limits(Section, frozen=True):
 
 
 class Database(Section, frozen=True):
-    """Where the table lies and how rows get there."""
+    """Where the table lies, and how rows get there."""
 
     dsn: Secret | None = None
     schema: Identifier = "public"
@@ -182,11 +182,12 @@ class Deactivate(Section, frozen=True):
     """When a car that the feed no longer lists may be deactivated.
 
     At most `max_share` of the active cars and `max_count` cars at once; at least
-    `min_seen_share` of the total the API reports must have been seen. On signs of
-    page drift each car needs `second_proof`: `next_run` (absent again in the next
-    complete run), `none`, or `by_id`: asked for itself, sign or no sign, at most
-    `max_probes` requests a run; 0, or no `api.record_path`, means `next_run`. What a run
-    held may be approved within `approve_within_h` hours of its merge.
+    `min_seen_share` of the total that the API reports must have been seen. `second_proof`
+    is a further proof for each car. `by_id`: the API is asked for the car itself, also
+    without a sign of page drift, with at most `max_probes` requests a run; 0, or no
+    `api.record_path`, means `next_run`. `next_run`: on signs of page drift the car must be
+    absent again in the next complete run. `none`: no further proof. Deactivations that a
+    run held may be approved within `approve_within_h` hours of its merge.
     """
 
     enabled: bool = True
@@ -199,7 +200,7 @@ class Deactivate(Section, frozen=True):
 
 
 class Sync(Section, frozen=True):
-    """What a run does; `source` marks the rows in `source_api` that this feed owns."""
+    """What a run does; rows of this feed have `source` in their column `source_api`."""
 
     mode: Literal["full"] = "full"
     source: str = "external"
@@ -215,9 +216,9 @@ class Checkpoint(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """How many days what is known of a run is kept.
+    """For how many days a run's records are kept.
 
-    `changes` are what `carsync revert` takes back; `details` its samples and failed attempts.
+    `changes` are what `carsync revert` takes back; `details` are samples and failed attempts.
     """
 
     changes_keep_days: NotNegative = 30.0
@@ -227,8 +228,8 @@ class History(Section, frozen=True):
 class Acceptance(Section, frozen=True):
     """Targets checked at the end of a run; null switches one off.
 
-    Rates and the RSS slope are measured after `warmup_s` seconds; a run too short
-    for that is not judged by them.
+    Rates and the RSS slope are measured after `warmup_s` seconds; a shorter run is not
+    judged by them.
     """
 
     max_minutes: Positive | None = 25.0
@@ -240,7 +241,7 @@ class Acceptance(Section, frozen=True):
 
 
 class MetricsFile(Section, frozen=True):
-    """Where a run leaves its figures for node_exporter's textfile collector; null: nowhere."""
+    """The file with a run's figures for node_exporter's textfile collector; null: no file."""
 
     textfile: str | None = None
 
@@ -249,7 +250,7 @@ NoticeEvent = Literal["failed", "partial", "held", "acceptance", "stale", "recov
 
 
 class Notify(Section, frozen=True):
-    """A web hook that is told how runs end, and which ends it is told.
+    """A web hook that gets a notice when a run ends with one of `events`.
 
     `stale`: the last success is older than `stale_after_h` hours. `timeout_s` bounds one
     attempt in seconds.
@@ -266,7 +267,7 @@ class Notify(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole configuration; all has working defaults but `api.base_url` and the DSN."""
+    """The whole configuration; only `api.base_url` and `database.dsn` have no working default."""
 
     api: Api = Api()
     limits: Limits = Limits()

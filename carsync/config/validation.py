@@ -1,4 +1,4 @@
-"""What no type can tell of a configuration: addresses that lead nowhere, keys that do not fit."""
+"""Checks that types cannot make: addresses that lead nowhere, keys that contradict each other."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_relations(config: Config) -> None:
 
 
 def _split_url(url: str) -> SplitResult | None:
-    """Split a URL; None where it is none (bad brackets, a port that is no port number)."""
+    """Split a URL; None for what is no URL (bad brackets, a port that is no number)."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -59,7 +59,7 @@ def _split_url(url: str) -> SplitResult | None:
 
 
 def _check_notify_url(url: str) -> None:
-    """Refuse what is no address of a web hook, without a word of it: it is a secret as a whole."""
+    """Refuse what is no address of a web hook; the error quotes nothing, since all is secret."""
     parts = _split_url(url)
     sound = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
     if not sound or not _HEADER_VALUE.fullmatch(url):

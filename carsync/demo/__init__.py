@@ -1,1 +1,1 @@
-"""The demo's parts: a simulated auction feed and an embedded PostgreSQL."""
+"""The demo: a simulated auction feed, an embedded PostgreSQL and a script that uses both."""

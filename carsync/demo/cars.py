@@ -1,7 +1,7 @@
-"""What one simulated car looks like: a record of 3 to 4 KB in the shape of auctionsapi.com.
+"""One simulated car: a record of 3 to 4 KB, built as those of auctionsapi.com are.
 
-A record is a pure function of (seed, id, version), so a feed of any size is held
-as ids and version numbers alone.
+A record is a pure function of (seed, id, version), so ids and version numbers are all
+that a feed of any size keeps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Named = dict[str, Any] | None
 
 
 def _named(*names: str | None) -> tuple[Named, ...]:
-    """Number `names` as the feed does; the objects are shared by all records that hold them."""
+    """Number `names` as the feed does; all records share these objects."""
     return tuple(
         None if name is None else {"id": number, "name": name}
         for number, name in enumerate(names, start=1)
@@ -69,7 +69,7 @@ BID_STEP = 25
 
 
 def seed_key(seed: int) -> bytes:
-    """Return the key under which the cars of feed `seed` are drawn."""
+    """Return the key of the hash by which the cars of feed `seed` are drawn."""
     return seed.to_bytes(16, "big", signed=True)
 
 

@@ -1,7 +1,7 @@
-"""The demo's referee: holds the table, and what a run says of itself, against the feed's truth.
+"""The demo's checks: the table, and what a run reports, against what the feed really holds.
 
-The truth is the simulator's (`Feed`), mapped by the real mapper; the table is read
-anew for every finding.
+The truth comes from the simulator's `Feed`, mapped by the real mapper. Each check reads
+the table anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DOING = "checking the table"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found: `subject` in a word, `text` in a line."""
+    """The result of one check: its `subject` in a word, its `text` in a line."""
 
     passed: bool
     subject: str
@@ -42,14 +42,14 @@ class CheckResult:
 
 
 class Writes(NamedTuple):
-    """Row versions written into the table since it exists (pg_stat_user_tables)."""
+    """The row versions written into the table since its creation (pg_stat_user_tables)."""
 
     inserted: int
     updated: int
     deleted: int
 
     def since(self, before: Writes) -> Writes:
-        """Return how many came after `before`."""
+        """Return the number of row versions written after `before`."""
         return Writes(*(now - then for now, then in zip(self, before, strict=True)))
 
 
@@ -57,7 +57,7 @@ NOTHING = Writes(0, 0, 0)
 
 
 class Checker:
-    """Compares the default table at `dsn` with the snapshots of the feed `options` describe."""
+    """Compares the default table at `dsn` with snapshots of the feed that `options` describe."""
 
     def __init__(self, options: FeedOptions, dsn: str) -> None:
         config = parse("", {})
@@ -72,7 +72,7 @@ class Checker:
         self._columns = (*(column.name for column in self._mapper.columns), *self._constants)
 
     def truth(self, number: int, since: int | None = None) -> Truth:
-        """Return what a sync of snapshot `number` must find, `since` being in the table already."""
+        """Return what a sync of snapshot `number` must find in a feed read at snapshot `since`."""
         return self._feed.truth(number, since)
 
     def pages(self, number: int) -> int:
@@ -82,7 +82,7 @@ class Checker:
     def check_counts(
         self, counts: Mapping[str, int], number: int, since: int | None = None
     ) -> CheckResult:
-        """Hold the counts a run reports against what changed in the feed; None: a first sync."""
+        """Compare the counts a run reports with what changed in the feed; None: a first sync."""
         seen = {name: counts.get(name) for name in ("inserted", "updated", "deactivated")}
         true = dict(zip(seen, self._changes(number, since), strict=True))
         said = ", ".join(f"{value:,} {name}" for name, value in true.items())
@@ -92,7 +92,7 @@ class Checker:
         return CheckResult(False, "counts", f"{reported}; the feed has {said}")
 
     def check_ids(self, number: int) -> CheckResult:
-        """Hold the active ids against the cars listed, the inactive against those listed before."""
+        """Compare active ids with the cars listed, inactive ids with the cars listed before."""
         listed = set(map(str, self._feed.at(number).ids))
         before = {str(car) for past in range(number) for car in self._feed.at(past).ids}
         with self._connection() as conn:
@@ -113,7 +113,7 @@ class Checker:
         )
 
     def check_rows(self, number: int) -> CheckResult:
-        """Hold every column of every listed car against the feed's record, mapped anew."""
+        """Compare every column of every listed car with the feed's record, mapped anew."""
         wrong: dict[str, str] = {}
         with self._connection() as conn:
             for page in range(1, self.pages(number) + 1):
@@ -134,7 +134,7 @@ class Checker:
         )
 
     def check_writes(self, before: Writes, number: int, since: int | None = None) -> CheckResult:
-        """Hold the row versions written since `before` against what changed in the feed."""
+        """Compare the row versions written since `before` with what changed in the feed."""
         added, changed, removed = self._changes(number, since)
         wanted = Writes(added, changed + removed, 0)
         written = self.writes().since(before)
@@ -208,7 +208,7 @@ class Checker:
 def check_requests(
     log: Sequence[tuple[float, str, int]], pages: int, kept: Collection[int]
 ) -> CheckResult:
-    """Hold the API's log (moment, target, status) against the pages that were still to be read.
+    """Compare the API's log (moment, target, status) with the pages that were still to be read.
 
     >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
     True

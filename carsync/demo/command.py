@@ -1,4 +1,4 @@
-"""carsync as a user types it: the real command, in a process of its own, set up by variables."""
+"""The real `carsync` command as a user types it, in a process of its own."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ENCODING = sys.stdout.encoding or "utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended, and what it wrote to standard output."""
+    """The exit code of a command, and what it wrote to standard output."""
 
     exit_code: int
     output: str
 
 
 class CommandRunner:
-    """Runs carsync with `variables` set; its log and live view go to our standard error."""
+    """Runs carsync with `variables` set; log and live view go to our standard error."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._environ = {**os.environ, **variables}
@@ -44,7 +44,7 @@ class CommandRunner:
             return _await_end(process)
 
     def status(self) -> dict[str, Any]:
-        """Return what `carsync status --json` says now."""
+        """Return the data of `carsync status --json`."""
         data: dict[str, Any] = json.loads(self.run("status", "--json").output)
         return data
 
@@ -54,7 +54,7 @@ class CommandRunner:
         when: Callable[[dict[str, Any]], bool],
         variables: Mapping[str, str] | None = None,
     ) -> Ended:
-        """Run `carsync ARGUMENTS`, and send it SIGINT as soon as `when` accepts its status."""
+        """Run `carsync ARGUMENTS`, and send SIGINT as soon as `when` accepts the status."""
         with self._started(arguments, variables) as process:
             while process.poll() is None:
                 if when(self.status()):
@@ -84,7 +84,7 @@ class CommandRunner:
 
 
 def forget_configuration(environ: MutableMapping[str, str]) -> None:
-    """Delete what configures carsync or libpq: the demo must not reach a real system."""
+    """Delete the variables that configure carsync or libpq: the demo must reach no real system."""
     for name in list(environ):
         if name in {*VARIABLES, logging_setup.VARIABLE} or name.startswith(("SUPABASE_", "PG")):
             del environ[name]

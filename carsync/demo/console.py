@@ -1,4 +1,4 @@
-"""Where the demo is told: lines of at most 80 columns, checks with their marks."""
+"""The demo's output: lines of at most 80 columns, checks with their marks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CUT_BLOCKS = ("acceptance", "next: nothing to do")
 
 
 class Console:
-    """Where the story is told, in lines of at most 80 columns; it counts the checks."""
+    """Prints the demo in lines of at most 80 columns, and counts the checks."""
 
     def __init__(self, *, color: bool, encoding: str) -> None:
         self._color = color
@@ -30,26 +30,26 @@ class Console:
         click.echo(formatting.paint(text, tone, self._color) if tone else text)
 
     def chapter(self, name: str, text: str) -> None:
-        """Begin a part of the story."""
+        """Begin a chapter of the demo."""
         self.say()
         dash = self._fitting("─", "-")
         self.say(f"{dash * 2} {name} ".ljust(WIDTH, dash), "strong")
         self.say(textwrap.fill(text, WIDTH))
 
     def command(self, line: str) -> None:
-        """Show what is typed next."""
+        """Show the command that is typed next."""
         self.say()
         self.say(f"$ {line}", "strong")
 
-    def judge(self, findings: Iterable[CheckResult]) -> None:
-        """Show the findings as they come, one marked line each."""
+    def judge(self, results: Iterable[CheckResult]) -> None:
+        """Show each result as it comes, on a marked line."""
         self.say()
-        for finding in findings:
-            self.passed += finding.passed
-            self.failed += not finding.passed
-            mark = self._fitting("✓", "ok") if finding.passed else self._fitting("✗", "FAILED")
-            mark = formatting.paint(mark, "good" if finding.passed else "bad", self._color)
-            self.say(f"  {mark} {finding.subject:<8}{finding.text}")
+        for result in results:
+            self.passed += result.passed
+            self.failed += not result.passed
+            mark = self._fitting("✓", "ok") if result.passed else self._fitting("✗", "FAILED")
+            mark = formatting.paint(mark, "good" if result.passed else "bad", self._color)
+            self.say(f"  {mark} {result.subject:<8}{result.text}")
 
     def _fitting(self, mark: str, word: str) -> str:
         """Return `mark`, or `word` where the output cannot show it."""

@@ -1,8 +1,8 @@
 """Which cars a simulated feed lists, snapshot by snapshot, and its pages as bytes.
 
 Everything follows from `FeedOptions`: the same options give the same ids,
-changes and bytes in every process. A car costs twelve bytes of memory; records
-are built when a page is asked for.
+changes and bytes in every process. A car costs twelve bytes of memory; a page's
+records are built on request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """A feed of `cars` cars at snapshot 0; the shares (0 to 1) say what each next snapshot does."""
+    """A feed of `cars` cars at snapshot 0; the shares (0 to 1) are changes per snapshot."""
 
     cars: int = 20_000
     seed: int = 1
@@ -42,7 +42,7 @@ class FeedOptions:
 
 @dataclass(frozen=True, slots=True)
 class FeedSnapshot:
-    """The cars listed at one moment: `ids` ascending, `versions` their changes so far."""
+    """The cars listed at one moment: ascending `ids`, and `versions`: each car's changes so far."""
 
     number: int
     ids: array[int]
@@ -52,7 +52,7 @@ class FeedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a sync must find: the ids of `snapshot`, and how many differ from snapshot `since`."""
+    """What a sync must find: the ids of a snapshot, and the numbers of changes since another."""
 
     snapshot: int
     since: int

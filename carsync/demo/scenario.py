@@ -1,4 +1,4 @@
-"""The demo's story: four syncs of a simulated feed, each held against the feed's own truth."""
+"""The demo's script: four syncs of a simulated feed, each compared with the feed's own truth."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from carsync.source.pagination.plan import parse_ranges
 
 LATENCY_MS = (20.0, 60.0)
 SLOW_RUN_S = 10
-"""The run to be interrupted is held to this many seconds, or more, by its rate limit."""
+"""The rate limit makes the run that will be interrupted last at least this many seconds."""
 INTERRUPT_AT = 0.4
-"""The share of pages shown by `carsync status` at which it is interrupted; its checkpoint
-is up to two seconds old, so more are done by then."""
+"""The run is interrupted at this share of pages in `carsync status`, whose checkpoint is up to
+two seconds old."""
 
 
 class ScenarioEndedError(Exception):
@@ -44,12 +44,12 @@ class DemoOptions:
     rps: int = 50
 
 
-def play(options: DemoOptions, screen: Console, stay: Callable[[], None] | None) -> bool:
-    """Tell the whole story and return whether every check passed.
+def play(options: DemoOptions, console: Console, stay: Callable[[], None] | None) -> bool:
+    """Play all chapters and return whether every check passed.
 
-    The database, the simulator and all files are the story's own, and gone when it
-    ends. `stay`, if given, is called before that and returns when the reader has
-    seen enough. Raises `CarsyncError` where a part of the demo cannot be started.
+    The database, the simulator and all files are temporary, and deleted at the end.
+    `stay`, if given, is called before that and returns when the reader has seen enough.
+    Raises `CarsyncError` where a part of the demo cannot be started.
     """
     began_s = time.monotonic()
     feed = FeedOptions(cars=options.cars)
@@ -59,29 +59,29 @@ def play(options: DemoOptions, screen: Console, stay: Callable[[], None] | None)
         server.running(app) as api,
         tempfile.TemporaryDirectory(prefix="carsync-demo-") as state,
     ):
-        story = Scenario(options, screen, api, database, Path(state))
-        story.introduce()
+        scenario = Scenario(options, console, api, database, Path(state))
+        scenario.introduce()
         try:
-            story.tell()
+            scenario.tell()
         except ScenarioEndedError:
-            screen.say("the story ends here: what follows would show nothing", "bad")
-        _conclude(screen, time.monotonic() - began_s)
+            console.say("the story ends here: what follows would show nothing", "bad")
+        _conclude(console, time.monotonic() - began_s)
         if stay is None:
-            screen.say("To look into the database yourself, run it with --keep.")
+            console.say("To look into the database yourself, run it with --keep.")
         else:
-            story.show_around()
+            scenario.show_around()
             stay()
-    return screen.failed == 0
+    return console.failed == 0
 
 
-def _conclude(screen: Console, elapsed_s: float) -> None:
-    screen.say()
+def _conclude(console: Console, elapsed_s: float) -> None:
+    console.say()
     took = formatting.duration(round(elapsed_s))
-    if screen.failed:
-        total = screen.passed + screen.failed
-        screen.say(f"{screen.failed} of {total} checks FAILED, in {took}", "bad")
+    if console.failed:
+        total = console.passed + console.failed
+        console.say(f"{console.failed} of {total} checks FAILED, in {took}", "bad")
     else:
-        screen.say(f"All {screen.passed} checks passed, in {took}.", "good")
+        console.say(f"All {console.passed} checks passed, in {took}.", "good")
 
 
 class Scenario:
@@ -90,13 +90,13 @@ class Scenario:
     def __init__(
         self,
         options: DemoOptions,
-        screen: Console,
+        console: Console,
         api: RunningSimulator,
         database: EmbeddedPostgres,
         state_folder: Path,
     ) -> None:
         self._options = options
-        self._screen = screen
+        self._console = console
         self._api = api
         self._database = database
         self._referee = Checker(api.app.options.feed, database.dsn)
@@ -107,13 +107,13 @@ class Scenario:
             "STATE_DIRECTORY": str(state_folder),
             "DATABASE_URL": database.dsn,
         }
-        self._shell = CommandRunner(self._variables)
+        self._runner = CommandRunner(self._variables)
 
     def introduce(self) -> None:
         """Say what stands ready, and the variables that are all the configuration there is."""
         cars, pages = self._options.cars, self._referee.pages(0)
         limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
-        say = self._screen.say
+        say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
         say()
         say(f"  feed      {cars:,} cars in {pages:,} pages, {limit}")
@@ -127,34 +127,34 @@ class Scenario:
                 say(f"export {name}=\\\n{shlex.quote(value)}")
 
     def tell(self) -> None:
-        """Tell all chapters; raise `StoryEndedError` where one went too wrong to go on."""
+        """Tell all chapters; raise `ScenarioEndedError` where one went too wrong to go on."""
         self._fill()
         self._repeat()
         self._follow()
         self._interrupt_and_resume()
-        self._screen.chapter("Where things stand", "One file, the checkpoint, answers this.")
-        self._screen.command("carsync status")
-        self._screen.say(self._shell.run("status").output.rstrip())
+        self._console.chapter("Where things stand", "One file, the checkpoint, answers this.")
+        self._console.command("carsync status")
+        self._console.say(self._runner.run("status").output.rstrip())
 
     def _fill(self) -> None:
-        self._screen.chapter(
+        self._console.chapter(
             "1. The first sync",
             "The table does not exist yet. carsync creates it, reads the feed at the speed the "
             "API allows, and merges all of it in one transaction.",
         )
         before = self._referee.writes()
         self._sync(whole=True)
-        self._screen.judge(self._findings(0, None, before))
+        self._console.judge(self._findings(0, None, before))
 
     def _repeat(self) -> None:
-        self._screen.chapter(
+        self._console.chapter(
             "2. Nothing changed",
             "The same feed again: no row is written. (From here on the output is cut to the "
             "lines that tell.)",
         )
         before = self._referee.writes()
         self._sync()
-        self._screen.judge(self._findings(0, 0, before))
+        self._console.judge(self._findings(0, 0, before))
 
     def _follow(self) -> None:
         self._move_on(
@@ -165,7 +165,7 @@ class Scenario:
         )
         before = self._referee.writes()
         self._sync()
-        self._screen.judge(self._findings(1, 0, before))
+        self._console.judge(self._findings(1, 0, before))
 
     def _interrupt_and_resume(self) -> None:
         self._move_on(
@@ -176,8 +176,8 @@ class Scenario:
         )
         before = self._referee.writes()
         self._interrupt()
-        left = self._shell.status()
-        self._screen.judge(
+        left = self._runner.status()
+        self._console.judge(
             (
                 self._referee.check_writes(before, 1, since=1),
                 self._referee.check_ids(1),
@@ -186,14 +186,14 @@ class Scenario:
         )
         kept = {page for part in parse_ranges(left["pages_ranges"]) for page in part}
         self._sync()
-        self._screen.judge(self._findings(2, 1, before, kept))
+        self._console.judge(self._findings(2, 1, before, kept))
 
     def _move_on(self, number: int, name: str, text: str) -> None:
         """Let the API list snapshot `number` from now on, and say what is new in it."""
         # The simulator's state belongs to its thread, which is idle between two syncs.
         self._api.app.show(number)
         truth = self._referee.truth(number)
-        self._screen.chapter(
+        self._console.chapter(
             name,
             f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "
             f"{truth.removed:,} went. {text}",
@@ -204,27 +204,27 @@ class Scenario:
     def _sync(self, *, whole: bool = False) -> None:
         """Run a sync that must succeed, and show its summary, whole or in extract."""
         self._api.app.reset()  # as if time had passed: the API's own bucket is full again
-        self._screen.command("carsync sync")
-        self._show(self._shell.run("sync"), ExitCode.OK, whole=whole)
+        self._console.command("carsync sync")
+        self._show(self._runner.run("sync"), ExitCode.OK, whole=whole)
 
     def _interrupt(self) -> None:
         """Run a sync slowly enough to be caught half-way, and stop it there by SIGINT."""
         rps = max(1, self._referee.pages(2) // SLOW_RUN_S)
         rps = min(rps, self._options.rps or rps)
         self._api.app.reset()
-        self._screen.command(f"RPS={rps} carsync sync")
-        ended = self._shell.interrupt("sync", when=_is_half_way, variables={"RPS": str(rps)})
-        self._screen.say("^C", "warn")
+        self._console.command(f"RPS={rps} carsync sync")
+        ended = self._runner.interrupt("sync", when=_is_half_way, variables={"RPS": str(rps)})
+        self._console.say("^C", "warn")
         self._show(ended, ExitCode.SIGINT)
 
     def _show(self, ended: Ended, wanted: ExitCode, *, whole: bool = False) -> None:
-        """Show a run's output; raise `StoryEndedError` where it did not exit as `wanted`."""
+        """Show a run's output; raise `ScenarioEndedError` where it did not exit as `wanted`."""
         failed = ended.exit_code != wanted
         if ended.output:
-            self._screen.say(ended.output.rstrip() if whole or failed else extract(ended.output))
+            self._console.say(ended.output.rstrip() if whole or failed else extract(ended.output))
         if failed:
             text = f"{ended.exit_code}, not {wanted.value}; its log, above, says why"
-            self._screen.judge([CheckResult(False, "exit", text)])
+            self._console.judge([CheckResult(False, "exit", text)])
             raise ScenarioEndedError
 
     # ── checking ─────────────────────────────────────────────────────────────
@@ -241,7 +241,7 @@ class Scenario:
         `before` holds the writes, `since` the snapshot in the table, and `kept` the
         pages staged, when it began.
         """
-        counts = (self._shell.status()["last_completed"] or {}).get("counts", {})
+        counts = (self._runner.status()["last_completed"] or {}).get("counts", {})
         yield self._referee.check_counts(counts, number, since)
         yield self._referee.check_writes(before, number, since)
         yield self._referee.check_ids(number)
@@ -251,8 +251,8 @@ class Scenario:
     # ── the end ──────────────────────────────────────────────────────────────
 
     def show_around(self) -> None:
-        """Say how to look into what the demo left running."""
-        say = self._screen.say
+        """Say how to look into the database and the API while they still run."""
+        say = self._console.say
         psql = self._database.psql
         if shutil.which("psql"):
             psql = f"psql {shlex.quote(self._database.dsn)}"

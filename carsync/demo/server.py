@@ -36,7 +36,7 @@ class RunningSimulator:
 
     @property
     def base_url(self) -> str:
-        """What `api.base_url` is to be set to."""
+        """The value for `api.base_url`."""
         return self.origin + self.app.options.prefix.rstrip("/")
 
 

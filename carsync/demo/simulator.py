@@ -40,10 +40,10 @@ _GUNZIP = 31  # zlib's wbits for a gzip member
 class SimulatorOptions:
     """How the simulated API behaves.
 
-    Shares are of requests (0 to 1), drawn from (seed, page or id, attempt), so a
-    run meets the same faults again. `broken_share` is of pages, which answer 500
-    for good. `rate` is in requests per second, 0 for no limit; `burst` is twice
-    the rate by default. `key` None lets everyone in.
+    Shares (0 to 1) are of requests, drawn from (seed, page or id, attempt), so that a run
+    meets the same faults again. `broken_share` is a share of pages, which always answer
+    500. `rate` is in requests per second, 0 for no limit; `burst` is twice the rate by
+    default. `key` None lets everyone in.
     """
 
     feed: FeedOptions = field(default_factory=FeedOptions)
@@ -65,7 +65,7 @@ class SimulatorOptions:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAnswer:
-    """An HTTP answer; `body` is gzipped where `gzipped` says so, `cut` ends it half-way."""
+    """An HTTP answer; `gzipped`: the body is compressed; `cut`: the answer ends half-way."""
 
     status: int
     body: bytes
@@ -76,9 +76,9 @@ class SimulatedAnswer:
 
 
 class ArrivalLimit:
-    """The API's own token bucket: it lets `burst + rate × t` requests in and counts nothing else.
+    """The API's own token bucket: lets at most `burst + rate × t` requests in.
 
-    Written apart from `carsync.ratelimit` on purpose: it is the referee of that one.
+    Shares no code with `carsync.source.rate_limit` on purpose, whose promise it checks.
     """
 
     def __init__(self, rate: float, burst: int) -> None:
@@ -88,7 +88,7 @@ class ArrivalLimit:
         self._last_s = -math.inf
 
     def admit(self, now_s: float) -> int:
-        """Return 0 to let the request in at `now_s`, else whole seconds for Retry-After."""
+        """Return 0 to let a request in at `now_s`, else the whole seconds of Retry-After."""
         if self._rate == 0:
             return 0
         gained = (now_s - self._last_s) * self._rate
@@ -143,7 +143,7 @@ class Simulator:
         return len(pages)
 
     def truth(self, number: int | None = None, since: int | None = None) -> dict[str, Any]:
-        """Return `Feed.truth` as JSON-ready data, with the pages that are broken for good."""
+        """Return `Feed.truth` as JSON-ready data, with the pages that are always broken."""
         number = self._snapshot.number if number is None else number
         pages = self.feed.page_count(self.feed.at(number), self.options.page_size)
         truth = asdict(self.feed.truth(number, since))
@@ -210,7 +210,7 @@ class Simulator:
         )
 
     def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
-        """Return `answer`, or the fault that this attempt at `subject` was dealt."""
+        """Return `answer`, or the fault drawn for this attempt at `subject`."""
         options = self.options
         if options.error_share + options.html_share + options.cut_share == 0:
             return answer

@@ -1,7 +1,7 @@
-"""The doctor of `carsync check`: rooms that gather facts, pure rooms that judge them, one report.
+"""The doctor of `carsync check`: modules that gather facts, pure modules that judge them.
 
-settings ─ machine ─ feed ─ server ─ tables        pure: facts in, findings out
-machine_facts ─ feed_facts ─ server_facts          gather the facts, within deadlines
-checkup                                            asks them one after the other
-chart                                              the findings as text and as JSON
+config_checks ─ machine_checks ─ feed_checks ─ server_checks ─ table_checks   facts → findings
+machine_facts ─ feed_facts ─ server_facts      gather the facts, within deadlines
+examine                                        runs all of these, one after the other
+render                                         shows the findings as text and as JSON
 """

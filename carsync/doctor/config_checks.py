@@ -1,4 +1,4 @@
-"""Judges the configuration by itself: values that contradict each other, or that are risky."""
+"""Judges the configuration by itself: values that contradict each other, and risky values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carsync.doctor.findings import Finding, Findings
 from carsync.exit_codes import ExitCode
 
 MANY_WRITERS = 12
-"""More writers than this bring nothing but connections: each stages thousands of rows a second."""
+"""More writers than this add connections and no speed: each stages thousands of rows a second."""
 LAX_SHARE = 0.5
 
 
@@ -19,8 +19,8 @@ LAX_SHARE = 0.5
 class Origin:
     """Where the configuration comes from.
 
-    `variables` are those of the environment that set a key; `exposed` says that the
-    file, readable by everybody on this machine, holds the key or the password itself.
+    `variables` are the environment variables that set a key. `exposed`: everybody on this
+    machine may read the file, and the file holds the key or the password itself.
     """
 
     file: str | None
@@ -29,7 +29,7 @@ class Origin:
 
 
 def judge(config: Config, origin: Origin) -> list[Finding]:
-    """Judge a configuration that parsed; whether feed and database are named is asked here too."""
+    """Judge a configuration that could be read."""
     found = Findings(ExitCode.CONFIG)
     parts = [origin.file or "no file"]
     if origin.variables:

@@ -1,4 +1,4 @@
-"""The whole examination: each part in its turn, a failing one never hides the next."""
+"""The whole examination, part by part: a part that fails never hides the next one."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def examine(
 ) -> list[Group]:
     """Examine everything and return the findings by group, in the order of a run's needs.
 
-    `checkpoint` is None where its place is not known. `tell` is called with the title
-    of each part before it, which may take seconds. Changes nothing: a file is written
-    beside the checkpoint and removed, one request goes to the API, and the database
-    session is read-only. Raises nothing that a fault of the world explains.
+    `checkpoint` is None where its place is not known. `tell` is called with the title of
+    each part, which may take seconds, before the part begins. Nothing is changed: a file
+    is written beside the checkpoint and removed, one request goes to the API, and the
+    database session is read-only. Faults of machine, API and database become findings.
     """
     tell("configuration")
     found = config_checks.judge(config, origin)
@@ -67,7 +67,7 @@ def examine(
 
 
 def nothing_but(fault: CarsyncError) -> list[Group]:
-    """Give the findings where the configuration cannot even be read."""
+    """Return the findings for a configuration that cannot be read."""
     found = Findings(ExitCode.CONFIG)
     found.failed("configuration", fault)
     groups = [Group("configuration", tuple(found.all))]
@@ -130,7 +130,7 @@ def _examine_feed(
 
 
 def _reach(found: Findings, config: Config) -> bool:
-    """Judge name and TLS; say whether a request is worth its while."""
+    """Judge name and TLS; say whether a request can reach the API."""
     assert config.api.base_url is not None
     host, port, is_tls = feed_facts.host_of(config.api.base_url)
     if config.api.proxy is not None:
@@ -187,7 +187,7 @@ def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | No
 
 
 def _reach_server(found: Findings, config: Config) -> str:
-    """Judge the way to the server; return why nothing more can be asked, empty where it can."""
+    """Judge the way to the server; return why no more can be asked, empty if more can be."""
     try:
         dsn = config.require_dsn()
     except ConfigError as exc:
@@ -231,7 +231,7 @@ def _judge_server(found: Findings, connection: Connection, config: Config) -> No
     if facts.pooled:
         wanted = config.database.writers + server_checks.PARENT_CONNECTIONS
         opened, refused = server_facts.try_opening(config, wanted)
-    server_checks.judge_room(found, facts, config.database.writers, opened, refused)
+    server_checks.judge_connections(found, facts, config.database.writers, opened, refused)
 
 
 def _judge_tables(

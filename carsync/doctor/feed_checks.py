@@ -1,4 +1,4 @@
-"""Judges the way to the API and its first page: name, TLS, key, shape, pace, clock."""
+"""Judges the way to the API and its first page: name, TLS, key, layout, pace, clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TLS_FIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What the resolver said of a host: addresses and how long it took, or the `error`."""
+    """What the name servers said about a host: addresses and time taken, or the `error`."""
 
     host: str
     addresses: Sequence[str] = ()
@@ -46,7 +46,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a TLS handshake gave: `error` where it was refused; days may be negative."""
+    """The certificate of a TLS handshake, or the `error`; an expired one has negative days."""
 
     error: str = ""
     days_left: float = 0.0
@@ -56,17 +56,18 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """The first page as the run would take it; `shape` is what a look without paths finds.
+    """The first page as a run would read it.
 
-    `fault` says why it is no page by the configuration. `mapped` counts the records that
-    become rows, `reasons` why others did not, each with its number of records. `objection`
-    says why its totals and its records do not agree.
+    `layout` is what a look without the configured paths finds. `fault` says why the answer
+    is no page by the configuration. `mapped` is the number of records that become rows;
+    `reasons` are the reasons of the other records, each with its number of records.
+    `objection` says why totals and records do not agree.
     """
 
     latency_s: float
     wire_bytes: int
     skew_s: float | None
-    shape: PageLayout | None
+    layout: PageLayout | None
     fault: PageError | None = None
     records: int = 0
     pages: int | None = None
@@ -100,7 +101,7 @@ def judge_lookup(found: Findings, lookup: Lookup) -> bool:
 
 
 def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None:
-    """Judge an API without TLS: a key that travels readable for all on the way is a warning."""
+    """Judge an API without TLS: a key that everybody on the way can read is a warning."""
     if config.api.auth.key is None or config.api.auth.type == "none":
         found.ok("TLS", "none (http://); no key is sent")
     elif is_local:
@@ -114,7 +115,7 @@ def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None
 
 
 def judge_certificate(found: Findings, certificate: Certificate) -> None:
-    """Judge what the handshake gave."""
+    """Judge the certificate of the API."""
     if certificate.error:
         hints = (fix for sign, fix in _TLS_FIXES if sign in certificate.error)
         found.problem("TLS", certificate.error, next(hints, "check host and port of api.base_url"))
@@ -152,14 +153,14 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     )
     if page.fault is not None:
         seen = page.fault.detail or page.fault.problem
-        found.problem("records", seen, _shape_hint(page.shape) or page.fault.hint)
+        found.problem("records", seen, _layout_hint(page.layout) or page.fault.hint)
         return
     where = config.api.pagination.records or "the top"
     if page.records == 0:
         found.warn(
             "records",
             f"the first page holds no record at {where}",
-            _shape_hint(page.shape) or "may this key see cars? Is api.params too narrow?",
+            _layout_hint(page.layout) or "may this key see cars? Is api.params too narrow?",
         )
         return
     found.ok("records", f"{formatting.plural(page.records, 'record')} at {where}")
@@ -184,16 +185,16 @@ def judge_skew(found: Findings, skew_s: float | None) -> None:
         found.ok("clock", "the same as the API's, within seconds")
 
 
-def _shape_hint(shape: PageLayout | None) -> str:
-    """Name the keys that a look at the answer suggests; empty where it shows no records."""
-    if shape is None:
+def _layout_hint(layout: PageLayout | None) -> str:
+    """Name the keys that the answer's layout suggests; empty where no records were found."""
+    if layout is None:
         return ""
-    keys = {"total_pages": shape.total_pages, "total_records": shape.total_records}
+    keys = {"total_pages": layout.total_pages, "total_records": layout.total_records}
     named = "".join(f", {key}: {path or 'null'}" for key, path in keys.items())
-    records = shape.records or '""'
+    records = layout.records or '""'
     return (
-        f"the answer has {formatting.plural(shape.count, 'object')} at "
-        f"{shape.records or 'the top'}: "
+        f"the answer has {formatting.plural(layout.count, 'object')} at "
+        f"{layout.records or 'the top'}: "
         f"set api.pagination: {{records: {records}{named}}}"
     )
 
@@ -206,7 +207,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
         total = proof if page.total is None else f"{page.total:,} records"
         found.ok("totals", f"{pages}, {total}")
         return
-    hint = _shape_hint(page.shape) if page.shape and page.shape.total_records else ""
+    hint = _layout_hint(page.layout) if page.layout and page.layout.total_records else ""
     if (rules.total_pages is None and rules.total_records is None) and not hint:
         found.ok(
             "totals",

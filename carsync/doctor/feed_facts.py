@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,7 +39,7 @@ def host_of(base_url: str) -> tuple[str, int, bool]:
 
 
 def resolve(host: str, port: int, within_s: float) -> Lookup:
-    """Look a host up, within `within_s` seconds."""
+    """Look up a host within `within_s` seconds."""
     started_s = time.monotonic()
     try:
         addresses = look_up(host, port, within_s)
@@ -48,7 +49,7 @@ def resolve(host: str, port: int, within_s: float) -> Lookup:
 
 
 def read_certificate(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
-    """Make a TLS handshake by the rules of a run's requests; a refused one is the `error`."""
+    """Make a TLS handshake by the rules of a run's requests."""
     try:
         return in_time(
             lambda: _shake_hands(host, port, ca_bundle, within_s),
@@ -91,39 +92,33 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
     date_s = parse_date(answer.date) if answer.date else None
     # The header tells the second in which the answer was made, which lies before now.
     skew_s = None if date_s is None else date_s + 0.5 + answer.latency_s / 2 - time.time()
-    shape = shape_of(answer.body)
-    seen = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape)
+    page = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, _layout(answer.body))
     if mapper is None:
-        return seen
+        return page
     paginator = load_paginator(config.api)
     try:
         content = mapper.map_page(answer.body)
         info = paginator.read(content.values)
     except PageError as exc:
-        return FirstPage(answer.latency_s, answer.wire_bytes, skew_s, shape, exc)
-    key = config.api.auth.key
-    secret = key.reveal() if key else ""
+        return replace(page, fault=exc)
+    secret = config.api.auth.key.reveal() if config.api.auth.key else ""
     reasons = Counter(
         f"{reject.column}: {reject.reason}" if reject.column else reject.reason
         for reject in content.rejects
     )
-    return FirstPage(
-        answer.latency_s,
-        answer.wire_bytes,
-        skew_s,
-        shape,
-        None,
-        content.records,
-        info.total_pages,
-        info.total_records,
-        len(content.rows),
-        tuple((redact(reason, secret), number) for reason, number in reasons.most_common(5)),
-        paginator.find_fault(paginator.first, content.records, info, None),
+    return replace(
+        page,
+        records=content.records,
+        pages=info.total_pages,
+        total=info.total_records,
+        mapped=len(content.rows),
+        reasons=tuple((redact(reason, secret), n) for reason, n in reasons.most_common(5)),
+        objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
 
 
-def shape_of(body: bytes) -> PageLayout | None:
-    """Return what a look at an answer shows without knowing its paths; None where it is no page."""
+def _layout(body: bytes) -> PageLayout | None:
+    """Return where things are in an answer, found without the configured paths."""
     try:
         return find_page(json.loads(body))
     except (ValueError, RecursionError):

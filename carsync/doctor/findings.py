@@ -1,4 +1,4 @@
-"""What the doctor found: one line for each check, with what was seen and how to mend it."""
+"""The doctor's findings: one for each check, with what was seen and how to mend it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carsync.exit_codes import ExitCode
 
 
 class Level(StrEnum):
-    """How bad it is; `SKIPPED` is a check that an earlier problem made impossible."""
+    """How bad a finding is; `SKIPPED`: an earlier problem made the check impossible."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,9 +21,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: its `name`, what was `seen`, and for anything but `OK` how to `fix` it.
+    """One check: its `name`, what was `seen` and, unless that is `OK`, how to `fix` it.
 
-    `exit_code` is the culprit's, by the table of exit codes.
+    `exit_code` names the culprit, by the table of exit codes.
     """
 
     level: Level
@@ -42,7 +42,7 @@ class Group:
 
 
 class Findings:
-    """Collects the findings of one group, whose culprit is `exit_code` unless one says otherwise.
+    """Collects the findings of one group; `exit_code` names the group's culprit.
 
     >>> found = Findings(ExitCode.API)
     >>> found.ok("answer", "HTTP 200")
@@ -59,11 +59,11 @@ class Findings:
         self.all.append(Finding(Level.OK, name, seen, "", self._exit_code))
 
     def warn(self, name: str, seen: str, fix: str) -> None:
-        """Note what a run survives, but its owner should know."""
+        """Note what a run survives, but the operator should know."""
         self.all.append(Finding(Level.WARNING, name, seen, fix, self._exit_code))
 
     def problem(self, name: str, seen: str, fix: str, exit_code: ExitCode | None = None) -> None:
-        """Note what would end a run; `exit_code` where the culprit is another than the group's."""
+        """Note what would end a run; `exit_code` names a culprit other than the group's."""
         code = self._exit_code if exit_code is None else exit_code
         self.all.append(Finding(Level.PROBLEM, name, seen, fix, code))
 
@@ -72,14 +72,14 @@ class Findings:
         self.all.append(Finding(Level.PROBLEM, name, words(exc), exc.hint, exc.exit_code))
 
     def skip(self, names: Iterable[str], because: str) -> None:
-        """Note those of the checks `names` that were not made yet as impossible to make."""
+        """Note as skipped those of the checks `names` that were not made."""
         self.all += [
             Finding(Level.SKIPPED, name, f"because {because}", "", self._exit_code)
             for name in self.missing(names)
         ]
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Return those of the checks `names` that nothing was found about yet."""
+        """Return those of the checks `names` that have no finding."""
         made = {finding.name for finding in self.all}
         return [name for name in names if name not in made]
 

@@ -11,18 +11,18 @@ from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode
 
 STATE_BYTES = 10_000_000
-"""What should be free where the checkpoint lies: it is rewritten beside the old one."""
+"""This much should be free beside the checkpoint: a new one is written before the old one goes."""
 SHM_BYTES = 1_000_000
 PROCESS_BYTES = 60_000_000
-"""What one process of a run takes, roughly; measured: 35 to 55 MB."""
+"""The memory of one process of a run, roughly; measured: 35 to 55 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What was seen; None where this system does not tell.
+    """The machine as it is; None for what this system does not tell.
 
-    `write_error` is what came of really writing, flushing and renaming a file in
-    `folder`, the nearest one that exists. Sizes are bytes.
+    `folder` is the checkpoint's folder, or the nearest one above it that exists.
+    `write_error` says why a file could not be written, flushed and renamed there.
     """
 
     versions: str

@@ -24,9 +24,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def gather(checkpoint: Path | None) -> MachineFacts:
-    """Look at the machine; `checkpoint` is where the state file lies, if that is known.
+    """Look at the machine; `checkpoint` is the path of the state file, if that is known.
 
-    A probe file is written beside it and removed again; nothing else changes.
+    A probe file is written beside the checkpoint and removed; nothing else changes.
     """
     folder = _nearest(checkpoint.parent) if checkpoint else Path("/")
     disk, shm = _room(folder), _room(_SHM)
@@ -51,7 +51,7 @@ def gather(checkpoint: Path | None) -> MachineFacts:
 
 
 def is_locked(checkpoint: Path | None) -> bool:
-    """Say whether a run of this target is going on here; no where that cannot be seen."""
+    """Say whether a run of this target is seen to be running here."""
     if checkpoint is None:
         return False
     try:
@@ -80,7 +80,7 @@ def _is(place: Path) -> bool:
 
 
 def _try_writing(folder: Path) -> CarsyncError | None:
-    """Write, flush and rename a file as the checkpoint is written; give what failed."""
+    """Write, flush and rename a file as the checkpoint is written; return what failed."""
     probe = folder / f"{_PROBE_NAME}-{os.getpid()}"
     try:
         with translating("write", probe, detail=str(folder)):
@@ -114,7 +114,7 @@ def _read_error(checkpoint: Path) -> CarsyncError | None:
 
 
 def _available_bytes() -> int | None:
-    """Return the memory that is free to take: the machine's, or less by this cgroup's limit."""
+    """Return the free memory: the machine's, or less where this cgroup has a limit."""
     found = []
     with suppress(OSError, ValueError, IndexError):
         text = _MEMINFO.read_text(encoding="ascii")

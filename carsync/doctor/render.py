@@ -22,7 +22,7 @@ _SIGNS: dict[Level, tuple[str, Tone]] = {
 
 
 def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> str:
-    """Lay the findings out by group; checks skipped for one reason share their line."""
+    """Lay out the findings by group; checks skipped for one reason share a line."""
     lines = []
     for group in groups:
         lines += [formatting.paint(group.title, "strong", color), ""]
@@ -33,7 +33,7 @@ def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> str:
 
 
 def _joined(findings: Sequence[Finding]) -> list[Finding]:
-    """Put skipped checks that follow each other for the same reason into one."""
+    """Join skipped checks that follow each other and have the same reason."""
     found: list[Finding] = []
     for finding in findings:
         last = found[-1] if found else None

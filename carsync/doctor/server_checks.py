@@ -1,4 +1,4 @@
-"""Judges the way to PostgreSQL and the server itself: address, pooler, version, role, room."""
+"""Judges the way to PostgreSQL and the server: address, pooler, version, role, connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHECKS = ("endpoint", "version", "server clock", "role settings", "connections")
 OLDEST = 13
 """The oldest PostgreSQL on which the statements work (gen_random_uuid is built in since)."""
 PARENT_CONNECTIONS = 2
-"""The parent's own, and the one over which it watches long statements."""
+"""The parent's own connection, and one over which it watches long statements."""
 SKEW_S = 5.0
 
 _DIRECT = re.compile(r"db\.([a-z0-9]+)\.supabase\.(co|in|net)", re.IGNORECASE)
@@ -34,14 +34,14 @@ OVERRIDDEN = {
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
 }
-"""Settings of a role that would end or bend a run, and what carsync's sessions set instead."""
+"""Settings of a role that would harm a run, and what carsync's sessions set instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One host of the connection string; `addresses` are those it has, `error` why none.
+    """One host of the connection string with its `addresses`, or the `error` of the lookup.
 
-    `reached` is the address that took a connection, `refusals` say why others did not.
+    `reached` is the address that took a connection; `refusals` say why others did not.
     """
 
     host: str
@@ -55,9 +55,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server says of itself and of the role; `settings` maps name → (role's, ours).
+    """What the server says about itself and the role; `settings` maps name → (role's, ours).
 
-    Limits below zero are none. `skew_s` is how far the server's clock is ahead of ours.
+    A limit below zero means no limit. `skew_s`: the server's clock is this much ahead.
     """
 
     version: int
@@ -138,7 +138,7 @@ def _judge_unreached(found: Findings, endpoint: Endpoint, where: str) -> None:
 
 
 def judge_kind(found: Findings, host: str, facts: ServerFacts) -> None:
-    """Say what stands between: nothing, or a pooler in session mode."""
+    """Say whether the connection is direct or goes through a pooler in session mode."""
     tls = "" if facts.encrypted is None else ", TLS" if facts.encrypted else ", no TLS"
     if facts.pooled or _POOLER.fullmatch(host):
         found.ok("endpoint", f"a pooler in session mode{tls if facts.encrypted else ''}")
@@ -202,13 +202,14 @@ def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) ->
         found.ok("role settings", "no time-out or read-only mode in the way")
 
 
-def judge_room(
+def judge_connections(
     found: Findings, facts: ServerFacts, writers: int, opened: int, refused: str
 ) -> None:
-    """Judge whether writers and parent find connections.
+    """Judge whether there are connections enough for the writers and the parent.
 
-    Through a pooler, whose limits nobody can ask for, so many were `opened` at once for a
-    moment, the last one `refused` if that says why; directly the server's figures tell.
+    The server's figures tell for a direct connection. A pooler's limits cannot be asked
+    for: `opened` connections were open at once for a moment, and `refused` says why the
+    next one was not.
     """
     needed = writers + PARENT_CONNECTIONS
     fix = f"lower database.writers (PARALLEL_BATCHES, now {writers}), or raise the limit"
@@ -222,14 +223,14 @@ def judge_room(
         else:
             found.ok("connections", f"the pooler gave all {needed} that are needed at once")
         return
-    rooms = [(facts.slots - facts.used, f"max_connections leaves {facts.slots} to this role")]
+    free_by = [(facts.slots - facts.used, f"max_connections leaves {facts.slots} to this role")]
     if facts.role_limit >= 0 and not facts.is_superuser:
         limit = facts.role_limit
-        rooms.append((limit - facts.used_by_role, f"role {facts.role} has a limit of {limit}"))
+        free_by.append((limit - facts.used_by_role, f"role {facts.role} has a limit of {limit}"))
     if facts.database_limit >= 0 and not facts.is_superuser:
         limit = facts.database_limit
-        rooms.append((limit - facts.used_in_database, f"the database has a limit of {limit}"))
-    free, limit_words = min(rooms)
+        free_by.append((limit - facts.used_in_database, f"the database has a limit of {limit}"))
+    free, limit_words = min(free_by)
     seen = f"{needed} needed, {max(free, 0)} free ({limit_words})"
     if free < needed:
         found.problem("connections", seen, fix)

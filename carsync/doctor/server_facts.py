@@ -1,6 +1,6 @@
-"""Looks at PostgreSQL: addresses, pooler, server, privileges, tables. It writes nothing there.
+"""Looks at PostgreSQL: addresses, pooler, server, privileges, tables. Writes nothing there.
 
-The session is read-only from its first query on, so that the server itself sees to it.
+The session is read-only from its first query on, so that the server itself refuses writes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _MOST_ADDRESSES = 4
 
 
 def find_endpoint(host: str, port: int) -> Endpoint:
-    """Look the host up and see whether one of its addresses takes a connection.
+    """Look up the host and try whether one of its addresses takes a connection.
 
-    A host that begins with `/`, or none, is a Unix socket of this machine.
+    No host, or one that begins with `/`, is a Unix socket of this machine.
     """
     if not host or host.startswith("/"):
         return Endpoint(host, port, reached=host or "the default folder")
@@ -56,13 +56,13 @@ def find_endpoint(host: str, port: int) -> Endpoint:
 
 
 def is_transaction_pooler(config: Config) -> bool:
-    """Say whether session locks are void there; raises `DatabaseError` where nobody answers."""
+    """Say whether session locks do not hold there; raise `DatabaseError` if nobody answers."""
     return connection.shares_server_sessions(config.require_dsn(), _timeout_s(config))
 
 
 @contextmanager
 def read_only(config: Config) -> Iterator[Connection]:
-    """Give a connection that cannot write, each of its statements given up after a while."""
+    """Give a connection that cannot write, with a time limit for each statement."""
     with closing(_connect(config)) as conn, within(conn, _ANSWER_S):
         sql.fetch(conn, "forbidding writes", sql.load("session/forbid_writes"))
         yield conn
@@ -95,7 +95,7 @@ def describe_server(conn: Connection) -> ServerFacts:
         )
     }
     for name in ("statement_timeout", "default_transaction_read_only"):
-        # These the doctor set for its own sake; a run's session sets them for its own.
+        # The doctor's session has these for its own sake; a run's session sets its own.
         settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
     found = sql.fetch(conn, doing, sql.load("doctor/describe_server"))[0]
@@ -106,9 +106,9 @@ def describe_server(conn: Connection) -> ServerFacts:
 
 
 def try_opening(config: Config, wanted: int) -> tuple[int, str]:
-    """Open so many connections at once for a moment; return how many came, and why no more.
+    """Open connections up to `wanted` at once, and close them: a pooler's limit in practice.
 
-    For poolers: what they allow cannot be asked for. The one that asks counts as open.
+    Returns the number that was open, the caller's own included, and why there were no more.
     """
     opened = 1
     with ExitStack() as stack:
@@ -134,7 +134,7 @@ def describe_privileges(conn: Connection, target: Target) -> Privileges:
 def describe_tables(
     conn: Connection, config: Config, target: Target, columns: Sequence[Column]
 ) -> TableFacts:
-    """Look at the target and at carsync's tables; what `migrate` would raise is the `error`."""
+    """Look at the target and at carsync's own tables."""
     error: CarsyncError | None = None
     pending: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Judges what the role may do, and the tables as they are: grants, adoption, hashes, runs."""
+"""Judges what the role may do, and the tables: grants, adoption, hashes, runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """What the role may do, step by step; None where the thing does not exist.
+    """What the role may do, step by step; None for a schema or a table that does not exist.
 
     `lacking` maps carsync's own tables to the privileges that the role lacks on them.
     """
@@ -42,8 +42,8 @@ class Privileges:
 class TableFacts:
     """The target and carsync's own tables as they are.
 
-    `error` is what `migrate` would raise, `pending` what it would do. `rows` is the
-    planner's estimate, None where there is no table. `scheme` is the recorded hash scheme.
+    `error` is what `migrate` would raise, `pending` what `migrate` would do. `rows` is the
+    planner's estimate, None without a table. `scheme` is the recorded hash scheme.
     """
 
     error: CarsyncError | None
@@ -56,8 +56,9 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The first page's cars in the table: how many, of another source, with the same hash.
+    """The first page held against the table.
 
+    Of its `cars` the table has `known`, of which `foreign` belong to another source.
     `same_by` counts equal hashes by algorithm.
     """
 
@@ -70,7 +71,7 @@ class Overlap:
 def judge_privileges(
     found: Findings, target: str, held: Privileges, pending: Sequence[str] | None
 ) -> None:
-    """Judge each step's privileges; `pending` None: what is to be migrated is not known."""
+    """Judge the privileges of each step; `pending` None: pending migrations are not known."""
     migrates = any("migration" in sentence for sentence in pending or ())
     _judge_own_schema(found, held, migrates=migrates)
     schema = target.partition(".")[0]
@@ -142,7 +143,7 @@ def _own_schema_problem(held: Privileges, *, migrates: bool) -> tuple[str, str] 
 
 
 def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts) -> bool:
-    """Judge whether the target can be kept, and what is to be migrated; say whether it can."""
+    """Judge the target table and pending migrations; say whether the table can be used."""
     if facts.error is not None and target in facts.error.problem:
         found.failed("target table", facts.error)
         found.skip(["migrations", "hashes"], "the target table cannot be used")

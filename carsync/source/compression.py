@@ -1,4 +1,4 @@
-"""Content encodings: a gzip body is undone whole, within its size, or not at all. Pure."""
+"""Content encodings: a gzip body is decompressed whole and within a size, or refused. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from carsync.errors import FailureKind, PageError
 _GZIP_WBITS = 31  # zlib manual, inflateInit2: 16 + 15 reads a gzip header and trailer
 _CHUNK_BYTES = 64 * 1024  # what follows a member is copied each time, so no more is handed over
 _MAX_MEMBERS = 10_000
-"""A stream may be written in blocks (bgzip's hold 64 KiB); more are there to cost time."""
+"""A stream may be written in blocks (bgzip's hold 64 KiB); more are taken for an attack."""
 
 
 def gunzip(wire: bytes, max_bytes: int) -> bytes:
-    """Return what the gzip stream `wire` holds; its last member must reach its end.
+    """Return the content of the gzip stream `wire`, its members joined (RFC 1952, section 2.2).
 
-    Members are joined (RFC 1952, section 2.2). Raises `PageError`: `NETWORK` where the
-    stream is cut short, `BAD_PAGE` where it is damaged or holds more than `max_bytes`.
+    Raises `PageError`: `NETWORK` for a stream that is cut short, `BAD_PAGE` for one that is
+    damaged or holds more than `max_bytes`.
 
     >>> import gzip
     >>> gunzip(gzip.compress(b"[1,") + gzip.compress(b"2]"), 100)
@@ -46,7 +46,7 @@ def gunzip(wire: bytes, max_bytes: int) -> bytes:
 
 
 def too_large(max_bytes: int) -> PageError:
-    """Return the error that an answer of more than `max_bytes` is."""
+    """Return the error for an answer of more than `max_bytes`."""
     return PageError(
         FailureKind.BAD_PAGE,
         f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)",

@@ -19,8 +19,8 @@ _running: dict[tuple[str, int], Future[list[str]]] = {}
 def look_up(host: str, port: int, within_s: float) -> list[str]:
     """Return the addresses of `host` (a name or an address), the preferred one first.
 
-    There is one lookup of a name at a time, whoever asks. Raises `socket.gaierror` where
-    the name has no address or none was found within `within_s` seconds.
+    All callers share one lookup of a name at a time. Raises `socket.gaierror` for a name
+    without an address, and after `within_s` seconds.
     """
     key = (host, port)
     with _lock:

@@ -1,8 +1,8 @@
-"""Politeness: a token bucket, a circuit breaker, the gate that joins them, and Retry-After.
+"""The token bucket, and the gate that joins it with the circuit breaker.
 
-One `Gate` lives in the manager process and is asked before every request of
-every fetcher, so its promise covers all processes: the API never sees more
-than `burst + rate × t` requests in any window of `t` seconds.
+One `Gate` lives in the manager process. Every fetcher asks it before every request, so
+its promise covers all processes: the API never sees more than `burst + rate × t` requests
+in any window of `t` seconds.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from threading import Lock
 from carsync.source.circuit_breaker import CircuitBreaker
 
 HORIZON_S = 0.1
-"""How far ahead of its sending time a request is granted: no request that was granted before a
-`silence` is sent later than this after it."""
+"""Grant a request at most this long before its sending time, so a `silence` acts within it."""
 
 ARRIVAL_JITTER_S = 0.1
-"""By how much the time from grant to arrival at the API may vary without breaking the promise."""
-
+"""The time from grant to arrival may vary by this much without breaking the promise."""
 
 _EARLY_S = 0.001
 
@@ -28,16 +26,14 @@ _EARLY_S = 0.001
 class TokenBucket:
     """At most `burst + rate × t` requests in any window of `t` seconds; `rate` 0 means no limit.
 
-    Callers reserve a token, which may lie in the future, and wait for it: first
-    come, first served, and no polling. Requests reach the API some time after
-    their grant, and not all equally late, which would squeeze them together
-    there; so of `burst` only `capacity` is handed out, and the rest covers an
-    arrival jitter of `ARRIVAL_JITTER_S` (up to a quarter of `burst`; a burst
-    below 4 has no room for such a reserve).
+    Callers reserve a token, which may lie in the future, and wait for that time: first
+    come, first served, without polling. Requests reach the API later than they were
+    granted, some later than others, so that they may arrive closer together. Of `burst`
+    therefore only `capacity` is handed out; the rest covers an arrival jitter of
+    `ARRIVAL_JITTER_S` (up to a quarter of `burst`; a burst below 4 has no such reserve).
 
-    Starts with the tokens of `idle_s` seconds: a bucket that takes over from another,
-    which may just have handed out all it had, grants no second burst. Not
-    thread-safe; `Gate` is.
+    Starts with the tokens of `idle_s` seconds, so that a bucket that takes over from
+    another one grants no second burst. Not thread-safe; `Gate` is.
     """
 
     def __init__(
@@ -73,8 +69,8 @@ class TokenBucket:
     def turn_s(self, ahead_s: float) -> float:
         """Return the seconds until `wait_s` falls to `ahead_s`, for a caller that will ask again.
 
-        Each call gets a turn one token later than the last one, so that the
-        callers sent away come back one by one, in their order.
+        Each call gets a turn one token after the turn of the call before, so that callers
+        that were sent away come back one by one, in their order.
         """
         wait = max(0.0, self.wait_s() - ahead_s)
         turn = max(self._refilled_at + wait, self._next_turn)
@@ -84,9 +80,8 @@ class TokenBucket:
     def silence(self, seconds: float) -> None:
         """Grant nothing before `seconds` from now; a longer silence under way stays as it is.
 
-        The tokens in hand are given up and none accrue meanwhile: the API has
-        just said that they are not there. So the client comes back at `rate`
-        and not with a burst. The caller bounds `seconds`.
+        The tokens in hand are given up and no others accrue meanwhile, so that requests
+        begin again at `rate` and without a burst. The caller bounds `seconds`.
         """
         now = self._refill()
         until = now + seconds
@@ -105,11 +100,11 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What `Gate.admit` says.
+    """The answer of `Gate.admit`.
 
-    Granted: wait `wait_s` seconds, then send. Not granted: ask again after
-    `wait_s` seconds. `failures` counts the failures since the last success; at
-    0 the success of this request need not be reported (a probe never sees 0).
+    Granted: wait `wait_s` seconds, then send. Not granted: ask again after `wait_s`
+    seconds. `failures` is the number of failures since the last success; with 0 the
+    success of this request need not be reported (a probe never gets 0).
     """
 
     wait_s: float
@@ -120,9 +115,9 @@ class Admission:
 class Gate:
     """Bucket and breaker behind one lock: one question per attempt.
 
-    A request is granted at most `HORIZON_S` before its sending time, so that a
-    `silence` reaches also those that wait for a distant token: they are sent
-    away until shortly before it, one after the other, and ask again.
+    A request is granted at most `HORIZON_S` before its sending time. A caller whose token
+    lies further ahead is sent away until shortly before that time and asks again, so that
+    a `silence` reaches this caller too.
     """
 
     def __init__(self, bucket: TokenBucket, breaker: CircuitBreaker) -> None:
@@ -143,15 +138,14 @@ class Gate:
             return Admission(self._bucket.reserve(), True, failures)
 
     def report(self, ok: bool) -> int:
-        """Note how a request ended; return how often in a row the breaker opened, if it just did.
+        """Note the end of a request; return what `CircuitBreaker.report` returns.
 
-        0 means that it did not open now. An answer such as 404 or 429 is a
-        success here: the API is up.
+        An answer such as 404 or 429 is a success here: the API is up.
         """
         with self._lock:
             return self._breaker.report(ok)
 
     def silence(self, seconds: float) -> None:
-        """Grant nobody anything before `seconds` from now (Retry-After)."""
+        """Grant nothing before `seconds` from now (Retry-After)."""
         with self._lock:
             self._bucket.silence(seconds)

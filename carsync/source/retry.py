@@ -10,14 +10,14 @@ from carsync.errors import FailureKind
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 MAX_BAD_PAGE_ATTEMPTS = 4
-"""A page that comes back wrong this often is not going to come back right."""
+"""A page is given up after this many wrong answers."""
 
 RATE_LIMITED_SHARE = 3
-"""A page has this many times `max_attempts` in all, so that 429s do not use it up."""
+"""With answers 429, a page has this many times `max_attempts` in all."""
 
 
 class _BackOff(NamedTuple):
-    """Longest wait after the first failure and for good, relative to the policy; its growth."""
+    """Factors on the policy's `base_s` and `cap_s`, and the growth per attempt."""
 
     base: float
     growth: float
@@ -45,13 +45,12 @@ def next_delay_s(
 ) -> float | None:
     """Return the seconds until a page's next attempt, or None to give the page up.
 
-    `attempt` is the number of the attempt that just failed, from 1;
-    `rate_limited` how many attempts at this page were answered 429, which do
-    not count as failures of the page. `random` gives a float in [0, 1).
+    `attempt` is the number of the attempt that just failed, from 1. `rate_limited` is the
+    number of attempts at this page that were answered 429; these are no failures of the
+    page. `random` gives a float in [0, 1).
 
-    Exponential back-off with full jitter (M. Brooker, "Exponential Backoff And
-    Jitter", AWS Architecture Blog, 2015). A Retry-After is obeyed up to
-    `MAX_RETRY_AFTER_S`.
+    Exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter",
+    AWS Architecture Blog, 2015). A Retry-After is obeyed up to `MAX_RETRY_AFTER_S`.
 
     >>> next_delay_s(FailureKind.SERVER, 3, None, Retry(), lambda: 0.5)
     2.0

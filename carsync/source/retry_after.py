@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 300.0
-"""The longest Retry-After that is obeyed; a longer one is asked again after that time."""
+"""The longest Retry-After that is obeyed; after a longer one the API is asked again by then."""
 
 _DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -17,11 +17,11 @@ def parse_retry_after(
 ) -> float | None:
     """Return the seconds that a Retry-After header asks for, 0 to `MAX_RETRY_AFTER_S`.
 
-    `sent` is the answer's Date header: the present by the clock that a date in
-    Retry-After was made with. Without it `now_epoch_s` is the present, in seconds
-    since 1970-01-01 00:00 UTC by our own clock, which may have been set wrong.
-    Both forms of RFC 9110, section 10.2.3, are read, and fractions of a second,
-    which some servers send. None where the header is missing or unreadable.
+    `sent` is the answer's Date header: the present by the server's clock, which also made
+    a date in Retry-After. Without `sent`, `now_epoch_s` is the present: seconds since
+    1970-01-01 00:00 UTC by our own clock, which may be wrong. Both forms of RFC 9110,
+    section 10.2.3, are read, and fractions of a second, which some servers send. None for
+    a header that is missing or unreadable.
 
     >>> parse_retry_after("120", 0.0)
     120.0
@@ -46,7 +46,7 @@ def parse_retry_after(
 
 
 def parse_date(text: str) -> float | None:
-    """Return an HTTP date (RFC 9110, section 5.6.7) as seconds since 1970; None: unreadable."""
+    """Return an HTTP date (RFC 9110, section 5.6.7) as seconds since 1970, None if unreadable."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

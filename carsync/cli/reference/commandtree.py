@@ -1,4 +1,4 @@
-"""What the commands say of themselves, taken apart: paragraphs, examples, options."""
+"""The commands' own help, taken apart: paragraphs, examples, options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, or (with `code`) lines to be typed below their heading `text`."""
+    """A paragraph `text`; with `code`, the heading of lines to type."""
 
     text: str
     code: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: its full name, its usage without that name, its help and its options."""
+    """One command: its full name, the rest of its usage, its help and its options."""
 
     name: str
     usage: str
@@ -29,7 +29,7 @@ class Entry:
 
 
 def entries(command: click.Command, name: str) -> Iterator[Entry]:
-    """Give `command` and all below it, in their order."""
+    """Give `command` and all of its sub-commands, in their order."""
     return _walk(click.Context(command, info_name=name, **command.context_settings))
 
 

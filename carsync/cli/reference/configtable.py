@@ -37,7 +37,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A section of the file: its path ("" the whole), what it says of itself, its keys."""
+    """A section of the file: its path ("": the whole file), its description, its keys."""
 
     path: str
     about: str
@@ -47,8 +47,8 @@ class Part:
 def parts(example: str) -> list[Part]:
     """Return every section that has keys of its own, in the order of the file.
 
-    `example` is the text of carsync.example.yaml. Rules for members with free names (a
-    column, say) come as a section `mapping.columns.NAME`.
+    `example` is the text of carsync.example.yaml. The keys of members with free names, such
+    as a column, come as a section `mapping.columns.NAME`.
     """
     info = msgspec.inspect.type_info(Config)
     assert isinstance(info, StructType)
@@ -74,7 +74,7 @@ def _walk(struct: StructType, prefix: str, texts: dict[str, Comment]) -> Iterato
 
 
 def _member(kind: Any) -> StructType | None:
-    """Return the section that a mapping's values are, if they are one."""
+    """Return the section of a mapping's values; None if the values are no section."""
     if not isinstance(kind, DictType):
         return None
     value = kind.value_type
@@ -134,9 +134,9 @@ def _default(field: Field) -> str:
 
 
 def comments(example: str) -> dict[str, Comment]:
-    """Return what the example says of each key, by dotted path, and its further lines of YAML.
+    """Return the example's comment on each key, by dotted path, and its further lines of YAML.
 
-    A comment goes on in comment lines below it; lines indented further are YAML.
+    A comment continues in the comment lines below; lines indented further are YAML.
 
     >>> comments("a:\\n  b: 1  # one\\n  # more\\n  #   x: 2\\nc: 3 # three")
     {'a.b': ('one more', ('x: 2',)), 'c': ('three', ())}

@@ -19,10 +19,10 @@ METRICS_PAGE = "reference/metrics.md"
 
 
 def documents(folder: Path) -> dict[str, str]:
-    """Return each file's name under docs/ and its text, worked out from the code.
+    """Return each file's name under docs/ and its text, made from the code.
 
-    The page of metrics in `folder` keeps its own words, only its tables are made; it is
-    left out where there is none.
+    Of the page of metrics in `folder` only the tables are made; without that page it is
+    left out.
     """
     example = files("carsync.config_files").joinpath("carsync.example.yaml")
     tree = list(entries(app, "carsync"))
@@ -39,7 +39,7 @@ def documents(folder: Path) -> dict[str, str]:
 
 
 def alert_rules() -> list[dict[str, Any]]:
-    """Return the alert rules that carsync is shipped with."""
+    """Return the alert rules that are shipped with carsync."""
     shipped = files("carsync.config_files.prometheus").joinpath("carsync.rules.yaml")
     (group,) = yaml.safe_load(shipped.read_text("utf-8"))["groups"]
     rules: list[dict[str, Any]] = group["rules"]

@@ -12,7 +12,7 @@ _MADE = re.compile(r"(<!-- made .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def metrics_page(text: str, rules: Sequence[dict[str, Any]]) -> str:
-    """Return the page `text` with its two tables made anew; `rules` are the shipped ones."""
+    """Return the page `text` with both tables made anew; `rules` are the shipped alert rules."""
     tables = iter([_metrics_table(), _rules_table(rules)])
     return _MADE.sub(lambda part: f"{part[1]}\n{next(tables)}\n{part[2]}", text)
 

@@ -110,7 +110,7 @@ def _first_sentence(cls: type) -> str:
 
 
 def _anchor(heading: str) -> str:
-    """Return how GitHub names a heading's place.
+    """Return the anchor by which GitHub links to a heading.
 
     >>> _anchor("carsync rejects list"), _anchor("api.auth")
     ('carsync-rejects-list', 'apiauth')

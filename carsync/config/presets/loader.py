@@ -14,20 +14,20 @@ _FILES = resources.files("carsync.config.presets")
 
 
 class Preset(Section, frozen=True, rename={"hash_": "hash"}):
-    """What a preset file holds."""
+    """The content of a preset file."""
 
     columns: dict[str, ColumnRule]
     hash_: HashRules = HashRules()
 
 
 def preset_names() -> list[str]:
-    """Return the names that `mapping.preset` may have, sorted."""
+    """Return the sorted names of the presets, the values of `mapping.preset`."""
     names = (file.name for file in _FILES.iterdir())
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_preset(name: str) -> Preset:
-    """Read the preset `name`; raise `ConfigError`, naming the known ones, where there is none.
+    """Read the preset `name`; raise `ConfigError`, which lists the presets, for an unknown name.
 
     Only known names are opened, so a name cannot lead out of this package.
     """
@@ -43,7 +43,7 @@ def load_preset(name: str) -> Preset:
 
 
 def read_preset(name: str, text: str) -> Preset:
-    """Read the YAML `text` of the preset `name`; raise `ConfigError` where it is none."""
+    """Read the YAML `text` of the preset `name`; raise `ConfigError` where it is wrong."""
     try:
         return msgspec.yaml.decode(text, type=Preset)
     except msgspec.MsgspecError as exc:

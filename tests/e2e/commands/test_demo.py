@@ -161,7 +161,7 @@ def test_without_a_terminal_it_ends_after_the_last_chapter_unless_it_is_to_stay(
 ) -> None:
     stays = []
 
-    def play(options: DemoOptions, screen: Console, stay: Callable[[], None] | None) -> bool:
+    def play(options: DemoOptions, console: Console, stay: Callable[[], None] | None) -> bool:
         stays.append(stay is not None)
         return options.cars == 2000
 

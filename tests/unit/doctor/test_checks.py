@@ -162,7 +162,7 @@ PAGE = FirstPage(
     latency_s=0.4,
     wire_bytes=39_000,
     skew_s=0.3,
-    shape=PageLayout("data", 100, "meta.last_page", "meta.total", 2000, 200_000),
+    layout=PageLayout("data", 100, "meta.last_page", "meta.total", 2000, 200_000),
     records=100,
     pages=2000,
     total=200_000,
@@ -188,7 +188,8 @@ def test_a_page_as_the_configuration_has_it_is_fine() -> None:
         ({"pages": None, "total": None}, "totals", "warning: no number at meta.last_page"),
         ({"latency_s": 4.0}, "pace", "about 4.0 pages/s"),
         ({"pages": 90_000, "total": 9_000_000}, "pace", "acceptance allows 25 min"),
-        ({"records": 0, "mapped": 0, "shape": None}, "records", "warning: the first page holds no"),
+        ({"records": 0, "mapped": 0, "layout": None}, "records", "warning: the first page "
+         "holds no"),
     ],
 )  # fmt: skip
 def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str) -> None:
@@ -204,7 +205,7 @@ def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str)
 def test_a_feed_without_totals_by_design_is_fine() -> None:
     text = "{records: data, total_pages: null, total_records: null}"
     asked = parse(f"api: {{base_url: 'https://x.test', pagination: {text}}}", {})
-    blind = replace(PAGE, pages=None, total=None, shape=PageLayout("data", 100))
+    blind = replace(PAGE, pages=None, total=None, layout=PageLayout("data", 100))
     assert bad(judged(feed_checks.judge_page, asked, blind)) == {}
     seen = bad(judged(feed_checks.judge_page, asked, replace(PAGE, pages=None, total=None)))
     assert "total_records: meta.total" in seen["totals"]
@@ -212,8 +213,8 @@ def test_a_feed_without_totals_by_design_is_fine() -> None:
 
 def test_an_answer_of_another_shape_names_the_keys_to_set() -> None:
     fault = Fault(FailureKind.BAD_PAGE, "no page", detail="there is no list at data")
-    shape = PageLayout("result.items", 20, "pages", None, 3)
-    found = bad(judged(feed_checks.judge_page, config(), replace(PAGE, fault=fault, shape=shape)))
+    layout = PageLayout("result.items", 20, "pages", None, 3)
+    found = bad(judged(feed_checks.judge_page, config(), replace(PAGE, fault=fault, layout=layout)))
     wanted = "{records: result.items, total_pages: pages, total_records: null}"
     assert found["records"].startswith("problem: there is no list at data")
     assert wanted in found["records"]
@@ -367,9 +368,13 @@ def test_what_a_server_lacks_is_named(facts: dict[str, Any], name: str, words: s
 def test_too_few_connections_are_a_problem(
     facts: dict[str, Any], opened: int, refused: str, words: str
 ) -> None:
-    assert bad(judged(server_checks.judge_room, SERVER, 6, 1, "")) == {}
-    assert bad(judged(server_checks.judge_room, replace(SERVER, pooled=True), 6, 8, "")) == {}
-    found = bad(judged(server_checks.judge_room, replace(SERVER, **facts), 6, opened, refused))
+    assert bad(judged(server_checks.judge_connections, SERVER, 6, 1, "")) == {}
+    assert (
+        bad(judged(server_checks.judge_connections, replace(SERVER, pooled=True), 6, 8, "")) == {}
+    )
+    found = bad(
+        judged(server_checks.judge_connections, replace(SERVER, **facts), 6, opened, refused)
+    )
     assert words in found["connections"]
     assert found["connections"].startswith("problem")
 
