@@ -9,6 +9,7 @@ import pytest
 from carsync.config.parser import parse
 from carsync.mapping.mapper import Mapper
 from carsync.redaction import Secret, redact, redact_rejects
+from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
 
 KEY = 'hush-7f3a"91bc-5e1d-0c44-8a2b-1f6e-77d0-4b9c-e3a5-2d80-6c1f'
@@ -41,3 +42,12 @@ def test_every_form_of_a_key_goes_whole_before_beginnings_are_looked_for() -> No
     """The key holds a quote: its form in JSON begins like the key itself."""
     assert redact(f"it is {KEY}.", KEY) == "it is ***."
     assert redact(f"it is {json.dumps(KEY)}.", KEY) == 'it is "***".'
+
+
+def test_a_secret_shows_itself_to_nobody_who_does_not_ask() -> None:
+    secret = Secret(HUSH)
+    for shown in (repr(secret), str(secret), f"{secret}", f"{secret:>30}", "%s" % secret):  # noqa: UP031
+        assert "***" in shown
+        assert HUSH not in shown
+    assert secret.reveal() == HUSH
+    assert type(secret.reveal()) is str

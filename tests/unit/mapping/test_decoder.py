@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from carsync.config.sections import Api, ColumnRule, MappingRules, Pagination
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import PageInfo
 from carsync.source.pagination.base import load_paginator
@@ -237,14 +236,3 @@ def test_nesting_near_the_limit_of_recursion_costs_its_record_at_most() -> None:
         assert content is not None
         assert [row[0] for row in content.rows] == [0]
         assert content.rejects[0].record_id == "6"
-
-
-def test_split_parts_are_the_texts_as_they_stand() -> None:
-    splitter = Splitter(json.JSONDecoder())
-    deep = "[" * 50_000 + '"]"' + "]" * 50_000
-    text = f'{{"a": {{"b": [ {deep} , {{"x": "\\"]"}},1 ]}} }}'
-    elements, rest = splitter.split_array(text, ("a", "b"))
-    assert elements == [deep, '{"x": "\\"]"}', "1"]
-    assert json.loads(rest) == {"a": {"b": []}}
-    with pytest.raises(MalformedJsonError):
-        splitter.split_array(text.replace("]]", "]}", 1), ("a", "b"))

@@ -6,8 +6,6 @@ import heapq
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from itertools import pairwise
 from threading import Event
 
@@ -15,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.source.circuit_breaker import PROBE_PATIENCE_S, CircuitBreaker
+from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, Gate, TokenBucket
-from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 from tests.support.fake_clock import FakeClock
 
 EPSILON = 1e-5  # tokens; what rounding may add after months of uptime
@@ -179,61 +176,6 @@ class TestTokenBucket:
         assert 0.99 * rate * (last - start) <= 500
 
 
-class TestCircuitBreaker:
-    def test_opens_after_so_many_failures_in_a_row(self) -> None:
-        clock = FakeClock()
-        breaker = CircuitBreaker(3, 60.0, clock)
-        assert [breaker.report(ok) for ok in (False, False, True, False, False)] == [0] * 5
-        assert (breaker.state, breaker.failures) == ("closed", 2)
-        assert breaker.report(False) == 1
-        assert (breaker.state, breaker.wait_s()) == ("open", 60)
-
-    def test_one_probe_goes_at_a_time_and_its_success_closes(self) -> None:
-        clock = FakeClock()
-        breaker = CircuitBreaker(1, 60.0, clock)
-        breaker.report(False)
-        clock.advance(60)
-        assert breaker.wait_s() == 0
-        breaker.enter()
-        assert breaker.state == "half_open"
-        assert 0 < breaker.wait_s() <= 1
-        assert breaker.report(True) == 0
-        assert (breaker.state, breaker.failures, breaker.openings) == ("closed", 0, 0)
-
-    def test_a_failed_probe_opens_again_and_openings_in_a_row_are_counted(self) -> None:
-        clock = FakeClock()
-        breaker = CircuitBreaker(2, 60.0, clock)
-        breaker.report(False)
-        counted = [breaker.report(False)]
-        for _ in range(2):
-            clock.advance(60)
-            breaker.enter()
-            counted.append(breaker.report(False))
-            assert breaker.wait_s() == 60
-        assert counted == [1, 2, 3]
-
-    def test_late_reports_of_earlier_requests_do_not_prolong_or_end_an_opening(self) -> None:
-        clock = FakeClock()
-        breaker = CircuitBreaker(1, 60.0, clock)
-        breaker.report(False)
-        clock.advance(59)
-        assert (breaker.report(False), breaker.report(True)) == (0, 0)
-        assert (breaker.state, breaker.wait_s()) == ("open", 1)
-
-    def test_a_probe_that_never_reports_is_given_up(self) -> None:
-        clock = FakeClock()
-        breaker = CircuitBreaker(1, 60.0, clock)
-        breaker.report(False)
-        clock.advance(60)
-        breaker.enter()
-        clock.advance(PROBE_PATIENCE_S - 0.5)
-        assert breaker.wait_s() == 0.5
-        clock.advance(0.5)
-        assert breaker.wait_s() == 0
-        breaker.enter()
-        assert breaker.wait_s() > 0
-
-
 class TestGate:
     def test_grants_up_to_the_capacity_and_a_little_ahead_and_then_sends_away(self) -> None:
         gate = open_gate(FakeClock(), rate=20.0, burst=4)
@@ -369,73 +311,3 @@ def run_fleet(
             woken += 3.0 if chance.random() < 0.001 else chance.uniform(0.1, 2) * latency_s
         heapq.heappush(events, (woken, number))
     return sorted(time for times in sent for time in times), sent
-
-
-FAR_ZONE = "Sun, 01 Mar 2026 12:00:30 +99999999999999999"
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
-
-
-class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            ("0", 0),
-            ("7", 7),
-            (" 7\t", 7),
-            ("1.5", 1.5),
-            ("301", MAX_RETRY_AFTER_S),
-            ("9" * 5000, MAX_RETRY_AFTER_S),
-            ("Sun, 01 Mar 2026 12:00:30 GMT", 30),
-            ("Sunday, 01-Mar-26 12:00:30 GMT", 30),
-            ("Sun Mar  1 12:00:30 2026", 30),
-            ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
-            ("Sun, 01 Mar 2099 11:00:00 GMT", MAX_RETRY_AFTER_S),
-        ],
-    )
-    def test_reads_both_forms(self, value: str, seconds: float) -> None:
-        assert parse_retry_after(value, NOW) == seconds
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            None,
-            "",
-            " ",
-            "-5",
-            "+5",
-            "1e3",
-            "0x10",
-            "inf",
-            "nan",
-            "soon",
-            "٣",
-            "5 s",
-            "5,6",
-            FAR_ZONE,
-        ],
-    )
-    def test_is_silent_on_garbage(self, value: str | None) -> None:
-        assert parse_retry_after(value, NOW) is None
-
-    @pytest.mark.parametrize("wrong_s", [3600, -3600])
-    def test_a_date_counts_from_the_date_of_the_answer(self, wrong_s: float) -> None:
-        """So a clock of ours that was set wrong neither hammers nor waits."""
-        sent = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)
-        until = format_datetime(datetime.fromtimestamp(NOW + 7, UTC), usegmt=True)
-        assert parse_retry_after(until, NOW + wrong_s, sent) == 7
-        assert parse_retry_after("7", NOW + wrong_s, sent) == 7
-
-    @pytest.mark.parametrize("sent", [None, "", "soon", "5", FAR_ZONE])
-    def test_without_a_date_of_the_answer_our_clock_counts(self, sent: str | None) -> None:
-        until = format_datetime(datetime.fromtimestamp(NOW + 7, UTC), usegmt=True)
-        assert parse_retry_after(until, NOW, sent) == 7
-
-    @given(st.text() | st.text("0123456789:,-+. GMTSunFeb"), st.text() | st.none())
-    def test_never_raises_and_stays_within_bounds(self, value: str, sent: str | None) -> None:
-        seconds = parse_retry_after(value, NOW, sent)
-        assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
-
-    @given(st.integers(-1000, 1000))
-    def test_reads_the_dates_that_servers_write(self, offset_s: int) -> None:
-        value = format_datetime(datetime.fromtimestamp(NOW + offset_s, UTC), usegmt=True)
-        assert parse_retry_after(value, NOW) == min(max(offset_s, 0), MAX_RETRY_AFTER_S)

@@ -1,25 +1,94 @@
-"""How carsync is typed: slips are named, options stand anywhere, shells complete its words."""
+"""How carsync is typed: slips are named, options stand anywhere, errors have three parts."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
 
+import carsync
 from carsync.cli.app import COMMANDS, app
-from carsync.errors import CarsyncError
+from carsync.errors import (
+    ApiError,
+    CarsyncError,
+    CheckpointError,
+    DatabaseError,
+    LockedError,
+    WorkersDiedError,
+)
 from carsync.exit_codes import ExitCode
 from tests.support.command_line import commands, fail_with, run
 
-RETRY_KEYS = ("max_attempts", "base_s", "cap_s")
 
-# Slips
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ApiError("no", detail="seen", hint="do"), 3),
+        (DatabaseError("no", detail="seen", hint="do"), 4),
+        (CheckpointError("no", detail="seen", hint="do"), 2),
+        (WorkersDiedError("no", detail="seen", hint="do"), 8),
+        (LockedError("no", detail="seen", hint="do"), 75),
+        (CarsyncError("no", detail="seen", hint="do"), 1),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_error_is_shown_in_three_parts_and_traced_only_on_demand(
+    monkeypatch: pytest.MonkeyPatch, error: CarsyncError, code: int, debug: bool
+) -> None:
+    fail_with(monkeypatch, error)
+    result = run(*["--debug"] * debug, "config", "schema")
+    assert result.exit_code == code
+    assert result.stderr.endswith("carsync: no\ndetail: seen\nhint: do\n")
+    assert ("Traceback" in result.stderr) is debug
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_is_called_one(monkeypatch: pytest.MonkeyPatch, debug: bool) -> None:
+    fail_with(monkeypatch, ZeroDivisionError("division by zero"))
+    result = run(*["--debug"] * debug, "config", "schema")
+    assert result.exit_code == ExitCode.BUG
+    assert "carsync: a bug: ZeroDivisionError: division by zero\n" in result.stderr
+    assert f"detail: carsync {carsync.__version__}, Python 3." in result.stderr
+    assert "--debug" in result.stderr.splitlines()[-1], "how to report it"
+    assert ("Traceback" in result.stderr) is debug
+
+
+def test_debug_counts_only_as_the_group_s_own_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, CarsyncError("no"))
+    monkeypatch.setattr(sys, "argv", ["carsync", "config", "schema", "--debug"])
+    assert "Traceback" not in run("config", "schema").stderr
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), click.Abort()])
+def test_an_interrupt_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, interrupt: BaseException
+) -> None:
+    fail_with(monkeypatch, interrupt)
+    assert run("config", "schema").exit_code == ExitCode.SIGINT
+
+
+def test_a_pipe_that_breaks_elsewhere_than_on_standard_output_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_with(monkeypatch, BrokenPipeError(32, "Broken pipe"))
+    assert run("config", "schema").exit_code == ExitCode.BUG
+
+
+def test_a_reader_that_leaves_ends_the_command_in_silence() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "carsync", "config", "schema"]
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +141,6 @@ def test_a_group_alone_shows_its_help(args: str, name: str) -> None:
     assert result.output.startswith(f"Usage: {name} [OPTIONS] COMMAND")
 
 
-def test_help_is_a_command_too() -> None:
-    for words in ("", "sync", "simulate", "rejects replay"):
-        assert run("help", *words.split()).stdout == run(*words.split(), "--help").stdout
-
-
-# The group's options, before and behind the command
-
-
 @pytest.mark.parametrize(
     ("args", "level"),
     [
@@ -118,69 +179,3 @@ def test_every_option_of_the_group_is_handed_down_to_every_command() -> None:
     for name, command in commands():
         assert group_s <= {param.name for param in command.params}, name
         assert "--verbose" in run(*name.split(), "--help").stdout, name
-
-
-@pytest.mark.parametrize(
-    ("environ", "colored"),
-    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
-)
-def test_colours_are_forced_and_forbidden_by_the_environment(
-    environ: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    path = f"checkpoint.path={tmp_path / 'none.json'}"
-    assert ("\x1b[1m" in run("status", "--set", path, **environ).stdout) is colored
-
-
-# Completion
-
-
-def completed(line: str, **environ: str) -> set[str]:
-    """Give what bash would be told to offer for `line`."""
-    words = line.split(" ")
-    environ = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), **environ}
-    result = run(_CARSYNC_COMPLETE="bash_complete", **environ)
-    assert result.exit_code == 0
-    return set(result.stdout.split())
-
-
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("carsync st", {"plain,status"}),
-        ("carsync rejects ", {"plain,list", "plain,replay"}),
-        ("carsync sync --js", {"plain,--json"}),
-        ("carsync sync --verb", {"plain,--verbose"}),
-        ("carsync sync --config ", {"file,"}),
-        ("carsync sync --set limits.retry.", {f"plain,limits.retry.{k}=" for k in RETRY_KEYS}),
-        ("carsync completion ", {"plain,bash", "plain,zsh", "plain,fish"}),
-    ],
-)
-def test_words_are_completed(line: str, offered: set[str]) -> None:
-    assert completed(line) == offered
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
-    script = run("completion", shell).stdout
-    assert f"_CARSYNC_COMPLETE={shell}_complete" in script
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_a_real_bash_completes_with_the_script(tmp_path: Path) -> None:
-    script = tmp_path / "carsync.bash"
-    script.write_text(run("completion", "bash").stdout)
-    program = (
-        f"source {script}\n"
-        "COMP_WORDS=(carsync sync --fr) COMP_CWORD=2\n"
-        "_carsync_completion carsync --fr sync\n"
-        'echo "${COMPREPLY[@]}"; complete -p carsync\n'
-    )
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "--norc", "-c", program], capture_output=True, text=True, timeout=60, env=environ
-    )
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[0] == "--fresh"
-    assert "_carsync_completion carsync" in done.stdout

@@ -1,0 +1,30 @@
+"""Configurations that are refused, and what no error may show."""
+
+from __future__ import annotations
+
+import pytest
+
+from carsync.config.parser import parse
+from carsync.errors import ConfigError
+from carsync.exit_codes import ExitCode
+
+ENVIRONMENT = {
+    "API_BASE_URL": "https://feed.example.com/v1",
+    "API_KEY": "k-123",
+    "DATABASE_URL": "postgresql://u:p@db.example.com/cars",
+}
+HUSH = "hush-7f3a"
+
+
+def refused(text: str = "", environ: dict[str, str] | None = None, *overrides: str) -> ConfigError:
+    """Return the error that parsing ends with."""
+    with pytest.raises(ConfigError) as caught:
+        parse(text, environ or {}, overrides, origin="prod.yaml")
+    assert caught.value.exit_code is ExitCode.CONFIG
+    return caught.value
+
+
+def assert_silent(error: ConfigError) -> None:
+    assert HUSH not in str(error)
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None

@@ -1,0 +1,38 @@
+"""The sections: what is derived from them, and what they keep to themselves."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import msgspec
+import pytest
+
+from carsync.config.parser import parse
+from carsync.config.sections import Config
+from carsync.errors import ConfigError
+from carsync.redaction import Secret
+from tests.support.configs import ENVIRONMENT, HUSH
+
+
+def test_a_configuration_shows_no_secret_and_carries_it_to_a_child_process() -> None:
+    environ = {"API_KEY": HUSH, "DATABASE_URL": f"postgresql://u:{HUSH}@h/d"}
+    config = parse(f"api: {{proxy: 'http://u:{HUSH}@proxy:3128'}}", environ)
+    for same in (config, pickle.loads(pickle.dumps(config)), copy.deepcopy(config)):
+        assert same == config
+        assert HUSH not in repr(same)
+        for key in (same.api.auth.key, same.database.dsn, same.api.proxy):
+            assert type(key) is Secret
+            assert HUSH in key.reveal()
+    with pytest.raises(TypeError):  # nothing encodes it by accident either
+        msgspec.json.encode(config)
+
+
+def test_what_a_command_needs_is_asked_for_by_its_variable() -> None:
+    with pytest.raises(ConfigError, match="API_BASE_URL"):
+        Config().require_api()
+    with pytest.raises(ConfigError, match="DATABASE_URL"):
+        Config().require_dsn()
+    config = parse("", ENVIRONMENT)
+    assert config.require_api() == ENVIRONMENT["API_BASE_URL"]
+    assert config.require_dsn().reveal() == ENVIRONMENT["DATABASE_URL"]
