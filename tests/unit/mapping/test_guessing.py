@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from carsync.mapping.guessing import guess_columns
+from typing import Any
+
+from carsync.mapping.guessing import guess_columns, list_unused
 
 
 def test_columns_are_found_by_name_and_value() -> None:
@@ -43,3 +45,27 @@ def test_an_id_is_in_every_record_and_never_twice() -> None:
     twice = [{"id": 1, "slug": "a"}, {"id": 1, "slug": "b"}]
     assert guess_columns(twice)[0].path == "slug"
     assert [g for g in guess_columns([{"make": "Kia"}, {"make": "Kia"}]) if g.column == "id"] == []
+
+
+def test_a_guess_says_whether_every_record_has_the_field_and_shows_one() -> None:
+    records = [
+        {"id": n, "make": "Kia\n\x1b[2J" + "x" * 40, "color": ["", "red"][n]} for n in (0, 1)
+    ]
+    by_column = {guess.column: guess for guess in guess_columns(records)}
+    assert by_column["make"].always
+    assert not by_column["color"].always
+    assert by_column["make"].example.isprintable()
+    assert len(by_column["make"].example) == 30
+
+
+def test_one_value_that_does_not_fit_rules_a_field_out() -> None:
+    records = [{"id": n, "year": 2019} for n in range(5)]
+    assert [guess.column for guess in guess_columns(records)] == ["id", "year"]
+    records[3] = {"id": 3, "year": 20190501}
+    assert [guess.column for guess in guess_columns(records)] == ["id"]
+
+
+def test_fields_without_a_column_are_listed_by_their_first_name() -> None:
+    first: dict[str, Any] = {"id": 1, "hp": 90, "seller": {"name": "A"}, "a.b": 1}
+    records: list[dict[str, Any]] = [first, {"id": 2, "doors": 5}]
+    assert list_unused(records, guess_columns(records)) == ["hp", "seller", "doors"]

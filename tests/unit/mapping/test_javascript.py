@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.mapping.javascript import js_number, read_prefix, read_whole
+from carsync.mapping.javascript import are_safe_integers, js_number, read_prefix, read_whole
 
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -76,3 +76,19 @@ def test_texts_are_read_as_number_and_parsefloat_read_them(
     text: str, whole: float | None, prefix: float | None
 ) -> None:
     assert (read_whole(text), read_prefix(text)) == (whole, prefix)
+
+
+@pytest.mark.parametrize(
+    ("values", "safe"),
+    [
+        ([], True),
+        ([0, -(2**53), 2**53], True),
+        ([2**53 + 1], False),
+        ([-(2**53) - 1], False),
+        ([1, True], False),
+        ([1, 1.0], False),
+        ([1, None], False),
+    ],
+)
+def test_safe_integers_are_those_a_double_holds_exactly(values: list[object], safe: bool) -> None:
+    assert are_safe_integers(values) is safe

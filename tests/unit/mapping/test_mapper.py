@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.sections import ColumnRule, HashRules, MappingRules, Pagination
-from carsync.errors import ConfigError, PageError
-from carsync.mapping.mapper import Mapper, PageContent
-from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject
+from carsync.config.sections import HashRules, MappingRules, Pagination
+from carsync.errors import PageError
+from carsync.model import MAX_ORIGINAL_CHARS, Column
 from tests.support.folders import GOLDEN_FILE
-from tests.support.mappers import load_mapper
+from tests.support.mappers import PRESET as MAPPER
+from tests.support.mappers import load_mapper, map_one, mapper_of, record, reject_of, rows_of
 from tests.support.records import DEEP, GOOD, NINES, POISONED, UNKNOWN, page
 
 GOLDEN: list[dict[str, Any]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
-MAPPER = load_mapper()
 HASHED = [
     "make",
     "model",
@@ -37,44 +36,8 @@ HASHED = [
 ]
 
 
-def rows_of(mapper: Mapper, content: PageContent) -> list[dict[str, Any]]:
-    names = [column.name for column in mapper.columns]
-    constants = {column.name: value for column, value in mapper.constants}
-    return [dict(zip(names, row[1:], strict=True)) | constants for row in content.rows]
-
-
-def record(**parts: Any) -> dict[str, Any]:
-    return {
-        "id": 1,
-        "manufacturer": {"name": "BMW"},
-        "model": {"name": "320d"},
-        "year": 2019,
-        **parts,
-    }
-
-
 def lot(**parts: Any) -> dict[str, Any]:
     return record(lots=[parts])
-
-
-def map_one(value: dict[str, Any], mapper: Mapper = MAPPER) -> dict[str, Any]:
-    content = mapper.map_page(page(json.dumps(value)))
-    assert content.rejects == ()
-    return rows_of(mapper, content)[0]
-
-
-def reject_of(value: dict[str, Any] | str, mapper: Mapper = MAPPER) -> Reject:
-    text = value if isinstance(value, str) else json.dumps(value)
-    content = mapper.map_page(page(text))
-    assert content.rows == ()
-    return content.rejects[0]
-
-
-def mapper_of(**columns: Any) -> Mapper:
-    """Compile a mapper of `id` and these columns, each a rule's keys."""
-    rules = {"id": ColumnRule(path="id", required=True)}
-    rules |= {name: ColumnRule(**rule) for name, rule in columns.items()}
-    return load_mapper(MappingRules(preset=None, columns=dict(rules)))
 
 
 @pytest.mark.parametrize("poison", ["", '{"id": NaN}'], ids=["sound", "beside_a_poisoned_record"])
@@ -152,14 +115,6 @@ def test_the_rejected_text_is_kept_as_it_stood_up_to_a_limit() -> None:
     assert reject_of(text).original == text
     long = json.dumps({"id": 7, "x": "é" * (MAX_ORIGINAL_CHARS + 5)}, ensure_ascii=False)
     assert reject_of(long).original == long[:MAX_ORIGINAL_CHARS]
-
-
-@pytest.mark.parametrize(
-    ("path", "empty"),
-    [("color", []), ("color", {}), ("lots", {}), ("lots", []), ("lots", [None]), ("lots", [[]])],
-)
-def test_an_empty_part_of_a_path_is_a_missing_value(path: str, empty: Any) -> None:
-    assert map_one(record(**{path: empty})) == map_one(record())
 
 
 def test_a_record_without_lots_gets_the_lots_defaults() -> None:
@@ -276,89 +231,6 @@ def test_json_columns_do_not_depend_on_how_the_feed_escapes() -> None:
     assert row["image_url"] == "https://x/1.jpg"
 
 
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00+00:00"),
-        ("2024-05-01 12:00:00", "2024-05-01T12:00:00+00:00"),
-        ("2024-05-01T12:00:00.123456789+09:00", "2024-05-01T03:00:00.123456+00:00"),
-        ("2024-05-01", "2024-05-01T00:00:00+00:00"),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_times_are_written_in_utc(text: str | None, moment: str | None) -> None:
-    mapper = mapper_of(sale_date={"path": "at", "type": "timestamptz"})
-    assert map_one({"id": 1, "at": text}, mapper)["sale_date"] == moment
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["2024-02-30", "0000-00-00 00:00:00", "tomorrow", "0001-01-01T00:00:00+09:00", 20240501, {},
-     "2024-05-01T25:00:00", "99999-01-01", "2024\u000005-01"],
-)  # fmt: skip
-def test_times_that_do_not_exist_reject_the_record(text: Any) -> None:
-    mapper = mapper_of(sale_date={"path": "at", "type": "timestamptz"})
-    assert reject_of({"id": 1, "at": text}, mapper).column == "sale_date"
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [(True, True), (0, False), (1.0, True), ("1", True), (" False ", False), ("", None)],
-)
-def test_booleans_are_read_from_numbers_and_words(value: Any, read: bool | None) -> None:
-    mapper = mapper_of(sold={"path": "sold", "type": "boolean"})
-    assert map_one({"id": 1, "sold": value}, mapper)["sold"] is read
-
-
-@pytest.mark.parametrize("value", [2, "yes", [], {"a": 1}, "\u0000"])
-def test_what_is_no_boolean_rejects_the_record_without_a_default(value: Any) -> None:
-    mapper = mapper_of(sold={"path": "sold", "type": "boolean"})
-    assert reject_of({"id": 1, "sold": value}, mapper).column == "sold"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "value", "equal"),
-    [("sale", "sale", True), ("sale", "Sale", False), (1, True, False), (1, 1.0, True),
-     (True, 1, False), (True, True, True), ("sale", None, False)],
-)  # fmt: skip
-def test_equals_compares_value_and_kind(wanted: Any, value: Any, equal: bool) -> None:
-    mapper = mapper_of(live={"path": "s", "equals": wanted})
-    assert map_one({"id": 1, "s": value}, mapper)["live"] is equal
-    assert Column("live", "boolean") in mapper.columns
-
-
-def test_a_value_without_default_is_null_when_missing_and_rejects_when_unreadable() -> None:
-    mapper = mapper_of(bid={"path": "bid", "type": "numeric", "min": 0})
-    assert map_one({"id": 1}, mapper)["bid"] is None
-    assert "abc" in reject_of({"id": 1, "bid": "abc"}, mapper).reason
-    assert "outside" in reject_of({"id": 1, "bid": -1}, mapper).reason
-
-
-def test_only_what_javascript_trims_is_stripped() -> None:
-    mapper = mapper_of(make={"path": "make", "strip": True})
-    assert map_one({"id": 1, "make": "\ufeff\u2028 BMW\u00a0"}, mapper)["make"] == "BMW"
-    assert map_one({"id": 1, "make": "\x1cBMW\x85"}, mapper)["make"] == "\x1cBMW\x85"
-
-
-def test_paths_may_overlap_and_name_several_positions() -> None:
-    mapper = mapper_of(
-        raw={"path": "", "type": "jsonb"},
-        first={"path": "lots.0.bid", "type": "integer"},
-        second={"path": "lots.1.bid", "type": "integer"},
-        lots={"path": "lots", "type": "jsonb"},
-        odd={"path": 'a "b\\'},
-    )
-    value = {"id": 1, "lots": [{"bid": 4}, {"bid": 5}], 'a "b\\': "c"}
-    row = map_one(value, mapper)
-    assert (row["first"], row["second"], row["odd"]) == (4, 5, "c")
-    assert json.loads(row["raw"]) == value
-    assert json.loads(row["lots"]) == value["lots"]
-    several = mapper_of(first={"path": "l.0.a"}, second={"path": "l.1.a"}, third={"path": "l.1.b"})
-    row = map_one({"id": 1, "l": [{"a": "x"}, {"a": "y", "b": "z"}]}, several)
-    assert (row["first"], row["second"], row["third"]) == ("x", "y", "z")
-
-
 def test_own_columns_lie_over_the_preset() -> None:
     mapping = parse(
         """
@@ -405,52 +277,3 @@ def test_an_array_of_records_maps_like_a_page() -> None:
 def test_what_is_not_the_json_of_one_record_is_refused(text: str) -> None:
     with pytest.raises(PageError, match="not the JSON of a record"):
         MAPPER.map_record(text.encode())
-
-
-@pytest.mark.parametrize(
-    ("columns", "complaint"),
-    [
-        ({"a": {}}, "mapping.columns.a: needs path, constant or template"),
-        ({"a": {"path": "a..b"}}, "mapping.columns.a: path has an empty part"),
-        ({"a": {"constant": 1, "path": "a", "type": "integer"}}, "mapping.columns.a: constant"),
-        ({"a": {"path": "a", "equals": "x", "type": "integer"}}, "type must be boolean"),
-        ({"a": {"path": "a", "min": 1}}, "min and max are for numbers"),
-        ({"a": {"path": "a", "type": "integer", "min": 2, "max": 1}}, "greater than max"),
-        ({"a": {"path": "a", "number": "prefix"}}, "number is for numbers"),
-        ({"a": {"path": "a", "type": "integer", "strip": True}}, "strip is for texts"),
-        ({"a": {"path": "a", "type": "integer", "template": "{b}"}}, "template is for texts"),
-        ({"a": {"path": "a", "template": "{b}", "default": "c"}}, "exclude each other"),
-        ({"a": {"path": "a", "required": True, "default": "c"}}, "exclude each other"),
-        ({"a": {"template": "{nowhere}"}}, "mapping.columns.a.template: there is no column"),
-        ({"a": {"template": "{b"}}, "mapping.columns.a.template"),
-        ({"a": {"template": "{id!r}"}}, "mapping.columns.a.template"),
-        ({"a": {"path": "a", "type": "integer", "default": "x"}}, "mapping.columns.a.default"),
-        ({"a": {"constant": "[", "type": "jsonb"}}, "mapping.columns.a.constant"),
-        ({"a": {"constant": "2024-02-30", "type": "timestamptz"}}, "mapping.columns.a.constant"),
-        ({"a": {"constant": 2**40, "type": "integer"}}, "mapping.columns.a.constant"),
-        ({"a-b": {"path": "a"}}, "mapping.columns.a-b: not a plain SQL identifier"),
-        ({"data_hash": {"path": "a"}}, "mapping.columns.data_hash"),
-        ({"source_api": {"constant": "a"}}, "mapping.columns.source_api"),
-        ({"id": {"path": "id"}}, "mapping.columns.id must be a required text"),
-        ({"id": {"path": "id", "required": True, "type": "integer"}}, "mapping.columns.id"),
-    ],
-    ids=lambda value: value[:60] if isinstance(value, str) else None,
-)
-def test_a_wrong_rule_is_named(columns: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        mapper_of(**columns)
-    assert complaint in str(caught.value)
-
-
-def test_a_mapping_without_id_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"mapping\.columns\.id is missing"):
-        load_mapper(MappingRules(columns={"id": None}))
-
-
-def test_a_hashed_field_has_to_be_a_column() -> None:
-    mapping = MappingRules(hash_=HashRules(fields=["make", "modle"]))
-    with pytest.raises(ConfigError, match=r"mapping\.hash\.fields: there is no column modle") as e:
-        load_mapper(mapping)
-    assert e.value.hint == "did you mean model?"
-    with pytest.raises(ConfigError, match="holds no column"):
-        load_mapper(MappingRules(hash_=HashRules(fields=[])))

@@ -1,0 +1,97 @@
+"""The rules of a mapping: what is wrong with them is named with its key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from carsync.config.sections import ColumnRule, HashRules, MappingRules
+from carsync.errors import ConfigError
+from carsync.mapping.rules import check_rules, constant_value, raw_paths
+from tests.support.mappers import load_mapper, mapper_of
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"a": {}}, "mapping.columns.a: needs path, constant or template"),
+        ({"a": {"path": "a..b"}}, "mapping.columns.a: path has an empty part"),
+        ({"a": {"constant": 1, "path": "a", "type": "integer"}}, "mapping.columns.a: constant"),
+        ({"a": {"path": "a", "equals": "x", "type": "integer"}}, "type must be boolean"),
+        ({"a": {"path": "a", "min": 1}}, "min and max are for numbers"),
+        ({"a": {"path": "a", "type": "integer", "min": 2, "max": 1}}, "greater than max"),
+        ({"a": {"path": "a", "number": "prefix"}}, "number is for numbers"),
+        ({"a": {"path": "a", "type": "integer", "strip": True}}, "strip is for texts"),
+        ({"a": {"path": "a", "type": "integer", "template": "{b}"}}, "template is for texts"),
+        ({"a": {"path": "a", "template": "{b}", "default": "c"}}, "exclude each other"),
+        ({"a": {"path": "a", "required": True, "default": "c"}}, "exclude each other"),
+        ({"a": {"template": "{nowhere}"}}, "mapping.columns.a.template: there is no column"),
+        ({"a": {"template": "{b"}}, "mapping.columns.a.template"),
+        ({"a": {"template": "{id!r}"}}, "mapping.columns.a.template"),
+        ({"a": {"path": "a", "type": "integer", "default": "x"}}, "mapping.columns.a.default"),
+        ({"a": {"constant": "[", "type": "jsonb"}}, "mapping.columns.a.constant"),
+        ({"a": {"constant": "2024-02-30", "type": "timestamptz"}}, "mapping.columns.a.constant"),
+        ({"a": {"constant": 2**40, "type": "integer"}}, "mapping.columns.a.constant"),
+        ({"a-b": {"path": "a"}}, "mapping.columns.a-b: not a plain SQL identifier"),
+        ({"data_hash": {"path": "a"}}, "mapping.columns.data_hash"),
+        ({"source_api": {"constant": "a"}}, "mapping.columns.source_api"),
+        ({"id": {"path": "id"}}, "mapping.columns.id must be a required text"),
+        ({"id": {"path": "id", "required": True, "type": "integer"}}, "mapping.columns.id"),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else None,
+)
+def test_a_wrong_rule_is_named(columns: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        mapper_of(**columns)
+    assert complaint in str(caught.value)
+
+
+def test_a_mapping_without_id_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mapping\.columns\.id is missing"):
+        load_mapper(MappingRules(columns={"id": None}))
+
+
+def test_a_hashed_field_has_to_be_a_column() -> None:
+    mapping = MappingRules(hash_=HashRules(fields=["make", "modle"]))
+    with pytest.raises(ConfigError, match=r"mapping\.hash\.fields: there is no column modle") as e:
+        load_mapper(mapping)
+    assert e.value.hint == "did you mean model?"
+    with pytest.raises(ConfigError, match="holds no column"):
+        load_mapper(MappingRules(hash_=HashRules(fields=[])))
+
+
+def test_the_first_complaint_names_key_and_rule() -> None:
+    with pytest.raises(ConfigError) as caught:
+        mapper_of(vin={"path": "v..n", "strip": True, "number": "prefix"})
+    assert caught.value.problem == "mapping.columns.vin: path has an empty part"
+    assert caught.value.detail == 'the rule is {"path":"v..n","strip":true,"number":"prefix"}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ({"type": "integer"}, "7"),
+        ({"type": "jsonb"}, '{"a": 1}'),
+        ({"type": "boolean"}, "true"),
+        ({"type": "timestamptz"}, "2024-05-01"),
+        ({"strip": True}, " a "),
+        ({"type": "numeric", "min": 1}, 0),
+    ],
+)
+def test_a_constant_is_held_as_its_column_holds_it(rule: dict[str, Any], value: Any) -> None:
+    held = [7, '{"a": 1}', True, "2024-05-01T00:00:00+00:00", " a ", 0]
+    assert constant_value(ColumnRule(**rule), value) in held
+    assert constant_value(ColumnRule(**rule), None) is None
+
+
+def test_rules_come_with_the_id_first_and_the_hashed_fields_sorted() -> None:
+    columns = {"make": ColumnRule(path="m"), "id": ColumnRule(path="id", required=True)}
+    rules = check_rules(MappingRules(preset=None, columns=dict(columns)))
+    assert list(rules.columns) == ["id", "make"]
+    assert (rules.hash_fields, rules.hash_algorithm) == (("make",), "xxh3_128")
+
+
+def test_the_paths_of_templates_are_those_of_the_record() -> None:
+    templates = [ColumnRule(template="{make} {.year} {.lots.0.bid}{{}}"), ColumnRule(path="x")]
+    assert raw_paths(templates) == [("year",), ("lots", "0", "bid")]
