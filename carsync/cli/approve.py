@@ -15,7 +15,7 @@ from carsync.cli.options import config_options, load_config, require_database
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar, Review
-from carsync.postgres.connect import open_database, refuse_transaction_pooler, target_of
+from carsync.postgres.connect import open_database, refuse_transaction_pooler
 from carsync.postgres.connection import Connection
 from carsync.state import target_lock
 
@@ -49,7 +49,7 @@ def approve(
     """
     config = require_database(load_config(config_path, overrides))
     refuse_transaction_pooler(config)
-    which = (target_of(config), config.sync.source, run_id, config.sync.deactivate.approve_within_h)
+    which = (config.target, config.sync.source, run_id, config.sync.deactivate.approve_within_h)
     with _locked(config) as connection:
         found = approval.review(connection, *which)
     _show(found)
@@ -68,7 +68,7 @@ def approve(
 @contextmanager
 def _locked(config: Config) -> Iterator[Connection]:
     with closing(open_database(config, "carsync approve")) as connection:
-        target_lock.acquire(connection, target_of(config))
+        target_lock.acquire(connection, config.target)
         yield connection
 
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -17,7 +17,7 @@ from carsync import formatting
 from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, resolve
-from carsync.config.sections import Config, Pagination
+from carsync.config.sections import AuthType, Config, MappingRules, Pagination
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.guessing import guess_columns, list_unused
@@ -28,33 +28,53 @@ from carsync.source.single_page import ask_page
 _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
 _NO_PRESET = "none"
-_USUAL = (Pagination().records, Pagination().total_pages, Pagination().total_records)
+_USUAL = Answers(base_url="")
+_AUTH_TYPES: tuple[AuthType, ...] = get_args(AuthType)
+_WAYS = ", ".join(_AUTH_TYPES)
+
+
+def _usual(help_text: str, value: object) -> str:
+    """Return the help of an option with its default, as click writes it."""
+    return f"{help_text}  [default: {value}]"
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("carsync.yaml"))
-@click.option("--base-url", metavar="URL", help="Where the feed is.  [default: $API_BASE_URL]")
-@click.option("--path", metavar="PATH", help="Its pages, below the URL.  [default: /cars]")
+@click.option("--base-url", metavar="URL", help=_usual("Where the feed is.", "$API_BASE_URL"))
+@click.option("--path", metavar="PATH", help=_usual("Its pages, below the URL.", _USUAL.path))
 @click.option(
-    "--auth",
-    type=click.Choice(["header", "bearer", "none"]),
-    help="How the key travels.  [default: header]",
+    "--auth", type=click.Choice(_AUTH_TYPES), help=_usual("How the key travels.", _USUAL.auth)
 )
-@click.option("--auth-name", metavar="NAME", help="The key's header.  [default: X-API-Key]")
-@click.option("--table", metavar="[SCHEMA.]TABLE", help="The table.  [default: public.cars]")
-@click.option("--source", metavar="NAME", help="Marks this feed's rows.  [default: external]")
+@click.option("--auth-name", metavar="NAME", help=_usual("The key's header.", _USUAL.auth_name))
+@click.option(
+    "--table",
+    metavar="[SCHEMA.]TABLE",
+    help=_usual("The table.", f"{_USUAL.schema}.{_USUAL.table}"),
+)
+@click.option("--source", metavar="NAME", help=_usual("Marks this feed's rows.", _USUAL.source))
 @click.option(
     "--preset",
     metavar="NAME",
-    help="A known feed's mapping, or `none`.  [default: by the first page, else auctionsapi]",
+    help=_usual("A known feed's mapping, or `none`.", f"by the first page, else {_USUAL.preset}"),
 )
 @click.option("--records", metavar="PATH", help="Where the records are in a page, dotted.")
-@click.option("--page-param", metavar="NAME", default="page", help="Query parameter: page number.")
 @click.option(
-    "--size-param", metavar="NAME", default="per_page", help="Query parameter: page size."
+    "--page-param",
+    metavar="NAME",
+    default=_USUAL.page_param,
+    help="Query parameter: page number.",
 )
-@click.option("--page-size", type=click.IntRange(min=1), default=100, help="Records a page.")
-@click.option("--rate", type=click.FloatRange(min=0), help="Requests per second.  [default: 20]")
+@click.option(
+    "--size-param", metavar="NAME", default=_USUAL.size_param, help="Query parameter: page size."
+)
+@click.option(
+    "--page-size", type=click.IntRange(min=1), default=_USUAL.page_size, help="Records a page."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    help=_usual("Requests per second.", f"{_USUAL.requests_per_second:g}"),
+)
 @click.option("--md5", is_flag=True, help="The table has MD5 hashes of the old Node script.")
 @click.option("--no-request", is_flag=True, help="Do not look at the feed's first page.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take the defaults.")
@@ -77,9 +97,9 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
     answers = _answers(options, ask=not yes and _may_ask())
     looked = Looked()
     if not no_request:
-        answers, looked = _look(answers, options)
+        answers, looked = _look(answers)
     elif answers.preset == "":
-        answers = replace(answers, preset="auctionsapi")
+        answers = replace(answers, preset=_USUAL.preset)
     text = write(answers, looked)
     parse(text, {}, origin=str(file))  # what it refuses must not be written
     if redact(text, os.environ.get("API_KEY", "")) != text:
@@ -111,7 +131,48 @@ def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
             given = click.prompt(question, default=default, err=True)
         return str(given if given is not None else default)
 
-    base_url = options["base_url"] or os.environ.get("API_BASE_URL")
+    base_url = _base_url(options["base_url"], ask=ask)
+    preset = options["preset"] or ""
+    if preset and preset != _NO_PRESET:
+        load_preset(preset)  # names the known ones
+    path = value("path", "Path of the pages", _USUAL.path)
+    auth = _auth_type(value("auth", f"How does the key travel ({_WAYS})", _USUAL.auth))
+    auth_name = _USUAL.auth_name
+    if auth == "header":
+        auth_name = value("auth_name", "Name of the header", auth_name)
+    md5 = options["md5"]
+    if ask and not md5 and preset != _NO_PRESET:
+        md5 = click.confirm("Does the table hold MD5 hashes of the old Node script?", err=True)
+    schema, _, table = value("table", "Table", f"{_USUAL.schema}.{_USUAL.table}").rpartition(".")
+    source = value("source", "Name of this feed, in the column source_api", _USUAL.source)
+    rate = _USUAL.requests_per_second if options["rate"] is None else options["rate"]
+    return Answers(
+        base_url=base_url.rstrip("/"),
+        path=path if path.startswith("/") else f"/{path}",
+        auth=auth,
+        auth_name=auth_name,
+        schema=schema or _USUAL.schema,
+        table=table,
+        source=source,
+        preset=None if preset == _NO_PRESET else preset,
+        md5=md5,
+        records=options["records"],
+        page_param=options["page_param"],
+        size_param=options["size_param"] or None,
+        page_size=options["page_size"],
+        requests_per_second=rate,
+    )
+
+
+def _auth_type(answer: str) -> AuthType:
+    for known in _AUTH_TYPES:
+        if known == answer:
+            return known
+    raise ConfigError(f"{answer!r} is no way for the key", hint=f"one of: {_WAYS}")
+
+
+def _base_url(given: str | None, *, ask: bool) -> str:
+    base_url = given or os.environ.get("API_BASE_URL")
     if not base_url and ask:
         base_url = click.prompt("URL of the API, without the path of the pages", err=True)
     if not base_url:
@@ -120,47 +181,19 @@ def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
             detail="there is no terminal to ask on, or --yes was given",
             hint="give --base-url https://…, or set API_BASE_URL",
         )
-    preset = options["preset"] or ""
-    if preset and preset != _NO_PRESET:
-        load_preset(preset)  # names the known ones
-    path = value("path", "Path of the pages", "/cars")
-    auth = value("auth", "How does the key travel (header, bearer, none)", "header")
-    if auth not in {"header", "bearer", "none"}:
-        raise ConfigError(f"{auth!r} is no way for the key", hint="header, bearer or none")
-    asks_name = auth == "header"
-    name = value("auth_name", "Name of the header", "X-API-Key") if asks_name else "X-API-Key"
-    md5 = options["md5"]
-    if ask and not md5 and preset != _NO_PRESET:
-        md5 = click.confirm("Does the table hold MD5 hashes of the old Node script?", err=True)
-    schema, _, table = value("table", "Table", "public.cars").rpartition(".")
-    return Answers(
-        base_url=base_url.rstrip("/"),
-        path=path if path.startswith("/") else f"/{path}",
-        auth=auth,  # type: ignore[arg-type]
-        auth_name=name,
-        schema=schema or "public",
-        table=table,
-        source=value("source", "Name of this feed, in the column source_api", "external"),
-        preset=None if preset == _NO_PRESET else preset,
-        md5=md5,
-        records=options["records"],
-        page_param=options["page_param"],
-        size_param=options["size_param"] or None,
-        page_size=options["page_size"],
-        requests_per_second=20 if options["rate"] is None else options["rate"],
-    )
+    return base_url
 
 
 # ── the first page ───────────────────────────────────────────────────────────
 
 
-def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
-    """Make one request and fit the answers to what it shows."""
-    unknown = replace(answers, preset="auctionsapi") if answers.preset == "" else answers
+def _look(answers: Answers) -> tuple[Answers, Looked]:
+    """Make one request and fit the answers to the first page."""
+    unknown = replace(answers, preset=_USUAL.preset) if answers.preset == "" else answers
     config = parse(write(unknown, Looked()), os.environ, origin="the new file")
     click.echo(f"looking at {answers.base_url}{answers.path} …", err=True)
     try:
-        answer = ask_page(config.api)
+        body = ask_page(config.api).body
     except PageError as exc:
         if exc.status is not None:
             raise ApiError(
@@ -171,38 +204,56 @@ def _look(answers: Answers, options: dict[str, Any]) -> tuple[Answers, Looked]:
             ) from None
         click.echo(f"the first page was not seen: {exc}", err=True)
         return unknown, Looked()
-    if answers.preset != "" and answers.preset is not None:
+    if answers.preset:
         return answers, Looked()
-    if answers.preset == "" and (fitting := _fitting_preset(config, answer.body)) is not None:
+    layout, records = _layout(body, answers.records)
+    if answers.preset == "" and (fitting := _fitting_preset(config, body)) is not None:
         click.echo(f"the preset {fitting} fits the first page", err=True)
-        layout, _ = _layout(answer.body, answers.records)
-        seen = (layout.records, layout.total_pages, layout.total_records) if layout else _USUAL
-        return replace(answers, preset=fitting), Looked(None if seen == _USUAL else layout)
-    layout, records = _layout(answer.body, answers.records)
+        return replace(answers, preset=fitting), Looked(layout if _is_unusual(layout) else None)
     if layout is None:
         click.echo("no list of records was found in the answer", err=True)
         return unknown, Looked()
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""
-    guesses = [
-        replace(guess, example=redact(guess.example, secret)) for guess in guess_columns(records)
-    ]
-    if not guesses or guesses[0].column != "id":
-        click.echo("no field of the records looks like an id", err=True)
-        guesses = []
+    return _fitted(answers, layout), _guesses(layout, records, secret)
+
+
+def _is_unusual(layout: PageLayout | None) -> bool:
+    """Say whether the records and totals of a page are elsewhere than usual."""
+    usual = Pagination()
+    places = (usual.records, usual.total_pages, usual.total_records)
+    return layout is not None and places != (
+        layout.records,
+        layout.total_pages,
+        layout.total_records,
+    )
+
+
+def _fitted(answers: Answers, layout: PageLayout) -> Answers:
+    """Return the answers for a feed without a preset, with the page size that the feed gives."""
     size = answers.page_size
     if layout.count < size and (layout.pages or 1) > 1:
         size = layout.count
     size_param = answers.size_param
     if layout.size_name is not None and layout.size == size != answers.page_size:
         size_param = layout.size_name  # the size it chose itself, under the name it gives it
-    found = replace(answers, preset=None, page_size=size, size_param=size_param)
-    return found, Looked(layout, guesses, list_unused(records, guesses))
+    return replace(answers, preset=None, page_size=size, size_param=size_param)
+
+
+def _guesses(layout: PageLayout, records: list[dict[str, Any]], secret: str) -> Looked:
+    """Guess the columns of the records; the examples do not show the `secret`."""
+    guesses = [
+        replace(guess, example=redact(guess.example, secret)) for guess in guess_columns(records)
+    ]
+    if not guesses or guesses[0].column != "id":
+        click.echo("no field of the records looks like an id", err=True)
+        guesses = []
+    return Looked(layout, guesses, list_unused(records, guesses))
 
 
 def _fitting_preset(config: Config, body: bytes) -> str | None:
     """Return the preset that makes rows of most records of a page; None if no preset does."""
     for name in preset_names():
-        mapping = resolve(msgspec.structs.replace(config.mapping, preset=name))
+        mapping = resolve(MappingRules(preset=name))
         try:
             content = Mapper.load(msgspec.structs.replace(config, mapping=mapping)).map_page(body)
         except PageError:

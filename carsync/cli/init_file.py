@@ -6,12 +6,10 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from carsync.config.sections import Api, AuthType, Database, Limits, MappingRules, Sync
 from carsync.mapping.discovery import PageLayout
 from carsync.mapping.guessing import Guess
-
-AuthType = Literal["header", "bearer", "none"]
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -24,19 +22,19 @@ class Answers:
     """The answers that make the file; `preset` None: the file declares the columns itself."""
 
     base_url: str
-    path: str = "/cars"
-    auth: AuthType = "header"
-    auth_name: str = "X-API-Key"
-    schema: str = "public"
-    table: str = "cars"
-    source: str = "external"
-    preset: str | None = "auctionsapi"
+    path: str = Api().path
+    auth: AuthType = Api().auth.type
+    auth_name: str = Api().auth.name
+    schema: str = Database().schema
+    table: str = Database().table
+    source: str = Sync().source
+    preset: str | None = MappingRules().preset
     md5: bool = False
     records: str | None = None
-    page_param: str = "page"
-    size_param: str | None = "per_page"
-    page_size: int = 100
-    requests_per_second: float = 20
+    page_param: str = Api().pagination.page_param
+    size_param: str | None = Api().pagination.size_param
+    page_size: int = Api().pagination.page_size
+    requests_per_second: float = Limits().requests_per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import click
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.destination import migrations
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 
 
 @click.command()
@@ -32,7 +32,7 @@ def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool)
     config = require_database(load_config(config_path, overrides))
     mapper = Mapper.load(config)
     with closing(open_database(config, "carsync migrate")) as connection:
-        done = migrations.migrate(connection, target_of(config), target_columns(mapper))
+        done = migrations.migrate(connection, config.target, target_columns(mapper))
     if as_json:
         click.echo(json.dumps(done))
         return

@@ -12,7 +12,6 @@ import click
 from carsync.cli.options import checkpoint_path, config_options, load_config
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.postgres.connect import target_of
 from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
 from carsync.reporting.notify.notifier import here_and_now, post, read_sent_notice
 from carsync.state.checkpoint import load_or_none, staleness
@@ -76,7 +75,7 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
     now, host = here_and_now(state)
     common: dict[str, Any] = {
         "source": config.sync.source,
-        "target": str(target_of(config)),
+        "target": str(config.target),
         "host": host,
         "sent_at": now,
     }

@@ -14,7 +14,7 @@ import msgspec
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import config_options, limit_option, load_config, require_database
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.run.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
 from carsync.state.rejects import ReasonCount, StoredReject
@@ -53,7 +53,7 @@ def list_(
       carsync rejects list --json | jq -r '.rejects[].original'
     """
     config = require_database(load_config(config_path, overrides))
-    target, source = target_of(config), config.sync.source
+    target, source = config.target, config.sync.source
     chars = 2**31 - 1 if as_json else SHOWN_CHARS
     with closing(open_database(config, "carsync rejects list")) as connection:
         reasons = stored.count_reasons(connection, target, source, run_id)

@@ -14,7 +14,7 @@ import msgspec
 from carsync import formatting
 from carsync.cli.options import config_options, load_config, require_database
 from carsync.errors import ConfigError
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.reporting.html.data import gather
 from carsync.reporting.html.page import render
 from carsync.reporting.html.templates import read_template
@@ -63,7 +63,7 @@ def report(
     place = None if as_json or output == STDOUT else _place(run_id, output, force)
     config = require_database(load_config(config_path, overrides))
     with closing(open_database(config, "carsync report")) as connection:
-        data = gather(connection, target_of(config), run_id, datetime.now(UTC))
+        data = gather(connection, config.target, run_id, datetime.now(UTC))
     if as_json:
         click.echo(msgspec.json.encode(data))
         return

@@ -16,7 +16,7 @@ import msgspec
 from carsync import formatting
 from carsync.cli.options import config_options, limit_option, load_config, require_database
 from carsync.config.sections import Config
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.views import run_details as past
 from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_details
@@ -56,7 +56,7 @@ def runs(
         ctx.obj = (config_path, overrides)
         return
     config = require_database(load_config(config_path, overrides))
-    target = target_of(config)
+    target = config.target
     if car_id is not None:
         _show_car(config, car_id, limit, as_json)
         return
@@ -100,7 +100,7 @@ def show(
     config = require_database(load_config(path, (*group_overrides, *overrides)))
     pages = MAX_FAILURES if as_json else SHOWN_PAGES
     with closing(open_database(config, "carsync runs show")) as connection:
-        details = past.gather(connection, target_of(config), run_id, pages=pages)
+        details = past.gather(connection, config.target, run_id, pages=pages)
     if as_json:
         click.echo(json.dumps(past.as_data(details)))
     else:
@@ -111,9 +111,7 @@ def show(
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
     with closing(open_database(config, "carsync runs")) as connection:
         has_changes = past.has_schema(connection)
-        found = (
-            list_car_changes(connection, target_of(config), car_id, limit) if has_changes else []
-        )
+        found = list_car_changes(connection, config.target, car_id, limit) if has_changes else []
     if as_json:
         changes = [msgspec.to_builtins(change) for change in found]
         click.echo(json.dumps({"car": car_id, "changes": changes}))

@@ -21,7 +21,7 @@ from carsync.cli import console
 from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.postgres.sessions import DatabaseSession, list_sessions
 from carsync.reporting.live.terminal import Canvas, can_redraw, columns_of, wants_color
 from carsync.reporting.views import status as view
@@ -157,7 +157,7 @@ class _Seen:
 
 def _sessions(config: Config) -> list[DatabaseSession]:
     with closing(open_database(require_database(config), "carsync status")) as connection:
-        return list_sessions(connection, target_of(config))
+        return list_sessions(connection, config.target)
 
 
 def _print_status(seen: _Seen, sessions: list[DatabaseSession] | None) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from carsync.errors import ConfigError
+from carsync.model import Target
 from carsync.redaction import Secret
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -24,10 +25,13 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all sections: frozen, unknown keys refused."""
 
 
+AuthType = Literal["header", "bearer", "none"]
+
+
 class Auth(Section, frozen=True):
     """How the key travels: as the header `name`, as `Authorization: Bearer`, or not at all."""
 
-    type: Literal["header", "bearer", "none"] = "header"
+    type: AuthType = "header"
     name: str = "X-API-Key"
     key: Secret | None = None
 
@@ -116,6 +120,9 @@ class Limits(Section, frozen=True):
         return self.fetcher_processes or min(cores, self.concurrency, _MOST_FETCHERS)
 
 
+LoadMethod = Literal["execute_values", "copy"]
+
+
 class Database(Section, frozen=True):
     """Where the table lies, and how rows get there."""
 
@@ -124,7 +131,7 @@ class Database(Section, frozen=True):
     table: Identifier = "cars"
     batch_size: Count = 500
     writers: Count = 6
-    load_method: Literal["execute_values", "copy"] = "execute_values"
+    load_method: LoadMethod = "execute_values"
     auto_migrate: bool = True
     connect_timeout_s: Positive = 10.0
     lock_timeout_s: Positive = 30.0
@@ -279,6 +286,11 @@ class Config(Section, frozen=True):
     acceptance: Acceptance = Acceptance()
     metrics: MetricsFile = MetricsFile()
     notify: Notify = Notify()
+
+    @property
+    def target(self) -> Target:
+        """The table that carsync keeps in step with the feed."""
+        return Target(self.database.schema, self.database.table)
 
     def require_api(self) -> str:
         """Return `api.base_url`; raise `ConfigError` where it is missing."""

@@ -22,7 +22,6 @@ from carsync.config.parser import parse
 from carsync.demo.feed import Feed, FeedOptions, Truth
 from carsync.errors import DatabaseError
 from carsync.mapping.mapper import Mapper
-from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connection import Connection
 from carsync.redaction import Secret
@@ -64,7 +63,7 @@ class Checker:
         # A feed of its own: the simulator's belongs to the simulator's thread.
         self._feed = Feed(options)
         self._dsn = Secret(dsn)
-        self._target = Target(config.database.schema, config.database.table)
+        self._target = config.target
         self._source = config.sync.source
         self._mapper = Mapper.load(config)
         self._constants = {column.name: value for column, value in self._mapper.constants}

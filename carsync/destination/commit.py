@@ -18,7 +18,7 @@ from carsync.errors import (
     DatabaseUnavailableError,
 )
 from carsync.model import MergeCounts
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_backend
 
@@ -71,7 +71,7 @@ def exactly_once(
             log.warning("the connection broke, but the merge was committed")
             return counts
         except DatabaseBusyError as exc:
-            target = target_of(config)
+            target = config.target
             if rivals := describe_rivals(connection, target):
                 exc.detail += f"; locks on {target} are held by {rivals}"
             raise

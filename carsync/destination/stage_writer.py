@@ -6,11 +6,12 @@ import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from carsync import failpoints
+from carsync.config.sections import LoadMethod
 from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
@@ -19,8 +20,6 @@ from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
 from carsync.redaction import Secret, redact_rejects
 from carsync.state import runs
-
-LoadMethod = Literal["execute_values", "copy"]
 
 
 class StageWriter:

@@ -28,7 +28,6 @@ from carsync.doctor.findings import Findings, Group
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.postgres.connect import target_of
 from carsync.postgres.connection import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.single_page import ask_page
@@ -241,7 +240,7 @@ def _judge_tables(
     mapper: Mapper | None,
     hashes: Hashes | None,
 ) -> None:
-    target = target_of(config)
+    target = config.target
     held = server_facts.describe_privileges(connection, target)
     columns = target_columns(mapper) if mapper is not None else ()
     facts = server_facts.describe_tables(connection, config, target, columns)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, backend_of
@@ -40,11 +39,6 @@ def open_database(
         raise
     conn.watchdog = SessionWatchdog(backend, lambda: connect(f"{application_name} watch"))
     return conn
-
-
-def target_of(config: Config) -> Target:
-    """Return the table that the configuration names."""
-    return Target(config.database.schema, config.database.table)
 
 
 def refuse_transaction_pooler(config: Config) -> None:

@@ -15,7 +15,7 @@ from carsync.errors import DatabaseUnavailableError
 from carsync.mapping.mapper import Mapper
 from carsync.model import RunOptions, RunState
 from carsync.postgres import connection
-from carsync.postgres.connect import open_database, target_of
+from carsync.postgres.connect import open_database
 from carsync.postgres.connection import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.fingerprints import fingerprints
@@ -45,7 +45,7 @@ class RunContext:
         self.config = config
         self.options = options
         self.stop = stop
-        self.target = target_of(config)
+        self.target = config.target
         self.source = config.sync.source
         self.paginator = load_paginator(config.api)
         self.mapper = Mapper.load(config)

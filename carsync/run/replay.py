@@ -22,7 +22,7 @@ from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
-from carsync.postgres.connect import refuse_transaction_pooler, target_of
+from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.postgres.connection import Connection
 from carsync.run import resume
 from carsync.run.fingerprints import fingerprints
@@ -88,7 +88,7 @@ class Replay:
         self._config = config
         self._connection = connection
         self._source = config.sync.source
-        self._target = target_of(config)
+        self._target = config.target
         self._mapper = Mapper.load(config)
         self._prints = fingerprints(config, self._mapper)
         refuse_transaction_pooler(config)

@@ -18,7 +18,7 @@ from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts, RowAction, RunState
 from carsync.postgres import connection
-from carsync.postgres.connect import refuse_transaction_pooler, target_of
+from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.postgres.connection import Connection
 from carsync.postgres.wait import patient
 from carsync.state import runs, target_lock
@@ -42,7 +42,7 @@ class Revert:
     ) -> None:
         self._config = config
         self._connection = conn
-        self._target = target_of(config)
+        self._target = config.target
         self._actions = actions
         refuse_transaction_pooler(config)
         target_lock.acquire(conn, self._target)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from carsync.config.sections import Config, Database
+from carsync.config.sections import Config, Database, LoadMethod
 from carsync.destination import merge, migrations, staging
-from carsync.destination.stage_writer import LoadMethod, StageWriter
+from carsync.destination.stage_writer import StageWriter
 from carsync.destination.undo import UndoCounts
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import (

@@ -16,7 +16,6 @@ import msgspec
 
 from carsync.config.sections import Config
 from carsync.errors import NoticeError
-from carsync.postgres.connect import target_of
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
@@ -60,7 +59,7 @@ class Notifier:
             self._config.notify,
             type(bug).__name__,
             source=self._config.sync.source,
-            target=str(target_of(self._config)),
+            target=str(self._config.target),
             host=host,
             sent_at=now,
         )

@@ -18,7 +18,6 @@ from types import TracebackType
 from carsync import __version__
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
-from carsync.postgres.connect import target_of
 from carsync.reporting.notify.prometheus import Standing, expose
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, last_run
@@ -57,7 +56,7 @@ class TextFile(RunListener):
         self._now = now
         self._standing = Standing(
             source=config.sync.source,
-            target=str(target_of(config)),
+            target=str(config.target),
             version=__version__,
             written_at=now(),
         )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from carsync.config.sections import LoadMethod
 from carsync.destination import migrations
-from carsync.destination.stage_writer import LoadMethod
 from carsync.model import Row
 from carsync.postgres import sql
 from carsync.postgres.connection import Connection

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carsync.destination.stage_writer import LoadMethod
+from carsync.config.sections import LoadMethod
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage, PageInfo
 from carsync.postgres.connection import Connection

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carsync.config.sections import LoadMethod
 from carsync.destination import staging
-from carsync.destination.stage_writer import LoadMethod, StageWriter
+from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
 from carsync.postgres import sql
