@@ -99,7 +99,7 @@ class Scenario:
         self._console = console
         self._api = api
         self._database = database
-        self._referee = Checker(api.app.options.feed, database.dsn)
+        self._checker = Checker(api.app.options.feed, database.dsn)
         self._variables = {
             "API_BASE_URL": api.base_url,
             "API_KEY": api.app.options.key or "none",
@@ -111,7 +111,7 @@ class Scenario:
 
     def introduce(self) -> None:
         """Say what stands ready, and the variables that are all the configuration there is."""
-        cars, pages = self._options.cars, self._referee.pages(0)
+        cars, pages = self._options.cars, self._checker.pages(0)
         limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
         say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
@@ -142,7 +142,7 @@ class Scenario:
             "The table does not exist yet. carsync creates it, reads the feed at the speed the "
             "API allows, and merges all of it in one transaction.",
         )
-        before = self._referee.writes()
+        before = self._checker.writes()
         self._sync(whole=True)
         self._console.judge(self._findings(0, None, before))
 
@@ -152,7 +152,7 @@ class Scenario:
             "The same feed again: no row is written. (From here on the output is cut to the "
             "lines that tell.)",
         )
-        before = self._referee.writes()
+        before = self._checker.writes()
         self._sync()
         self._console.judge(self._findings(0, 0, before))
 
@@ -163,7 +163,7 @@ class Scenario:
             "Just those rows are written. A car that no page lists is asked for by its id; if it "
             "is gone, its row stays, inactive.",
         )
-        before = self._referee.writes()
+        before = self._checker.writes()
         self._sync()
         self._console.judge(self._findings(1, 0, before))
 
@@ -174,14 +174,14 @@ class Scenario:
             "Half-way, Ctrl-C: the table stays as it was, and the next sync reads only the "
             "pages that were not staged yet.",
         )
-        before = self._referee.writes()
+        before = self._checker.writes()
         self._interrupt()
         left = self._runner.status()
         self._console.judge(
             (
-                self._referee.check_writes(before, 1, since=1),
-                self._referee.check_ids(1),
-                self._referee.check_rows(1),
+                self._checker.check_writes(before, 1, since=1),
+                self._checker.check_ids(1),
+                self._checker.check_rows(1),
             )
         )
         kept = {page for part in parse_ranges(left["pages_ranges"]) for page in part}
@@ -192,7 +192,7 @@ class Scenario:
         """Let the API list snapshot `number` from now on, and say what is new in it."""
         # The simulator's state belongs to its thread, which is idle between two syncs.
         self._api.app.show(number)
-        truth = self._referee.truth(number)
+        truth = self._checker.truth(number)
         self._console.chapter(
             name,
             f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "
@@ -209,7 +209,7 @@ class Scenario:
 
     def _interrupt(self) -> None:
         """Run a sync slowly enough to be caught half-way, and stop it there by SIGINT."""
-        rps = max(1, self._referee.pages(2) // SLOW_RUN_S)
+        rps = max(1, self._checker.pages(2) // SLOW_RUN_S)
         rps = min(rps, self._options.rps or rps)
         self._api.app.reset()
         self._console.command(f"RPS={rps} carsync sync")
@@ -242,11 +242,11 @@ class Scenario:
         pages staged, when it began.
         """
         counts = (self._runner.status()["last_completed"] or {}).get("counts", {})
-        yield self._referee.check_counts(counts, number, since)
-        yield self._referee.check_writes(before, number, since)
-        yield self._referee.check_ids(number)
-        yield self._referee.check_rows(number)
-        yield check_requests(self._api.app.log, self._referee.pages(number), kept)
+        yield self._checker.check_counts(counts, number, since)
+        yield self._checker.check_writes(before, number, since)
+        yield self._checker.check_ids(number)
+        yield self._checker.check_rows(number)
+        yield check_requests(self._api.app.log, self._checker.pages(number), kept)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""`carsync demo` as a newcomer runs it, and its referee, which must not believe a lie."""
+"""`carsync demo` as a newcomer runs it, and its checker, which must not believe a lie."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_without_a_terminal_it_ends_after_the_last_chapter_unless_it_is_to_stay(
     assert ends == [0, 0, 1], "a check that failed is told"
 
 
-# ── the referee ──────────────────────────────────────────────────────────────
+# ── the checker ──────────────────────────────────────────────────────────────
 
 FEED = FeedOptions(cars=1000)
 
@@ -186,7 +186,7 @@ def synced(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The DSN of a database that holds snapshot 1 of `FEED`, synced after snapshot 0."""
     app = Simulator(SimulatorOptions(feed=FEED))
     with new_database(server_dsn, "template0") as dsn, server.running(app) as api:
-        shell = CommandRunner(
+        runner = CommandRunner(
             {
                 "API_BASE_URL": api.base_url,
                 "API_KEY": "demo",
@@ -195,9 +195,9 @@ def synced(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 "STATE_DIRECTORY": str(tmp_path_factory.mktemp("state")),
             }
         )
-        assert shell.run("sync").exit_code == 0
+        assert runner.run("sync").exit_code == 0
         app.show(1)
-        assert shell.run("sync").exit_code == 0
+        assert runner.run("sync").exit_code == 0
         yield dsn
 
 
@@ -217,10 +217,10 @@ def altered(dsn: str, statement: str) -> Iterator[None]:
             conn.commit()
 
 
-def test_the_referee_passes_an_exact_table(synced: str) -> None:
-    referee = Checker(FEED, synced)
-    assert referee.check_ids(1).passed
-    assert referee.check_rows(1).passed
+def test_the_checker_passes_an_exact_table(synced: str) -> None:
+    checker = Checker(FEED, synced)
+    assert checker.check_ids(1).passed
+    assert checker.check_rows(1).passed
 
 
 LIES = {
@@ -233,7 +233,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_the_referee_sees_one_wrong_row(synced: str, lie: str) -> None:
+def test_the_checker_sees_one_wrong_row(synced: str, lie: str) -> None:
     with altered(synced, LIES[lie]):
         finding = Checker(FEED, synced).check_rows(1)
         assert not finding.passed
@@ -250,28 +250,28 @@ def test_the_referee_sees_one_wrong_row(synced: str, lie: str) -> None:
         "INSERT INTO cars (id, source_api, is_active) VALUES ('1', 'external', true)",
     ],
 )
-def test_the_referee_sees_one_wrong_id(synced: str, lie: str) -> None:
+def test_the_checker_sees_one_wrong_id(synced: str, lie: str) -> None:
     with altered(synced, lie):
         assert not Checker(FEED, synced).check_ids(1).passed
 
 
-def test_the_referee_sees_rows_that_were_written_for_nothing(synced: str) -> None:
-    referee = Checker(FEED, synced)
-    before = referee.writes()
+def test_the_checker_sees_rows_that_were_written_for_nothing(synced: str) -> None:
+    checker = Checker(FEED, synced)
+    before = checker.writes()
     assert before != NOTHING
-    assert referee.check_writes(before, 1, since=1).passed
+    assert checker.check_writes(before, 1, since=1).passed
     with closing(psycopg2.connect(synced)) as conn, conn, conn.cursor() as cur:
         cur.execute("UPDATE cars SET make = make WHERE id = '7000500'")
-    assert not referee.check_writes(before, 1, since=1).passed
+    assert not checker.check_writes(before, 1, since=1).passed
 
 
-def test_the_referee_sees_counts_that_are_not_the_feeds(synced: str) -> None:
-    referee = Checker(FEED, synced)
+def test_the_checker_sees_counts_that_are_not_the_feeds(synced: str) -> None:
+    checker = Checker(FEED, synced)
     counts = {"inserted": 5, "updated": 10, "deactivated": 5, "unchanged": 985}
-    assert referee.check_counts(counts, 1, since=0).passed
+    assert checker.check_counts(counts, 1, since=0).passed
     for name in ("inserted", "updated", "deactivated"):
-        assert not referee.check_counts({**counts, name: 1}, 1, since=0).passed
-    assert not referee.check_counts({}, 1, since=0).passed
+        assert not checker.check_counts({**counts, name: 1}, 1, since=0).passed
+    assert not checker.check_counts({}, 1, since=0).passed
 
 
 @pytest.mark.parametrize(
@@ -283,6 +283,6 @@ def test_the_referee_sees_counts_that_are_not_the_feeds(synced: str) -> None:
         [(1, 200), (2, 200), (3, 200)],
     ],
 )
-def test_the_referee_sees_requests_too_many_too_few_or_too_fast(log: list[tuple[int, int]]) -> None:
+def test_the_checker_sees_requests_too_many_too_few_or_too_fast(log: list[tuple[int, int]]) -> None:
     arrivals = [(0.0, f"/api/cars?page={page}&per_page=100", status) for page, status in log]
     assert not check_requests(arrivals, 2, ()).passed

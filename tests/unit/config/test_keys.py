@@ -10,7 +10,16 @@ import jsonschema
 import pytest
 import yaml
 
-from carsync.config.keys import json_schema, keys
+from carsync.config.keys import (
+    SECRET_KEYS,
+    choices,
+    holds_secret,
+    json_schema,
+    keys,
+    nearest,
+    shown,
+    type_of,
+)
 from carsync.config.parser import parse
 from tests.support.configs import ENVIRONMENT, refused
 from tests.support.folders import ROOT
@@ -86,3 +95,45 @@ def test_the_production_file_runs_with_only_environment_variables_set() -> None:
     tuned = parse(text, {**ENVIRONMENT, "RPS": "5", "CONCURRENCY": "2", "PARALLEL_BATCHES": "1"})
     assert (tuned.limits.requests_per_second, tuned.limits.concurrency) == (5.0, 2)
     assert tuned.database.writers == 1
+
+
+def test_every_secret_is_a_key_and_every_secret_of_the_sections_is_in_the_list() -> None:
+    secrets = {key for key in keys() if "Secret" in str(type_of(key))}
+    assert secrets == set(SECRET_KEYS)
+    for key in SECRET_KEYS:
+        assert holds_secret(key)
+        assert holds_secret(key.partition(".")[0])
+    assert not holds_secret("limits.concurrency")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "meant", "text"),
+    [
+        ("limits.concurrency", "four", None, "'four'"),
+        ("limits.concurrency", "x" * 100, None, "'" + "x" * 76 + "…"),
+        ("api.auth.key", "hush", None, "***"),
+        ("api.auth", {"key": "hush"}, None, "***"),
+        ("api.auth.ky", "hush", "api.auth.key", "***"),
+        ("feed.password", "hush", None, "***"),
+        ("api.path", "https://u:hush@h/", None, "***"),
+        ("database.schema", "host=h password=hush", None, "***"),
+        ("api.auth.key", None, None, "None"),
+        ("api.auth.key", True, None, "True"),
+    ],
+)
+def test_what_could_be_a_secret_is_not_shown(
+    path: str, value: object, meant: str | None, text: str
+) -> None:
+    assert shown(path, value, meant) == text
+
+
+def test_a_key_is_looked_for_in_its_own_section_first() -> None:
+    assert nearest("burts", "limits.", ["burst"]) == "limits.burst"
+    assert nearest("page_size", "api.", ["path"]) == "api.pagination.page_size"
+    assert nearest("nothing_like_it", "", ["api"]) is None
+
+
+def test_keys_with_few_choices_name_them() -> None:
+    assert choices("api.auth.type") == ["header", "bearer", "none"]
+    assert choices("notify.events[1]")[0] == "failed"
+    assert choices("api.path") == []

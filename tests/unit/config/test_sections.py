@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.sections import Config
+from carsync.config.sections import Config, Limits
 from carsync.errors import ConfigError
+from carsync.model import Target
 from carsync.redaction import Secret
 from tests.support.configs import ENVIRONMENT, HUSH
 
@@ -36,3 +37,36 @@ def test_what_a_command_needs_is_asked_for_by_its_variable() -> None:
     config = parse("", ENVIRONMENT)
     assert config.require_api() == ENVIRONMENT["API_BASE_URL"]
     assert config.require_dsn().reveal() == ENVIRONMENT["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "burst"),
+    [
+        (Limits(), 40),
+        (Limits(requests_per_second=0.3), 1),
+        (Limits(requests_per_second=0), 1),
+        (Limits(burst=7), 7),
+    ],
+)
+def test_the_burst_is_twice_the_rate_unless_it_is_set(limits: Limits, burst: int) -> None:
+    assert limits.effective_burst == burst
+
+
+@pytest.mark.parametrize(
+    ("limits", "cores", "fetchers"),
+    [
+        (Limits(), 1, 1),
+        (Limits(), 64, 4),
+        (Limits(concurrency=3), 64, 3),
+        (Limits(fetcher_processes=9), 1, 9),
+    ],
+)
+def test_there_is_a_fetcher_a_core_up_to_four_unless_it_is_set(
+    limits: Limits, cores: int, fetchers: int
+) -> None:
+    assert limits.fetchers(cores) == fetchers
+
+
+def test_the_target_is_the_table_of_the_database_section() -> None:
+    target = parse("database: {schema: shop, table: autos}", {}).target
+    assert (target, str(target)) == (Target("shop", "autos"), "shop.autos")

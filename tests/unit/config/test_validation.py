@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.configs import refused
+from carsync.config.parser import parse
+from tests.support.configs import HUSH, assert_silent, refused
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,36 @@ def test_what_no_type_can_tell_is_refused_too(text: str, words: str) -> None:
     error = refused(text)
     assert words in error.problem
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api: {base_url: 'https://[::1]:8443/v1'}",
+        "api: {base_url: 'http://feed.example.com'}",
+        "api: {auth: {key: 'a b~!'}}",
+        "api: {record_path: null}",
+        "metrics: {textfile: /var/lib/x.prom}",
+        "notify: {url: 'https://hooks.example.com/services/T/B'}",
+        "limits: {fetcher_processes: 16}",
+    ],
+)
+def test_what_fits_passes(text: str) -> None:
+    parse(text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("metrics: {textfile: /var/lib/x.txt}", "metrics.textfile must end in .prom"),
+        (f"notify: {{url: 'ftp://h/{HUSH}'}}", "notify.url is not an http(s) URL"),
+        (f'notify: {{url: "https://h/{HUSH}\\n"}}', "notify.url is not an http(s) URL"),
+        (f"notify: {{url: 'https://[{HUSH}'}}", "notify.url is not an http(s) URL"),
+        (f"database: {{dsn: 'postgresql://u:{HUSH}@[h/x'}}", "database.dsn is not a connection"),
+        (f"api: {{base_url: 'https://h/x#{HUSH}'}}", "must end before `?` and `#`"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused_without_a_secret(text: str, words: str) -> None:
+    error = refused(text)
+    assert words in error.problem
+    assert_silent(error)

@@ -106,25 +106,6 @@ def test_an_empty_feed_has_one_empty_page() -> None:
     assert read_all(feed, feed.at(0), 100) == []
 
 
-def test_a_record_has_the_size_and_the_fields_of_the_real_feed() -> None:
-    feed = Feed(FeedOptions(cars=300))
-    records = read_all(feed, feed.at(0), 100)
-    sizes = [len(json.dumps(record, separators=(",", ":"))) for record in records]
-    assert 3_000 < sum(sizes) / len(sizes) < 4_000
-    for record in records:
-        lot = record["lots"][0]
-        assert record["manufacturer"]["name"]
-        assert record["model"]["name"]
-        assert len(record["vin"]) == 17
-        assert len(lot["images"]["normal"]) == len(set(lot["images"]["normal"])) == 12
-        assert {"lot", "bid", "buy_now", "odometer", "keys_available", "condition"} <= lot.keys()
-    assert len({record["vin"] for record in records}) == 300
-    # Optional fields are present in some records and null in others.
-    for name in ("color", "fuel"):
-        assert {record[name] is None for record in records} == {True, False}
-    assert {"sale", "sold"} <= {record["lots"][0]["status"]["name"] for record in records}
-
-
 @pytest.mark.parametrize("car_id", [0, 7_000_000, 7_000_011, 10**18])
 def test_a_car_that_is_not_listed_has_no_record(car_id: int) -> None:
     feed = Feed(FeedOptions(cars=10))

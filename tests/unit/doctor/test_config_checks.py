@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carsync.config.parser import parse
-from carsync.doctor import (
-    config_checks,
-)
+from carsync.doctor import config_checks
 from carsync.doctor.config_checks import Origin
 from tests.support.findings import bad
 from tests.support.findings import keyed_config as config

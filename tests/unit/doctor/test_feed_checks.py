@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from carsync.config.parser import parse
-from carsync.doctor import (
-    feed_checks,
-)
+from carsync.doctor import feed_checks
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
+from carsync.doctor.findings import Findings
 from carsync.errors import FailureKind
 from carsync.errors import PageError as Fault
+from carsync.exit_codes import ExitCode
 from carsync.mapping.discovery import PageLayout
 from carsync.model import PageInfo
 from carsync.source.pagination.base import load_paginator
@@ -130,3 +130,12 @@ def test_names_certificates_and_clocks_are_judged() -> None:
     )
     assert "1 min 30 s behind" in bad(judged(feed_checks.judge_skew, 90.0))["clock"]
     assert "ahead of" in bad(judged(feed_checks.judge_skew, -90.0))["clock"]
+
+
+def test_the_checks_of_a_sound_feed_are_those_that_are_named_in_their_order() -> None:
+    found = Findings(ExitCode.API)
+    feed_checks.judge_lookup(found, Lookup("a.test", ["192.0.2.1"]))
+    feed_checks.judge_certificate(found, Certificate("", 80, "A CA", "TLSv1.3"))
+    feed_checks.judge_page(found, config(), PAGE)
+    feed_checks.judge_skew(found, 0.0)
+    assert [finding.name for finding in found.all] == list(feed_checks.CHECKS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync.doctor.findings import Findings, Group, verdict
+from carsync.doctor.findings import Findings, Group, Level, count, verdict
 from carsync.errors import ConfigError, DatabaseError
 from carsync.exit_codes import ExitCode
 
@@ -23,3 +23,33 @@ def test_the_exit_code_is_the_first_problems_and_warnings_count_only_if_strict()
     assert verdict(only, strict=False) is ExitCode.OK
     assert verdict(only, strict=True) is ExitCode.DATABASE
     assert verdict([Group("x", groups()[0].findings[3:])], strict=False) is ExitCode.CONFIG
+
+
+def test_a_check_is_skipped_once_and_only_if_it_was_not_made() -> None:
+    found = Findings(ExitCode.API)
+    found.ok("DNS", "fine")
+    found.problem("TLS", "expired", "renew it", ExitCode.CONFIG)
+    found.skip(("DNS", "TLS", "answer", "clock"), "the API is not reached")
+    found.skip(("clock", "pace"), "another reason")
+    assert [(each.name, each.level) for each in found.all] == [
+        ("DNS", Level.OK),
+        ("TLS", Level.PROBLEM),
+        ("answer", Level.SKIPPED),
+        ("clock", Level.SKIPPED),
+        ("pace", Level.SKIPPED),
+    ]
+    assert found.all[2].seen == "because the API is not reached"
+    assert [each.exit_code for each in found.all[1:3]] == [ExitCode.CONFIG, ExitCode.API]
+    assert found.missing(("pace", "records", "DNS")) == ["records"]
+
+
+def test_an_error_is_a_problem_with_its_words_hint_and_culprit() -> None:
+    found = Findings(ExitCode.API)
+    found.failed("login", DatabaseError("refused", detail="no such role", hint="create it"))
+    (login,) = found.all
+    assert (login.seen, login.fix, login.exit_code) == (
+        "refused: no such role",
+        "create it",
+        ExitCode.DATABASE,
+    )
+    assert count([Group("x", (login, login))], Level.PROBLEM) == 2

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from carsync.doctor import (
-    machine_checks,
-)
+from carsync.doctor import machine_checks
 from carsync.doctor.machine_checks import MachineFacts
 from carsync.errors import CheckpointError
 from tests.support.findings import bad

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from carsync.doctor import (
-    render,
-)
+from carsync.doctor import render
 from carsync.doctor.findings import Findings, Group
 from carsync.errors import ConfigError, DatabaseError
 from carsync.exit_codes import ExitCode

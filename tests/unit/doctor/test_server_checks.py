@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from carsync.doctor import (
-    server_checks,
-)
+from carsync.doctor import server_checks
 from carsync.doctor.findings import Findings
 from carsync.doctor.server_checks import Endpoint, ServerFacts
 from carsync.exit_codes import ExitCode
@@ -120,3 +118,11 @@ def test_too_few_connections_are_a_problem(
     )
     assert words in found["connections"]
     assert found["connections"].startswith("problem")
+
+
+def test_the_checks_of_a_sound_server_are_those_that_are_named_in_their_order() -> None:
+    found = Findings(ExitCode.DATABASE)
+    server_checks.judge_kind(found, "db.test", SERVER)
+    server_checks.judge_server(found, SERVER)
+    server_checks.judge_connections(found, SERVER, 6, 0, "")
+    assert [finding.name for finding in found.all] == list(server_checks.CHECKS)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from carsync.doctor import (
-    table_checks,
-)
+from carsync.doctor import table_checks
+from carsync.doctor.findings import Findings
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import DatabaseError
+from carsync.exit_codes import ExitCode
 from tests.support.findings import bad, judged
 from tests.support.findings import keyed_config as config
 
@@ -94,3 +94,12 @@ def test_another_run_is_a_warning_and_an_unfinished_one_is_not() -> None:
     assert (
         "pid 7" in bad(judged(table_checks.judge_runs, replace(TABLE, lock_holder="pid 7")))["lock"]
     )
+
+
+def test_the_checks_of_sound_tables_are_those_that_are_named_in_their_order() -> None:
+    found = Findings(ExitCode.DATABASE)
+    table_checks.judge_privileges(found, "public.cars", HELD, ())
+    assert table_checks.judge_tables(found, config(), "public.cars", TABLE)
+    table_checks.judge_hashes(found, TABLE, "xxh3_128:v1:make,year", None, "external")
+    table_checks.judge_runs(found, TABLE)
+    assert [finding.name for finding in found.all] == list(table_checks.CHECKS)
