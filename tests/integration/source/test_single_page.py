@@ -42,6 +42,7 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(PageError) as caught:
             ask_page(Api(base_url=url, timeout=timeout))
         assert caught.value.kind is FailureKind.TIMEOUT
+        assert "within api.timeout.total_s (0.3 s)" in caught.value.problem
         # Also where the connection cannot be shut: the thread is left behind.
         monkeypatch.setattr(single_page, "_GRACE_S", -0.3)
         monkeypatch.setattr(ApiClient, "enforce_deadlines", lambda _: None)

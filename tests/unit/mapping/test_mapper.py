@@ -273,6 +273,11 @@ def test_an_array_of_records_maps_like_a_page() -> None:
     assert array == MAPPER.map_page(page(*texts))
 
 
+def test_a_record_alone_may_stand_between_blanks() -> None:
+    (reject,) = MAPPER.map_record(b' {"id": 7, "x": NaN}\r\n').rejects
+    assert (reject.ordinal, reject.original) == (0, '{"id": 7, "x": NaN}')
+
+
 @pytest.mark.parametrize("text", ["", "{", "<p>", '{"id": 8}, {"id": 7}', '{"id": 8}], [{"id": 7}'])
 def test_what_is_not_the_json_of_one_record_is_refused(text: str) -> None:
     with pytest.raises(PageError, match="not the JSON of a record"):
