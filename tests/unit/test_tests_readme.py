@@ -17,6 +17,7 @@ def test_every_file_that_the_map_names_exists() -> None:
 
 def test_every_test_with_a_database_or_a_process_is_on_the_map() -> None:
     at_home_elsewhere = {
+        "e2e/commands/test_status.py",
         "integration/cli/test_migrate.py",
         "integration/cli/test_simulate.py",
         "integration/demo/test_postgres.py",
