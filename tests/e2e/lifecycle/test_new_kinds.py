@@ -60,7 +60,7 @@ class ThrowawayAuthenticator(Authenticator):
     def authorize(self, request):
         return replace(request, params={**request.params, "sign": self._auth.key.reveal()[::-1]})
 '''
-SECTIONS = ('type: Literal["page"', 'type: Literal["header", "bearer", "none"')
+SECTIONS = ('type: Literal["page"', 'AuthType = Literal["header", "bearer", "none"')
 """What stands in the section of each, and gets one word more."""
 
 
