@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from carsync.model import Column
 
 
-@dataclass(frozen=True, slots=True)
-class TargetColumn(Column):
+class TargetColumn(Column, frozen=True):
     """A documented column of the target.
 
     `managed` says why no mapping fills the column; it is empty where a mapping may.

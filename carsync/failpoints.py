@@ -16,9 +16,10 @@ import os
 import re
 import signal
 import time
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 VARIABLE = "CARSYNC_FAILPOINT"
 
@@ -85,8 +86,7 @@ class FailpointError(Exception):
     """What `raise` raises: an error that no code expects."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Armed:
+class _Armed(Struct, frozen=True):
     name: str
     nth: int
     action: str

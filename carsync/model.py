@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Row = tuple[Any, ...]
 
@@ -17,8 +19,7 @@ OriginalKind = Literal["record", "row", "altered"]
 or neither any more: cut short, or with what no text can hold replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """A record that no row can hold; it counts as seen.
 
     `record_id` is None where the record has no usable id; `original` is the
@@ -34,8 +35,7 @@ class Reject:
     original_kind: OriginalKind = "record"
 
 
-@dataclass(frozen=True, slots=True)
-class PageInfo:
+class PageInfo(Struct, frozen=True):
     """What an answer says of its feed: the totals, and where the next page is.
 
     All None where it says nothing; `next_token` is known of feeds that are read page by page.
@@ -46,8 +46,7 @@ class PageInfo:
     next_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MappedPage:
+class MappedPage(Struct, frozen=True):
     """A page on its way from a fetcher to a writer.
 
     `rows` holds one tuple per good record, in the order of `Mapper.columns`
@@ -76,8 +75,7 @@ class ProbeVerdict(StrEnum):
     NOTHING = "nothing"  # anything else
 
 
-@dataclass(frozen=True, slots=True)
-class StagedPage:
+class StagedPage(Struct, frozen=True):
     """One ledger line: the page's rows and rejects are committed in PostgreSQL."""
 
     page: int
@@ -87,16 +85,14 @@ class StagedPage:
     info: PageInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of staging and target: SQL name and PostgreSQL type name."""
 
     name: str
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class MergeCounts:
+class MergeCounts(Struct, frozen=True):
     """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included.
 
     Only a revert deletes: cars that the run it takes back had inserted.
@@ -115,8 +111,7 @@ class MergeCounts:
     deleted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The table that carsync keeps in step with the feed."""
 
     schema: str
@@ -134,8 +129,7 @@ DeactivationAction = Literal["deactivate", "prove", "hold", "skip"]
 """`prove`: deactivate those that get their second proof; `skip`: the run may deactivate nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """Second proofs of absence: ids that the API, asked by id, called gone or alive.
 
     `next_run`: a candidate in neither set is deactivated if an earlier complete run missed it
@@ -147,8 +141,7 @@ class Proof:
     next_run: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What to do with the candidates, and why, in words for the operator.
 
     The merge deactivates at most `max_deactivations` cars; it holds all of them where more
@@ -168,8 +161,7 @@ SKIP = Decision("skip")
 CheckVerdict = Literal["pass", "fail", "n/a"]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One target, in words for people; "n/a": switched off, or the run was too short to judge."""
 
     name: str
@@ -182,8 +174,7 @@ Scope = Literal["whole", "sample", "dry"]
 """The whole feed; only its first pages; or read, merged and rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """`fresh` forgets an unfinished run instead of resuming it.
 
     `dry_run` does all of it, rolls the merge back and leaves nothing behind. `max_pages`

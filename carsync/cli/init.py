@@ -6,12 +6,12 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli.init_file import Answers, Looked, write

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync.config.sections import Api, AuthType, Database, Limits, MappingRules, Sync
 from carsync.mapping.discovery import PageLayout
@@ -17,8 +18,7 @@ _NOT_HASHED = frozenset({"id", "images", "image_url"})
 _WRAP = 96
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Struct, frozen=True, kw_only=True):
     """The answers that make the file; `preset` None: the file declares the columns itself."""
 
     base_url: str
@@ -37,8 +37,7 @@ class Answers:
     requests_per_second: float = Limits().requests_per_second
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What the first page showed: its layout and, if no preset fits, columns and other fields."""
 
     layout: PageLayout | None = None

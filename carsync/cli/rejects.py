@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
@@ -168,7 +168,7 @@ def _sum_up(done: Replayed) -> str:
 
 
 def _data(done: Replayed) -> dict[str, Any]:
-    data = asdict(done)
+    data = msgspec.to_builtins(done)
     outlook = data.pop("outlook")
     left_out = [{"reason": why, "count": number} for why, number in outlook.pop("left_out")]
     return {**outlook, "left_out": left_out, **data}

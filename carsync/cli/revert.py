@@ -6,12 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from carsync.cli import console
 from carsync.cli.console import show_some

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import fields
 from typing import Any
 
 import click
+from msgspec.structs import fields
 
 from carsync.demo.feed import FeedOptions
 from carsync.demo.server import RunningSimulator, running

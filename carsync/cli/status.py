@@ -8,13 +8,14 @@ import re
 import sys
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
@@ -115,8 +116,7 @@ def status(
     raise click.exceptions.Exit(code)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """Where to look; calling it looks."""
 
     path: Path
@@ -131,8 +131,7 @@ class _Look:
         return _Seen(self.path, self.resume_within_h, lock_held, state, now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What there was to see at one moment."""
 
     path: Path

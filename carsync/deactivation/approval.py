@@ -8,8 +8,10 @@ approved, and only for a limited time.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.columns import DEACTIVATED
 from carsync.destination import change_log, conditions, privileges, staging
@@ -26,8 +28,7 @@ _MERGED_AT = sql.identifier("r", "merged_at")
 """When the run that held the cars was merged, as the statements know it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldCar:
+class HeldCar(Struct, frozen=True):
     """A car whose deactivation a run held; `left_out` says why it stays, if it does."""
 
     id: str
@@ -35,8 +36,7 @@ class HeldCar:
     left_out: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """The cars that a run holds now, by id.
 
     `approval` is set where the run was approved before: `at` (ISO 8601), `by` (the database's

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
 
 from carsync.model import ProbeVerdict
 
@@ -38,15 +40,14 @@ the car, gone where not.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """Verdicts on the absent cars, the believed ones only.
 
     `has_path`: the API answers by-id requests at all. `objection` says in words why answers
     were not believed; it is empty where they were.
     """
 
-    verdicts: Verdicts = field(default_factory=dict)
+    verdicts: Verdicts = msgspec.field(default_factory=dict)
     has_path: bool = True
     objection: str = ""
 

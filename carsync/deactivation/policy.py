@@ -6,7 +6,8 @@ to what the API says it has. Anything less is held, or needs a second proof per 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.config.sections import Deactivate
 from carsync.deactivation.by_id import Verification
@@ -17,8 +18,7 @@ NO_PATH = "the API does not answer by-id requests (if it has none, set api.recor
 TRUNCATED = "the feed still held records at api.pagination.max_pages: its end was not seen"
 
 
-@dataclass(frozen=True, slots=True)
-class DeactivationPlan:
+class DeactivationPlan(Struct, frozen=True):
     """What the staged pages would deactivate, in rows.
 
     `active` are the source's active rows in the table, `candidates` those of them that
@@ -33,8 +33,7 @@ class DeactivationPlan:
     duplicates: int
 
 
-@dataclass(frozen=True, slots=True)
-class ByIdAnswers:
+class ByIdAnswers(Struct, frozen=True):
     """What the API said by id of the `asked` candidates.
 
     `answered_before`: it knew cars by id in an earlier run.
@@ -45,8 +44,7 @@ class ByIdAnswers:
     answered_before: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is known of a run that has nothing left to fetch.
 
     `reported_records` is the total that the API reported last; None: it reports none.

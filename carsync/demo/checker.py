@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from carsync.config.parser import parse
 from carsync.demo.feed import Feed, FeedOptions, Truth
@@ -31,8 +31,7 @@ SESSIONS_END_S = 20.0
 _DOING = "checking the table"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """The result of one check: its `subject` in a word, its `text` in a line."""
 
     passed: bool

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from carsync import logging_setup
 from carsync.config.environment import VARIABLES
@@ -24,8 +25,7 @@ _CARSYNC = [sys.executable, "-P", "-m", "carsync"]
 _ENCODING = sys.stdout.encoding or "utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The exit code of a command, and what it wrote to standard output."""
 
     exit_code: int

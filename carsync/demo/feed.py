@@ -14,11 +14,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from carsync.demo.cars import build_car, seed_key
 
@@ -29,8 +29,7 @@ Result = TypeVar("Result")
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class FeedOptions:
+class FeedOptions(Struct, frozen=True):
     """A feed of `cars` cars at snapshot 0; the shares (0 to 1) are changes per snapshot."""
 
     cars: int = 20_000
@@ -40,8 +39,7 @@ class FeedOptions:
     removed_share: float = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class FeedSnapshot:
+class FeedSnapshot(Struct, frozen=True):
     """The cars listed at one moment: ascending `ids`, and `versions`: each car's changes so far."""
 
     number: int
@@ -50,8 +48,7 @@ class FeedSnapshot:
     next_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(Struct, frozen=True):
     """What a sync must find: the ids of a snapshot, and the numbers of changes since another."""
 
     snapshot: int

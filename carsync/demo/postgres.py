@@ -16,9 +16,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from carsync.errors import ConfigError, DatabaseUnavailableError
 
@@ -29,8 +30,7 @@ _SUPERUSER = "postgres"
 _PORT = 5432  # names the socket file only
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedPostgres:
+class EmbeddedPostgres(Struct, frozen=True):
     """A server in `folder`, reached by a Unix socket; nothing listens on TCP.
 
     `settings` are parameters of the server, such as `{"fsync": "off"}`.

@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.demo import postgres, server
@@ -36,8 +37,7 @@ class ScenarioEndedError(Exception):
     """A run went so wrong that what follows would show nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
+class DemoOptions(Struct, frozen=True):
     """A feed of `cars` cars, and an API that lets `rps` requests a second in (0: any number)."""
 
     cars: int = 20_000

@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from carsync.demo.simulator import Simulator
 from carsync.errors import ConfigError
@@ -22,8 +23,7 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunningSimulator:
+class RunningSimulator(Struct, frozen=True):
     """A simulator that answers at `base_url` (prefix included); `origin` carries /_sim."""
 
     app: Simulator

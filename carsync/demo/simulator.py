@@ -19,11 +19,12 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, compress, in_parallel
 
@@ -36,8 +37,7 @@ _HTML = b"<!doctype html><html><body><h1>We will be back soon</h1></body></html>
 _GUNZIP = 31  # zlib's wbits for a gzip member
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatorOptions:
+class SimulatorOptions(Struct, frozen=True):
     """How the simulated API behaves.
 
     Shares (0 to 1) are of requests, drawn from (seed, page or id, attempt), so that a run
@@ -46,7 +46,7 @@ class SimulatorOptions:
     default. `key` None lets everyone in.
     """
 
-    feed: FeedOptions = field(default_factory=FeedOptions)
+    feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
     snapshot: int = 0
     page_size: int = 100
     max_page_size: int = 1000
@@ -63,8 +63,7 @@ class SimulatorOptions:
     empty_from: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedAnswer:
+class SimulatedAnswer(Struct, frozen=True):
     """An HTTP answer; `gzipped`: the body is compressed; `cut`: the answer ends half-way."""
 
     status: int

@@ -8,8 +8,10 @@ those that are written.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import failpoints
 from carsync.columns import DEACTIVATED, MANAGED
@@ -29,8 +31,7 @@ ANALYZE_SHARE = 0.05
 """Share of rows written from which on the planner needs new statistics."""
 
 
-@dataclass(frozen=True, slots=True)
-class MergeRequest:
+class MergeRequest(Struct, frozen=True):
     """All that one merge needs.
 
     `run` is the run's line, with the token of this process. `columns` and `constants` are the

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.resources import files
+
+from msgspec import Struct
 
 from carsync.destination import privileges
 from carsync.destination.target_table import fit, missing_columns
@@ -21,8 +22,7 @@ from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import patient
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """One file of `sql/migrations/`; `checksum` is the SHA-256 of its text."""
 
     version: int

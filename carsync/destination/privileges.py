@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from carsync.errors import DatabasePermissionError
 from carsync.model import Target
@@ -10,8 +10,7 @@ from carsync.postgres import sql
 from carsync.postgres.sql import Cursor
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """A relation as the role sees it; `kind` is pg_class.relkind."""
 
     kind: str

@@ -7,7 +7,8 @@ tables, hold fast.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
@@ -27,8 +28,7 @@ _STEPS: dict[str, set[RowAction]] = {
 """In this order a unique value is free before a row gets it back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A change that is not taken back: the row, what the run did to it, and why it stays."""
 
     id: str
@@ -36,8 +36,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class UndoCounts:
+class UndoCounts(Struct, frozen=True):
     """The rows of an undo: `counts` says what the revert itself did to them.
 
     `before` counts rows that an earlier revert took back. `rewritten` names columns that are

@@ -6,8 +6,9 @@ deactivated, on the word of a checkpoint: the ledger is counted against the tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from carsync.destination.staging import exists, ledger_table, staging_table
 from carsync.errors import StagingLostError
@@ -16,8 +17,7 @@ from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """What waits for the merge: rows, distinct ids among them, and rejects.
 
     `unstaged_reject_ids` counts distinct ids that were rejected and not staged as well.

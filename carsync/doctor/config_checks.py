@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync.config.sections import Config
@@ -15,8 +14,7 @@ MANY_WRITERS = 12
 LAX_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where the configuration comes from.
 
     `variables` are the environment variables that set a key. `exposed`: everybody on this

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.config.sections import Config
@@ -34,8 +35,7 @@ _TLS_FIXES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """What the name servers said about a host: addresses and time taken, or the `error`."""
 
     host: str
@@ -44,8 +44,7 @@ class Lookup:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """The certificate of a TLS handshake, or the `error`; an expired one has negative days."""
 
     error: str = ""
@@ -54,8 +53,7 @@ class Certificate:
     protocol: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstPage:
+class FirstPage(Struct, frozen=True):
     """The first page as a run would read it.
 
     `layout` is what a look without the configured paths finds. `fault` says why the answer

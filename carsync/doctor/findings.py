@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode
@@ -19,8 +20,7 @@ class Level(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One check: its `name`, what was `seen` and, unless that is `OK`, how to `fix` it.
 
     `exit_code` names the culprit, by the table of exit codes.
@@ -33,8 +33,7 @@ class Finding:
     exit_code: ExitCode = ExitCode.CONFIG
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """The findings about one part of the way from the feed to the table."""
 
     title: str

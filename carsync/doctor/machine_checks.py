@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.config.sections import Config
@@ -17,8 +17,7 @@ PROCESS_BYTES = 60_000_000
 """The memory of one process of a run, roughly; measured: 35 to 55 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineFacts:
+class MachineFacts(Struct, frozen=True):
     """The machine as it is; None for what this system does not tell.
 
     `folder` is the checkpoint's folder, or the nearest one above it that exists.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.doctor.findings import Findings
@@ -37,8 +38,7 @@ OVERRIDDEN = {
 """Settings of a role that would harm a run, and what carsync's sessions set instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One host of the connection string with its `addresses`, or the `error` of the lookup.
 
     `reached` is the address that took a connection; `refusals` say why others did not.
@@ -53,8 +53,7 @@ class Endpoint:
     refusals: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerFacts(Struct, frozen=True):
     """What the server says about itself and the role; `settings` maps name → (role's, ours).
 
     A limit below zero means no limit. `skew_s`: the server's clock is this much ahead.

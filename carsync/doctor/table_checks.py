@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.config.sections import Config
@@ -18,8 +19,7 @@ KNOWN_ENOUGH = 10
 SAME_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Privileges:
+class Privileges(Struct, frozen=True):
     """What the role may do, step by step; None for a schema or a table that does not exist.
 
     `lacking` maps carsync's own tables to the privileges that the role lacks on them.
@@ -38,8 +38,7 @@ class Privileges:
     lacking: Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class TableFacts:
+class TableFacts(Struct, frozen=True):
     """The target and carsync's own tables as they are.
 
     `error` is what `migrate` would raise, `pending` what `migrate` would do. `rows` is the
@@ -54,8 +53,7 @@ class TableFacts:
     unfinished_run: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """The first page held against the table.
 
     Of its `cars` the table has `known`, of which `foreign` belong to another source.

@@ -5,14 +5,13 @@ Nothing in them assumes one machine: times are durations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from carsync.errors import FailureKind
 from carsync.model import PageInfo, ProbeVerdict, StagedPage
 
 
-@dataclass(frozen=True, slots=True)
-class PageLease:
+class PageLease(Struct, frozen=True):
     """Leave for a worker to make one attempt at one page.
 
     `expected_pages` is what the feed reported so far (None: not known), so that an
@@ -26,8 +25,7 @@ class PageLease:
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeLease:
+class ProbeLease(Struct, frozen=True):
     """Leave for a worker to ask once whether the record `record_id` still exists.
 
     Where `page` is given, that page is asked whether it lists the record.
@@ -41,8 +39,7 @@ class ProbeLease:
 Lease = PageLease | ProbeLease
 
 
-@dataclass(frozen=True, slots=True)
-class PageFetched:
+class PageFetched(Struct, frozen=True):
     """The page was checked and mapped, and is on its way to staging."""
 
     page: int
@@ -54,8 +51,7 @@ class PageFetched:
     info: PageInfo
 
 
-@dataclass(frozen=True, slots=True)
-class PageFailed:
+class PageFailed(Struct, frozen=True):
     """One attempt at a page failed; the parent decides what follows."""
 
     page: int
@@ -68,8 +64,7 @@ class PageFailed:
     latency_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeAnswered:
+class ProbeAnswered(Struct, frozen=True):
     """What the API said of one record, and how long it asked to wait.
 
     `failure` is why the attempt failed, where it did (429, time-out, …).
@@ -84,8 +79,7 @@ class ProbeAnswered:
     failure: FailureKind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PagesStaged:
+class PagesStaged(Struct, frozen=True):
     """These pages' transaction is committed.
 
     `busy_s` is the time the worker spent on it, waiting for pages excluded.
@@ -96,16 +90,14 @@ class PagesStaged:
     busy_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerOpened:
+class BreakerOpened(Struct, frozen=True):
     """The shared circuit breaker opened, for the `openings`-th time in a row."""
 
     openings: int
     open_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailed:
+class WorkerFailed(Struct, frozen=True):
     """A worker cannot go on; `error` names the class of the error that these words are of."""
 
     error: str
@@ -114,8 +106,7 @@ class WorkerFailed:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class EngineLost:
+class EngineLost(Struct, frozen=True):
     """The worker `name` died or hangs: the engine is unusable."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync import __version__, failpoints
 from carsync.config.sections import Config
@@ -16,8 +17,7 @@ from carsync.redaction import redact_rejects
 from carsync.source.client import Answer, ApiClient
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
+class PageRead(Struct, frozen=True):
     """A page that was read: mapped, and what reading it cost."""
 
     mapped: MappedPage

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import SCALARS, RecordType, Unholdable, parse_path
@@ -25,8 +25,7 @@ _MAX_INTEGER_DIGITS = 4000  # Python refuses to read more than 4300 digits
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedPage:
+class DecodedPage(Struct, frozen=True):
     """The records of a page as the decoder's type, or plain JSON; `texts()` gives their texts.
 
     `values` stand at the decoder's `paths` beside the records; None where nothing does.

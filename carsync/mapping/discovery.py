@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _DEPTH = 4
 _PAGES = re.compile(
@@ -25,8 +26,7 @@ _RECORDS = re.compile(
 _SIZE = re.compile(r"(per_?page|page_?size|limit|size|page_?limit)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class PageLayout:
+class PageLayout(Struct, frozen=True):
     """Where things are in a page: dotted paths, None for what was not found.
 
     `count` is the number of records on this page. `pages` and `total` are the totals that

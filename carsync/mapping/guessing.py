@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.mapping.discovery import is_writable
@@ -48,8 +49,7 @@ _NAMES: dict[str, tuple[str, str]] = {
 """Column → its type, and the names that feeds give it, the likeliest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(Struct, frozen=True):
     """A field guessed for `column`: dotted path, type, whether every record has it, an example."""
 
     column: str

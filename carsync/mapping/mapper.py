@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from carsync.config.sections import ColumnRule, Config, Pagination, Scalar
 from carsync.mapping.column_converters import compile_uniform
@@ -43,8 +43,7 @@ _MAPPING_VERSION = 2
 _MISSING = "missing, and the column is required"
 
 
-@dataclass(frozen=True, slots=True)
-class PageContent:
+class PageContent(Struct, frozen=True):
     """The content of a page: a row (`(ordinal, *columns)`) for each good record, else a reject.
 
     Ordinals count the records of the page from 0. `records` is the number of all records.

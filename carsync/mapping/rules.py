@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from string import Formatter
 
 import msgspec
+from msgspec import Struct
 
 from carsync.columns import MANAGED
 from carsync.config.sections import (
@@ -27,8 +27,7 @@ _STAGING = frozenset({"page", "ordinal"})
 """Columns of the staging table beside the mapping's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The effective rules: `columns` in row order with `id` first, and the hashed fields sorted."""
 
     columns: dict[str, ColumnRule]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.errors import DatabaseError, DatabaseUnavailableError
 from carsync.model import Target
@@ -21,16 +23,14 @@ LOOK_ANSWER_S = 10.0
 _POLL_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One server process; a pid alone may be given to another."""
 
     pid: int
     started_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseSession:
+class DatabaseSession(Struct, frozen=True):
     """One of carsync's sessions as the server sees it.
 
     `age_s` is for how long it has been in `state`, or at its statement where that is

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, controls_wanted, verify

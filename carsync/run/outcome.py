@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.errors import CarsyncError, CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.model import Check, Decision, EndState, MergeCounts, RunOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """`counts` is set once the merge is committed, whatever came after it."""
 
     state: EndState

@@ -12,7 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import __version__
 from carsync.config.sections import Config
@@ -34,8 +36,7 @@ ALTERED = "their text was cut short or altered when it was stored: it is not the
 OTHER_ROW = "PostgreSQL refused their row, which another mapping made, and kept no record's text"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayPreview:
+class ReplayPreview(Struct, frozen=True):
     """What a replay of `run_id`'s open rejects would find.
 
     `mapped` of the `rejects` map now, `rejected` still do not. The others cannot be replayed:
@@ -49,8 +50,7 @@ class ReplayPreview:
     left_out: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """What a replay did: `replay_run_id` and `counts` are None where it merged nothing.
 
     PostgreSQL refused `refused` of the mapped rows: these stay rejects as well.
@@ -62,8 +62,7 @@ class Replayed:
     counts: MergeCounts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Struct, frozen=True):
     """The open rejects of a page: those that map now, those that do not, and those left out."""
 
     number: int

@@ -14,11 +14,11 @@ import re
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import requests
 import urllib3
+from msgspec import Struct
 
 from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
@@ -42,8 +42,7 @@ _DRAIN_BYTES = 64 * 1024
 _SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A complete 200 answer: decoded `body`, its size on the wire and the time it took.
 
     `sent_s` is when the request was sent, on this process's monotonic clock; `date` the

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
+
+from msgspec import Struct
 
 from carsync.source.circuit_breaker import CircuitBreaker
 
@@ -98,8 +99,7 @@ class TokenBucket:
         return now
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """The answer of `Gate.admit`.
 
     Granted: wait `wait_s` seconds, then send. Not granted: ask again after `wait_s`

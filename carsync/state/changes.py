@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+import msgspec
+from msgspec import Struct
 
 from carsync.columns import BOOKKEEPING
 from carsync.model import ROW_ACTIONS, RowAction, Target
@@ -41,18 +43,16 @@ ChangesKept = Literal["kept", "nothing", "not merged", "forgotten", "not recorde
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedCar:
+class ChangedCar(Struct, frozen=True):
     """One car that a run changed; `before` and `after` hold PostgreSQL's text of each value."""
 
     id: str
     title: str | None
-    before: Mapping[str, str | None] = field(default_factory=dict)
-    after: Mapping[str, str | None] = field(default_factory=dict)
+    before: Mapping[str, str | None] = msgspec.field(default_factory=dict)
+    after: Mapping[str, str | None] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceMove:
+class PriceMove(Struct, frozen=True):
     """A price above 0 that became another one above 0."""
 
     id: str
@@ -66,8 +66,7 @@ class PriceMove:
         return self.new / self.old - 1
 
 
-@dataclass(frozen=True, slots=True)
-class PriceMoves:
+class PriceMoves(Struct, frozen=True):
     """The largest moves of one price column, up and down."""
 
     column: str
@@ -75,20 +74,18 @@ class PriceMoves:
     down: tuple[PriceMove, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSummary:
+class ChangeSummary(Struct, frozen=True):
     """What a run changed: exact counts, and a few examples of each."""
 
     kept: ChangesKept
-    counts: Mapping[RowAction, int] = field(default_factory=dict)
+    counts: Mapping[RowAction, int] = msgspec.field(default_factory=dict)
     columns: tuple[tuple[str, int], ...] = ()
     """(column, in how many updated cars it changed), the most frequent first."""
-    examples: Mapping[RowAction, tuple[ChangedCar, ...]] = field(default_factory=dict)
+    examples: Mapping[RowAction, tuple[ChangedCar, ...]] = msgspec.field(default_factory=dict)
     prices: tuple[PriceMoves, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CarChange:
+class CarChange(Struct, frozen=True):
     """What one run wrote into a car.
 
     `before` and `after` hold the columns that changed, each value as PostgreSQL's text. Both

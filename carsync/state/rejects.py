@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
@@ -17,8 +18,7 @@ Only those of the newest can be replayed; the others show since when a fault is 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReject:
+class StoredReject(Struct, frozen=True):
     """One open line of `carsync.rejects`; `fetched_at` is the time of its page's request (UTC)."""
 
     run_id: int
@@ -32,8 +32,7 @@ class StoredReject:
     fetched_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonCount:
+class ReasonCount(Struct, frozen=True):
     """The number of open rejects with one reason, without the value that the reason quotes."""
 
     column: str | None

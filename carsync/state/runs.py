@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from carsync.errors import CarsyncError, LockedError
 from carsync.model import MergeCounts, RunState, Scope, Target
@@ -15,8 +17,7 @@ from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One line of `carsync.runs`; times are UTC, `counts` is set by a committed merge.
 
     `replay_of` is the run whose rejects this one replays, `reverts` the one that it takes

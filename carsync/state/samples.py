@@ -7,11 +7,11 @@ show` and the report read them, and after `history.details_keep_days` they are d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -44,8 +44,7 @@ class Sample(KeptFigures, frozen=True, kw_only=True):
     rss_by_kind: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One attempt at a page that failed; `kind` is a `FailureKind`'s value."""
 
     session: int
@@ -59,8 +58,7 @@ class Failure:
     given_up: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FailedPage:
+class FailedPage(Struct, frozen=True):
     """A page with failed attempts: their number, by class too, and the last of them."""
 
     page: int
@@ -74,8 +72,7 @@ class FailedPage:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class FailureCount:
+class FailureCount(Struct, frozen=True):
     """How many failed attempts are kept, and of how many pages; `given_up` counts pages."""
 
     failures: int = 0

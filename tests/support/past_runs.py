@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import asdict, fields, replace
 
 from carsync.reporting.views.run_details import (
     PastRun,

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +25,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import psycopg2
 import pytest
+from msgspec.structs import replace
 
 from carsync import timing
 from carsync.config.parser import parse

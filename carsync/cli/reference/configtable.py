@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,8 +20,7 @@ _MORE = re.compile(r"^ +#(?P<text>.*)$")
 Comment = tuple[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key: dotted path, type and range in words, default as YAML, the example's comment.
 
     `examples` are lines of YAML below it.
@@ -35,8 +33,7 @@ class Key:
     examples: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A section of the file: its path ("": the whole file), its description, its keys."""
 
     path: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from carsync.config.sections import Config, Database
 from carsync.engine.messages import Lease
@@ -11,8 +12,7 @@ from carsync.model import Column
 from carsync.redaction import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class FetcherArgs:
+class FetcherArgs(Struct, frozen=True):
     """All that a fetcher needs at its start; secrets travel nowhere else."""
 
     config: Config
@@ -20,8 +20,7 @@ class FetcherArgs:
     parent_pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class WriterArgs:
+class WriterArgs(Struct, frozen=True):
     """All that a writer needs at its start; the API's `key`, so that no reject keeps it."""
 
     database: Database
@@ -32,25 +31,21 @@ class WriterArgs:
     key: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
+class Leases(Struct, frozen=True):
     """Parent to fetcher: work."""
 
     leases: tuple[Lease, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(Struct, frozen=True):
     """Parent to worker: finish what is in hand, and on the queue, then end."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(Struct, frozen=True):
     """Worker to parent: booted, connected, working."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """Worker to parent, sent by the working loop: it turned over just now.
 
     `overdue_s`: how far the slowest thread is past the end of its step; negative when none is.

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from html import escape
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 PLOT_PX = 150
 """Height of the plot itself."""
@@ -32,16 +34,14 @@ _TIME_STEPS_S = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """One named line or layer: a value for each moment, None where nothing was measured."""
 
     name: str
     values: tuple[float | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """Series over time. `key` names the drawing in its page; `unit` is the axis title.
 
     `at_s` are seconds, ascending, one for each value of each series. At `breaks_s` lines

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
 from carsync import __version__
 from carsync.exit_codes import advise
@@ -53,8 +53,7 @@ class Point(Sample, frozen=True, kw_only=True):
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RejectExample:
+class RejectExample(Struct, frozen=True):
     """One open reject: its page and place, and the start of the record's text."""
 
     page: int
@@ -65,8 +64,7 @@ class RejectExample:
     excerpt: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportData:
+class ReportData(Struct, frozen=True, kw_only=True):
     """All that the report of one run holds; times are UTC.
 
     `outcome` and `next_step` are sentences. `exit_code`, `finished_at`, `duration_s` and

@@ -8,10 +8,10 @@ itself, go in as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.columns import BOOKKEEPING
@@ -42,8 +42,7 @@ ACTION_NAMES: dict[RowAction, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """A chart as the template shows it: the SVG, what to read in it, and its table."""
 
     chart: Chart

@@ -5,8 +5,9 @@ Colours are the terminal's own and repeat what words say; nothing is said by dim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.formatting import Tone
@@ -44,8 +45,7 @@ _USUAL_COUNTS = 46
 Row = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveState:
+class LiveState(Struct, frozen=True):
     """The figures of a run and what time has made of them: they are `ago_s` seconds old.
 
     `paces` are pages staged in each of the last seconds; `name` says which run it is.

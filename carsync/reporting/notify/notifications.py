@@ -6,11 +6,12 @@ Pure: the time comes in. `webhook.py` sends them, after the run's end is recorde
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync import __version__, formatting
 from carsync.config.sections import NoticeEvent, Notify
@@ -55,8 +56,7 @@ _SIGNS: dict[Severity, str] = {"info": "🟢", "warning": "🟡", "error": "🔴
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """One message about a target; the fields are those of the JSON format."""
 
     event: Event
@@ -205,7 +205,7 @@ def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
         return msgspec.json.encode({"text": _slack_text(notice)})
     fields: dict[str, Any] = {
         name: _tidy(v) if isinstance(v, str) else v
-        for name, v in ((n, getattr(notice, n)) for n in Notice.__slots__)
+        for name, v in msgspec.structs.asdict(notice).items()
     }
     head = {"schema": SCHEMA, "version": VERSION, "carsync": __version__}
     return msgspec.json.encode({**head, **fields})

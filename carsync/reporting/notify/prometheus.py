@@ -8,11 +8,11 @@ follow Prometheus' conventions (base units, `_total` for counters, moments as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
@@ -26,8 +26,7 @@ MetricKind = Literal["gauge", "counter", "summary"]
 Values = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What is known of a target at one moment; a None becomes a metric that is absent.
 
     `figures` and `run_id` are those of the run that is going on, or else of the last one.
@@ -48,8 +47,7 @@ class Standing:
     merged: LastRun | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One metric: `values` gives a value for each value of `label` ("" where it has none)."""
 
     name: str

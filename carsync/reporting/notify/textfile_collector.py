@@ -10,10 +10,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from carsync import __version__
 from carsync.config.sections import Config

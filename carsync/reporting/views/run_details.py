@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
@@ -28,8 +29,7 @@ _KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
 Relation = Literal["replays", "reverts", "replayed by", "reverted by"]
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(Struct, frozen=True):
     """A run as it stands: `state` is the true one, for a dead run may be recorded as running.
 
     `report` is what the run said at its end; None where it is running, died, or is no sync.
@@ -73,8 +73,7 @@ class RunSession(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetails:
+class RunDetails(Struct, frozen=True):
     """All there is to tell of a run.
 
     `failed_attempts` counts by class over all sessions, whether the attempts are kept or not;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from datetime import datetime
+
+from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.model import MergeCounts

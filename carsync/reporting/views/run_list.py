@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.reporting.views.layout import TONES
 from carsync.reporting.views.run_details import PastRun
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """A column of the list; the highest `rank` is left out, or shortened, first."""
 
     name: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.model import RunState
@@ -49,8 +49,7 @@ _LAST = "last completed run"
 _NONE_YET = "no run of this target has completed yet"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the checkpoint and the lock say together: the state shown, why, and the next step."""
 
     state: RunState | Literal["none"]

@@ -7,11 +7,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import psycopg2
 import pytest
+from msgspec.structs import replace
 
 from carsync.engine.local.child import run_by_name
 from carsync.engine.local.messages import WorkerReady, WriterArgs

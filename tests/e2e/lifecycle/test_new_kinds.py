@@ -51,7 +51,7 @@ class ThrowawayPaginator(Paginator):
 SIGNATURE = '''
 """The key, reversed, as a parameter."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from carsync.source.auth.base import Authenticator
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from carsync.config.sections import Deactivate
 from carsync.deactivation.by_id import Verification
@@ -30,8 +30,7 @@ RULES = Deactivate()
 
 
 def plan(**changes: int) -> DeactivationPlan:
-    values = {name: getattr(GOOD, name) for name in DeactivationPlan.__slots__}
-    return DeactivationPlan(**{**values, **changes})
+    return replace(GOOD, **changes)
 
 
 def rules(**changes: object) -> Deactivate:

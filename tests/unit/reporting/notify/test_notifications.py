@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from carsync.config.sections import Notify
 from carsync.exit_codes import ExitCode

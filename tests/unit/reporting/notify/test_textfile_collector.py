@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
