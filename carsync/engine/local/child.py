@@ -23,7 +23,8 @@ def become_child(parent_pid: int | None = None) -> None:
     Signals to the process group reach the parent too, which alone decides how to
     stop; so children ignore SIGINT and SIGTERM. On Linux the kernel kills the
     child when its parent dies (prctl(2), PR_SET_PDEATHSIG); elsewhere the broken
-    pipe ends it. What boot created is taken out of the garbage collector's sight.
+    pipe ends it. The garbage collector, at rest since `run_by_name`, starts to work
+    and never looks at what the boot created.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -34,8 +35,8 @@ def become_child(parent_pid: int | None = None) -> None:
             libc.mallopt(_M_ARENA_MAX, 1)
         if parent_pid is not None and os.getppid() != parent_pid:
             os._exit(1)  # the parent died before prctl took effect
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def run_by_name(
@@ -46,6 +47,7 @@ def run_by_name(
     A child has no log of its own: what it has to say goes to the parent as events. Where
     the log is JSON, what kills it is told in a line of that kind too.
     """
+    gc.disable()  # imports make hardly any garbage
     stdio.forgive()
     try:
         if log_format == "json":
