@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync.columns import DEACTIVATED
+from carsync.deactivation import candidates
 from carsync.destination import change_log, conditions, privileges, staging
 from carsync.errors import ApprovalError
 from carsync.model import Target
@@ -172,11 +173,6 @@ def _seen_since(
     for (later_id,) in later:
         if not staging.exists(conn, later_id):
             continue
-        found = sql.fetch(
-            conn,
-            "listing cars seen since",
-            sql.load("deactivation/list_seen_again", staging=staging.staging_table(later_id)),
-            {"run_id": later_id, "ids": record_ids},
-        )
-        seen |= {i: f"was seen by run {later_id}, which is not finished" for (i,) in found}
+        found = candidates.find_seen(conn, later_id, record_ids)
+        seen |= dict.fromkeys(found, f"was seen by run {later_id}, which is not finished")
     return seen

@@ -62,6 +62,13 @@ def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
+def find_seen(conn: Connection, run_id: int, ids: list[str]) -> list[str]:
+    """Return those of the ids that the run's staged pages list, rejected records included."""
+    query = sql.load("deactivation/find_seen", staging=staging.staging_table(run_id))
+    found = sql.fetch(conn, "looking for cars seen", query, {"run_id": run_id, "ids": ids})
+    return [record_id for (record_id,) in found]
+
+
 def _absent(run_id: int, target: Target, source: str, staged: Staged) -> Composable:
     """Compose the query of the absent cars."""
     return sql.load(

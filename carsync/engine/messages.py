@@ -28,10 +28,11 @@ class PageLease(Struct, frozen=True):
 class ProbeLease(Struct, frozen=True):
     """Leave for a worker to ask once whether the record `record_id` still exists.
 
-    Where `page` is given, that page is asked whether it lists the record.
+    Where `page` is given, that page is asked whether it lists the record, or any record
+    where `record_id` is None.
     """
 
-    record_id: str
+    record_id: str | None
     attempt: int
     page: PageLease | None = None
 
@@ -67,16 +68,19 @@ class PageFailed(Struct, frozen=True):
 class ProbeAnswered(Struct, frozen=True):
     """What the API said of one record, and how long it asked to wait.
 
-    `failure` is why the attempt failed, where it did (429, time-out, …).
+    `ids` and `info` are of a page that was asked for any record. `failure` is why the
+    attempt failed, where it did (429, time-out, …).
     """
 
-    record_id: str
+    record_id: str | None
     attempt: int
     verdict: ProbeVerdict
     latency_s: float
     detail: str = ""
     retry_after_s: float | None = None
     failure: FailureKind | None = None
+    ids: tuple[str, ...] = ()
+    info: PageInfo = PageInfo()
 
 
 class PagesStaged(Struct, frozen=True):

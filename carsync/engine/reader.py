@@ -39,6 +39,15 @@ class PageRead(Struct, frozen=True):
         )
 
 
+class ProbeAnswer(Struct, frozen=True):
+    """What an answer proves, and why where it proves nothing; a page's `ids` and its `info`."""
+
+    verdict: ProbeVerdict
+    detail: str = ""
+    ids: tuple[str, ...] = ()
+    info: PageInfo = PageInfo()
+
+
 class FeedReader:
     """Reads pages and records of one feed; one for all threads of a process.
 
@@ -92,17 +101,32 @@ class FeedReader:
             raise PageError(FailureKind.BAD_PAGE, fault)
         return content, info
 
-    def find_record(self, lease: ProbeLease) -> tuple[ProbeVerdict, str]:
-        """Ask for the record itself, or whether a page lists it; return the verdict and a detail.
+    def probe(self, lease: ProbeLease) -> ProbeAnswer:
+        """Ask for the record itself, or whether a page lists it, or what a page lists.
 
         An answer that does not hold the record itself proves nothing. Raises `PageError`.
         """
+        if lease.record_id is None:
+            assert lease.page is not None
+            return self._look(lease.page)
         if lease.page is not None:
             # The page was there in this run: an error's status now says nothing of the car.
             content, _ = self._map(lease.page, self._get_page(lease.page))
             is_listed = lease.record_id in ids_of(content)
-            return ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE, ""
+            return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
         verdict, detail, body = self.client.probe(lease.record_id)
         if verdict is ProbeVerdict.ALIVE and not holds_record(self._mapper, body, lease.record_id):
-            return ProbeVerdict.NOTHING, "the answer is not the record asked for"
-        return verdict, detail
+            return ProbeAnswer(ProbeVerdict.NOTHING, "the answer is not the record asked for")
+        return ProbeAnswer(verdict, detail)
+
+    def _look(self, lease: PageLease) -> ProbeAnswer:
+        """Ask for a page that may not be there; a refusal that is the page's own says so."""
+        try:
+            content = self._mapper.map_page(self._get_page(lease).body)
+        except PageError as exc:
+            if exc.kind not in {FailureKind.CLIENT, FailureKind.BAD_PAGE}:
+                raise
+            return ProbeAnswer(ProbeVerdict.GONE, exc.problem)
+        ids = tuple(i for i in ids_of(content) if i is not None)
+        verdict = ProbeVerdict.ALIVE if content.records else ProbeVerdict.GONE
+        return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values))

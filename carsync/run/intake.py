@@ -42,6 +42,7 @@ from carsync.errors import (
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.context import RunContext
+from carsync.run.feed_ends import FeedEnds
 from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
@@ -75,6 +76,7 @@ class Intake:
         )
         self._supervisor = EngineSupervisor(context, new_engine, self._health)
         self._probes = ProbeRunner(context, self._supervisor, self._health)
+        self._ends = FeedEnds(context, self._probes)
         self._out: dict[int, _Out] = {}
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -97,7 +99,7 @@ class Intake:
         """
         stop = self._context.stop
         try:
-            while not self._is_finished() and not stop.requested:
+            while not stop.requested and not self._is_done():
                 self._lease()
                 self._turn("fetching")
         except (DatabaseError, WorkersDiedError):
@@ -108,15 +110,17 @@ class Intake:
         if stop.requested:
             log.info("stopping: staging what is in hand")
             self._drain()
-        elif self._plan.staged_count == 0:
-            raise self._health.unreadable()
 
     def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         """Ask the API for single records, as `ProbeRunner.ask` does."""
         return self._probes.ask(record_ids, pages)
 
-    def _is_finished(self) -> bool:
-        return self._plan.is_exhausted and not self._out and not self._due
+    def _is_done(self) -> bool:
+        if not self._plan.is_exhausted or self._out or self._due:
+            return False
+        if self._plan.staged_count == 0:
+            raise self._health.unreadable()
+        return self._ends.are_proved()
 
     # ── leases ───────────────────────────────────────────────────────────────
 

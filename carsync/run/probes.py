@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from carsync import failpoints, timing
 from carsync.engine.messages import (
@@ -41,7 +41,7 @@ class ProbeRunner:
         self._supervisor = supervisor
         self._health = health
         self._round = 0
-        self._out: dict[str, ProbeLease] = {}  # by record id: asked, not yet answered
+        self._out: dict[str | None, ProbeLease] = {}  # by record id: asked, not yet answered
 
     def ask(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         """Ask for records and return id → verdict, without the ids that got no answer in time.
@@ -49,11 +49,22 @@ class ProbeRunner:
         For an id in `pages` that page is asked whether it lists the record. Raises the
         error of a worker that cannot go on, and `WorkersDiedError`.
         """
-        verdicts: dict[str, ProbeVerdict] = {}
-        failed: Counter[str] = Counter()
         self._round += 1
+        answers = self._answers([self._lease(i, pages.get(i)) for i in record_ids])
+        return {answer.record_id: answer.verdict for answer in answers if answer.record_id}
+
+    def look(self, page: int) -> ProbeAnswered | None:
+        """Ask what a page lists, without staging it; None where no usable answer came."""
+        self._round += 1
+        lease = ProbeLease(None, self._round, PageLease(page, self._round))
+        answers = [a for a in self._answers([lease]) if a.verdict is not ProbeVerdict.NOTHING]
+        return answers[0] if answers else None
+
+    def _answers(self, leases: Sequence[ProbeLease]) -> Collection[ProbeAnswered]:
+        answers: dict[str | None, ProbeAnswered] = {}
+        failed: Counter[str | None] = Counter()
         self._out.clear()
-        waiting = deque(self._lease(record_id, pages.get(record_id)) for record_id in record_ids)
+        waiting = deque(leases)
         patience_s = timing.current().probe_patience_s
         patient_until_s = time.monotonic() + patience_s
         while self._hand_out(waiting) and not self._context.stop.requested:
@@ -63,19 +74,20 @@ class ProbeRunner:
                     self._out.clear()
                     self._supervisor.replace(event)
                     break
-                asked = self._take(event, verdicts)
-                if asked is None:
+                asked = self._take(event)
+                if asked is None or not isinstance(event, ProbeAnswered):
                     continue
-                if verdicts[asked.record_id] is not ProbeVerdict.NOTHING:
+                answers[event.record_id] = event
+                if event.verdict is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif _passes(event) and failed[asked.record_id] < ATTEMPTS - 1:
-                    failed[asked.record_id] += 1
+                elif event.failure in _PASSING and failed[event.record_id] < ATTEMPTS - 1:
+                    failed[event.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
                 log.warning("no usable answer by id for %.0f s: asking no more", patience_s)
                 break
             self._context.tick(self._supervisor.engine, "proving")
-        return verdicts
+        return answers.values()
 
     def _lease(self, record_id: str, page: int | None) -> ProbeLease:
         if page is None:
@@ -83,8 +95,8 @@ class ProbeRunner:
         token = self._context.plan.token(page)
         return ProbeLease(record_id, self._round, PageLease(page, self._round, token=token))
 
-    def _take(self, event: Event, verdicts: dict[str, ProbeVerdict]) -> ProbeLease | None:
-        """Note an answer in `verdicts` and return what was asked; None for any other event."""
+    def _take(self, event: Event) -> ProbeLease | None:
+        """Return what was asked, for an answer; None for any other event."""
         if isinstance(event, WorkerFailed):
             raise revive(event.error, event.problem, event.detail, event.hint)
         if not isinstance(event, ProbeAnswered):
@@ -95,7 +107,6 @@ class ProbeRunner:
         if asked is None or asked.attempt != event.attempt:
             return None  # an answer to an earlier round, which was given up
         del self._out[event.record_id]
-        verdicts[event.record_id] = event.verdict
         self._context.metrics.probe(event, by_id=asked.page is None)
         if event.failure is not None:
             log.debug("by-id request for %s: %s", event.record_id, event.detail)
@@ -110,7 +121,3 @@ class ProbeRunner:
             engine.lease(leases)
             failpoints.reach("probe.leased")
         return bool(waiting or self._out)
-
-
-def _passes(event: Event) -> bool:
-    return isinstance(event, ProbeAnswered) and event.failure in _PASSING

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from msgspec.structs import replace
+
 from carsync.config.sections import Config
 from carsync.destination.stage_writer import StageWriter
 from carsync.engine.base import Engine
@@ -27,7 +29,7 @@ from carsync.engine.messages import (
     ProbeAnswered,
     ProbeLease,
 )
-from carsync.engine.reader import FeedReader
+from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.model import Column, MappedPage, ProbeVerdict
 from carsync.postgres.connection import Connection
@@ -312,7 +314,8 @@ class DriftingEngine(Engine):
             self._feed.begin(self._run_id)
         step = self._script.next()
         moves = step.moves
-        if isinstance(self._waiting[0], ProbeLease):
+        first = self._waiting[0]
+        if isinstance(first, ProbeLease) and first.record_id is not None:
             moves += self._script.at_proof
             self._script.at_proof = ()
         for move in moves:
@@ -329,10 +332,11 @@ class DriftingEngine(Engine):
         return self._read(lease, step)
 
     def _probe(self, lease: ProbeLease, step: Step) -> ProbeAnswered:
-        verdict = ProbeVerdict.NOTHING
+        answer = ProbeAnswer(ProbeVerdict.NOTHING)
         if step.outcome != "fail":
-            verdict, _ = self._reader.find_record(lease)
-        return ProbeAnswered(lease.record_id, lease.attempt, verdict, 0.0)
+            answer = self._reader.probe(lease)
+        told = ProbeAnswered(lease.record_id, lease.attempt, answer.verdict, 0.0)
+        return replace(told, ids=answer.ids, info=answer.info)
 
     def _read(self, lease: PageLease, step: Step) -> list[Event]:
         try:

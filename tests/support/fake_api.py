@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from carsync.source.client import ApiClient
@@ -92,7 +92,7 @@ class ScriptedApi:
         self._leaving.wait(replies[attempt].delay_s)
         return replies[attempt]
 
-    def __enter__(self) -> ScriptedApi:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

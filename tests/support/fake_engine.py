@@ -10,8 +10,8 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.engine.base import Engine
-from carsync.engine.messages import Event, Lease
-from carsync.model import RunOptions
+from carsync.engine.messages import Event, Lease, ProbeAnswered, ProbeLease
+from carsync.model import ProbeVerdict, RunOptions
 from carsync.run import intake, probes, supervisor
 from carsync.run.context import RunContext
 from carsync.run.listener import RunListener
@@ -47,7 +47,12 @@ class FakeEngine(Engine):
     def lease(self, leases: Sequence[Lease]) -> None:
         """Answer."""
         self.asked += len(leases)
-        self._events += [event for lease in leases for event in self._answer(lease)]
+        for lease in leases:
+            if isinstance(lease, ProbeLease) and lease.record_id is None:
+                found = ProbeAnswered(None, lease.attempt, ProbeVerdict.GONE, 0.1)
+                self._events.append(found)  # the feed ends where it says
+            else:
+                self._events += self._answer(lease)
 
     def events(self, timeout_s: float) -> list[Event]:
         """Let time pass and tell what was answered."""

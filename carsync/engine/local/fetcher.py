@@ -23,7 +23,7 @@ from carsync.engine.messages import (
     ProbeLease,
     WorkerFailed,
 )
-from carsync.engine.reader import FeedReader
+from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.model import MappedPage, ProbeVerdict
 from carsync.source.rate_limit import Admission, Gate
@@ -210,23 +210,26 @@ class Fetcher:
         started_s = time.monotonic()
         retry_after_s = failure = None
         try:
-            verdict, detail = self._reader.find_record(lease)
+            answer = self._reader.probe(lease)
             self._tell_gate(admission, ok=True)
         except PageError as exc:
             self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
             if (retry_after_s := exc.retry_after_s) is not None:
                 self._silence(retry_after_s)
-            verdict, detail, failure = ProbeVerdict.NOTHING, exc.problem, exc.kind
+            answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
+            failure = exc.kind
         failpoints.reach("probe.answered")
         self._send(
             ProbeAnswered(
                 lease.record_id,
                 lease.attempt,
-                verdict,
+                answer.verdict,
                 time.monotonic() - started_s,
-                detail,
+                answer.detail,
                 retry_after_s,
                 failure,
+                answer.ids,
+                answer.info,
             )
         )
 

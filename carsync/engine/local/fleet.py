@@ -69,7 +69,7 @@ class Worker:
     ready: bool = False
     overdue_s: float = -math.inf
     capacity: int = 0
-    leases: dict[int | str, int] = field(default_factory=dict)
+    leases: dict[int | str | None, int] = field(default_factory=dict)
     leaving: bool = False
 
 
@@ -342,7 +342,7 @@ class Fleet(Engine):
         return max(0, self._unstaged)
 
 
-def _name_of(lease: Lease) -> int | str:
+def _name_of(lease: Lease) -> int | str | None:
     return lease.page if isinstance(lease, PageLease) else lease.record_id
 
 

@@ -28,7 +28,7 @@ def find_fault(
     """
     position = page - pagination.first_page + 1
     total = info.total_records
-    pages = _reported_pages(info, pagination)
+    pages = _reported_pages(info, pagination, expected_pages)
     if total is not None and pages is not None and pages > max(1, total):
         return f"the feed reports {pages:,} pages for {total:,} records"
     if pages is None:
@@ -44,10 +44,13 @@ def find_fault(
     return f"page {page:,} of {pages:,} holds {records:,} records instead of {size:,}"
 
 
-def _reported_pages(info: PageInfo, pagination: Pagination) -> int | None:
+def _reported_pages(
+    info: PageInfo, pagination: Pagination, expected_pages: int | None
+) -> int | None:
+    """Return the pages that the totals amount to: by records alone as the plan works it out."""
     if info.total_pages is not None or info.total_records is None:
         return info.total_pages
-    return math.ceil(info.total_records / pagination.page_size)
+    return expected_pages or math.ceil(info.total_records / pagination.page_size)
 
 
 def _served_size(info: PageInfo, pagination: Pagination) -> int:

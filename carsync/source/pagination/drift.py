@@ -10,6 +10,11 @@ class DriftDetector:
         self.total_pages = Extent()
         self.total_records = Extent()
         self.sizes = PageSizes()
+        self._found: list[str] = []
+
+    def add(self, sign: str) -> None:
+        """Note a sign that was found elsewhere."""
+        self._found.append(sign)
 
     def signs(self, filled: int, first_page: int) -> tuple[str, ...]:
         """Return, for people, the signs that records moved between pages while they were read.
@@ -17,7 +22,7 @@ class DriftDetector:
         `filled` is the number of pages up to the last one that held a record,
         which may be short.
         """
-        signs = []
+        signs = list(self._found)
         if self.total_records.moved:
             signs.append(f"the reported total moved {self.total_records}")
         if self.total_pages.moved:

@@ -32,7 +32,9 @@ class PagePlan:
     The first page is read alone. Where the feed reports totals, all pages up to
     the highest last page ever reported are planned: a plan grows and never
     shrinks, because pages that a shrinking feed no longer needs come back empty
-    and cost little, and unread ones cost cars. But a feed whose last page moves on
+    and cost little, and unread ones cost cars. Totals are a claim: `page_behind` is the page
+    that tries it, and where it lists records `disprove_totals` makes the plan go on as for a
+    feed without totals. But a feed whose last page moves on
     with each page read has no end: a plan grows to `GROWTH` times the total first
     reported or to `max_pages`, whichever is more. Where the feed reports none, the
     plan reaches `stop_after_empty_pages` beyond the last page that held a record, so
@@ -65,6 +67,9 @@ class PagePlan:
         self._cursor = 0  # every page below was leased, staged or failed at some time
         self._returned: deque[int] = deque()
         self._observed = False
+        self._records = 0  # on the staged pages
+        self._end_seen = -1  # index of a page that was asked for and is not there
+        self._totals_disproved = False
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
@@ -109,6 +114,7 @@ class PagePlan:
         self.failed.pop(page, None)
         self._states[index] = _State.STAGED
         self.staged_count += 1
+        self._records += records
 
     def give_back(self, page: int) -> None:
         """Let a leased page be leased again."""
@@ -129,6 +135,38 @@ class PagePlan:
             if self._states[behind] == _State.WAITING and not self._is_known(behind):
                 self._states[behind] = _State.FAILED
                 self.failed[behind + self.first] = f"page {page} before it could not be read"
+
+    @property
+    def page_behind(self) -> int | None:
+        """The page behind the last one that the feed reports, as long as it was not asked for.
+
+        None where no totals are believed, or where the plan does not reach their end.
+        """
+        reported = self._reported
+        if reported is None or self.is_truncated or self._limit == self._only:
+            return None
+        return self._limit + self.first if self._end_seen < self._limit else None
+
+    def end_seen(self, page: int) -> None:
+        """Note that a page behind the last one is not there, or that nobody can say."""
+        self._end_seen = self._index(page)
+
+    def doubt(self, sign: str) -> None:
+        """Note, for people, a sign that cars may be missing from what was read."""
+        self._drift.add(sign)
+
+    def disprove_totals(self, page: int) -> None:
+        """Read on as without totals: a page behind the last one reported lists records."""
+        self.doubt(f"page {page:,} lists records, behind the last one that the feed reports")
+        self._totals_disproved = True
+        self._filled = max(self._filled, self._index(page) + 1)
+
+    @property
+    def misses_records(self) -> bool:
+        """Whether the feed may hold more than was read: no total says how much, or a larger one."""
+        if not self._is_parallel or self.is_truncated or self._limit == self._only:
+            return False
+        return self.reported_records is None or self._records < self.reported_records
 
     @property
     def planned(self) -> int | None:
@@ -175,7 +213,7 @@ class PagePlan:
     @property
     def _reported(self) -> int | None:
         """Pages that the feed said it has, at most; worked out from the records if need be."""
-        if not self._is_parallel:
+        if not self._is_parallel or self._totals_disproved:
             return None
         if self._drift.total_pages.highest is not None:
             return self._drift.total_pages.highest

@@ -119,7 +119,7 @@ def test_what_a_lost_engine_was_asked_is_asked_of_the_next_one(
 def test_a_request_that_is_refused_for_a_while_is_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tries: list[str] = []
+    tries: list[str | None] = []
 
     def answer(lease: ProbeLease) -> list[Any]:
         tries.append(lease.record_id)
