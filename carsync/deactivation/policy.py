@@ -49,7 +49,8 @@ class Evidence(Struct, frozen=True):
 
     `reported_records` is the total that the API reported last; None: it reports none.
     `drift_signs` say in words how records moved between pages. `failed_pages` counts pages
-    that were given up. `is_truncated`: the feed went on where reading had to stop. `answers`
+    that were given up. `is_truncated`: the feed went on where reading had to stop. `cut` says
+    in words why the same tail may be missing every night; empty where it may not. `answers`
     is None before the candidates are asked for by id.
     """
 
@@ -58,6 +59,7 @@ class Evidence(Struct, frozen=True):
     drift_signs: tuple[str, ...] = ()
     failed_pages: int = 0
     is_truncated: bool = False
+    cut: str = ""
     answers: ByIdAnswers | None = None
 
 
@@ -81,7 +83,7 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
     if evidence.failed_pages:
         return Decision("skip", (f"{evidence.failed_pages:,} pages could not be read",))
     decision = _decide_by_counts(evidence, rules)
-    if evidence.answers is None or decision.action not in {"prove", "deactivate"}:
+    if evidence.answers is None or decision.action == "skip":
         return decision
     return _decide_by_answers(decision, evidence.plan.candidates, evidence.answers)
 
@@ -92,7 +94,7 @@ def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> i
     No sign of drift is needed: where as many cars come as go while the pages are read, cars
     slip between pages and all totals add up.
     """
-    asks = rules.second_proof == "by_id" and has_path and decision.action in {"prove", "deactivate"}
+    asks = rules.second_proof == "by_id" and has_path and decision.action != "skip"
     return rules.max_probes if asks else 0
 
 
@@ -102,7 +104,7 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
     against = (
         *_nothing_seen(plan),
         *_too_little_seen(evidence, rules),
-        *_over_the_cap(plan, rules),
+        *_over_the_cap(plan.candidates - _count(evidence, ProbeVerdict.ALIVE), plan.active, rules),
     )
     if against or evidence.is_truncated:
         # Who may approve must know that some of the cars may just have slipped.
@@ -110,11 +112,12 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
         return Decision("hold", (*reasons, TRUNCATED) if evidence.is_truncated else reasons)
     if not plan.candidates:
         return Decision("skip", doubts)
-    needs_proof = doubts and (rules.second_proof != "none" or plan.rejected_without_id)
+    is_blind = plan.rejected_without_id or evidence.cut
+    needs_proof = doubts and (rules.second_proof != "none" or is_blind)
     return Decision(
         "prove" if needs_proof else "deactivate",
         doubts,
-        Proof(next_run=not plan.rejected_without_id),
+        Proof(next_run=not is_blind),
         _most_deactivations(plan.active, rules),
     )
 
@@ -129,10 +132,16 @@ def _too_little_seen(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     reported_records = evidence.reported_records
     if not reported_records:
         return ()
-    seen = evidence.plan.seen + evidence.plan.rejected_without_id
+    plan = evidence.plan
+    seen = plan.seen + plan.rejected_without_id
     # Dividing rounds to the very number that the configuration holds; multiplying may not.
     if seen / reported_records >= rules.min_seen_share:
         return ()
+    if seen + 1 == reported_records and rules.min_seen_share < 1:
+        return ()  # a single record is no share
+    all_read = seen + plan.duplicates >= reported_records
+    if all_read and plan.candidates == _count(evidence, ProbeVerdict.GONE) > 0:
+        return ()  # some were listed twice, and each car that was not is gone
     return (
         f"only {seen:,} of the {reported_records:,} records that the API reports were seen "
         f"({seen / reported_records:.1%}; sync.deactivate.min_seen_share is "
@@ -140,18 +149,25 @@ def _too_little_seen(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     )
 
 
-def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
+def _over_the_cap(candidates: int, active: int, rules: Deactivate) -> tuple[str, ...]:
     found = []
-    if _is_over_the_share(plan.candidates, plan.active, rules):
+    if _is_over_the_share(candidates, active, rules):
         found.append(
-            f"{plan.candidates:,} of {plan.active:,} active cars would go; "
+            f"{candidates:,} of {active:,} active cars would go; "
             f"sync.deactivate.max_share is {rules.max_share:.1%}"
         )
-    if rules.max_count is not None and plan.candidates > rules.max_count:
+    if rules.max_count is not None and candidates > rules.max_count:
         found.append(
-            f"{plan.candidates:,} cars would go; sync.deactivate.max_count is {rules.max_count:,}"
+            f"{candidates:,} cars would go; sync.deactivate.max_count is {rules.max_count:,}"
         )
     return tuple(found)
+
+
+def _count(evidence: Evidence, verdict: ProbeVerdict) -> int:
+    """Count the candidates that got this verdict by id."""
+    if evidence.answers is None:
+        return 0
+    return sum(found is verdict for found in evidence.answers.verification.verdicts.values())
 
 
 def _is_over_the_share(candidates: int, active: int, rules: Deactivate) -> bool:
@@ -169,7 +185,7 @@ def _most_deactivations(active: int, rules: Deactivate) -> int:
 def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Say why a car that was not seen may be in the feed, having slipped between pages."""
     plan, reported_records = evidence.plan, evidence.reported_records
-    doubts = list(evidence.drift_signs)
+    doubts = [*evidence.drift_signs, *([evidence.cut] if evidence.cut else [])]
     if plan.duplicates:
         doubts.append(f"{plan.duplicates:,} records were listed more than once")
     if plan.rejected_without_id:
@@ -193,7 +209,7 @@ def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers
     verification = answers.verification
     if not verification.has_path:
         if not answers.answered_before:
-            if decision.action == "deactivate":
+            if decision.action != "prove":
                 return decision
             return replace(decision, reasons=(*decision.reasons, NO_PATH))
         verification = Verification(objection=FORGOT_ALL)
@@ -203,7 +219,8 @@ def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers
     }
     proof = Proof(gone=ids[ProbeVerdict.GONE], alive=ids[ProbeVerdict.ALIVE], next_run=False)
     reasons = (*decision.reasons, *_doubts_by_id(verification, candidates, answers.asked))
-    return replace(decision, action="prove", reasons=reasons, proof=proof)
+    action = "hold" if decision.action == "hold" else "prove"
+    return replace(decision, action=action, reasons=reasons, proof=proof)
 
 
 def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> list[str]:

@@ -96,7 +96,9 @@ class FeedReader:
     def _map(self, lease: PageLease, answer: Answer) -> tuple[PageContent, PageInfo]:
         content = self._mapper.map_page(answer.body)
         info = self._paginator.read(content.values)
-        fault = self._paginator.find_fault(lease.page, content.records, info, lease.expected_pages)
+        fault = self._paginator.find_fault(
+            lease.page, content.records, info, lease.expected_pages, lease.attempt
+        )
         if fault is not None:
             raise PageError(FailureKind.BAD_PAGE, fault)
         return content, info

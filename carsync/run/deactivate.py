@@ -56,9 +56,17 @@ def _gather(context: RunContext, plan: DeactivationPlan) -> Evidence:
     signs = list(pages.drift)
     if context.resumed_pages:
         signs.append("the run was resumed: its pages were read at different times")
+    cut = pages.cut if pages.has_totals or _as_long_as_before(context) else ""
     return Evidence(
-        plan, pages.reported_records, tuple(signs), len(pages.failed), pages.is_truncated
+        plan, pages.reported_records, tuple(signs), len(pages.failed), pages.is_truncated, cut
     )
+
+
+def _as_long_as_before(context: RunContext) -> bool:
+    """Say whether the feed has as many pages as in the last run that was merged."""
+    before = runs.last_merged(context.connection, context.target, context.source)
+    summary = (before.summary or {}) if before else {}
+    return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
 
 
 def _impossible_id(controls: Sequence[tuple[str, int]]) -> str:

@@ -72,9 +72,12 @@ class Paginator(ABC):
 
     @abstractmethod
     def find_fault(
-        self, page: int, records: int, info: PageInfo, expected_pages: int | None
+        self, page: int, records: int, info: PageInfo, expected_pages: int | None, attempt: int = 1
     ) -> str | None:
-        """Return why an answer of `records` records cannot be the page asked for, or None."""
+        """Return why an answer of `records` records cannot be the page asked for, or None.
+
+        What the `attempt` before may have got by accident, the next one may believe.
+        """
 
 
 def load_paginator(api: Api) -> Paginator:

@@ -14,12 +14,14 @@ def find_fault(
     info: PageInfo,
     expected_pages: int | None,
     pagination: Pagination,
+    attempt: int = 1,
 ) -> str | None:
     """Return why an answer cannot be the numbered page asked for, or None where it can.
 
     `records` counts the answer's records, `info` holds the totals it states,
     `expected_pages` the pages that the feed reported before (None: not known).
-    An empty answer is the end of the feed only where the totals say so. A page
+    An empty answer is the end of the feed only where the totals say so, or where it is that of
+    the last page for the second time: the total is too high then. A page
     larger than asked for is welcome; a smaller one before the last is not,
     unless the feed serves smaller pages throughout, which its totals show.
 
@@ -37,6 +39,7 @@ def find_fault(
         return f"the feed reports {pages:,} pages, and {expected_pages:,} before"
     if records == 0:
         is_end = position > pages or total == 0
+        is_end |= 1 < position == pages and total is not None and attempt > 1
         return None if is_end else f"page {page:,} of {pages:,} is empty"
     size = _served_size(info, pagination)
     if position >= pages or records >= size:

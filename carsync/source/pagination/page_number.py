@@ -52,7 +52,7 @@ class PageNumberPaginator(Paginator):
         return status == 404 and expected_pages is None and page > self.first
 
     def find_fault(
-        self, page: int, records: int, info: PageInfo, expected_pages: int | None
+        self, page: int, records: int, info: PageInfo, expected_pages: int | None, attempt: int = 1
     ) -> str | None:
         """Return why an answer cannot be the page of this number, or None where it can."""
-        return find_fault(page, records, info, expected_pages, self._pagination)
+        return find_fault(page, records, info, expected_pages, self._pagination, attempt)

@@ -14,6 +14,8 @@ from carsync.source.pagination.drift import DriftDetector
 
 GROWTH = 2
 """How many times its first reported length a feed may reach while it is read."""
+ROUND_TOTAL = 1000
+"""A total that is a multiple of this may be a cap; one in as many is one by chance."""
 
 
 class _State(IntEnum):
@@ -70,6 +72,7 @@ class PagePlan:
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
         self._totals_disproved = False
+        self._ends_full = False
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
@@ -95,6 +98,8 @@ class PagePlan:
         index = self._index(page)
         self._observed = True
         if records:
+            if index >= self._filled - 1:
+                self._ends_full = records >= self._drift.sizes.largest
             self._filled = max(self._filled, index + 1)
             self._drift.sizes.add(index, records)
         if not self._is_parallel:
@@ -160,6 +165,24 @@ class PagePlan:
         self.doubt(f"page {page:,} lists records, behind the last one that the feed reports")
         self._totals_disproved = True
         self._filled = max(self._filled, self._index(page) + 1)
+
+    @property
+    def has_totals(self) -> bool:
+        """Whether the plan ends where the feed says."""
+        return self._reported is not None
+
+    @property
+    def cut(self) -> str:
+        """Why the feed may end at the same depth every night, in words; empty where it may not."""
+        total = self.reported_records
+        if not self.has_totals:
+            ends = self._is_parallel and self._ends_full
+            return f"the feed ends with a full page ({self._filled:,}): it may be cut there" * ends
+        if self._filled < self._limit and (total or 0) > self._records:
+            return f"page {self._filled + self.first:,} is empty, and the feed reports more"
+        if total and total % ROUND_TOTAL == 0:
+            return f"the reported total is a round {total:,}: the feed may be cut there"
+        return ""
 
     @property
     def misses_records(self) -> bool:

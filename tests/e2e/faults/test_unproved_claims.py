@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_api import Reply
-from tests.support.small_feed import Meta, SmallFeed, SmallSite
+from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record_path": None}
 PROOFS = [pytest.param(False, id="no by-id"), pytest.param(True, id="404 to every id")]
@@ -81,3 +81,68 @@ def test_pages_that_count_from_0_and_are_read_from_1_are_told(
     ended = site.sync(expect=2)
     assert "api.pagination.first_page" in ended.said
     assert site.rows() == []
+
+
+# ── ends ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("has_totals", [False, True])
+def test_a_feed_cut_at_the_same_depth_every_night_lets_nobody_go(
+    feed: SmallFeed, site: SmallSite, has_totals: bool
+) -> None:
+    """The tail is missing in each run alike, so that a second absence proves nothing."""
+    site.settings["api.record_path"] = None
+    feed.size, feed.ids = 500, list(range(1, 2501))
+    site.variables["PAGE_SIZE"] = "500"
+    if not has_totals:
+        feed.meta = lambda page: None
+    site.sync()
+    cut = {"total": 2000, "last_page": 4} if has_totals else None
+    feed.show = lambda page: Reply(
+        body={"data": feed.records(page) if page < 5 else [], "meta": cut}
+    )
+    for _ in range(3):
+        ended = site.sync(expect=6, sync__deactivate__max_share=1)
+    assert site.inactive() == set()
+    assert "cut" in ended.said
+
+
+def test_one_car_listed_twice_holds_nobody_where_by_id_tells(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    feed.size, feed.ids = 50, list(range(1, 200))
+    site.variables["PAGE_SIZE"] = "50"
+    feed.tell = feed.honest_record
+    site.sync()
+    feed.ids = [*range(1, 199), 7]  # 199 is sold
+    site.sync()
+    assert site.inactive() == {"199"}
+
+
+def test_a_total_one_too_high_is_no_failure(feed: SmallFeed, site: SmallSite) -> None:
+    feed.ids = [1]
+    feed.meta = lambda page: {"total": 2}
+    site.sync(acceptance__max_error_rate=1)  # the empty page is asked for again
+    assert site.living() == {1}
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_the_cap_holds_is_asked_for_by_id(
+    feed: SmallFeed, site: SmallSite, is_gone: bool
+) -> None:
+    """Of the cars over the cap those that live are not shown for approval."""
+    feed.tell = feed.honest_record
+    site.sync()
+    listed = [1, 2, 3, 4, 5, 6]
+    if is_gone:
+        feed.ids = listed
+    else:
+        feed.show = lambda page: Reply(
+            body={
+                "data": [car(i) for i in listed[page - 1 : page]],
+                "meta": {"total": len(listed), "last_page": len(listed)},
+            }
+        )
+    ended = site.sync(expect=6 if is_gone else 0)
+    assert ended.counts.get("held", 0) == (5 if is_gone else 0)
+    assert site.living() == set(range(1, 12))

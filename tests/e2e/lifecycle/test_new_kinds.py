@@ -45,7 +45,7 @@ class ThrowawayPaginator(Paginator):
     def is_end(self, page, status, expected_pages):
         return False
 
-    def find_fault(self, page, records, info, expected_pages):
+    def find_fault(self, page, records, info, expected_pages, attempt=1):
         return None if records else "an empty page"
 '''
 SIGNATURE = '''

@@ -255,7 +255,7 @@ def test_records_without_an_id_void_the_proof_by_a_second_run() -> None:
         ({}, 990, False, 0),
         ({"second_proof": "next_run"}, 991, True, 0),
         ({"second_proof": "none"}, 991, True, 0),
-        ({"max_count": 9}, 990, True, 0),
+        ({"max_count": 9}, 990, True, 10_000),
         ({"enabled": False}, 990, True, 0),
     ],
 )
@@ -321,10 +321,44 @@ def test_an_api_that_knew_cars_before_is_not_one_without_by_id_requests() -> Non
     assert decision.proof == Proof(gone=[], alive=[], next_run=False)
 
 
-@pytest.mark.parametrize("changes", [{"max_count": 9}, {"enabled": False}])
-def test_answers_release_nothing_that_is_held_or_skipped(changes: dict[str, Any]) -> None:
-    given = rules(**changes)
+def test_answers_release_nothing_that_is_skipped() -> None:
+    given = rules(enabled=False)
     assert judge(GOOD, 990, (), 0, given, **answers(GONE)) == judge(GOOD, 990, (), 0, given)
+
+
+@pytest.mark.parametrize(("alive", "action"), [(0, "hold"), (1, "hold"), (2, "prove")])
+def test_cars_that_are_alive_do_not_count_for_the_cap(alive: int, action: str) -> None:
+    verdicts = GONE | dict.fromkeys(list(GONE)[:alive], ProbeVerdict.ALIVE)
+    decision = judge(GOOD, 990, (), 0, rules(max_count=8), **answers(verdicts))
+    assert decision.action == action
+    assert len(decision.proof.alive) == alive
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "gone", "action"), [(6, 10, "prove"), (5, 10, "hold"), (6, 9, "hold")]
+)
+def test_records_listed_twice_are_no_shortfall_where_each_missing_car_is_gone(
+    duplicates: int, gone: int, action: str
+) -> None:
+    verdicts = dict(list(GONE.items())[:gone])
+    found = plan(seen=994, duplicates=duplicates)
+    assert judge(found, 1000, (), 0, RULES, **answers(verdicts)).action == action
+
+
+def test_a_total_one_too_high_is_no_shortfall_unless_all_must_be_seen() -> None:
+    small = plan(candidates=1, active=11, seen=10)
+    assert judge(small, 11, (), 0, RULES).action == "prove"
+    assert judge(small, 12, (), 0, RULES).action == "hold"
+    assert judge(small, 11, (), 0, rules(min_seen_share=1)).action == "hold"
+
+
+@pytest.mark.parametrize("second_proof", ["by_id", "next_run", "none"])
+def test_a_feed_that_may_be_cut_needs_a_proof_that_the_next_run_cannot_give(
+    second_proof: str,
+) -> None:
+    decision = judge(GOOD, 990, (), 0, rules(second_proof=second_proof), cut="a cut")
+    assert (decision.action, decision.proof.next_run) == ("prove", False)
+    assert "a cut" in decision.reasons
 
 
 # ── the cap that the merge holds again ───────────────────────────────────────
