@@ -57,6 +57,7 @@ class Pagination(Section, frozen=True):
     total_records: str | None = "meta.total"
     max_pages: Count = 5000
     stop_after_empty_pages: Count = 10
+    end_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404,)
 
 
 class Api(Section, frozen=True):

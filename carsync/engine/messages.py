@@ -41,7 +41,10 @@ Lease = PageLease | ProbeLease
 
 
 class PageFetched(Struct, frozen=True):
-    """The page was checked and mapped, and is on its way to staging."""
+    """The page was checked and mapped, and is on its way to staging.
+
+    `digest` is of the ids that it lists: pages with the same one list the same records.
+    """
 
     page: int
     records: int
@@ -50,6 +53,7 @@ class PageFetched(Struct, frozen=True):
     wire_bytes: int
     body_bytes: int
     info: PageInfo
+    digest: int = 0
 
 
 class PageFailed(Struct, frozen=True):

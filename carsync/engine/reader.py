@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+import xxhash
 from msgspec import Struct
 
 from carsync import __version__, failpoints
@@ -36,6 +38,7 @@ class PageRead(Struct, frozen=True):
             self.wire_bytes,
             self.body_bytes,
             page.info,
+            _digest(ids_of(page)),
         )
 
 
@@ -70,14 +73,13 @@ class FeedReader:
         started_s = time.monotonic()
         try:
             answer = self._get_page(lease)
+            content, info = self._map(lease, answer)
         except PageError as exc:
-            status = exc.status or 0
+            status = exc.status or (200 if exc.kind is FailureKind.BAD_PAGE else 0)
             if not self._paginator.is_end(lease.page, status, lease.expected_pages):
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
-        else:
-            content, info = self._map(lease, answer)
         mapped = MappedPage(
             lease.page,
             content.rows,
@@ -132,3 +134,10 @@ class FeedReader:
         ids = tuple(i for i in ids_of(content) if i is not None)
         verdict = ProbeVerdict.ALIVE if content.records else ProbeVerdict.GONE
         return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values))
+
+
+def _digest(ids: Sequence[str | None]) -> int:
+    """Return a digest of a page's ids; 0 where a record has none."""
+    known = [i for i in ids if i is not None]
+    text = "\0".join(known).encode("utf-8", "surrogatepass")
+    return xxhash.xxh3_64_intdigest(text) if len(known) == len(ids) else 0

@@ -8,6 +8,7 @@ import msgspec
 
 from carsync.errors import PageError
 from carsync.mapping.mapper import Mapper, PageContent
+from carsync.model import MappedPage
 
 _WRAPPER = "data"
 _DEPTH = 2
@@ -46,7 +47,7 @@ def _members(body: bytes) -> dict[str, bytes]:
     return {name: bytes(value) for name, value in members.items()}
 
 
-def ids_of(content: PageContent) -> list[str | None]:
+def ids_of(content: PageContent | MappedPage) -> list[str | None]:
     """Return the ids that a page lists, rejected records included; None for a missing id."""
     return [row[1] for row in content.rows] + [reject.record_id for reject in content.rejects]
 

@@ -33,6 +33,7 @@ from carsync.engine.messages import (
 from carsync.errors import (
     ApiAuthError,
     CarsyncError,
+    ConfigError,
     DatabaseError,
     FailureKind,
     RejectBudgetError,
@@ -46,6 +47,7 @@ from carsync.run.feed_ends import FeedEnds
 from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
+from carsync.source.pagination.repeats import RepeatDetector
 from carsync.source.retry import next_delay_s
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,8 @@ class Intake:
         self._out: dict[int, _Out] = {}
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
+        self._is_end_explained = False
+        self._repeats = RepeatDetector(self._plan.first, self._config.api.pagination.page_size)
         self._records = 0
         self._rejects = 0
 
@@ -176,10 +180,23 @@ class Intake:
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
+        self._judge_repeats(event)
         self._records += event.records
         self._rejects += event.rejects
         if self._records >= MIN_RECORDS_TO_JUDGE:  # end early where far too many are rejected
             judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
+
+    def _judge_repeats(self, event: PageFetched) -> None:
+        """Stop at a page that lists the same records as another: it is no page of its own."""
+        other = self._repeats.find(event.page, event.records, event.digest)
+        if other is None:
+            return
+        words = f"page {event.page:,} lists the same records as page {other:,}"
+        if self._repeats.like_the_first > self._plan.has_totals:
+            hint = self._context.paginator.repeat_hint
+            raise ConfigError(f"{words}: no page but that can be read", hint=hint)
+        if self._plan.end_at_repeat():
+            self._context.note(f"{words}: the feed ends there")
 
     def _pages_staged(self, event: PagesStaged) -> None:
         self._context.metrics.pages_staged(event)
@@ -208,8 +225,10 @@ class Intake:
             self._health.judge_silence()
         if delay_s is None:
             self._give_up(event.page, event.problem, _attempt("given_up", event))
-            if self._plan.planned is None and self._plan.staged_count == 0:
+            if self._plan.planned is None and not self._plan.was_answered:
                 raise self._health.unreadable()  # the first answer decides how to go on
+            if self._plan.is_behind(event.page):
+                self._explain_end(event)
             return
         log.debug(
             "page %d, attempt %d: %s; again in %.1f s",
@@ -220,6 +239,19 @@ class Intake:
             extra={**_attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _explain_end(self, event: PageFailed) -> None:
+        """Tell once how an error behind the last page is made the feed's end."""
+        kinds = {FailureKind.CLIENT, FailureKind.BAD_PAGE}
+        if event.kind not in kinds or self._is_end_explained:
+            return
+        self._is_end_explained = True
+        known = self._config.api.pagination.end_status
+        statuses = ", ".join(str(status) for status in (*known, event.status or 200))
+        self._context.note(
+            f"page {event.page:,}, behind the last one with records: {event.problem}; if the API "
+            f"answers so where its feed ends, set api.pagination.end_status: [{statuses}]"
+        )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
         log.warning("page %d given up: %s", page, problem, extra=extra)

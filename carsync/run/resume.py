@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 
 from carsync.config.sections import Config
 from carsync.destination import staging
+from carsync.exit_codes import ExitCode
 from carsync.model import StagedPage, Target
 from carsync.postgres.connection import Connection
 from carsync.run.context import RunContext
@@ -34,6 +35,8 @@ def find(
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
         return None, f"run {found.run_id} is not resumed: its staging tables are gone"
+    if found.exit_code == ExitCode.CONFIG:
+        return None, f"run {found.run_id} is not resumed: what it read was not the feed"
     if found.state == "failed" and _spent_its_rejects(config, connection, found):
         return None, f"run {found.run_id} is not resumed: too many of its records were rejected"
     return found, ""

@@ -67,7 +67,8 @@ class Paginator(ABC):
     def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
         """Say whether an answer with this error status means that the feed ended before `page`.
 
-        `expected_pages` is what the feed reported before (None: not known).
+        `expected_pages` is what the feed reported before (None: not known). Status 200 is an
+        answer that is no page.
         """
 
     @abstractmethod

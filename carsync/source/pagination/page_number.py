@@ -48,8 +48,9 @@ class PageNumberPaginator(Paginator):
         return PageInfo(pages, records)
 
     def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
-        """Say whether 404 is the end: of a feed without totals that is served as files it is."""
-        return status == 404 and expected_pages is None and page > self.first
+        """Say whether the status is one of `end_status`, behind what the feed reports."""
+        last = 1 if expected_pages is None else expected_pages
+        return status in self._pagination.end_status and page >= self.first + last
 
     def find_fault(
         self, page: int, records: int, info: PageInfo, expected_pages: int | None, attempt: int = 1

@@ -71,8 +71,9 @@ class PagePlan:
         self._observed = False
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
-        self._totals_disproved = False
+        self._totals_disproved = self._is_repeated = False
         self._ends_full = False
+        self._first_records = 0
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
@@ -102,6 +103,7 @@ class PagePlan:
                 self._ends_full = records >= self._drift.sizes.largest
             self._filled = max(self._filled, index + 1)
             self._drift.sizes.add(index, records)
+            self._first_records = records if index == 0 else self._first_records
         if not self._is_parallel:
             self._tokens[page + 1] = info.next_token
         if info.total_records is not None:
@@ -142,6 +144,15 @@ class PagePlan:
                 self.failed[behind + self.first] = f"page {page} before it could not be read"
 
     @property
+    def was_answered(self) -> bool:
+        """Whether any page was read."""
+        return self._observed
+
+    def is_behind(self, page: int) -> bool:
+        """Say whether a page lies behind all that held a record, where no total tells the end."""
+        return self._observed and not self.has_totals and self._index(page) >= self._filled
+
+    @property
     def page_behind(self) -> int | None:
         """The page behind the last one that the feed reports, as long as it was not asked for.
 
@@ -155,6 +166,12 @@ class PagePlan:
     def end_seen(self, page: int) -> None:
         """Note that a page behind the last one is not there, or that nobody can say."""
         self._end_seen = self._index(page)
+
+    def end_at_repeat(self) -> bool:
+        """Lease no further page where no total tells the end; say whether that ends the plan."""
+        ends = self._is_parallel and not self.has_totals and not self._is_repeated
+        self._is_repeated |= ends
+        return ends
 
     def doubt(self, sign: str) -> None:
         """Note, for people, a sign that cars may be missing from what was read."""
@@ -218,7 +235,9 @@ class PagePlan:
         reported = self._reported
         if reported is not None:
             return reported > self._longest
-        return self._filled + self._look_ahead > self._pagination.max_pages
+        return (
+            not self._is_repeated and self._filled + self._look_ahead > self._pagination.max_pages
+        )
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -238,6 +257,9 @@ class PagePlan:
         """Pages that the feed said it has, at most; worked out from the records if need be."""
         if not self._is_parallel or self._totals_disproved:
             return None
+        total = self._drift.total_records.highest
+        if total and self._first_records >= total:  # all in one answer, whatever was asked for
+            return 1
         if self._drift.total_pages.highest is not None:
             return self._drift.total_pages.highest
         return self._pages_for(self._drift.total_records.highest)
@@ -262,6 +284,8 @@ class PagePlan:
         reported = self._reported
         if reported is not None:
             reported = min(reported, self._longest)
+        elif self._is_repeated:
+            return len(self._states)
         else:
             reported = min(self._filled + self._look_ahead, self._pagination.max_pages)
         return max(int(min(reported, self._only)), len(self._states))

@@ -146,3 +146,69 @@ def test_what_the_cap_holds_is_asked_for_by_id(
     ended = site.sync(expect=6 if is_gone else 0)
     assert ended.counts.get("held", 0) == (5 if is_gone else 0)
     assert site.living() == set(range(1, 12))
+
+
+ENDS = {
+    "400": Reply(400, {"message": "page out of range"}),
+    "204": Reply(204, b""),
+    "416": Reply(416, b""),
+    "422": Reply(422, {"detail": "page"}),
+    "null": Reply(body=None),
+    "null for the records": Reply(body={"data": None}),
+    "an error with 200": Reply(body={"error": "no such page"}),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_an_end_that_is_an_error_is_named_with_its_cure(
+    feed: SmallFeed, site: SmallSite, end: Reply
+) -> None:
+    feed.meta = lambda page: None
+    feed.show = lambda page: feed.honest_page(page) if page <= len(feed.ids) else end
+    site.settings |= {"limits.retry.max_attempts": 2, "acceptance.max_error_rate": None}
+    site.settings["api.pagination.stop_after_empty_pages"] = 2
+    ended = site.sync(expect=5)
+    cure = [404, end.status]
+    assert f"set api.pagination.end_status: {cure}" in ended.said
+    assert "no page of the feed could be read" not in ended.said
+    site.sync(api__pagination__end_status=cure)
+    assert site.living() == set(feed.ids)
+
+
+# ── the same page ────────────────────────────────────────────────────────────
+
+
+def test_the_last_page_repeated_for_ever_is_the_end(feed: SmallFeed, site: SmallSite) -> None:
+    feed.show = lambda page: Reply(body={"data": feed.records(min(page, len(feed.ids)))})
+    ended = site.sync()
+    assert site.living() == set(feed.ids)
+    assert "lists the same records as page" in ended.said
+    assert len(feed.arrivals) < 30
+
+
+@pytest.mark.parametrize("has_totals", [False, True])
+def test_the_first_page_for_every_number_stops_the_run(
+    feed: SmallFeed, site: SmallSite, has_totals: bool
+) -> None:
+    meta = feed.honest_meta(1) if has_totals else None
+    feed.show = lambda page: Reply(body={"data": feed.records(1), "meta": meta})
+    ended = site.sync(expect=2)
+    assert "api.pagination.page_param" in ended.said
+    assert site.rows() == []
+    assert len(feed.arrivals) < 30
+    feed.show = feed.honest_page
+    site.sync()
+    assert site.living() == set(feed.ids)
+
+
+@pytest.mark.parametrize("has_totals", [False, True])
+def test_everything_in_one_answer_is_one_page(
+    feed: SmallFeed, site: SmallSite, has_totals: bool
+) -> None:
+    everything = [car(i) for i in range(1, 5001)]
+    feed.ids = list(range(1, 5001))
+    meta = {"total": 5000, "last_page": 5000} if has_totals else None
+    feed.show = lambda page: Reply(body={"data": everything, "meta": meta})
+    site.sync()
+    assert len(site.active()) == 5000
+    assert len(feed.arrivals) < 30
