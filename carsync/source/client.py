@@ -9,12 +9,10 @@ asked for below `api.base_url` alone, so the key reaches the configured origin a
 
 from __future__ import annotations
 
-import contextlib
-import re
 import socket
 import threading
 import time
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import requests
 import urllib3
@@ -24,7 +22,7 @@ from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.source.auth.base import load_authenticator
-from carsync.source.compression import gunzip, too_large
+from carsync.source.compression import gunzip, to_utf8, too_large
 from carsync.source.connection_pool import (
     FOREIGN_ERRORS,
     active,
@@ -34,12 +32,10 @@ from carsync.source.connection_pool import (
     words,
 )
 from carsync.source.pagination.base import load_paginator
+from carsync.source.refusals import check_status
 from carsync.source.request import ApiRequest
-from carsync.source.retry_after import parse_retry_after
 
 _CHUNK_BYTES = 64 * 1024
-_DRAIN_BYTES = 64 * 1024
-_SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 
 
 class Answer(Struct, frozen=True):
@@ -68,6 +64,7 @@ class ApiClient:
         self.paginator = load_paginator(api)
         self._authenticator = load_authenticator(api.auth)
         self._api = api
+        self._key = api.auth.key.reveal() if api.auth.key else ""
         self._timeout = (api.timeout.connect_s, api.timeout.read_s)
         self._session = self._open_session(connections, user_agent)
         self._template = self._session.prepare_request(requests.Request("GET", api.base_url))
@@ -128,8 +125,9 @@ class ApiClient:
         """Copy the request prepared once for this session: preparing each costs 0.2 ms."""
         request = self._authenticator.authorize(request)
         prepared = self._template.copy()
-        prepared.url = f"{self._base_url}{request.path}"
-        if params := {**self._api.params, **request.params}:
+        path, _, query = request.path.partition("?")
+        prepared.url = "/".join([self._base_url, *([path.removeprefix("/")] if path else [])])
+        if params := {**dict(parse_qsl(query)), **self._api.params, **request.params}:
             prepared.url += f"?{urlencode(params)}"
         prepared.headers.update(request.headers)
         return prepared
@@ -147,11 +145,12 @@ class ApiClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                _check_status(response)
+                check_status(response, self._key)
                 wire = self._read_body(response, deadline)
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
                     raise _timed_out(self._api.timeout.total_s)
                 body = self._decode_body(wire, response.headers.get("Content-Encoding", ""))
+                body = to_utf8(body, response.headers.get("Content-Type", ""))
                 date = response.headers.get("Date", "")
                 return Answer(body, len(wire), time.monotonic() - started, started, date)
         except FOREIGN_ERRORS as exc:
@@ -184,50 +183,6 @@ class ApiClient:
                 FailureKind.BAD_PAGE, f"the answer has the content encoding {encoding[:20]!r}"
             )
         return gunzip(wire, self._api.max_body_bytes)
-
-
-def _check_status(response: requests.Response) -> None:
-    """Raise `PageError` with the verdict that the status deserves; 200 passes."""
-    status = response.status_code
-    if status == 200:
-        return
-    headers = response.headers
-    retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
-    _drain(response)
-    if status in {401, 403}:
-        raise PageError(
-            FailureKind.AUTH,
-            f"the API refused the key (HTTP {status})",
-            status=status,
-            hint="check API_KEY (api.auth.key) and the header's name (api.auth.name)",
-        )
-    if status == 429 or (status == 503 and retry_after is not None):
-        raise PageError(
-            FailureKind.RATE_LIMITED,
-            f"the API asks to slow down (HTTP {status})",
-            status=status,
-            retry_after_s=retry_after,
-        )
-    if 300 <= status < 400:
-        raise PageError(
-            FailureKind.CLIENT,
-            f"the API redirects (HTTP {status}); redirects are refused",
-            status=status,
-            hint="set api.base_url to the address that it redirects to",
-        )
-    kinds = {408: FailureKind.TIMEOUT, 425: FailureKind.SERVER}
-    kind = kinds.get(status, FailureKind.SERVER if status >= 500 else FailureKind.CLIENT)
-    if status < 300:
-        kind = FailureKind.BAD_PAGE
-    raise PageError(kind, f"the API answered HTTP {status}", status=status)
-
-
-def _drain(response: requests.Response) -> None:
-    """Read a short error body to its end, so that the connection can be used again."""
-    length = response.headers.get("Content-Length", "")
-    if _SHORT_LENGTH.fullmatch(length) and int(length) <= _DRAIN_BYTES:
-        with contextlib.suppress(*FOREIGN_ERRORS):
-            response.raw.read(decode_content=False)
 
 
 def _timed_out(total_s: float) -> PageError:

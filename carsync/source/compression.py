@@ -1,7 +1,8 @@
-"""Content encodings: a gzip body is decompressed whole and within a size, or refused. Pure."""
+"""Encodings of content: gzip is decompressed within a size, other charsets become UTF-8. Pure."""
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from carsync.errors import FailureKind, PageError
@@ -10,6 +11,8 @@ _GZIP_WBITS = 31  # zlib manual, inflateInit2: 16 + 15 reads a gzip header and t
 _CHUNK_BYTES = 64 * 1024  # what follows a member is copied each time, so no more is handed over
 _MAX_MEMBERS = 10_000
 """A stream may be written in blocks (bgzip's hold 64 KiB); more are taken for an attack."""
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 
 
 def gunzip(wire: bytes, max_bytes: int) -> bytes:
@@ -51,3 +54,23 @@ def too_large(max_bytes: int) -> PageError:
         FailureKind.BAD_PAGE,
         f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)",
     )
+
+
+def to_utf8(body: bytes, content_type: str) -> bytes:
+    """Return a text body as UTF-8; its charset is that of its content type (RFC 8259: UTF-8).
+
+    Raises `PageError` (`BAD_PAGE`) for a charset that Python does not know.
+
+    >>> to_utf8('{"model": "Citroën"}'.encode("latin-1"), "application/json; charset=latin1")
+    b'{"model": "Citro\\xc3\\xabn"}'
+    """
+    found = _CHARSET.search(content_type)
+    charset = found[1].lower() if found else "utf-8"
+    if charset in {"utf-8", "utf8", "us-ascii"}:
+        return body
+    try:
+        return body.decode(charset, "replace").encode()
+    except LookupError:
+        raise PageError(
+            FailureKind.BAD_PAGE, f"the answer has the charset {charset[:20]!r}"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -291,3 +292,68 @@ def test_a_failure_all_requests_share_is_raised_by_a_probe(
         transport(api).probe("7")
 
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "query"),
+    [
+        ("cars", "/cars", {}),
+        ("/cars?country=kr&sort=id", "/cars", {"country": "kr", "sort": "id"}),
+        ("/cars/", "/cars/", {}),
+    ],
+)
+def test_a_path_may_lack_its_slash_and_hold_a_query(
+    api: ScriptedApi, path: str, asked: str, query: dict[str, str]
+) -> None:
+    api.on(asked, Reply(body=BODY))
+    transport(api, path=path).get_page(1)
+    arrival = api.arrivals[0]
+    assert (arrival.path, arrival.page) == (asked, 1)
+    assert arrival.query.items() >= query.items()
+
+
+@pytest.mark.parametrize(
+    ("location", "where", "key"),
+    [
+        ("/cars/", "to /cars/", "api.path"),
+        ("{base}/cars/?api_key=hush", "/cars/;", "api.path"),
+        ("https://elsewhere.test/cars", "to https://elsewhere.test/cars", "api.base_url"),
+    ],
+)
+def test_a_redirect_says_where_to(api: ScriptedApi, location: str, where: str, key: str) -> None:
+    location = location.format(base=api.base_url)
+    error = failure(api, Reply(301, b"", {"Location": location}))
+    assert where in error.problem
+    assert key in error.hint
+    assert "hush" not in error.problem
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", '"windows-1252"'])
+def test_an_answer_in_another_charset_is_read(api: ScriptedApi, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    api.on("/cars", Reply(body='{"model": "Citroën"}'.encode("latin-1"), headers=headers))
+    assert json.loads(transport(api).get_page(1).body) == {"model": "Citroën"}
+
+
+def test_an_unknown_charset_is_named(api: ScriptedApi) -> None:
+    headers = {"Content-Type": "application/json; charset=klingon"}
+    assert "klingon" in failure(api, Reply(body=b"{}", headers=headers)).problem
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"message": "per_page must be 10, 25 or 50"}, "per_page must be 10, 25 or 50"),
+        ({"errors": [{"detail": "page\tout of\nrange"}]}, "page out of range"),
+        ({"error": {"code": 4, "message": "quota"}}, "quota"),
+        (b"plain words", "plain words"),
+        (b"<html>sorry</html>", ""),
+        ({"message": f"no such key: {KEY}"}, "no such key: ***"),
+        ({"message": "x" * 1000}, "x" * 200 + "…"),
+        (b"\xff\x00\x1b[31m", "� [31m"),
+        ({}, ""),
+    ],
+)
+def test_a_refusal_quotes_the_servers_own_words(api: ScriptedApi, body: object, said: str) -> None:
+    error = failure(api, Reply(400, body))
+    assert error.detail == (f"it says: {said}" if said else "")
