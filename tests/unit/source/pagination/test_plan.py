@@ -527,3 +527,104 @@ def test_a_feed_that_grows_a_little_while_it_is_read_is_read_whole() -> None:
         plan.mark_staged(page, 100, PageInfo(100 + page // 10))
     assert plan.planned == plan.staged_count == 111
     assert is_complete(plan)
+
+
+# ── claims that are tried ────────────────────────────────────────────────────
+
+
+def read_all(plan: PagePlan, sizes: list[int], info: PageInfo) -> None:
+    for page, records in enumerate(sizes, start=1):
+        plan.mark_staged(page, records, info)
+
+
+@pytest.mark.parametrize("info", [PageInfo(2, 150), PageInfo(2), PageInfo(None, 150)])
+def test_the_page_behind_the_reported_end_is_asked_for_once(info: PageInfo) -> None:
+    plan = plan_of()
+    assert plan.page_behind is None
+    read_all(plan, [100, 50], info)
+    assert plan.page_behind == 3
+    plan.end_seen(3)
+    assert plan.page_behind is None
+    plan.observe(2, 50, PageInfo(3, 201))  # the feed grew meanwhile
+    assert plan.page_behind == 4
+
+
+@pytest.mark.parametrize(
+    ("only", "sizes", "info"),
+    [
+        (2, [100, 100], PageInfo(9, 900)),
+        (None, [100, 0, 0], PageInfo()),
+    ],
+)
+def test_no_page_behind_is_asked_for_where_no_end_is_claimed(
+    only: int | None, sizes: list[int], info: PageInfo
+) -> None:
+    plan = plan_of(Pagination(stop_after_empty_pages=2), only)
+    read_all(plan, sizes, info)
+    assert plan.is_exhausted
+    assert plan.page_behind is None
+
+
+def test_a_plan_whose_totals_are_disproved_goes_on_as_without_totals() -> None:
+    plan = plan_of(Pagination(page_size=1, stop_after_empty_pages=2))
+    read_all(plan, [1, 1], PageInfo(2, 2))
+    assert plan.is_exhausted
+    plan.disprove_totals(3)
+    assert lease_all(plan) == [3, 4, 5]
+    for page, records in ((3, 1), (4, 0), (5, 0)):
+        plan.mark_staged(page, records, PageInfo(2, 2))
+    assert plan.is_exhausted
+    assert plan.planned == 5
+    assert "page 3 lists records, behind" in plan.drift[0]
+
+
+def test_a_plan_ends_at_a_repeated_page_where_no_total_tells_the_end() -> None:
+    plan = plan_of(Pagination(page_size=1, stop_after_empty_pages=5))
+    plan.mark_staged(1, 1, PageInfo())
+    assert lease_all(plan) == [2, 3, 4, 5, 6]
+    assert [plan.end_at_repeat(), plan.end_at_repeat()] == [True, False]
+    for page in range(2, 7):
+        plan.mark_staged(page, 1, PageInfo())
+    assert plan.is_exhausted
+    assert not plan.is_truncated
+    with_totals = plan_of()
+    with_totals.mark_staged(1, 100, PageInfo(3, 300))
+    assert not with_totals.end_at_repeat()
+
+
+def test_a_feed_in_one_answer_is_one_page_whatever_last_page_it_reports() -> None:
+    plan = plan_of()
+    plan.mark_staged(1, 20_000, PageInfo(200, 20_000))
+    assert plan.is_exhausted
+    assert plan.planned == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "info", "words"),
+    [
+        ([100, 100, 0], PageInfo(), "full page"),
+        ([100, 40, 0], PageInfo(), ""),
+        ([100] * 10, PageInfo(10, 1000), "round 1,000"),
+        ([100] * 10, PageInfo(10, 999), ""),
+        ([100, 0], PageInfo(2, 101), "page 2 is empty"),
+        ([100, 0], PageInfo(2, 100), ""),
+    ],
+)
+def test_a_feed_that_may_be_cut_at_the_same_depth_every_night_is_told(
+    sizes: list[int], info: PageInfo, words: str
+) -> None:
+    plan = plan_of(Pagination(stop_after_empty_pages=1))
+    read_all(plan, sizes, info)
+    assert words in plan.cut
+    assert bool(plan.cut) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("info", "misses"), [(PageInfo(), True), (PageInfo(2, 151), True), (PageInfo(2, 150), False)]
+)
+def test_a_feed_may_hold_more_than_was_read_unless_its_total_is_met(
+    info: PageInfo, misses: bool
+) -> None:
+    plan = plan_of()
+    read_all(plan, [100, 50], info)
+    assert plan.misses_records is misses
