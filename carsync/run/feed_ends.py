@@ -30,24 +30,30 @@ class FeedEnds:
         where the feed begins before its first page.
         """
         page = self._plan.page_behind
-        if page is None:
-            self._try_begin()
-            return True
+        if page is not None:
+            self._try_end(page)
+        if not self._plan.is_exhausted:
+            return False
+        self._try_begin()
+        return True
+
+    def _try_end(self, page: int) -> None:
+        """Ask for the page behind the last one, and let the plan know what it lists."""
         answer = self._probes.look(page)
         if answer is None:
             self._plan.end_seen(page)
             self._plan.doubt(f"the API gave no clear answer for page {page:,}, behind the last")
-        elif not answer.ids or not self._unseen(answer.ids):
+            return
+        if not answer.ids or not self._unseen(answer.ids):
             self._plan.end_seen(page)  # not there, or the last page once more
-        else:
-            self._plan.observe(page, 0, answer.info)
-            if self._plan.page_behind == page:  # the totals have not grown
-                self._plan.disprove_totals(page)
-                self._context.note(
-                    f"the feed goes on behind page {page - 1:,}, the last one that it reports: "
-                    "its totals are not believed"
-                )
-        return self._plan.is_exhausted
+            return
+        self._plan.observe(page, 0, answer.info)
+        if self._plan.page_behind == page:  # the totals have not grown
+            self._plan.disprove_totals(page)
+            self._context.note(
+                f"the feed goes on behind page {page - 1:,}, the last one that it reports: "
+                "its totals are not believed"
+            )
 
     def _unseen(self, ids: Collection[str]) -> set[str]:
         context = self._context

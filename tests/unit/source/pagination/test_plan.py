@@ -540,13 +540,13 @@ def read_all(plan: PagePlan, sizes: list[int], info: PageInfo) -> None:
 @pytest.mark.parametrize("info", [PageInfo(2, 150), PageInfo(2), PageInfo(None, 150)])
 def test_the_page_behind_the_reported_end_is_asked_for_once(info: PageInfo) -> None:
     plan = plan_of()
-    assert plan.page_behind is None
+    asked = [plan.page_behind]
     read_all(plan, [100, 50], info)
-    assert plan.page_behind == 3
+    asked.append(plan.page_behind)
     plan.end_seen(3)
-    assert plan.page_behind is None
+    asked.append(plan.page_behind)
     plan.observe(2, 50, PageInfo(3, 201))  # the feed grew meanwhile
-    assert plan.page_behind == 4
+    assert [*asked, plan.page_behind] == [None, 3, None, 4]
 
 
 @pytest.mark.parametrize(

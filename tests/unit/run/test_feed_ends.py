@@ -1,0 +1,117 @@
+"""Where the feed begins and ends: what a look at one page more makes of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from carsync.deactivation import candidates
+from carsync.engine.messages import ProbeAnswered
+from carsync.errors import ConfigError
+from carsync.model import PageInfo, ProbeVerdict
+from carsync.run.feed_ends import FeedEnds
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_engine import QuietContext
+
+SEEN = {"1", "2", "3"}
+
+
+class Looks:
+    """Answers a look by what the test says a page lists; None: no usable answer."""
+
+    def __init__(self, pages: dict[int, Any], info: PageInfo | None = None) -> None:
+        self.pages = pages
+        self.info = info or PageInfo()
+        self.asked: list[int] = []
+
+    def look(self, page: int) -> ProbeAnswered | None:
+        """Answer."""
+        self.asked.append(page)
+        ids = self.pages.get(page, ())
+        if ids is None:
+            return None
+        verdict = ProbeVerdict.ALIVE if ids else ProbeVerdict.GONE
+        return ProbeAnswered(None, 1, verdict, 0.1, ids=tuple(ids), info=self.info)
+
+
+class Run(QuietContext):
+    """A run whose pages 1 and 2 are read, with these totals."""
+
+    def __init__(self, info: PageInfo) -> None:
+        super().__init__(FakeClock())
+        self.plan.mark_staged(1, 100, info)
+        self.plan.mark_staged(2, 50, info)
+        if info == PageInfo():
+            for page in range(3, 13):
+                self.plan.mark_staged(page, 0, info)
+        self._run: Any = type("Run", (), {"run_id": 1})
+        self._connection: Any = object()
+
+
+@pytest.fixture(autouse=True)
+def seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_seen(conn: object, run_id: int, ids: Iterable[str]) -> set[str]:
+        return SEEN & set(ids)
+
+    monkeypatch.setattr(candidates, "find_seen", find_seen)
+
+
+@pytest.mark.parametrize("behind", [(), ("2", "3")])
+def test_a_page_behind_that_is_empty_or_repeats_what_was_read_proves_the_end(behind: Any) -> None:
+    run, looks = Run(PageInfo(2, 150)), Looks({3: behind})
+    ends = FeedEnds(run, looks)  # type: ignore[arg-type]
+    assert ends.are_proved()
+    assert ends.are_proved()
+    assert looks.asked == [3]
+    assert run.plan.drift == ()
+
+
+def test_new_records_behind_the_end_disprove_the_totals() -> None:
+    run, looks = Run(PageInfo(2, 150)), Looks({3: ("4",)}, PageInfo(2, 150))
+    assert not FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
+    assert run.plan.next_page() == 3
+    assert "its totals are not believed" in run.notes[0]
+
+
+def test_a_feed_that_grew_meanwhile_is_believed_and_read_on() -> None:
+    run, looks = Run(PageInfo(2, 200)), Looks({3: ("4",)}, PageInfo(3, 201))
+    assert not FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
+    assert run.plan.next_page() == 3
+    assert run.plan.has_totals
+    assert run.notes == []
+
+
+def test_no_clear_answer_leaves_a_doubt() -> None:
+    run, looks = Run(PageInfo(2, 150)), Looks({3: None})
+    assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
+    assert "no clear answer for page 3" in run.plan.drift[0]
+
+
+@pytest.mark.parametrize("info", [PageInfo(), PageInfo(2, 151)])
+def test_records_before_the_first_page_end_the_run(info: PageInfo) -> None:
+    looks = Looks({0: ("7", "8"), 1: ("1", "2")})
+    with pytest.raises(ConfigError) as caught:
+        FeedEnds(Run(info), looks).are_proved()  # type: ignore[arg-type]
+    assert caught.value.hint == "set api.pagination.first_page: 0"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {0: ()},
+        {0: None},
+        {0: ("1", "2")},  # another name of page 1
+        {0: ("9", "1")},  # the same, after a car was added
+        {0: ("9",), 1: ("9", "1")},  # the same, with a page of one record
+    ],
+)
+def test_a_page_before_the_first_may_be_absent_or_another_name_of_it(pages: Any) -> None:
+    assert FeedEnds(Run(PageInfo()), Looks(pages)).are_proved()  # type: ignore[arg-type]
+
+
+def test_a_feed_whose_total_is_met_is_not_asked_for_more_than_one_page() -> None:
+    looks = Looks({})
+    FeedEnds(Run(PageInfo(2, 150)), looks).are_proved()  # type: ignore[arg-type]
+    assert looks.asked == [3]
