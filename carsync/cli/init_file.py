@@ -66,8 +66,8 @@ _HEAD = """\
 
 def _api(answers: Answers, looked: Looked) -> str:
     lines = ["api:", f"  base_url: {_quoted(answers.base_url)}", f"  path: {_quoted(answers.path)}"]
-    record_path = f"{answers.path.rstrip('/')}/{{id}}"
-    lines.append(f"  record_path: {_quoted(record_path)}  # one car by its id; null: there is none")
+    record_path = _quoted(f"{answers.path.rstrip('/')}/{{id}}")
+    lines.append(f"  record: {{path: {record_path}}}  # one car by its id; null: there is none")
     if answers.auth == "none":
         lines.append("  auth: {type: none}")
     else:

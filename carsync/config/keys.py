@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -17,6 +18,9 @@ from carsync.config.sections import Config
 from carsync.redaction import Secret
 
 SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notify.proxy")
+
+RENAMED = {"api.record_path": "api.record.path"}
+"""Keys that a better one replaced."""
 
 _SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
@@ -42,10 +46,15 @@ def fields(struct: type[Struct]) -> dict[str, Any]:
 
 
 def section_of(annotation: Any) -> type[Struct] | None:
-    """Return the section that `annotation` is, or None for a plain key's type."""
-    if isinstance(annotation, type) and issubclass(annotation, Struct):
-        return annotation
-    return None
+    """Return the section that `annotation` is, or may be, or None for a plain key's type."""
+    parts = get_args(annotation) if is_optional(annotation) else (annotation,)
+    found = (part for part in parts if isinstance(part, type) and issubclass(part, Struct))
+    return next(found, None)
+
+
+def is_optional(annotation: Any) -> bool:
+    """Say whether a key, or a section, of this type may be null."""
+    return get_origin(annotation) is UnionType and NoneType in get_args(annotation)
 
 
 def type_of(path: str) -> Any:

@@ -17,7 +17,17 @@ import yaml
 from msgspec import Struct
 
 from carsync.config.environment import environment_layer
-from carsync.config.keys import choices, fields, holds_secret, nearest, section_of, shown, type_of
+from carsync.config.keys import (
+    RENAMED,
+    choices,
+    fields,
+    holds_secret,
+    is_optional,
+    nearest,
+    section_of,
+    shown,
+    type_of,
+)
 from carsync.config.presets.loader import resolve
 from carsync.config.sections import ColumnRule, Config
 from carsync.config.validation import check_relations
@@ -103,14 +113,14 @@ class _ConfigTree:
         for key, value in list(tree.items()):
             path = f"{prefix}{key}"
             if key not in known:
-                meant = nearest(str(key), prefix, known)
+                meant = RENAMED.get(path) or nearest(str(key), prefix, known)
                 raise ConfigError(
                     f"unknown key {path} in {self._source(path)}",
                     detail=f"its value is {shown(path, value, meant)}",
                     hint=f"did you mean {meant}?" if meant else f"known keys: {', '.join(known)}",
                 )
             section = section_of(known[key])
-            if section is not None and value is None:
+            if section is not None and value is None and not is_optional(known[key]):
                 del tree[key]  # all of its keys are commented out
             elif section is not None:
                 self._check_keys(value, section, f"{path}.")

@@ -44,6 +44,9 @@ class Timeout(Section, frozen=True):
     total_s: Positive = 60.0
 
 
+Value = str | int | float | bool
+
+
 class Pagination(Section, frozen=True):
     """Where pages, records and totals are found; paths are dotted, `""` is the answer itself."""
 
@@ -60,14 +63,26 @@ class Pagination(Section, frozen=True):
     end_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404,)
 
 
+class Record(Section, frozen=True):
+    """One record by its id, for `second_proof: by_id`; `path` holds `{id}`.
+
+    A car is gone where the answer has one of `gone_status`, or where one entry of `gone_when`
+    holds: a mapped column, or a field (`.` and its dotted path), has that value or one of them.
+    """
+
+    path: str = "/cars/{id}"
+    gone_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404, 410)
+    gone_when: dict[str, Value | list[Value]] = {}
+
+
 class Api(Section, frozen=True):
-    """The feed. `record_path` holds `{id}` and serves `second_proof: by_id`."""
+    """The feed. `record` says how one of its records is read; None: the API has no such request."""
 
     base_url: str | None = None
     path: str = "/cars"
-    record_path: str | None = "/cars/{id}"
+    record: Record | None = Record()
     auth: Auth = Auth()
-    params: dict[str, str | int | float | bool] = {}
+    params: dict[str, Value] = {}
     timeout: Timeout = Timeout()
     max_body_bytes: Count = 64 * 1024 * 1024
     proxy: Secret | None = None

@@ -28,11 +28,7 @@ def check_relations(config: Config) -> None:
         )
     if config.database.dsn is not None:
         check_dsn(config.database.dsn.reveal())
-    record_path = config.api.record_path
-    if record_path is not None and "{id}" not in record_path:
-        raise ConfigError(
-            "api.record_path must hold {id}", detail=f"got {record_path!r}", hint="e.g. /cars/{id}"
-        )
+    _check_record(config)
     auth = config.api.auth
     if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
         raise ConfigError(
@@ -45,6 +41,23 @@ def check_relations(config: Config) -> None:
             "limits.fetcher_processes is greater than limits.concurrency",
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
+        )
+
+
+def _check_record(config: Config) -> None:
+    record = config.api.record
+    if record is None:
+        return
+    if "{id}" not in record.path:
+        raise ConfigError(
+            "api.record.path must hold {id}", detail=f"got {record.path!r}", hint="e.g. /cars/{id}"
+        )
+    columns = config.mapping.columns
+    unknown = [n for n in record.gone_when if not n.startswith(".") and n not in columns]
+    if unknown:
+        raise ConfigError(
+            f"api.record.gone_when names {unknown[0]}, which is no mapped column",
+            hint=f"a field of the record begins with a dot: .{unknown[0]}",
         )
 
 

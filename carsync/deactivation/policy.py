@@ -14,7 +14,7 @@ from carsync.deactivation.by_id import Verification
 from carsync.model import Decision, ProbeVerdict, Proof
 
 FORGOT_ALL = "the API answers 404 by id for every car; it knew them before"
-NO_PATH = "the API does not answer by-id requests (if it has none, set api.record_path: null)"
+NO_PATH = "the API does not answer by-id requests (if it has none, set api.record: null)"
 TRUNCATED = "the feed still held records at api.pagination.max_pages: its end was not seen"
 
 

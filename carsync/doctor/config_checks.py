@@ -130,7 +130,7 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
         found.warn("deactivation", "; ".join(risks), "see sync in config/carsync.example.yaml")
         return
     proof = rules.second_proof
-    if proof == "by_id" and (config.api.record_path is None or not rules.max_probes):
+    if proof == "by_id" and (config.api.record is None or not rules.max_probes):
         proof = "next_run"
     cap = f"at most {rules.max_share:.0%} at once"
     found.ok("deactivation", f"{cap}, second proof {proof}")

@@ -9,11 +9,12 @@ import xxhash
 from msgspec import Struct
 
 from carsync import __version__, failpoints
-from carsync.config.sections import Config
+from carsync.config.sections import Config, Record
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
+from carsync.mapping.gone_rule import GoneRule, find_signs
 from carsync.mapping.mapper import Mapper, PageContent
-from carsync.mapping.record_match import holds_record, ids_of
+from carsync.mapping.record_match import describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
 from carsync.redaction import redact_rejects
 from carsync.source.client import Answer, ApiClient
@@ -64,6 +65,8 @@ class FeedReader:
         self._paginator = self.client.paginator
         self._mapper = Mapper.load(config, self._paginator.paths)
         self._key = config.api.auth.key
+        self._rules = config.api.record or Record()
+        self._gone_rule = GoneRule(self._rules.gone_when, self._mapper)
 
     def read_page(self, lease: PageLease) -> PageRead:
         """Ask for a page and map it; raise `PageError` where the answer is not that page.
@@ -119,9 +122,21 @@ class FeedReader:
             is_listed = lease.record_id in ids_of(content)
             return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
         verdict, detail, body = self.client.probe(lease.record_id)
-        if verdict is ProbeVerdict.ALIVE and not holds_record(self._mapper, body, lease.record_id):
-            return ProbeAnswer(ProbeVerdict.NOTHING, "the answer is not the record asked for")
-        return ProbeAnswer(verdict, detail)
+        if verdict is not ProbeVerdict.ALIVE:
+            return ProbeAnswer(verdict, detail)
+        record = find_record(self._mapper, body, lease.record_id)
+        if record is None:
+            return self._judge_answer(body)
+        if self._gone_rule.matches(record):
+            return ProbeAnswer(ProbeVerdict.GONE)
+        return ProbeAnswer(verdict, ", ".join(find_signs(record)))
+
+    def _judge_answer(self, body: bytes) -> ProbeAnswer:
+        """Judge a 200 without the record; one that holds nothing may be this API's 404."""
+        words = describe_answer(body)
+        if not words and 200 in self._rules.gone_status:
+            return ProbeAnswer(ProbeVerdict.GONE)
+        return ProbeAnswer(ProbeVerdict.NOTHING, words or "the answer holds nothing")
 
     def _look(self, lease: PageLease) -> ProbeAnswer:
         """Ask for a page that may not be there; a refusal that is the page's own says so."""

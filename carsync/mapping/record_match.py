@@ -15,18 +15,43 @@ _DEPTH = 2
 """The record is looked for this deep in other envelopes (`{"result": {"vehicle": record}}`)."""
 
 
-def holds_record(mapper: Mapper, body: bytes, record_id: str) -> bool:
-    """Say whether `body` is the record `record_id`: bare, as `{"data": record}`, or in an envelope.
+def find_record(mapper: Mapper, body: bytes, record_id: str) -> bytes | None:
+    """Return the record `record_id` of `body`: bare, as `{"data": record}`, or in an envelope.
 
     Bare or as `data`, a record counts even if the mapping rejects it. In another envelope
     only a record that makes a row counts. HTML, another car, a list and an error object
-    with status 200 do not count.
+    with status 200 do not count: None.
     """
     wrapped = _members(body)
     candidates = [body, wrapped[_WRAPPER]] if _WRAPPER in wrapped else [body]
-    if any(record_id in _ids(mapper, candidate) for candidate in candidates):
-        return True
-    return any(record_id in _ids(mapper, found, rows_only=True) for found in _inside(body, _DEPTH))
+    for candidate in candidates:
+        if record_id in _ids(mapper, candidate):
+            return candidate
+    for found in _inside(body, _DEPTH):
+        if record_id in _ids(mapper, found, rows_only=True):
+            return found
+    return None
+
+
+def describe_answer(body: bytes) -> str:
+    """Say in words what an answer is that holds no record; empty for one that holds nothing.
+
+    >>> describe_answer(b'{"data": null}'), describe_answer(b'{"error": "no such car"}')
+    ('', 'the answer is an error object')
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return "the answer is no JSON"
+    if isinstance(found, dict) and _WRAPPER in found:
+        found = found[_WRAPPER]
+    if not found:
+        return ""
+    if isinstance(found, list):
+        return f"the answer is a list of {len(found):,}"
+    if isinstance(found, dict) and {"error", "errors"} & found.keys():
+        return "the answer is an error object"
+    return "the answer is not the record asked for"
 
 
 def _inside(body: bytes, depth: int) -> Iterator[bytes]:

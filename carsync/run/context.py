@@ -53,6 +53,8 @@ class RunContext:
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""
+        self.said_by_id: dict[str, str] = {}
+        """What the last answer by id said of a record, in words; empty for a plain answer."""
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -17,7 +18,7 @@ from carsync.deactivation.policy import (
     decide,
     probes_wanted,
 )
-from carsync.model import Decision
+from carsync.model import Decision, ProbeVerdict
 from carsync.run.context import RunContext
 from carsync.state import runs
 
@@ -38,17 +39,46 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         )
     evidence = _gather(context, plan)
     decision = decide(evidence, rules)
-    limit = probes_wanted(decision, rules, has_path=bool(context.config.api.record_path))
+    limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
     if not limit:
         return decision
     ids = candidates.list_candidates(connection, *which, limit)
     controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
     found = verify(probe, ids, controls, _impossible_id(controls))
+    _explain_answers(context, ids, dict(controls), found.verdicts)
     answered_before = not found.has_path and runs.answered_by_id(
         connection, context.target, context.source
     )
     answers = ByIdAnswers(found, len(ids), answered_before)
     return decide(replace(evidence, answers=answers), rules)
+
+
+def _explain_answers(
+    context: RunContext,
+    ids: Sequence[str],
+    controls: Mapping[str, int],
+    verdicts: Mapping[str, ProbeVerdict],
+) -> None:
+    """Tell what the answers by id held in common that no rule reads, with the key that would."""
+    said = context.said_by_id
+    signs = Counter(
+        sign
+        for i in ids
+        if verdicts.get(i) is ProbeVerdict.ALIVE
+        for sign in said.get(i, "").split(", ")
+        if sign
+    )
+    for control in controls:
+        for sign in said.get(control, "").split(", "):
+            signs.pop(sign, None)
+    for sign, cars in signs.most_common(1):
+        context.note(
+            f"{cars:,} cars that no page lists are answered by id with {sign}, as no listed car "
+            f"is: if it means gone, set api.record.gone_when: {{{sign}}}"
+        )
+    silent = Counter(said[i] for i in ids if i not in verdicts and said.get(i))
+    for words, cars in silent.most_common(1):
+        context.note(f"by id, for {cars:,} cars that no page lists: {words}")
 
 
 def _gather(context: RunContext, plan: DeactivationPlan) -> Evidence:

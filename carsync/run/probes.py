@@ -108,6 +108,8 @@ class ProbeRunner:
             return None  # an answer to an earlier round, which was given up
         del self._out[event.record_id]
         self._context.metrics.probe(event, by_id=asked.page is None)
+        if asked.page is None and event.record_id is not None:
+            self._context.said_by_id[event.record_id] = event.detail
         if event.failure is not None:
             log.debug("by-id request for %s: %s", event.record_id, event.detail)
         return asked

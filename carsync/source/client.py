@@ -89,17 +89,18 @@ class ApiClient:
         return self._get(self.paginator.request(page, token))
 
     def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
-        """Ask for one record: 404/410 is gone, 200 is alive (with its body), anything else nothing.
+        """Ask for one record: `gone_status` is gone, 200 is alive (with its body), else nothing.
 
         Returns the verdict, the reason (nothing) and the body (alive). Raises
         `PageError` only for failures that every request shares: 401/403 and 429.
         """
-        assert self._api.record_path is not None
-        path = self._api.record_path.replace("{id}", quote(record_id, safe=""))
+        record = self._api.record
+        assert record is not None
+        path = record.path.replace("{id}", quote(record_id, safe=""))
         try:
             answer = self._get(ApiRequest(path))
         except PageError as exc:
-            if exc.status in {404, 410}:
+            if exc.status in record.gone_status:
                 return ProbeVerdict.GONE, "", b""
             if exc.kind in {FailureKind.AUTH, FailureKind.RATE_LIMITED}:
                 raise

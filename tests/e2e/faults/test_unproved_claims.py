@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_api import Reply
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
-NO_BY_ID = {"api.record_path": None}
+NO_BY_ID = {"api.record": None}
 PROOFS = [pytest.param(False, id="no by-id"), pytest.param(True, id="404 to every id")]
 
 
@@ -29,7 +29,7 @@ def site(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
 
 def _without_path(site: SmallSite, has_path: bool) -> None:
     if not has_path:
-        site.settings["api.record_path"] = None
+        site.settings["api.record"] = None
 
 
 # ── totals ───────────────────────────────────────────────────────────────────
@@ -91,7 +91,7 @@ def test_a_feed_cut_at_the_same_depth_every_night_lets_nobody_go(
     feed: SmallFeed, site: SmallSite, has_totals: bool
 ) -> None:
     """The tail is missing in each run alike, so that a second absence proves nothing."""
-    site.settings["api.record_path"] = None
+    site.settings["api.record"] = None
     feed.size, feed.ids = 500, list(range(1, 2501))
     site.variables["PAGE_SIZE"] = "500"
     if not has_totals:
@@ -212,3 +212,45 @@ def test_everything_in_one_answer_is_one_page(
     site.sync()
     assert len(site.active()) == 5000
     assert len(feed.arrivals) < 30
+
+
+# ── by id ────────────────────────────────────────────────────────────────────
+
+
+def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    def tell(number: int) -> Reply:
+        known = {"data": car(number, archived=number not in feed.ids)}
+        return Reply(body=known) if number <= 11 else Reply(404, {})
+
+    feed.tell = tell
+    site.sync()
+    feed.ids.remove(7)
+    ended = site.sync(expect=6)  # by its 200 it is alive
+    assert "set api.record.gone_when: {.archived: true}" in ended.said
+    assert site.inactive() == set()
+    site.sync(api__record__gone_when={".archived": True})
+    assert site.inactive() == {"7"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Reply(body=None), "the answer holds nothing"),
+        (Reply(204, b""), "HTTP 204"),
+        (Reply(body={"error": "unknown"}), "an error object"),
+        (Reply(body=[]), "the answer holds nothing"),
+        (Reply(301, b"", {"Location": "/cars/7/"}), "redirects (HTTP 301) to /cars/7/"),
+    ],
+)
+def test_an_unclear_answer_by_id_is_named(
+    feed: SmallFeed, site: SmallSite, answer: Reply, words: str
+) -> None:
+    feed.tell = lambda i: Reply(body={"data": car(i)}) if i in feed.ids else answer
+    site.sync()
+    feed.ids.remove(7)
+    assert words in site.sync(expect=6).said
+    if 200 <= answer.status < 300 and not isinstance(answer.body, dict):
+        site.sync(api__record__gone_status=[404, answer.status])
+        assert site.inactive() == {"7"}

@@ -125,7 +125,7 @@ def site(api: CursorApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
     site.variables["PYTHONPATH"] = str(library)
     site.settings["api.pagination.type"] = "throwaway"
     site.settings["api.auth.type"] = "throwaway"
-    site.settings["api.record_path"] = None
+    site.settings["api.record"] = None
     yield site
     site.close()
 

@@ -38,7 +38,8 @@ def test_the_file_is_accepted_and_says_what_was_answered(preset: str | None, aut
     looked = Looked(shape, guess_columns(records)) if preset is None else Looked()
     config = parse(write(answers, looked), {})
     assert (config.api.base_url, config.api.path) == ("https://api.test/v1", "/list")
-    assert config.api.record_path == "/list/{id}"
+    assert config.api.record is not None
+    assert config.api.record.path == "/list/{id}"
     assert (config.api.auth.type, config.api.auth.key) == (auth, None)
     assert (config.database.schema, config.database.table) == ("shop", "yes")
     assert (config.sync.source, config.limits.requests_per_second) == (NASTY, 2.5)

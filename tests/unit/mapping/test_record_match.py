@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.mapping.record_match import holds_record
+from carsync.mapping.record_match import describe_answer, find_record
 from tests.support.mappers import load_mapper
 
 MAPPER = load_mapper()
@@ -17,9 +17,8 @@ CAR = {"id": 7, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}, "year"
 
 
 def holds(body: Any, record_id: str = "7") -> bool:
-    return holds_record(
-        MAPPER, body if isinstance(body, bytes) else json.dumps(body).encode(), record_id
-    )
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return find_record(MAPPER, text, record_id) is not None
 
 
 @pytest.mark.parametrize(
@@ -88,3 +87,25 @@ def test_anything_else_with_status_200_proves_nothing(body: Any) -> None:
 @given(st.binary(max_size=200))
 def test_no_answer_breaks_the_probe(body: bytes) -> None:
     assert not holds(body, "no such id")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (None, ""),
+        ({}, ""),
+        ([], ""),
+        ({"data": None}, ""),
+        ({"data": []}, ""),
+        ([CAR], "the answer is a list of 1"),
+        ({"data": [CAR, CAR]}, "the answer is a list of 2"),
+        ({"error": {"code": 4}}, "the answer is an error object"),
+        ({"id": 8}, "the answer is not the record asked for"),
+        (b"<html>", "the answer is no JSON"),
+        (b"\xff", "the answer is no JSON"),
+    ],
+)
+def test_an_answer_without_the_record_is_told_apart(body: Any, words: str) -> None:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert find_record(MAPPER, text, "7") is None
+    assert describe_answer(text) == words
