@@ -57,8 +57,8 @@ def _walk(struct: StructType, prefix: str, texts: dict[str, Comment]) -> Iterato
     below: list[tuple[StructType, str]] = []
     for field in struct.fields:
         path = f"{prefix}{field.encode_name}"
-        if isinstance(field.type, StructType):
-            below.append((field.type, path))
+        if (section := _struct_of(field.type)) is not None:
+            below.append((section, path))
             continue
         text, examples = texts.get(path, ("", ()))
         keys.append(Key(path, _kind(field, path), _default(field), text, examples))
@@ -74,8 +74,12 @@ def _member(kind: Any) -> StructType | None:
     """Return the section of a mapping's values; None if the values are no section."""
     if not isinstance(kind, DictType):
         return None
-    value = kind.value_type
-    alternatives = value.types if isinstance(value, UnionType) else (value,)
+    return _struct_of(kind.value_type)
+
+
+def _struct_of(kind: Any) -> StructType | None:
+    """Return the section that a type is, or may be."""
+    alternatives = kind.types if isinstance(kind, UnionType) else (kind,)
     return next((each for each in alternatives if isinstance(each, StructType)), None)
 
 
