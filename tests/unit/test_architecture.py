@@ -96,9 +96,8 @@ PURE = [
     "reporting.html.page",
     "reporting.html.time_series",
     "reporting.live.live_view",
-    "reporting.live.progress_line",
-    "reporting.views.figures",
     "reporting.views.layout",
+    "reporting.views.wording",
     "cli.init_file",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""

@@ -20,7 +20,7 @@ from carsync.model import RowAction
 from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
-from carsync.reporting.views.figures import slope_text
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import TONES
 from carsync.state.changes import ChangedCar
 from carsync.state.figures import Figures
@@ -280,7 +280,7 @@ def _failures(seen: Figures) -> str:
 
 def _slope(seen: Figures) -> str:
     slope = seen.rss_slope_mb_per_min
-    return "all processes" if slope is None else slope_text(slope).replace("-", "−")
+    return "all processes" if slope is None else wording.slope(slope).replace("-", "−")
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {

@@ -16,7 +16,7 @@ import msgspec
 
 from carsync import logging_setup
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress_line import progress_line
+from carsync.reporting.views import wording
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, outcome, summary_data
 from carsync.state.figures import Figures
@@ -66,7 +66,7 @@ class EventLog(RunListener):
             return
         self._phase, self._due_s = phase, now_s + EVERY_S
         logging_setup.bind(phase=phase)
-        text = f"phase: {phase}" if is_new else progress_line(figures)
+        text = f"phase: {phase}" if is_new else wording.progress(figures)
         extra = {"event": "phase" if is_new else "progress", **figures_of(figures)}
         log.info("%s", text, extra=extra)
 

@@ -11,15 +11,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.formatting import Tone
-from carsync.reporting.views.figures import (
-    TOTAL_UNKNOWN,
-    errors_text,
-    latency_text,
-    rates_text,
-    rows_text,
-    slope_text,
-    traffic_text,
-)
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import column_width, side_by_side
 from carsync.state.figures import Figures, Pause, rss_by_role
 
@@ -101,7 +93,7 @@ def _head(state: LiveState, width: int) -> list[str]:
 def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     done, planned = figures.pages_done, figures.pages_planned
     if planned is None:
-        text = f"{formatting.plural(done, 'page')}, {TOTAL_UNKNOWN}"
+        text = f"{formatting.plural(done, 'page')}, {wording.TOTAL_UNKNOWN}"
     else:
         text = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
     if figures.pages_resumed:
@@ -141,12 +133,12 @@ def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
     memory = formatting.size(figures.rss_bytes)
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · memory {memory}"
     return [
-        ("rate", rates_text(pages_per_s, figures.rows_per_s)),
-        ("rows", rows_text(figures)),
-        ("latency", latency_text(figures.latency)),
+        ("rate", wording.rates(pages_per_s, figures.rows_per_s)),
+        ("rows", wording.rows(figures)),
+        ("latency", wording.latency(figures.latency)),
         *_probes(figures),
         ("queue", queue) if is_reading else ("memory", memory),
-        ("errors", errors_text(figures)),
+        ("errors", wording.errors(figures)),
     ]
 
 
@@ -157,10 +149,10 @@ def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
     mean = f"mean {formatting.rate(figures.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
     return [
         ("rate", now + mean),
-        ("latency", latency_text(figures.latency)),
+        ("latency", wording.latency(figures.latency)),
         ("requests", f"{asked} · {100 * figures.error_rate:.1f} % failed"),
-        ("errors", errors_text(figures)),
-        ("traffic", f"{traffic_text(figures, ' · ')} · {formatting.size(per_s)}/s"),
+        ("errors", wording.errors(figures)),
+        ("traffic", f"{wording.traffic(figures, ' · ')} · {formatting.size(per_s)}/s"),
         *_probes(figures),
     ]
 
@@ -176,7 +168,7 @@ def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
     writers = "–" if busy is None else f"{formatting.rate(busy)} rows/s while busy"
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · peak {figures.queue_depth_peak:,}"
     return [
-        ("rows", rows_text(figures)),
+        ("rows", wording.rows(figures)),
         ("rate", f"{formatting.rate(figures.rows_per_s)} rows/s"),
         ("writers", writers),
         *([("queue", queue)] if is_reading else []),
@@ -188,7 +180,7 @@ def _machine_rows(figures: Figures) -> list[Row]:
         f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
     )
     if figures.rss_slope_mb_per_min is not None:
-        memory += f" · {slope_text(figures.rss_slope_mb_per_min)}"
+        memory += f" · {wording.slope(figures.rss_slope_mb_per_min)}"
     rows = [("memory", memory)]
     for nth, (role, sizes) in enumerate(rss_by_role(figures.rss_by_process).items()):
         who = role if len(sizes) == 1 else f"{len(sizes)} {role}s"

@@ -16,7 +16,7 @@ from typing import Self
 
 from carsync import formatting
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress_line import progress_line
+from carsync.reporting.views import wording
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.state.figures import Figures
@@ -110,7 +110,7 @@ class ServiceManager(RunListener):
     def update(self, figures: Figures, phase: str) -> None:
         """Feed the watchdog; show the figures every `STATUS_EVERY_S`, a new phase at once."""
         now_s = self._clock()
-        self._line = progress_line(figures)
+        self._line = wording.progress(figures)
         if phase != self._phase:
             self._phase, self._phase_s = phase, now_s
             self._status_s = float("-inf")

@@ -10,7 +10,7 @@ from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.model import MergeCounts
-from carsync.reporting.views.figures import pages_text, rows_text
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import TONES, WIDTH, counts_grid, wrap
 from carsync.reporting.views.run_details import Relation, RunDetails, fate
 from carsync.reporting.views.run_list import took
@@ -88,8 +88,8 @@ def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
     if details.samples:
         last = details.samples[-1]
         rows.append(("phase", f"{last.phase}, as of {formatting.moment(last.at)}"))
-        rows.append(("pages", pages_text(last.pages_done, last.pages_planned)))
-        rows.append(("rows", rows_text(last)))
+        rows.append(("pages", wording.pages(last.pages_done, last.pages_planned)))
+        rows.append(("rows", wording.rows(last)))
         rows.append(("errors", formatting.errors(details.failed_attempts)))
     return rows
 

@@ -17,13 +17,7 @@ from msgspec import Struct
 from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views.figures import (
-    given_up_text,
-    latency_text,
-    pages_text,
-    rates_text,
-    rows_text,
-)
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import (
     WIDTH,
     column_width,
@@ -180,13 +174,13 @@ def render_line(
         return verdict.next_step
     phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state
     done, planned = state.pages_done, state.pages_planned
-    pages = formatting.count(done) if planned is None else pages_text(done, planned)
+    pages = formatting.count(done) if planned is None else wording.pages(done, planned)
     parts = [f"run {state.run_id}", phase, f"pages {pages}"]
     if verdict.state in ACTIVE_STATES:
         parts.append(_rates(state, is_active=True))
     parts.append(f"errors {formatting.errors(state.errors)}")
     if state.pages_given_up:
-        parts.append(given_up_text(state.pages_given_up))
+        parts.append(wording.given_up(state.pages_given_up))
     return " · ".join(parts)
 
 
@@ -203,7 +197,7 @@ def _run_rows(
             f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
         ),
         *_pages(state, width - _NAMES_WIDTH),
-        ("rows", rows_text(state)),
+        ("rows", wording.rows(state)),
     ]
     if not is_active:
         phase = "" if state.phase == "ended" else f", while {state.phase}"
@@ -211,7 +205,7 @@ def _run_rows(
     if state.pages_per_s:
         rows.append(("rate", _rates(state, is_active)))
     if state.latency is not None:
-        rows.append(("latency", latency_text(state.latency)))
+        rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
     return rows + _failed_rows(state, width - _NAMES_WIDTH)
 
@@ -219,7 +213,7 @@ def _run_rows(
 def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Return the bar and the counts, side by side where `width` allows it."""
     done, planned = state.pages_done, state.pages_planned
-    text = pages_text(done, planned)
+    text = wording.pages(done, planned)
     beside = min(width - len(text) - 2, _MAX_BAR)
     if beside >= _MIN_BAR:
         return [("pages", f"{formatting.bar(done, planned, beside)}  {text}")]
@@ -227,7 +221,7 @@ def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
 
 
 def _rates(state: CheckpointState, is_active: bool) -> str:
-    text = rates_text(state.pages_per_s, state.rows_per_s)
+    text = wording.rates(state.pages_per_s, state.rows_per_s)
     if is_active and state.eta_s is not None:
         text += f" · eta {formatting.duration(state.eta_s)}"
     return text

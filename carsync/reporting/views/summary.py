@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.model import Check, CheckVerdict
-from carsync.reporting.views.figures import (
-    errors_text,
-    latency_text,
-    pages_text,
-    rates_text,
-    rows_text,
-    slope_text,
-    traffic_text,
-)
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
 from carsync.run.report import RunReport, next_step, outcome
 from carsync.state.figures import Figures
@@ -50,23 +42,23 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
     """Return name and value of each line on what was done and how fast."""
     figures = report.figures
     ended = formatting.moment(report.finished_at)
-    traffic = f"{formatting.plural(figures.attempts, 'request')} · {traffic_text(figures)}"
+    traffic = f"{formatting.plural(figures.attempts, 'request')} · {wording.traffic(figures)}"
     return [
         ("outcome", outcome(report.exit_code)),
         ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
         ("pages", _pages(figures)),
-        ("rows", rows_text(figures)),
+        ("rows", wording.rows(figures)),
         ("rate", _rates(figures)),
-        ("latency", latency_text(figures.latency)),
+        ("latency", wording.latency(figures.latency)),
         ("traffic", traffic),
-        ("errors", errors_text(figures, with_retries=True)),
+        ("errors", wording.errors(figures, with_retries=True)),
         ("memory", _memory(figures)),
     ]
 
 
 def _pages(figures: Figures) -> str:
     done, planned = figures.pages_done, figures.pages_planned
-    text = formatting.count(done) if planned is None else pages_text(done, planned)
+    text = formatting.count(done) if planned is None else wording.pages(done, planned)
     if figures.pages_resumed:
         text += f" · {figures.pages_resumed:,} kept from the interrupted run"
     if figures.pages_given_up:
@@ -75,7 +67,7 @@ def _pages(figures: Figures) -> str:
 
 
 def _rates(figures: Figures) -> str:
-    text = rates_text(figures.pages_per_s_mean, figures.rows_per_s)
+    text = wording.rates(figures.pages_per_s_mean, figures.rows_per_s)
     if figures.writer_rows_per_busy_s is not None:
         text += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
     return text
@@ -84,7 +76,7 @@ def _rates(figures: Figures) -> str:
 def _memory(figures: Figures) -> str:
     text = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
     if figures.rss_slope_mb_per_min is not None:
-        text += f" · slope {slope_text(figures.rss_slope_mb_per_min)}"
+        text += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
     return text
 
 
