@@ -47,19 +47,19 @@ def examine(
     database session is read-only. Faults of machine, API and database become findings.
     """
     tell("configuration")
-    found = config_checks.judge(config, origin)
-    mapper, fault = _mapper(config)
-    if fault is not None:
-        collected = Findings(ExitCode.CONFIG)
-        collected.failed("mapping", fault)
-        found += collected.all
-    groups = [Group("configuration", tuple(found))]
+    found, mapper = Findings(ExitCode.CONFIG), None
+    found.all += config_checks.judge(config, origin)
+    try:
+        mapper = Mapper.load(config, load_paginator(config.api).paths)
+    except CarsyncError as exc:
+        found.failed("mapping", exc)
+    groups = [Group("configuration", tuple(found.all))]
     tell("this machine")
     facts = machine_facts.gather(checkpoint)
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
     tell("API")
-    findings, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
-    groups.append(Group("API", tuple(findings.all)))
+    found, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    groups.append(Group("API", tuple(found.all)))
     tell("database")
     groups += _examine_database(config, mapper, hashes)
     return groups
@@ -76,16 +76,6 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
         found.skip(checks.CHECKS, "the configuration cannot be read")
         groups.append(Group(title, tuple(found.all)))
     return groups
-
-
-def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
-    try:
-        return Mapper.load(config, load_paginator(config.api).paths), None
-    except CarsyncError as exc:
-        return None, exc
-
-
-# ── the API ──────────────────────────────────────────────────────────────────
 
 
 def _examine_feed(
@@ -141,17 +131,12 @@ def _reach(found: Findings, config: Config) -> bool:
         found.skip(feed_checks.WAY, "the host has no address")
         return False
     if not is_tls:
-        feed_checks.judge_plain_http(
-            found, config, is_local=all(map(_is_loopback, lookup.addresses))
-        )
+        is_local = all(ipaddress.ip_address(each).is_loopback for each in lookup.addresses)
+        feed_checks.judge_plain_http(found, config, is_local=is_local)
         return True
     certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, patience_s)
     feed_checks.judge_certificate(found, certificate)
     return not certificate.error
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _hashes(config: Config, body: bytes) -> Hashes:
@@ -162,9 +147,6 @@ def _hashes(config: Config, body: bytes) -> Hashes:
         content = Mapper.load(replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
-
-
-# ── the database ─────────────────────────────────────────────────────────────
 
 
 def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | None) -> list[Group]:
@@ -246,13 +228,12 @@ def _judge_tables(
     facts = server_facts.describe_tables(connection, config, target, columns)
     pending = facts.pending if facts.error is None else None
     table_checks.judge_privileges(found, str(target), held, pending)
-    if not table_checks.judge_tables(found, config, str(target), facts):
-        pass  # said there
-    elif mapper is not None:
+    is_usable = table_checks.judge_tables(found, config, str(target), facts)
+    if is_usable and mapper is None:
+        found.skip(["hashes"], "the mapping cannot be compiled")
+    elif is_usable and mapper is not None:
         overlap = None
         if hashes and facts.rows is not None:
             overlap = server_facts.compare(connection, target, config.sync.source, hashes)
         table_checks.judge_hashes(found, facts, mapper.hash_scheme, overlap, config.sync.source)
-    else:
-        found.skip(["hashes"], "the mapping cannot be compiled")
     table_checks.judge_runs(found, facts)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.config.sections import Config
-from carsync.doctor.findings import Finding, Findings
+from carsync.doctor.findings import Finding, Findings, words
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode
 
@@ -45,7 +45,12 @@ def judge(config: Config, facts: MachineFacts) -> list[Finding]:
     found = Findings(ExitCode.CONFIG)
     found.ok("versions", facts.versions)
     _judge_state(found, facts)
-    _judge_run(found, facts)
+    if facts.is_locked:
+        found.warn(
+            "other run",
+            "a run of this target is going on",
+            "let it finish; look at it with `carsync status`",
+        )
     _judge_limits(found, config, facts)
     return found.all
 
@@ -61,7 +66,7 @@ def _judge_state(found: Findings, facts: MachineFacts) -> None:
     if facts.read_error is not None:
         found.warn(
             "checkpoint",
-            f"{facts.read_error.problem}: {facts.read_error.detail}",
+            words(facts.read_error),
             "the next sync replaces it, and asks the database what was staged",
         )
         return
@@ -76,15 +81,6 @@ def _judge_state(found: Findings, facts: MachineFacts) -> None:
         return
     free = "" if facts.free_bytes is None else f", {formatting.size(facts.free_bytes)} free"
     found.ok("checkpoint", f"{facts.checkpoint}: written, flushed, renamed{free}")
-
-
-def _judge_run(found: Findings, facts: MachineFacts) -> None:
-    if facts.is_locked:
-        found.warn(
-            "other run",
-            "a run of this target is going on",
-            "let it finish; look at it with `carsync status`",
-        )
 
 
 def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
@@ -107,16 +103,11 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
         found.ok("open files", f"up to {facts.open_files:,} a process")
     processes = 2 + config.limits.fetchers(facts.cores) + config.database.writers
     memory = processes * PROCESS_BYTES
-    if facts.available_bytes is not None and facts.available_bytes < memory:
-        found.warn(
-            "memory",
-            f"{formatting.size(facts.available_bytes)} available; {processes} processes take "
-            f"about {formatting.size(memory)}",
-            "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)",
-        )
-    elif facts.available_bytes is not None:
-        found.ok(
+    if facts.available_bytes is not None:
+        found.warn_if(
+            facts.available_bytes < memory,
             "memory",
             f"{formatting.size(facts.available_bytes)} available; {processes} processes take about "
             f"{formatting.size(memory)}",
+            "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)",
         )

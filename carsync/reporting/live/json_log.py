@@ -26,15 +26,11 @@ EVERY_S = 10.0
 
 _ELSEWHERE = ("snapshot", "run_id", "source", "target")
 """Fields of the summary that the line of the end has under other names, or every line has."""
-_LEVELS = {
-    ExitCode.OK: logging.INFO,
-    ExitCode.PARTIAL: logging.WARNING,
-    ExitCode.HELD: logging.WARNING,
-    ExitCode.ACCEPTANCE: logging.WARNING,
-    ExitCode.LOCKED: logging.WARNING,
-    ExitCode.SIGINT: logging.WARNING,
-    ExitCode.SIGTERM: logging.WARNING,
-}
+_BLEMISHED = (
+    *(ExitCode.PARTIAL, ExitCode.HELD, ExitCode.ACCEPTANCE),
+    *(ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM),
+)
+_LEVELS = {ExitCode.OK: logging.INFO, **dict.fromkeys(_BLEMISHED, logging.WARNING)}
 
 log = logging.getLogger("carsync.run")
 

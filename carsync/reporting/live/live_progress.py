@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self, TextIO
 
 from carsync import formatting
@@ -58,12 +57,7 @@ class LiveProgress(RunListener):
                 self._diverted.append(handler)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for handler in self._diverted:
             handler.setStream(self._stream)
         self._diverted.clear()

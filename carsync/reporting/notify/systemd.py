@@ -11,7 +11,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, MutableMapping
-from types import TracebackType
 from typing import Self
 
 from carsync import formatting
@@ -92,12 +91,7 @@ class ServiceManager(RunListener):
         self._turn()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._socket.close()
 
     def begun(self, run: Run) -> None:
