@@ -15,7 +15,7 @@ from carsync.postgres.connection import Connection
 from carsync.reporting.views import run_details
 from carsync.reporting.views.run_details import (
     PastRun,
-    Relation,
+    RelationKind,
     RunDetails,
     RunKind,
     RunSession,
@@ -39,7 +39,7 @@ _OF_THE_RUN = (
     *("hash_scheme", "fingerprints", "counts"),
 )
 _OF_THE_END = ("problem", "detail", "hint")
-_RELATIONS: dict[Relation, str] = {
+_RELATIONS: dict[RelationKind, str] = {
     "replays": "It replays the rejects of run {}; it read no feed.",
     "reverts": "It takes back what run {} did; it read no feed.",
     "replayed by": "Its rejects were replayed by run {}.",

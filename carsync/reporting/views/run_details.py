@@ -26,7 +26,7 @@ RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
 
 _KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
 
-Relation = Literal["replays", "reverts", "replayed by", "reverted by"]
+RelationKind = Literal["replays", "reverts", "replayed by", "reverted by"]
 
 
 class PastRun(Struct, frozen=True):
@@ -95,10 +95,10 @@ class RunDetails(Struct, frozen=True):
         return sessions_of(self.samples)
 
     @property
-    def relations(self) -> list[tuple[Relation, str]]:
+    def relations(self) -> list[tuple[RelationKind, str]]:
         """How this run and others bear on each other, with the numbers of the others."""
         run = self.past.run
-        others: list[tuple[Relation, Sequence[int | None]]] = [
+        others: list[tuple[RelationKind, Sequence[int | None]]] = [
             ("replays", [run.replay_of]),
             ("reverts", [run.reverts]),
             ("replayed by", self.replayed_by),
@@ -172,6 +172,16 @@ def sessions_of(samples: Sequence[Sample]) -> list[RunSession]:
         )
         for number, found in by_number.items()
     ]
+
+
+def errors_since(samples: Sequence[Sample]) -> list[dict[str, int]]:
+    """Return for each sample the attempts failed since the one before in its session, by class."""
+    found = []
+    for before, sample in zip((None, *samples), samples, strict=False):
+        known = before.errors if before and before.session == sample.session else {}
+        grown = {kind: n - known.get(kind, 0) for kind, n in sample.errors.items()}
+        found.append({kind: n for kind, n in grown.items() if n > 0})
+    return found
 
 
 def kind_of(run: Run) -> RunKind:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from carsync.reporting.views.run_details import (
     PastRun,
-    Relation,
+    RelationKind,
     as_data,
     as_line,
     fate,
@@ -62,7 +62,7 @@ def test_how_runs_bear_on_each_other_is_known_from_both_sides() -> None:
     assert later == [("replays", "41")]
     assert some_details(a_past(reverts=40)).relations == [("reverts", "40")]
     earlier = some_details(a_past(), replayed_by=(43,), reverted_by=(44, 45)).relations
-    expected: list[tuple[Relation, str]] = [("replayed by", "43"), ("reverted by", "44, 45")]
+    expected: list[tuple[RelationKind, str]] = [("replayed by", "43"), ("reverted by", "44, 45")]
     assert earlier == expected
 
 
