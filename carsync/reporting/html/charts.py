@@ -125,7 +125,8 @@ def line_chart(chart: Chart) -> str:
 
     A single line is filled down to zero. A value with none beside it becomes a dot.
     """
-    ticks = number_ticks(_highest(chart), whole=chart.whole)
+    highest = _peak([value for series in chart.series for value in series.values])
+    ticks = number_ticks(highest or 0.0, whole=chart.whole)
     top, end_s = ticks[-1], chart.end_s
     drawn, dots, ends = [], [], []
     for number, series in enumerate(chart.series, start=1):
@@ -142,17 +143,16 @@ def line_chart(chart: Chart) -> str:
 
 def column_chart(chart: Chart, width_s: float) -> str:
     """Draw the series as columns stacked on each other, each `width_s` wide from its moment on."""
-    sums = [sum(s.values[i] or 0.0 for s in chart.series) for i in range(len(chart.at_s))]
+    stacks = list(zip(*(series.values for series in chart.series), strict=True))
+    sums = [sum(value or 0.0 for value in stack) for stack in stacks]
     ticks = number_ticks(max(sums, default=0.0), whole=chart.whole)
     top, end_s = ticks[-1], chart.end_s
     drawn = []
-    for i, at in enumerate(chart.at_s):
+    for at, stack in zip(chart.at_s, stacks, strict=True):
+        left, right = _x(at, end_s), _x(min(at + width_s, end_s), end_s)
         floor = 0.0
-        left = _x(at, end_s)
-        right = _x(min(at + width_s, end_s), end_s)
-        for number, series in enumerate(chart.series, start=1):
-            value = series.values[i] or 0.0
-            if value > 0:
+        for number, value in enumerate(stack, start=1):
+            if value:
                 y, bottom = _y(floor + value, top), _y(floor, top)
                 floor += value
                 drawn.append(
@@ -318,10 +318,6 @@ def _unbroken(chart: Chart, series: Series) -> list[list[tuple[float, float]]]:
         else:
             runs[-1].append((at, value))
     return [run for run in runs if run]
-
-
-def _highest(chart: Chart) -> float:
-    return max((v for s in chart.series for v in s.values if v is not None), default=0.0)
 
 
 def _peak(values: Sequence[float | None]) -> float | None:

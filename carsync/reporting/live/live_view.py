@@ -34,7 +34,7 @@ _MAX_BAR, _MIN_BAR = 100, 10
 _USUAL_COUNTS = 46
 """Columns kept free beside the bar, so that its length does not change with the figures."""
 
-Row = tuple[str, str]
+NamedValue = tuple[str, str]
 
 
 class LiveState(Struct, frozen=True):
@@ -127,7 +127,7 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
     ]
 
 
-def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
+def _short_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     """Return the figures that count most, for a narrow view."""
     pages_per_s = figures.pages_per_s if is_reading else figures.pages_per_s_mean
     memory = formatting.size(figures.rss_bytes)
@@ -142,7 +142,7 @@ def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
     ]
 
 
-def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
+def _api_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     asked = f"{figures.attempts:,} asked · {figures.retries:,} asked again"
     per_s = figures.wire_bytes / figures.elapsed_s if figures.elapsed_s else 0.0
     now = f"{formatting.rate(figures.pages_per_s)} pages/s · " if is_reading else ""
@@ -157,13 +157,13 @@ def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
     ]
 
 
-def _probes(figures: Figures) -> list[Row]:
+def _probes(figures: Figures) -> list[NamedValue]:
     """Say what came of the cars that were asked for by id, if any was."""
     counts = [f"{n:,} {verdict}" for verdict, n in sorted(figures.probes.items())]
     return [("by id", " · ".join(counts))] if counts else []
 
 
-def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
+def _table_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     busy = figures.writer_rows_per_busy_s
     writers = "–" if busy is None else f"{formatting.rate(busy)} rows/s while busy"
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · peak {figures.queue_depth_peak:,}"
@@ -175,7 +175,7 @@ def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
     ]
 
 
-def _machine_rows(figures: Figures) -> list[Row]:
+def _machine_rows(figures: Figures) -> list[NamedValue]:
     memory = (
         f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
     )
@@ -188,7 +188,7 @@ def _machine_rows(figures: Figures) -> list[Row]:
     return rows
 
 
-def _pace(state: LiveState) -> list[Row]:
+def _pace(state: LiveState) -> list[NamedValue]:
     """Draw the pages of each of the last seconds, of the last half minute."""
     paces = state.paces[-30:]
     if not paces:

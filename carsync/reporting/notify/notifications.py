@@ -23,7 +23,7 @@ SCHEMA = "carsync.notice"
 VERSION = 1
 """Raised where a field changes its meaning or goes; new fields may come at any time."""
 
-Event = NoticeEvent | Literal["test", "unit"]
+NoticeKind = NoticeEvent | Literal["test", "unit"]
 Severity = Literal["info", "warning", "error", "critical"]
 
 MAX_CHARS = 600
@@ -41,7 +41,7 @@ _BAD: dict[int, NoticeEvent] = {
 }
 _MENDED = frozenset({"failed", "partial", "held"})
 _SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
-_SEVERITY: dict[Event, Severity] = {
+_SEVERITY: dict[NoticeKind, Severity] = {
     "failed": "error",
     "stale": "critical",
     "unit": "error",
@@ -59,7 +59,7 @@ _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 class Notice(Struct, frozen=True, kw_only=True):
     """One message about a target; the fields are those of the JSON format."""
 
-    event: Event
+    event: NoticeKind
     severity: Severity
     source: str
     target: str

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.model import RunState
@@ -40,6 +41,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
+_AFRESH = "run `carsync sync` again: it starts afresh, this run is too old to resume"
 _NONE_YET = "no run of this target has completed yet"
 
 
@@ -67,7 +69,7 @@ def judge(
     step = next_step(state.exit_code, state.hint)
     reason = state.problem or (outcome(state.exit_code) if state.exit_code else "")
     if state.state == "interrupted" and _is_too_old(state, now, resume_within_h):
-        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+        step = _AFRESH
     return Verdict(state.state, reason, step)
 
 
@@ -89,7 +91,7 @@ def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -
     if state.state == "merging":
         step = "run `carsync sync` again: it finds out whether the merge was committed"
     elif _is_too_old(state, now, resume_within_h):
-        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+        step = _AFRESH
     else:
         step = "run `carsync sync` again: it fetches only the pages that were not staged"
     return Verdict("interrupted", reason, step)
@@ -112,25 +114,17 @@ def as_data(
     `recorded_state` is the state in the file, `state` the true one ("none": no file).
     """
     verdict = judge(state, now, lock_held, resume_within_h)
-    shown: dict[str, Any] = {
-        "state": verdict.state,
-        "reason": verdict.reason,
-        "next_step": verdict.next_step,
-        "lock_held": lock_held,
-    }
+    shown = {**asdict(verdict), "lock_held": lock_held}
     if state is None:
         return shown
-    recorded = msgspec.to_builtins(state)
-    last_success_age_s = (
-        round((now - state.last_success_at).total_seconds(), 1) if state.last_success_at else None
-    )
+    success_at = state.last_success_at
     return {
-        **recorded,
+        **msgspec.to_builtins(state),
         **shown,
         "recorded_state": state.state,
         "age_s": round((now - state.started_at).total_seconds(), 1),
         "updated_age_s": round(_age_s(state, now), 1),
-        "last_success_age_s": last_success_age_s,
+        "last_success_age_s": success_at and round((now - success_at).total_seconds(), 1),
     }
 
 
@@ -190,12 +184,10 @@ def _run_rows(
     """Return name and value of each line on the run itself, for `width` columns in all."""
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
+    seen = formatting.duration(round(_age_s(state, now)))
     rows = [
         ("run", f"{run} · started {_ago(state.started_at, now)}"),
-        (
-            "phase",
-            f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
-        ),
+        ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"),
         *_pages(state, width - _NAMES_WIDTH),
         ("rows", wording.rows(state)),
     ]
@@ -265,10 +257,6 @@ def _ago(at: datetime, now: datetime) -> str:
     return f"{formatting.moment(at)}, {formatting.duration(round(age_s))} ago"
 
 
-def _age(state: CheckpointState, now: datetime) -> str:
-    return formatting.duration(round(_age_s(state, now)))
-
-
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
@@ -279,12 +267,10 @@ def session_lines(sessions: Sequence[DatabaseSession]) -> list[str]:
         return ["no session of carsync in the database"]
     lines = ["sessions of carsync in the database"]
     for session in sessions:
-        waits = f", waits for {session.wait}" if session.wait else ""
-        behind = f", blocked by pid {', '.join(map(str, session.blocked_by))}"
-        lines.append(
-            f"  pid {session.pid}  {formatting.printable(session.application)}: "
-            f"{session.state} for "
-            f"{formatting.duration(session.age_s)}{waits}{behind if session.blocked_by else ''}"
-            f"{'; holds the lock' if session.holds_lock else ''}"
-        )
+        who = f"pid {session.pid}  {formatting.printable(session.application)}"
+        line = f"  {who}: {session.state} for {formatting.duration(session.age_s)}"
+        line += f", waits for {session.wait}" if session.wait else ""
+        if session.blocked_by:
+            line += f", blocked by pid {', '.join(map(str, session.blocked_by))}"
+        lines.append(f"{line}; holds the lock" if session.holds_lock else line)
     return lines
