@@ -70,12 +70,9 @@ def _judge_pace(found: Findings, config: Config) -> None:
             f"lower limits.burst; the default is twice the rate, {default}",
         )
     elif burst is not None and burst < rate / 10:
-        found.warn(
-            "burst",
-            f"burst: {burst} is less than a tenth of a second of the rate of {rate:g}/s: the "
-            "rate will not be reached",
-            "raise limits.burst, or leave it out (twice the rate)",
-        )
+        tenth = f"burst: {burst} is less than a tenth of a second of the rate of {rate:g}/s"
+        fix = "raise limits.burst, or leave it out (twice the rate)"
+        found.warn("burst", f"{tenth}: the rate will not be reached", fix)
     else:
         found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers

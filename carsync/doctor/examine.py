@@ -140,7 +140,6 @@ def _reach(found: Findings, config: Config) -> bool:
 
 
 def _hashes(config: Config, body: bytes) -> Hashes:
-    """Return the first page's hashes by every algorithm."""
     found = {}
     for algorithm in get_args(HashAlgorithm):
         rules = replace(config.mapping, hash_=replace(config.mapping.hash_, algorithm=algorithm))
@@ -175,10 +174,10 @@ def _reach_server(found: Findings, config: Config) -> str:
         hint = supabase_hint(os.environ) or exc.hint
         found.failed("address", ConfigError(exc.problem, hint=hint))
         return "database.dsn is not set"
-    endpoints = [server_facts.find_endpoint(*where) for where in places(dsn.reveal())]
     trials = []
-    for endpoint in endpoints:
+    for where in places(dsn.reveal()):
         trial = Findings(ExitCode.DATABASE)
+        endpoint = server_facts.find_endpoint(*where)
         trials.append((server_checks.judge_endpoint(trial, endpoint), trial))
     # Of several hosts libpq takes the first that answers.
     reached, best = next((trial for trial in trials if trial[0]), trials[0])

@@ -90,13 +90,8 @@ def as_data(groups: Sequence[Group], verdict: ExitCode) -> dict[str, Any]:
             {
                 "name": group.title,
                 "checks": [
-                    {
-                        "name": finding.name,
-                        "level": str(finding.level),
-                        "seen": finding.seen,
-                        "fix": finding.fix or None,
-                    }
-                    for finding in group.findings
+                    {"name": f.name, "level": str(f.level), "seen": f.seen, "fix": f.fix or None}
+                    for f in group.findings
                 ],
             }
             for group in groups

@@ -90,9 +90,8 @@ def time_ticks(end_s: float, most: int = 5) -> list[float]:
     >>> time_ticks(103), time_ticks(1500)
     ([0, 30, 60, 90], [0, 300, 600, 900, 1200, 1500])
     """
-    step = next((s for s in _TIME_STEPS_S if end_s / s <= most), 0)
-    if not step:
-        step = 86400 * math.ceil(end_s / 86400 / most)
+    days = math.ceil(end_s / 86400 / most)
+    step = next((s for s in _TIME_STEPS_S if end_s / s <= most), 86400 * days)
     return [n * step for n in range(int(end_s // step) + 1)]
 
 
@@ -294,29 +293,25 @@ def _dot(x: float, y: float, number: int) -> str:
 def _end_labels(ends: Sequence[tuple[float, str, int]]) -> str:
     """Write each line's name at its end, names pushed apart where lines end close together."""
     lowest: float = TOP_PX + PLOT_PX
-    placed: list[tuple[float, str, int]] = []
-    for y, name, number_ in sorted(ends, reverse=True):  # from the bottom up
+    drawn = ""
+    for y, name, number in sorted(ends, reverse=True):  # from the bottom up
         y = min(y, lowest)
         lowest = y - LABEL_GAP_PX
-        placed.append((y, name, number_))
-    return "".join(
-        f'<text class="label s{n}" x="100%" dx="7" y="{y + 4:.1f}">{escape(name)}</text>'
-        for y, name, n in placed
-    )
+        drawn += f'<text class="label s{number}" x="100%" dx="7" y="{y + 4:.1f}">'
+        drawn += f"{escape(name)}</text>"
+    return drawn
 
 
 def _unbroken(chart: Chart, series: Series) -> list[list[tuple[float, float]]]:
     """Cut a series where a value is missing and where another session begins."""
     runs: list[list[tuple[float, float]]] = [[]]
-    before: float | None = None
+    before = -math.inf
     for at, value in zip(chart.at_s, series.values, strict=True):
-        if before is not None and any(before < b <= at for b in chart.breaks_s):
+        if value is None or any(before < b <= at for b in chart.breaks_s):
             runs.append([])
-        before = at
-        if value is None:
-            runs.append([])
-        else:
+        if value is not None:
             runs[-1].append((at, value))
+        before = at
     return [run for run in runs if run]
 
 

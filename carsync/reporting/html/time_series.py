@@ -102,7 +102,6 @@ def _span(end_s: float) -> float:
     >>> _span(60), _span(1500), _span(1e6)
     (2, 60, 25200.0)
     """
-    for span in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600):
-        if end_s / span <= COLUMNS:
-            return span
-    return 3600 * -(-end_s // (3600 * COLUMNS))
+    spans = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    hours = -(-end_s // (3600 * COLUMNS))
+    return next((span for span in spans if end_s / span <= COLUMNS), 3600 * hours)

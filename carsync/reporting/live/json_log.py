@@ -42,7 +42,6 @@ class EventLog(RunListener):
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a monotonic clock in seconds."""
         self._clock = clock
         self._phase: str | None = None
         self._due_s = 0.0

@@ -103,11 +103,10 @@ def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     beside = min(width - max(len(text), _USUAL_COUNTS) - 2, _MAX_BAR)
     if beside < _MIN_BAR:
         beside = width - len(text) - 2
-    if beside >= _MIN_BAR:
-        bar = formatting.paint(formatting.bar(done, planned, beside), "good", True)
-        return [f"{bar}  {text}"]
-    bar = formatting.paint(formatting.bar(done, planned, width), "good", True)
-    return [bar, *formatting.parts(text, width)]
+    is_beside = beside >= _MIN_BAR
+    bar = formatting.bar(done, planned, beside if is_beside else width)
+    bar = formatting.paint(bar, "good", True)
+    return [f"{bar}  {text}"] if is_beside else [bar, *formatting.parts(text, width)]
 
 
 def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
@@ -128,7 +127,6 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
 
 
 def _short_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
-    """Return the figures that count most, for a narrow view."""
     pages_per_s = figures.pages_per_s if is_reading else figures.pages_per_s_mean
     memory = formatting.size(figures.rss_bytes)
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · memory {memory}"
@@ -176,9 +174,8 @@ def _table_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
 
 
 def _machine_rows(figures: Figures) -> list[NamedValue]:
-    memory = (
-        f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
-    )
+    memory = formatting.size(figures.rss_bytes)
+    memory += f" · peak {formatting.size(figures.rss_peak_bytes)}"
     if figures.rss_slope_mb_per_min is not None:
         memory += f" · {wording.slope(figures.rss_slope_mb_per_min)}"
     rows = [("memory", memory)]

@@ -32,7 +32,6 @@ class PlainProgress(RunListener):
         clock: Callable[[], float] = time.monotonic,
         logger: logging.Logger = _LOGGER,
     ) -> None:
-        """Take a monotonic clock in seconds and where the lines go."""
         self._clock = clock
         self._logger = logger
         self._phase: str | None = None

@@ -124,7 +124,6 @@ class Canvas:
         self._drawn = [taken for _, taken in lines]
 
     def _size(self) -> tuple[int, int]:
-        """Return columns and rows as they are now; 80 × 24 where nobody knows."""
         columns, rows = _size_of(self._stream)
         return columns or 80, rows or 24
 

@@ -46,18 +46,14 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
     The children must neither feed the watchdog nor speak for the run (`NotifyAccess=main`
     would refuse them). `is_stopping` says whether a signal asked the run to stop.
     """
-    address = environ.pop(SOCKET, "")
-    watchdog_usec = environ.pop(WATCHDOG, "")
-    watchdog_pid = environ.pop(WATCHDOG_PID, "")
+    address, usec, pid = (environ.pop(name, "") for name in (SOCKET, WATCHDOG, WATCHDOG_PID))
     if not address:
         return []
     if not address.startswith(("/", "@")):
         log.warning("%s names no socket that carsync can speak to: %s", SOCKET, address)
         return []
-    watchdog_s = None
-    is_number = watchdog_usec.isascii() and watchdog_usec.isdigit()
-    if is_number and watchdog_pid in {"", str(os.getpid())}:
-        watchdog_s = int(watchdog_usec) / 1e6
+    is_ours = usec.isascii() and usec.isdigit() and pid in {"", str(os.getpid())}
+    watchdog_s = int(usec) / 1e6 if is_ours else None
     return [ServiceManager(address, is_stopping, watchdog_s=watchdog_s or None)]
 
 
@@ -192,13 +188,11 @@ class ServiceManager(RunListener):
 
 def _last_words(report: RunReport) -> str:
     run = "" if report.run_id is None else f"run {report.run_id} "
-    if report.problem:
-        return f"{run}{report.state}, exit code {int(report.exit_code)}: {report.problem}"
-    counts = report.counts
-    if counts is None:
-        return f"{run}{report.state}, exit code {int(report.exit_code)}"
+    if report.problem or report.counts is None:
+        problem = f": {report.problem}" if report.problem else ""
+        return f"{run}{report.state}, exit code {int(report.exit_code)}{problem}"
     names = ("seen", "inserted", "updated", "reactivated", "deactivated")
-    words = ", ".join(f"{getattr(counts, name):,} {name}" for name in names)
+    words = ", ".join(f"{getattr(report.counts, name):,} {name}" for name in names)
     return f"{run}{report.state} in {formatting.duration(round(report.duration_s))}: {words}"
 
 

@@ -295,21 +295,16 @@ def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dic
 
 
 def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
-    if not has_schema(conn):
-        return ConfigError(
-            f"there is no run {run_id}",
-            detail="the database holds no run yet",
-            hint="run `carsync sync` first",
-        )
-    parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
-    query = sql.load("runs/list_nearest_runs")
-    found = sorted(n for (n,) in sql.fetch(conn, "listing runs", query, parameters))
-    nearest = f"the nearest of {target}: {', '.join(map(str, found))}"
-    return ConfigError(
-        f"there is no run {run_id}",
-        detail=nearest if found else f"no run of {target} is recorded yet",
-        hint="list them with `carsync runs`" if found else "run `carsync sync` first",
-    )
+    detail, hint = "the database holds no run yet", "run `carsync sync` first"
+    if has_schema(conn):
+        parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
+        query = sql.load("runs/list_nearest_runs")
+        found = sorted(n for (n,) in sql.fetch(conn, "listing runs", query, parameters))
+        detail = f"no run of {target} is recorded yet"
+        if found:
+            detail = f"the nearest of {target}: {', '.join(map(str, found))}"
+            hint = "list them with `carsync runs`"
+    return ConfigError(f"there is no run {run_id}", detail=detail, hint=hint)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -42,17 +42,23 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
     """Return name and value of each line on what was done and how fast."""
     figures = report.figures
     ended = formatting.moment(report.finished_at)
+    rate = wording.rates(figures.pages_per_s_mean, figures.rows_per_s)
+    if figures.writer_rows_per_busy_s is not None:
+        rate += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
+    memory = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
+    if figures.rss_slope_mb_per_min is not None:
+        memory += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
     traffic = f"{formatting.plural(figures.attempts, 'request')} · {wording.traffic(figures)}"
     return [
         ("outcome", outcome(report.exit_code)),
         ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
         ("pages", _pages(figures)),
         ("rows", wording.rows(figures)),
-        ("rate", _rates(figures)),
+        ("rate", rate),
         ("latency", wording.latency(figures.latency)),
         ("traffic", traffic),
         ("errors", wording.errors(figures, with_retries=True)),
-        ("memory", _memory(figures)),
+        ("memory", memory),
     ]
 
 
@@ -66,29 +72,12 @@ def _pages(figures: Figures) -> str:
     return text
 
 
-def _rates(figures: Figures) -> str:
-    text = wording.rates(figures.pages_per_s_mean, figures.rows_per_s)
-    if figures.writer_rows_per_busy_s is not None:
-        text += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
-    return text
-
-
-def _memory(figures: Figures) -> str:
-    text = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
-    if figures.rss_slope_mb_per_min is not None:
-        text += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
-    return text
-
-
 def _check_table(checks: Sequence[Check], color: bool) -> list[str]:
     """Lay out the acceptance checks: verdict, name, measured value, target."""
     names = max(len("acceptance"), *(len(check.name) for check in checks))
     values = max(len("measured"), *(len(check.measured) for check in checks))
-    lines = [
-        formatting.paint(
-            f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "strong", color
-        )
-    ]
+    head = f"  {'acceptance':<{names}}  {'measured':<{values}}  target"
+    lines = [formatting.paint(head, "strong", color)]
     for check in checks:
         line = f"  {check.name:<{names}}  {check.measured:<{values}}  {check.target}"
         verdict = formatting.paint(check.verdict, _VERDICT_TONES[check.verdict], color)
