@@ -37,16 +37,16 @@ Hashes = Mapping[str, Mapping[str, str]]
 
 
 def examine(
-    config: Config, origin: Origin, checkpoint: Path | None, tell: Callable[[str], None]
+    config: Config, origin: Origin, checkpoint: Path | None, announce: Callable[[str], None]
 ) -> list[Group]:
     """Examine everything and return the findings by group, in the order of a run's needs.
 
-    `checkpoint` is None where its place is not known. `tell` is called with the title of
+    `checkpoint` is None where its place is not known. `announce` is called with the title of
     each part, which may take seconds, before the part begins. Nothing is changed: a file
     is written beside the checkpoint and removed, one request goes to the API, and the
     database session is read-only. Faults of machine, API and database become findings.
     """
-    tell("configuration")
+    announce("configuration")
     found, mapper = Findings(ExitCode.CONFIG), None
     found.all += config_checks.judge(config, origin)
     try:
@@ -54,13 +54,13 @@ def examine(
     except CarsyncError as exc:
         found.failed("mapping", exc)
     groups = [Group("configuration", tuple(found.all))]
-    tell("this machine")
+    announce("this machine")
     facts = machine_facts.gather(checkpoint)
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
-    tell("API")
+    announce("API")
     found, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
     groups.append(Group("API", tuple(found.all)))
-    tell("database")
+    announce("database")
     groups += _examine_database(config, mapper, hashes)
     return groups
 
@@ -125,8 +125,8 @@ def _reach(found: Findings, config: Config) -> bool:
     if config.api.proxy is not None:
         found.skip(feed_checks.WAY, "a proxy (api.proxy) makes the connection")
         return True
-    patience_s = min(config.api.timeout.connect_s, 10.0)
-    lookup = feed_facts.resolve(host, port, patience_s)
+    within_s = min(config.api.timeout.connect_s, 10.0)
+    lookup = feed_facts.resolve(host, port, within_s)
     if not feed_checks.judge_lookup(found, lookup):
         found.skip(feed_checks.WAY, "the host has no address")
         return False
@@ -134,7 +134,7 @@ def _reach(found: Findings, config: Config) -> bool:
         is_local = all(ipaddress.ip_address(each).is_loopback for each in lookup.addresses)
         feed_checks.judge_plain_http(found, config, is_local=is_local)
         return True
-    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, patience_s)
+    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, within_s)
     feed_checks.judge_certificate(found, certificate)
     return not certificate.error
 

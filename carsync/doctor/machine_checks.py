@@ -18,7 +18,7 @@ PROCESS_BYTES = 60_000_000
 
 
 class MachineFacts(Struct, frozen=True):
-    """The machine as it is; None for what this system does not tell.
+    """The machine as it is; None for what this system does not say.
 
     `folder` is the checkpoint's folder, or the nearest one above it that exists.
     `write_error` says why a file could not be written, flushed and renamed there.

@@ -37,7 +37,7 @@ def test_the_number_of_failpoints_is_the_true_one() -> None:
     assert f"{len(failpoints.ALL)} named places" in TEXT
 
 
-MIRRORED = ("cli", "config", "demo", "doctor", "mapping")
+MIRRORED = ("cli", "config", "demo", "doctor", "mapping", "reporting")
 
 
 def test_each_module_has_a_test_file_of_its_name_or_a_reason() -> None:

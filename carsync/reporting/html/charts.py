@@ -2,8 +2,8 @@
 
 The drawing is as wide as its place on the page and of a fixed height: positions across are
 per cent, those down are pixels, so letters keep their size on a phone and on a wide screen.
-What stands left and right of the plot lies outside of the SVG's own box; the page gives room
-for it (the class `plot` in `templates/report.css`). Colours are the page's, by the classes
+What stands left and right of the plot lies outside of the SVG's own box; the page leaves
+space for it (the class `plot` in `templates/report.css`). Colours are the page's, by the classes
 `s1` to `s6`.
 """
 
@@ -250,7 +250,7 @@ def _frame(chart: Chart, ticks: Sequence[float], content: str) -> str:
 
 
 def _breaks(chart: Chart) -> list[str]:
-    """Mark where another session began, above the lines; its words on the side with room."""
+    """Mark where another session began, above the lines; its words on the side with space."""
     drawn = []
     for at in chart.breaks_s:
         x = at / chart.end_s * 100

@@ -64,7 +64,7 @@ class LiveProgress(RunListener):
         self._canvas.end()
 
     def begun(self, run: Run) -> None:
-        """Learn which run is shown; the view names the run where there is room."""
+        """Learn which run is shown; the view names the run where that fits."""
         which = f"run {run.run_id} · {run.source} → {run.target}"
         self._name = formatting.printable(which)
 

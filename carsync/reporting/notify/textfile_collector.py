@@ -1,4 +1,4 @@
-"""The file of metrics for node_exporter's textfile collector, written while a run goes on.
+"""The file of metrics for node_exporter's textfile collector, written during a run.
 
 node_exporter reads every `*.prom` of a folder whenever Prometheus asks, so the file is
 replaced as a whole, by a rename in its own folder, and may be read by everybody.

@@ -120,7 +120,7 @@ def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
             ) as response,
         ):
             error = _judge(response, notify.url.reveal())
-            # The connection was shut meanwhile, which may look like the end of an answer.
+            # The connection was closed meanwhile, which may look like the end of an answer.
             late = time.monotonic() - started_s > within_s
             return _timed_out(notify) if late else error
     except Exception as exc:

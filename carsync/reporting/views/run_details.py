@@ -57,7 +57,7 @@ class PastRun(Struct, frozen=True):
 
 
 class RunSession(msgspec.Struct, frozen=True, kw_only=True):
-    """One process's work on a run, as its samples tell it.
+    """One process's work on a run, as its samples show it.
 
     `pages_done` and `rows_staged` are those of the whole run when the session ended.
     """
@@ -74,7 +74,7 @@ class RunSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDetails(Struct, frozen=True):
-    """All there is to tell of a run.
+    """All that is known of a run.
 
     `failed_attempts` counts by class over all sessions, whether the attempts are kept or not;
     `failed_pages` come from the kept ones. `reasons` are those of open rejects.

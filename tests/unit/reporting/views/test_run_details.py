@@ -15,6 +15,7 @@ from carsync.reporting.views.run_details import (
     RelationKind,
     as_data,
     as_line,
+    errors_since,
     fate,
     kind_of,
     read_report,
@@ -39,6 +40,18 @@ def test_a_stored_summary_is_read_back_whole() -> None:
 def test_sessions_are_told_apart() -> None:
     first, second = sessions_of([a_sample(0), a_sample(5), a_sample(0, 2)])
     assert (first.samples, first.worked_s, second.number) == (2, 5.0, 2)
+
+
+def test_errors_are_counted_since_the_sample_before_and_anew_in_each_session() -> None:
+    counts: list[tuple[int, dict[str, int]]] = [
+        (1, {"timeout": 1}),
+        (1, {"timeout": 1}),
+        (1, {"timeout": 4, "server": 2}),
+        (2, {"timeout": 2}),
+    ]
+    samples = [replace(a_sample(5, session), errors=errors) for session, errors in counts]
+    grown = [{"timeout": 1}, {}, {"timeout": 3, "server": 2}, {"timeout": 2}]
+    assert errors_since(samples) == grown
 
 
 @pytest.mark.parametrize(
