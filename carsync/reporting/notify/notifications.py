@@ -206,16 +206,13 @@ def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
 def headline(notice: Notice) -> str:
     """Say it in one sentence."""
     subject = f"{notice.source} → {notice.target}"
-    match notice.event:
-        case "test":
-            return f"{subject}: a test; this is where carsync's notices arrive"
-        case "recovered":
-            return f"{subject}: complete again"
-        case "stale":
-            return f"{subject}: out of date"
-        case "unit":
-            return f"{subject}: {notice.unit} failed"
-    return f"{subject}: {notice.meaning}"
+    words = {
+        "test": "a test; this is where carsync's notices arrive",
+        "recovered": "complete again",
+        "stale": "out of date",
+        "unit": f"{notice.unit} failed",
+    }
+    return f"{subject}: {words.get(notice.event, notice.meaning)}"
 
 
 def _slack_text(notice: Notice) -> str:

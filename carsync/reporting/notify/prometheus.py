@@ -24,6 +24,7 @@ from carsync.state.figures import Figures
 
 MetricKind = Literal["gauge", "counter", "summary"]
 Values = Mapping[str, float]
+_Reader = str | Callable[[Any], Values]
 
 
 class Standing(Struct, frozen=True):
@@ -47,14 +48,15 @@ class Standing(Struct, frozen=True):
     merged: LastRun | None = None
 
 
-_Reader = str | Callable[[Standing], Values]
-"""The attributes that lead from a `Standing` to one value, or a function that gives several."""
-
-
 class Metric(Struct, frozen=True):
-    """One metric: what it reads from a `Standing`, and the label that tells its values apart."""
+    """One metric, read from a `Standing` or, `of_run`, from the figures of its run.
+
+    `reads` are the attributes that lead to one value, or a function that gives a value for each
+    value of `label`.
+    """
 
     name: str
+    of_run: bool
     reads: _Reader
     help: str
     label: str = ""
@@ -68,9 +70,11 @@ class Metric(Struct, frozen=True):
 
     def values(self, standing: Standing) -> Values:
         """Return the known values by the label's value, which is "" where there is no label."""
+        found: Any = standing.figures if self.of_run else standing
+        if found is None:
+            return {}
         if not isinstance(self.reads, str):
-            return self.reads(standing)
-        found: Any = standing
+            return self.reads(found)
         for name in self.reads.split("."):
             found = None if found is None else getattr(found, name)
         if found is None:
@@ -101,29 +105,22 @@ class _Reading(Collector):
                 yield family
 
 
-def _by_kind(standing: Standing) -> Values:
-    if standing.figures is None:
-        return {}
-    return {kind.value: standing.figures.errors.get(kind, 0) for kind in FailureKind}
+def _by_kind(figures: Figures) -> Values:
+    return {kind.value: figures.errors.get(kind, 0) for kind in FailureKind}
 
 
-def _by_verdict(standing: Standing) -> Values:
-    if standing.figures is None:
-        return {}
-    return {verdict.value: standing.figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
+def _by_verdict(figures: Figures) -> Values:
+    return {verdict.value: figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
 
 
-def _response_times(standing: Standing) -> Values:
-    taken = standing.figures
-    if taken is None:
-        return {}
-    answers = taken.attempts - sum(taken.errors.values())
+def _response_times(figures: Figures) -> Values:
+    answers = figures.attempts - sum(figures.errors.values())
     measured = {
-        "0.5": taken.latency_p50_s,
-        "0.95": taken.latency_p95_s,
-        "0.99": taken.latency_p99_s,
+        "0.5": figures.latency_p50_s,
+        "0.95": figures.latency_p95_s,
+        "0.99": figures.latency_p99_s,
         "count": answers,
-        "sum": answers * (taken.latency_mean_s or 0.0),
+        "sum": answers * (figures.latency_mean_s or 0.0),
     }
     return {name: value for name, value in measured.items() if value is not None}
 
@@ -142,7 +139,9 @@ def _last_success(standing: Standing) -> Values:
     return {"": 0.0 if at is None else at.timestamp()}
 
 
-_TABLE: dict[str, tuple[_Reader, str] | tuple[_Reader, str, str]] = {
+_Rows = dict[str, tuple[_Reader, str] | tuple[_Reader, str, str]]
+
+_OF_TARGET: _Rows = {
     "build_info": (
         lambda now: {now.version: 1.0},
         "Always 1; the version of carsync that wrote this.",
@@ -179,61 +178,46 @@ _TABLE: dict[str, tuple[_Reader, str] | tuple[_Reader, str, str]] = {
     "run_in_progress": ("in_progress", "1 while a run is going on, else 0."),
     "run_id": ("run_id", "Number of the current run, or of the last one (carsync runs)."),
     "run_start_timestamp_seconds": ("started_at", "When that run began."),
-    "run_duration_seconds": (
-        "figures.elapsed_s",
-        "For how long its process has been at work, or was.",
-    ),
-    "run_pages_planned": (
-        "figures.pages_planned",
-        "Pages that the feed has; absent until it is known.",
-    ),
+}
+_OF_RUN: _Rows = {
+    "run_duration_seconds": ("elapsed_s", "For how long its process has been at work, or was."),
+    "run_pages_planned": ("pages_planned", "Pages that the feed has; absent until it is known."),
     "run_pages_resumed": (
-        "figures.pages_resumed",
+        "pages_resumed",
         "Pages of these that an interrupted run had staged before.",
     ),
-    "run_pages_staged_total": ("figures.pages_staged", "Pages read and staged."),
-    "run_pages_failed_total": (
-        "figures.pages_given_up",
-        "Pages given up after all their attempts.",
-    ),
+    "run_pages_staged_total": ("pages_staged", "Pages read and staged."),
+    "run_pages_failed_total": ("pages_given_up", "Pages given up after all their attempts."),
     "run_rows_staged_total": (
-        "figures.rows_staged",
+        "rows_staged",
         "Rows staged, those of an interrupted run that was resumed included.",
     ),
-    "run_records_total": ("figures.records", "Records that the pages held."),
-    "run_rejects_total": (
-        "figures.rejects",
-        "Records that no row could hold (carsync rejects list).",
-    ),
-    "run_attempts_total": ("figures.attempts", "Requests for pages, retries included."),
+    "run_records_total": ("records", "Records that the pages held."),
+    "run_rejects_total": ("rejects", "Records that no row could hold (carsync rejects list)."),
+    "run_attempts_total": ("attempts", "Requests for pages, retries included."),
     "run_failed_attempts_total": (_by_kind, "Requests for pages that failed, by class.", "class"),
-    "run_retries_total": ("figures.retries", "Failed requests that were, or will be, sent again."),
-    "run_breaker_openings_total": (
-        "figures.breaker_openings",
-        "How often the circuit breaker opened.",
-    ),
+    "run_retries_total": ("retries", "Failed requests that were, or will be, sent again."),
+    "run_breaker_openings_total": ("breaker_openings", "How often the circuit breaker opened."),
     "run_probes_total": (
         _by_verdict,
         "Requests for single cars, by what the answer proves.",
         "verdict",
     ),
-    "run_received_bytes_total": (
-        "figures.wire_bytes",
-        "Bodies of good answers as they came, compressed.",
-    ),
-    "run_unpacked_bytes_total": ("figures.body_bytes", "The same unpacked."),
+    "run_received_bytes_total": ("wire_bytes", "Bodies of good answers as they came, compressed."),
+    "run_unpacked_bytes_total": ("body_bytes", "The same unpacked."),
     "run_response_seconds": (
         _response_times,
         "How long good answers took, from the first byte sent to the last one read. "
         "Quantiles are within 1 %.",
         "quantile",
     ),
-    "run_queued_pages": ("figures.queue_depth", "Pages that wait for a writer."),
-    "run_queued_pages_peak": ("figures.queue_depth_peak", "The most that waited at once."),
-    "run_resident_memory_bytes": (
-        "figures.rss_bytes",
-        "Resident memory of all processes of the run.",
-    ),
-    "run_resident_memory_peak_bytes": ("figures.rss_peak_bytes", "The most that it was."),
+    "run_queued_pages": ("queue_depth", "Pages that wait for a writer."),
+    "run_queued_pages_peak": ("queue_depth_peak", "The most that waited at once."),
+    "run_resident_memory_bytes": ("rss_bytes", "Resident memory of all processes of the run."),
+    "run_resident_memory_peak_bytes": ("rss_peak_bytes", "The most that it was."),
 }
-METRICS = tuple(Metric(f"carsync_{name}", *row) for name, row in _TABLE.items())
+METRICS = tuple(
+    Metric(f"carsync_{name}", of_run, *row)
+    for of_run, rows in ((False, _OF_TARGET), (True, _OF_RUN))
+    for name, row in rows.items()
+)

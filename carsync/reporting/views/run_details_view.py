@@ -39,12 +39,13 @@ def render_details(details: RunDetails, now: datetime, width: int, *, color: boo
         lines = _unfinished(details, now, color)
     related = _related(details)
     lines += ["", *formatting.columns(related)] if related else []
+    open_rejects = sum(reason.count for reason in details.reasons)
     chart = min(max(width - 34, 10), CHART_COLUMNS)
     for name, section in (
         ("sessions", _sessions(details)),
         ("over time", _over_time(details.samples, chart)),
         (_errors_head(details), _failed_pages(details, width)),
-        (_rejects_head(details), _reasons(details, width)),
+        (f"open rejects: {open_rejects:,}", _reasons(details, width)),
     ):
         if section:
             lines += ["", formatting.paint(name, "strong", color), *section]
@@ -169,11 +170,6 @@ def _page_words(page: FailedPage) -> str:
     words = [f"{n:,} × {formatting.error_name(kind)}" for kind, n in by_number]
     words += ["given up"] if page.given_up else []
     return f"{', '.join(words)} · {formatting.printable(page.problem)}"
-
-
-def _rejects_head(details: RunDetails) -> str:
-    total = sum(reason.count for reason in details.reasons)
-    return f"open rejects: {total:,}"
 
 
 def _reasons(details: RunDetails, width: int) -> list[str]:
