@@ -18,15 +18,7 @@ from msgspec.structs import asdict
 from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views import wording
-from carsync.reporting.views.layout import (
-    WIDTH,
-    column_width,
-    counts_grid,
-    side_by_side,
-    title,
-    wrap,
-)
+from carsync.reporting.views import layout, wording
 from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
 
@@ -135,28 +127,28 @@ def render(
     resume_within_h: float = 24.0,
     *,
     color: bool = False,
-    width: int = WIDTH,
+    width: int = layout.WIDTH,
 ) -> str:
     """Return the status as text for a terminal of `width` columns, without a final line feed."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     verdict = judge(state, now, lock_held, resume_within_h)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
     shown = None if verdict.state == "none" else verdict.state
-    head = title(name, shown, color, width)
+    head = layout.title(name, shown, color, width)
     if len(name) + len(shown or "no run yet") >= width:
-        head = "\n".join([*textwrap.wrap(name, width), title("", shown, color, 0).lstrip()])
+        head = "\n".join([*textwrap.wrap(name, width), layout.title("", shown, color, 0).lstrip()])
     lines = [head, ""]
     if state is not None:
         beside = width >= _TWO_COLUMNS
-        column = column_width(2, width) if beside else width
+        column = layout.column_width(2, width) if beside else width
         run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
         last = _last_lines(state, now, column)
-        lines += side_by_side([run, last], column) if beside else [*run, "", *last]
+        lines += layout.side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
         lines += [""]
     if verdict.reason:
-        lines += wrap("why", verdict.reason, color, width)
-    return "\n".join([*lines, *wrap("next", verdict.next_step, color, width)])
+        lines += layout.wrap("why", verdict.reason, color, width)
+    return "\n".join([*lines, *layout.wrap("next", verdict.next_step, color, width)])
 
 
 def render_line(
@@ -249,7 +241,7 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
     elif state.last_success_at < last.finished_at:
         rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
     table = formatting.columns(rows, width=width)
-    return [_LAST, *table, "", *counts_grid(last.counts, width)]
+    return [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
 
 
 def _ago(at: datetime, now: datetime) -> str:
