@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import click
 
 from carsync.cli import console
 from carsync.cli.console import SHOWN, show_some
-from carsync.cli.options import config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar, Review
@@ -26,14 +25,7 @@ from carsync.state import target_lock
 @click.option("--yes", is_flag=True, help="Deactivate without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the cars and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print every car and the result as JSON.")
-def approve(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    run_id: int,
-    yes: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Deactivate exactly the cars that run RUN_ID held, after showing them.
 
     A run that ends with exit code 6 applied all inserts and updates, but left cars
@@ -47,7 +39,7 @@ def approve(
       carsync approve 17 --config prod.yaml
       carsync approve 17 --dry-run --json | jq .cars
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     refuse_transaction_pooler(config)
     which = (config.target, config.sync.source, run_id, config.sync.deactivate.approve_within_h)
     with _locked(config) as connection:

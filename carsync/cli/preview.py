@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from carsync.cli.options import config_options, load_config
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
@@ -31,8 +31,7 @@ from carsync.source.single_page import ask_page
 @click.pass_context
 def preview(
     ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
+    source: ConfigSource,
     page: int | None,
     file: Path | None,
     limit: int | None,
@@ -47,7 +46,7 @@ def preview(
       carsync preview --config prod.yaml --page 3 --limit 5
       carsync preview --from-file records.json | jq .data_hash
     """
-    config = load_config(config_path, overrides)
+    config = source.load()
     mapper = Mapper.load(config)
     if file is not None:
         content = _map_file(mapper, file)

@@ -105,7 +105,7 @@ PURE = [
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.listeners"]
+BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.sync"]
 BY_NAME += ["reporting.notify.notifier"]
 """Modules that import others by name: a kind of paging or authentication, a command, a worker,
 or what only some configurations need."""
