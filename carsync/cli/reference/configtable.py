@@ -65,7 +65,8 @@ def _walk(struct: StructType, prefix: str, texts: dict[str, Comment]) -> Iterato
         if (member := _member(field.type)) is not None:
             below.append((member, f"{path}.NAME"))
     if keys:
-        yield Part(prefix.rstrip("."), _about(struct.cls), tuple(keys))
+        about = " ".join(inspect.cleandoc(struct.cls.__doc__ or "").split())
+        yield Part(prefix.rstrip("."), about, tuple(keys))
     for inner, path in below:
         yield from _walk(inner, f"{path}.", texts)
 
@@ -77,10 +78,6 @@ def _member(kind: Any) -> StructType | None:
     value = kind.value_type
     alternatives = value.types if isinstance(value, UnionType) else (value,)
     return next((each for each in alternatives if isinstance(each, StructType)), None)
-
-
-def _about(cls: type[Struct]) -> str:
-    return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
 
 
 def _kind(field: Field, path: str) -> str:
