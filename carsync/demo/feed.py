@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -167,27 +166,3 @@ def in_parallel(work: Callable[[int], Result], numbers: Iterable[int]) -> Iterat
             yield from pool.map(work, numbers)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def write_static(
-    directory: Path, feed: Feed, number: int, page_size: int = 100, *, with_meta: bool = True
-) -> int:
-    """Write snapshot `number` as `1.json.gz` … `N.json.gz` into `directory`; return N.
-
-    For a web server that serves the files with `Content-Encoding: gzip`. Pages
-    left over from a longer snapshot are deleted. Raises `OSError`.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    snapshot = feed.at(number)
-    pages = feed.page_count(snapshot, page_size)
-
-    def build(page: int) -> bytes:
-        return compress(feed.page_body(snapshot, page, page_size, with_meta=with_meta))
-
-    for page, body in enumerate(in_parallel(build, range(1, pages + 1)), start=1):
-        (directory / f"{page}.json.gz").write_bytes(body)
-    for path in directory.glob("*.json.gz"):
-        stem = path.name.removesuffix(".json.gz")
-        if stem.isdigit() and int(stem) > pages:
-            path.unlink()
-    return pages

@@ -38,10 +38,11 @@ def entries(
         blocks=tuple(split_help(command.help or "")),
         options=tuple((names, " ".join(words.split())) for names, words in filter(None, records)),
     )
-    for below in command.list_commands(ctx) if isinstance(command, click.Group) else ():
-        found = command.get_command(ctx, below)
-        assert found is not None
-        yield from entries(found, below, ctx)
+    if isinstance(command, click.Group):
+        for below in command.list_commands(ctx):
+            found = command.get_command(ctx, below)
+            assert found is not None
+            yield from entries(found, below, ctx)
 
 
 def split_help(text: str) -> list[Block]:
