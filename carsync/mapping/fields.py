@@ -7,6 +7,7 @@ A path leads to a JSON value, or to a marker that says why there is none: `Mispl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -130,18 +131,14 @@ class RecordType:
         if () not in rests and all(map(_is_field_name, heads)):
             return self._build_object(prefix, source, rests, heads)
         if () not in rests and len(heads) == 1 and heads[0].isdecimal():
-            return self._build_list(prefix, source, rests, heads[0])
+            slot = self._add(source, _item_getter(int(heads[0])))
+            element = self._build((*prefix, heads[0]), slot, [rest[1:] for rest in rests])
+            return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
         # Wanted whole, or at several positions that need not look alike.
         for rest in rests:
-            self._slots[prefix + rest] = self._add(source, _walker(rest)) if rest else source
+            step = partial(_map, partial(walk, path=rest))
+            self._slots[prefix + rest] = self._add(source, step) if rest else source
         return self._leaf_types.get(prefix, Any)
-
-    def _build_list(
-        self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], position: str
-    ) -> Any:
-        slot = self._add(source, _item_getter(int(position)))
-        element = self._build((*prefix, position), slot, [rest[1:] for rest in rests])
-        return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
 
     def _build_object(
         self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], heads: list[str]
@@ -150,7 +147,7 @@ class RecordType:
         opened = self._add(source, opener)
         fields: list[tuple[str, Any, None]] = []
         for attribute, head in zip(opener.attributes, heads, strict=True):
-            slot = self._add(opened, _attribute_getter(attribute))
+            slot = self._add(opened, partial(_map, attrgetter(attribute)))
             below = [rest[1:] for rest in rests if rest[0] == head]
             fields.append((attribute, self._build((*prefix, head), slot, below), None))
         opener.struct = msgspec.defstruct(
@@ -167,13 +164,8 @@ def _is_field_name(key: str) -> bool:
     return not key.isdecimal() and key.isprintable() and not set(key) & {'"', "\\"}
 
 
-def _walker(path: FieldPath) -> Callable[[list[Any]], list[Any]]:
-    return lambda owners: [walk(owner, path) for owner in owners]
-
-
-def _attribute_getter(attribute: str) -> Callable[[list[Any]], list[Any]]:
-    get = attrgetter(attribute)
-    return lambda owners: list(map(get, owners))
+def _map(read: Callable[[Any], Any], owners: list[Any]) -> list[Any]:
+    return list(map(read, owners))
 
 
 def _item_getter(position: int) -> Callable[[list[Any]], list[Any]]:
