@@ -13,7 +13,7 @@ from carsync.cli.console import SHOWN, show_some
 from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.deactivation.approval import HeldCar, Review
+from carsync.deactivation.approval import Review
 from carsync.postgres.connect import open_database, refuse_transaction_pooler
 from carsync.postgres.connection import Connection
 from carsync.state import target_lock
@@ -80,23 +80,19 @@ def _words(run_id: int, found: Review, done: Review | None) -> str:
         )
     if done is None:
         return f"{len(found.to_approve):,} cars to approve, {len(found.left_out):,} left out."
-    late = [car for car in _all_left_out(found, done) if car not in found.left_out]
+    late = [car for car in done.left_out if car not in found.left_out]
     named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
     return f"{len(done.to_approve):,} cars deactivated.{named}"
 
 
 def _as_json(run_id: int, found: Review, done: Review | None) -> str:
+    left_out = [*found.left_out, *(done.left_out if done else [])]
     data = {
         "run_id": run_id,
         "held": len(found.cars),
         "cars": [{"id": car.id, "title": car.title} for car in found.to_approve],
-        "left_out": [{"id": car.id, "reason": car.left_out} for car in _all_left_out(found, done)],
+        "left_out": [{"id": car.id, "reason": car.left_out} for car in left_out],
         "deactivated": len(done.to_approve) if done else 0,
         "already_approved": found.approval or (done.approval if done else None),
     }
     return json.dumps(data)
-
-
-def _all_left_out(found: Review, done: Review | None) -> list[HeldCar]:
-    """Return what the look left out, and what changed between the look and the approval."""
-    return [*found.left_out, *(done.left_out if done else [])]

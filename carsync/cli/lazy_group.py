@@ -121,11 +121,8 @@ def _hand_down(group: click.Group, command: click.Command) -> None:
         if taken.isdisjoint((*option.opts, option.name)):
             command.params.append(InheritedOption(option))
     if command.epilog is None:
-        names = ", ".join(
-            "/".join(option.opts)
-            for option in command.params
-            if isinstance(option, InheritedOption)
-        )
+        inherited = [param for param in command.params if isinstance(param, InheritedOption)]
+        names = ", ".join("/".join(option.opts) for option in inherited)
         command.epilog = f"Also {names}, as for every command." if names else None
     if isinstance(command, click.Group):
         for each in command.commands.values():

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from carsync.config.parser import parse
-from carsync.demo.feed import Feed, FeedOptions, Truth
+from carsync.demo.feed import Feed, FeedOptions
 from carsync.errors import DatabaseError
 from carsync.mapping.mapper import Mapper
 from carsync.postgres import connection, sql
@@ -54,12 +54,12 @@ NOTHING = Writes(0, 0, 0)
 
 
 class Checker:
-    """Compares the default table at `dsn` with snapshots of the feed that `options` describe."""
+    """Compares the default table at `dsn` with snapshots of `feed`, which `options` describe."""
 
     def __init__(self, options: FeedOptions, dsn: str) -> None:
         config = parse("", {})
         # A feed of its own: the simulator's belongs to the simulator's thread.
-        self._feed = Feed(options)
+        self.feed = Feed(options)
         self._dsn = Secret(dsn)
         self._target = config.target
         self._source = config.sync.source
@@ -68,13 +68,9 @@ class Checker:
         self._constants["source_api"] = self._source
         self._columns = (*(column.name for column in self._mapper.columns), *self._constants)
 
-    def truth(self, number: int, since: int | None = None) -> Truth:
-        """Return what a sync of snapshot `number` must find in a feed read at snapshot `since`."""
-        return self._feed.truth(number, since)
-
     def pages(self, number: int) -> int:
         """Return the number of pages of snapshot `number`."""
-        return self._feed.page_count(self._feed.at(number), PAGE_ROWS)
+        return self.feed.page_count(self.feed.at(number), PAGE_ROWS)
 
     def check_counts(
         self, counts: Mapping[str, int], number: int, since: int | None = None
@@ -90,8 +86,8 @@ class Checker:
 
     def check_ids(self, number: int) -> CheckResult:
         """Compare active ids with the cars listed, inactive ids with the cars listed before."""
-        listed = set(map(str, self._feed.at(number).ids))
-        before = {str(car) for past in range(number) for car in self._feed.at(past).ids}
+        listed = set(map(str, self.feed.at(number).ids))
+        before = {str(car) for past in range(number) for car in self.feed.at(past).ids}
         with self._connection() as conn:
             found = dict(self._ask(conn, "demo/list_activity", {"source": self._source}))
         active = {car for car, is_active in found.items() if is_active}
@@ -118,7 +114,7 @@ class Checker:
                     for car, row in expected.items()
                     if found.get(car) != row
                 }
-        total = len(self._feed.at(number).ids)
+        total = len(self.feed.at(number).ids)
         text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
         if wrong:
             car, difference = min(wrong.items())
@@ -156,13 +152,13 @@ class Checker:
     def _changes(self, number: int, since: int | None) -> tuple[int, int, int]:
         """Return how many cars were added, changed and removed."""
         if since is None:
-            return len(self._feed.at(number).ids), 0, 0
-        truth = self._feed.truth(number, since)
+            return len(self.feed.at(number).ids), 0, 0
+        truth = self.feed.truth(number, since)
         return truth.added, truth.changed, truth.removed
 
     def _expected(self, number: int, page: int) -> dict[str, tuple[Any, ...]]:
         """Return the rows of a page of the feed by id, as PostgreSQL gives them back."""
-        body = self._feed.page_body(self._feed.at(number), page, PAGE_ROWS)
+        body = self.feed.page_body(self.feed.at(number), page, PAGE_ROWS)
         types = [column.type for column in self._mapper.columns]
         constants = tuple(self._constants.values())
         mapped = self._mapper.map_page(body).rows

@@ -91,14 +91,13 @@ class Feed:
         again counts as added, one with another version as changed.
         """
         since = max(number - 1, 0) if since is None else since
-        old_snapshot, new_snapshot = self.at(since), self.at(number)
-        old = dict(zip(old_snapshot.ids, old_snapshot.versions, strict=True))
-        new = dict(zip(new_snapshot.ids, new_snapshot.versions, strict=True))
+        snapshots = (self.at(since), self.at(number))
+        old, new = (dict(zip(each.ids, each.versions, strict=True)) for each in snapshots)
         common = old.keys() & new.keys()
         return Truth(
             snapshot=number,
             since=since,
-            ids=tuple(new_snapshot.ids),
+            ids=tuple(new),
             added=len(new) - len(common),
             removed=len(old) - len(common),
             changed=sum(old[car_id] != new[car_id] for car_id in common),

@@ -173,7 +173,7 @@ class Scenario:
         """Let the API list snapshot `number` from now on, and say what is new in it."""
         # The simulator's state belongs to its thread, which is idle between two syncs.
         self._api.app.show(number)
-        truth = self._checker.truth(number)
+        truth = self._checker.feed.truth(number)
         self._console.chapter(
             name,
             f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 FieldPath = tuple[str, ...]
 
 SCALARS = str | int | float | bool | None
+_KINDS = {NoneType: "null", int: "a number", float: "a number", str: "a text", list: "a list"}
 
 
 class Misplaced:
@@ -53,21 +55,11 @@ def parse_path(text: str) -> FieldPath:
 
 def describe(value: Any) -> str:
     """Name the kind of a JSON value, in words for a reject's reason."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "a list"
-        case Unholdable():
-            return value.token
-        case _:
-            return "an object"
+    if isinstance(value, Unholdable):
+        return value.token
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _KINDS.get(value.__class__, "an object")
 
 
 def walk(value: Any, path: FieldPath) -> Any:

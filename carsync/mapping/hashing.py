@@ -51,8 +51,7 @@ def compile_canonical(
     names = {attribute: fields[i] for attribute, i in zip(attributes, order, strict=True)}
     record = msgspec.defstruct("HashedFields", attributes, rename=names, gc=False)
     encode = msgspec.json.Encoder().encode
-    # itemgetter gives a value alone where it is asked for one, and takes no empty order.
-    pick = itemgetter(*order) if len(order) > 1 else tuple
+    pick = tuple if order == sorted(order) else itemgetter(*order)
     if plain:
         return lambda values: encode(record(*pick(values)))
     return lambda values: encode(record(*_ready_made(pick(values))))
