@@ -20,6 +20,8 @@ def test_every_test_with_a_database_or_a_process_is_on_the_map() -> None:
         "e2e/commands/test_status.py",
         "integration/cli/test_migrate.py",
         "integration/cli/test_simulate.py",
+        "integration/demo/test_checker.py",
+        "integration/demo/test_command.py",
         "integration/demo/test_postgres.py",
         "integration/demo/test_server.py",
         "integration/destination/test_migrations.py",
