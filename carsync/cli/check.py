@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -46,15 +45,14 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
     Exit codes: 0 no problem (warnings are none, but with --strict) · else the first
     problem's: 2 configuration or this machine · 3 API · 4 database
     """
-    tell = _teller()
     try:
         config = source.load()
     except ConfigError as exc:
         groups = examine.nothing_but(exc)
     else:
         origin = _origin(config, source.path)
-        groups = examine.examine(config, origin, find_checkpoint_path(config), tell)
-        tell("")
+        groups = examine.examine(config, origin, find_checkpoint_path(config), _tell)
+        _tell("")
     code = verdict(groups, strict=strict)
     if as_json:
         click.echo(json.dumps(render.as_data(groups, code), indent=2))
@@ -63,15 +61,10 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
     ctx.exit(int(code))
 
 
-def _teller() -> Callable[[str], None]:
-    """Return a function that shows on a terminal, on one line, what is being examined."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return lambda _: None
-
-    def tell(title: str) -> None:
+def _tell(title: str) -> None:
+    """Show on a terminal, on one line, what is being examined; an empty title clears the line."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         click.echo(f"\r\x1b[K{f'checking {title} …' if title else ''}", nl=False, err=True)
-
-    return tell
 
 
 def _origin(config: Config, path: Path | None) -> Origin:

@@ -28,7 +28,7 @@ def warn(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Print `text` for people; what standard output cannot encode becomes plainer."""
+    """Print `text`; a character that standard output cannot encode becomes a plainer one."""
     click.echo(formatting.fit(text, sys.stdout.encoding))
 
 

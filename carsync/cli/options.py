@@ -36,7 +36,7 @@ limit_option = click.option(
 
 
 class ConfigSource(Struct, frozen=True):
-    """The file of `--config` and the `KEY=VALUE` pairs of `--set`: what a configuration is of."""
+    """Where a configuration comes from: the file of `--config`, the overrides of `--set`."""
 
     path: Path | None = None
     overrides: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class ConfigSource(Struct, frozen=True):
         return parse(text, variables, self.overrides, origin=origin)
 
     def load_with_database(self) -> Config:
-        """Load the configuration of a command that needs `database.dsn`; raise `ConfigError`."""
+        """Do as `load`; raise `ConfigError`, too, where `database.dsn` is not set."""
         return require_database(self.load())
 
 

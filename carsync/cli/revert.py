@@ -29,7 +29,6 @@ from carsync.run.signals import StopSignal
 @click.argument("run_id", type=int)
 @click.option(
     "--only",
-    "only",
     multiple=True,
     type=click.Choice(ROW_ACTIONS),
     help="Take back only what the run did of this kind (repeatable).  [default: all]",

@@ -24,7 +24,7 @@ _SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
 
 
 def keys(struct: type[Struct] = Config, prefix: str = "") -> list[str]:
-    """Return the dotted names of all keys of a section, `prefix` first, in their order."""
+    """Return the dotted names of a section's keys in their order, each behind `prefix`."""
     found: list[str] = []
     for name, annotation in fields(struct).items():
         section = section_of(annotation)

@@ -89,7 +89,7 @@ class Checker:
         listed = set(map(str, self.feed.at(number).ids))
         before = {str(car) for past in range(number) for car in self.feed.at(past).ids}
         with self._connection() as conn:
-            found = dict(self._ask(conn, "demo/list_activity", {"source": self._source}))
+            found = dict(self._ask(conn, "demo/list_activity", source=self._source))
         active = {car for car, is_active in found.items() if is_active}
         gone = before - listed
         wrong = (active ^ listed) | (found.keys() ^ (listed | gone))
@@ -107,7 +107,7 @@ class Checker:
         with self._connection() as conn:
             for page in range(1, self.pages(number) + 1):
                 expected = self._expected(number, page)
-                rows = self._ask(conn, "demo/list_cars", {"ids": list(expected)})
+                rows = self._ask(conn, "demo/list_cars", ids=list(expected))
                 found = {row[0]: row for row in rows}
                 wrong |= {
                     car: self._difference(found.get(car), row)
@@ -146,7 +146,7 @@ class Checker:
                         hint="close what else is connected to the demo's database",
                     )
                 time.sleep(0.02)
-            found = self._ask(conn, "demo/count_writes", {"target": str(self._target)})
+            found = self._ask(conn, "demo/count_writes", target=str(self._target))
         return Writes(*found[0]) if found else NOTHING
 
     def _changes(self, number: int, since: int | None) -> tuple[int, int, int]:
@@ -170,12 +170,10 @@ class Checker:
         cells = zip(self._columns, found, expected, strict=True)
         return next(f"{name} is {has}, not {wants}" for name, has, wants in cells if has != wants)
 
-    def _ask(
-        self, conn: Connection, name: str, parameters: Mapping[str, Any] | None = None
-    ) -> list[tuple[Any, ...]]:
+    def _ask(self, conn: Connection, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         columns = sql.identifiers(self._columns)
         query = sql.load(name, target=sql.table(self._target), columns=columns)
-        return sql.fetch(conn, "checking the table", query, parameters)
+        return sql.fetch(conn, "checking the table", query, parameters or None)
 
     def _connection(self) -> closing[Connection]:
         return closing(connection.connect(self._dsn, application_name="carsync demo"))

@@ -45,10 +45,8 @@ def man_page(tree: Sequence[Entry]) -> str:
         words = f"{advice.meaning}: {advice.at_large or advice.next_step}."
         lines += [".TP", f"\\fB{code.value}\\fR", _inline(words)]
     lines += [".SH ENVIRONMENT"]
-    for name, told in [
-        *((name, f"sets `{path}`") for name, path in VARIABLES.items()),
-        *FURTHER_VARIABLES.items(),
-    ]:
+    variables = {name: f"sets `{path}`" for name, path in VARIABLES.items()}
+    for name, told in (variables | FURTHER_VARIABLES).items():
         lines += [".TP", f"\\fB{_escape(name)}\\fR", _inline(f"{told[:1].upper()}{told[1:]}.")]
     lines += [".SH SEE ALSO", _inline(_SEE_ALSO)]
     return "\n".join(lines) + "\n"

@@ -91,12 +91,8 @@ def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
         lasting = f" for {rule['for']}" if "for" in rule else ""
         fires = f"`{' '.join(rule['expr'].split())}`{lasting}"
         alerts.append((f"`{rule['alert']}`", fires, rule["labels"]["severity"]))
-    tables = iter(
-        [
-            _table(("metric", "type", "label", "meaning"), metrics),
-            _table(("alert", "fires where", "severity"), alerts),
-        ]
-    )
+    metrics_table = _table(("metric", "type", "label", "meaning"), metrics)
+    tables = iter((metrics_table, _table(("alert", "fires where", "severity"), alerts)))
     return _TABLE.sub(lambda part: f"{part[1]}\n{_page(next(tables))}\n{part[2]}", text)
 
 
