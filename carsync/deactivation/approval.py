@@ -113,7 +113,7 @@ def approve(
         key = {**target.key(source), "run_id": run_id, "ids": ids}
         gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
         counted = {"deactivated": len(gone), "left_out": len(shown) - len(gone), "run_id": run_id}
-        sql.run(cur, sql.load("deactivation/record_approval"), counted)
+        sql.run(cur, "deactivation/record_approval", counted)
     cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
     return Review(tuple(cars))
 
@@ -136,10 +136,7 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
 
 def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
     found = sql.fetch(
-        conn,
-        "looking for later runs",
-        sql.load("deactivation/find_superseding_run"),
-        {"run_id": run.run_id},
+        conn, "looking for later runs", "deactivation/find_superseding_run", {"run_id": run.run_id}
     )
     age_s, later_id, later_state = found[0]
     if later_id is not None:
@@ -166,7 +163,7 @@ def _seen_since(
     later = sql.fetch(
         conn,
         "looking for unfinished runs",
-        sql.load("deactivation/list_unfinished_runs"),
+        "deactivation/list_unfinished_runs",
         {**target.key(source), "run_id": run_id},
     )
     for (later_id,) in later:

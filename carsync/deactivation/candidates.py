@@ -22,7 +22,7 @@ def plan_deactivation(
     """
     verify.check_exists(conn, run_id)
     with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
         privileges.check(target, privileges.describe(cur, target))
         staged = verify.measure(cur, run_id)
         query = sql.load(
@@ -48,7 +48,7 @@ def list_candidates(
     """Return the ids of at most `limit` candidates, longest unseen first."""
     verify.check_exists(conn, run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
         absent = _absent(run_id, target, source, verify.measure(cur, run_id))
         query = sql.load("deactivation/list_candidates", absent=absent)
         found = sql.rows(cur, query, {**target.key(source), "limit": limit})

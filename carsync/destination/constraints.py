@@ -33,9 +33,7 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
     name = {"schema": target.schema, "table": target.table}
     found = {
         column: (type_, limited, is_required)
-        for column, type_, limited, is_required in sql.rows(
-            cur, sql.load("schema/list_limits"), name
-        )
+        for column, type_, limited, is_required in sql.rows(cur, "schema/list_limits", name)
     }
     parts = [_definition(column, *found.get(column.name, ("", None, False))) for column in columns]
     checkable = {
@@ -43,7 +41,7 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
         for column in columns
         if found.get(column.name, ("",))[0] in _SAME_TYPES[column.type]
     }
-    for constraint, condition, looked_at in sql.rows(cur, sql.load("schema/list_checks"), name):
+    for constraint, condition, looked_at in sql.rows(cur, "schema/list_checks", name):
         if checkable.issuperset(looked_at):
             check = {"constraint": sql.identifier(constraint), "test": sql.expression(condition)}
             parts.append(sql.load("staging/column_check", **check))

@@ -67,7 +67,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "merging", keep=keep) as cur:
         failpoints.reach("merge.begun")
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
         runs.fence_run(cur, run)
         failpoints.reach("merge.fenced")
         privileges.check(run.target, privileges.describe(cur, run.target))
@@ -87,7 +87,7 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     may still be working on.
     """
     with connection.transaction(conn, "looking up the merge's outcome") as cur:
-        found = sql.rows(cur, sql.load("merge/find_outcome"), {"run_id": run_id})
+        found = sql.rows(cur, "merge/find_outcome", {"run_id": run_id})
     if not found or found[0][0] is None:
         return None
     return MergeCounts(**found[0][0])

@@ -52,16 +52,16 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     `DatabasePermissionError` for a missing grant.
     """
     with patient(conn), connection.transaction(conn, "migrating") as cur:
-        sql.run(cur, sql.load("schema/lock_migrations"))
+        sql.run(cur, "schema/lock_migrations")
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
-                sql.run(cur, sql.load("schema/create_migrations"))
+                sql.run(cur, "schema/create_migrations")
                 done.append("created schema carsync, closed to PUBLIC")
             cur.execute(migration.text)
             sql.run(
                 cur,
-                sql.load("schema/record_migration"),
+                "schema/record_migration",
                 {
                     "version": migration.version,
                     "name": migration.name,
@@ -85,11 +85,11 @@ def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list
 def _pending(cur: Cursor) -> list[Migration]:
     """Return the migrations not applied yet; raise `DatabaseError` if history was rewritten."""
     shipped = load_migrations()
-    if not sql.one(cur, sql.load("schema/find_migrations_table"))[0]:
+    if not sql.one(cur, "schema/find_migrations_table")[0]:
         return shipped
     applied = {
         version: (name, checksum)
-        for version, name, checksum in sql.rows(cur, sql.load("schema/list_migrations"))
+        for version, name, checksum in sql.rows(cur, "schema/list_migrations")
     }
     newest = shipped[-1].version
     if any(version > newest for version in applied):

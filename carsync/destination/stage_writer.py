@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from carsync import failpoints
 from carsync.config.sections import LoadMethod
@@ -42,11 +42,12 @@ class StageWriter:
         self._key = key
         self._run_id = run_id
         self._names = [column.name for column in columns]
-        names = sql.identifiers(column.name for column in columns)
+        names = sql.identifiers(self._names)
         parts = {"staging": staging_table(run_id), "columns": names}
         types = ["integer", *(column.type for column in columns)]
         fields = sql.comma_separated(map(sql.definition, _short_names(len(columns)), types))
-        claim = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
+        self._ledger = ledger_table(run_id)
+        claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._reject = sql.load("staging/insert_rejects", **claim)
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
@@ -92,30 +93,18 @@ class StageWriter:
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
-            lines = sql.rows(
-                cur,
-                sql.load("staging/read_ledger_pages", ledger=ledger_table(self._run_id)),
-                {"pages": list(pages)},
-            )
+            query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
+            lines = sql.rows(cur, query, {"pages": list(pages)})
             if len(lines) < len(pages):
                 raise runs.not_ours(self._run_id)
             failpoints.reach("stage.loaded")
-        stored = {line[0]: staged_page(*line) for line in lines}
+        stored = {line[0]: staged_page(line) for line in lines}
         return tuple(stored[number] for number in pages)
 
     def _claim_pages(self, cur: Cursor, pages: Iterable[MappedPage], passed_s: float) -> set[int]:
         claims = [
-            (
-                page.page,
-                len(page.rows),
-                len(page.rejects),
-                page.records,
-                page.info.total_pages,
-                page.info.total_records,
-                page.info.next_token,
-                page.age_s + passed_s,
-            )
-            for page in pages
+            (p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info), p.age_s + passed_s)
+            for p in pages
         ]
         template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::double precision)"
         sql.insert_values(cur, self._claim, claims, template)
@@ -127,23 +116,17 @@ class StageWriter:
             sql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
-        text = "".join(
-            [copy_line((page.page, *row)) for page in pages for row in page.rows]
-        ).encode()
+        text = "".join([copy_line((page.page, *row)) for page in pages for row in page.rows])
         if text:
-            sql.copy_from(cur, self._copy, io.BytesIO(text))
+            sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""
         for page in pages:
-            refused = self._load_halving(cur, page)
-            if refused:
+            if refused := self._load_halving(cur, page):
                 self._insert_rejects(cur, ((page.page, reject) for reject in refused))
-                sql.run(
-                    cur,
-                    sql.load("staging/correct_ledger", ledger=ledger_table(self._run_id)),
-                    {"page": page.page, "refused": len(refused)},
-                )
+                query = sql.load("staging/correct_ledger", ledger=self._ledger)
+                sql.run(cur, query, {"page": page.page, "refused": len(refused)})
 
     def _load_halving(self, cur: Cursor, page: MappedPage) -> list[Reject]:
         """Load a page, or else its halves, down to the refused rows; return these as rejects.
@@ -169,18 +152,13 @@ class StageWriter:
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
-        reject = Reject(
-            ordinal,
-            record_id if _is_storable(record_id) else None,
-            column,
-            f"PostgreSQL refused it: {reason}",
-            text,
-            "row",
-        )
+        reason = f"PostgreSQL refused it: {reason}"
+        known_id = record_id if _is_storable(record_id) else None
+        reject = Reject(ordinal, known_id, column, reason, text, "row")
         (reject,) = redact_rejects((reject,), self._key)
         if len(reject.original) > MAX_ORIGINAL_CHARS:
             original = reject.original[:MAX_ORIGINAL_CHARS]
-            reject = replace(reject, original=original, original_kind="altered")
+            return replace(reject, original=original, original_kind="altered")
         return reject
 
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:

@@ -96,9 +96,7 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
     found = {
         name: (type_, must_be_given, computed)
         for name, type_, must_be_given, computed in sql.rows(
-            cur,
-            sql.load("schema/list_columns"),
-            {"schema": target.schema, "table": target.table},
+            cur, "schema/list_columns", {"schema": target.schema, "table": target.table}
         )
     }
     _check_key(target, found.get("id", ("",))[0], relation.id_is_unique)

@@ -88,8 +88,8 @@ def take_back(
     Returns the counts, with the rows that cannot be taken back.
     Raises `RevertError` where the record does not fit the table, and `DatabaseError`.
     """
-    sql.run(cur, sql.load("session/set_merge"))
-    sql.run(cur, sql.load("session/set_constraints"))
+    sql.run(cur, "session/set_merge")
+    sql.run(cur, "session/set_constraints")
     privileges.check(target, privileges.describe(cur, target))
     _check_record(cur, run)
     parts = _compose(cur, target, run, by, actions)
@@ -99,7 +99,7 @@ def take_back(
     sql.run(cur, sql.load("undo/create_reversal", **parts))
     rows, before = sql.one(cur, sql.load("undo/count_reversal", **parts))
     if rows and rows == before:
-        (last,) = sql.one(cur, sql.load("undo/find_reverting_run"), {"run_id": run.run_id})
+        (last,) = sql.one(cur, "undo/find_reverting_run", {"run_id": run.run_id})
         raise RevertError(
             f"run {run.run_id} is taken back already, by run {last}",
             hint=f"to undo that: `carsync revert {last}`",
@@ -128,7 +128,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
     counts = run.counts or {}
     approval = (run.summary or {}).get("approval") or {}
     expected = sum(counts.get(name, 0) for name in ROW_ACTIONS) + approval.get("deactivated", 0)
-    (found,) = sql.one(cur, sql.load("undo/count_changes"), {"run_id": run.run_id})
+    (found,) = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
             f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
@@ -142,7 +142,7 @@ def _compose(
     """Compose what the statements share, for the columns that the run's changes speak of."""
     place = {"schema": target.schema, "table": target.table}
     which = {**place, "run_id": run.run_id, "actions": list(actions)}
-    types = dict(sql.rows(cur, sql.load("undo/list_change_columns"), which))
+    types = dict(sql.rows(cur, "undo/list_change_columns", which))
     gone = [name for name, type_ in types.items() if type_ is None]
     if gone:
         raise RevertError(
@@ -150,10 +150,10 @@ def _compose(
             detail="they were dropped or renamed since, or are computed now",
             hint="put them back, or take back only what does not need them: --only inserted",
         )
-    stored = [name for name, *_ in sql.rows(cur, sql.load("changes/list_recorded"), place)]
+    stored = [name for name, *_ in sql.rows(cur, "changes/list_recorded", place)]
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
     which["actions"] = [action for action in actions if action in _STEPS["undo/restore_rows"]]
-    updated = sql.rows(cur, sql.load("undo/list_change_columns"), which)
+    updated = sql.rows(cur, "undo/list_change_columns", which)
     written = {name: types[name] for name, _ in updated if name != "id"}
     before = sql.identifier("v", "before")
     return {
@@ -190,7 +190,7 @@ def _old_value(before: Composable, name: str, type_: str | None) -> Composable:
 
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
     place = {"schema": target.schema, "table": target.table}
-    referrers = sql.rows(cur, sql.load("undo/list_referrers"), place)
+    referrers = sql.rows(cur, "undo/list_referrers", place)
     for schema, table, columns, referred, is_readable, takes_along in referrers:
         words = f"{schema}.{table}"
         if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
@@ -224,7 +224,7 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> N
         ):
             sql.run(cur, sql.load(name, **parts))
         _halve(cur, parts, 1, rows + 1)
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
 
 
 def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:

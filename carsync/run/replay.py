@@ -16,7 +16,6 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import StageWriter
@@ -78,12 +77,7 @@ class Replay:
     run's rejects cannot be replayed, and `DatabaseError`.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        connection: Connection,
-        run_id: int | None,
-    ) -> None:
+    def __init__(self, config: Config, connection: Connection, run_id: int | None) -> None:
         self._config = config
         self._connection = connection
         self._source = config.sync.source
@@ -115,13 +109,10 @@ class Replay:
             for page in self._pages():
                 rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             return Replayed(outlook)
-        # Without fingerprints no carsync, of whatever age, takes it up as a reading of the feed.
         run = runs.start_run(
             self._connection,
             self._target,
             self._source,
-            version=__version__,
-            fingerprints={},
             hash_scheme=self._mapper.hash_scheme,
             replay_of=self._run.run_id,
         )
@@ -139,8 +130,8 @@ class Replay:
     # ── what may be replayed ─────────────────────────────────────────────────
 
     def _refuse_old_schema(self) -> None:
-        waiting = migrations.pending(self._connection, self._target, target_columns(self._mapper))
-        if waiting:
+        columns = target_columns(self._mapper)
+        if waiting := migrations.pending(self._connection, self._target, columns):
             raise DatabaseError(
                 "the tables are not those of this carsync and mapping",
                 detail=waiting[0],
@@ -171,12 +162,12 @@ class Replay:
                 hint="run `carsync sync`",
             )
         if run_id is not None and run_id != merged.run_id:
-            older = run_id < merged.run_id
+            detail = f"the newest merged run of {self._target} is {merged.run_id}"
+            if run_id < merged.run_id:
+                detail = f"run {merged.run_id} read the feed since, so they are superseded"
             raise ConfigError(
                 f"the rejects of run {run_id} cannot be replayed",
-                detail=f"run {merged.run_id} read the feed since, so they are superseded"
-                if older
-                else f"the newest merged run of {self._target} is {merged.run_id}",
+                detail=detail,
                 hint=f"replay those of run {merged.run_id}, or read the feed anew with "
                 "`carsync sync`",
             )

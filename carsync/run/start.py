@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync import __version__, failpoints
+from carsync import failpoints
 from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, LockedError
 from carsync.mapping.mapper import target_columns
@@ -67,7 +67,6 @@ def _start(context: RunContext) -> Run:
         context.connection,
         context.target,
         context.source,
-        version=__version__,
         fingerprints=context.fingerprints,
         hash_scheme=context.mapper.hash_scheme,
         scope=context.options.scope,

@@ -91,9 +91,7 @@ class Rig:
 
     def begin(self) -> Run:
         """Start a run with its staging tables."""
-        self.run = runs.start_run(
-            self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
-        )
+        self.run = runs.start_run(self.conn, self.target, self.source, hash_scheme="h:v1")
         staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
         return self.run
 
@@ -167,8 +165,7 @@ class RecordRig:
             conn,
             TARGET,
             SOURCE,
-            version="0",
-            fingerprints=fingerprints or {},
+            fingerprints=dict(fingerprints or {}),
             hash_scheme=mapper.hash_scheme,
         )
         staging.create(conn, self.run.run_id, mapper.columns, TARGET)

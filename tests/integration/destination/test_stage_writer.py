@@ -126,7 +126,7 @@ _rows = st.tuples(
 )
 @given(rows=st.lists(_rows, min_size=1, max_size=5))
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:
-    run = runs.start_run(rig.conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h")
+    run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
     stager = StageWriter(rig.conn, run.run_id, run.token, VALUES, method)
     lines = stager.stage([page(1, rows)], lambda: 0.0)

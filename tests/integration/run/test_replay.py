@@ -499,9 +499,7 @@ def test_rejects_of_long_superseded_runs_are_pruned(
 ) -> None:
     monkeypatch.setattr(rejects, "KEPT_RUNS", 2)
     ended = [site.sync([record(1), bad(n)]) for n in range(2, 6)]
-    other = runs.start_run(
-        site.conn, TARGET, "another", version="0", fingerprints={}, hash_scheme="h"
-    )
+    other = runs.start_run(site.conn, TARGET, "another", hash_scheme="h")
     ask(
         site.conn,
         "UPDATE carsync.rejects SET run_id = %s WHERE run_id = %s",

@@ -14,9 +14,7 @@ from tests.conftest import TARGET, ask
 
 
 def start(conn: Connection, source: str = "external") -> runs.Run:
-    return runs.start_run(
-        conn, TARGET, source, version="1.2", fingerprints={"feed": "x"}, hash_scheme="h:v1"
-    )
+    return runs.start_run(conn, TARGET, source, fingerprints={"feed": "x"}, hash_scheme="h:v1")
 
 
 def test_what_a_committed_merge_wrote_of_its_run_stands(conn: Connection) -> None:

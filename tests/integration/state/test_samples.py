@@ -32,7 +32,7 @@ FAILURES = """
 
 def start(conn: Connection) -> Run:
     """Record a run."""
-    return runs.start_run(conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h:v1")
+    return runs.start_run(conn, TARGET, SOURCE, hash_scheme="h:v1")
 
 
 def sample(session: int = 1, second: int = 0) -> Sample:
