@@ -6,7 +6,7 @@ import time
 
 from msgspec import Struct
 
-from carsync import __version__, failpoints
+from carsync import failpoints
 from carsync.config.sections import Config
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
@@ -46,9 +46,7 @@ class FeedReader:
     """
 
     def __init__(self, config: Config, connections: int) -> None:
-        self.client = ApiClient(
-            config.api, connections=connections, user_agent=f"carsync/{__version__}"
-        )
+        self.client = ApiClient(config.api, connections=connections)
         self._paginator = self.client.paginator
         self._mapper = Mapper.load(config, self._paginator.paths)
         self._key = config.api.auth.key
@@ -62,8 +60,7 @@ class FeedReader:
         try:
             answer = self._get_page(lease)
         except PageError as exc:
-            status = exc.status or 0
-            if not self._paginator.is_end(lease.page, status, lease.expected_pages):
+            if not self._paginator.is_end(lease.page, exc.status or 0, lease.expected_pages):
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()

@@ -35,8 +35,8 @@ SAMPLE_S = 1.0
 class RunContext:
     """One run: what it was asked to do, what it measures, and who is told.
 
-    `connect` opens the connection that holds the run's lock, `keep_checkpoint` the checkpoint,
-    `begin` gives the run its id; until then they are not there.
+    `connect` opens the connection that holds the run's lock, `begin` gives the run its id;
+    until then they are not there.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class RunContext:
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])
-        self._checkpoint: CheckpointWriter | None = None
+        self.checkpoint: CheckpointWriter | None = None
+        """Who writes the checkpoint; None where the file is another run's."""
         self._connection: Connection | None = None
         self._run: Run | None = None
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
@@ -86,11 +87,6 @@ class RunContext:
         """Whether the run has its id."""
         return self._run is not None
 
-    @property
-    def checkpoint(self) -> CheckpointWriter | None:
-        """Who writes the checkpoint; None where the file is another run's."""
-        return self._checkpoint
-
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Open the connection that holds the run's lock, until the block ends."""
@@ -101,18 +97,14 @@ class RunContext:
             finally:
                 self._connection = None
 
-    def keep_checkpoint(self, writer: CheckpointWriter | None) -> None:
-        """Write the checkpoint from now on; None: no more, the file belongs to another run."""
-        self._checkpoint = writer
-
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""
         self._run = run
         self.listeners.begun(run)
         self.sampler.update(self.snapshot(), "starting")
         self._store_samples()
-        if self._checkpoint is not None:
-            self._checkpoint.begin(run.run_id, run.token, run.started_at)
+        if self.checkpoint is not None:
+            self.checkpoint.begin(run.run_id, run.token, run.started_at)
 
     # ── signals ──────────────────────────────────────────────────────────────
 
@@ -151,8 +143,8 @@ class RunContext:
         snapshot = self.snapshot()
         self.listeners.update(snapshot, name)
         self._store_samples()
-        if self._checkpoint is not None:
-            self._checkpoint.note(name, self.plan, snapshot, state=state)
+        if self.checkpoint is not None:
+            self.checkpoint.note(name, self.plan, snapshot, state=state)
 
     def tick(self, engine: Engine, phase: str) -> None:
         """Sample, show and save; called as often as the engine's driver likes.
@@ -174,8 +166,8 @@ class RunContext:
             self._check_connection()
         snapshot = self.snapshot()
         self.listeners.update(snapshot, phase)
-        if self._checkpoint is not None:
-            self._checkpoint.progress(phase, self.plan, snapshot)
+        if self.checkpoint is not None:
+            self.checkpoint.progress(phase, self.plan, snapshot)
 
     def _store_samples(self) -> None:
         """Let the sampler store what it saw, over the connection that holds the lock."""

@@ -49,8 +49,7 @@ def record(context: RunContext, state: EndState, report: RunReport) -> None:
             if context.options.dry_run:
                 _forget(context, connection)
                 return
-            data = summary_data(report)
-            runs.finish_run(connection, run, state, report.exit_code, data)
+            runs.finish_run(connection, run, state, report.exit_code, summary_data(report))
             context.sampler.update(report.figures, "ended")
             context.sampler.write(connection)
     except CarsyncError as exc:
@@ -59,11 +58,9 @@ def record(context: RunContext, state: EndState, report: RunReport) -> None:
 
 def note_end(context: RunContext, report: RunReport) -> None:
     """Tell the checkpoint the end; raises `CheckpointError`."""
-    checkpoint = context.checkpoint
-    if checkpoint is None:
-        return
-    checkpoint.end(context.plan, report)
-    failpoints.reach("sync.ended")
+    if context.checkpoint is not None:
+        context.checkpoint.end(context.plan, report)
+        failpoints.reach("sync.ended")
 
 
 def _forget(context: RunContext, connection: Connection) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from carsync import failpoints, timing
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.destination.commit import merge_exactly_once
-from carsync.destination.merge import MergeRequest
+from carsync.destination.commit import exactly_once
+from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
@@ -85,16 +86,14 @@ class SyncRun:
         context = self._context
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
-        context.keep_checkpoint(
-            CheckpointWriter(
-                self._checkpoint_file,
-                lock,
-                source=context.source,
-                target=str(context.target),
-                fingerprints=context.fingerprints,
-                previous=previous,
-                dry_run=self._options.dry_run,
-            )
+        context.checkpoint = CheckpointWriter(
+            self._checkpoint_file,
+            lock,
+            source=context.source,
+            target=str(context.target),
+            fingerprints=context.fingerprints,
+            previous=previous,
+            dry_run=self._options.dry_run,
         )
         try:
             refuse_transaction_pooler(self._config)
@@ -107,18 +106,17 @@ class SyncRun:
                 failpoints.reach("sync.begun")
                 end = self._read_and_merge()
         except LockedError:
-            context.keep_checkpoint(None)
+            context.checkpoint = None  # the file belongs to another run
             raise
         except CarsyncError as exc:
             end = (self._stopped() if self._stop.forced else None) or outcome.failed(exc)
         return self._close(end)
 
     def _read_checkpoint(self) -> CheckpointState | None:
-        note = self._context.note
-        return load_or_none(
-            self._checkpoint_file,
-            lambda exc: note(f"{exc.problem}; it will be replaced ({exc.detail})"),
-        )
+        def note(exc: CheckpointError) -> None:
+            self._context.note(f"{exc.problem}; it will be replaced ({exc.detail})")
+
+        return load_or_none(self._checkpoint_file, note)
 
     def _read_and_merge(self) -> Outcome:
         """Read all pages into staging; then decide, prove and merge unless stopped.
@@ -133,10 +131,9 @@ class SyncRun:
                 return stopped
             self._judge_rejects()
             context.phase("deciding")
-            if self._options.max_pages is None:
-                decision = decide_and_prove(context, intake.probe)
-            else:  # what was not asked for is not absent
-                decision = SKIP
+            # What was not asked for is not absent.
+            is_part = self._options.max_pages is not None
+            decision = SKIP if is_part else decide_and_prove(context, intake.probe)
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
@@ -151,22 +148,16 @@ class SyncRun:
             decision,
             context.plan.failed,
             len(context.plan.pages),
-            is_part=self._options.max_pages is not None,
+            is_part=is_part,
         )
 
     def _new_engine(self, used: bool) -> Fleet:
         """Build an engine; `used`: another has asked the API just before it."""
-        context = self._context
-        return Fleet(
-            self._config,
-            context.run.run_id,
-            context.run.token,
-            context.mapper.columns,
-            idle_s=0.0 if used else self._idle_s,
-        )
+        run, columns = self._context.run, self._context.mapper.columns
+        idle_s = 0.0 if used else self._idle_s
+        return Fleet(self._config, run.run_id, run.token, columns, idle_s=idle_s)
 
     def _stopped(self) -> Outcome | None:
-        """Return the outcome where a signal asked to stop; else None."""
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
 
     def _judge_rejects(self) -> None:
@@ -186,7 +177,9 @@ class SyncRun:
             decision=decision,
             records=self._config.history.changes_keep_days > 0,
         )
-        return merge_exactly_once(self._config, context.connection, request, context.should_cancel)
+        work = partial(merge, context.connection, request)
+        run_id = context.run.run_id
+        return exactly_once(self._config, context.connection, run_id, work, context.should_cancel)
 
     # ── the end ──────────────────────────────────────────────────────────────
 
