@@ -128,16 +128,14 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
             hint="run `carsync sync` again",
         )
     if not run.counts.get("held"):
-        raise ApprovalError(
-            f"run {run_id} holds no deactivation", detail=f"its state is {run.state}"
-        )
+        problem = f"run {run_id} holds no deactivation"
+        raise ApprovalError(problem, detail=f"its state is {run.state}")
     return run
 
 
 def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
-    found = sql.fetch(
-        conn, "looking for later runs", "deactivation/find_superseding_run", {"run_id": run.run_id}
-    )
+    key = {"run_id": run.run_id}
+    found = sql.fetch(conn, "looking for later runs", "deactivation/find_superseding_run", key)
     age_s, later_id, later_state = found[0]
     if later_id is not None:
         hint = f"see what that one holds: `carsync approve {later_id}`"
@@ -160,20 +158,12 @@ def _seen_since(
 ) -> dict[str, str]:
     """Return id → words for the cars that a later, unfinished run has read from the feed."""
     seen: dict[str, str] = {}
-    later = sql.fetch(
-        conn,
-        "looking for unfinished runs",
-        "deactivation/list_unfinished_runs",
-        {**target.key(source), "run_id": run_id},
-    )
+    key = {**target.key(source), "run_id": run_id}
+    later = sql.fetch(conn, "looking for unfinished runs", "deactivation/list_unfinished_runs", key)
     for (later_id,) in later:
-        if not staging.exists(conn, later_id):
-            continue
-        found = sql.fetch(
-            conn,
-            "listing cars seen since",
-            sql.load("deactivation/list_seen_again", staging=staging.staging_table(later_id)),
-            {"run_id": later_id, "ids": record_ids},
-        )
-        seen |= {i: f"was seen by run {later_id}, which is not finished" for (i,) in found}
+        if staging.exists(conn, later_id):
+            query = sql.load("deactivation/list_seen_again", **staging.tables(later_id))
+            asked = {"run_id": later_id, "ids": record_ids}
+            found = sql.fetch(conn, "listing cars seen since", query, asked)
+            seen |= {i: f"was seen by run {later_id}, which is not finished" for (i,) in found}
     return seen

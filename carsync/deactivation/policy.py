@@ -99,11 +99,7 @@ def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> i
 def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
     plan = evidence.plan
     doubts = _doubts(evidence)
-    against = (
-        *_nothing_seen(plan),
-        *_too_little_seen(evidence, rules),
-        *_over_the_cap(plan, rules),
-    )
+    against = _objections(evidence, rules)
     if against or evidence.is_truncated:
         # Who may approve must know that some of the cars may just have slipped.
         reasons = (*against, *evidence.drift_signs) if against else doubts
@@ -119,29 +115,19 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
     )
 
 
-def _nothing_seen(plan: DeactivationPlan) -> tuple[str, ...]:
-    if plan.candidates and not plan.seen + plan.rejected_without_id:
-        return ("the feed lists no record at all",)
-    return ()
-
-
-def _too_little_seen(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
-    reported_records = evidence.reported_records
-    if not reported_records:
-        return ()
-    seen = evidence.plan.seen + evidence.plan.rejected_without_id
-    # Dividing rounds to the very number that the configuration holds; multiplying may not.
-    if seen / reported_records >= rules.min_seen_share:
-        return ()
-    return (
-        f"only {seen:,} of the {reported_records:,} records that the API reports were seen "
-        f"({seen / reported_records:.1%}; sync.deactivate.min_seen_share is "
-        f"{rules.min_seen_share:.1%})",
-    )
-
-
-def _over_the_cap(plan: DeactivationPlan, rules: Deactivate) -> tuple[str, ...]:
+def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
+    """Say why no candidate may go: too little was seen, or too many would go."""
+    plan, reported = evidence.plan, evidence.reported_records
+    seen = plan.seen + plan.rejected_without_id
     found = []
+    if plan.candidates and not seen:
+        found.append("the feed lists no record at all")
+    # Dividing rounds to the very number that the configuration holds; multiplying may not.
+    if reported and seen / reported < rules.min_seen_share:
+        found.append(
+            f"only {seen:,} of the {reported:,} records that the API reports were seen "
+            f"({seen / reported:.1%}; sync.deactivate.min_seen_share is {rules.min_seen_share:.1%})"
+        )
     if _is_over_the_share(plan.candidates, plan.active, rules):
         found.append(
             f"{plan.candidates:,} of {plan.active:,} active cars would go; "
@@ -168,19 +154,17 @@ def _most_deactivations(active: int, rules: Deactivate) -> int:
 
 def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Say why a car that was not seen may be in the feed, having slipped between pages."""
-    plan, reported_records = evidence.plan, evidence.reported_records
+    plan, reported = evidence.plan, evidence.reported_records
+    seen = plan.seen + plan.rejected_without_id
     doubts = list(evidence.drift_signs)
     if plan.duplicates:
         doubts.append(f"{plan.duplicates:,} records were listed more than once")
     if plan.rejected_without_id:
         doubts.append(f"{plan.rejected_without_id:,} records have no usable id")
-    if reported_records is None:
+    if reported is None:
         doubts.append("the API reports no total")
-    elif plan.seen + plan.rejected_without_id != reported_records:
-        doubts.append(
-            f"{plan.seen + plan.rejected_without_id:,} records were seen, "
-            f"the API reports {reported_records:,}"
-        )
+    elif seen != reported:
+        doubts.append(f"{seen:,} records were seen, the API reports {reported:,}")
     return tuple(doubts)
 
 

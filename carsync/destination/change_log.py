@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import asdict
+
 from carsync.columns import CLOCKS
 from carsync.model import Target
 from carsync.postgres import sql
@@ -26,8 +28,7 @@ def recording(
     names = [name for name in written if name != "id"]
     before = after = sql.literal(None)
     if records:
-        place = {"schema": target.schema, "table": target.table}
-        found = sql.rows(cur, "changes/list_recorded", place)
+        found = sql.rows(cur, "changes/list_recorded", asdict(target))
         if any(has_triggers for *_, has_triggers in found):
             names += [name for name, *_ in found if name != "id" and name not in names]
         plain = {name for name, is_plain, _ in found if is_plain}

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.destination import privileges
 from carsync.destination.target_table import fit, missing_columns
@@ -59,15 +60,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
                 sql.run(cur, "schema/create_migrations")
                 done.append("created schema carsync, closed to PUBLIC")
             cur.execute(migration.text)
-            sql.run(
-                cur,
-                "schema/record_migration",
-                {
-                    "version": migration.version,
-                    "name": migration.name,
-                    "checksum": migration.checksum,
-                },
-            )
+            sql.run(cur, "schema/record_migration", asdict(migration))
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
         return done + fit(cur, target, tuple(columns))
 
@@ -87,10 +80,7 @@ def _pending(cur: Cursor) -> list[Migration]:
     shipped = load_migrations()
     if not sql.one(cur, "schema/find_migrations_table")[0]:
         return shipped
-    applied = {
-        version: (name, checksum)
-        for version, name, checksum in sql.rows(cur, "schema/list_migrations")
-    }
+    applied = {version: found for version, *found in sql.rows(cur, "schema/list_migrations")}
     newest = shipped[-1].version
     if any(version > newest for version in applied):
         raise DatabaseError(
@@ -98,13 +88,11 @@ def _pending(cur: Cursor) -> list[Migration]:
             detail=f"it is at version {max(applied)}, this carsync knows {newest}",
             hint="upgrade carsync",
         )
-    for migration in shipped:
-        if migration.version not in applied:
-            continue
-        if applied[migration.version] != (migration.name, migration.checksum):
+    for version, name, checksum in ((m.version, m.name, m.checksum) for m in shipped):
+        if applied.get(version, [name, checksum]) != [name, checksum]:
             raise DatabaseError(
-                f"migration {migration.version:04d} differs from the one that was applied",
-                detail=f"applied {applied[migration.version][0]}, shipped {migration.name}",
+                f"migration {version:04d} differs from the one that was applied",
+                detail=f"applied {applied[version][0]}, shipped {name}",
                 hint="install the carsync that applied it, or a later release",
             )
     return [migration for migration in shipped if migration.version not in applied]

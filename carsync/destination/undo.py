@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
@@ -140,7 +141,7 @@ def _compose(
     cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[RowAction]
 ) -> dict[str, Composable]:
     """Compose what the statements share, for the columns that the run's changes speak of."""
-    place = {"schema": target.schema, "table": target.table}
+    place = asdict(target)
     which = {**place, "run_id": run.run_id, "actions": list(actions)}
     types = dict(sql.rows(cur, "undo/list_change_columns", which))
     gone = [name for name, type_ in types.items() if type_ is None]
@@ -189,27 +190,22 @@ def _old_value(before: Composable, name: str, type_: str | None) -> Composable:
 
 
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
-    place = {"schema": target.schema, "table": target.table}
-    referrers = sql.rows(cur, "undo/list_referrers", place)
+    referrers = sql.rows(cur, "undo/list_referrers", asdict(target))
     for schema, table, columns, referred, is_readable, takes_along in referrers:
         words = f"{schema}.{table}"
         if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
             if takes_along:
                 reason = f"may be referred to by {words}, which this role may not read"
-                query = sql.load("undo/refuse_inserted", **parts)
-                sql.run(cur, query, {"reason": reason})
+                sql.run(cur, sql.load("undo/refuse_inserted", **parts), {"reason": reason})
             continue
-        query = sql.load(
-            "undo/refuse_referenced",
-            **{
-                **parts,
-                "referrer": sql.identifier(schema, table),
-                "words": sql.literal(words),
-                "columns": sql.identifiers(columns, "r"),
-                "referred": sql.identifiers(referred, "t"),
-            },
-        )
-        sql.run(cur, query)
+        reference = {
+            **parts,
+            "referrer": sql.identifier(schema, table),
+            "words": sql.literal(words),
+            "columns": sql.identifiers(columns, "r"),
+            "referred": sql.identifiers(referred, "t"),
+        }
+        sql.run(cur, sql.load("undo/refuse_referenced", **reference))
 
 
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
@@ -268,9 +264,5 @@ def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> UndoCoun
         deactivated=done.get("reactivated", 0),
         deleted=done.get("inserted", 0),
     )
-    return UndoCounts(
-        counts,
-        tuple(Refused(*line) for line in refused),
-        before,
-        tuple(name for name, _ in misses),
-    )
+    rewritten = tuple(name for name, _ in misses)
+    return UndoCounts(counts, tuple(Refused(*line) for line in refused), before, rewritten)

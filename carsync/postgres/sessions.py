@@ -52,9 +52,8 @@ def list_sessions(conn: Connection, target: Target) -> list[DatabaseSession]:
 
     `holds_lock`: it holds the run lock of `target`.
     """
-    found = sql.fetch(
-        conn, "looking at carsync's sessions", "session/list_sessions", {"target": str(target)}
-    )
+    key = {"target": str(target)}
+    found = sql.fetch(conn, "looking at carsync's sessions", "session/list_sessions", key)
     return [DatabaseSession(*line) for line in found]
 
 

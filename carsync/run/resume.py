@@ -29,13 +29,15 @@ def find(
     found = runs.find_resumable(connection, target, config.sync.source, config.checkpoint.max_age_h)
     if found is None:
         return None, ""
-    changed = differences(found.fingerprints, prints)
-    if changed:
+    if changed := differences(found.fingerprints, prints):
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
         return None, f"run {found.run_id} is not resumed: its staging tables are gone"
-    if found.state == "failed" and _spent_its_rejects(config, connection, found):
-        return None, f"run {found.run_id} is not resumed: too many of its records were rejected"
+    if found.state == "failed":
+        rejects, records = staging.count_records(connection, found.run_id)
+        if rejects > config.sync.max_reject_share * records:  # it would fail again
+            words = "too many of its records were rejected"
+            return None, f"run {found.run_id} is not resumed: {words}"
     return found, ""
 
 
@@ -63,12 +65,6 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
     if checkpoint is not None and checkpoint.token == found.token:
         _reconcile(context, checkpoint, {page.page for page in ledger})
     return run
-
-
-def _spent_its_rejects(config: Config, connection: Connection, run: Run) -> bool:
-    """Say whether a run that failed holds so many rejects that it would fail again."""
-    rejects, records = staging.count_records(connection, run.run_id)
-    return rejects > config.sync.max_reject_share * records
 
 
 def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:

@@ -20,9 +20,8 @@ def try_acquire(conn: Connection, target: Target) -> bool:
 
 def describe_holder(conn: Connection, target: Target) -> str:
     """Say in words which session holds the target's lock; empty where none does."""
-    found = sql.fetch(
-        conn, "looking for the lock's holder", "runs/find_lock_holder", {"target": str(target)}
-    )
+    key = {"target": str(target)}
+    found = sql.fetch(conn, "looking for the lock's holder", "runs/find_lock_holder", key)
     if not found:
         return ""
     pid, application, address, since = found[0]

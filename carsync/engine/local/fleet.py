@@ -109,7 +109,14 @@ class Fleet(Engine):
     def start(self, *, silence_s: float = 0.0) -> None:
         """Start manager, fetchers and writers; return before they are ready."""
         try:
-            self._start_manager(silence_s)
+            # The manager forgets the gate when the last proxy goes; workers take theirs from this.
+            self._manager, self._gate = start_manager(
+                self._context,
+                self._config.limits,
+                idle_s=self._idle_s,
+                silence_s=silence_s,
+                within_s=timing.current().worker_boot_s,
+            )
         except (OSError, EOFError) as exc:
             self._lost = EngineLost("manager", f"did not start ({exc or type(exc).__name__})")
             return
@@ -120,16 +127,6 @@ class Fleet(Engine):
             self._lost = EngineLost("a worker", f"could not be started ({exc.strerror})")
             return
         failpoints.reach("fleet.started")
-
-    def _start_manager(self, silence_s: float) -> None:
-        # The manager forgets the gate when the last proxy goes; workers take theirs from this.
-        self._manager, self._gate = start_manager(
-            self._context,
-            self._config.limits,
-            idle_s=self._idle_s,
-            silence_s=silence_s,
-            within_s=timing.current().worker_boot_s,
-        )
 
     def _start_workers(self) -> None:
         limits = self._config.limits
@@ -143,30 +140,20 @@ class Fleet(Engine):
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
-        database = self._config.database
-        written = WriterArgs(
-            database,
-            self._run_id,
-            self._token,
-            self._columns,
-            os.getpid(),
-            self._config.api.auth.key,
-        )
+        database, key = self._config.database, self._config.api.auth.key
+        job = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid(), key)
         for number in range(database.writers):
-            worker = self._spawn("writer", number, self._pages, written)
+            worker = self._spawn("writer", number, self._pages, job)
             worker.silence_s = deadlines.writer_silence_s
             self.writers.append(worker)
 
     def _spawn(self, role: str, number: int, *args: Any) -> Worker:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number + 1}"
-        log_format: logging_setup.Format = "json" if logging_setup.is_json() else "text"
-        module = f"{__package__}.{role}"
+        log_format = "json" if logging_setup.is_json() else "text"
+        called = (log_format, f"{__package__}.{role}", f"run_{role}", theirs, *args)
         process = self._context.Process(
-            target=run_by_name,
-            args=(log_format, module, f"run_{role}", theirs, *args),
-            name=f"carsync {name}",
-            daemon=True,
+            target=run_by_name, args=called, name=f"carsync {name}", daemon=True
         )
         process.start()
         theirs.close()
@@ -211,7 +198,7 @@ class Fleet(Engine):
         return heard
 
     def _drain_pipe(self, worker: Worker) -> list[Event]:
-        """Receive all that waits on one pipe; note heartbeats and returned leases here."""
+        """Receive all that waits on one pipe."""
         events: list[Event] = []
         try:
             while worker.pipe.poll(0):
@@ -326,8 +313,7 @@ class Fleet(Engine):
 
     def pids(self) -> dict[str, int]:
         """Return the process identifiers by name, the manager's included."""
-        pids = {name: process.pid for name, process in self._processes().items()}
-        return {name: pid for name, pid in pids.items() if pid is not None}
+        return {name: p.pid for name, p in self._processes().items() if p.pid is not None}
 
     def memory(self) -> dict[str, int]:
         """Return the resident memory of every process of the run, the parent included, in bytes."""

@@ -98,7 +98,6 @@ def test_is_open_tells_a_terminated_session(dsn: str, conn: Connection) -> None:
     with closing(connect(dsn)) as killer:
         ask(killer, "SELECT pg_terminate_backend(%s)", conn.info.backend_pid)
     assert not connection.is_open(conn)
-    connection.close(conn)
 
 
 def test_statement_without_an_answer_is_given_up(conn: Connection) -> None:
