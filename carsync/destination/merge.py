@@ -267,7 +267,6 @@ class _Merge:
         return replace(counts, deactivated=deactivated, held=held)
 
     def _record(self, counts: MergeCounts) -> None:
-        """Write the run's line and the table's hash scheme."""
         request = self._request
         state: RunState = "complete"
         if request.failed_pages or request.is_replay or request.run.scope == "sample":

@@ -184,7 +184,6 @@ def _restored_value(name: str, type_: str | None) -> Composable:
 
 
 def _old_value(before: Composable, name: str, type_: str | None) -> Composable:
-    """Compose the old value of a column, read back from its text."""
     parts = {"before": before, "name": sql.literal(name), "type": sql.expression(type_ or "text")}
     return sql.load("undo/old_value", **parts)
 

@@ -28,15 +28,9 @@ class PageRead(Struct, frozen=True):
     def fetched(self) -> PageFetched:
         """Return the event that tells the parent of it."""
         page = self.mapped
-        return PageFetched(
-            page.page,
-            page.records,
-            len(page.rejects),
-            self.latency_s,
-            self.wire_bytes,
-            self.body_bytes,
-            page.info,
-        )
+        counts = (page.page, page.records, len(page.rejects))
+        cost = (self.latency_s, self.wire_bytes, self.body_bytes)
+        return PageFetched(*counts, *cost, page.info)
 
 
 class FeedReader:
@@ -66,14 +60,9 @@ class FeedReader:
             content, info = PageContent((), (), 0), PageInfo()
         else:
             content, info = self._map(lease, answer)
-        mapped = MappedPage(
-            lease.page,
-            content.rows,
-            redact_rejects(content.rejects, self._key),
-            content.records,
-            info,
-            time.monotonic() - answer.sent_s,
-        )
+        rejects = redact_rejects(content.rejects, self._key)
+        age_s = time.monotonic() - answer.sent_s
+        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))
 
     def _get_page(self, lease: PageLease) -> Answer:

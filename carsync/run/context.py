@@ -170,7 +170,6 @@ class RunContext:
             self.checkpoint.progress(phase, self.plan, snapshot)
 
     def _store_samples(self) -> None:
-        """Let the sampler store what it saw, over the connection that holds the lock."""
         if self._connection is not None:
             self.sampler.write(self._connection)
 

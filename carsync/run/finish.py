@@ -56,13 +56,6 @@ def record(context: RunContext, state: EndState, report: RunReport) -> None:
         log.warning("the end of run %d is not recorded: %s", run.run_id, exc.problem)
 
 
-def note_end(context: RunContext, report: RunReport) -> None:
-    """Tell the checkpoint the end; raises `CheckpointError`."""
-    if context.checkpoint is not None:
-        context.checkpoint.end(context.plan, report)
-        failpoints.reach("sync.ended")
-
-
 def _forget(context: RunContext, connection: Connection) -> None:
     """Strike a dry run off the record: rejects and tables go, as if it had never been."""
     if not target_lock.try_acquire(connection, context.target):

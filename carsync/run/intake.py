@@ -282,7 +282,6 @@ class Intake:
 
 
 def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
-    """Return the fields of a log line about a failed attempt."""
     return {
         "event": f"page_{what}",
         "page": event.page,

@@ -114,13 +114,10 @@ class Metrics:
     def breaker_opened(self, open_s: float) -> None:
         """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
         self._counts.breaker_openings += 1
-        self._pause("breaker", open_s)
+        self.pause("breaker", open_s)
 
-    def silenced(self, seconds: float) -> None:
-        """Note that the API asked for silence of this many seconds."""
-        self._pause("rate_limited", seconds)
-
-    def _pause(self, why: Pause, seconds: float) -> None:
+    def pause(self, why: Pause, seconds: float) -> None:
+        """Note that nobody asks the API for this many seconds."""
         until_s = self._elapsed_s() + seconds
         self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 

@@ -220,14 +220,8 @@ class Replay:
         """
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
-        writer = StageWriter(
-            self._connection,
-            run.run_id,
-            run.token,
-            columns,
-            self._config.database.load_method,
-            self._config.api.auth.key,
-        )
+        method, key = self._config.database.load_method, self._config.api.auth.key
+        writer = StageWriter(self._connection, run.run_id, run.token, columns, method, key)
         pages = []
         refused = 0
         for page in self._pages():

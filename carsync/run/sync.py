@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from carsync import failpoints, timing
 from carsync.config.sections import Config
 from carsync.destination import staging
@@ -199,7 +201,9 @@ class SyncRun:
             finish.record(context, end.state, report)
         failpoints.reach("sync.recorded")
         try:
-            finish.note_end(context, report)
+            if context.checkpoint is not None:
+                context.checkpoint.end(context.plan, report)
+                failpoints.reach("sync.ended")
         except CheckpointError as exc:
             context.note(f"{exc.problem} ({exc.detail})")
             report = self._report(outcome.unsaved(end, exc), checks)
@@ -210,20 +214,15 @@ class SyncRun:
         run = context.run if context.has_begun else None
         return RunReport(
             run_id=run.run_id if run else None,
-            state=end.state,
-            exit_code=end.exit_code,
             source=context.source,
             target=str(context.target),
             started_at=run.started_at if run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
             figures=context.snapshot(),
-            counts=end.counts,
             checks=checks,
             notes=tuple(context.notes),
-            problem=end.problem,
-            detail=end.detail,
-            hint=end.hint,
             dry_run=self._options.dry_run,
             max_pages=self._options.max_pages,
+            **asdict(end),
         )

@@ -169,7 +169,6 @@ class ApiClient:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _decode_body(self, wire: bytes, encoding: str) -> bytes:
-        """Undo the content encoding."""
         encoding = encoding.strip().lower()
         if encoding in {"", "identity"}:
             return wire

@@ -198,7 +198,6 @@ class Fleet(Engine):
         return heard
 
     def _drain_pipe(self, worker: Worker) -> list[Event]:
-        """Receive all that waits on one pipe."""
         events: list[Event] = []
         try:
             while worker.pipe.poll(0):

@@ -195,7 +195,6 @@ class PagePlan:
 
     @property
     def _limit(self) -> int:
-        """Number of pages that may be leased by what is known now."""
         if not self._is_parallel:
             return self._chained
         reported = self._reported
