@@ -90,21 +90,17 @@ class _ProbeSession:
         found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
-            return self._doubt_path(opening)
+            if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
+                return Verification(has_path=False)  # they did not all leave their pages
+            return Verification(
+                objection="all cars just seen that by-id requests were tried on have left their "
+                "pages since, and none is known by id"
+            )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")
         if objection := self._object(opening, found):
             return Verification(objection=objection)
         return self._verify_absent(absent, found.get(impossible_id) is ProbeVerdict.ALIVE)
-
-    def _doubt_path(self, opening: dict[str, int]) -> Verification:
-        """Tell an API without by-id requests from control samples that all left their pages."""
-        if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
-            return Verification(has_path=False)
-        return Verification(
-            objection="all cars just seen that by-id requests were tried on have left their pages "
-            "since, and none is known by id"
-        )
 
     def _verify_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Verification:
         verdicts: Verdicts = {}

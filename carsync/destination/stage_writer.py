@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -55,40 +56,33 @@ class StageWriter:
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
-    def stage(
-        self, pages: Sequence[MappedPage], monotonic: Callable[[], float]
-    ) -> tuple[StagedPage, ...]:
-        """Stage `pages` in one transaction.
+    def stage(self, pages: Sequence[MappedPage]) -> tuple[StagedPage, ...]:
+        """Stage `pages`, which grow older meanwhile, in one transaction.
 
-        `monotonic` measures how much older the pages grow meanwhile. A page that the ledger holds
-        already stays as it is. A value that PostgreSQL refuses costs its row, which becomes a
-        reject, never the batch.
+        A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
+        costs its row, which becomes a reject, never the batch.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
         """
         once = {page.page: page for page in pages}
-        begun_s = monotonic()
-
-        def passed_s() -> float:
-            return monotonic() - begun_s
-
+        begun_s = time.monotonic()
         try:
-            return self._stage(once, passed_s, self._load)
+            return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
             if not errors.is_bad_value(exc):
                 raise
-            return self._stage(once, passed_s, self._load_carefully)
+            return self._stage(once, begun_s, self._load_carefully)
 
     def _stage(
         self,
         pages: dict[int, MappedPage],
-        passed_s: Callable[[], float],
+        begun_s: float,
         load: Callable[[Cursor, list[MappedPage]], None],
     ) -> tuple[StagedPage, ...]:
         with connection.transaction(self._conn, "staging pages") as cur:
             failpoints.reach("stage.begun")
-            fresh = self._claim_pages(cur, pages.values(), passed_s())
+            fresh = self._claim_pages(cur, pages.values(), time.monotonic() - begun_s)
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)

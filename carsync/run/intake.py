@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,6 @@ from carsync.errors import (
     WorkersDiedError,
     revive,
 )
-from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.context import RunContext
 from carsync.run.probes import ProbeRunner
@@ -74,7 +73,7 @@ class Intake:
             context.config.limits.circuit_breaker, context.metrics, time.monotonic
         )
         self._supervisor = EngineSupervisor(context, new_engine, self._health)
-        self._probes = ProbeRunner(context, self._supervisor, self._health)
+        self.probe = ProbeRunner(context, self._supervisor, self._health).ask
         self._out: dict[int, _Out] = {}
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -97,7 +96,7 @@ class Intake:
         """
         stop = self._context.stop
         try:
-            while not self._is_finished() and not stop.requested:
+            while (self._out or self._due or not self._plan.is_exhausted) and not stop.requested:
                 self._lease()
                 self._turn("fetching")
         except (DatabaseError, WorkersDiedError):
@@ -110,13 +109,6 @@ class Intake:
             self._drain()
         elif self._plan.staged_count == 0:
             raise self._health.unreadable()
-
-    def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
-        """Ask the API for single records, as `ProbeRunner.ask` does."""
-        return self._probes.ask(record_ids, pages)
-
-    def _is_finished(self) -> bool:
-        return self._plan.is_exhausted and not self._out and not self._due
 
     # ── leases ───────────────────────────────────────────────────────────────
 

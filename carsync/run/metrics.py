@@ -144,6 +144,7 @@ class Metrics:
         staged = self._counts.pages_staged
         done = planned is not None and resumed_pages + staged >= planned
         reading_s = self._last_staged_s if done else now_s
+        warm_s = reading_s - self._warm_from_s
         recent, mean = self._recent_pages.per_second(now_s), _ratio(staged, reading_s)
         failed = self._errors.total()
         errors = self._errors + self._proving_errors
@@ -155,7 +156,7 @@ class Metrics:
             rows_staged=resumed_rows + self._rows_staged,
             pages_per_s=recent,
             pages_per_s_mean=mean,
-            pages_per_s_after_warmup=self._warm_rate(reading_s),
+            pages_per_s_after_warmup=self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None,
             rows_per_s=_ratio(self._rows_staged, reading_s),
             recent_rows_per_s=self._recent_rows.per_second(now_s),
             writer_rows_per_busy_s=self._rows_staged / self._busy_s if self._busy_s else None,
@@ -181,10 +182,6 @@ class Metrics:
     def _longest_pause(self, now_s: float) -> tuple[float, Pause | None]:
         left = ((until_s - now_s, why) for why, until_s in self._paused_until_s.items())
         return max(((s, why) for s, why in left if s > 0), default=(0.0, None))
-
-    def _warm_rate(self, until_s: float) -> float | None:
-        warm_s = until_s - self._warm_from_s
-        return self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None
 
     def _eta_s(self, planned: int | None, resumed: int, pages_per_s: float) -> float | None:
         if planned is None:

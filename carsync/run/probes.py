@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from carsync import failpoints, timing
 from carsync.engine.messages import (
     EngineLost,
-    Event,
     PageLease,
     ProbeAnswered,
     ProbeLease,
@@ -63,12 +62,15 @@ class ProbeRunner:
                     self._out.clear()
                     self._supervisor.replace(event)
                     break
-                asked = self._take(event, verdicts)
-                if asked is None:
+                if isinstance(event, WorkerFailed):
+                    raise revive(event.error, event.problem, event.detail, event.hint)
+                if not isinstance(event, ProbeAnswered):
+                    continue
+                if (asked := self._take(event, verdicts)) is None:
                     continue
                 if verdicts[asked.record_id] is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif _passes(event) and failed[asked.record_id] < ATTEMPTS - 1:
+                elif event.failure in _PASSING and failed[asked.record_id] < ATTEMPTS - 1:
                     failed[asked.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
@@ -83,12 +85,8 @@ class ProbeRunner:
         token = self._context.plan.token(page)
         return ProbeLease(record_id, self._round, PageLease(page, self._round, token=token))
 
-    def _take(self, event: Event, verdicts: dict[str, ProbeVerdict]) -> ProbeLease | None:
-        """Note an answer in `verdicts` and return what was asked; None for any other event."""
-        if isinstance(event, WorkerFailed):
-            raise revive(event.error, event.problem, event.detail, event.hint)
-        if not isinstance(event, ProbeAnswered):
-            return None
+    def _take(self, event: ProbeAnswered, verdicts: dict[str, ProbeVerdict]) -> ProbeLease | None:
+        """Note an answer in `verdicts` and return what was asked; None: nothing of this round."""
         if event.retry_after_s is not None:
             self._health.silence(event.retry_after_s)
         asked = self._out.get(event.record_id)
@@ -110,7 +108,3 @@ class ProbeRunner:
             engine.lease(leases)
             failpoints.reach("probe.leased")
         return bool(waiting or self._out)
-
-
-def _passes(event: Event) -> bool:
-    return isinstance(event, ProbeAnswered) and event.failure in _PASSING

@@ -8,7 +8,6 @@ stays as it is, and nobody is deactivated.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -118,7 +117,16 @@ class Replay:
         )
         try:
             pages, refused = self._stage(run)
-            counts = merge.merge(self._connection, self._request(run, pages))
+            between = range(pages[0], pages[-1] + 1)
+            request = merge.MergeRequest(
+                run=run,
+                columns=self._mapper.columns,
+                constants=self._mapper.constants,
+                pages=between,
+                failed_pages=frozenset(between) - frozenset(pages),
+                records=self._config.history.changes_keep_days > 0,
+            )
+            counts = merge.merge(self._connection, request)
         except CarsyncError as exc:
             with suppress(DatabaseError):
                 self._finish(run, exc.exit_code)
@@ -228,22 +236,11 @@ class Replay:
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             if page.rows:
                 mapped = MappedPage(page.number, page.rows, (), len(page.rows), PageInfo(), 0.0)
-                (line,) = writer.stage([mapped], time.monotonic)
+                (line,) = writer.stage([mapped])
                 refused += line.rejects
                 pages.append(page.number)
         staging.date_replayed(self._connection, run.run_id, self._run.run_id)
         return pages, refused
-
-    def _request(self, run: Run, pages: list[int]) -> merge.MergeRequest:
-        between = range(pages[0], pages[-1] + 1)
-        return merge.MergeRequest(
-            run=run,
-            columns=self._mapper.columns,
-            constants=self._mapper.constants,
-            pages=between,
-            failed_pages=frozenset(between) - frozenset(pages),
-            records=self._config.history.changes_keep_days > 0,
-        )
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:
         """Record the end and drop the staging tables, which the next sync drops otherwise."""

@@ -77,16 +77,13 @@ def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
 
 def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int]) -> None:
     """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
-    lost = lost_pages(checkpoint, staged)
-    if lost is None:
-        known = checkpoint.pages_done
-        lost_count, gained, which = max(0, known - len(staged)), max(0, len(staged) - known), ""
-    else:
-        lost_count, which = len(lost), f" ({show_pages(lost)})" if lost else ""
-        gained = len(staged) - (checkpoint.pages_done - lost_count)
+    lost, known = lost_pages(checkpoint, staged), checkpoint.pages_done
+    lost_count = max(0, known - len(staged)) if lost is None else len(lost)
+    gained = len(staged) - (known - lost_count)
     if lost_count:
+        which = f" ({show_pages(lost)})" if lost else ""
         context.note(
-            f"the ledger lost {lost_count:,} of {checkpoint.pages_done:,} staged pages{which}; "
+            f"the ledger lost {lost_count:,} of {known:,} staged pages{which}; "
             "they are fetched again (PostgreSQL empties unlogged tables when it crashes)"
         )
     if gained > 0:

@@ -131,7 +131,9 @@ class SyncRun:
             failpoints.reach("sync.read")
             if (stopped := self._stopped()) is not None:
                 return stopped
-            self._judge_rejects()
+            # The whole run is judged, the resumed part included.
+            rejects, records = staging.count_records(context.connection, context.run.run_id)
+            judge_rejects(rejects, records, self._config.sync.max_reject_share)
             context.phase("deciding")
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
@@ -161,12 +163,6 @@ class SyncRun:
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
-
-    def _judge_rejects(self) -> None:
-        """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
-        context = self._context
-        rejects, records = staging.count_records(context.connection, context.run.run_id)
-        judge_rejects(rejects, records, self._config.sync.max_reject_share)
 
     def _merge(self, decision: Decision) -> MergeCounts:
         context = self._context

@@ -1,10 +1,8 @@
 """HTTP: the one place that imports requests and urllib3 and translates their errors.
 
-One `ApiClient` a process: a pooled keep-alive session, gzip, no redirects, no
-environment (`trust_env` is off), a total deadline and a size cap per answer.
-
-It follows nothing that an answer names: no redirect and no cookie. Pages and records are
-asked for below `api.base_url` alone, so the key reaches the configured origin and nobody else.
+One `ApiClient` a process: a pooled keep-alive session, gzip, no environment (`trust_env`
+is off), a total deadline and a size cap per answer. It follows nothing that an answer names,
+no redirect and no cookie, so the key reaches the configured origin and nobody else.
 """
 
 from __future__ import annotations

@@ -47,7 +47,5 @@ def gunzip(wire: bytes, max_bytes: int) -> bytes:
 
 def too_large(max_bytes: int) -> PageError:
     """Return the error for an answer of more than `max_bytes`."""
-    return PageError(
-        FailureKind.BAD_PAGE,
-        f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)",
-    )
+    problem = f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)"
+    return PageError(FailureKind.BAD_PAGE, problem)

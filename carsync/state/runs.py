@@ -161,7 +161,7 @@ def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
 def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
     """Return the target's newest runs, newest first."""
     query = sql.load("runs/list_runs", columns=_COLUMNS)
-    parameters = {"schema": target.schema, "table": target.table, "limit": limit}
+    parameters = {**asdict(target), "limit": limit}
     return [Run(*line) for line in sql.fetch(conn, "listing runs", query, parameters)]
 
 

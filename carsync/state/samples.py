@@ -20,8 +20,7 @@ from carsync.postgres.wait import within
 from carsync.state.figures import KeptFigures
 
 ANSWER_S = 30.0
-"""Wait this long for the answer to a brief write, as long as for a ping: a server that has not
-cancelled the write by then (`sql/session/set_brief.sql`) does not answer at all."""
+"""A server that has not cancelled a brief write by then (`sql/session/set_brief.sql`) is gone."""
 
 
 class Sample(KeptFigures, frozen=True, kw_only=True):
@@ -82,8 +81,7 @@ class FailureCount(Struct, frozen=True):
 
 def exist(conn: Connection) -> bool:
     """Say whether the tables are there; before the migration that makes them nothing is kept."""
-    found = sql.fetch(conn, "looking for details", "samples/find_observations")
-    return bool(found[0][0])
+    return bool(sql.fetch(conn, "looking for details", "samples/find_observations")[0][0])
 
 
 def open_session(conn: Connection, run_id: int) -> tuple[int, int]:

@@ -14,8 +14,8 @@ def try_acquire(conn: Connection, target: Target) -> bool:
     A session may take it again. Behind a pooler in transaction mode the lock is void
     (see `connection.shares_server_sessions`).
     """
-    found = sql.fetch(conn, "taking the table's lock", "runs/lock_target", {"target": str(target)})
-    return bool(found[0][0])
+    key = {"target": str(target)}
+    return bool(sql.fetch(conn, "taking the table's lock", "runs/lock_target", key)[0][0])
 
 
 def describe_holder(conn: Connection, target: Target) -> str:

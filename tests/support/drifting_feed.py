@@ -349,6 +349,6 @@ class DriftingEngine(Engine):
     def _stage_queue(self) -> list[Event]:
         if not self._queue:
             return []
-        staged = self._stage_writer.stage(self._queue, time.monotonic)
+        staged = self._stage_writer.stage(self._queue)
         self._queue.clear()
         return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]

@@ -98,10 +98,9 @@ class Rig:
     def stage(
         self, *pages: MappedPage, method: LoadMethod = "execute_values"
     ) -> tuple[StagedPage, ...]:
-        """Stage pages of the current run; the monotonic clock stands at 0."""
-        return StageWriter(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
-            pages, lambda: 0.0
-        )
+        """Stage pages of the current run."""
+        writer = StageWriter(self.conn, self.run.run_id, self.run.token, COLUMNS, method)
+        return writer.stage(pages)
 
     def request(
         self,
@@ -179,7 +178,7 @@ class RecordRig:
         mapped = MappedPage(
             self.pages, content.rows, content.rejects, content.records, PageInfo(), age_s
         )
-        (line,) = self.stager.stage([mapped], lambda: 0.0)
+        (line,) = self.stager.stage([mapped])
         assert line.rows + line.rejects == line.records == len(texts)
         return line
 

@@ -100,7 +100,7 @@ class Writer:
         failpoints.reach("stage.gathered")
         started_s = time.monotonic()
         pages = [page.aged(started_s - taken_s) for taken_s, page in batch]
-        staged = self._stage_writer.stage(pages, time.monotonic)
+        staged = self._stage_writer.stage(pages)
         failpoints.reach("stage.committed")
         rows = sum(page.rows for page in staged)
         self._send(PagesStaged(staged, rows, time.monotonic() - started_s))

@@ -122,7 +122,7 @@ def test_json_nested_more_deeply_than_the_server_s_stack_costs_its_row(
     deep = list(content.rows[0])
     deep[lots] = "[" * 30_000 + "]" * 30_000
     mapped = MappedPage(1, (tuple(deep), content.rows[1]), (), 2, PageInfo(), 0.0)
-    (line,) = intake.stager.stage([mapped], lambda: 0.0)
+    (line,) = intake.stager.stage([mapped])
     assert (line.rows, line.rejects) == (1, 1)
     [(reason, original)] = intake.refused()
     assert "stack depth" in reason

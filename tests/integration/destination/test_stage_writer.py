@@ -129,7 +129,7 @@ def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: 
     run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
     stager = StageWriter(rig.conn, run.run_id, run.token, VALUES, method)
-    lines = stager.stage([page(1, rows)], lambda: 0.0)
+    lines = stager.stage([page(1, rows)])
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)
     assert lines[0].rows == len(rows)
@@ -185,7 +185,7 @@ def test_left_over_writer_of_a_run_that_was_taken_over_claims_nothing(rig: Rig) 
     resumed = runs.resume_run(rig.conn, rig.run.run_id)
     assert resumed is not None
     with pytest.raises(LockedError, match="not this process's any more"):
-        left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])], lambda: 0.0)
+        left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])])
     assert [line.page for line in staging.read_ledger(rig.conn, rig.run.run_id)] == [1]
     assert [row[2] for row in staged(rig)] == ["1"]
     assert ask(rig.conn, "SELECT count(*) FROM carsync.rejects") == [(0,)]

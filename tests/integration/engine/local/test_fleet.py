@@ -16,7 +16,8 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import Fleet, Worker
+from carsync.engine.local.fleet import Fleet
+from carsync.engine.local.worker import Worker
 from carsync.engine.messages import EngineLost
 from carsync.model import Column
 from carsync.postgres.connection import Connection
