@@ -15,7 +15,7 @@ from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.deactivation.approval import Review
 from carsync.postgres.connect import open_database, refuse_transaction_pooler
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import target_lock
 
 

@@ -18,7 +18,7 @@ from carsync.destination import change_log, conditions, privileges, staging
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
 

@@ -6,9 +6,8 @@ from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
 
 

@@ -23,7 +23,7 @@ from carsync.demo.feed import Feed, FeedOptions
 from carsync.errors import DatabaseError
 from carsync.mapping.mapper import Mapper
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 
 PAGE_ROWS = 100

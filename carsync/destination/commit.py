@@ -14,8 +14,8 @@ from carsync.destination import merge
 from carsync.errors import DatabaseBusyError, DatabaseConflictError, DatabaseUnavailableError
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_backend
+from carsync.postgres.wait import Connection
 
 log = logging.getLogger(__name__)
 

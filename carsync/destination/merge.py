@@ -21,9 +21,8 @@ from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
 from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
 from carsync.postgres import connection, errors, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 from carsync.state import runs
 from carsync.state.runs import Run
 

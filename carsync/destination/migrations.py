@@ -18,9 +18,8 @@ from carsync.destination.target_table import fit, missing_columns
 from carsync.errors import DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 
 
 class Migration(Struct, frozen=True):

@@ -17,8 +17,8 @@ from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql, sqlstate
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret, redact_rejects
 from carsync.state import runs
 

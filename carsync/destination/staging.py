@@ -13,8 +13,8 @@ from typing import Any
 from carsync.destination import constraints
 from carsync.model import Column, PageInfo, StagedPage, Target
 from carsync.postgres import connection, sessions, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
+from carsync.postgres.wait import Connection
 
 
 def staging_table(run_id: int) -> Composable:

@@ -15,8 +15,8 @@ from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
 from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
 from carsync.postgres import connection, errors, sql, sqlstate
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from carsync.state.changes import FORGOTTEN
 from carsync.state.runs import Run

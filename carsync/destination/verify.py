@@ -14,8 +14,8 @@ from msgspec import Struct
 from carsync.destination.staging import exists, tables
 from carsync.errors import StagingLostError
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 
 
 class Staged(Struct, frozen=True):

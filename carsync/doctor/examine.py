@@ -28,7 +28,7 @@ from carsync.doctor.findings import Findings, Group
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.single_page import ask_page
 

@@ -17,8 +17,7 @@ from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, backend_of
+from carsync.postgres.wait import Connection
 
 
 def open_database(

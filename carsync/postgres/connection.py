@@ -14,13 +14,10 @@ import psycopg2
 
 from carsync import timing
 from carsync.errors import DatabaseError
-from carsync.postgres import wait
 from carsync.postgres.errors import translating
 from carsync.postgres.sql import Cursor, run
-from carsync.postgres.wait import blocking, within
+from carsync.postgres.wait import Connection, blocking, within
 from carsync.redaction import Secret
-
-Connection = wait.Connection
 
 _APPLICATION_NAME_BYTES = 63
 _POOLER_S = 5.0

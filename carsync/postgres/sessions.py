@@ -14,8 +14,7 @@ from msgspec.structs import asdict
 from carsync.errors import DatabaseError, DatabaseUnavailableError
 from carsync.model import Target
 from carsync.postgres import sql, sqlstate
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 
 END_S = 20.0
 """How long the server may take to end a process."""

@@ -16,7 +16,7 @@ from carsync.mapping.mapper import Mapper
 from carsync.model import RunOptions, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener

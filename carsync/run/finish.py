@@ -10,7 +10,7 @@ from carsync.destination import merge, staging
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import EndState, MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.report import RunReport, summary_data
 from carsync.state import changes, rejects, runs, samples, target_lock

@@ -23,7 +23,7 @@ from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
 from carsync.postgres.connect import refuse_transaction_pooler
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run import resume
 from carsync.run.fingerprints import fingerprints
 from carsync.state import rejects, runs, target_lock

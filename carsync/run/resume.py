@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.model import StagedPage, Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source.pagination.plan import parse_ranges

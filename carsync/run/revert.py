@@ -18,8 +18,7 @@ from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts, RowAction
 from carsync.postgres import connection
 from carsync.postgres.connect import refuse_transaction_pooler
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 

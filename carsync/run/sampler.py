@@ -21,8 +21,7 @@ from datetime import UTC, datetime
 from carsync import formatting
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import is_idle
+from carsync.postgres.wait import Connection, is_idle
 from carsync.run.listener import RunListener
 from carsync.state import samples
 from carsync.state.figures import Figures, rss_by_role

@@ -13,8 +13,8 @@ from msgspec import Struct
 from carsync.columns import BOOKKEEPING
 from carsync.model import ROW_ACTIONS, RowAction, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.state.runs import Run
 
 EXAMPLES = 10

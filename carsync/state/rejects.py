@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 
 KEPT_RUNS = 10

@@ -14,8 +14,8 @@ from carsync import __version__
 from carsync.errors import CarsyncError, LockedError
 from carsync.model import MergeCounts, RunState, Scope, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 
 
 class Run(Struct, frozen=True):

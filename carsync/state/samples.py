@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 from carsync.state.figures import KeptFigures
 
 ANSWER_S = 30.0

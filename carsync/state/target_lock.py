@@ -5,7 +5,7 @@ from __future__ import annotations
 from carsync.errors import LockedError
 from carsync.model import Target
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 
 
 def try_acquire(conn: Connection, target: Target) -> bool:

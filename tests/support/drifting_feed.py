@@ -30,7 +30,7 @@ from carsync.engine.messages import (
 from carsync.engine.reader import FeedReader
 from carsync.errors import FailureKind, PageError
 from carsync.model import Column, MappedPage, ProbeVerdict
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
 from carsync.source.client import Answer, ApiClient
 from tests.conftest import ask

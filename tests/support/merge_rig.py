@@ -28,7 +28,7 @@ from carsync.model import (
     Target,
 )
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.revert import Revert
 from carsync.state import runs

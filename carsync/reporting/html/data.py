@@ -11,7 +11,7 @@ from msgspec import Struct
 from carsync import __version__
 from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.reporting.views import run_details
 from carsync.run.report import outcome
 from carsync.state import changes, rejects

@@ -15,7 +15,7 @@ from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
 from carsync.model import RunState, Scope, Target
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.state import rejects, runs, samples, target_lock
 from carsync.state.rejects import ReasonCount

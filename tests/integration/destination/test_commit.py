@@ -20,7 +20,7 @@ from carsync.errors import (
 )
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import Rig, cars, page

@@ -21,8 +21,8 @@ from carsync.errors import (
 )
 from carsync.model import DeactivationAction, Proof, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor, Query
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from carsync.config.sections import LoadMethod
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage, PageInfo
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.effort import trials
 from tests.support.merge_rig import RecordRig

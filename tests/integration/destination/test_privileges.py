@@ -12,7 +12,7 @@ from carsync.destination import merge, privileges
 from carsync.destination.migrations import migrate
 from carsync.errors import DatabasePermissionError
 from carsync.model import Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars, page
 

@@ -19,8 +19,8 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject

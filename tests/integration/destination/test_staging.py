@@ -10,7 +10,7 @@ from carsync.destination import staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, cars, page

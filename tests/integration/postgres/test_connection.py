@@ -24,8 +24,7 @@ from carsync.exit_codes import ExitCode
 from carsync.model import Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 from carsync.redaction import Secret
 from carsync.state import target_lock
 from tests.conftest import ask

@@ -17,7 +17,7 @@ from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.mapping.mapper import Mapper
 from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.fingerprints import fingerprints
 from carsync.run.replay import ALTERED, OTHER_ROW, Replay, Replayed

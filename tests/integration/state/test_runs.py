@@ -8,7 +8,7 @@ from carsync.errors import LockedError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from tests.conftest import TARGET, ask
 

@@ -11,7 +11,7 @@ from psycopg2.sql import SQL
 
 from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.sampler import Sampler
 from carsync.state import runs, samples
