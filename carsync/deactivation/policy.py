@@ -181,11 +181,10 @@ def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers
                 return decision
             return replace(decision, reasons=(*decision.reasons, NO_PATH))
         verification = Verification(objection=FORGOT_ALL)
-    ids = {
-        verdict: [i for i, found in verification.verdicts.items() if found is verdict]
-        for verdict in (ProbeVerdict.GONE, ProbeVerdict.ALIVE)
-    }
-    proof = Proof(gone=ids[ProbeVerdict.GONE], alive=ids[ProbeVerdict.ALIVE], next_run=False)
+    found = verification.verdicts.items()
+    gone = [i for i, verdict in found if verdict is ProbeVerdict.GONE]
+    alive = [i for i, verdict in found if verdict is ProbeVerdict.ALIVE]
+    proof = Proof(gone=gone, alive=alive, next_run=False)
     reasons = (*decision.reasons, *_doubts_by_id(verification, candidates, answers.asked))
     return replace(decision, action="prove", reasons=reasons, proof=proof)
 

@@ -154,10 +154,9 @@ def _backend(cur: Cursor) -> int:
 def transaction(conn: Connection, doing: str, *, keep: bool = True) -> Iterator[Cursor]:
     """Give a cursor inside a transaction; commit at the end, roll back on any error.
 
-    `doing` names the work in error messages ("merging"). `keep` False rolls back at the end
-    too, so that all of it was only tried. An error that was swallowed inside turns
-    PostgreSQL's COMMIT into a silent ROLLBACK; here it raises `DatabaseError`. Raises the
-    translated error of any statement.
+    `doing` names the work in error messages ("merging"). `keep` False rolls back at the end too, so
+    that all of it was only tried. An error that was swallowed inside turns PostgreSQL's COMMIT into
+    a silent ROLLBACK; here it raises `DatabaseError`. Raises the translated error of any statement.
     """
     with translating(doing), conn.cursor() as cur:
         cur.execute("BEGIN")

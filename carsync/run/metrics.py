@@ -53,8 +53,7 @@ class Metrics:
         self._warm_from_s = warmup_s
         self._warm_pages = 0
         self._last_staged_s = 0.0
-        self._recent_pages = _SlidingCount(WINDOW_S)
-        self._recent_rows = _SlidingCount(WINDOW_S)
+        self._recent_pages, self._recent_rows = _SlidingCount(), _SlidingCount()
         self._latency = LatencyHistogram()
         self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
@@ -228,20 +227,19 @@ class MemorySlope:
 
 
 class _SlidingCount:
-    """Events in the last `width_s` seconds, counted by the second."""
+    """Events in the last `WINDOW_S` seconds, counted by the second."""
 
-    def __init__(self, width_s: int) -> None:
-        self._width_s = width_s
+    def __init__(self) -> None:
         self._counts: dict[int, int] = {}
 
     def add(self, now_s: float, count: int) -> None:
         second = int(now_s)
         self._counts[second] = self._counts.get(second, 0) + count
-        for old in [s for s in self._counts if s <= second - self._width_s]:
+        for old in [s for s in self._counts if s <= second - WINDOW_S]:
             del self._counts[old]
 
     def per_second(self, now_s: float) -> float:
-        first = int(now_s) - self._width_s + 1
+        first = int(now_s) - WINDOW_S + 1
         total = sum(count for second, count in self._counts.items() if second >= first)
         return _ratio(total, min(now_s, now_s - first))
 

@@ -8,13 +8,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from carsync import failpoints, timing
-from carsync.engine.messages import (
-    EngineLost,
-    PageLease,
-    ProbeAnswered,
-    ProbeLease,
-    WorkerFailed,
-)
+from carsync.engine.messages import EngineLost, PageLease, ProbeAnswered, ProbeLease, WorkerFailed
 from carsync.errors import FailureKind, revive
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth

@@ -74,13 +74,10 @@ class FileLock:
 
     def release(self) -> None:
         """Free the lock; do nothing where it is not held."""
-        if self._descriptor is None:
-            return
-        descriptor, self._descriptor = self._descriptor, None
-        try:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
-        finally:
             os.close(descriptor)
 
     def _held_by_another(self, descriptor: int) -> LockedError:

@@ -13,14 +13,7 @@ from multiprocessing.process import BaseProcess
 
 from carsync import timing
 from carsync.engine.local.messages import Drain, Heartbeat, Leases, WorkerReady
-from carsync.engine.messages import (
-    Event,
-    Lease,
-    PageFailed,
-    PageFetched,
-    PageLease,
-    ProbeAnswered,
-)
+from carsync.engine.messages import Event, Lease, PageFailed, PageFetched, PageLease, ProbeAnswered
 
 
 @dataclass(slots=True, eq=False)
