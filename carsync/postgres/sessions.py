@@ -47,7 +47,7 @@ class DatabaseSession(Struct, frozen=True):
 
 
 def list_sessions(conn: Connection, target: Target) -> list[DatabaseSession]:
-    """Return carsync's sessions in the database, `conn` aside, the eldest first.
+    """Return carsync's sessions in the database, `conn` aside, the oldest first.
 
     `holds_lock`: it holds the run lock of `target`.
     """

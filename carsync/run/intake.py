@@ -90,7 +90,7 @@ class Intake:
     def run(self) -> None:
         """Bring in every page, or raise the error that ended it.
 
-        Returns when each planned page is staged or has failed for good, or when a
+        Returns when each planned page is staged or has failed permanently, or when a
         stop was asked for; what was in hand is staged first, except after a second
         signal or where the database or the processes failed.
         """

@@ -53,7 +53,7 @@ class PagePlan:
         self._only = math.inf if only is None else only
         self.first = paginator.first
         self.failed: dict[int, str] = {}
-        """Pages given up for good, and why."""
+        """Pages given up permanently, and why."""
         self.staged_count = 0
         self.reported_records: int | None = None
         """The total that the feed reported last."""
@@ -119,7 +119,7 @@ class PagePlan:
         self._cursor = min(self._cursor, index)
 
     def fail(self, page: int, problem: str) -> None:
-        """Give a leased page up for good."""
+        """Give a leased page up permanently."""
         index = self._index(page)
         if self._state(index) != _State.LEASED:
             return
