@@ -4,7 +4,7 @@
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
     ├─ ApprovalError                  exit 2   held deactivations cannot be approved
     ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
-    ├─ ApiError                       exit 3   the API failed permanently; the run can be resumed
+    ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
     │  └─ RejectBudgetError                    too many records cannot be mapped
@@ -87,7 +87,7 @@ class RevertError(CarsyncError):
 
 
 class ApiError(CarsyncError):
-    """The API failed permanently."""
+    """The API failed for good."""
 
     exit_code = ExitCode.API
 
