@@ -22,7 +22,7 @@ from carsync.demo import postgres
 from carsync.destination import migrations
 from carsync.model import Target
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.support import effort
 

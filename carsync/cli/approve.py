@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import click
 
 from carsync.cli import console
 from carsync.cli.console import SHOWN, show_some
-from carsync.cli.options import config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.deactivation.approval import HeldCar, Review
+from carsync.deactivation.approval import Review
 from carsync.postgres.connect import open_database, refuse_transaction_pooler
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import target_lock
 
 
@@ -26,14 +25,7 @@ from carsync.state import target_lock
 @click.option("--yes", is_flag=True, help="Deactivate without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the cars and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print every car and the result as JSON.")
-def approve(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    run_id: int,
-    yes: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Deactivate exactly the cars that run RUN_ID held, after showing them.
 
     A run that ends with exit code 6 applied all inserts and updates, but left cars
@@ -47,7 +39,7 @@ def approve(
       carsync approve 17 --config prod.yaml
       carsync approve 17 --dry-run --json | jq .cars
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     refuse_transaction_pooler(config)
     which = (config.target, config.sync.source, run_id, config.sync.deactivate.approve_within_h)
     with _locked(config) as connection:
@@ -88,23 +80,19 @@ def _words(run_id: int, found: Review, done: Review | None) -> str:
         )
     if done is None:
         return f"{len(found.to_approve):,} cars to approve, {len(found.left_out):,} left out."
-    late = [car for car in _all_left_out(found, done) if car not in found.left_out]
+    late = [car for car in done.left_out if car not in found.left_out]
     named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
     return f"{len(done.to_approve):,} cars deactivated.{named}"
 
 
 def _as_json(run_id: int, found: Review, done: Review | None) -> str:
+    left_out = [*found.left_out, *(done.left_out if done else [])]
     data = {
         "run_id": run_id,
         "held": len(found.cars),
         "cars": [{"id": car.id, "title": car.title} for car in found.to_approve],
-        "left_out": [{"id": car.id, "reason": car.left_out} for car in _all_left_out(found, done)],
+        "left_out": [{"id": car.id, "reason": car.left_out} for car in left_out],
         "deactivated": len(done.to_approve) if done else 0,
         "already_approved": found.approval or (done.approval if done else None),
     }
     return json.dumps(data)
-
-
-def _all_left_out(found: Review, done: Review | None) -> list[HeldCar]:
-    """Return what the look left out, and what changed between the look and the approval."""
-    return [*found.left_out, *(done.left_out if done else [])]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from carsync import formatting
-from carsync.cli.options import checkpoint_path, config_options, load_config
+from carsync.cli import console
+from carsync.cli.options import ConfigSource, config_options, find_checkpoint_path
 from carsync.config.environment import environment_layer
 from carsync.config.sections import Config
 from carsync.doctor import examine, render
@@ -28,13 +27,7 @@ _OTHERS_MAY_READ = 0o044
 @click.option("--strict", is_flag=True, help="Let a warning fail the check as a problem does.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
-def check(
-    ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    strict: bool,
-    as_json: bool,
-) -> None:
+def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool) -> None:
     """Examine everything that a run needs, and say how to mend what is wrong.
 
     Configuration, this machine, the API (one request for its first page), the
@@ -52,41 +45,26 @@ def check(
     Exit codes: 0 no problem (warnings are none, but with --strict) · else the first
     problem's: 2 configuration or this machine · 3 API · 4 database
     """
-    tell = _teller()
     try:
-        config = load_config(config_path, overrides)
+        config = source.load()
     except ConfigError as exc:
         groups = examine.nothing_but(exc)
     else:
-        origin = _origin(config, config_path)
-        groups = examine.examine(config, origin, _checkpoint(config), tell)
-        tell("")
+        origin = _origin(config, source.path)
+        groups = examine.examine(config, origin, find_checkpoint_path(config), _tell)
+        _tell("")
     code = verdict(groups, strict=strict)
     if as_json:
         click.echo(json.dumps(render.as_data(groups, code), indent=2))
     else:
-        color = wants_color(sys.stdout, os.environ)
-        click.echo(formatting.fit(render.render(groups, code, color=color), sys.stdout.encoding))
+        console.show(render.render(groups, code, color=wants_color(sys.stdout, os.environ)))
     ctx.exit(int(code))
 
 
-def _teller() -> Callable[[str], None]:
-    """Return a function that shows on a terminal, on one line, what is being examined."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return lambda _: None
-
-    def tell(title: str) -> None:
+def _tell(title: str) -> None:
+    """Show on a terminal, on one line, what is being examined; an empty title clears the line."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         click.echo(f"\r\x1b[K{f'checking {title} …' if title else ''}", nl=False, err=True)
-
-    return tell
-
-
-def _checkpoint(config: Config) -> Path | None:
-    """Return the path of the checkpoint; None where the path needs a DSN that is not set."""
-    try:
-        return checkpoint_path(config)
-    except ConfigError:
-        return None
 
 
 def _origin(config: Config, path: Path | None) -> Origin:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 import msgspec
 
-from carsync.cli.options import config_options, load_config
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.keys import json_schema, shown
 
 
@@ -32,7 +31,7 @@ def schema() -> None:
 
 @config.command()
 @config_options
-def show(config_path: Path | None, overrides: tuple[str, ...]) -> None:
+def show(source: ConfigSource) -> None:
     """Print the effective configuration as JSON: file, environment and options together.
 
     Secrets are shown as `***`.
@@ -43,7 +42,7 @@ def show(config_path: Path | None, overrides: tuple[str, ...]) -> None:
       RPS=5 carsync config show --set limits.burst=3 | jq .limits
     """
     # msgspec hands every `Secret` to the hook, and a `Secret`'s `str` is `***`.
-    effective = msgspec.to_builtins(load_config(config_path, overrides), enc_hook=str)
+    effective = msgspec.to_builtins(source.load(), enc_hook=str)
     params = effective["api"]["params"]
     effective["api"]["params"] = {
         name: "***" if shown(f"api.params.{name}", value) == "***" else value

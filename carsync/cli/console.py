@@ -27,6 +27,11 @@ def warn(text: str) -> None:
         click.echo(text, err=True)
 
 
+def show(text: str) -> None:
+    """Print `text`; a character that standard output cannot encode becomes a plainer one."""
+    click.echo(formatting.fit(text, sys.stdout.encoding))
+
+
 def show_some(lines: Sequence[str]) -> None:
     """Show the first `SHOWN` lines of a list, and say how many more there are."""
     for line in lines[:SHOWN]:
@@ -66,14 +71,13 @@ def tell_error(
 
     In JSON a `bug` comes with its traceback.
     """
+    further = {name: text for name, text in (("detail", detail), ("hint", hint)) if text}
     if logging_setup.is_json():
-        extra = {"event": "error", "problem": problem, "exit_code": int(exit_code)}
-        extra |= {name: text for name, text in (("detail", detail), ("hint", hint)) if text}
+        extra = {"event": "error", "problem": problem, "exit_code": int(exit_code), **further}
         level = logging.WARNING if exit_code in _QUIET else logging.ERROR
         log.log(level, "%s", problem, exc_info=bug, extra=extra)
         return
     mark = "<3>" if logging_setup.in_journal() else ""
     click.echo(f"{mark}carsync: {problem}", err=True)
-    for name, text in (("detail", detail), ("hint", hint)):
-        if text:
-            click.echo(f"{mark}{name}: {text}", err=True)
+    for name, text in further.items():
+        click.echo(f"{mark}{name}: {text}", err=True)

@@ -6,11 +6,11 @@ import json
 import os
 import shlex
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-import msgspec
 from msgspec.structs import replace
 
 from carsync import formatting
@@ -31,6 +31,7 @@ _NO_PRESET = "none"
 _USUAL = Answers(base_url="")
 _AUTH_TYPES: tuple[AuthType, ...] = get_args(AuthType)
 _WAYS = ", ".join(_AUTH_TYPES)
+_Records = list[dict[str, Any]]
 
 
 def _usual(help_text: str, value: object) -> str:
@@ -119,9 +120,6 @@ def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-# ── questions ────────────────────────────────────────────────────────────────
-
-
 def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
     """Take the answers from options, environment and questions (`ask`); preset "": unknown."""
 
@@ -184,9 +182,6 @@ def _base_url(given: str | None, *, ask: bool) -> str:
     return base_url
 
 
-# ── the first page ───────────────────────────────────────────────────────────
-
-
 def _look(answers: Answers) -> tuple[Answers, Looked]:
     """Make one request and fit the answers to the first page."""
     unknown = replace(answers, preset=_USUAL.preset) if answers.preset == "" else answers
@@ -219,31 +214,23 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
 
 def _is_unusual(layout: PageLayout | None) -> bool:
     """Say whether the records and totals of a page are elsewhere than usual."""
-    usual = Pagination()
-    places = (usual.records, usual.total_pages, usual.total_records)
-    return layout is not None and places != (
-        layout.records,
-        layout.total_pages,
-        layout.total_records,
-    )
+    places = attrgetter("records", "total_pages", "total_records")
+    return layout is not None and places(layout) != places(Pagination())
 
 
 def _fitted(answers: Answers, layout: PageLayout) -> Answers:
     """Return the answers for a feed without a preset, with the page size that the feed gives."""
-    size = answers.page_size
-    if layout.count < size and (layout.pages or 1) > 1:
-        size = layout.count
+    size = answers.page_size if (layout.pages or 1) <= 1 else min(layout.count, answers.page_size)
     size_param = answers.size_param
     if layout.size_name is not None and layout.size == size != answers.page_size:
         size_param = layout.size_name  # the size it chose itself, under the name it gives it
     return replace(answers, preset=None, page_size=size, size_param=size_param)
 
 
-def _guesses(layout: PageLayout, records: list[dict[str, Any]], secret: str) -> Looked:
+def _guesses(layout: PageLayout, records: _Records, secret: str) -> Looked:
     """Guess the columns of the records; the examples do not show the `secret`."""
-    guesses = [
-        replace(guess, example=redact(guess.example, secret)) for guess in guess_columns(records)
-    ]
+    found = guess_columns(records)
+    guesses = [replace(guess, example=redact(guess.example, secret)) for guess in found]
     if not guesses or guesses[0].column != "id":
         click.echo("no field of the records looks like an id", err=True)
         guesses = []
@@ -255,7 +242,7 @@ def _fitting_preset(config: Config, body: bytes) -> str | None:
     for name in preset_names():
         mapping = resolve(MappingRules(preset=name))
         try:
-            content = Mapper.load(msgspec.structs.replace(config, mapping=mapping)).map_page(body)
+            content = Mapper.load(replace(config, mapping=mapping)).map_page(body)
         except PageError:
             continue
         if content.records and len(content.rows) > _FITS_SHARE * content.records:
@@ -263,9 +250,7 @@ def _fitting_preset(config: Config, body: bytes) -> str | None:
     return None
 
 
-def _layout(
-    body: bytes, records_path: str | None
-) -> tuple[PageLayout | None, list[dict[str, Any]]]:
+def _layout(body: bytes, records_path: str | None) -> tuple[PageLayout | None, _Records]:
     """Find records and totals in an answer; at `records_path` where that is given."""
     try:
         answer = json.loads(body)
@@ -283,18 +268,14 @@ def _layout(
     return layout, records_at(answer, layout.records) if layout else []
 
 
-# ── the last word ────────────────────────────────────────────────────────────
-
-
 def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     """Say what was written and the next three commands."""
     name = shlex.quote(str(file))
     said = f"wrote {file}"
     if looked.guesses:
-        columns = ", ".join(guess.column for guess in looked.guesses)
-        said += f": {len(looked.guesses)} columns guessed from the first page ({columns})"
-        lacking = {"make", "model"} - {guess.column for guess in looked.guesses}
-        if lacking:
+        columns = [guess.column for guess in looked.guesses]
+        said += f": {len(columns)} columns guessed from the first page ({', '.join(columns)})"
+        if lacking := {"make", "model"}.difference(columns):
             said += f"; nothing found for {' and '.join(sorted(lacking))}"
     elif answers.preset is not None:
         said += f" with the preset {answers.preset}"
@@ -302,22 +283,12 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
         said += ": fill in mapping.columns before you go on"
     click.echo(said)
     if looked.unused:
-        click.echo(
-            "without a column: "
-            + formatting.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
-            + (" …" if len(looked.unused) > _SHOWN_FIELDS else "")
-        )
-    missing = [
-        f"{variable}=…"
-        for variable, is_needed in (
-            ("API_KEY", answers.auth != "none"),
-            (
-                "DATABASE_URL",
-                not any(os.environ.get(n) for n in ("SUPABASE_DB_URL", "SUPABASE_URL")),
-            ),
-        )
-        if is_needed and not os.environ.get(variable)
-    ]
+        more = " …" if len(looked.unused) > _SHOWN_FIELDS else ""
+        fields = formatting.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
+        click.echo(f"without a column: {fields}{more}")
+    missing = [] if answers.auth == "none" or os.environ.get("API_KEY") else ["API_KEY=…"]
+    if not any(map(os.environ.get, ("DATABASE_URL", "SUPABASE_DB_URL", "SUPABASE_URL"))):
+        missing.append("DATABASE_URL=…")
     click.echo("next:")
     if missing:
         click.echo(f"  export {' '.join(missing)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from carsync.mapping.guessing import Guess
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _NOT_HASHED = frozenset({"id", "images", "image_url"})
-_WRAP = 96
+_WRAP = 92
 
 
 class Answers(Struct, frozen=True, kw_only=True):
@@ -47,20 +48,24 @@ class Looked(Struct, frozen=True):
 
 def write(answers: Answers, looked: Looked) -> str:
     """Return the file's text, which the parser accepts as it is."""
-    sections = [
-        _HEAD,
-        _api(answers, looked),
-        _limits(answers),
-        _database(answers),
-        _mapping(answers, looked),
-        _sync(answers),
-    ]
-    return "\n".join(sections)
-
-
-_HEAD = """\
+    return f"""\
 # carsync: written by `carsync init`. Every key is explained in config/carsync.example.yaml.
-# Secrets stay outside: ${NAME} is taken from the environment.
+# Secrets stay outside: ${{NAME}} is taken from the environment.
+
+{_api(answers, looked)}
+
+limits:
+  requests_per_second: {answers.requests_per_second:g}  # what the API allows
+
+database:
+  dsn: ${{DATABASE_URL:-}}  # or set the variables SUPABASE_…
+  schema: {_quoted(answers.schema)}
+  table: {_quoted(answers.table)}  # created, or adopted as it is
+
+{_mapping(answers, looked)}
+
+sync:
+  source: {_quoted(answers.source)}  # in source_api; only rows with it are ever deactivated
 """
 
 
@@ -75,7 +80,7 @@ def _api(answers: Answers, looked: Looked) -> str:
         if answers.auth == "header":
             lines.append(f"    name: {_quoted(answers.auth_name)}")
         lines.append("    key: ${API_KEY:-}")
-    return "\n".join([*lines, *_pagination(answers, looked.layout), ""])
+    return "\n".join([*lines, *_pagination(answers, looked.layout)])
 
 
 def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
@@ -97,37 +102,22 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
                 "    total_records: null   # where the total of records is",
             ]
         return lines
-    seen = f"  # guess: {layout.count} objects were there"
-    lines.append(f"    records: {_quoted(layout.records)}{seen}")
+    seen = f"guess: {layout.count} objects were there"
+    lines.append(f"    records: {_quoted(layout.records)}  # {seen}")
     for key, path, number in (
         ("total_pages", layout.total_pages, layout.pages),
         ("total_records", layout.total_records, layout.total),
     ):
-        said = (
-            f"guess: it was {number:,}" if path is not None and number is not None else "not seen"
-        )
-        lines.append(f"    {key}: {_quoted(path)}  # {said}")
+        is_seen = path is not None and number is not None
+        seen = f"guess: it was {number:,}" if is_seen else "not seen"
+        lines.append(f"    {key}: {_quoted(path)}  # {seen}")
     return lines
-
-
-def _limits(answers: Answers) -> str:
-    rate = f"{answers.requests_per_second:g}"
-    return f"limits:\n  requests_per_second: {rate}  # what the API allows\n"
-
-
-def _database(answers: Answers) -> str:
-    return (
-        "database:\n"
-        "  dsn: ${DATABASE_URL:-}  # or set the variables SUPABASE_…\n"
-        f"  schema: {_quoted(answers.schema)}\n"
-        f"  table: {_quoted(answers.table)}  # created, or adopted as it is\n"
-    )
 
 
 def _mapping(answers: Answers, looked: Looked) -> str:
     if answers.preset is not None:
-        algorithm = "  hash: {algorithm: md5}  # as in the table already\n" if answers.md5 else ""
-        return f"mapping:\n  preset: {_quoted(answers.preset)}\n{algorithm}"
+        algorithm = "\n  hash: {algorithm: md5}  # as in the table already" if answers.md5 else ""
+        return f"mapping:\n  preset: {_quoted(answers.preset)}{algorithm}"
     guesses = looked.guesses
     lines = ["mapping:", "  preset: null"]
     if guesses:
@@ -147,20 +137,10 @@ def _mapping(answers: Answers, looked: Looked) -> str:
         ]
     names = [guess.column for guess in guesses] or ["id", "make", "model"]
     fields = [name for name in names if name not in _NOT_HASHED] or ["id"]
-    algorithm = "md5" if answers.md5 else "xxh3_128"
-    return "\n".join([*lines, *_hash(algorithm, fields), ""])
-
-
-def _hash(algorithm: str, fields: Sequence[str]) -> list[str]:
-    lines = ["  hash:", f"    algorithm: {algorithm}", "    # A row is rewritten when one changed:"]
-    line = "    fields: ["
-    for number, name in enumerate(fields):
-        word = name + (", " if number < len(fields) - 1 else "]")
-        if len(line) + len(word) > _WRAP:
-            lines.append(line.rstrip())
-            line = "      "
-        line += word
-    return [*lines, line]
+    listed = textwrap.wrap(f"fields: [{', '.join(fields)}]", _WRAP, subsequent_indent="  ")
+    lines += ["  hash:", f"    algorithm: {'md5' if answers.md5 else 'xxh3_128'}"]
+    lines += ["    # A row is rewritten when one changed:", *(f"    {line}" for line in listed)]
+    return "\n".join(lines)
 
 
 def _rule(guess: Guess) -> str:
@@ -172,14 +152,6 @@ def _rule(guess: Guess) -> str:
     if guess.column == "id" or (guess.always and guess.column in {"make", "model"}):
         parts.append("required: true")
     return f"{{{', '.join(parts)}}}"
-
-
-def _sync(answers: Answers) -> str:
-    return (
-        "sync:\n"
-        f"  source: {_quoted(answers.source)}  # in source_api; only rows with it are ever "
-        "deactivated\n"
-    )
 
 
 def _quoted(text: str | None) -> str:

@@ -121,11 +121,8 @@ def _hand_down(group: click.Group, command: click.Command) -> None:
         if taken.isdisjoint((*option.opts, option.name)):
             command.params.append(InheritedOption(option))
     if command.epilog is None:
-        names = ", ".join(
-            "/".join(option.opts)
-            for option in command.params
-            if isinstance(option, InheritedOption)
-        )
+        inherited = [param for param in command.params if isinstance(param, InheritedOption)]
+        names = ", ".join("/".join(option.opts) for option in inherited)
         command.epilog = f"Also {names}, as for every command." if names else None
     if isinstance(command, click.Group):
         for each in command.commands.values():
@@ -179,7 +176,8 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
     message, detail, hint = exc.format_message(), "", f"see `{where.command_path} --help`"
     if isinstance(exc, click.NoSuchOption):
         message = f"no such option: {exc.option_name}"
-        if close := _nearest(exc.option_name, _options(where)):
+        names = [name for param in where.command.get_params(where) for name in param.opts]
+        if close := _nearest(exc.option_name, [name for name in names if name.startswith("--")]):
             hint = f"did you mean {close}?"
         elif where.parent is None:
             hint += "; a command's own options stand behind its name"
@@ -194,9 +192,7 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
         detail = where.get_usage().replace("Usage:", "usage:")
     problem = f"{message[:1].lower()}{message[1:]}".rstrip(".")
     asked = ctx.find_root().params.get("log_format") or os.environ.get(logging_setup.VARIABLE)
-    if (
-        asked == "json" and not logging_setup.is_json()
-    ):  # the group's function has not been called yet
+    if asked == "json" and not logging_setup.is_json():  # the group was not called yet
         logging_setup.set_up("json", logging.WARNING)
     console.tell_error(problem, detail, hint, exit_code=exc.exit_code)
     return exc.exit_code
@@ -209,19 +205,10 @@ def _nearest(typed: str, known: list[str]) -> str | None:
     return bare[close[0]] if close else None
 
 
-def _options(ctx: click.Context) -> list[str]:
-    names = [name for param in ctx.command.get_params(ctx) for name in param.opts]
-    return [name for name in names if name.startswith("--")]
-
-
 def _unknown_command(exc: click.ClickException) -> str | None:
     """Return the unknown command's name, if that is the error."""
-    ctx = getattr(exc, "ctx", None)
-    if (
-        ctx is None
-        or not isinstance(ctx.command, click.Group)
-        or isinstance(exc, click.BadParameter)
-    ):
+    command = getattr(getattr(exc, "ctx", None), "command", None)
+    if not isinstance(command, click.Group) or isinstance(exc, click.BadParameter):
         return None
     # click 8.4 gives the name itself; before it stood in the message alone.
     name = getattr(exc, "command_name", None)

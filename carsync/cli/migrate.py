@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from pathlib import Path
 
 import click
 
-from carsync.cli.options import config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options
 from carsync.destination import migrations
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.postgres.connect import open_database
@@ -17,7 +16,7 @@ from carsync.postgres.connect import open_database
 @click.command()
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as a JSON array.")
-def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def migrate(source: ConfigSource, as_json: bool) -> None:
     """Create or adopt the target table and carsync's own tables.
 
     An existing table is adopted: missing columns are added, nothing is changed or
@@ -29,7 +28,7 @@ def migrate(config_path: Path | None, overrides: tuple[str, ...], as_json: bool)
       carsync migrate --config prod.yaml
       DATABASE_URL=… carsync migrate --json
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     mapper = Mapper.load(config)
     with closing(open_database(config, "carsync migrate")) as connection:
         done = migrations.migrate(connection, config.target, target_columns(mapper))

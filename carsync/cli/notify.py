@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from carsync.cli.options import checkpoint_path, config_options, load_config
+from carsync.cli.options import ConfigSource, config_options, find_checkpoint_path
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
@@ -30,12 +29,7 @@ log = logging.getLogger(__name__)
 @click.option("--unit", metavar="NAME", help="Post that this systemd unit failed (OnFailure=).")
 @click.option("--message", metavar="TEXT", default="", help="With --unit: say this instead.")
 def notify(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    is_test: bool,
-    if_stale: bool,
-    unit: str | None,
-    message: str,
+    source: ConfigSource, is_test: bool, if_stale: bool, unit: str | None, message: str
 ) -> None:
     """Post a notice to the web hook of notify.url (CARSYNC_NOTIFY_URL).
 
@@ -55,7 +49,7 @@ def notify(
         raise click.UsageError("Give one of --test, --if-stale and --unit.")
     if message and unit is None:
         raise click.UsageError("--message goes with --unit.")
-    config = load_config(config_path, overrides)
+    config = source.load()
     if config.notify.url is None:
         raise ConfigError(
             "notify.url is not set",
@@ -70,15 +64,11 @@ def notify(
 
 def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) -> Notice | None:
     """Return what is to be posted, None for nothing."""
-    path = _checkpoint_path(config)
+    path = find_checkpoint_path(config)
     state = load_or_none(path) if path is not None else None
     now, host = here_and_now(state)
-    common: dict[str, Any] = {
-        "source": config.sync.source,
-        "target": str(config.target),
-        "host": host,
-        "sent_at": now,
-    }
+    origin = {"source": config.sync.source, "target": str(config.target)}
+    common: dict[str, Any] = {**origin, "host": host, "sent_at": now}
     if is_test:
         return Notice(event="test", severity="info", **common)
     if unit is not None:
@@ -89,23 +79,8 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
     stale = staleness(state, now, config.notify.stale_after_h * 3600)
     if stale is None:
         return None
-    return Notice(
-        event="stale",
-        severity="critical",
-        stale=stale,
-        run_id=state.run_id if state else None,
-        exit_code=state.exit_code if state else None,
-        problem=state.problem if state else "",
-        hint=state.hint if state else "",
-        last_success_at=state.last_success_at if state else None,
-        next_step="look at `carsync status` and at the timer: `systemctl list-timers 'carsync*'`",
-        **common,
-    )
-
-
-def _checkpoint_path(config: Config) -> Path | None:
-    """Return where the checkpoint lies; None where too little is configured to know it."""
-    try:
-        return checkpoint_path(config)
-    except ConfigError:
-        return None
+    if state is not None:
+        common |= {"run_id": state.run_id, "exit_code": state.exit_code, "problem": state.problem}
+        common |= {"hint": state.hint, "last_success_at": state.last_success_at}
+    step = "look at `carsync status` and at the timer: `systemctl list-timers 'carsync*'`"
+    return Notice(event="stale", severity="critical", stale=stale, next_step=step, **common)

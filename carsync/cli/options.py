@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
+from msgspec import Struct
 
 from carsync.config.credentials import Variables
 from carsync.config.dsn import target_name
@@ -21,66 +23,79 @@ from carsync.state.checkpoint import default_path
 
 log = logging.getLogger(__name__)
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Command = Callable[..., Any]
+
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Show at most so many.",
+)
+"""Adds `--limit`, given to the command as `limit`: the most lines of a list to show."""
 
 
-def _complete_key(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return [f"{key}=" for key in keys() if key.startswith(incomplete)]
+class ConfigSource(Struct, frozen=True):
+    """Where a configuration comes from: the file of `--config`, the overrides of `--set`."""
+
+    path: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+    def load(self) -> Config:
+        """Read and check the configuration: options over environment over file over defaults.
+
+        A credential from systemd acts as the variable of its name. Raises `ConfigError` with
+        the key, its value and a hint.
+        """
+        path, text = self.path, ""
+        if path is not None:
+            try:
+                text = path.read_text(encoding="utf-8")
+            except OSError as exc:
+                raise ConfigError(
+                    f"the configuration file {path} cannot be read",
+                    detail=exc.strerror or "",
+                    hint="check the path given to --config",
+                ) from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
+        variables = Variables(os.environ)
+        for name in variables.shadowed():
+            log.warning("the variable %s is set and wins over the credential of that name", name)
+        origin = str(path) if path else "the environment"
+        return parse(text, variables, self.overrides, origin=origin)
+
+    def load_with_database(self) -> Config:
+        """Do as `load`; raise `ConfigError`, too, where `database.dsn` is not set."""
+        return require_database(self.load())
 
 
 def config_options(command: _Command) -> _Command:
-    """Add `--config` and `--set`, given to the command as `config_path` and `overrides`."""
-    command = click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        shell_complete=_complete_key,
-        help="Override one key, e.g. --set limits.requests_per_second=5 (repeatable).",
-    )(command)
-    return click.option(
+    """Add `--config` and `--set`, given to the command together as `source`."""
+
+    @functools.wraps(command)
+    def with_source(
+        *args: Any, config_path: Path | None, overrides: tuple[str, ...], **values: Any
+    ) -> Any:
+        return command(*args, source=ConfigSource(config_path, overrides), **values)
+
+    file_option = click.option(
         "-c",
         "--config",
         "config_path",
         metavar="FILE",
         type=click.Path(path_type=Path),
         help="YAML file; without one the environment variables decide.",
-    )(command)
-
-
-def limit_option(command: _Command) -> _Command:
-    """Add `--limit`, given to the command as `limit`: the most lines of a list to show."""
-    return click.option(
-        "--limit",
-        type=click.IntRange(min=1),
-        default=20,
-        show_default=True,
-        help="Show at most so many.",
-    )(command)
-
-
-def load_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
-    """Read and check the configuration: options over environment over file over defaults.
-
-    A credential from systemd acts as the variable of its name. Raises `ConfigError` with
-    the key, its value and a hint.
-    """
-    text = ""
-    if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as exc:
-            raise ConfigError(
-                f"the configuration file {path} cannot be read",
-                detail=exc.strerror or "",
-                hint="check the path given to --config",
-            ) from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
-    variables = Variables(os.environ)
-    for name in variables.shadowed():
-        log.warning("the variable %s is set and wins over the credential of that name", name)
-    return parse(text, variables, overrides, origin=str(path) if path else "the environment")
+    )
+    set_option = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=lambda ctx, param, typed: [f"{k}=" for k in keys() if k.startswith(typed)],
+        help="Override one key, e.g. --set limits.requests_per_second=5 (repeatable).",
+    )
+    return file_option(set_option(with_source))
 
 
 def require_database(config: Config) -> Config:
@@ -99,3 +114,11 @@ def checkpoint_path(config: Config) -> Path:
     dsn = require_database(config).require_dsn()
     name = target_name(dsn.reveal(), config.database.schema, config.database.table)
     return default_path(os.environ, Path.home(), name)
+
+
+def find_checkpoint_path(config: Config) -> Path | None:
+    """Return the path of this target's checkpoint; None where that needs a DSN that is not set."""
+    try:
+        return checkpoint_path(config)
+    except ConfigError:
+        return None

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from carsync.cli.options import config_options, load_config
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
@@ -27,17 +27,13 @@ from carsync.source.single_page import ask_page
     help="Map the records of FILE (a JSON array) instead of a page of the feed.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Show at most this many rows.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines (the only format; for scripts).")
-@click.pass_context
-def preview(
-    ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    page: int | None,
-    file: Path | None,
-    limit: int | None,
-    as_json: bool,
-) -> None:
+@click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    help="JSON lines (the only format; for scripts).",
+)
+def preview(source: ConfigSource, page: int | None, file: Path | None, limit: int | None) -> None:
     """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
 
     One request to the API, none with --from-file; never touches a database.
@@ -47,12 +43,9 @@ def preview(
       carsync preview --config prod.yaml --page 3 --limit 5
       carsync preview --from-file records.json | jq .data_hash
     """
-    config = load_config(config_path, overrides)
+    config = source.load()
     mapper = Mapper.load(config)
-    if file is not None:
-        content = _map_file(mapper, file)
-    else:
-        content = _map_page(config, mapper, page)
+    content = _map_page(config, mapper, page) if file is None else _map_file(mapper, file)
     _print_rows(config, mapper, content, limit)
     for reject in content.rejects:
         who = f"id {reject.record_id}" if reject.record_id is not None else "no id"
@@ -67,11 +60,8 @@ def _map_file(mapper: Mapper, file: Path) -> PageContent:
     except OSError as exc:
         raise ConfigError(f"{file} cannot be read", detail=exc.strerror or "") from None
     except PageError as exc:
-        raise ConfigError(
-            f"{file} is not a JSON array of records",
-            detail=exc.problem,
-            hint="it looks like [{…}, {…}]",
-        ) from None
+        problem, hint = f"{file} is not a JSON array of records", "it looks like [{…}, {…}]"
+        raise ConfigError(problem, detail=exc.problem, hint=hint) from None
 
 
 def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
@@ -80,9 +70,8 @@ def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     try:
         return mapper.map_page(ask_page(config.api, number).body)
     except PageError as exc:
-        raise ApiError(
-            f"page {number} cannot be shown: {exc.problem}", detail=exc.detail, hint=exc.hint
-        ) from None
+        problem = f"page {number} cannot be shown: {exc.problem}"
+        raise ApiError(problem, detail=exc.detail, hint=exc.hint) from None
 
 
 def _print_rows(config: Config, mapper: Mapper, content: PageContent, limit: int | None) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.options import config_options, limit_option, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options, limit_option
+from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
 from carsync.run.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
@@ -35,13 +34,7 @@ def rejects() -> None:
 @_run_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object, texts whole.")
-def list_(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    run_id: int | None,
-    limit: int,
-    as_json: bool,
-) -> None:
+def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -> None:
     """Show the open rejects of the newest merged run and of runs begun since.
 
     First how many there are of each reason, then each with its page and its position
@@ -52,20 +45,15 @@ def list_(
       carsync rejects list --config prod.yaml
       carsync rejects list --json | jq -r '.rejects[].original'
     """
-    config = require_database(load_config(config_path, overrides))
-    target, source = config.target, config.sync.source
+    config = source.load_with_database()
     chars = 2**31 - 1 if as_json else SHOWN_CHARS
     with closing(open_database(config, "carsync rejects list")) as connection:
-        reasons = stored.count_reasons(connection, target, source, run_id)
-        found = stored.list_open(connection, target, source, run_id, limit, chars)
+        which = (connection, config.target, config.sync.source, run_id)
+        reasons = stored.count_reasons(*which)
+        found = stored.list_open(*which, limit, chars)
     if as_json:
-        reasons_data = [asdict(reason) for reason in reasons]
-        data = {
-            "open": sum(reason.count for reason in reasons),
-            "reasons": reasons_data,
-            "rejects": found,
-        }
-        click.echo(msgspec.json.encode(data).decode())
+        total = sum(reason.count for reason in reasons)
+        click.echo(msgspec.json.encode({"open": total, "reasons": reasons, "rejects": found}))
         return
     _show(reasons, found, "" if run_id is None else f" of run {run_id}")
 
@@ -77,12 +65,7 @@ def list_(
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as a JSON object.")
 def replay(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    run_id: int | None,
-    yes: bool,
-    dry_run: bool,
-    as_json: bool,
+    source: ConfigSource, run_id: int | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Map the newest merged run's open rejects anew and bring those that map now into the table.
 
@@ -93,7 +76,7 @@ def replay(
     Example:
       carsync rejects replay --config prod.yaml --dry-run
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     with closing(open_database(config, "carsync rejects replay")) as connection:
         work = Replay(config, connection, run_id)
         outlook = work.look()
@@ -105,7 +88,7 @@ def replay(
     if as_json:
         click.echo(json.dumps(_data(done)))
     elif done.counts is not None:
-        click.echo(_sum_up(done))
+        click.echo(_sum_up(done, done.counts))
 
 
 def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> None:
@@ -120,40 +103,31 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
     if len(reasons) > SHOWN_REASONS:
         click.echo(f"            … and {len(reasons) - SHOWN_REASONS:,} more reasons")
     for reject in found:
-        who = (
-            "no id" if reject.record_id is None else f"id {formatting.printable(reject.record_id)}"
-        )
+        known = reject.record_id is not None
+        who = f"id {formatting.printable(reject.record_id or '')}" if known else "no id"
         column = f"{reject.column}: " if reject.column else ""
         click.echo(
             f"\nrun {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
             f"read {formatting.moment(reject.fetched_at)}"
         )
         click.echo(f"  {column}{formatting.printable(reject.reason)}")
-        click.echo(f"  {_excerpt(reject.original)}")
+        more = "…" if len(reject.original) >= SHOWN_CHARS else ""
+        click.echo(f"  {formatting.printable(reject.original)}{more}")
     if total > len(found):
         click.echo(f"\n… and {total - len(found):,} more (--limit)")
-
-
-def _excerpt(text: str) -> str:
-    """Return the beginning of a record's text, as far as it is shown."""
-    shown = formatting.printable(text)
-    return f"{shown}…" if len(text) >= SHOWN_CHARS else shown
 
 
 def _describe(outlook: ReplayPreview) -> list[str]:
     if not outlook.rejects:
         return [f"Run {outlook.run_id} has no open rejects."]
-    lines = [
+    return [
         f"Of {outlook.rejects:,} open rejects of run {outlook.run_id}, {outlook.mapped:,} map now, "
-        f"{outlook.rejected:,} still do not."
+        f"{outlook.rejected:,} still do not.",
+        *(f"{number:,} cannot be replayed: {why}." for why, number in outlook.left_out),
     ]
-    lines += [f"{number:,} cannot be replayed: {why}." for why, number in outlook.left_out]
-    return lines
 
 
-def _sum_up(done: Replayed) -> str:
-    counts = done.counts
-    assert counts is not None
+def _sum_up(done: Replayed, counts: MergeCounts) -> str:
     parts = [
         f"{counts.inserted:,} inserted",
         f"{counts.updated:,} updated",

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from carsync import formatting
-from carsync.cli.options import config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options
 from carsync.errors import ConfigError
 from carsync.postgres.connect import open_database
 from carsync.reporting.html.data import gather
@@ -38,12 +38,7 @@ _HEAD_BYTES = 1024
 @click.option("--force", is_flag=True, help="Replace a file that is no report of carsync's.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the page tells as JSON instead.")
 def report(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    run_id: int,
-    output: str | None,
-    force: bool,
-    as_json: bool,
+    source: ConfigSource, run_id: int, output: str | None, force: bool, as_json: bool
 ) -> None:
     """Write the report of run ID as one HTML file that needs no network and no script.
 
@@ -61,7 +56,7 @@ def report(
     if as_json and output is not None:
         raise click.UsageError("--json prints to standard output: leave -o away")
     place = None if as_json or output == STDOUT else _place(run_id, output, force)
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     with closing(open_database(config, "carsync report")) as connection:
         data = gather(connection, config.target, run_id, datetime.now(UTC))
     if as_json:
@@ -69,20 +64,18 @@ def report(
         return
     page = render(data, read_template("report.html"), read_template("report.css"))
     content = page.encode("utf-8", "replace")
-    if place is None:
-        _print(content)
-        return
-    _write(place, content)
-    click.echo(f"{place}: {formatting.size(len(content))}", err=True)
-
-
-def _print(content: bytes) -> None:
     try:
-        click.echo(content, nl=False)
+        if place is None:
+            click.echo(content, nl=False)
+            return
+        # Several may write the same page, each beside it under a name of its own.
+        suffix = f"{os.getpid()}.tmp"
+        atomic_file.replace(place, content, mode=None, suffix=suffix, is_durable=False)
     except BrokenPipeError:
         raise  # nobody reads it: no error of ours
     except OSError as exc:
-        raise _refusal(exc, Path("/dev/stdout")) from exc
+        raise _refusal(exc, place or Path("/dev/stdout")) from exc
+    click.echo(f"{place}: {formatting.size(len(content))}", err=True)
 
 
 def _place(run_id: int, output: str | None, force: bool) -> Path:
@@ -120,15 +113,6 @@ def _is_report(path: Path) -> bool:
     except OSError as exc:
         raise _refusal(exc, path) from exc
     return not head or _MARK in head
-
-
-def _write(place: Path, content: bytes) -> None:
-    """Write the page; several may write the same one, each beside it under a name of its own."""
-    suffix = f"{os.getpid()}.tmp"
-    try:
-        atomic_file.replace(place, content, mode=None, suffix=suffix, is_durable=False)
-    except OSError as exc:
-        raise _refusal(exc, place) from exc
 
 
 def _refusal(exc: OSError, path: Path) -> ConfigError:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from msgspec.structs import asdict
 
 from carsync.cli import console
 from carsync.cli.console import show_some
-from carsync.cli.options import config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError
@@ -30,7 +29,6 @@ from carsync.run.signals import StopSignal
 @click.argument("run_id", type=int)
 @click.option(
     "--only",
-    "only",
     multiple=True,
     type=click.Choice(ROW_ACTIONS),
     help="Take back only what the run did of this kind (repeatable).  [default: all]",
@@ -42,8 +40,7 @@ from carsync.run.signals import StopSignal
 @click.pass_context
 def revert(
     ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
+    source: ConfigSource,
     run_id: int,
     only: tuple[RowAction, ...],
     skip_changed: bool,
@@ -71,7 +68,7 @@ def revert(
     Exit codes: 0 done, or nothing to do · 2 refused, nothing was changed · 4 database ·
     75 another run holds the lock · 130/143 stopped by SIGINT/SIGTERM, nothing was changed
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     stop = StopSignal()
     session = partial(_session, config, stop, run_id, only or ROW_ACTIONS)
     with session() as revert:
@@ -127,6 +124,8 @@ def _show(run_id: int, found: UndoCounts) -> None:
 
 
 def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
+    if not found.total:
+        return f"Run {run_id} changed nothing that can be taken back."
     counts = found.counts
     parts = [
         f"{number:,} {words}"
@@ -139,9 +138,7 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
         )
         if number
     ]
-    what = ", ".join(parts) if parts else "no car"
-    if not found.total:
-        return f"Run {run_id} changed nothing that can be taken back."
+    what = ", ".join(parts) or "no car"
     notes = ""
     if found.before:
         notes += f"\nnote: {found.before:,} more were taken back before"

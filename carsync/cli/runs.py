@@ -8,13 +8,13 @@ import shutil
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 import msgspec
 
 from carsync import formatting
-from carsync.cli.options import config_options, limit_option, load_config, require_database
+from carsync.cli import console
+from carsync.cli.options import ConfigSource, config_options, limit_option
 from carsync.config.sections import Config
 from carsync.postgres.connect import open_database
 from carsync.reporting.live.terminal import wants_color
@@ -32,12 +32,7 @@ from carsync.state.changes import list_car_changes
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object.")
 @click.pass_context
 def runs(
-    ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    limit: int,
-    car_id: str | None,
-    as_json: bool,
+    ctx: click.Context, source: ConfigSource, limit: int, car_id: str | None, as_json: bool
 ) -> None:
     """List the target's past runs, newest first; `runs show ID` shows one in full.
 
@@ -53,22 +48,21 @@ def runs(
       carsync runs --json | jq '.runs[] | select(.exit_code != 0)'
     """
     if ctx.invoked_subcommand is not None:
-        ctx.obj = (config_path, overrides)
+        ctx.obj = source
         return
-    config = require_database(load_config(config_path, overrides))
-    target = config.target
+    config = source.load_with_database()
     if car_id is not None:
         _show_car(config, car_id, limit, as_json)
         return
     with closing(open_database(config, "carsync runs")) as connection:
-        found = past.list_past(connection, target, limit)
+        found = past.list_past(connection, config.target, limit)
     if as_json:
         click.echo(json.dumps({"runs": [past.as_line(run) for run in found]}))
     elif found:
         color = wants_color(sys.stdout, os.environ)
-        _print(render_list(found, datetime.now(UTC), _width(), color=color))
+        console.show(render_list(found, datetime.now(UTC), _width(), color=color))
     else:
-        click.echo(f"No run of {target} yet.")
+        click.echo(f"No run of {config.target} yet.")
         click.echo("hint: run `carsync sync`", err=True)
 
 
@@ -77,13 +71,7 @@ def runs(
 @config_options
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
 @click.pass_context
-def show(
-    ctx: click.Context,
-    run_id: int,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def show(ctx: click.Context, run_id: int, source: ConfigSource, as_json: bool) -> None:
     """Show one run in full: how it ended, and how it went.
 
     First outcome, counts, acceptance checks and notes as the run itself printed them; then
@@ -95,9 +83,9 @@ def show(
       carsync runs show 42 --config prod.yaml
       carsync runs show 42 --json | jq '.failed_pages[] | select(.given_up)'
     """
-    group_path, group_overrides = ctx.obj
-    path = config_path if config_path is not None else group_path
-    config = require_database(load_config(path, (*group_overrides, *overrides)))
+    group: ConfigSource = ctx.obj
+    source = ConfigSource(source.path or group.path, (*group.overrides, *source.overrides))
+    config = source.load_with_database()
     pages = MAX_FAILURES if as_json else SHOWN_PAGES
     with closing(open_database(config, "carsync runs show")) as connection:
         details = past.gather(connection, config.target, run_id, pages=pages)
@@ -105,7 +93,7 @@ def show(
         click.echo(json.dumps(past.as_data(details)))
     else:
         color = wants_color(sys.stdout, os.environ)
-        _print(render_details(details, datetime.now(UTC), _width(), color=color))
+        console.show(render_details(details, datetime.now(UTC), _width(), color=color))
 
 
 def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
@@ -113,21 +101,16 @@ def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
         has_changes = past.has_schema(connection)
         found = list_car_changes(connection, config.target, car_id, limit) if has_changes else []
     if as_json:
-        changes = [msgspec.to_builtins(change) for change in found]
-        click.echo(json.dumps({"car": car_id, "changes": changes}))
+        click.echo(json.dumps({"car": car_id, "changes": msgspec.to_builtins(found)}))
         return
     for change in found:
         when = formatting.moment(change.merged_at) if change.merged_at else "not merged"
         columns = ", ".join(sorted(change.after or {}))
         line = f"run {change.run_id}  {when}  {change.action}  {columns}"
-        _print(formatting.printable(line.rstrip()))
+        console.show(formatting.printable(line.rstrip()))
     if not found:
         click.echo(f"No run on record changed a car {formatting.printable(car_id)}.")
         click.echo("hint: changes are kept for history.changes_keep_days", err=True)
-
-
-def _print(text: str) -> None:
-    click.echo(formatting.fit(text, sys.stdout.encoding))
 
 
 def _width() -> int:

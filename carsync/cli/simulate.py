@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -12,7 +13,6 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 
-SHARE = click.FloatRange(0, 1)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -28,6 +28,12 @@ def _parse_latency(ctx: click.Context, param: click.Parameter, value: str) -> tu
     return bounds
 
 
+def _share(option: str, default: float, words: str, name: str = "") -> Callable[[Any], Any]:
+    """Add an option for a share; the simulator's own name of `--x` is `x_share`."""
+    name = name or f"{option.removeprefix('--')}_share"
+    return click.option(option, name, type=click.FloatRange(0, 1), default=default, help=words)
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0: any free one."
@@ -37,19 +43,9 @@ def _parse_latency(ctx: click.Context, param: click.Parameter, value: str) -> tu
 @click.option("--page-size", type=click.IntRange(1), default=100, help="Cars a page by default.")
 @click.option("--max-page-size", type=click.IntRange(1), default=1000, help="Larger asks are cut.")
 @click.option("--snapshot", type=click.IntRange(0), default=0, help="The snapshot to start with.")
-@click.option(
-    "--changed", "changed_share", type=SHARE, default=0.01, help="Share of cars changed a snapshot."
-)
-@click.option(
-    "--added", "added_share", type=SHARE, default=0.005, help="Share of cars added a snapshot."
-)
-@click.option(
-    "--removed",
-    "removed_share",
-    type=SHARE,
-    default=0.005,
-    help="Share of cars removed a snapshot.",
-)
+@_share("--changed", FeedOptions().changed_share, "Share of cars changed a snapshot.")
+@_share("--added", FeedOptions().added_share, "Share of cars added a snapshot.")
+@_share("--removed", FeedOptions().removed_share, "Share of cars removed a snapshot.")
 @click.option("--prefix", default="/api", help="Path before /cars.")
 @click.option("--key", default="demo", help="Required X-API-Key; empty: everyone is let in.")
 @click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
@@ -67,26 +63,10 @@ def _parse_latency(ctx: click.Context, param: click.Parameter, value: str) -> tu
     default="0-0",
     help="Delay of answers in ms, uniform.",
 )
-@click.option(
-    "--errors", "error_share", type=SHARE, default=0.0, help="Share of requests answered 500."
-)
-@click.option(
-    "--html",
-    "html_share",
-    type=SHARE,
-    default=0.0,
-    help="Share of requests answered 200 with HTML.",
-)
-@click.option(
-    "--cuts", "cut_share", type=SHARE, default=0.0, help="Share of answers cut off half-way."
-)
-@click.option(
-    "--broken-pages",
-    "broken_share",
-    type=SHARE,
-    default=0.0,
-    help="Share of pages that always answer 500.",
-)
+@_share("--errors", 0.0, "Share of requests answered 500.", "error_share")
+@_share("--html", 0.0, "Share of requests answered 200 with HTML.")
+@_share("--cuts", 0.0, "Share of answers cut off half-way.", "cut_share")
+@_share("--broken-pages", 0.0, "Share of pages that always answer 500.", "broken_share")
 @click.option(
     "--empty-from", type=click.IntRange(1), help='Pages from this one on are {"data": []}.'
 )

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, checkpoint_path, config_options, require_database
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database
@@ -75,8 +76,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     help="Ask the database, too, what carsync's sessions are doing there.",
 )
 def status(
-    config_path: Path | None,
-    overrides: tuple[str, ...],
+    source: ConfigSource,
     as_json: bool,
     watch_every_s: float | None,
     max_age_s: float | None,
@@ -96,9 +96,9 @@ def status(
       carsync status --watch
       carsync status --max-age 26h --json | jq .last_success_age_s
     """
-    config = load_config(config_path, overrides)
+    config = source.load()
     sessions = _sessions(config) if with_sessions else None
-    look = _Look(checkpoint_path(config), config.checkpoint.max_age_h)
+    look = partial(_look, checkpoint_path(config), config.checkpoint.max_age_h)
     code = 0
     if watch_every_s is not None:
         code = _watch(look, watch_every_s, as_json)
@@ -108,27 +108,11 @@ def status(
     elif watch_every_s is None:
         asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
         click.echo(json.dumps(seen.data() | asked, indent=2))
-    if max_age_s is not None and not code:
-        stale = staleness(seen.state, seen.now, max_age_s)
-        if stale is not None:
-            console.warn(formatting.fit(stale, sys.stderr.encoding))
-            code = ExitCode.ACCEPTANCE
+    stale = None if max_age_s is None else staleness(seen.state, seen.now, max_age_s)
+    if stale is not None and not code:
+        console.warn(formatting.fit(stale, sys.stderr.encoding))
+        code = ExitCode.ACCEPTANCE
     raise click.exceptions.Exit(code)
-
-
-class _Look(Struct, frozen=True):
-    """Where to look; calling it looks."""
-
-    path: Path
-    resume_within_h: float
-
-    def __call__(self) -> _Seen:
-        # The lock first: a run that ends in between has then saved its last word already.
-        lock_held = is_held(self.path)
-        state = load(self.path)
-        moment = Moment.now()
-        now = moment.by_the_clock_of(state.updated) if state else moment.wall
-        return _Seen(self.path, self.resume_within_h, lock_held, state, now)
 
 
 class _Seen(Struct, frozen=True):
@@ -141,17 +125,23 @@ class _Seen(Struct, frozen=True):
     now: datetime
 
     @property
-    def _view(self) -> tuple[CheckpointState | None, datetime, bool, float]:
+    def facts(self) -> tuple[CheckpointState | None, datetime, bool, float]:
         return self.state, self.now, self.lock_held, self.resume_within_h
 
     def data(self) -> dict[str, Any]:
-        return {**view.as_data(*self._view), "checkpoint": str(self.path)}
+        return {**view.as_data(*self.facts), "checkpoint": str(self.path)}
 
-    def text(self, *, color: bool, width: int) -> str:
-        return view.render(*self._view, color=color, width=width)
+    def lines(self, color: bool, width: int) -> list[str]:
+        return view.render(*self.facts, color=color, width=width).splitlines()
 
-    def line(self) -> str:
-        return view.render_line(*self._view)
+
+def _look(path: Path, resume_within_h: float) -> _Seen:
+    # The lock first: a run that ends in between has then saved its last word already.
+    lock_held = is_held(path)
+    state = load(path)
+    moment = Moment.now()
+    now = moment.by_the_clock_of(state.updated) if state else moment.wall
+    return _Seen(path, resume_within_h, lock_held, state, now)
 
 
 def _sessions(config: Config) -> list[DatabaseSession]:
@@ -161,13 +151,13 @@ def _sessions(config: Config) -> list[DatabaseSession]:
 
 def _print_status(seen: _Seen, sessions: list[DatabaseSession] | None) -> None:
     color = wants_color(sys.stdout, os.environ)
-    text = seen.text(color=color, width=columns_of(sys.stdout, WIDTH))
+    lines = seen.lines(color, columns_of(sys.stdout, WIDTH))
     if sessions is not None:
-        text += "\n\n" + "\n".join(view.session_lines(sessions))
-    click.echo(formatting.fit(text, sys.stdout.encoding))
+        lines += ["", *view.session_lines(sessions)]
+    console.show("\n".join(lines))
 
 
-def _watch(look: _Look, every_s: float, as_json: bool) -> int:
+def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
     """Show what is seen until no run is going on; return the exit code of the run watched."""
     color = wants_color(sys.stdout, os.environ)
     live = not as_json and can_redraw(sys.stdout, os.environ)
@@ -178,11 +168,11 @@ def _watch(look: _Look, every_s: float, as_json: bool) -> int:
         while (seen := look()).lock_held:
             watched = True
             if canvas is not None:
-                canvas.draw(partial(_lines, seen, color))
+                canvas.draw(partial(seen.lines, color))
             else:
-                line = json.dumps(seen.data()) if as_json else seen.line()
+                line = json.dumps(seen.data()) if as_json else view.render_line(*seen.facts)
                 if line != told:
-                    click.echo(line if as_json else _stamped(seen, line))
+                    console.show(line if as_json else f"{formatting.moment(seen.now)}  {line}")
                 told = line
             time.sleep(every_s)
     except KeyboardInterrupt:
@@ -195,11 +185,3 @@ def _watch(look: _Look, every_s: float, as_json: bool) -> int:
     if not watched or seen.state is None:
         return ExitCode.OK
     return ExitCode.WORKERS if seen.state.exit_code is None else seen.state.exit_code
-
-
-def _lines(seen: _Seen, color: bool, width: int) -> list[str]:
-    return seen.text(color=color, width=width).splitlines()
-
-
-def _stamped(seen: _Seen, line: str) -> str:
-    return formatting.fit(f"{formatting.moment(seen.now)}  {line}", sys.stdout.encoding)

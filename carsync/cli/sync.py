@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -12,12 +13,15 @@ import click
 
 from carsync import formatting, logging_setup, stdio
 from carsync.cli import console
-from carsync.cli.listeners import listeners
-from carsync.cli.options import checkpoint_path, config_options, load_config, require_database
+from carsync.cli.options import ConfigSource, checkpoint_path, config_options
+from carsync.config.sections import Config
 from carsync.model import RunOptions
+from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.notify.notifier import Notifier
+from carsync.reporting.notify.systemd import service_manager
 from carsync.reporting.views.summary import render_summary
+from carsync.run.listener import Listeners, RunListener
 from carsync.run.report import RunReport, summary_data
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
@@ -44,8 +48,7 @@ log = logging.getLogger(__name__)
 @click.pass_context
 def sync(
     ctx: click.Context,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
+    source: ConfigSource,
     fresh: bool,
     dry_run: bool,
     max_pages: int | None,
@@ -78,7 +81,7 @@ def sync(
     nothing deactivated · 6 deactivations held · 7 acceptance check failed · 8 workers
     kept dying · 75 locked · 130/143 stopped by SIGINT/SIGTERM
     """
-    config = require_database(load_config(config_path, overrides))
+    config = source.load_with_database()
     config.require_api()
     path = checkpoint_path(config)
     options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
@@ -87,7 +90,7 @@ def sync(
     notifier = Notifier(config, path, stop)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
-        with listeners(config, path, stop, plain=plain or quiet, dry_run=dry_run) as listener:
+        with _listeners(config, path, stop, options, plain=plain or quiet) as listener:
             report = run_sync(config, path, listener, stop, options)
     except Exception as exc:
         if options.scope == "whole":
@@ -96,6 +99,24 @@ def sync(
     _tell_end(report, as_json=as_json)
     notifier.ended(report)
     ctx.exit(int(report.exit_code))
+
+
+def _listeners(
+    config: Config, checkpoint_file: Path, stop: StopSignal, options: RunOptions, *, plain: bool
+) -> Listeners:
+    """Return all who listen to the run: the service manager, the terminal or log, the metrics file.
+
+    A dry run writes no file of metrics, which would show its success as that of a real run.
+    """
+    found: list[RunListener] = [
+        *service_manager(os.environ, lambda: stop.requested),
+        choose_progress(sys.stderr, os.environ, as_json=logging_setup.is_json(), plain=plain),
+    ]
+    if config.metrics.textfile is not None and not options.dry_run:
+        # By name, as most configurations do without it.
+        module = importlib.import_module("carsync.reporting.notify.textfile_collector")
+        found.append(module.TextFile(config, checkpoint_file))
+    return Listeners(found)
 
 
 def _tell_end(report: RunReport, *, as_json: bool) -> None:

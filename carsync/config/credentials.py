@@ -49,23 +49,21 @@ class Variables(Mapping[str, str]):
         return self._read[name] or self._environ[name]
 
     def __iter__(self) -> Iterator[str]:
-        names = {path.name.removeprefix(PREFIX) for path in self._files()}
-        return iter([*self._environ, *sorted(names - set(self._environ))])
+        return iter([*self._environ, *sorted(self._names() - set(self._environ))])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def shadowed(self) -> list[str]:
         """Return the names of the credentials that an environment variable overrides."""
-        names = {path.name.removeprefix(PREFIX) for path in self._files()}
-        return sorted(name for name in names if self._environ.get(name))
+        return sorted(name for name in self._names() if self._environ.get(name))
 
-    def _files(self) -> list[Path]:
+    def _names(self) -> set[str]:
         try:
             found = [] if self._folder is None else list(self._folder.iterdir())
         except OSError:
-            return []
-        return [path for path in found if _NAME.fullmatch(path.name)]
+            return set()
+        return {path.name.removeprefix(PREFIX) for path in found if _NAME.fullmatch(path.name)}
 
     def _credential(self, name: str) -> str:
         """Return the text of the credential `name`; empty where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import zip_longest
 from urllib.parse import parse_qsl
 
 import xxhash
@@ -89,8 +90,6 @@ def places(dsn: str) -> list[tuple[str, int]]:
     named = _read(dsn) or {}
     host = named.get("host") or named.get("hostaddr") or os.environ.get("PGHOST", "")
     ports = (named.get("port") or os.environ.get("PGPORT", "")).split(",")
-    found = []
-    for number, name in enumerate(host.split(",")):
-        port = ports[min(number, len(ports) - 1)]
-        found.append((name, int(port) if port.isdecimal() else _PORT))
-    return found
+    names = host.split(",")
+    pairs = zip_longest(names, ports[: len(names)], fillvalue=ports[-1])
+    return [(name, int(port) if port.isdecimal() else _PORT) for name, port in pairs]

@@ -22,22 +22,18 @@ SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notif
 RENAMED = {"api.record_path": "api.record.path"}
 """Keys that a better one replaced."""
 
+_SCHEMAS: dict[type, dict[str, Any]] = {Secret: {"type": "string"}}
 _SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
 
 
-def keys() -> list[str]:
-    """Return the dotted names of all keys, in the order of the sections."""
-    return list(_walk_keys(Config, ""))
-
-
-def _walk_keys(struct: type[Struct], prefix: str) -> Iterable[str]:
+def keys(struct: type[Struct] = Config, prefix: str = "") -> list[str]:
+    """Return the dotted names of a section's keys in their order, each behind `prefix`."""
+    found: list[str] = []
     for name, annotation in fields(struct).items():
         section = section_of(annotation)
-        if section is not None:
-            yield from _walk_keys(section, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+        found += [prefix + name] if section is None else keys(section, f"{prefix}{name}.")
+    return found
 
 
 def fields(struct: type[Struct]) -> dict[str, Any]:
@@ -118,18 +114,12 @@ def shown(path: str, value: Any, meant: str | None = None) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the file; scalars may also be `${NAME}` references."""
-    schema = msgspec.json.schema(Config, schema_hook=_secret_schema)
+    schema = msgspec.json.schema(Config, schema_hook=_SCHEMAS.__getitem__)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "carsync configuration",
         **_allow_references(schema),
     }
-
-
-def _secret_schema(annotation: type) -> dict[str, Any]:
-    if annotation is Secret:
-        return {"type": "string"}
-    raise NotImplementedError
 
 
 def _allow_references(node: Any) -> Any:
@@ -139,8 +129,7 @@ def _allow_references(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     walked = {k: _allow_references(v) for k, v in node.items()}
-    kind = walked.get("type")
-    if isinstance(kind, str) and kind in {"integer", "number", "boolean"}:
+    if walked.get("type") in ("integer", "number", "boolean"):
         about = {k: walked.pop(k) for k in ("default", "title", "description") if k in walked}
         reference = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
         return {"anyOf": [walked, reference], **about}

@@ -36,6 +36,7 @@ from carsync.redaction import Secret
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_UNSET = object()
 
 
 def parse(
@@ -97,7 +98,7 @@ class _ConfigTree:
             config = msgspec.convert(self._tree, Config, strict=False, dec_hook=_decode_secret)
         except msgspec.ValidationError as exc:
             raise self._explain(str(exc)) from None
-        self._refuse_infinite(msgspec.to_builtins(config, enc_hook=str), "")
+        self._refuse_infinite(msgspec.to_builtins(config, enc_hook=str))
         return config
 
     def _source(self, path: str) -> str:
@@ -159,7 +160,7 @@ class _ConfigTree:
                 return f"{mapping}.{name}{rest}"
         return mapping
 
-    def _refuse_infinite(self, node: Any, path: str) -> None:
+    def _refuse_infinite(self, node: Any, path: str = "") -> None:
         """Refuse a number that is not finite: YAML and `float()` read `.inf` and `nan`."""
         if isinstance(node, dict):
             for name, value in node.items():
@@ -210,10 +211,8 @@ def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, 
 def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -> Any:
     """Replace `${NAME}` and `${NAME:-default}` in all strings; an empty result unsets the key."""
     if isinstance(node, dict):
-        filled = {
-            str(k): _substitute(v, environ, f"{path}.{k}".lstrip("."), origin)
-            for k, v in node.items()
-        }
+        places = [(str(k), f"{path}.{k}".lstrip("."), v) for k, v in node.items()]
+        filled = {k: _substitute(v, environ, place, origin) for k, place, v in places}
         return {k: v for k, v in filled.items() if v is not _UNSET}
     if isinstance(node, list):
         items = [_substitute(v, environ, f"{path}[{i}]", origin) for i, v in enumerate(node)]
@@ -222,22 +221,17 @@ def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -
         return node
 
     def replace(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
+        name, default = match.groups()
         value = environ.get(name)
-        if default is not None:
-            return value or default
-        if value is None:
+        if value is None and default is None:
             raise ConfigError(
                 f"{path}: the variable {name} is not set",
                 detail=f"{origin} says ${{{name}}}",
                 hint=f"export {name}=…, or write ${{{name}:-default}}",
             )
-        return value
+        return value or default or ""
 
     return _REFERENCE.sub(replace, node) or _UNSET
-
-
-_UNSET = object()
 
 
 def _split_override(override: str) -> tuple[str, Any]:

@@ -62,20 +62,18 @@ def _check_record(config: Config) -> None:
 
 
 def _split_url(url: str) -> SplitResult | None:
-    """Split a URL; None for what is no URL (bad brackets, a port that is no number)."""
+    """Split an http(s) URL; None for anything else, also for a port that is no number."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return None
-    return parts
+    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
 def _check_notify_url(url: str) -> None:
     """Refuse what is no address of a web hook; the error quotes nothing, since all is secret."""
-    parts = _split_url(url)
-    sound = parts is not None and parts.scheme in {"http", "https"} and parts.hostname
-    if not sound or not _HEADER_VALUE.fullmatch(url):
+    if _split_url(url) is None or not _HEADER_VALUE.fullmatch(url):
         raise ConfigError(
             "notify.url is not an http(s) URL",
             hint="it looks like https://hooks.slack.com/services/…",
@@ -84,7 +82,7 @@ def _check_notify_url(url: str) -> None:
 
 def _check_base_url(base_url: str) -> None:
     parts = _split_url(base_url)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts is None:
         raise ConfigError(
             "api.base_url is not an http(s) URL",
             detail=f"its value is {shown('api.base_url', base_url)}",

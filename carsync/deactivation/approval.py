@@ -19,7 +19,7 @@ from carsync.destination import change_log, conditions, privileges, staging
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
 
@@ -114,7 +114,7 @@ def approve(
         key = {**target.key(source), "run_id": run_id, "ids": ids}
         gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
         counted = {"deactivated": len(gone), "left_out": len(shown) - len(gone), "run_id": run_id}
-        sql.run(cur, sql.load("deactivation/record_approval"), counted)
+        sql.run(cur, "deactivation/record_approval", counted)
     cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
     return Review(tuple(cars))
 
@@ -129,19 +129,14 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
             hint="run `carsync sync` again",
         )
     if not run.counts.get("held"):
-        raise ApprovalError(
-            f"run {run_id} holds no deactivation", detail=f"its state is {run.state}"
-        )
+        problem = f"run {run_id} holds no deactivation"
+        raise ApprovalError(problem, detail=f"its state is {run.state}")
     return run
 
 
 def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
-    found = sql.fetch(
-        conn,
-        "looking for later runs",
-        sql.load("deactivation/find_superseding_run"),
-        {"run_id": run.run_id},
-    )
+    key = {"run_id": run.run_id}
+    found = sql.fetch(conn, "looking for later runs", "deactivation/find_superseding_run", key)
     age_s, later_id, later_state = found[0]
     if later_id is not None:
         hint = f"see what that one holds: `carsync approve {later_id}`"
@@ -164,15 +159,10 @@ def _seen_since(
 ) -> dict[str, str]:
     """Return id → words for the cars that a later, unfinished run has read from the feed."""
     seen: dict[str, str] = {}
-    later = sql.fetch(
-        conn,
-        "looking for unfinished runs",
-        sql.load("deactivation/list_unfinished_runs"),
-        {**target.key(source), "run_id": run_id},
-    )
+    key = {**target.key(source), "run_id": run_id}
+    later = sql.fetch(conn, "looking for unfinished runs", "deactivation/list_unfinished_runs", key)
     for (later_id,) in later:
-        if not staging.exists(conn, later_id):
-            continue
-        found = candidates.find_seen(conn, later_id, record_ids)
-        seen |= dict.fromkeys(found, f"was seen by run {later_id}, which is not finished")
+        if staging.exists(conn, later_id):
+            found = candidates.find_seen(conn, later_id, record_ids)
+            seen |= dict.fromkeys(found, f"was seen by run {later_id}, which is not finished")
     return seen

@@ -87,26 +87,20 @@ class _ProbeSession:
         opening = self._take(OPENING)
         if not opening:
             return Verification(objection="no car was seen that by-id requests could be tried on")
-        found = self._ask([*opening, impossible_id], {})
-        found |= self._ask_again(opening, found, {})
+        found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
-            return self._doubt_path(opening)
+            if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
+                return Verification(has_path=False)  # they did not all leave their pages
+            return Verification(
+                objection="all cars just seen that by-id requests were tried on have left their "
+                "pages since, and none is known by id"
+            )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")
-        objection = self._object(opening, found)
-        if objection:
+        if objection := self._object(opening, found):
             return Verification(objection=objection)
         return self._verify_absent(absent, found.get(impossible_id) is ProbeVerdict.ALIVE)
-
-    def _doubt_path(self, opening: dict[str, int]) -> Verification:
-        """Tell an API without by-id requests from control samples that all left their pages."""
-        if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
-            return Verification(has_path=False)
-        return Verification(
-            objection="all cars just seen that by-id requests were tried on have left their pages "
-            "since, and none is known by id"
-        )
 
     def _verify_absent(self, absent: Sequence[str], says_yes_to_all: bool) -> Verification:
         verdicts: Verdicts = {}
@@ -114,10 +108,8 @@ class _ProbeSession:
         for places in portions:
             portion = absent[places.start : places.stop]
             controls = self._take(_controls_among(len(portion), len(portions)))
-            found = self._ask(_mixed(portion, list(controls)), {})
-            found |= self._ask_again(controls, found, {})
-            objection = self._object(controls, found)
-            if objection:
+            found = self._ask_clearly(_mixed(portion, list(controls)), controls, {})
+            if objection := self._object(controls, found):
                 return Verification(objection=objection)
             clear = {i: found[i] for i in portion if found.get(i) in _CLEAR}
             if not clear and not any(found.get(i) in _CLEAR for i in controls):
@@ -135,23 +127,22 @@ class _ProbeSession:
         self._asked += len(taken)
         return dict(taken)
 
-    def _ask_again(
-        self, controls: Mapping[str, int], found: Verdicts, pages: Mapping[str, int]
+    def _ask_clearly(
+        self, ids: Sequence[str], controls: Mapping[str, int], pages: Mapping[str, int]
     ) -> Verdicts:
-        """Ask again, a few times, for the control samples that got no clear answer."""
-        again: Verdicts = {}
+        """Ask, and a few times again for the control samples that got no clear answer."""
+        found = self._ask(ids, pages)
         for _ in range(ATTEMPTS - 1):
-            silent = [i for i in controls if {**found, **again}.get(i) not in _CLEAR]
+            silent = [i for i in controls if found.get(i) not in _CLEAR]
             if not silent:
                 break
-            again |= self._ask(silent, pages)
-        return again
+            found |= self._ask(silent, pages)
+        return found
 
     def _object(self, controls: Mapping[str, int], found: Verdicts) -> str:
         """Say in words why the answers for control samples void the proof; empty where not."""
         gone = {i: page for i, page in controls.items() if found.get(i) is ProbeVerdict.GONE}
-        listed = self._ask(list(gone), gone) if gone else {}
-        listed |= self._ask_again(gone, listed, gone)
+        listed = self._ask_clearly(list(gone), gone, gone) if gone else {}
         if ProbeVerdict.ALIVE in listed.values():
             return "the API says by id that a car is gone which its page still lists"
         if any(listed.get(i) not in _CLEAR for i in gone):

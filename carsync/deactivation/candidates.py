@@ -5,32 +5,26 @@ from __future__ import annotations
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
-from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
+from carsync.state.runs import Run
 
 
-def plan_deactivation(
-    conn: Connection, run_id: int, target: Target, source: str
-) -> DeactivationPlan:
+def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
     """Count what the staged pages would deactivate.
 
     Nothing may be left to fetch: a page that is missing makes its cars candidates.
     Raises `StagingLostError`, `DatabasePermissionError` and `DatabaseError`.
     """
-    verify.check_exists(conn, run_id)
+    verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
-        sql.run(cur, sql.load("session/set_merge"))
-        privileges.check(target, privileges.describe(cur, target))
-        staged = verify.measure(cur, run_id)
-        query = sql.load(
-            "deactivation/count_candidates",
-            target=sql.table(target),
-            source=sql.literal(source),
-            absent=_absent(run_id, target, source, staged),
-        )
+        sql.run(cur, "session/set_merge")
+        privileges.check(run.target, privileges.describe(cur, run.target))
+        staged = verify.measure(cur, run.run_id)
+        parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
+        absent = _absent(run, staged)
+        query = sql.load("deactivation/count_candidates", **parts, absent=absent)
         active, candidates = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
     return DeactivationPlan(
@@ -42,39 +36,36 @@ def plan_deactivation(
     )
 
 
-def list_candidates(
-    conn: Connection, run_id: int, target: Target, source: str, limit: int
-) -> list[str]:
+def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     """Return the ids of at most `limit` candidates, longest unseen first."""
-    verify.check_exists(conn, run_id)
+    verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
-        sql.run(cur, sql.load("session/set_merge"))
-        absent = _absent(run_id, target, source, verify.measure(cur, run_id))
+        sql.run(cur, "session/set_merge")
+        absent = _absent(run, verify.measure(cur, run.run_id))
         query = sql.load("deactivation/list_candidates", absent=absent)
-        found = sql.rows(cur, query, {**target.key(source), "limit": limit})
+        found = sql.rows(cur, query, {**run.target.key(run.source), "limit": limit})
     return [record_id for (record_id,) in found]
 
 
 def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
     """Draw at most `limit` of the staged cars at random, as control samples: (id, page) each."""
-    query = sql.load("deactivation/list_staged_ids", staging=staging.staging_table(run_id))
+    query = sql.load("deactivation/list_staged_ids", **staging.tables(run_id))
     found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
 def find_seen(conn: Connection, run_id: int, ids: list[str]) -> list[str]:
     """Return those of the ids that the run's staged pages list, rejected records included."""
-    query = sql.load("deactivation/find_seen", staging=staging.staging_table(run_id))
+    query = sql.load("deactivation/find_seen", **staging.tables(run_id))
     found = sql.fetch(conn, "looking for cars seen", query, {"run_id": run_id, "ids": ids})
     return [record_id for (record_id,) in found]
 
 
-def _absent(run_id: int, target: Target, source: str, staged: Staged) -> Composable:
-    """Compose the query of the absent cars."""
+def _absent(run: Run, staged: Staged) -> Composable:
     return sql.load(
         "deactivation/absent",
-        target=sql.table(target),
-        staging=staging.staging_table(run_id),
-        run_id=sql.literal(run_id),
-        is_expected=conditions.expected(source, sql.literal(staged.oldest_fetch)),
+        **staging.tables(run.run_id),
+        target=sql.table(run.target),
+        run_id=sql.literal(run.run_id),
+        is_expected=conditions.expected(run.source, sql.literal(staged.oldest_fetch)),
     )

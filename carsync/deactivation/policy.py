@@ -101,11 +101,7 @@ def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> i
 def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
     plan = evidence.plan
     doubts = _doubts(evidence)
-    against = (
-        *_nothing_seen(plan),
-        *_too_little_seen(evidence, rules),
-        *_over_the_cap(plan.candidates - _count(evidence, ProbeVerdict.ALIVE), plan.active, rules),
-    )
+    against = _objections(evidence, rules)
     if against or evidence.is_truncated:
         # Who may approve must know that some of the cars may just have slipped.
         reasons = (*against, *evidence.drift_signs) if against else doubts
@@ -122,38 +118,25 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
     )
 
 
-def _nothing_seen(plan: DeactivationPlan) -> tuple[str, ...]:
-    if plan.candidates and not plan.seen + plan.rejected_without_id:
-        return ("the feed lists no record at all",)
-    return ()
+def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
+    """Say why no candidate may go: too little was seen, or too many would go.
 
-
-def _too_little_seen(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
-    reported_records = evidence.reported_records
-    if not reported_records:
-        return ()
-    plan = evidence.plan
+    Cars that the API, asked by id, called alive do not go.
+    """
+    plan, reported = evidence.plan, evidence.reported_records
     seen = plan.seen + plan.rejected_without_id
-    # Dividing rounds to the very number that the configuration holds; multiplying may not.
-    if seen / reported_records >= rules.min_seen_share:
-        return ()
-    if seen + 1 == reported_records and rules.min_seen_share < 1:
-        return ()  # a single record is no share
-    all_read = seen + plan.duplicates >= reported_records
-    if all_read and plan.candidates == _count(evidence, ProbeVerdict.GONE) > 0:
-        return ()  # some were listed twice, and each car that was not is gone
-    return (
-        f"only {seen:,} of the {reported_records:,} records that the API reports were seen "
-        f"({seen / reported_records:.1%}; sync.deactivate.min_seen_share is "
-        f"{rules.min_seen_share:.1%})",
-    )
-
-
-def _over_the_cap(candidates: int, active: int, rules: Deactivate) -> tuple[str, ...]:
+    candidates = plan.candidates - _count(evidence, ProbeVerdict.ALIVE)
     found = []
-    if _is_over_the_share(candidates, active, rules):
+    if plan.candidates and not seen:
+        found.append("the feed lists no record at all")
+    if reported and _too_little_seen(evidence, seen, reported, rules.min_seen_share):
         found.append(
-            f"{candidates:,} of {active:,} active cars would go; "
+            f"only {seen:,} of the {reported:,} records that the API reports were seen "
+            f"({seen / reported:.1%}; sync.deactivate.min_seen_share is {rules.min_seen_share:.1%})"
+        )
+    if _is_over_the_share(candidates, plan.active, rules):
+        found.append(
+            f"{candidates:,} of {plan.active:,} active cars would go; "
             f"sync.deactivate.max_share is {rules.max_share:.1%}"
         )
     if rules.max_count is not None and candidates > rules.max_count:
@@ -161,6 +144,16 @@ def _over_the_cap(candidates: int, active: int, rules: Deactivate) -> tuple[str,
             f"{candidates:,} cars would go; sync.deactivate.max_count is {rules.max_count:,}"
         )
     return tuple(found)
+
+
+def _too_little_seen(evidence: Evidence, seen: int, reported: int, least: float) -> bool:
+    # Dividing rounds to the very number that the configuration holds; multiplying may not.
+    if seen / reported >= least or (seen + 1 == reported and least < 1):
+        return False  # a single record is no share
+    plan = evidence.plan
+    all_read = seen + plan.duplicates >= reported
+    # Some were listed twice, and each car that was not is gone.
+    return not (all_read and plan.candidates == _count(evidence, ProbeVerdict.GONE) > 0)
 
 
 def _count(evidence: Evidence, verdict: ProbeVerdict) -> int:
@@ -184,19 +177,17 @@ def _most_deactivations(active: int, rules: Deactivate) -> int:
 
 def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Say why a car that was not seen may be in the feed, having slipped between pages."""
-    plan, reported_records = evidence.plan, evidence.reported_records
+    plan, reported = evidence.plan, evidence.reported_records
+    seen = plan.seen + plan.rejected_without_id
     doubts = [*evidence.drift_signs, *([evidence.cut] if evidence.cut else [])]
     if plan.duplicates:
         doubts.append(f"{plan.duplicates:,} records were listed more than once")
     if plan.rejected_without_id:
         doubts.append(f"{plan.rejected_without_id:,} records have no usable id")
-    if reported_records is None:
+    if reported is None:
         doubts.append("the API reports no total")
-    elif plan.seen + plan.rejected_without_id != reported_records:
-        doubts.append(
-            f"{plan.seen + plan.rejected_without_id:,} records were seen, "
-            f"the API reports {reported_records:,}"
-        )
+    elif seen != reported:
+        doubts.append(f"{seen:,} records were seen, the API reports {reported:,}")
     return tuple(doubts)
 
 
@@ -213,11 +204,10 @@ def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers
                 return decision
             return replace(decision, reasons=(*decision.reasons, NO_PATH))
         verification = Verification(objection=FORGOT_ALL)
-    ids = {
-        verdict: [i for i, found in verification.verdicts.items() if found is verdict]
-        for verdict in (ProbeVerdict.GONE, ProbeVerdict.ALIVE)
-    }
-    proof = Proof(gone=ids[ProbeVerdict.GONE], alive=ids[ProbeVerdict.ALIVE], next_run=False)
+    found = verification.verdicts.items()
+    gone = [i for i, verdict in found if verdict is ProbeVerdict.GONE]
+    alive = [i for i, verdict in found if verdict is ProbeVerdict.ALIVE]
+    proof = Proof(gone=gone, alive=alive, next_run=False)
     reasons = (*decision.reasons, *_doubts_by_id(verification, candidates, answers.asked))
     action = "hold" if decision.action == "hold" else "prove"
     return replace(decision, action=action, reasons=reasons, proof=proof)

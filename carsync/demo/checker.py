@@ -7,8 +7,8 @@ the table anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -19,16 +19,15 @@ import msgspec
 from msgspec import Struct
 
 from carsync.config.parser import parse
-from carsync.demo.feed import Feed, FeedOptions, Truth
+from carsync.demo.feed import Feed, FeedOptions
 from carsync.errors import DatabaseError
 from carsync.mapping.mapper import Mapper
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 
 PAGE_ROWS = 100
 SESSIONS_END_S = 20.0
-_DOING = "checking the table"
 
 
 class CheckResult(Struct, frozen=True):
@@ -55,12 +54,12 @@ NOTHING = Writes(0, 0, 0)
 
 
 class Checker:
-    """Compares the default table at `dsn` with snapshots of the feed that `options` describe."""
+    """Compares the default table at `dsn` with snapshots of `feed`, which `options` describe."""
 
     def __init__(self, options: FeedOptions, dsn: str) -> None:
         config = parse("", {})
         # A feed of its own: the simulator's belongs to the simulator's thread.
-        self._feed = Feed(options)
+        self.feed = Feed(options)
         self._dsn = Secret(dsn)
         self._target = config.target
         self._source = config.sync.source
@@ -69,13 +68,9 @@ class Checker:
         self._constants["source_api"] = self._source
         self._columns = (*(column.name for column in self._mapper.columns), *self._constants)
 
-    def truth(self, number: int, since: int | None = None) -> Truth:
-        """Return what a sync of snapshot `number` must find in a feed read at snapshot `since`."""
-        return self._feed.truth(number, since)
-
     def pages(self, number: int) -> int:
         """Return the number of pages of snapshot `number`."""
-        return self._feed.page_count(self._feed.at(number), PAGE_ROWS)
+        return self.feed.page_count(self.feed.at(number), PAGE_ROWS)
 
     def check_counts(
         self, counts: Mapping[str, int], number: int, since: int | None = None
@@ -91,24 +86,20 @@ class Checker:
 
     def check_ids(self, number: int) -> CheckResult:
         """Compare active ids with the cars listed, inactive ids with the cars listed before."""
-        listed = set(map(str, self._feed.at(number).ids))
-        before = {str(car) for past in range(number) for car in self._feed.at(past).ids}
+        listed = set(map(str, self.feed.at(number).ids))
+        before = {str(car) for past in range(number) for car in self.feed.at(past).ids}
         with self._connection() as conn:
-            found = dict(self._ask(conn, "demo/list_activity", {"source": self._source}))
+            found = dict(self._ask(conn, "demo/list_activity", source=self._source))
         active = {car for car, is_active in found.items() if is_active}
         gone = before - listed
         wrong = (active ^ listed) | (found.keys() ^ (listed | gone))
-        if not wrong:
-            text = f"{len(active):,} active: exactly the cars that the feed lists"
-            if gone:
-                text += f"; {len(gone):,} inactive"
-            return CheckResult(True, "ids", text)
-        return CheckResult(
-            False,
-            "ids",
-            f"{len(active):,} active, the feed lists {len(listed):,}; "
-            f"{len(wrong):,} differ, one is {min(wrong)}",
-        )
+        text = f"{len(active):,} active"
+        if wrong:
+            text += f", the feed lists {len(listed):,}; {len(wrong):,} differ, one is {min(wrong)}"
+        else:
+            text += ": exactly the cars that the feed lists"
+            text += f"; {len(gone):,} inactive" if gone else ""
+        return CheckResult(not wrong, "ids", text)
 
     def check_rows(self, number: int) -> CheckResult:
         """Compare every column of every listed car with the feed's record, mapped anew."""
@@ -116,34 +107,33 @@ class Checker:
         with self._connection() as conn:
             for page in range(1, self.pages(number) + 1):
                 expected = self._expected(number, page)
-                found = self._found(conn, list(expected))
+                rows = self._ask(conn, "demo/list_cars", ids=list(expected))
+                found = {row[0]: row for row in rows}
                 wrong |= {
                     car: self._difference(found.get(car), row)
                     for car, row in expected.items()
                     if found.get(car) != row
                 }
-        total = len(self._feed.at(number).ids)
-        if not wrong:
-            text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
-            return CheckResult(True, "rows", text)
-        car, difference = min(wrong.items())
-        return CheckResult(
-            False, "rows", f"{len(wrong):,} of {total:,} differ; {car}: {difference}"
-        )
+        total = len(self.feed.at(number).ids)
+        text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
+        if wrong:
+            car, difference = min(wrong.items())
+            text = f"{len(wrong):,} of {total:,} differ; {car}: {difference}"
+        return CheckResult(not wrong, "rows", text)
 
     def check_writes(self, before: Writes, number: int, since: int | None = None) -> CheckResult:
         """Compare the row versions written since `before` with what changed in the feed."""
         added, changed, removed = self._changes(number, since)
         wanted = Writes(added, changed + removed, 0)
         written = self.writes().since(before)
+        text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
         if written == wanted == NOTHING:
             text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
-            return CheckResult(True, "writes", text)
-        text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
-        if written == wanted:
-            return CheckResult(True, "writes", f"{text}: not one more than needed")
-        needed = f"{wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
-        return CheckResult(False, "writes", f"{text}; needed were {needed}")
+        elif written == wanted:
+            text += ": not one more than needed"
+        else:
+            text += f"; needed were {wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
+        return CheckResult(written == wanted, "writes", text)
 
     def writes(self) -> Writes:
         """Return the row versions written so far, once every other session has ended."""
@@ -156,51 +146,37 @@ class Checker:
                         hint="close what else is connected to the demo's database",
                     )
                 time.sleep(0.02)
-            found = self._ask(conn, "demo/count_writes", {"target": str(self._target)})
+            found = self._ask(conn, "demo/count_writes", target=str(self._target))
         return Writes(*found[0]) if found else NOTHING
 
     def _changes(self, number: int, since: int | None) -> tuple[int, int, int]:
         """Return how many cars were added, changed and removed."""
         if since is None:
-            return len(self._feed.at(number).ids), 0, 0
-        truth = self._feed.truth(number, since)
+            return len(self.feed.at(number).ids), 0, 0
+        truth = self.feed.truth(number, since)
         return truth.added, truth.changed, truth.removed
 
     def _expected(self, number: int, page: int) -> dict[str, tuple[Any, ...]]:
         """Return the rows of a page of the feed by id, as PostgreSQL gives them back."""
-        body = self._feed.page_body(self._feed.at(number), page, PAGE_ROWS)
+        body = self.feed.page_body(self.feed.at(number), page, PAGE_ROWS)
         types = [column.type for column in self._mapper.columns]
         constants = tuple(self._constants.values())
-        rows = [
-            (*map(_as_stored, row[1:], types), *constants)
-            for row in self._mapper.map_page(body).rows
-        ]
-        return {row[0]: row for row in rows}
-
-    def _found(self, conn: Connection, ids: list[str]) -> dict[str, tuple[Any, ...]]:
-        """Return the table's rows by id."""
-        return {row[0]: row for row in self._ask(conn, "demo/list_cars", {"ids": ids})}
+        mapped = self._mapper.map_page(body).rows
+        return {row[1]: (*map(_as_stored, row[1:], types), *constants) for row in mapped}
 
     def _difference(self, found: tuple[Any, ...] | None, expected: tuple[Any, ...]) -> str:
         if found is None:
             return "is not in the table"
-        column, has, wants = next(
-            cell for cell in zip(self._columns, found, expected, strict=True) if cell[1] != cell[2]
-        )
-        return f"{column} is {has}, not {wants}"
+        cells = zip(self._columns, found, expected, strict=True)
+        return next(f"{name} is {has}, not {wants}" for name, has, wants in cells if has != wants)
 
-    def _ask(
-        self, conn: Connection, name: str, parameters: Mapping[str, Any] | None = None
-    ) -> list[tuple[Any, ...]]:
-        query = sql.load(
-            name, target=sql.table(self._target), columns=sql.identifiers(self._columns)
-        )
-        return sql.fetch(conn, _DOING, query, parameters)
+    def _ask(self, conn: Connection, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        columns = sql.identifiers(self._columns)
+        query = sql.load(name, target=sql.table(self._target), columns=columns)
+        return sql.fetch(conn, "checking the table", query, parameters or None)
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with closing(connection.connect(self._dsn, application_name="carsync demo")) as conn:
-            yield conn
+    def _connection(self) -> closing[Connection]:
+        return closing(connection.connect(self._dsn, application_name="carsync demo"))
 
 
 def check_requests(
@@ -211,19 +187,15 @@ def check_requests(
     >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
     True
     """
-    read, by_id = [], 0
-    for _, target, _ in log:
-        page = parse_qs(urlsplit(target).query).get("page")
-        if page:
-            read.append(int(page[0]))
-        else:
-            by_id += 1
+    queries = [parse_qs(urlsplit(target).query) for _, target, _ in log]
+    read = sorted(int(query["page"][0]) for query in queries if "page" in query)
+    by_id = len(log) - len(read)
     refused = sum(status == HTTPStatus.TOO_MANY_REQUESTS for _, _, status in log)
     wanted = [page for page in range(1, pages + 1) if page not in kept]
     if refused:
         text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
         return CheckResult(False, "API", text)
-    if sorted(read) != wanted:
+    if read != wanted:
         text = f"{len(read):,} requests for pages where {len(wanted):,} pages were to be read"
         return CheckResult(False, "API", text)
     text = f"{len(kept):,} pages were kept, the other " if kept else ""

@@ -38,8 +38,8 @@ class CommandRunner:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._environ = {**os.environ, **variables}
 
-    def run(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Ended:
-        """Run `carsync ARGUMENTS` to its end."""
+    def run(self, *arguments: str, **variables: str) -> Ended:
+        """Run `carsync ARGUMENTS` to its end, with further `variables` set."""
         with self._started(arguments, variables) as process:
             return _await_end(process)
 
@@ -49,10 +49,7 @@ class CommandRunner:
         return data
 
     def interrupt(
-        self,
-        *arguments: str,
-        when: Callable[[dict[str, Any]], bool],
-        variables: Mapping[str, str] | None = None,
+        self, *arguments: str, when: Callable[[dict[str, Any]], bool], **variables: str
     ) -> Ended:
         """Run `carsync ARGUMENTS`, and send SIGINT as soon as `when` accepts the status."""
         with self._started(arguments, variables) as process:
@@ -66,12 +63,12 @@ class CommandRunner:
 
     @contextmanager
     def _started(
-        self, arguments: tuple[str, ...], variables: Mapping[str, str] | None
+        self, arguments: tuple[str, ...], variables: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[str]]:
         """Start the command; it is stopped, at last killed, if the block is left early."""
         process = subprocess.Popen(
             [*_CARSYNC, *arguments],
-            env={**self._environ, **(variables or {})},
+            env={**self._environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             encoding=_ENCODING,

@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -92,14 +91,13 @@ class Feed:
         again counts as added, one with another version as changed.
         """
         since = max(number - 1, 0) if since is None else since
-        old_snapshot, new_snapshot = self.at(since), self.at(number)
-        old = dict(zip(old_snapshot.ids, old_snapshot.versions, strict=True))
-        new = dict(zip(new_snapshot.ids, new_snapshot.versions, strict=True))
+        snapshots = (self.at(since), self.at(number))
+        old, new = (dict(zip(each.ids, each.versions, strict=True)) for each in snapshots)
         common = old.keys() & new.keys()
         return Truth(
             snapshot=number,
             since=since,
-            ids=tuple(new_snapshot.ids),
+            ids=tuple(new),
             added=len(new) - len(common),
             removed=len(old) - len(common),
             changed=sum(old[car_id] != new[car_id] for car_id in common),
@@ -167,27 +165,3 @@ def in_parallel(work: Callable[[int], Result], numbers: Iterable[int]) -> Iterat
             yield from pool.map(work, numbers)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def write_static(
-    directory: Path, feed: Feed, number: int, page_size: int = 100, *, with_meta: bool = True
-) -> int:
-    """Write snapshot `number` as `1.json.gz` … `N.json.gz` into `directory`; return N.
-
-    For a web server that serves the files with `Content-Encoding: gzip`. Pages
-    left over from a longer snapshot are deleted. Raises `OSError`.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    snapshot = feed.at(number)
-    pages = feed.page_count(snapshot, page_size)
-
-    def build(page: int) -> bytes:
-        return compress(feed.page_body(snapshot, page, page_size, with_meta=with_meta))
-
-    for page, body in enumerate(in_parallel(build, range(1, pages + 1)), start=1):
-        (directory / f"{page}.json.gz").write_bytes(body)
-    for path in directory.glob("*.json.gz"):
-        stem = path.name.removesuffix(".json.gz")
-        if stem.isdigit() and int(stem) > pages:
-            path.unlink()
-    return pages

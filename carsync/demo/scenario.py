@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,57 +115,42 @@ class Scenario:
         limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
         say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
-        say()
-        say(f"  feed      {cars:,} cars in {pages:,} pages, {limit}")
-        say("  database  empty; both are started for the demo, and gone after it")
-        say()
+        say(f"\n  feed      {cars:,} cars in {pages:,} pages, {limit}")
+        say("  database  empty; both are started for the demo, and gone after it\n")
         for name, value in self._variables.items():
             line = f"export {name}={shlex.quote(value)}"
-            if len(line) <= WIDTH:
-                say(line)
-            else:
-                say(f"export {name}=\\\n{shlex.quote(value)}")
+            say(line if len(line) <= WIDTH else line.replace("=", "=\\\n", 1))
 
     def tell(self) -> None:
         """Tell all chapters; raise `ScenarioEndedError` where one went too wrong to go on."""
-        self._fill()
-        self._repeat()
-        self._follow()
-        self._interrupt_and_resume()
-        self._console.chapter("Where things stand", "One file, the checkpoint, answers this.")
-        self._console.command("carsync status")
-        self._console.say(self._runner.run("status").output.rstrip())
-
-    def _fill(self) -> None:
         self._console.chapter(
             "1. The first sync",
             "The table does not exist yet. carsync creates it, reads the feed at the speed the "
             "API allows, and merges all of it in one transaction.",
         )
-        before = self._checker.writes()
-        self._sync(whole=True)
-        self._console.judge(self._findings(0, None, before))
-
-    def _repeat(self) -> None:
+        self._sync_and_check(0, None, whole=True)
         self._console.chapter(
             "2. Nothing changed",
             "The same feed again: no row is written. (From here on the output is cut to the "
             "lines that tell.)",
         )
-        before = self._checker.writes()
-        self._sync()
-        self._console.judge(self._findings(0, 0, before))
-
-    def _follow(self) -> None:
+        self._sync_and_check(0, 0)
         self._move_on(
             1,
             "3. The feed moved on",
             "Just those rows are written. A car that no page lists is asked for by its id; if it "
             "is gone, its row stays, inactive.",
         )
+        self._sync_and_check(1, 0)
+        self._interrupt_and_resume()
+        self._console.chapter("Where things stand", "One file, the checkpoint, answers this.")
+        self._console.command("carsync status")
+        self._console.say(self._runner.run("status").output.rstrip())
+
+    def _sync_and_check(self, number: int, since: int | None, *, whole: bool = False) -> None:
         before = self._checker.writes()
-        self._sync()
-        self._console.judge(self._findings(1, 0, before))
+        self._sync(whole=whole)
+        self._console.judge(self._findings(number, since, before))
 
     def _interrupt_and_resume(self) -> None:
         self._move_on(
@@ -177,13 +162,9 @@ class Scenario:
         before = self._checker.writes()
         self._interrupt()
         left = self._runner.status()
-        self._console.judge(
-            (
-                self._checker.check_writes(before, 1, since=1),
-                self._checker.check_ids(1),
-                self._checker.check_rows(1),
-            )
-        )
+        check = self._checker
+        unmoved = (check.check_writes(before, 1, since=1), check.check_ids(1), check.check_rows(1))
+        self._console.judge(unmoved)
         kept = {page for part in parse_ranges(left["pages_ranges"]) for page in part}
         self._sync()
         self._console.judge(self._findings(2, 1, before, kept))
@@ -192,14 +173,12 @@ class Scenario:
         """Let the API list snapshot `number` from now on, and say what is new in it."""
         # The simulator's state belongs to its thread, which is idle between two syncs.
         self._api.app.show(number)
-        truth = self._checker.truth(number)
+        truth = self._checker.feed.truth(number)
         self._console.chapter(
             name,
             f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "
             f"{truth.removed:,} went. {text}",
         )
-
-    # ── running carsync ──────────────────────────────────────────────────────
 
     def _sync(self, *, whole: bool = False) -> None:
         """Run a sync that must succeed, and show its summary, whole or in extract."""
@@ -213,7 +192,7 @@ class Scenario:
         rps = min(rps, self._options.rps or rps)
         self._api.app.reset()
         self._console.command(f"RPS={rps} carsync sync")
-        ended = self._runner.interrupt("sync", when=_is_half_way, variables={"RPS": str(rps)})
+        ended = self._runner.interrupt("sync", when=_is_half_way, RPS=str(rps))
         self._console.say("^C", "warn")
         self._show(ended, ExitCode.SIGINT)
 
@@ -227,14 +206,8 @@ class Scenario:
             self._console.judge([CheckResult(False, "exit", text)])
             raise ScenarioEndedError
 
-    # ── checking ─────────────────────────────────────────────────────────────
-
     def _findings(
-        self,
-        number: int,
-        since: int | None,
-        before: Writes,
-        kept: frozenset[int] | set[int] = frozenset(),
+        self, number: int, since: int | None, before: Writes, kept: Collection[int] = ()
     ) -> Iterator[CheckResult]:
         """Check a finished sync of snapshot `number` from all sides.
 
@@ -248,32 +221,23 @@ class Scenario:
         yield self._checker.check_rows(number)
         yield check_requests(self._api.app.log, self._checker.pages(number), kept)
 
-    # ── the end ──────────────────────────────────────────────────────────────
-
     def show_around(self) -> None:
         """Say how to look into the database and the API while they still run."""
         say = self._console.say
-        psql = self._database.psql
-        if shutil.which("psql"):
-            psql = f"psql {shlex.quote(self._database.dsn)}"
-        say()
-        say("All of it still runs. To look into the database, in another terminal:")
-        say()
+        installed = f"psql {shlex.quote(self._database.dsn)}"
+        psql = installed if shutil.which("psql") else self._database.psql
+        say("\nAll of it still runs. To look into the database, in another terminal:\n")
         say(psql.replace(" ", " \\\n  ", 1))
         say("  SELECT is_active, count(*) FROM cars GROUP BY 1;")
         say("  SELECT run_id, state, started_at, counts FROM carsync.runs;")
-        say()
-        say("To go on with the feed, after the five `export` lines above:")
-        say()
+        say("\nTo go on with the feed, after the five `export` lines above:\n")
         if shutil.which("carsync") is None:
             say(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         say(f"curl -X POST '{self._api.origin}/_sim/snapshot?n=3'")
-        say("carsync sync; carsync status; carsync preview | head -n 1")
-        say()
+        say("carsync sync; carsync status; carsync preview | head -n 1\n")
 
 
 def _is_half_way(status: dict[str, Any]) -> bool:
-    planned = status.get("pages_planned")
-    if status["state"] != "running" or not planned:
-        return False
-    return bool(status["pages_done"] >= INTERRUPT_AT * planned)
+    planned = status.get("pages_planned") or 0
+    is_running = status["state"] == "running" and planned > 0
+    return is_running and bool(status["pages_done"] >= INTERRUPT_AT * planned)

@@ -79,9 +79,8 @@ def _await_start(server: Any, thread: threading.Thread) -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline_s:
-            raise ConfigError(
-                "the simulator did not start", hint="run `carsync simulate` to see why"
-            )
+            hint = "run `carsync simulate` to see why"
+            raise ConfigError("the simulator did not start", hint=hint)
         time.sleep(0.005)
 
 

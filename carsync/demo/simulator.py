@@ -24,9 +24,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, compress, in_parallel
+from carsync.demo.feed import Feed, FeedOptions, compress, in_parallel
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -100,26 +100,21 @@ class ArrivalLimit:
 
 
 class Simulator:
-    """The ASGI application; all state lives on its one event loop."""
+    """The ASGI application, which lists `snapshot`; all state lives on its one event loop."""
 
     def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
         self.feed = Feed(options.feed)
-        self._snapshot = self.feed.at(options.snapshot)
+        self.snapshot = self.feed.at(options.snapshot)
         self._cars_path = options.prefix.rstrip("/") + "/cars"
         self._key = None if options.key is None else options.key.encode("latin-1")
         self._cache: dict[tuple[int, int, int], bytes] = {}
         self._cached_bytes = 0
         self.reset()
 
-    @property
-    def snapshot(self) -> FeedSnapshot:
-        """The snapshot listed now."""
-        return self._snapshot
-
     def show(self, number: int) -> None:
         """List the cars of snapshot `number` (0 or more) from now on."""
-        self._snapshot = self.feed.at(number)
+        self.snapshot = self.feed.at(number)
 
     def reset(self) -> None:
         """Forget arrivals, attempts and the rate limit's past; the snapshot stays."""
@@ -134,16 +129,16 @@ class Simulator:
 
         To be called before serving.
         """
-        snapshot, page_size = self._snapshot, self.options.page_size
-        pages = range(1, self.feed.page_count(snapshot, page_size) + 1)
-        bodies = in_parallel(lambda page: self._build_page(snapshot, page, page_size), pages)
+        page_size = self.options.page_size
+        pages = range(1, self.feed.page_count(self.snapshot, page_size) + 1)
+        bodies = in_parallel(lambda page: self._build_page(page, page_size), pages)
         for page, body in zip(pages, bodies, strict=True):
-            self._keep((snapshot.number, page_size, page), body)
+            self._keep((self.snapshot.number, page_size, page), body)
         return len(pages)
 
     def truth(self, number: int | None = None, since: int | None = None) -> dict[str, Any]:
         """Return `Feed.truth` as JSON-ready data, with the pages that are always broken."""
-        number = self._snapshot.number if number is None else number
+        number = self.snapshot.number if number is None else number
         pages = self.feed.page_count(self.feed.at(number), self.options.page_size)
         truth = asdict(self.feed.truth(number, since))
         truth["broken_pages"] = [page for page in range(1, pages + 1) if self._is_broken(page)]
@@ -161,7 +156,7 @@ class Simulator:
         wait_s = self._limit.admit(arrived_s)
         if wait_s:
             retry_after = ((b"retry-after", b"%d" % wait_s),)
-            answer = _error(429, "too many requests", headers=retry_after)
+            answer = replace(_error(429, "too many requests"), headers=retry_after)
         else:
             answer = self._answer(scope, path)
         self.log.append((arrived_s, target, answer.status))
@@ -195,18 +190,14 @@ class Simulator:
             return _error(500, "internal server error")
         if self.options.empty_from is not None and page >= self.options.empty_from:
             return SimulatedAnswer(200, b'{"data":[]}')
-        return self._spoil(
-            f"page {page}", SimulatedAnswer(200, self._page(page, page_size), gzipped=True)
-        )
+        answer = SimulatedAnswer(200, self._page(page, page_size), gzipped=True)
+        return self._spoil(f"page {page}", answer)
 
     def _answer_car(self, text: str) -> SimulatedAnswer:
         known = text.isascii() and text.isdigit() and len(text) < 19
-        record = self.feed.record(self._snapshot, int(text)) if known else None
-        if record is None:
-            return self._spoil(f"car {text}", _error(404, "no such car"))
-        return self._spoil(
-            f"car {text}", SimulatedAnswer(200, msgspec.json.encode({"data": record}))
-        )
+        record = self.feed.record(self.snapshot, int(text)) if known else None
+        answer = _error(404, "no such car") if record is None else _json({"data": record})
+        return self._spoil(f"car {text}", answer)
 
     def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
         """Return `answer`, or the fault drawn for this attempt at `subject`."""
@@ -221,7 +212,7 @@ class Simulator:
         if draw < options.html_share:
             return SimulatedAnswer(200, _HTML, content_type=b"text/html")
         if draw - options.html_share < options.cut_share:
-            return SimulatedAnswer(answer.status, answer.body, answer.gzipped, cut=True)
+            return replace(answer, cut=True)
         return answer
 
     def _is_broken(self, page: int) -> bool:
@@ -231,17 +222,16 @@ class Simulator:
 
     def _page(self, page: int, page_size: int) -> bytes:
         """Return the page gzipped, from the cache where it is."""
-        snapshot = self._snapshot
-        key = (snapshot.number, page_size, page)
+        key = (self.snapshot.number, page_size, page)
         body = self._cache.get(key)
         if body is None:
-            body = self._build_page(snapshot, page, page_size)
+            body = self._build_page(page, page_size)
             self._keep(key, body)
         return body
 
-    def _build_page(self, snapshot: FeedSnapshot, page: int, page_size: int) -> bytes:
+    def _build_page(self, page: int, page_size: int) -> bytes:
         meta = self.options.with_meta
-        return compress(self.feed.page_body(snapshot, page, page_size, with_meta=meta))
+        return compress(self.feed.page_body(self.snapshot, page, page_size, with_meta=meta))
 
     def _keep(self, key: tuple[int, int, int], body: bytes) -> None:
         """Put a page into the cache, dropping the oldest ones past `CACHE_BYTES`."""
@@ -260,23 +250,24 @@ class Simulator:
             return _error(422, "snapshots start at 0")
         match method, path:
             case "GET", "/_sim/log":
-                log = [{"t": t, "path": target, "status": s} for t, target, s in self.log]
-                return SimulatedAnswer(200, msgspec.json.encode(log))
+                return _json([{"t": t, "path": path, "status": s} for t, path, s in self.log])
             case "GET", "/_sim/truth":
-                return SimulatedAnswer(200, msgspec.json.encode(self.truth(number, since)))
+                return _json(self.truth(number, since))
             case "POST", "/_sim/snapshot" if number is not None:
                 self.show(number)
             case "POST", "/_sim/reset":
                 self.reset()
             case _:
                 return _error(404, "no such control route")
-        return SimulatedAnswer(200, msgspec.json.encode({"snapshot": self._snapshot.number}))
+        return _json({"snapshot": self.snapshot.number})
 
 
-def _error(
-    status: int, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> SimulatedAnswer:
-    return SimulatedAnswer(status, msgspec.json.encode({"message": message}), headers=headers)
+def _json(data: Any, status: int = 200) -> SimulatedAnswer:
+    return SimulatedAnswer(status, msgspec.json.encode(data))
+
+
+def _error(status: int, message: str) -> SimulatedAnswer:
+    return _json({"message": message}, status)
 
 
 def _header(scope: Message, name: bytes) -> bytes | None:
@@ -292,13 +283,8 @@ async def _respond(send: Send, scope: Message, answer: SimulatedAnswer) -> None:
     body, gzipped = answer.body, answer.gzipped
     if gzipped and b"gzip" not in (_header(scope, b"accept-encoding") or b""):
         body, gzipped = zlib.decompress(body, _GUNZIP), False
-    headers = [
-        (b"content-type", answer.content_type),
-        (b"content-length", b"%d" % len(body)),
-        *answer.headers,
-    ]
-    if gzipped:
-        headers.append((b"content-encoding", b"gzip"))
+    headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(body))]
+    headers += [*answer.headers, *([(b"content-encoding", b"gzip")] if gzipped else [])]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.cut:
         # Returning with the body unfinished makes the server close the connection.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import asdict
+
 from carsync.columns import CLOCKS
 from carsync.model import Target
 from carsync.postgres import sql
@@ -26,8 +28,7 @@ def recording(
     names = [name for name in written if name != "id"]
     before = after = sql.literal(None)
     if records:
-        place = {"schema": target.schema, "table": target.table}
-        found = sql.rows(cur, sql.load("changes/list_recorded"), place)
+        found = sql.rows(cur, "changes/list_recorded", asdict(target))
         if any(has_triggers for *_, has_triggers in found):
             names += [name for name, *_ in found if name != "id" and name not in names]
         plain = {name for name, is_plain, _ in found if is_plain}
@@ -80,6 +81,6 @@ def _changed_columns(row: str, is_changed: Mapping[str, Composable]) -> Composab
 
 def origin(cur: Cursor) -> str:
     """Return the name of the server and table that record changes; a restored copy differs."""
-    place, may_ask = sql.one(cur, sql.load("changes/find_origin"))
-    server = sql.one(cur, sql.load("changes/find_server"))[0] if may_ask else "?"
+    place, may_ask = sql.one(cur, "changes/find_origin")
+    server = sql.one(cur, "changes/find_server")[0] if may_ask else "?"
     return f"{server}/{place}"

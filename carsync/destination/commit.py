@@ -11,40 +11,15 @@ from contextlib import closing
 from carsync import timing
 from carsync.config.sections import Config
 from carsync.destination import merge
-from carsync.destination.merge import MergeRequest
-from carsync.errors import (
-    DatabaseBusyError,
-    DatabaseConflictError,
-    DatabaseUnavailableError,
-)
+from carsync.errors import DatabaseBusyError, DatabaseConflictError, DatabaseUnavailableError
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_backend
+from carsync.postgres.wait import Connection
 
 log = logging.getLogger(__name__)
 
 _TURN_S = 0.1
-
-
-def merge_exactly_once(
-    config: Config,
-    connection: Connection,
-    request: MergeRequest,
-    should_cancel: Callable[[], bool],
-) -> MergeCounts:
-    """Merge once and return the counts.
-
-    `should_cancel` says whether a second signal came.
-    Raises what `merge.merge` raises.
-    """
-    return exactly_once(
-        config,
-        connection,
-        request.run.run_id,
-        lambda: merge.merge(connection, request),
-        should_cancel,
-    )
 
 
 def exactly_once(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import asdict
+
 from carsync.model import Column, Target
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
@@ -30,20 +32,12 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
     A CHECK on columns that staging has not, or has with another type, is left out: what it
     refuses still fails the merge.
     """
-    name = {"schema": target.schema, "table": target.table}
-    found = {
-        column: (type_, limited, is_required)
-        for column, type_, limited, is_required in sql.rows(
-            cur, sql.load("schema/list_limits"), name
-        )
-    }
-    parts = [_definition(column, *found.get(column.name, ("", None, False))) for column in columns]
-    checkable = {
-        column.name
-        for column in columns
-        if found.get(column.name, ("",))[0] in _SAME_TYPES[column.type]
-    }
-    for constraint, condition, looked_at in sql.rows(cur, sql.load("schema/list_checks"), name):
+    place = asdict(target)
+    found = {column: limits for column, *limits in sql.rows(cur, "schema/list_limits", place)}
+    limits_of = {column: found.get(column.name, ["", None, False]) for column in columns}
+    parts = [_definition(column, *limits) for column, limits in limits_of.items()]
+    checkable = {c.name for c, (type_, *_) in limits_of.items() if type_ in _SAME_TYPES[c.type]}
+    for constraint, condition, looked_at in sql.rows(cur, "schema/list_checks", place):
         if checkable.issuperset(looked_at):
             check = {"constraint": sql.identifier(constraint), "test": sql.expression(condition)}
             parts.append(sql.load("staging/column_check", **check))

@@ -21,9 +21,8 @@ from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
 from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
 from carsync.postgres import connection, errors, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 from carsync.state import runs
 from carsync.state.runs import Run
 
@@ -67,7 +66,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "merging", keep=keep) as cur:
         failpoints.reach("merge.begun")
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
         runs.fence_run(cur, run)
         failpoints.reach("merge.fenced")
         privileges.check(run.target, privileges.describe(cur, run.target))
@@ -87,7 +86,7 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     may still be working on.
     """
     with connection.transaction(conn, "looking up the merge's outcome") as cur:
-        found = sql.rows(cur, sql.load("merge/find_outcome"), {"run_id": run_id})
+        found = sql.rows(cur, "merge/find_outcome", {"run_id": run_id})
     if not found or found[0][0] is None:
         return None
     return MergeCounts(**found[0][0])
@@ -267,7 +266,6 @@ class _Merge:
         return replace(counts, deactivated=deactivated, held=held)
 
     def _record(self, counts: MergeCounts) -> None:
-        """Write the run's line and the table's hash scheme."""
         request = self._request
         state: RunState = "complete"
         if request.failed_pages or request.is_replay or request.run.scope == "sample":

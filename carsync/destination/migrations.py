@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.destination import privileges
 from carsync.destination.target_table import fit, missing_columns
 from carsync.errors import DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 
 
 class Migration(Struct, frozen=True):
@@ -52,22 +52,14 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     `DatabasePermissionError` for a missing grant.
     """
     with patient(conn), connection.transaction(conn, "migrating") as cur:
-        sql.run(cur, sql.load("schema/lock_migrations"))
+        sql.run(cur, "schema/lock_migrations")
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
-                sql.run(cur, sql.load("schema/create_migrations"))
+                sql.run(cur, "schema/create_migrations")
                 done.append("created schema carsync, closed to PUBLIC")
             cur.execute(migration.text)
-            sql.run(
-                cur,
-                sql.load("schema/record_migration"),
-                {
-                    "version": migration.version,
-                    "name": migration.name,
-                    "checksum": migration.checksum,
-                },
-            )
+            sql.run(cur, "schema/record_migration", asdict(migration))
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
         return done + fit(cur, target, tuple(columns))
 
@@ -85,12 +77,9 @@ def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list
 def _pending(cur: Cursor) -> list[Migration]:
     """Return the migrations not applied yet; raise `DatabaseError` if history was rewritten."""
     shipped = load_migrations()
-    if not sql.one(cur, sql.load("schema/find_migrations_table"))[0]:
+    if not sql.one(cur, "schema/find_migrations_table")[0]:
         return shipped
-    applied = {
-        version: (name, checksum)
-        for version, name, checksum in sql.rows(cur, sql.load("schema/list_migrations"))
-    }
+    applied = {version: found for version, *found in sql.rows(cur, "schema/list_migrations")}
     newest = shipped[-1].version
     if any(version > newest for version in applied):
         raise DatabaseError(
@@ -98,13 +87,11 @@ def _pending(cur: Cursor) -> list[Migration]:
             detail=f"it is at version {max(applied)}, this carsync knows {newest}",
             hint="upgrade carsync",
         )
-    for migration in shipped:
-        if migration.version not in applied:
-            continue
-        if applied[migration.version] != (migration.name, migration.checksum):
+    for version, name, checksum in ((m.version, m.name, m.checksum) for m in shipped):
+        if applied.get(version, [name, checksum]) != [name, checksum]:
             raise DatabaseError(
-                f"migration {migration.version:04d} differs from the one that was applied",
-                detail=f"applied {applied[migration.version][0]}, shipped {migration.name}",
+                f"migration {version:04d} differs from the one that was applied",
+                detail=f"applied {applied[version][0]}, shipped {name}",
                 hint="install the carsync that applied it, or a later release",
             )
     return [migration for migration in shipped if migration.version not in applied]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.errors import DatabasePermissionError
 from carsync.model import Target
@@ -24,11 +25,7 @@ class Relation(Struct, frozen=True):
 
 def describe(cur: Cursor, target: Target) -> Relation | None:
     """Return the relation of the target's name; None where there is none."""
-    found = sql.rows(
-        cur,
-        sql.load("schema/describe_relation"),
-        {"schema": target.schema, "table": target.table},
-    )
+    found = sql.rows(cur, "schema/describe_relation", asdict(target))
     return Relation(*found[0]) if found else None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from carsync import failpoints
 from carsync.config.sections import LoadMethod
@@ -16,8 +17,8 @@ from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql, sqlstate
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret, redact_rejects
 from carsync.state import runs
 
@@ -42,11 +43,12 @@ class StageWriter:
         self._key = key
         self._run_id = run_id
         self._names = [column.name for column in columns]
-        names = sql.identifiers(column.name for column in columns)
+        names = sql.identifiers(self._names)
         parts = {"staging": staging_table(run_id), "columns": names}
         types = ["integer", *(column.type for column in columns)]
         fields = sql.comma_separated(map(sql.definition, _short_names(len(columns)), types))
-        claim = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
+        self._ledger = ledger_table(run_id)
+        claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._reject = sql.load("staging/insert_rejects", **claim)
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
@@ -54,68 +56,49 @@ class StageWriter:
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
-    def stage(
-        self, pages: Sequence[MappedPage], monotonic: Callable[[], float]
-    ) -> tuple[StagedPage, ...]:
-        """Stage `pages` in one transaction.
+    def stage(self, pages: Sequence[MappedPage]) -> tuple[StagedPage, ...]:
+        """Stage `pages`, which grow older meanwhile, in one transaction.
 
-        `monotonic` measures how much older the pages grow meanwhile. A page that the ledger holds
-        already stays as it is. A value that PostgreSQL refuses costs its row, which becomes a
-        reject, never the batch.
+        A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
+        costs its row, which becomes a reject, never the batch.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
         """
         once = {page.page: page for page in pages}
-        begun_s = monotonic()
-
-        def passed_s() -> float:
-            return monotonic() - begun_s
-
+        begun_s = time.monotonic()
         try:
-            return self._stage(once, passed_s, self._load)
+            return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
             if not errors.is_bad_value(exc):
                 raise
-            return self._stage(once, passed_s, self._load_carefully)
+            return self._stage(once, begun_s, self._load_carefully)
 
     def _stage(
         self,
         pages: dict[int, MappedPage],
-        passed_s: Callable[[], float],
+        begun_s: float,
         load: Callable[[Cursor, list[MappedPage]], None],
     ) -> tuple[StagedPage, ...]:
         with connection.transaction(self._conn, "staging pages") as cur:
             failpoints.reach("stage.begun")
-            fresh = self._claim_pages(cur, pages.values(), passed_s())
+            fresh = self._claim_pages(cur, pages.values(), time.monotonic() - begun_s)
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
-            lines = sql.rows(
-                cur,
-                sql.load("staging/read_ledger_pages", ledger=ledger_table(self._run_id)),
-                {"pages": list(pages)},
-            )
+            query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
+            lines = sql.rows(cur, query, {"pages": list(pages)})
             if len(lines) < len(pages):
                 raise runs.not_ours(self._run_id)
             failpoints.reach("stage.loaded")
-        stored = {line[0]: staged_page(*line) for line in lines}
+        stored = {line[0]: staged_page(line) for line in lines}
         return tuple(stored[number] for number in pages)
 
     def _claim_pages(self, cur: Cursor, pages: Iterable[MappedPage], passed_s: float) -> set[int]:
         claims = [
-            (
-                page.page,
-                len(page.rows),
-                len(page.rejects),
-                page.records,
-                page.info.total_pages,
-                page.info.total_records,
-                page.info.next_token,
-                page.age_s + passed_s,
-            )
-            for page in pages
+            (p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info), p.age_s + passed_s)
+            for p in pages
         ]
         template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::double precision)"
         sql.insert_values(cur, self._claim, claims, template)
@@ -127,23 +110,17 @@ class StageWriter:
             sql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
-        text = "".join(
-            [copy_line((page.page, *row)) for page in pages for row in page.rows]
-        ).encode()
+        text = "".join([copy_line((page.page, *row)) for page in pages for row in page.rows])
         if text:
-            sql.copy_from(cur, self._copy, io.BytesIO(text))
+            sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""
         for page in pages:
-            refused = self._load_halving(cur, page)
-            if refused:
+            if refused := self._load_halving(cur, page):
                 self._insert_rejects(cur, ((page.page, reject) for reject in refused))
-                sql.run(
-                    cur,
-                    sql.load("staging/correct_ledger", ledger=ledger_table(self._run_id)),
-                    {"page": page.page, "refused": len(refused)},
-                )
+                query = sql.load("staging/correct_ledger", ledger=self._ledger)
+                sql.run(cur, query, {"page": page.page, "refused": len(refused)})
 
     def _load_halving(self, cur: Cursor, page: MappedPage) -> list[Reject]:
         """Load a page, or else its halves, down to the refused rows; return these as rejects.
@@ -169,18 +146,13 @@ class StageWriter:
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         column, reason = sqlstate.explain_refusal(exc)
-        reject = Reject(
-            ordinal,
-            record_id if _is_storable(record_id) else None,
-            column,
-            f"PostgreSQL refused it: {reason}",
-            text,
-            "row",
-        )
+        reason = f"PostgreSQL refused it: {reason}"
+        known_id = record_id if _is_storable(record_id) else None
+        reject = Reject(ordinal, known_id, column, reason, text, "row")
         (reject,) = redact_rejects((reject,), self._key)
         if len(reject.original) > MAX_ORIGINAL_CHARS:
             original = reject.original[:MAX_ORIGINAL_CHARS]
-            reject = replace(reject, original=original, original_kind="altered")
+            return replace(reject, original=original, original_kind="altered")
         return reject
 
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:

@@ -8,12 +8,13 @@ the truth about what was fetched; a page that it does not hold is fetched again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from carsync.destination import constraints
 from carsync.model import Column, PageInfo, StagedPage, Target
 from carsync.postgres import connection, sessions, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
+from carsync.postgres.wait import Connection
 
 
 def staging_table(run_id: int) -> Composable:
@@ -34,12 +35,8 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Tar
     purpose = sql.literal(f"carsync: pages of run {run_id}, dropped after the merge")
     with connection.transaction(conn, "creating the staging table") as cur:
         definitions = constraints.definitions(cur, target, columns)
-        sql.run(
-            cur,
-            sql.load(
-                "staging/create_staging", **tables(run_id), columns=definitions, purpose=purpose
-            ),
-        )
+        parts = {**tables(run_id), "columns": definitions, "purpose": purpose}
+        sql.run(cur, sql.load("staging/create_staging", **parts))
 
 
 def drop(conn: Connection, run_id: int) -> None:
@@ -55,17 +52,16 @@ def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int |
     Returns the ids of the runs, sorted.
     """
     ours = (target.schema, target.table, source)
-    stale = [
+    found = sql.fetch(conn, "looking for stale staging tables", "staging/list_staging")
+    stale = sorted(
         run_id
-        for run_id, *owner in sql.fetch(
-            conn, "looking for stale staging tables", sql.load("staging/list_staging")
-        )
+        for run_id, *owner in found
         if run_id != keep_run_id and (tuple(owner) == ours or owner[0] is None)
-    ]
+    )
     for run_id in stale:
         end_writers(conn, run_id)
         drop(conn, run_id)
-    return sorted(stale)
+    return stale
 
 
 def writer_name(run_id: int) -> str:
@@ -87,16 +83,14 @@ def exists(conn: Connection, run_id: int) -> bool:
         "staging": sql.literal(f"carsync.staging_{run_id:d}"),
         "ledger": sql.literal(f"carsync.ledger_{run_id:d}"),
     }
-    found = sql.fetch(
-        conn, "looking for the staging table", sql.load("staging/find_staging", **parts)
-    )
-    return bool(found[0][0])
+    query = sql.load("staging/find_staging", **parts)
+    return bool(sql.fetch(conn, "looking for the staging table", query)[0][0])
 
 
 def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
     """Return the lines of the run's ledger in page order; none after a crash of PostgreSQL."""
     query = sql.load("staging/read_ledger", ledger=ledger_table(run_id))
-    return [staged_page(*line) for line in sql.fetch(conn, "reading the ledger", query)]
+    return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
 
 
 def count_records(conn: Connection, run_id: int) -> tuple[int, int]:
@@ -112,19 +106,10 @@ def upgrade_ledger(conn: Connection, run_id: int) -> None:
         sql.run(cur, sql.load("staging/upgrade_ledger", ledger=ledger_table(run_id)))
 
 
-def staged_page(
-    page: int,
-    rows: int,
-    rejects: int,
-    records: int,
-    total_pages: int | None,
-    total_records: int | None,
-    next_token: str | None,
-) -> StagedPage:
-    """Return a line of the ledger as a record."""
-    return StagedPage(
-        page, rows, rejects, records, PageInfo(total_pages, total_records, next_token)
-    )
+def staged_page(line: tuple[Any, ...]) -> StagedPage:
+    """Return a line of the ledger as a record: the page's counts, then what its answer said."""
+    page, rows, rejects, records, *info = line
+    return StagedPage(page, rows, rejects, records, PageInfo(*info))
 
 
 def tables(run_id: int) -> dict[str, Composable]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
+from msgspec.structs import asdict
+
 from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
 from carsync.config.sections import ColumnType
 from carsync.destination import privileges
@@ -14,9 +16,7 @@ from carsync.postgres import sql
 from carsync.postgres.sql import Cursor
 
 _TEXTS = frozenset({"text", "character varying", "citext", "character"})
-
 _NUMBERS = frozenset({"numeric", "double precision"})
-
 _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
 _ACCEPTED: dict[str, frozenset[str]] = {
@@ -57,9 +57,8 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     relation = privileges.describe(cur, target)
     if relation is None:
         definitions = sql.comma_separated(sql.definition(c.name, c.type) for c in wanted)
-        sql.run(
-            cur, sql.load("schema/create_target", target=sql.table(target), columns=definitions)
-        )
+        parts = {"target": sql.table(target), "columns": definitions}
+        sql.run(cur, sql.load("schema/create_target", **parts))
         return [f"created table {target} with {len(wanted) + 1} columns"]
     missing = missing_columns(cur, target, columns)
     if not missing:
@@ -93,15 +92,9 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="set database.schema and database.table to a table, or to a free name",
         )
     privileges.check(target, relation)
-    found = {
-        name: (type_, must_be_given, computed)
-        for name, type_, must_be_given, computed in sql.rows(
-            cur,
-            sql.load("schema/list_columns"),
-            {"schema": target.schema, "table": target.table},
-        )
-    }
-    _check_key(target, found.get("id", ("",))[0], relation.id_is_unique)
+    # Name → type, whether it must be given, whether the server computes it.
+    found = {name: facts for name, *facts in sql.rows(cur, "schema/list_columns", asdict(target))}
+    _check_key(target, found.get("id", [""])[0], relation.id_is_unique)
     for column in wanted:
         if column.name in found:
             type_, _, computed = found[column.name]

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
 from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
 from carsync.postgres import connection, errors, sql, sqlstate
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from carsync.state.changes import FORGOTTEN
 from carsync.state.runs import Run
@@ -88,8 +89,8 @@ def take_back(
     Returns the counts, with the rows that cannot be taken back.
     Raises `RevertError` where the record does not fit the table, and `DatabaseError`.
     """
-    sql.run(cur, sql.load("session/set_merge"))
-    sql.run(cur, sql.load("session/set_constraints"))
+    sql.run(cur, "session/set_merge")
+    sql.run(cur, "session/set_constraints")
     privileges.check(target, privileges.describe(cur, target))
     _check_record(cur, run)
     parts = _compose(cur, target, run, by, actions)
@@ -99,7 +100,7 @@ def take_back(
     sql.run(cur, sql.load("undo/create_reversal", **parts))
     rows, before = sql.one(cur, sql.load("undo/count_reversal", **parts))
     if rows and rows == before:
-        (last,) = sql.one(cur, sql.load("undo/find_reverting_run"), {"run_id": run.run_id})
+        (last,) = sql.one(cur, "undo/find_reverting_run", {"run_id": run.run_id})
         raise RevertError(
             f"run {run.run_id} is taken back already, by run {last}",
             hint=f"to undo that: `carsync revert {last}`",
@@ -128,7 +129,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
     counts = run.counts or {}
     approval = (run.summary or {}).get("approval") or {}
     expected = sum(counts.get(name, 0) for name in ROW_ACTIONS) + approval.get("deactivated", 0)
-    (found,) = sql.one(cur, sql.load("undo/count_changes"), {"run_id": run.run_id})
+    (found,) = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
             f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
@@ -140,9 +141,9 @@ def _compose(
     cur: Cursor, target: Target, run: Run, by: Run, actions: Collection[RowAction]
 ) -> dict[str, Composable]:
     """Compose what the statements share, for the columns that the run's changes speak of."""
-    place = {"schema": target.schema, "table": target.table}
+    place = asdict(target)
     which = {**place, "run_id": run.run_id, "actions": list(actions)}
-    types = dict(sql.rows(cur, sql.load("undo/list_change_columns"), which))
+    types = dict(sql.rows(cur, "undo/list_change_columns", which))
     gone = [name for name, type_ in types.items() if type_ is None]
     if gone:
         raise RevertError(
@@ -150,10 +151,10 @@ def _compose(
             detail="they were dropped or renamed since, or are computed now",
             hint="put them back, or take back only what does not need them: --only inserted",
         )
-    stored = [name for name, *_ in sql.rows(cur, sql.load("changes/list_recorded"), place)]
+    stored = [name for name, *_ in sql.rows(cur, "changes/list_recorded", place)]
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
     which["actions"] = [action for action in actions if action in _STEPS["undo/restore_rows"]]
-    updated = sql.rows(cur, sql.load("undo/list_change_columns"), which)
+    updated = sql.rows(cur, "undo/list_change_columns", which)
     written = {name: types[name] for name, _ in updated if name != "id"}
     before = sql.identifier("v", "before")
     return {
@@ -183,33 +184,27 @@ def _restored_value(name: str, type_: str | None) -> Composable:
 
 
 def _old_value(before: Composable, name: str, type_: str | None) -> Composable:
-    """Compose the old value of a column, read back from its text."""
     parts = {"before": before, "name": sql.literal(name), "type": sql.expression(type_ or "text")}
     return sql.load("undo/old_value", **parts)
 
 
 def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]) -> None:
-    place = {"schema": target.schema, "table": target.table}
-    referrers = sql.rows(cur, sql.load("undo/list_referrers"), place)
+    referrers = sql.rows(cur, "undo/list_referrers", asdict(target))
     for schema, table, columns, referred, is_readable, takes_along in referrers:
         words = f"{schema}.{table}"
         if not is_readable:  # where it takes nothing along, PostgreSQL itself refuses
             if takes_along:
                 reason = f"may be referred to by {words}, which this role may not read"
-                query = sql.load("undo/refuse_inserted", **parts)
-                sql.run(cur, query, {"reason": reason})
+                sql.run(cur, sql.load("undo/refuse_inserted", **parts), {"reason": reason})
             continue
-        query = sql.load(
-            "undo/refuse_referenced",
-            **{
-                **parts,
-                "referrer": sql.identifier(schema, table),
-                "words": sql.literal(words),
-                "columns": sql.identifiers(columns, "r"),
-                "referred": sql.identifiers(referred, "t"),
-            },
-        )
-        sql.run(cur, query)
+        reference = {
+            **parts,
+            "referrer": sql.identifier(schema, table),
+            "words": sql.literal(words),
+            "columns": sql.identifiers(columns, "r"),
+            "referred": sql.identifiers(referred, "t"),
+        }
+        sql.run(cur, sql.load("undo/refuse_referenced", **reference))
 
 
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
@@ -224,7 +219,7 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> N
         ):
             sql.run(cur, sql.load(name, **parts))
         _halve(cur, parts, 1, rows + 1)
-        sql.run(cur, sql.load("session/set_merge"))
+        sql.run(cur, "session/set_merge")
 
 
 def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
@@ -268,9 +263,5 @@ def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> UndoCoun
         deactivated=done.get("reactivated", 0),
         deleted=done.get("inserted", 0),
     )
-    return UndoCounts(
-        counts,
-        tuple(Refused(*line) for line in refused),
-        before,
-        tuple(name for name, _ in misses),
-    )
+    rewritten = tuple(name for name, _ in misses)
+    return UndoCounts(counts, tuple(Refused(*line) for line in refused), before, rewritten)

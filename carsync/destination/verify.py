@@ -7,14 +7,15 @@ deactivated, on the word of a checkpoint: the ledger is counted against the tabl
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
-from carsync.destination.staging import exists, ledger_table, staging_table
+from carsync.destination.staging import exists, tables
 from carsync.errors import StagingLostError
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 
 
 class Staged(Struct, frozen=True):
@@ -57,11 +58,9 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     Returns what is staged.
     Raises `StagingLostError` where a page or a row is missing.
     """
-    missing, rows, rejects = sql.one(
-        cur,
-        sql.load("staging/check_ledger", ledger=ledger_table(run_id)),
-        {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)},
-    )
+    query = sql.load("staging/check_ledger", **tables(run_id))
+    planned = {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)}
+    missing, rows, rejects = sql.one(cur, query, planned)
     if missing:
         raise StagingLostError(
             f"{len(missing):,} pages of run {run_id} are not staged",
@@ -81,14 +80,8 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
 
 def measure(cur: Cursor, run_id: int) -> Staged:
     """Count what is staged."""
-    parts = {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
-    rows, ids = sql.one(cur, sql.load("staging/count_staged", staging=parts["staging"]))
-    oldest_fetch, last_merge = sql.one(
-        cur,
-        sql.load("staging/find_oldest_fetch", ledger=parts["ledger"]),
-        {"run_id": run_id},
-    )
-    rejects, without_id, unstaged_ids = sql.one(
-        cur, sql.load("staging/count_rejects", **parts), {"run_id": run_id}
-    )
-    return Staged(rows, ids, rejects, without_id, unstaged_ids, oldest_fetch, last_merge)
+    found: list[Any] = []
+    for name in ("count_staged", "count_rejects", "find_oldest_fetch"):
+        query = sql.load(f"staging/{name}", **tables(run_id))
+        found += sql.one(cur, query, {"run_id": run_id})
+    return Staged(*found)

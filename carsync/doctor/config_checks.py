@@ -29,10 +29,8 @@ class Origin(Struct, frozen=True):
 def judge(config: Config, origin: Origin) -> list[Finding]:
     """Judge a configuration that could be read."""
     found = Findings(ExitCode.CONFIG)
-    parts = [origin.file or "no file"]
-    if origin.variables:
-        parts.append(f"{', '.join(origin.variables)} of the environment")
-    found.ok("configuration", "; ".join(parts))
+    variables = f"; {', '.join(origin.variables)} of the environment" if origin.variables else ""
+    found.ok("configuration", f"{origin.file or 'no file'}{variables}")
     _judge_origin(found, config, origin)
     _judge_pace(found, config)
     _judge_waits(found, config)
@@ -49,51 +47,39 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
         )
     auth = config.api.auth
     if auth.type == "none" and auth.key is not None:
-        found.warn(
-            "key", "there is a key, but api.auth.type: none sends none", "set api.auth.type: header"
-        )
+        seen = "there is a key, but api.auth.type: none sends none"
+        found.warn("key", seen, "set api.auth.type: header")
     elif auth.type != "none" and auth.key is None:
-        found.warn(
-            "key",
-            "no key is set, so none is sent",
-            "set API_KEY, or api.auth.type: none for an API that wants none",
-        )
+        fix = "set API_KEY, or api.auth.type: none for an API that wants none"
+        found.warn("key", "no key is set, so none is sent", fix)
 
 
 def _judge_pace(found: Findings, config: Config) -> None:
     limits = config.limits
     rate, burst = limits.requests_per_second, limits.burst
-    default = replace(limits, burst=None).effective_burst
     if not rate:
-        found.warn(
-            "rate",
-            "no rate limit (requests_per_second: 0)",
-            "set limits.requests_per_second to what the API allows",
-        )
+        fix = "set limits.requests_per_second to what the API allows"
+        found.warn("rate", "no rate limit (requests_per_second: 0)", fix)
         if burst is not None:
             found.warn("burst", f"burst: {burst} has no effect without a rate", "leave it out")
     elif burst is not None and burst > 10 * rate:
+        default = replace(limits, burst=None).effective_burst
         found.warn(
             "burst",
             f"after a pause the API sees {burst:,} requests at once, at a rate of {rate:g}/s",
             f"lower limits.burst; the default is twice the rate, {default}",
         )
     elif burst is not None and burst < rate / 10:
-        found.warn(
-            "burst",
-            f"burst: {burst} is less than a tenth of a second of the rate of {rate:g}/s: the "
-            "rate will not be reached",
-            "raise limits.burst, or leave it out (twice the rate)",
-        )
+        tenth = f"burst: {burst} is less than a tenth of a second of the rate of {rate:g}/s"
+        fix = "raise limits.burst, or leave it out (twice the rate)"
+        found.warn("burst", f"{tenth}: the rate will not be reached", fix)
     else:
         found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
-        found.warn(
-            "writers",
-            f"{writers} writers take as many connections, and bring no speed beyond a few",
-            "lower database.writers (PARALLEL_BATCHES); the default is 6",
-        )
+        seen = f"{writers} writers take as many connections, and bring no speed beyond a few"
+        fix = "lower database.writers (PARALLEL_BATCHES); the default is 6"
+        found.warn("writers", seen, fix)
 
 
 def _judge_waits(found: Findings, config: Config) -> None:
@@ -107,11 +93,8 @@ def _judge_waits(found: Findings, config: Config) -> None:
         )
     retry = config.limits.retry
     if retry.base_s > retry.cap_s:
-        found.warn(
-            "retries",
-            f"limits.retry.base_s ({retry.base_s:g}) is greater than cap_s ({retry.cap_s:g})",
-            "set cap_s to the longest back-off",
-        )
+        seen = f"limits.retry.base_s ({retry.base_s:g}) is greater than cap_s ({retry.cap_s:g})"
+        found.warn("retries", seen, "set cap_s to the longest back-off")
 
 
 def _judge_deactivation(found: Findings, config: Config) -> None:
@@ -132,5 +115,4 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
     proof = rules.second_proof
     if proof == "by_id" and (config.api.record is None or not rules.max_probes):
         proof = "next_run"
-    cap = f"at most {rules.max_share:.0%} at once"
-    found.ok("deactivation", f"{cap}, second proof {proof}")
+    found.ok("deactivation", f"at most {rules.max_share:.0%} at once, second proof {proof}")

@@ -28,7 +28,7 @@ from carsync.doctor.findings import Findings, Group
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.single_page import ask_page
 
@@ -37,30 +37,30 @@ Hashes = Mapping[str, Mapping[str, str]]
 
 
 def examine(
-    config: Config, origin: Origin, checkpoint: Path | None, tell: Callable[[str], None]
+    config: Config, origin: Origin, checkpoint: Path | None, announce: Callable[[str], None]
 ) -> list[Group]:
     """Examine everything and return the findings by group, in the order of a run's needs.
 
-    `checkpoint` is None where its place is not known. `tell` is called with the title of
+    `checkpoint` is None where its place is not known. `announce` is called with the title of
     each part, which may take seconds, before the part begins. Nothing is changed: a file
     is written beside the checkpoint and removed, one request goes to the API, and the
     database session is read-only. Faults of machine, API and database become findings.
     """
-    tell("configuration")
-    found = config_checks.judge(config, origin)
-    mapper, fault = _mapper(config)
-    if fault is not None:
-        collected = Findings(ExitCode.CONFIG)
-        collected.failed("mapping", fault)
-        found += collected.all
-    groups = [Group("configuration", tuple(found))]
-    tell("this machine")
+    announce("configuration")
+    found, mapper = Findings(ExitCode.CONFIG), None
+    found.all += config_checks.judge(config, origin)
+    try:
+        mapper = Mapper.load(config, load_paginator(config.api).paths)
+    except CarsyncError as exc:
+        found.failed("mapping", exc)
+    groups = [Group("configuration", tuple(found.all))]
+    announce("this machine")
     facts = machine_facts.gather(checkpoint)
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
-    tell("API")
-    findings, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
-    groups.append(Group("API", tuple(findings.all)))
-    tell("database")
+    announce("API")
+    found, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    groups.append(Group("API", tuple(found.all)))
+    announce("database")
     groups += _examine_database(config, mapper, hashes)
     return groups
 
@@ -76,16 +76,6 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
         found.skip(checks.CHECKS, "the configuration cannot be read")
         groups.append(Group(title, tuple(found.all)))
     return groups
-
-
-def _mapper(config: Config) -> tuple[Mapper | None, CarsyncError | None]:
-    try:
-        return Mapper.load(config, load_paginator(config.api).paths), None
-    except CarsyncError as exc:
-        return None, exc
-
-
-# ── the API ──────────────────────────────────────────────────────────────────
 
 
 def _examine_feed(
@@ -135,36 +125,27 @@ def _reach(found: Findings, config: Config) -> bool:
     if config.api.proxy is not None:
         found.skip(feed_checks.WAY, "a proxy (api.proxy) makes the connection")
         return True
-    patience_s = min(config.api.timeout.connect_s, 10.0)
-    lookup = feed_facts.resolve(host, port, patience_s)
+    within_s = min(config.api.timeout.connect_s, 10.0)
+    lookup = feed_facts.resolve(host, port, within_s)
     if not feed_checks.judge_lookup(found, lookup):
         found.skip(feed_checks.WAY, "the host has no address")
         return False
     if not is_tls:
-        feed_checks.judge_plain_http(
-            found, config, is_local=all(map(_is_loopback, lookup.addresses))
-        )
+        is_local = all(ipaddress.ip_address(each).is_loopback for each in lookup.addresses)
+        feed_checks.judge_plain_http(found, config, is_local=is_local)
         return True
-    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, patience_s)
+    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, within_s)
     feed_checks.judge_certificate(found, certificate)
     return not certificate.error
 
 
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-
-
 def _hashes(config: Config, body: bytes) -> Hashes:
-    """Return the first page's hashes by every algorithm."""
     found = {}
     for algorithm in get_args(HashAlgorithm):
         rules = replace(config.mapping, hash_=replace(config.mapping.hash_, algorithm=algorithm))
         content = Mapper.load(replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
-
-
-# ── the database ─────────────────────────────────────────────────────────────
 
 
 def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | None) -> list[Group]:
@@ -193,10 +174,10 @@ def _reach_server(found: Findings, config: Config) -> str:
         hint = supabase_hint(os.environ) or exc.hint
         found.failed("address", ConfigError(exc.problem, hint=hint))
         return "database.dsn is not set"
-    endpoints = [server_facts.find_endpoint(*where) for where in places(dsn.reveal())]
     trials = []
-    for endpoint in endpoints:
+    for where in places(dsn.reveal()):
         trial = Findings(ExitCode.DATABASE)
+        endpoint = server_facts.find_endpoint(*where)
         trials.append((server_checks.judge_endpoint(trial, endpoint), trial))
     # Of several hosts libpq takes the first that answers.
     reached, best = next((trial for trial in trials if trial[0]), trials[0])
@@ -246,13 +227,12 @@ def _judge_tables(
     facts = server_facts.describe_tables(connection, config, target, columns)
     pending = facts.pending if facts.error is None else None
     table_checks.judge_privileges(found, str(target), held, pending)
-    if not table_checks.judge_tables(found, config, str(target), facts):
-        pass  # said there
-    elif mapper is not None:
+    is_usable = table_checks.judge_tables(found, config, str(target), facts)
+    if is_usable and mapper is None:
+        found.skip(["hashes"], "the mapping cannot be compiled")
+    elif is_usable and mapper is not None:
         overlap = None
         if hashes and facts.rows is not None:
             overlap = server_facts.compare(connection, target, config.sync.source, hashes)
         table_checks.judge_hashes(found, facts, mapper.hash_scheme, overlap, config.sync.source)
-    else:
-        found.skip(["hashes"], "the mapping cannot be compiled")
     table_checks.judge_runs(found, facts)

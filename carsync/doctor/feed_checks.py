@@ -85,16 +85,14 @@ def judge_lookup(found: Findings, lookup: Lookup) -> bool:
             "(resolvectl status, /etc/resolv.conf)",
         )
         return False
-    shown = ", ".join(lookup.addresses[:3])
-    more = f" and {len(lookup.addresses) - 3} more" if len(lookup.addresses) > 3 else ""
     if lookup.addresses[0] == lookup.host:
         found.ok("DNS", f"{lookup.host} is an address itself")
         return True
+    shown = ", ".join(lookup.addresses[:3])
+    more = f" and {len(lookup.addresses) - 3} more" if len(lookup.addresses) > 3 else ""
     seen = f"{lookup.host} → {shown}{more} in {formatting.latency(lookup.took_s)}"
-    if lookup.took_s > SLOW_LOOKUP_S:
-        found.warn("DNS", seen, "a name server does not answer: see /etc/resolv.conf")
-    else:
-        found.ok("DNS", seen)
+    fix = "a name server does not answer: see /etc/resolv.conf"
+    found.warn_if(lookup.took_s > SLOW_LOOKUP_S, "DNS", seen, fix)
     return True
 
 
@@ -105,11 +103,8 @@ def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None
     elif is_local:
         found.ok("TLS", "none (http://), within this machine")
     else:
-        found.warn(
-            "TLS",
-            "none: the key travels readable for everybody on the way",
-            "set api.base_url to https://…",
-        )
+        seen = "none: the key travels readable for everybody on the way"
+        found.warn("TLS", seen, "set api.base_url to https://…")
 
 
 def judge_certificate(found: Findings, certificate: Certificate) -> None:
@@ -119,13 +114,10 @@ def judge_certificate(found: Findings, certificate: Certificate) -> None:
         found.problem("TLS", certificate.error, next(hints, "check host and port of api.base_url"))
         return
     days = math.floor(certificate.days_left)
-    left = formatting.plural(days, "day")
     issuer = formatting.printable(certificate.issuer)
-    seen = f"{certificate.protocol}, certificate by {issuer}, valid for {left} more"
-    if days < EXPIRES_SOON_DAYS:
-        found.warn("TLS", seen, "see that the API's owner renews it")
-    else:
-        found.ok("TLS", seen)
+    left = f"valid for {formatting.plural(days, 'day')} more"
+    seen = f"{certificate.protocol}, certificate by {issuer}, {left}"
+    found.warn_if(days < EXPIRES_SOON_DAYS, "TLS", seen, "see that the API's owner renews it")
 
 
 def judge_failure(found: Findings, exc: PageError) -> None:
@@ -145,21 +137,16 @@ def judge_failure(found: Findings, exc: PageError) -> None:
 
 def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     """Judge the first page: its answer time, records, totals, size and mapping."""
-    found.ok(
-        "answer",
-        f"HTTP 200 in {formatting.latency(page.latency_s)}, {formatting.size(page.wire_bytes)}",
-    )
+    took, size = formatting.latency(page.latency_s), formatting.size(page.wire_bytes)
+    found.ok("answer", f"HTTP 200 in {took}, {size}")
     if page.fault is not None:
         seen = page.fault.detail or page.fault.problem
         found.problem("records", seen, _layout_hint(page.layout) or page.fault.hint)
         return
     where = config.api.pagination.records or "the top"
     if page.records == 0:
-        found.warn(
-            "records",
-            f"the first page holds no record at {where}",
-            _layout_hint(page.layout) or "may this key see cars? Is api.params too narrow?",
-        )
+        fix = _layout_hint(page.layout) or "may this key see cars? Is api.params too narrow?"
+        found.warn("records", f"the first page holds no record at {where}", fix)
         return
     found.ok("records", f"{formatting.plural(page.records, 'record')} at {where}")
     _judge_totals(found, config, page)
@@ -174,11 +161,8 @@ def judge_skew(found: Findings, skew_s: float | None) -> None:
         found.ok("clock", "the API sends no Date header to compare with")
     elif abs(skew_s) > SKEW_S:
         behind = "behind" if skew_s > 0 else "ahead of"
-        found.warn(
-            "clock",
-            f"this machine is {formatting.duration(abs(skew_s))} {behind} the API's clock",
-            "set up NTP here (timedatectl set-ntp true)",
-        )
+        seen = f"this machine is {formatting.duration(abs(skew_s))} {behind} the API's clock"
+        found.warn("clock", seen, "set up NTP here (timedatectl set-ntp true)")
     else:
         found.ok("clock", "the same as the API's, within seconds")
 
@@ -187,14 +171,15 @@ def _layout_hint(layout: PageLayout | None) -> str:
     """Name the keys that the answer's layout suggests; empty where no records were found."""
     if layout is None:
         return ""
-    keys = {"total_pages": layout.total_pages, "total_records": layout.total_records}
-    named = "".join(f", {key}: {path or 'null'}" for key, path in keys.items())
-    records = layout.records or '""'
-    return (
-        f"the answer has {formatting.plural(layout.count, 'object')} at "
-        f"{layout.records or 'the top'}: "
-        f"set api.pagination: {{records: {records}{named}}}"
-    )
+    keys = {
+        "records": layout.records or '""',
+        "total_pages": layout.total_pages or "null",
+        "total_records": layout.total_records or "null",
+    }
+    objects = formatting.plural(layout.count, "object")
+    named = ", ".join(f"{key}: {path}" for key, path in keys.items())
+    where = layout.records or "the top"
+    return f"the answer has {objects} at {where}: set api.pagination: {{{named}}}"
 
 
 def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
@@ -224,21 +209,17 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
 def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     asked = rules.page_size
+    seen = f"{page.records} records where {asked} were asked for"
     if page.objection is not None:
-        found.problem(
-            "page size", page.objection, "ask the API's owner; a run would not trust this"
-        )
+        fix = "ask the API's owner; a run would not trust this"
+        found.problem("page size", page.objection, fix)
     elif page.records > asked:
-        found.warn(
-            "page size",
-            f"{page.records} records where {asked} were asked for",
-            f"set page_size: {page.records}, or size_param to the name that the API knows",
-        )
+        fix = f"set page_size: {page.records}, or size_param to the name that the API knows"
+        found.warn("page size", seen, fix)
     elif page.records < asked and ((page.pages or 1) > 1 or (page.total or 0) > page.records):
         found.warn(
             "page size",
-            f"{page.records} records where {asked} were asked for: the API caps its pages, or "
-            f"does not know {rules.size_param or 'a size'}",
+            f"{seen}: the API caps its pages, or does not know {rules.size_param or 'a size'}",
             f"set api.pagination.page_size: {page.records} (PAGE_SIZE), or size_param to the name "
             "that the API knows",
         )
@@ -257,9 +238,9 @@ def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
         for reason, number in page.reasons[:_SHOWN_REASONS]
     )
     fix = "look with `carsync preview`, then mend mapping.columns"
-    if rejected > config.sync.max_reject_share * page.records:
-        share = f"{config.sync.max_reject_share:.0%}"
-        found.problem("mapping", f"{seen}, and more than {share} are rejected: {reasons}", fix)
+    share = config.sync.max_reject_share
+    if rejected > share * page.records:
+        found.problem("mapping", f"{seen}, and more than {share:.0%} are rejected: {reasons}", fix)
     else:
         found.warn("mapping", f"{seen}: {reasons}", fix)
 
@@ -268,14 +249,14 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
     """Judge how long a run will take, and whether the acceptance targets are within reach."""
     limits, targets = config.limits, config.acceptance
     rate = limits.requests_per_second or math.inf
-    reach = limits.concurrency / max(page.latency_s, 0.001)
-    pace = min(rate, reach)
+    pace = min(rate, limits.concurrency / max(page.latency_s, 0.001))
     wanted = min(targets.min_pages_per_second or 0.0, rate / 2)
-    estimate = f"{limits.concurrency} requests at once, {formatting.latency(page.latency_s)} each"
     if pace < wanted:
+        each = formatting.latency(page.latency_s)
         found.warn(
             "pace",
-            f"{estimate}: about {pace:.1f} pages/s, and acceptance asks for {wanted:g}",
+            f"{limits.concurrency} requests at once, {each} each: about {pace:.1f} pages/s, and "
+            f"acceptance asks for {wanted:g}",
             "raise limits.concurrency, or lower acceptance.min_pages_per_second",
         )
         return
@@ -283,11 +264,8 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
         return
     took_s = page.pages / pace
     seen = f"{page.pages:,} pages take {formatting.duration(max(took_s, 1))} at {pace:.0f} pages/s"
-    if targets.max_minutes is not None and took_s > 60 * targets.max_minutes:
-        found.warn(
-            "pace",
-            f"{seen}, and acceptance allows {targets.max_minutes:g} min",
-            "raise limits.requests_per_second if the API allows it, or acceptance.max_minutes",
-        )
-    else:
-        found.ok("pace", seen)
+    is_slow = targets.max_minutes is not None and took_s > 60 * targets.max_minutes
+    if is_slow:
+        seen += f", and acceptance allows {targets.max_minutes:g} min"
+    fix = "raise limits.requests_per_second if the API allows it, or acceptance.max_minutes"
+    found.warn_if(is_slow, "pace", seen, fix)

@@ -61,6 +61,13 @@ class Findings:
         """Note what a run survives, but the operator should know."""
         self.all.append(Finding(Level.WARNING, name, seen, fix, self._exit_code))
 
+    def warn_if(self, is_bad: bool, name: str, seen: str, fix: str) -> None:
+        """Note what was seen: as a warning where `is_bad`, else as nothing wrong."""
+        if is_bad:
+            self.warn(name, seen, fix)
+        else:
+            self.ok(name, seen)
+
     def problem(self, name: str, seen: str, fix: str, exit_code: ExitCode | None = None) -> None:
         """Note what would end a run; `exit_code` names a culprit other than the group's."""
         code = self._exit_code if exit_code is None else exit_code

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.config.sections import Config
-from carsync.doctor.findings import Finding, Findings
+from carsync.doctor.findings import Finding, Findings, words
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode
 
@@ -18,7 +18,7 @@ PROCESS_BYTES = 60_000_000
 
 
 class MachineFacts(Struct, frozen=True):
-    """The machine as it is; None for what this system does not tell.
+    """The machine as it is; None for what this system does not say.
 
     `folder` is the checkpoint's folder, or the nearest one above it that exists.
     `write_error` says why a file could not be written, flushed and renamed there.
@@ -45,7 +45,9 @@ def judge(config: Config, facts: MachineFacts) -> list[Finding]:
     found = Findings(ExitCode.CONFIG)
     found.ok("versions", facts.versions)
     _judge_state(found, facts)
-    _judge_run(found, facts)
+    if facts.is_locked:
+        fix = "let it finish; look at it with `carsync status`"
+        found.warn("other run", "a run of this target is going on", fix)
     _judge_limits(found, config, facts)
     return found.all
 
@@ -59,32 +61,17 @@ def _judge_state(found: Findings, facts: MachineFacts) -> None:
             found.failed("checkpoint", error)
             return
     if facts.read_error is not None:
-        found.warn(
-            "checkpoint",
-            f"{facts.read_error.problem}: {facts.read_error.detail}",
-            "the next sync replaces it, and asks the database what was staged",
-        )
+        fix = "the next sync replaces it, and asks the database what was staged"
+        found.warn("checkpoint", words(facts.read_error), fix)
         return
     low = facts.free_bytes is not None and facts.free_bytes < STATE_BYTES
     if low or facts.free_files == 0:
         left = "no file" if facts.free_files == 0 else formatting.size(facts.free_bytes or 0)
-        found.warn(
-            "checkpoint",
-            f"{left} is left on the disk of {facts.folder}",
-            f"free space there (df -h -i '{facts.folder}'), or set checkpoint.path",
-        )
+        fix = f"free space there (df -h -i '{facts.folder}'), or set checkpoint.path"
+        found.warn("checkpoint", f"{left} is left on the disk of {facts.folder}", fix)
         return
     free = "" if facts.free_bytes is None else f", {formatting.size(facts.free_bytes)} free"
     found.ok("checkpoint", f"{facts.checkpoint}: written, flushed, renamed{free}")
-
-
-def _judge_run(found: Findings, facts: MachineFacts) -> None:
-    if facts.is_locked:
-        found.warn(
-            "other run",
-            "a run of this target is going on",
-            "let it finish; look at it with `carsync status`",
-        )
 
 
 def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
@@ -106,17 +93,9 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
     elif facts.open_files is not None:
         found.ok("open files", f"up to {facts.open_files:,} a process")
     processes = 2 + config.limits.fetchers(facts.cores) + config.database.writers
-    memory = processes * PROCESS_BYTES
-    if facts.available_bytes is not None and facts.available_bytes < memory:
-        found.warn(
-            "memory",
-            f"{formatting.size(facts.available_bytes)} available; {processes} processes take "
-            f"about {formatting.size(memory)}",
-            "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)",
-        )
-    elif facts.available_bytes is not None:
-        found.ok(
-            "memory",
-            f"{formatting.size(facts.available_bytes)} available; {processes} processes take about "
-            f"{formatting.size(memory)}",
-        )
+    memory, available = processes * PROCESS_BYTES, facts.available_bytes
+    if available is not None:
+        taken = f"{processes} processes take about {formatting.size(memory)}"
+        fix = "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)"
+        seen = f"{formatting.size(available)} available; {taken}"
+        found.warn_if(available < memory, "memory", seen, fix)

@@ -29,7 +29,7 @@ def gather(checkpoint: Path | None) -> MachineFacts:
     A probe file is written beside the checkpoint and removed; nothing else changes.
     """
     folder = _nearest(checkpoint.parent) if checkpoint else Path("/")
-    disk, shm = _room(folder), _room(_SHM)
+    disk, shm = _disk(folder), _disk(_SHM)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MachineFacts(
         versions=f"carsync {__version__}, Python {platform.python_version()}, "
@@ -60,7 +60,7 @@ def is_locked(checkpoint: Path | None) -> bool:
         return False
 
 
-def _room(folder: Path) -> os.statvfs_result | None:
+def _disk(folder: Path) -> os.statvfs_result | None:
     try:
         return os.statvfs(folder)
     except OSError:
@@ -68,7 +68,6 @@ def _room(folder: Path) -> os.statvfs_result | None:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return `folder`, or the nearest of those above it that exists."""
     return next(place for place in (folder.absolute(), *folder.absolute().parents) if _is(place))
 
 

@@ -72,15 +72,12 @@ def _wrap(text: str, indent: int) -> list[str]:
 
 def _summary(groups: Sequence[Group], verdict: ExitCode, color: bool) -> str:
     problems, warnings = count(groups, Level.PROBLEM), count(groups, Level.WARNING)
-    skipped = count(groups, Level.SKIPPED)
-    parts = [
-        formatting.plural(problems, "problem") if problems else "no problem",
-        formatting.plural(warnings, "warning") if warnings else "",
-        f"{skipped} skipped" if skipped else "",
-    ]
+    counted = formatting.plural(problems, "problem") if problems else "no problem"
+    counted += f", {formatting.plural(warnings, 'warning')}" if warnings else ""
+    if skipped := count(groups, Level.SKIPPED):
+        counted += f", {skipped} skipped"
     tone: Tone = "bad" if verdict else "warn" if warnings else "good"
-    counted = formatting.paint(", ".join(part for part in parts if part), tone, color)
-    return f"{counted} (exit {int(verdict)})"
+    return f"{formatting.paint(counted, tone, color)} (exit {int(verdict)})"
 
 
 def as_data(groups: Sequence[Group], verdict: ExitCode) -> dict[str, Any]:
@@ -93,13 +90,8 @@ def as_data(groups: Sequence[Group], verdict: ExitCode) -> dict[str, Any]:
             {
                 "name": group.title,
                 "checks": [
-                    {
-                        "name": finding.name,
-                        "level": str(finding.level),
-                        "seen": finding.seen,
-                        "fix": finding.fix or None,
-                    }
-                    for finding in group.findings
+                    {"name": f.name, "level": str(f.level), "seen": f.seen, "fix": f.fix or None}
+                    for f in group.findings
                 ],
             }
             for group in groups

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 
@@ -94,46 +93,33 @@ def judge_endpoint(found: Findings, endpoint: Endpoint) -> bool:
             fix = "is the project paused, or its reference misspelt? Otherwise " + _SESSION_STRING
         found.problem("address", f"{endpoint.host}: {endpoint.error}", fix)
         return False
-    if not endpoint.addresses and endpoint.reached:
+    if not endpoint.reached:
+        found.problem("address", *_explain_unreached(endpoint, where))
+    elif not endpoint.addresses:
         found.ok("address", f"Unix socket in {endpoint.reached}")
-        return True
-    if endpoint.reached:
-        took = f"in {formatting.latency(endpoint.took_s)}"
-        found.ok("address", f"{where} → {endpoint.reached}, connected {took}")
-        return True
-    _judge_unreached(found, endpoint, where)
-    return False
+    else:
+        took = formatting.latency(endpoint.took_s)
+        found.ok("address", f"{where} → {endpoint.reached}, connected in {took}")
+    return bool(endpoint.reached)
 
 
-def _judge_unreached(found: Findings, endpoint: Endpoint, where: str) -> None:
-    """Explain why no address of a known host takes a connection."""
-    only_six = bool(endpoint.addresses) and all(map(_is_six, endpoint.addresses))
+def _explain_unreached(endpoint: Endpoint, where: str) -> tuple[str, str]:
+    """Return why no address of a known host takes a connection, and how to mend that."""
+    only_six = bool(endpoint.addresses) and all(":" in each for each in endpoint.addresses)
     why = "; ".join(dict.fromkeys(endpoint.refusals))
     if only_six and _DIRECT.fullmatch(endpoint.host):
-        found.problem(
-            "address",
+        return (
             f"{endpoint.host} is Supabase's direct host: it has an IPv6 address only, and this "
             f"network does not reach it ({why})",
             _SESSION_STRING + ", which has IPv4; or buy Supabase's IPv4 add-on",
         )
-    elif only_six:
-        found.problem(
-            "address",
-            f"{where} has an IPv6 address only, and it is not reached ({why})",
-            "use a host with an IPv4 address, or a network with IPv6",
-        )
-    elif "refused" in why:
-        found.problem(
-            "address",
-            f"{where} → {', '.join(endpoint.addresses)}: {why}",
-            "nothing listens there: is PostgreSQL running, are host and port right?",
-        )
-    else:
-        found.problem(
-            "address",
-            f"{where} → {', '.join(endpoint.addresses)}: {why}",
-            "does a firewall let this machine in? (Supabase: Database → Network restrictions)",
-        )
+    if only_six:
+        seen = f"{where} has an IPv6 address only, and it is not reached ({why})"
+        return seen, "use a host with an IPv4 address, or a network with IPv6"
+    fix = "does a firewall let this machine in? (Supabase: Database → Network restrictions)"
+    if "refused" in why:
+        fix = "nothing listens there: is PostgreSQL running, are host and port right?"
+    return f"{where} → {', '.join(endpoint.addresses)}: {why}", fix
 
 
 def judge_kind(found: Findings, host: str, facts: ServerFacts) -> None:
@@ -147,21 +133,14 @@ def judge_kind(found: Findings, host: str, facts: ServerFacts) -> None:
 
 def judge_server(found: Findings, facts: ServerFacts) -> None:
     """Judge version, state, encoding, clock and the role's settings."""
-    major = facts.version // 10_000
-    if major < OLDEST:
-        found.problem(
-            "version",
-            f"PostgreSQL {facts.version_text}",
-            f"carsync needs PostgreSQL {OLDEST} or later",
-        )
+    version = f"PostgreSQL {facts.version_text}"
+    if facts.version // 10_000 < OLDEST:
+        found.problem("version", version, f"carsync needs PostgreSQL {OLDEST} or later")
     elif facts.is_standby:
-        found.problem(
-            "version",
-            f"PostgreSQL {facts.version_text}, a standby: it is read-only",
-            "connect to the primary",
-        )
+        seen = f"{version}, a standby: it is read-only"
+        found.problem("version", seen, "connect to the primary")
     else:
-        found.ok("version", f"PostgreSQL {facts.version_text}")
+        found.ok("version", version)
     if facts.encoding != "UTF8":
         found.warn(
             "encoding",
@@ -194,11 +173,9 @@ def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) ->
         for name, (theirs, _) in settings.items()
         if theirs not in {OVERRIDDEN[name], "0"}
     ]
-    if changed:
-        seen = f"{', '.join(changed)}; carsync's own sessions override that"
-        found.ok("role settings", seen)
-    else:
-        found.ok("role settings", "no time-out or read-only mode in the way")
+    overridden = f"{', '.join(changed)}; carsync's own sessions override that"
+    nothing = "no time-out or read-only mode in the way"
+    found.ok("role settings", overridden if changed else nothing)
 
 
 def judge_connections(
@@ -212,15 +189,15 @@ def judge_connections(
     """
     needed = writers + PARENT_CONNECTIONS
     fix = f"lower database.writers (PARALLEL_BATCHES, now {writers}), or raise the limit"
+    if facts.pooled and refused:
+        found.problem(
+            "connections",
+            f"the pooler gave {opened} connections of the {needed} that are needed: {refused}",
+            fix + " (Supabase: Database → Connection pooling → pool size)",
+        )
+        return
     if facts.pooled:
-        if refused:
-            found.problem(
-                "connections",
-                f"the pooler gave {opened} connections of the {needed} that are needed: {refused}",
-                fix + " (Supabase: Database → Connection pooling → pool size)",
-            )
-        else:
-            found.ok("connections", f"the pooler gave all {needed} that are needed at once")
+        found.ok("connections", f"the pooler gave all {needed} that are needed at once")
         return
     free_by = [(facts.slots - facts.used, f"max_connections leaves {facts.slots} to this role")]
     if facts.role_limit >= 0 and not facts.is_superuser:
@@ -235,10 +212,3 @@ def judge_connections(
         found.problem("connections", seen, fix)
     else:
         found.ok("connections", seen)
-
-
-def _is_six(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).version == 6
-    except ValueError:
-        return False

@@ -17,8 +17,7 @@ from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
 
@@ -85,22 +84,16 @@ def _timeout_s(config: Config) -> float:
 def describe_server(conn: Connection) -> ServerFacts:
     """Ask the server about itself and the role."""
     doing = "asking the server about itself"
-    settings = {
-        name: (theirs, ours)
-        for name, theirs, ours in sql.fetch(
-            conn,
-            doing,
-            sql.load("doctor/list_session_defaults"),
-            {"names": list(OVERRIDDEN)},
-        )
-    }
+    query, names = sql.load("doctor/list_session_defaults"), {"names": list(OVERRIDDEN)}
+    found = sql.fetch(conn, doing, query, names)
+    settings = {name: (theirs, ours) for name, theirs, ours in found}
     for name in ("statement_timeout", "default_transaction_read_only"):
         # The doctor's session has these for its own sake; a run's session sets its own.
         settings[name] = (settings[name][0], OVERRIDDEN[name])
     before_s = time.time()
-    found = sql.fetch(conn, doing, sql.load("doctor/describe_server"))[0]
+    query = sql.load("doctor/describe_server")
+    *facts, epoch_s, encrypted, pid = sql.fetch(conn, doing, query)[0]
     now_s = (before_s + time.time()) / 2
-    *facts, epoch_s, encrypted, pid = found
     pooled = pid != conn.get_backend_pid()
     return ServerFacts(*(*facts, epoch_s - now_s, encrypted, pooled, settings))
 
@@ -135,8 +128,7 @@ def describe_tables(
     conn: Connection, config: Config, target: Target, columns: Sequence[Column]
 ) -> TableFacts:
     """Look at the target and at carsync's own tables."""
-    error: CarsyncError | None = None
-    pending: list[str] = []
+    error, pending = None, []
     try:
         pending = migrations.pending(conn, target, columns)
     except CarsyncError as exc:
@@ -160,19 +152,12 @@ def describe_tables(
 
 
 def compare(
-    conn: Connection,
-    target: Target,
-    source: str,
-    hashes_by: Mapping[str, Mapping[str, str]],
+    conn: Connection, target: Target, source: str, hashes_by: Mapping[str, Mapping[str, str]]
 ) -> Overlap:
     """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
     ids = list(next(iter(hashes_by.values())))
-    found = sql.fetch(
-        conn,
-        "comparing the first page with the table",
-        sql.load("doctor/find_hashes", target=sql.table(target)),
-        {"ids": ids},
-    )
+    query = sql.load("doctor/find_hashes", target=sql.table(target))
+    found = sql.fetch(conn, "comparing the first page with the table", query, {"ids": ids})
     return Overlap(
         len(ids),
         len(found),

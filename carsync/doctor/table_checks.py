@@ -71,24 +71,16 @@ def judge_privileges(
 ) -> None:
     """Judge the privileges of each step; `pending` None: pending migrations are not known."""
     migrates = any("migration" in sentence for sentence in pending or ())
-    _judge_own_schema(found, held, migrates=migrates)
+    name = "schema carsync"
+    if problem := _own_schema_problem(held, migrates=migrates):
+        found.problem(name, *problem)
+    elif held.use_own_schema is None:
+        found.ok(name, f"not there yet; {held.role} may create it")
+    else:
+        found.ok(name, f"{held.role} may use it and create in it")
     schema = target.partition(".")[0]
-    if held.use_schema is None:
-        found.problem(
-            "target schema", f"there is no schema {schema}", f"CREATE SCHEMA {schema}, as its owner"
-        )
-    elif not held.use_schema:
-        found.problem(
-            "target schema",
-            f"{held.role} may not use schema {schema}",
-            f"GRANT USAGE ON SCHEMA {schema} TO {held.role}",
-        )
-    elif held.owns_target is None and not held.create_in_schema:
-        found.problem(
-            "target schema",
-            f"{held.role} may not create {target}, which does not exist",
-            f"GRANT CREATE ON SCHEMA {schema} TO {held.role}, or create the table for it",
-        )
+    if problem := _target_problem(held, schema, target):
+        found.problem("target schema", *problem)
     else:
         found.ok("target schema", f"{held.role} may use {schema}")
     if any("column" in sentence for sentence in pending or ()) and not held.owns_target:
@@ -101,14 +93,18 @@ def judge_privileges(
         found.ok("ANALYZE", f"only the owner of {target} may; autovacuum does it later")
 
 
-def _judge_own_schema(found: Findings, held: Privileges, *, migrates: bool) -> None:
-    name = "schema carsync"
-    if problem := _own_schema_problem(held, migrates=migrates):
-        found.problem(name, *problem)
-    elif held.use_own_schema is None:
-        found.ok(name, f"not there yet; {held.role} may create it")
-    else:
-        found.ok(name, f"{held.role} may use it and create in it")
+def _target_problem(held: Privileges, schema: str, target: str) -> tuple[str, str] | None:
+    if held.use_schema is None:
+        return f"there is no schema {schema}", f"CREATE SCHEMA {schema}, as its owner"
+    if not held.use_schema:
+        fix = f"GRANT USAGE ON SCHEMA {schema} TO {held.role}"
+        return f"{held.role} may not use schema {schema}", fix
+    if held.owns_target is None and not held.create_in_schema:
+        return (
+            f"{held.role} may not create {target}, which does not exist",
+            f"GRANT CREATE ON SCHEMA {schema} TO {held.role}, or create the table for it",
+        )
+    return None
 
 
 def _own_schema_problem(held: Privileges, *, migrates: bool) -> tuple[str, str] | None:
@@ -170,7 +166,6 @@ def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts
 
 
 def _short(pending: Sequence[str]) -> str:
-    """Say in few words what is pending."""
     other = [sentence for sentence in pending if not sentence.startswith("migration ")]
     migrated = len(pending) - len(other)
     parts = [f"{formatting.plural(migrated, 'migration')} pending"] if migrated else []
@@ -191,9 +186,8 @@ def _scheme_words(scheme: str) -> str:
 def _field_changes(before: str, now: str) -> str:
     """Name the fields that came and went; empty where they are the same."""
     old, new = (set(scheme.rpartition(":")[2].split(",")) for scheme in (before, now))
-    changes = [f"+{name}" for name in sorted(new - old)] + [
-        f"-{name}" for name in sorted(old - new)
-    ]
+    changes = [f"+{name}" for name in sorted(new - old)]
+    changes += [f"-{name}" for name in sorted(old - new)]
     return f" ({', '.join(changes)})" if changes else ""
 
 
@@ -231,31 +225,22 @@ def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) ->
         f"of {overlap.cars} cars on the first page {overlap.known} are in the table, {same} with "
         "the same hash"
     )
-    best = max(overlap.same_by, key=lambda algorithm: overlap.same_by[algorithm])
+    best, most = max(overlap.same_by.items(), key=lambda found: found[1])
     if same >= SAME_SHARE * overlap.known:
         found.ok("hashes", seen)
-    elif overlap.same_by[best] >= SAME_SHARE * overlap.known:
-        found.warn(
-            "hashes",
-            f"{seen}: about {rows} would be rewritten once",
-            f"set mapping.hash.algorithm: {best}, by which {overlap.same_by[best]} are the same",
-        )
+    elif most >= SAME_SHARE * overlap.known:
+        fix = f"set mapping.hash.algorithm: {best}, by which {most} are the same"
+        found.warn("hashes", f"{seen}: about {rows} would be rewritten once", fix)
     else:
-        found.warn(
-            "hashes",
-            f"{seen}: most of about {rows} will be rewritten",
-            "look at mapping.hash.fields and at the mapping with `carsync preview`, or accept it",
-        )
+        fix = "look at mapping.hash.fields and at the mapping with `carsync preview`, or accept it"
+        found.warn("hashes", f"{seen}: most of about {rows} will be rewritten", fix)
 
 
 def judge_runs(found: Findings, facts: TableFacts) -> None:
     """Judge whether another run is in the way, or waits to be resumed."""
     if facts.lock_holder:
-        found.warn(
-            "lock",
-            f"{facts.lock_holder} holds the table's lock",
-            "let it finish; a start meanwhile ends with 75",
-        )
+        fix = "let it finish; a start meanwhile ends with 75"
+        found.warn("lock", f"{facts.lock_holder} holds the table's lock", fix)
     elif facts.unfinished_run is not None:
         found.ok("lock", f"free; run {facts.unfinished_run} is unfinished and will be resumed")
     else:

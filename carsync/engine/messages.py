@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from carsync.errors import FailureKind
+from carsync.errors import CarsyncError, FailureKind
 from carsync.model import PageInfo, ProbeVerdict, StagedPage
 
 
@@ -112,6 +112,13 @@ class WorkerFailed(Struct, frozen=True):
     problem: str
     detail: str
     hint: str
+
+    @classmethod
+    def of(cls, exc: Exception, who: str) -> WorkerFailed:
+        """Return the message of `exc`; where nobody expected it, `who` failed."""
+        if isinstance(exc, CarsyncError):
+            return cls(type(exc).__name__, exc.problem, exc.detail, exc.hint)
+        return cls(type(exc).__name__, f"{who} failed: {exc!r}", "", "")
 
 
 class EngineLost(Struct, frozen=True):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-import xxhash
 from msgspec import Struct
 
-from carsync import __version__, failpoints
+from carsync import failpoints
 from carsync.config.sections import Config, Record
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.gone_rule import GoneRule, find_signs
+from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
@@ -31,16 +30,9 @@ class PageRead(Struct, frozen=True):
     def fetched(self) -> PageFetched:
         """Return the event that tells the parent of it."""
         page = self.mapped
-        return PageFetched(
-            page.page,
-            page.records,
-            len(page.rejects),
-            self.latency_s,
-            self.wire_bytes,
-            self.body_bytes,
-            page.info,
-            _digest(ids_of(page)),
-        )
+        counts = (page.page, page.records, len(page.rejects))
+        cost = (self.latency_s, self.wire_bytes, self.body_bytes)
+        return PageFetched(*counts, *cost, page.info, digest_of_ids(ids_of(page)))
 
 
 class ProbeAnswer(Struct, frozen=True):
@@ -59,9 +51,7 @@ class FeedReader:
     """
 
     def __init__(self, config: Config, connections: int) -> None:
-        self.client = ApiClient(
-            config.api, connections=connections, user_agent=f"carsync/{__version__}"
-        )
+        self.client = ApiClient(config.api, connections=connections)
         self._paginator = self.client.paginator
         self._mapper = Mapper.load(config, self._paginator.paths)
         self._key = config.api.auth.key
@@ -83,14 +73,9 @@ class FeedReader:
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
-        mapped = MappedPage(
-            lease.page,
-            content.rows,
-            redact_rejects(content.rejects, self._key),
-            content.records,
-            info,
-            time.monotonic() - answer.sent_s,
-        )
+        rejects = redact_rejects(content.rejects, self._key)
+        age_s = time.monotonic() - answer.sent_s
+        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))
 
     def _get_page(self, lease: PageLease) -> Answer:
@@ -149,10 +134,3 @@ class FeedReader:
         ids = tuple(i for i in ids_of(content) if i is not None)
         verdict = ProbeVerdict.ALIVE if content.records else ProbeVerdict.GONE
         return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values))
-
-
-def _digest(ids: Sequence[str | None]) -> int:
-    """Return a digest of a page's ids; 0 where a record has none."""
-    known = [i for i in ids if i is not None]
-    text = "\0".join(known).encode("utf-8", "surrogatepass")
-    return xxhash.xxh3_64_intdigest(text) if len(known) == len(ids) else 0

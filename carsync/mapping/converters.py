@@ -76,12 +76,8 @@ def read_part(value: Any) -> str:
 
 def read_stripped_text(value: Any) -> str | None:
     """Read a text without the blanks at its ends that `String.prototype.trim` removes."""
-    text = value if value.__class__ is str and value.isascii() else read_text(value)
-    if text is None:
-        return None
-    if "\0" in text:
-        _check_text(text)
-    return text.strip(WHITESPACE) or None
+    text = read_text(value)
+    return None if text is None else text.strip(WHITESPACE) or None
 
 
 def _check_text(text: str) -> None:
@@ -103,10 +99,8 @@ def read_boolean(value: Any) -> bool | None:
     if kind is str:
         _check_text(value)
         word = value.strip(WHITESPACE).lower()
-        if not word:
-            return None
-        if word in _WORDS:
-            return _WORDS[word]
+        if not word or word in _WORDS:
+            return _WORDS.get(word)
     elif (kind is int or kind is float) and value in (0, 1):
         return bool(value)
     raise _unreadable(value, "a boolean")

@@ -71,7 +71,8 @@ class PageDecoder:
         found = self._envelope.gather([envelope])
         records = found[self._envelope.slot(self._records)][0]
         if records.__class__ is not list:
-            raise _bad_page(body, f"there is no list at {self._place}")
+            place = ".".join(self._records) or "the top"
+            raise _bad_page(body, f"there is no list at {place}")
         if len(records) > self._most_records:
             raise _bad_page(body, f"it holds {len(records):,} records")
         return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
@@ -80,18 +81,11 @@ class PageDecoder:
         """Decode one record as a page of it alone; raise `PageError` where it is not JSON."""
         text = body.decode("utf-8", "surrogateescape").strip(" \t\n\r")
         try:
-            record = self._decode_record(body)
-        except _REFUSALS:
-            try:
-                record = _load_deep(text)
-            except (ValueError, RecursionError) as exc:
-                problem = "the text is not the JSON of a record"
-                raise PageError(FailureKind.BAD_PAGE, problem, detail=str(exc)) from None
+            record = self._load_record(text)
+        except (ValueError, RecursionError) as exc:
+            problem = "the text is not the JSON of a record"
+            raise PageError(FailureKind.BAD_PAGE, problem, detail=str(exc)) from None
         return DecodedPage([record], (), lambda: [text])
-
-    @property
-    def _place(self) -> str:
-        return ".".join(self._records) or "the top"
 
     def _decode_tolerantly(self, body: bytes) -> DecodedPage:
         texts, rest = self._split(body)

@@ -7,7 +7,9 @@ A path leads to a JSON value, or to a marker that says why there is none: `Mispl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ import msgspec
 FieldPath = tuple[str, ...]
 
 SCALARS = str | int | float | bool | None
+_KINDS = {NoneType: "null", int: "a number", float: "a number", str: "a text", list: "a list"}
 
 
 class Misplaced:
@@ -52,21 +55,11 @@ def parse_path(text: str) -> FieldPath:
 
 def describe(value: Any) -> str:
     """Name the kind of a JSON value, in words for a reject's reason."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "a list"
-        case Unholdable():
-            return value.token
-        case _:
-            return "an object"
+    if isinstance(value, Unholdable):
+        return value.token
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _KINDS.get(value.__class__, "an object")
 
 
 def walk(value: Any, path: FieldPath) -> Any:
@@ -130,18 +123,14 @@ class RecordType:
         if () not in rests and all(map(_is_field_name, heads)):
             return self._build_object(prefix, source, rests, heads)
         if () not in rests and len(heads) == 1 and heads[0].isdecimal():
-            return self._build_list(prefix, source, rests, heads[0])
+            slot = self._add(source, _item_getter(int(heads[0])))
+            element = self._build((*prefix, heads[0]), slot, [rest[1:] for rest in rests])
+            return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
         # Wanted whole, or at several positions that need not look alike.
         for rest in rests:
-            self._slots[prefix + rest] = self._add(source, _walker(rest)) if rest else source
+            step = partial(_map, partial(walk, path=rest))
+            self._slots[prefix + rest] = self._add(source, step) if rest else source
         return self._leaf_types.get(prefix, Any)
-
-    def _build_list(
-        self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], position: str
-    ) -> Any:
-        slot = self._add(source, _item_getter(int(position)))
-        element = self._build((*prefix, position), slot, [rest[1:] for rest in rests])
-        return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
 
     def _build_object(
         self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], heads: list[str]
@@ -150,7 +139,7 @@ class RecordType:
         opened = self._add(source, opener)
         fields: list[tuple[str, Any, None]] = []
         for attribute, head in zip(opener.attributes, heads, strict=True):
-            slot = self._add(opened, _attribute_getter(attribute))
+            slot = self._add(opened, partial(_map, attrgetter(attribute)))
             below = [rest[1:] for rest in rests if rest[0] == head]
             fields.append((attribute, self._build((*prefix, head), slot, below), None))
         opener.struct = msgspec.defstruct(
@@ -167,13 +156,8 @@ def _is_field_name(key: str) -> bool:
     return not key.isdecimal() and key.isprintable() and not set(key) & {'"', "\\"}
 
 
-def _walker(path: FieldPath) -> Callable[[list[Any]], list[Any]]:
-    return lambda owners: [walk(owner, path) for owner in owners]
-
-
-def _attribute_getter(attribute: str) -> Callable[[list[Any]], list[Any]]:
-    get = attrgetter(attribute)
-    return lambda owners: list(map(get, owners))
+def _map(read: Callable[[Any], Any], owners: list[Any]) -> list[Any]:
+    return list(map(read, owners))
 
 
 def _item_getter(position: int) -> Callable[[list[Any]], list[Any]]:

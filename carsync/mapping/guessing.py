@@ -77,11 +77,9 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
         field = _best(column, type_, names.split(), fields, len(sample))
         if field is not None:
             values = fields[field]
-            guesses.append(
-                Guess(column, field, "text" if type_ == "id" else type_,
-                      len(values) == len(sample) and all(v not in ("", None) for v in values),
-                      _example(values))
-            )  # fmt: skip
+            always = len(values) == len(sample) and "" not in values
+            type_ = "text" if type_ == "id" else type_
+            guesses.append(Guess(column, field, type_, always, _example(values)))
     return guesses
 
 
@@ -118,26 +116,19 @@ def _best(
     is a missing value.
     """
     fits = _FITS.get(column) or _FITS[type_]
-    found = []
-    for path, values in fields.items():
-        rank = _rank(path, names)
-        given = [value for value in values if value != ""]
-        if rank is None or not given or not all(map(fits, given)):
-            continue
-        if column == "id" and not _identifies(values, records):
-            continue
-        found.append((rank, path.count("."), path))
-    if not found and column == "id":
-        found = [
-            (0, 0, path)
-            for path, values in fields.items()
-            if "." not in path and all(map(fits, values)) and _identifies(values, records)
-        ][:1]
-    return min(found)[2] if found else None
 
+    def is_likely(path: str) -> bool:
+        given = [value for value in fields[path] if value != ""]
+        identifies = len(fields[path]) == records == len(set(map(str, fields[path])))
+        return bool(given) and all(map(fits, given)) and (column != "id" or identifies)
 
-def _identifies(values: list[Any], records: int) -> bool:
-    return len(values) == records and len({str(value) for value in values}) == records
+    ranks = {path: _rank(path, names) for path in fields}
+    found = [(rank, path.count("."), path) for path, rank in ranks.items() if rank is not None]
+    for _, _, path in sorted(found):
+        if is_likely(path):
+            return path
+    others = [path for path in fields if column == "id" and "." not in path]
+    return next((path for path in others if "" not in fields[path] and is_likely(path)), None)
 
 
 def _rank(path: str, names: list[str]) -> int | None:
@@ -161,18 +152,12 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_scalar(value: Any) -> bool:
-    return (_is_text(value) and len(value) <= 200) or _is_whole(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return value.__class__ is int
+    return (_is_text(value) and len(value) <= 200) or value.__class__ is int
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
     try:
-        return math.isfinite(float(value)) if isinstance(value, int | float | str) else False
+        return value.__class__ in (int, float, str) and math.isfinite(float(value))
     except (ValueError, OverflowError):
         return False
 
@@ -201,6 +186,5 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 def _example(values: Iterable[Any]) -> str:
     """Return the first value as a comment can hold it: one short line."""
-    text = " ".join(str(next(iter(values), "")).split())
-    text = formatting.printable(text)
+    text = formatting.printable(" ".join(str(next(iter(values), "")).split()))
     return text if len(text) <= 30 else f"{text[:29]}…"

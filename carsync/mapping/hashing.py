@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from types import NoneType
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 import xxhash
@@ -23,6 +23,11 @@ HashValue = str | int | float | bool | None
 Digest = Callable[[bytes], str]
 Hasher = Callable[[Sequence[list[Any]]], list[str]]
 _PLAIN = frozenset({str, bool, NoneType})
+_DIGESTS: dict[HashAlgorithm, Digest] = {
+    "xxh3_128": xxhash.xxh3_128_hexdigest,
+    "md5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
+}
+"""Algorithm → function from bytes to the lower-case hexadecimal digest (32 characters)."""
 
 
 def compile_canonical(
@@ -46,19 +51,10 @@ def compile_canonical(
     names = {attribute: fields[i] for attribute, i in zip(attributes, order, strict=True)}
     record = msgspec.defstruct("HashedFields", attributes, rename=names, gc=False)
     encode = msgspec.json.Encoder().encode
-    shuffled = order != list(range(len(fields)))
-
-    if plain and shuffled:
-        pick = itemgetter(*order)
-        return lambda values: encode(record(*pick(values)))
+    pick = tuple if order == sorted(order) else itemgetter(*order)
     if plain:
-        return lambda values: encode(record(*values))
-
-    def canonical(values: Sequence[Any]) -> bytes:
-        ordered = [values[i] for i in order] if shuffled else values
-        return encode(record(*_ready_made(ordered)))
-
-    return canonical
+        return lambda values: encode(record(*pick(values)))
+    return lambda values: encode(record(*_ready_made(pick(values))))
 
 
 def _ready_made(values: Sequence[Any]) -> Sequence[Any]:
@@ -84,18 +80,6 @@ def _as_written_by_js(value: HashValue) -> HashValue | msgspec.Raw:
     return value
 
 
-def digest_of(algorithm: HashAlgorithm) -> Digest:
-    """Return the function from bytes to the lower-case hexadecimal digest (32 characters)."""
-    match algorithm:
-        case "xxh3_128":
-            digest: Digest = xxhash.xxh3_128_hexdigest
-            return digest
-        case "md5":
-            return lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest()
-        case _:
-            assert_never(algorithm)
-
-
 def compile_hasher(fields: Sequence[str], algorithm: HashAlgorithm) -> Hasher:
     """Return the function from columns of values to the `data_hash` of each row.
 
@@ -108,7 +92,7 @@ def compile_hasher(fields: Sequence[str], algorithm: HashAlgorithm) -> Hasher:
     """
     canonical = compile_canonical(fields)
     plain = compile_canonical(fields, plain=True)
-    digest = digest_of(algorithm)
+    digest = _DIGESTS[algorithm]
 
     def hash_columns(columns: Sequence[list[Any]]) -> list[str]:
         write = plain if all(map(_is_plain, columns)) else canonical
@@ -129,3 +113,10 @@ def scheme_of(fields: Sequence[str], algorithm: HashAlgorithm) -> str:
     'md5:v1:make,model'
     """
     return f"{algorithm}:v1:{','.join(sorted(fields))}"
+
+
+def digest_of_ids(ids: Sequence[str | None]) -> int:
+    """Return a digest of the ids that a page lists, in their order; 0 where a record has none."""
+    known = [i for i in ids if i is not None]
+    text = "\0".join(known).encode("utf-8", "surrogatepass")
+    return xxhash.xxh3_64_intdigest(text) if len(known) == len(ids) else 0

@@ -67,7 +67,7 @@ class Mapper:
     def __init__(self, rules: Rules, pagination: Pagination, paths: Sequence[str] = ()) -> None:
         varying = {n: r for n, r in rules.columns.items() if r.constant is None}
         self.columns = (
-            *(Column(name, _type_of(rule)) for name, rule in varying.items()),
+            *(Column(n, r.type if r.equals is None else "boolean") for n, r in varying.items()),
             Column("data_hash", "text"),
         )
         self.constants: tuple[tuple[Column, Scalar], ...] = tuple(
@@ -76,7 +76,9 @@ class Mapper:
             if rule.constant is not None
         )
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
-        self.fingerprint = _fingerprint(rules)
+        hashed = (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
+        digest = hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16)
+        self.fingerprint = digest.hexdigest()
         mapped = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
         self._record_type = RecordType([*mapped, *raw_paths(varying.values())])
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
@@ -118,11 +120,6 @@ class Mapper:
         for plan in self._plans:
             if plan.template is not None:
                 values[plan.name] = plan.fill(values, found, faults)
-        return self._content(page, values, faults)
-
-    def _content(
-        self, page: DecodedPage, values: dict[str, Iterable[Any]], faults: _Faults
-    ) -> PageContent:
         columns = [values[plan.name] for plan in self._plans]
         count = len(page.records)
         hashes = self._hash([list(islice(values[name], count)) for name in self._hash_fields])
@@ -173,11 +170,9 @@ class _Plan:
         self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
         self._record_type = record_type
         reader = _read_id if name == "id" else compile_reader(rule)
-        default = constant_value(rule, rule.default)
-        required = rule.required and self.template is None
-        self._read = _complete(reader, default, required)
-        self._default = default
-        self._demands_all = required
+        self._default = constant_value(rule, rule.default)
+        self._demands_all = rule.required and self.template is None
+        self._read = _complete(reader, self._default, self._demands_all)
         self._read_uniform = compile_uniform(rule, MAX_ID_CHARS if name == "id" else None)
 
     def read(self, found: list[list[Any]], faults: _Faults) -> list[Any]:
@@ -198,22 +193,18 @@ class _Plan:
         assert self.template is not None
         filled = list(values[self.name])
         missing = [n for n, value in enumerate(filled) if value is None]
-        if missing:
-            parts = [
-                (literal, self._source(name, values, found)) for literal, name in self.template
-            ]
-            for n in missing:
-                try:
-                    filled[n] = self._compose(parts, n)
-                except RejectedValueError as exc:
-                    faults.add(n, self.name, str(exc))
+        template = self.template if missing else []
+        parts = [(literal, self._source(name, values, found)) for literal, name in template]
+        for n in missing:
+            try:
+                texts = [literal + read_part(source[n]) for literal, source in parts]
+            except RejectedValueError as exc:
+                faults.add(n, self.name, str(exc))
+                continue
+            filled[n] = "".join(texts) or None
+            if filled[n] is None and self._required:
+                faults.add(n, self.name, _MISSING)
         return filled
-
-    def _compose(self, parts: list[tuple[str, list[Any]]], ordinal: int) -> str | None:
-        text = "".join(literal + read_part(source[ordinal]) for literal, source in parts)
-        if not text and self._required:
-            raise RejectedValueError(_MISSING)
-        return text or None
 
     def _source(
         self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
@@ -223,10 +214,6 @@ class _Plan:
         if name.startswith("."):
             return found[self._record_type.slot(parse_path(name[1:]))]
         return [value for value, _ in zip(values[name], found[0], strict=False)]
-
-
-def _type_of(rule: ColumnRule) -> str:
-    return "boolean" if rule.equals is not None else rule.type
 
 
 def _read_id(value: Any) -> str | None:
@@ -241,26 +228,21 @@ def _read_id(value: Any) -> str | None:
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
     """Add to a reader what its rule says about missing and unreadable values."""
-    if required:
-
-        def read_required(value: Any) -> Any:
-            read = reader(value)
-            if read is None:
-                raise RejectedValueError(_MISSING)
-            return read
-
-        return read_required
-    if default is None:
+    if default is None and not required:
         return reader
 
-    def read_or_default(value: Any) -> Any:
+    def read_completed(value: Any) -> Any:
         try:
             read = reader(value)
         except UnreadableValueError:
+            if required:
+                raise
             return default
+        if read is None and required:
+            raise RejectedValueError(_MISSING)
         return default if read is None else read
 
-    return read_or_default
+    return read_completed
 
 
 def _original(text: str) -> tuple[str, OriginalKind]:
@@ -268,13 +250,6 @@ def _original(text: str) -> tuple[str, OriginalKind]:
     holdable = text[:MAX_ORIGINAL_CHARS].replace("\0", "\ufffd")
     holdable = holdable.encode("utf-8", "replace").decode()
     return holdable, "record" if holdable == text else "altered"
-
-
-def _fingerprint(rules: Rules) -> str:
-    text = msgspec.json.encode(
-        (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
-    )
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def target_columns(mapper: Mapper) -> tuple[Column, ...]:

@@ -9,15 +9,10 @@ from string import Formatter
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from carsync.columns import MANAGED
-from carsync.config.sections import (
-    ColumnRule,
-    HashAlgorithm,
-    HashRules,
-    MappingRules,
-    Scalar,
-)
+from carsync.config.sections import ColumnRule, HashAlgorithm, HashRules, MappingRules, Scalar
 from carsync.errors import ConfigError
 from carsync.mapping.converters import RejectedValueError, compile_reader
 from carsync.mapping.fields import FieldPath, parse_path
@@ -44,11 +39,8 @@ def check_rules(mapping: MappingRules) -> Rules:
     rules = {"id": rules.pop("id"), **rules}
     for name, rule in rules.items():
         _check_template(f"mapping.columns.{name}", rule, rules)
-    return Rules(
-        rules,
-        _hash_fields(mapping.hash_, rules),
-        mapping.hash_.algorithm or "xxh3_128",
-    )
+    algorithm = mapping.hash_.algorithm or "xxh3_128"
+    return Rules(rules, _hash_fields(mapping.hash_, rules), algorithm)
 
 
 def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
@@ -65,7 +57,7 @@ def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
         except msgspec.DecodeError as exc:
             raise RejectedValueError(f"{value!r} is not JSON text: {exc}") from None
         return value
-    plain = msgspec.structs.replace(rule, equals=None, min=None, max=None, strip=False)
+    plain = replace(rule, equals=None, min=None, max=None, strip=False)
     read: Scalar = compile_reader(plain)(value)
     return read
 
@@ -86,8 +78,7 @@ def template_parts(template: str) -> list[tuple[str, str | None]]:
 
 def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
     """Return the paths in the record that the templates of `rules` name."""
-    templates = [rule.template for rule in rules if rule.template is not None]
-    names = [name for template in templates for _, name in template_parts(template)]
+    names = [name for rule in rules for _, name in template_parts(rule.template or "")]
     return [parse_path(name[1:]) for name in names if name is not None and name.startswith(".")]
 
 
@@ -151,11 +142,8 @@ def _complaints(rule: ColumnRule) -> Iterator[str]:
 
 
 def _show(rule: ColumnRule) -> str:
-    shown = {
-        f.name: getattr(rule, f.name)
-        for f in msgspec.structs.fields(ColumnRule)
-        if getattr(rule, f.name) != f.default
-    }
+    usual = asdict(ColumnRule())
+    shown = {name: value for name, value in asdict(rule).items() if value != usual[name]}
     return msgspec.json.encode(shown).decode()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
 from carsync.postgres.sessions import SessionWatchdog, backend_of
+from carsync.postgres.wait import Connection
 
 
 def open_database(
@@ -16,10 +16,8 @@ def open_database(
 ) -> Connection:
     """Open the parent's connection as the configuration says.
 
-    A statement that waits long is watched over a second connection, and cancelled as soon
-    as `should_cancel` says yes. It is asked several times a second wherever this session or
-    the second one waits (whose statements nobody cancels: they end within seconds); only
-    while they connect nobody asks.
+    A statement that waits long is watched over a second connection. `should_cancel` is polled
+    several times a second while a statement waits, not while connecting; yes cancels it.
     """
 
     def connect(name: str) -> Connection:

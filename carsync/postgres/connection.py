@@ -1,4 +1,4 @@
-"""The one place that opens psycopg2 connections; `translation.py` has its errors.
+"""The one place that opens psycopg2 connections; `errors.py` has their errors.
 
 Other modules get a `Connection` from `connect` and a `Cursor` from `transaction`.
 Connections are in autocommit mode: nothing is left idle in a transaction, and
@@ -14,13 +14,10 @@ import psycopg2
 
 from carsync import timing
 from carsync.errors import DatabaseError
-from carsync.postgres import wait
 from carsync.postgres.errors import translating
-from carsync.postgres.sql import Cursor, load
-from carsync.postgres.wait import blocking, within
+from carsync.postgres.sql import Cursor, run
+from carsync.postgres.wait import Connection, blocking, within
 from carsync.redaction import Secret
-
-Connection = wait.Connection
 
 _APPLICATION_NAME_BYTES = 63
 _POOLER_S = 5.0
@@ -37,8 +34,7 @@ def connect(
 ) -> Connection:
     """Open a connection in autocommit mode, its session set up for unattended work.
 
-    `should_cancel` is asked from the first statement on, see `waiting.Connection`.
-
+    `should_cancel` is asked from the first statement on, see `wait.Connection`.
     `statement_timeout_s` 0 means none: a role's own (Supabase gives some roles two
     minutes) would end a long merge. A connection string may be a URL or `key=value`
     pairs. Raises `DatabaseUnavailableError`, or `DatabaseError` for a string that
@@ -100,20 +96,12 @@ def _set_up_session(conn: Connection, lock_timeout_s: float, statement_timeout_s
         "client_min_messages": "warning",
     }
     with conn.cursor() as cur:
-        cur.execute(
-            load("session/set_session"), {"names": list(wanted), "settings": list(wanted.values())}
-        )
+        settings = {"names": list(wanted), "settings": list(wanted.values())}
+        run(cur, "session/set_session", settings)
         # Lets the server notice within seconds that a killed client is gone, and give
         # up its locks. Not every platform has it.
         with suppress(psycopg2.Error):
             cur.execute("SET client_connection_check_interval = '5s'")
-
-
-def close(conn: Connection | None) -> None:
-    """Close `conn` if it is open; a connection that is already broken is no error."""
-    if conn is not None:
-        with suppress(psycopg2.Error):
-            conn.close()
 
 
 def is_open(conn: Connection, within_s: float | None = None) -> bool:
@@ -159,20 +147,16 @@ def shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
 
 def _backend(cur: Cursor) -> int:
     cur.execute("SELECT pg_catalog.pg_backend_pid()")
-    row = cur.fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(cur.fetchall()[0][0])
 
 
 @contextmanager
 def transaction(conn: Connection, doing: str, *, keep: bool = True) -> Iterator[Cursor]:
     """Give a cursor inside a transaction; commit at the end, roll back on any error.
 
-    `keep`: False rolls back at the end too, so that all of it was only tried.
-
-    `doing` names the work in error messages ("merging"). An error that was swallowed
-    inside turns PostgreSQL's COMMIT into a silent ROLLBACK; here it raises
-    `DatabaseError`. Raises the translated error of any statement.
+    `doing` names the work in error messages ("merging"). `keep` False rolls back at the end too, so
+    that all of it was only tried. An error that was swallowed inside turns PostgreSQL's COMMIT into
+    a silent ROLLBACK; here it raises `DatabaseError`. Raises the translated error of any statement.
     """
     with translating(doing), conn.cursor() as cur:
         cur.execute("BEGIN")

@@ -14,8 +14,7 @@ from msgspec.structs import asdict
 from carsync.errors import DatabaseError, DatabaseUnavailableError
 from carsync.model import Target
 from carsync.postgres import sql, sqlstate
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 
 END_S = 20.0
 """How long the server may take to end a process."""
@@ -48,19 +47,18 @@ class DatabaseSession(Struct, frozen=True):
 
 
 def list_sessions(conn: Connection, target: Target) -> list[DatabaseSession]:
-    """Return carsync's sessions in the database, `conn` aside, the eldest first.
+    """Return carsync's sessions in the database, `conn` aside, the oldest first.
 
     `holds_lock`: it holds the run lock of `target`.
     """
-    query = sql.load("session/list_sessions")
-    found = sql.fetch(conn, "looking at carsync's sessions", query, {"target": str(target)})
+    key = {"target": str(target)}
+    found = sql.fetch(conn, "looking at carsync's sessions", "session/list_sessions", key)
     return [DatabaseSession(*line) for line in found]
 
 
 def backend_of(conn: Connection) -> Backend:
     """Return the server process behind `conn`."""
-    query = sql.load("session/find_own_backend")
-    return Backend(*sql.fetch(conn, "looking at the session", query)[0])
+    return Backend(*sql.fetch(conn, "looking at the session", "session/find_own_backend")[0])
 
 
 class SessionWatchdog:
@@ -89,8 +87,7 @@ class SessionWatchdog:
 
     def _ask(self, name: str) -> list[tuple[Any, ...]]:
         with closing(self._reopen()) as conn, within(conn, LOOK_ANSWER_S):
-            query = sql.load(name)
-            return sql.fetch(conn, "looking at a session", query, asdict(self.backend))
+            return sql.fetch(conn, "looking at a session", name, asdict(self.backend))
 
 
 def end_backend(conn: Connection, backend: Backend) -> None:
@@ -105,8 +102,7 @@ def end_sessions(conn: Connection, application_name: str) -> None:
 
 def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
     deadline_s = time.monotonic() + END_S
-    query = sql.load(name)
-    while left := sql.fetch(conn, "ending a left-over session", query, parameters):
+    while left := sql.fetch(conn, "ending a left-over session", name, parameters):
         if time.monotonic() > deadline_s:
             raise DatabaseError(
                 "a left-over session of carsync does not end",

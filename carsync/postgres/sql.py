@@ -19,6 +19,8 @@ from carsync.postgres.wait import Connection, blocking
 
 Cursor = extensions.cursor
 Composable = sql.Composable
+Query = Composable | str
+"""A statement, or the name by which `load` finds one that has no `{name}`."""
 
 
 @cache
@@ -87,23 +89,25 @@ def rendered(cur: Cursor, query: Composable) -> Composable:
     return sql.SQL(query.as_string(cur))
 
 
-def run(cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None) -> int:
+def _execute(cur: Cursor, query: Query, parameters: Mapping[str, Any] | None) -> None:
+    cur.execute(load(query) if isinstance(query, str) else query, parameters or {})
+
+
+def run(cur: Cursor, query: Query, parameters: Mapping[str, Any] | None = None) -> int:
     """Execute a statement and return the number of rows it touched."""
-    cur.execute(query, parameters or {})
+    _execute(cur, query, parameters)
     return max(cur.rowcount, 0)
 
 
 def rows(
-    cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None
+    cur: Cursor, query: Query, parameters: Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
     """Execute a query and return its rows."""
-    cur.execute(query, parameters or {})
+    _execute(cur, query, parameters)
     return cur.fetchall()
 
 
-def one(
-    cur: Cursor, query: Composable, parameters: Mapping[str, Any] | None = None
-) -> tuple[Any, ...]:
+def one(cur: Cursor, query: Query, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
     """Execute a query that has exactly one row and return it."""
     found = rows(cur, query, parameters)
     if len(found) != 1:
@@ -112,7 +116,7 @@ def one(
 
 
 def fetch(
-    conn: Connection, doing: str, query: Composable, parameters: Mapping[str, Any] | None = None
+    conn: Connection, doing: str, query: Query, parameters: Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
     """Execute one query outside a transaction, its errors translated, and return its rows."""
     with translating(doing), conn.cursor() as cur:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from carsync.config.sections import Acceptance
 from carsync.model import Check, CheckVerdict
 from carsync.state.figures import Figures
@@ -24,44 +26,26 @@ def evaluate(
     long_enough = pages_per_s is not None
     rows_per_s = figures.writer_rows_per_busy_s if long_enough else None
     errors = figures.error_rate if figures.attempts else None
+    rows, growth = acceptance.min_rows_per_second, acceptance.max_rss_slope_mb_per_min
     return (
-        _at_most("duration", minutes, acceptance.max_minutes, "{:.1f} min"),
-        _at_least("pages per second", pages_per_s, pages, "{:.1f}/s"),
-        _at_least(
-            "rows per second of a busy writer",
-            rows_per_s,
-            acceptance.min_rows_per_second,
-            "{:,.0f}/s",
-        ),
-        _at_most("failed attempts", errors, acceptance.max_error_rate, "{:.2%}"),
-        _at_most(
-            "memory growth",
-            figures.rss_slope_mb_per_min,
-            acceptance.max_rss_slope_mb_per_min,
-            "{:.1f} MB/min",
-        ),
+        _check("duration", minutes, "≤", acceptance.max_minutes, "{:.1f} min"),
+        _check("pages per second", pages_per_s, "≥", pages, "{:.1f}/s"),
+        _check("rows per second of a busy writer", rows_per_s, "≥", rows, "{:,.0f}/s"),
+        _check("failed attempts", errors, "≤", acceptance.max_error_rate, "{:.2%}"),
+        _check("memory growth", figures.rss_slope_mb_per_min, "≤", growth, "{:.1f} MB/min"),
     )
 
 
-def _at_most(name: str, measured: float | None, target: float | None, form: str) -> Check:
-    met = measured is not None and target is not None and measured <= target
-    return _check(name, measured, target, "≤ ", form, met)
-
-
-def _at_least(name: str, measured: float | None, target: float | None, form: str) -> Check:
-    met = measured is not None and target is not None and measured >= target
-    return _check(name, measured, target, "≥ ", form, met)
-
-
 def _check(
-    name: str, measured: float | None, target: float | None, sign: str, form: str, met: bool
+    name: str, measured: float | None, sign: Literal["≤", "≥"], target: float | None, form: str
 ) -> Check:
-    verdict: CheckVerdict = "pass" if met else "fail"
-    if measured is None or target is None:
-        verdict = "n/a"
+    verdict: CheckVerdict = "n/a"
+    if measured is not None and target is not None:
+        is_met = measured <= target if sign == "≤" else measured >= target
+        verdict = "pass" if is_met else "fail"
     return Check(
         name,
-        "off" if target is None else sign + form.format(target),
+        "off" if target is None else f"{sign} {form.format(target)}",
         "not measured" if measured is None else form.format(measured),
         verdict,
     )

@@ -47,7 +47,7 @@ class ApiHealth:
     def silence(self, retry_after_s: float) -> None:
         """Remember until when the API asked to wait; the gate forgets it with its manager."""
         retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
-        self._metrics.silenced(retry_after_s)
+        self._metrics.pause("rate_limited", retry_after_s)
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
 
     def silence_s(self) -> float:

@@ -12,12 +12,7 @@ import msgspec
 
 from carsync.run.report import RunReport, last_run
 from carsync.source.pagination.plan import PagePlan
-from carsync.state.checkpoint import (
-    ACTIVE_STATES,
-    CheckpointState,
-    failed_excerpt,
-    save,
-)
+from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, failed_excerpt, save
 from carsync.state.clock import Moment
 from carsync.state.figures import Figures
 from carsync.state.file_lock import FileLock
@@ -101,21 +96,13 @@ class CheckpointWriter:
 
     def _write(self, **changes: Any) -> None:
         now = Moment.now()
-        if self._is_dry:
-            if self._previous is not None:  # else no run after it believes that the API had a rest
-                save(self._path, msgspec.structs.replace(self._previous, tried=now))
-            self._lock.keep()
-            self._saved_s = time.monotonic()
-            return
-        self.state = msgspec.structs.replace(
-            self.state,
-            updated_at=now.wall,
-            boot_id=now.boot_id,
-            updated_uptime_s=now.uptime_s,
-            pid=os.getpid(),
-            **changes,
-        )
-        save(self._path, self.state)
+        if not self._is_dry:
+            clocks = {"boot_id": now.boot_id, "updated_uptime_s": now.uptime_s}
+            changes |= {"updated_at": now.wall, "pid": os.getpid(), **clocks}
+            self.state = msgspec.structs.replace(self.state, **changes)
+            save(self._path, self.state)
+        elif self._previous is not None:  # else no run after it believes that the API had a rest
+            save(self._path, msgspec.structs.replace(self._previous, tried=now))
         self._lock.keep()
         self._saved_s = time.monotonic()
 

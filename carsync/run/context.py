@@ -16,7 +16,7 @@ from carsync.mapping.mapper import Mapper
 from carsync.model import RunOptions, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener
@@ -35,8 +35,8 @@ SAMPLE_S = 1.0
 class RunContext:
     """One run: what it was asked to do, what it measures, and who is told.
 
-    `connect` opens the connection that holds the run's lock, `keep_checkpoint` the checkpoint,
-    `begin` gives the run its id; until then they are not there.
+    `connect` opens the connection that holds the run's lock, `begin` gives the run its id;
+    until then they are not there.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class RunContext:
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])
-        self._checkpoint: CheckpointWriter | None = None
+        self.checkpoint: CheckpointWriter | None = None
+        """Who writes the checkpoint; None where the file is another run's."""
         self._connection: Connection | None = None
         self._run: Run | None = None
         self._ticked_s = self._sampled_s = self._pinged_s = time.monotonic()
@@ -88,11 +89,6 @@ class RunContext:
         """Whether the run has its id."""
         return self._run is not None
 
-    @property
-    def checkpoint(self) -> CheckpointWriter | None:
-        """Who writes the checkpoint; None where the file is another run's."""
-        return self._checkpoint
-
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Open the connection that holds the run's lock, until the block ends."""
@@ -103,18 +99,14 @@ class RunContext:
             finally:
                 self._connection = None
 
-    def keep_checkpoint(self, writer: CheckpointWriter | None) -> None:
-        """Write the checkpoint from now on; None: no more, the file belongs to another run."""
-        self._checkpoint = writer
-
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""
         self._run = run
         self.listeners.begun(run)
         self.sampler.update(self.snapshot(), "starting")
         self._store_samples()
-        if self._checkpoint is not None:
-            self._checkpoint.begin(run.run_id, run.token, run.started_at)
+        if self.checkpoint is not None:
+            self.checkpoint.begin(run.run_id, run.token, run.started_at)
 
     # ── signals ──────────────────────────────────────────────────────────────
 
@@ -153,8 +145,8 @@ class RunContext:
         snapshot = self.snapshot()
         self.listeners.update(snapshot, name)
         self._store_samples()
-        if self._checkpoint is not None:
-            self._checkpoint.note(name, self.plan, snapshot, state=state)
+        if self.checkpoint is not None:
+            self.checkpoint.note(name, self.plan, snapshot, state=state)
 
     def tick(self, engine: Engine, phase: str) -> None:
         """Sample, show and save; called as often as the engine's driver likes.
@@ -176,11 +168,10 @@ class RunContext:
             self._check_connection()
         snapshot = self.snapshot()
         self.listeners.update(snapshot, phase)
-        if self._checkpoint is not None:
-            self._checkpoint.progress(phase, self.plan, snapshot)
+        if self.checkpoint is not None:
+            self.checkpoint.progress(phase, self.plan, snapshot)
 
     def _store_samples(self) -> None:
-        """Let the sampler store what it saw, over the connection that holds the lock."""
         if self._connection is not None:
             self.sampler.write(self._connection)
 

@@ -11,13 +11,7 @@ from msgspec.structs import replace
 
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, controls_wanted, verify
-from carsync.deactivation.policy import (
-    ByIdAnswers,
-    DeactivationPlan,
-    Evidence,
-    decide,
-    probes_wanted,
-)
+from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
 from carsync.model import Decision, ProbeVerdict
 from carsync.run.context import RunContext
 from carsync.state import runs
@@ -30,25 +24,29 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     first. Only a car that the API itself calls gone is deactivated then.
     """
     rules, connection = context.config.sync.deactivate, context.connection
-    which = (context.run.run_id, context.target, context.source)
-    plan = candidates.plan_deactivation(connection, *which)
+    plan = candidates.plan_deactivation(connection, context.run)
     if plan.duplicates >= plan.seen > 0:
         context.note(
             f"{plan.duplicates:,} records were listed more than once, {plan.seen:,} are "
             f"different: {context.paginator.repeat_hint}"
         )
-    evidence = _gather(context, plan)
+    pages = context.plan
+    signs = pages.drift
+    if context.resumed_pages:
+        signs += ("the run was resumed: its pages were read at different times",)
+    cut = pages.cut if pages.has_totals or _as_long_as_before(context) else ""
+    reported, failed = pages.reported_records, len(pages.failed)
+    evidence = Evidence(plan, reported, signs, failed, pages.is_truncated, cut)
     decision = decide(evidence, rules)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
     if not limit:
         return decision
-    ids = candidates.list_candidates(connection, *which, limit)
+    ids = candidates.list_candidates(connection, context.run, limit)
     controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
     found = verify(probe, ids, controls, _impossible_id(controls))
     _explain_answers(context, ids, dict(controls), found.verdicts)
-    answered_before = not found.has_path and runs.answered_by_id(
-        connection, context.target, context.source
-    )
+    key = (connection, context.target, context.source)
+    answered_before = not found.has_path and runs.answered_by_id(*key)
     answers = ByIdAnswers(found, len(ids), answered_before)
     return decide(replace(evidence, answers=answers), rules)
 
@@ -79,17 +77,6 @@ def _explain_answers(
     silent = Counter(said[i] for i in ids if i not in verdicts and said.get(i))
     for words, cars in silent.most_common(1):
         context.note(f"by id, for {cars:,} cars that no page lists: {words}")
-
-
-def _gather(context: RunContext, plan: DeactivationPlan) -> Evidence:
-    pages = context.plan
-    signs = list(pages.drift)
-    if context.resumed_pages:
-        signs.append("the run was resumed: its pages were read at different times")
-    cut = pages.cut if pages.has_totals or _as_long_as_before(context) else ""
-    return Evidence(
-        plan, pages.reported_records, tuple(signs), len(pages.failed), pages.is_truncated, cut
-    )
 
 
 def _as_long_as_before(context: RunContext) -> bool:

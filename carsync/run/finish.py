@@ -10,7 +10,7 @@ from carsync.destination import merge, staging
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import EndState, MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.report import RunReport, summary_data
 from carsync.state import changes, rejects, runs, samples, target_lock
@@ -49,21 +49,11 @@ def record(context: RunContext, state: EndState, report: RunReport) -> None:
             if context.options.dry_run:
                 _forget(context, connection)
                 return
-            data = summary_data(report)
-            runs.finish_run(connection, run, state, report.exit_code, data)
+            runs.finish_run(connection, run, state, report.exit_code, summary_data(report))
             context.sampler.update(report.figures, "ended")
             context.sampler.write(connection)
     except CarsyncError as exc:
         log.warning("the end of run %d is not recorded: %s", run.run_id, exc.problem)
-
-
-def note_end(context: RunContext, report: RunReport) -> None:
-    """Tell the checkpoint the end; raises `CheckpointError`."""
-    checkpoint = context.checkpoint
-    if checkpoint is None:
-        return
-    checkpoint.end(context.plan, report)
-    failpoints.reach("sync.ended")
 
 
 def _forget(context: RunContext, connection: Connection) -> None:

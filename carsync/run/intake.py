@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,6 @@ from carsync.errors import (
     WorkersDiedError,
     revive,
 )
-from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.context import RunContext
 from carsync.run.feed_ends import FeedEnds
@@ -77,8 +76,9 @@ class Intake:
             context.config.limits.circuit_breaker, context.metrics, time.monotonic
         )
         self._supervisor = EngineSupervisor(context, new_engine, self._health)
-        self._probes = ProbeRunner(context, self._supervisor, self._health)
-        self._ends = FeedEnds(context, self._probes)
+        probes = ProbeRunner(context, self._supervisor, self._health)
+        self.probe = probes.ask
+        self._ends = FeedEnds(context, probes)
         self._out: dict[int, _Out] = {}
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
@@ -97,7 +97,7 @@ class Intake:
     def run(self) -> None:
         """Bring in every page, or raise the error that ended it.
 
-        Returns when each planned page is staged or has failed for good, or when a
+        Returns when each planned page is staged or has failed permanently, or when a
         stop was asked for; what was in hand is staged first, except after a second
         signal or where the database or the processes failed.
         """
@@ -114,10 +114,6 @@ class Intake:
         if stop.requested:
             log.info("stopping: staging what is in hand")
             self._drain()
-
-    def probe(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
-        """Ask the API for single records, as `ProbeRunner.ask` does."""
-        return self._probes.ask(record_ids, pages)
 
     def _is_done(self) -> bool:
         if not self._plan.is_exhausted or self._out or self._due:
@@ -318,7 +314,6 @@ class Intake:
 
 
 def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
-    """Return the fields of a log line about a failed attempt."""
     return {
         "event": f"page_{what}",
         "page": event.page,

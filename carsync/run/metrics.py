@@ -53,8 +53,7 @@ class Metrics:
         self._warm_from_s = warmup_s
         self._warm_pages = 0
         self._last_staged_s = 0.0
-        self._recent_pages = _SlidingCount(WINDOW_S)
-        self._recent_rows = _SlidingCount(WINDOW_S)
+        self._recent_pages, self._recent_rows = _SlidingCount(), _SlidingCount()
         self._latency = LatencyHistogram()
         self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
@@ -114,13 +113,10 @@ class Metrics:
     def breaker_opened(self, open_s: float) -> None:
         """Count an opening of the circuit breaker, which lasts `open_s` seconds."""
         self._counts.breaker_openings += 1
-        self._pause("breaker", open_s)
+        self.pause("breaker", open_s)
 
-    def silenced(self, seconds: float) -> None:
-        """Note that the API asked for silence of this many seconds."""
-        self._pause("rate_limited", seconds)
-
-    def _pause(self, why: Pause, seconds: float) -> None:
+    def pause(self, why: Pause, seconds: float) -> None:
+        """Note that nobody asks the API for this many seconds."""
         until_s = self._elapsed_s() + seconds
         self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 
@@ -147,6 +143,7 @@ class Metrics:
         staged = self._counts.pages_staged
         done = planned is not None and resumed_pages + staged >= planned
         reading_s = self._last_staged_s if done else now_s
+        warm_s = reading_s - self._warm_from_s
         recent, mean = self._recent_pages.per_second(now_s), _ratio(staged, reading_s)
         failed = self._errors.total()
         errors = self._errors + self._proving_errors
@@ -158,7 +155,7 @@ class Metrics:
             rows_staged=resumed_rows + self._rows_staged,
             pages_per_s=recent,
             pages_per_s_mean=mean,
-            pages_per_s_after_warmup=self._warm_rate(reading_s),
+            pages_per_s_after_warmup=self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None,
             rows_per_s=_ratio(self._rows_staged, reading_s),
             recent_rows_per_s=self._recent_rows.per_second(now_s),
             writer_rows_per_busy_s=self._rows_staged / self._busy_s if self._busy_s else None,
@@ -184,10 +181,6 @@ class Metrics:
     def _longest_pause(self, now_s: float) -> tuple[float, Pause | None]:
         left = ((until_s - now_s, why) for why, until_s in self._paused_until_s.items())
         return max(((s, why) for s, why in left if s > 0), default=(0.0, None))
-
-    def _warm_rate(self, until_s: float) -> float | None:
-        warm_s = until_s - self._warm_from_s
-        return self._warm_pages / warm_s if warm_s >= MIN_JUDGED_S else None
 
     def _eta_s(self, planned: int | None, resumed: int, pages_per_s: float) -> float | None:
         if planned is None:
@@ -234,20 +227,19 @@ class MemorySlope:
 
 
 class _SlidingCount:
-    """Events in the last `width_s` seconds, counted by the second."""
+    """Events in the last `WINDOW_S` seconds, counted by the second."""
 
-    def __init__(self, width_s: int) -> None:
-        self._width_s = width_s
+    def __init__(self) -> None:
         self._counts: dict[int, int] = {}
 
     def add(self, now_s: float, count: int) -> None:
         second = int(now_s)
         self._counts[second] = self._counts.get(second, 0) + count
-        for old in [s for s in self._counts if s <= second - self._width_s]:
+        for old in [s for s in self._counts if s <= second - WINDOW_S]:
             del self._counts[old]
 
     def per_second(self, now_s: float) -> float:
-        first = int(now_s) - self._width_s + 1
+        first = int(now_s) - WINDOW_S + 1
         total = sum(count for second, count in self._counts.items() if second >= first)
         return _ratio(total, min(now_s, now_s - first))
 

@@ -75,19 +75,14 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
     hint = "see why the feed does not add up"
     if counts.held:
         hint = f"look at the held cars and say yes with `carsync approve {run_id}`"
+    reasons, most = list(decision.reasons), decision.max_deactivations
+    if decision.action in {"prove", "deactivate"} and counts.held > most:
+        reasons.append(  # more were absent in the merge than the decision was over
+            f"{counts.held:,} cars were absent when the run was merged, and at most "
+            f"{most:,} may go (sync.deactivate)"
+        )
     problem = f"{counts.held:,} deactivations are held"
-    reasons = (*decision.reasons, *_over_the_cap(counts.held, decision))
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
-
-
-def _over_the_cap(held: int, decision: Decision) -> tuple[str, ...]:
-    """Say so where more cars were absent in the merge than the decision was over."""
-    if decision.action not in {"prove", "deactivate"} or held <= decision.max_deactivations:
-        return ()
-    return (
-        f"{held:,} cars were absent when the run was merged, and at most "
-        f"{decision.max_deactivations:,} may go (sync.deactivate)",
-    )
 
 
 def of_options(outcome: Outcome, options: RunOptions) -> Outcome:
@@ -120,10 +115,5 @@ def judged(outcome: Outcome, checks: tuple[Check, ...]) -> Outcome:
     if not missed or outcome.exit_code is not ExitCode.OK:
         return outcome
     words = "; ".join(f"{check.name} {check.measured}, wanted {check.target}" for check in missed)
-    return Outcome(
-        outcome.state,
-        ExitCode.ACCEPTANCE,
-        outcome.counts,
-        f"{len(missed)} acceptance check{'s' * (len(missed) > 1)} failed",
-        words,
-    )
+    problem = f"{len(missed)} acceptance check{'s' * (len(missed) > 1)} failed"
+    return replace(outcome, exit_code=ExitCode.ACCEPTANCE, problem=problem, detail=words)

@@ -8,14 +8,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 
 from carsync import failpoints, timing
-from carsync.engine.messages import (
-    EngineLost,
-    Event,
-    PageLease,
-    ProbeAnswered,
-    ProbeLease,
-    WorkerFailed,
-)
+from carsync.engine.messages import EngineLost, PageLease, ProbeAnswered, ProbeLease, WorkerFailed
 from carsync.errors import FailureKind, revive
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
@@ -74,14 +67,17 @@ class ProbeRunner:
                     self._out.clear()
                     self._supervisor.replace(event)
                     break
-                asked = self._take(event)
-                if asked is None or not isinstance(event, ProbeAnswered):
+                if isinstance(event, WorkerFailed):
+                    raise revive(event.error, event.problem, event.detail, event.hint)
+                if not isinstance(event, ProbeAnswered):
+                    continue
+                if (asked := self._take(event)) is None:
                     continue
                 answers[event.record_id] = event
                 if event.verdict is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif event.failure in _PASSING and failed[event.record_id] < ATTEMPTS - 1:
-                    failed[event.record_id] += 1
+                elif event.failure in _PASSING and failed[asked.record_id] < ATTEMPTS - 1:
+                    failed[asked.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
                 log.warning("no usable answer by id for %.0f s: asking no more", patience_s)
@@ -95,12 +91,8 @@ class ProbeRunner:
         token = self._context.plan.token(page)
         return ProbeLease(record_id, self._round, PageLease(page, self._round, token=token))
 
-    def _take(self, event: Event) -> ProbeLease | None:
-        """Return what was asked, for an answer; None for any other event."""
-        if isinstance(event, WorkerFailed):
-            raise revive(event.error, event.problem, event.detail, event.hint)
-        if not isinstance(event, ProbeAnswered):
-            return None
+    def _take(self, event: ProbeAnswered) -> ProbeLease | None:
+        """Return what was asked; None: nothing of this round."""
         if event.retry_after_s is not None:
             self._health.silence(event.retry_after_s)
         asked = self._out.get(event.record_id)

@@ -8,7 +8,6 @@ stays as it is, and nobody is deactivated.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +15,6 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import StageWriter
@@ -25,7 +23,7 @@ from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
 from carsync.postgres.connect import refuse_transaction_pooler
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run import resume
 from carsync.run.fingerprints import fingerprints
 from carsync.state import rejects, runs, target_lock
@@ -78,12 +76,7 @@ class Replay:
     run's rejects cannot be replayed, and `DatabaseError`.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        connection: Connection,
-        run_id: int | None,
-    ) -> None:
+    def __init__(self, config: Config, connection: Connection, run_id: int | None) -> None:
         self._config = config
         self._connection = connection
         self._source = config.sync.source
@@ -115,19 +108,25 @@ class Replay:
             for page in self._pages():
                 rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             return Replayed(outlook)
-        # Without fingerprints no carsync, of whatever age, takes it up as a reading of the feed.
         run = runs.start_run(
             self._connection,
             self._target,
             self._source,
-            version=__version__,
-            fingerprints={},
             hash_scheme=self._mapper.hash_scheme,
             replay_of=self._run.run_id,
         )
         try:
             pages, refused = self._stage(run)
-            counts = merge.merge(self._connection, self._request(run, pages))
+            between = range(pages[0], pages[-1] + 1)
+            request = merge.MergeRequest(
+                run=run,
+                columns=self._mapper.columns,
+                constants=self._mapper.constants,
+                pages=between,
+                failed_pages=frozenset(between) - frozenset(pages),
+                records=self._config.history.changes_keep_days > 0,
+            )
+            counts = merge.merge(self._connection, request)
         except CarsyncError as exc:
             with suppress(DatabaseError):
                 self._finish(run, exc.exit_code)
@@ -139,8 +138,8 @@ class Replay:
     # ── what may be replayed ─────────────────────────────────────────────────
 
     def _refuse_old_schema(self) -> None:
-        waiting = migrations.pending(self._connection, self._target, target_columns(self._mapper))
-        if waiting:
+        columns = target_columns(self._mapper)
+        if waiting := migrations.pending(self._connection, self._target, columns):
             raise DatabaseError(
                 "the tables are not those of this carsync and mapping",
                 detail=waiting[0],
@@ -171,12 +170,12 @@ class Replay:
                 hint="run `carsync sync`",
             )
         if run_id is not None and run_id != merged.run_id:
-            older = run_id < merged.run_id
+            detail = f"the newest merged run of {self._target} is {merged.run_id}"
+            if run_id < merged.run_id:
+                detail = f"run {merged.run_id} read the feed since, so they are superseded"
             raise ConfigError(
                 f"the rejects of run {run_id} cannot be replayed",
-                detail=f"run {merged.run_id} read the feed since, so they are superseded"
-                if older
-                else f"the newest merged run of {self._target} is {merged.run_id}",
+                detail=detail,
                 hint=f"replay those of run {merged.run_id}, or read the feed anew with "
                 "`carsync sync`",
             )
@@ -229,36 +228,19 @@ class Replay:
         """
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
-        writer = StageWriter(
-            self._connection,
-            run.run_id,
-            run.token,
-            columns,
-            self._config.database.load_method,
-            self._config.api.auth.key,
-        )
+        method, key = self._config.database.load_method, self._config.api.auth.key
+        writer = StageWriter(self._connection, run.run_id, run.token, columns, method, key)
         pages = []
         refused = 0
         for page in self._pages():
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             if page.rows:
                 mapped = MappedPage(page.number, page.rows, (), len(page.rows), PageInfo(), 0.0)
-                (line,) = writer.stage([mapped], time.monotonic)
+                (line,) = writer.stage([mapped])
                 refused += line.rejects
                 pages.append(page.number)
         staging.date_replayed(self._connection, run.run_id, self._run.run_id)
         return pages, refused
-
-    def _request(self, run: Run, pages: list[int]) -> merge.MergeRequest:
-        between = range(pages[0], pages[-1] + 1)
-        return merge.MergeRequest(
-            run=run,
-            columns=self._mapper.columns,
-            constants=self._mapper.constants,
-            pages=between,
-            failed_pages=frozenset(between) - frozenset(pages),
-            records=self._config.history.changes_keep_days > 0,
-        )
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:
         """Record the end and drop the staging tables, which the next sync drops otherwise."""

@@ -8,7 +8,7 @@ from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.exit_codes import ExitCode
 from carsync.model import StagedPage, Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source.pagination.plan import parse_ranges
@@ -30,15 +30,17 @@ def find(
     found = runs.find_resumable(connection, target, config.sync.source, config.checkpoint.max_age_h)
     if found is None:
         return None, ""
-    changed = differences(found.fingerprints, prints)
-    if changed:
+    if changed := differences(found.fingerprints, prints):
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
         return None, f"run {found.run_id} is not resumed: its staging tables are gone"
     if found.exit_code == ExitCode.CONFIG:
         return None, f"run {found.run_id} is not resumed: what it read was not the feed"
-    if found.state == "failed" and _spent_its_rejects(config, connection, found):
-        return None, f"run {found.run_id} is not resumed: too many of its records were rejected"
+    if found.state == "failed":
+        rejects, records = staging.count_records(connection, found.run_id)
+        if rejects > config.sync.max_reject_share * records:  # it would fail again
+            words = "too many of its records were rejected"
+            return None, f"run {found.run_id} is not resumed: {words}"
     return found, ""
 
 
@@ -68,12 +70,6 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
     return run
 
 
-def _spent_its_rejects(config: Config, connection: Connection, run: Run) -> bool:
-    """Say whether a run that failed holds so many rejects that it would fail again."""
-    rejects, records = staging.count_records(connection, run.run_id)
-    return rejects > config.sync.max_reject_share * records
-
-
 def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
     """Mark every page that the ledger holds as staged in the plan; return the ledger's lines."""
     ledger = staging.read_ledger(context.connection, run_id)
@@ -84,16 +80,13 @@ def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
 
 def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int]) -> None:
     """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
-    lost = lost_pages(checkpoint, staged)
-    if lost is None:
-        known = checkpoint.pages_done
-        lost_count, gained, which = max(0, known - len(staged)), max(0, len(staged) - known), ""
-    else:
-        lost_count, which = len(lost), f" ({show_pages(lost)})" if lost else ""
-        gained = len(staged) - (checkpoint.pages_done - lost_count)
+    lost, known = lost_pages(checkpoint, staged), checkpoint.pages_done
+    lost_count = max(0, known - len(staged)) if lost is None else len(lost)
+    gained = len(staged) - (known - lost_count)
     if lost_count:
+        which = f" ({show_pages(lost)})" if lost else ""
         context.note(
-            f"the ledger lost {lost_count:,} of {checkpoint.pages_done:,} staged pages{which}; "
+            f"the ledger lost {lost_count:,} of {known:,} staged pages{which}; "
             "they are fetched again (PostgreSQL empties unlogged tables when it crashes)"
         )
     if gained > 0:

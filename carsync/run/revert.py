@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
-from carsync import __version__
 from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
 from carsync.destination.commit import exactly_once
 from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
-from carsync.model import MergeCounts, RowAction, RunState
+from carsync.model import MergeCounts, RowAction
 from carsync.postgres import connection
 from carsync.postgres.connect import refuse_transaction_pooler
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import patient
+from carsync.postgres.wait import Connection, patient
 from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
@@ -79,39 +77,32 @@ class Revert:
             counts = exactly_once(self._config, self._connection, by.run_id, work, should_cancel)
         except CarsyncError as exc:
             with suppress(DatabaseError):
-                self._finish(by, "failed", exc.exit_code, {})
+                runs.finish_run(self._connection, by, "failed", exc.exit_code, {})
             raise
         outcome = found[-1] if found else UndoCounts(counts)
         with suppress(DatabaseError):  # it is done all the same
-            self._finish(by, "partial", ExitCode.OK, {"refused": len(outcome.refused)})
+            summary = {"refused": len(outcome.refused)}
+            runs.finish_run(self._connection, by, "partial", ExitCode.OK, summary)
         return by.run_id, outcome
 
     def _start(self) -> Run:
-        # Without fingerprints no carsync, of whatever age, takes it up as a reading of the feed.
         return runs.start_run(
             self._connection,
             self._target,
             self._config.sync.source,
-            version=__version__,
-            fingerprints={},
             hash_scheme=self._run.hash_scheme,
             reverts=self._run.run_id,
         )
 
     def _take_back(self, by: Run, skip_changed: bool) -> UndoCounts:
-        with (
-            patient(self._connection),
-            connection.transaction(self._connection, "reverting") as cur,
-        ):
+        conn = self._connection
+        with patient(conn), connection.transaction(conn, "reverting") as cur:
             runs.fence_run(cur, by)
             outcome = undo.take_back(cur, self._target, self._run, by, self._actions)
             if outcome.refused and not skip_changed:
                 raise refusal(self._run.run_id, outcome)
             runs.record_merge(cur, by, "partial", outcome.counts, change_log.origin(cur))
         return outcome
-
-    def _finish(self, by: Run, state: RunState, exit_code: int, summary: dict[str, int]) -> None:
-        runs.finish_run(self._connection, by, state, exit_code, summary)
 
 
 def refusal(run_id: int, outcome: UndoCounts) -> RevertError:

@@ -1,38 +1,27 @@
 """Sampling a run while it is going on, and writing the samples into the database.
 
-The sampler learns of the run as every listener does, and keeps little: at most `MAX_SAMPLES`
-samples of a session, thinned out as the session grows longer, and the failed attempts that are
-not written yet.
-
 The sampler writes over the parent's own connection, which holds the run's lock and is otherwise
-only pinged while pages are read. A connection of its own would cost every run another session
-of a pooler that has few, and a thread, for psycopg2's waiting is set up for one thread. So
-`write` is called where that connection is known to be idle: when the run begins, right after
-each ping (2, 6 and 14 s later, then every 10 s), when a phase begins, and at the end over the
-connection that records the end. A run killed by SIGKILL loses at most the last 10 s; what it
-had written stays its session's when the run is resumed.
+only pinged while pages are read: a connection of its own would cost every run another session
+of a pooler that has few, and a thread. So `write` is called where that connection is known to be
+idle: when the run or a phase begins, right after each ping, and at the end over the connection
+that records the end. A run killed by SIGKILL loses at most the last 10 s; what it had written
+stays its session's when the run is resumed.
 
-Writing can neither end a run nor hold it up for long. It is one transaction of two or three
-short statements, never one within another (`is_idle`); the server gives it 1 s for a lock
-and 5 s for a statement, and does not wait for the disk at COMMIT. Where writing fails, the run
-goes on; after `MAX_TRIES` failures in a row nothing more is written. A server that does not
-even refuse within 30 s would not have answered the ping either, which ends the run. While the
-merge works nothing is written: it is one transaction, and the phase's beginning was written
-just before.
+Writing can neither end a run nor hold it up for long. It is one short transaction; the server
+gives it 1 s for a lock and 5 s for a statement, and does not wait for the disk at COMMIT. Where
+writing fails, the run goes on; after `MAX_TRIES` failures in a row nothing more is written.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from carsync import formatting
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import is_idle
+from carsync.postgres.wait import Connection, is_idle
 from carsync.run.listener import RunListener
 from carsync.state import samples
 from carsync.state.figures import Figures, rss_by_role
@@ -85,19 +74,15 @@ class Sampler(RunListener):
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         series: SampleBuffer | None = None,
     ) -> None:
-        """Take a monotonic clock in seconds and the time of day."""
-        self._clock = clock
         self._now = now
         self._run_id: int | None = None
         self._session: int | None = None
         self._phase = ""
         self._series = series or SampleBuffer()
         self._failures: list[Failure] = []
-        self._failures_seen = 0
         self._failures_written = 0
         self._room = MAX_FAILURES
         self._tries = 0

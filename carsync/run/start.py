@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync import __version__, failpoints
+from carsync import failpoints
 from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, LockedError
 from carsync.mapping.mapper import target_columns
@@ -51,7 +51,13 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
     if options.scope == "whole" and not options.fresh:
         run = resume.resume_unfinished(context, previous)
     elif options.scope == "sample" and not options.fresh:
-        _refuse_unfinished(context)
+        found, _ = resume.find(context.config, connection, target, context.fingerprints)
+        if found is not None:
+            raise LockedError(
+                f"run {found.run_id} is unfinished; a run with --max-pages would make its pages "
+                "old",
+                hint="finish it with `carsync sync`, or forget it: --fresh",
+            )
     for dead in runs.forget_trials(connection, target, source):
         staging.end_writers(connection, dead)
         staging.drop(connection, dead)
@@ -67,7 +73,6 @@ def _start(context: RunContext) -> Run:
         context.connection,
         context.target,
         context.source,
-        version=__version__,
         fingerprints=context.fingerprints,
         hash_scheme=context.mapper.hash_scheme,
         scope=context.options.scope,
@@ -76,12 +81,3 @@ def _start(context: RunContext) -> Run:
     staging.create(context.connection, run.run_id, context.mapper.columns, context.target)
     failpoints.reach("sync.staging_created")
     return run
-
-
-def _refuse_unfinished(context: RunContext) -> None:
-    found, _ = resume.find(context.config, context.connection, context.target, context.fingerprints)
-    if found is not None:
-        raise LockedError(
-            f"run {found.run_id} is unfinished; a run with --max-pages would make its pages old",
-            hint="finish it with `carsync sync`, or forget it: --fresh",
-        )

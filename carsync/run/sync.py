@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from carsync import failpoints, timing
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.destination.commit import merge_exactly_once
-from carsync.destination.merge import MergeRequest
+from carsync.destination.commit import exactly_once
+from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, CheckpointError, LockedError
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
@@ -85,16 +88,14 @@ class SyncRun:
         context = self._context
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
-        context.keep_checkpoint(
-            CheckpointWriter(
-                self._checkpoint_file,
-                lock,
-                source=context.source,
-                target=str(context.target),
-                fingerprints=context.fingerprints,
-                previous=previous,
-                dry_run=self._options.dry_run,
-            )
+        context.checkpoint = CheckpointWriter(
+            self._checkpoint_file,
+            lock,
+            source=context.source,
+            target=str(context.target),
+            fingerprints=context.fingerprints,
+            previous=previous,
+            dry_run=self._options.dry_run,
         )
         try:
             refuse_transaction_pooler(self._config)
@@ -107,18 +108,17 @@ class SyncRun:
                 failpoints.reach("sync.begun")
                 end = self._read_and_merge()
         except LockedError:
-            context.keep_checkpoint(None)
+            context.checkpoint = None  # the file belongs to another run
             raise
         except CarsyncError as exc:
             end = (self._stopped() if self._stop.forced else None) or outcome.failed(exc)
         return self._close(end)
 
     def _read_checkpoint(self) -> CheckpointState | None:
-        note = self._context.note
-        return load_or_none(
-            self._checkpoint_file,
-            lambda exc: note(f"{exc.problem}; it will be replaced ({exc.detail})"),
-        )
+        def note(exc: CheckpointError) -> None:
+            self._context.note(f"{exc.problem}; it will be replaced ({exc.detail})")
+
+        return load_or_none(self._checkpoint_file, note)
 
     def _read_and_merge(self) -> Outcome:
         """Read all pages into staging; then decide, prove and merge unless stopped.
@@ -131,12 +131,13 @@ class SyncRun:
             failpoints.reach("sync.read")
             if (stopped := self._stopped()) is not None:
                 return stopped
-            self._judge_rejects()
+            # The whole run is judged, the resumed part included.
+            rejects, records = staging.count_records(context.connection, context.run.run_id)
+            judge_rejects(rejects, records, self._config.sync.max_reject_share)
             context.phase("deciding")
-            if self._options.max_pages is None:
-                decision = decide_and_prove(context, intake.probe)
-            else:  # what was not asked for is not absent
-                decision = SKIP
+            # What was not asked for is not absent.
+            is_part = self._options.max_pages is not None
+            decision = SKIP if is_part else decide_and_prove(context, intake.probe)
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
@@ -151,29 +152,17 @@ class SyncRun:
             decision,
             context.plan.failed,
             len(context.plan.pages),
-            is_part=self._options.max_pages is not None,
+            is_part=is_part,
         )
 
     def _new_engine(self, used: bool) -> Fleet:
         """Build an engine; `used`: another has asked the API just before it."""
-        context = self._context
-        return Fleet(
-            self._config,
-            context.run.run_id,
-            context.run.token,
-            context.mapper.columns,
-            idle_s=0.0 if used else self._idle_s,
-        )
+        run, columns = self._context.run, self._context.mapper.columns
+        idle_s = 0.0 if used else self._idle_s
+        return Fleet(self._config, run.run_id, run.token, columns, idle_s=idle_s)
 
     def _stopped(self) -> Outcome | None:
-        """Return the outcome where a signal asked to stop; else None."""
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
-
-    def _judge_rejects(self) -> None:
-        """Hold the whole run, the resumed part included, to `sync.max_reject_share`."""
-        context = self._context
-        rejects, records = staging.count_records(context.connection, context.run.run_id)
-        judge_rejects(rejects, records, self._config.sync.max_reject_share)
 
     def _merge(self, decision: Decision) -> MergeCounts:
         context = self._context
@@ -186,7 +175,9 @@ class SyncRun:
             decision=decision,
             records=self._config.history.changes_keep_days > 0,
         )
-        return merge_exactly_once(self._config, context.connection, request, context.should_cancel)
+        work = partial(merge, context.connection, request)
+        run_id = context.run.run_id
+        return exactly_once(self._config, context.connection, run_id, work, context.should_cancel)
 
     # ── the end ──────────────────────────────────────────────────────────────
 
@@ -206,7 +197,9 @@ class SyncRun:
             finish.record(context, end.state, report)
         failpoints.reach("sync.recorded")
         try:
-            finish.note_end(context, report)
+            if context.checkpoint is not None:
+                context.checkpoint.end(context.plan, report)
+                failpoints.reach("sync.ended")
         except CheckpointError as exc:
             context.note(f"{exc.problem} ({exc.detail})")
             report = self._report(outcome.unsaved(end, exc), checks)
@@ -217,20 +210,15 @@ class SyncRun:
         run = context.run if context.has_begun else None
         return RunReport(
             run_id=run.run_id if run else None,
-            state=end.state,
-            exit_code=end.exit_code,
             source=context.source,
             target=str(context.target),
             started_at=run.started_at if run else self._started_at,
             finished_at=datetime.now(UTC),
             duration_s=time.monotonic() - self._started_s,
             figures=context.snapshot(),
-            counts=end.counts,
             checks=checks,
             notes=tuple(context.notes),
-            problem=end.problem,
-            detail=end.detail,
-            hint=end.hint,
             dry_run=self._options.dry_run,
             max_pages=self._options.max_pages,
+            **asdict(end),
         )

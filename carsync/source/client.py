@@ -1,10 +1,8 @@
 """HTTP: the one place that imports requests and urllib3 and translates their errors.
 
-One `ApiClient` a process: a pooled keep-alive session, gzip, no redirects, no
-environment (`trust_env` is off), a total deadline and a size cap per answer.
-
-It follows nothing that an answer names: no redirect and no cookie. Pages and records are
-asked for below `api.base_url` alone, so the key reaches the configured origin and nobody else.
+One `ApiClient` a process: a pooled keep-alive session, gzip, no environment (`trust_env`
+is off), a total deadline and a size cap per answer. It follows nothing that an answer names,
+no redirect and no cookie, so the key reaches the configured origin and nobody else.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import requests
 import urllib3
 from msgspec import Struct
 
+from carsync import __version__
 from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
@@ -59,30 +58,23 @@ class ApiClient:
     requests of pages.
     """
 
-    def __init__(self, api: Api, *, connections: int, user_agent: str) -> None:
+    def __init__(self, api: Api, *, connections: int) -> None:
         assert api.base_url is not None
         self.paginator = load_paginator(api)
         self._authenticator = load_authenticator(api.auth)
         self._api = api
         self._key = api.auth.key.reveal() if api.auth.key else ""
         self._timeout = (api.timeout.connect_s, api.timeout.read_s)
-        self._session = self._open_session(connections, user_agent)
+        headers = {
+            "User-Agent": f"carsync/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Connection": "keep-alive",
+        }
+        self._session = open_session(connections, headers, proxy=api.proxy, ca_bundle=api.ca_bundle)
         self._template = self._session.prepare_request(requests.Request("GET", api.base_url))
         self._base_url = (self._template.url or "").rstrip("/")
         self._deadlines: dict[int, float] = {}
-
-    def _open_session(self, connections: int, user_agent: str) -> requests.Session:
-        return open_session(
-            connections,
-            {
-                "User-Agent": user_agent,
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "Connection": "keep-alive",
-            },
-            proxy=self._api.proxy,
-            ca_bundle=self._api.ca_bundle,
-        )
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
@@ -175,21 +167,18 @@ class ApiClient:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _decode_body(self, wire: bytes, encoding: str) -> bytes:
-        """Undo the content encoding."""
         encoding = encoding.strip().lower()
         if encoding in {"", "identity"}:
             return wire
         if encoding not in {"gzip", "x-gzip"}:
-            raise PageError(
-                FailureKind.BAD_PAGE, f"the answer has the content encoding {encoding[:20]!r}"
-            )
+            problem = f"the answer has the content encoding {encoding[:20]!r}"
+            raise PageError(FailureKind.BAD_PAGE, problem)
         return gunzip(wire, self._api.max_body_bytes)
 
 
 def _timed_out(total_s: float) -> PageError:
-    return PageError(
-        FailureKind.TIMEOUT, f"no complete answer within api.timeout.total_s ({total_s:g} s)"
-    )
+    problem = f"no complete answer within api.timeout.total_s ({total_s:g} s)"
+    return PageError(FailureKind.TIMEOUT, problem)
 
 
 def _translate(exc: BaseException) -> PageError:
@@ -200,27 +189,14 @@ def _translate(exc: BaseException) -> PageError:
         exc, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError
     ):
         return PageError(FailureKind.TIMEOUT, "the API sent nothing within api.timeout.read_s")
-    if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return PageError(
-            FailureKind.NETWORK,
-            "TLS with the API failed",
-            detail=words(root_cause(exc)),
-            hint="check the certificate, or set api.ca_bundle",
-        )
     cause = root_cause(exc)
     root = words(cause)
-    if isinstance(cause, socket.gaierror):
-        return PageError(
-            FailureKind.NETWORK,
-            "the API's host name cannot be resolved",
-            detail=root,
-            hint="check api.base_url and DNS",
-        )
-    if "refused" in root:
-        return PageError(
-            FailureKind.NETWORK,
-            "the API's host refuses the connection",
-            detail=root,
-            hint="check the host and port of api.base_url",
-        )
-    return PageError(FailureKind.NETWORK, "the connection to the API broke", detail=root)
+    problem, hint = "the connection to the API broke", ""
+    if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        problem, hint = "TLS with the API failed", "check the certificate, or set api.ca_bundle"
+    elif isinstance(cause, socket.gaierror):
+        problem, hint = "the API's host name cannot be resolved", "check api.base_url and DNS"
+    elif "refused" in root:
+        problem = "the API's host refuses the connection"
+        hint = "check the host and port of api.base_url"
+    return PageError(FailureKind.NETWORK, problem, detail=root, hint=hint)

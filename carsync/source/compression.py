@@ -50,10 +50,8 @@ def gunzip(wire: bytes, max_bytes: int) -> bytes:
 
 def too_large(max_bytes: int) -> PageError:
     """Return the error for an answer of more than `max_bytes`."""
-    return PageError(
-        FailureKind.BAD_PAGE,
-        f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)",
-    )
+    problem = f"the answer is larger than api.max_body_bytes ({max_bytes:,} bytes)"
+    return PageError(FailureKind.BAD_PAGE, problem)
 
 
 def to_utf8(body: bytes, content_type: str) -> bytes:
@@ -71,6 +69,5 @@ def to_utf8(body: bytes, content_type: str) -> bytes:
     try:
         return body.decode(charset, "replace").encode()
     except LookupError:
-        raise PageError(
-            FailureKind.BAD_PAGE, f"the answer has the charset {charset[:20]!r}"
-        ) from None
+        problem = f"the answer has the charset {charset[:20]!r}"
+        raise PageError(FailureKind.BAD_PAGE, problem) from None

@@ -38,12 +38,7 @@ class TokenBucket:
     """
 
     def __init__(
-        self,
-        rate: float,
-        burst: int,
-        clock: Callable[[], float],
-        *,
-        idle_s: float = math.inf,
+        self, rate: float, burst: int, clock: Callable[[], float], *, idle_s: float = math.inf
     ) -> None:
         self.rate = rate
         self.capacity = max(1, burst - min(math.ceil(rate * ARRIVAL_JITTER_S), burst // 4))

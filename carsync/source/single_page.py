@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from carsync import __version__
+from functools import partial
+
 from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.source.client import Answer, ApiClient
@@ -16,19 +17,14 @@ def ask_page(api: Api, page: int | None = None) -> Answer:
 
     Raises `PageError`, also where no complete answer came in time.
     """
-    client = ApiClient(api, connections=1, user_agent=f"carsync/{__version__}")
+    client = ApiClient(api, connections=1)
     number = client.paginator.first if page is None else page
     within_s = api.timeout.total_s + api.timeout.connect_s + _GRACE_S
+    work = partial(client.get_page, number)
     try:
-        return in_time(
-            lambda: client.get_page(number),
-            within_s,
-            name="page",
-            turn=client.enforce_deadlines,
-        )
+        return in_time(work, within_s, name="page", turn=client.enforce_deadlines)
     except TimeoutError:
-        total_s = api.timeout.total_s
-        problem = f"no complete answer within {total_s:g} s"
+        problem = f"no complete answer within {api.timeout.total_s:g} s"
         raise PageError(FailureKind.TIMEOUT, problem) from None
     finally:
         client.close()

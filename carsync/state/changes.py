@@ -13,8 +13,8 @@ from msgspec import Struct
 from carsync.columns import BOOKKEEPING
 from carsync.model import ROW_ACTIONS, RowAction, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.state.runs import Run
 
 EXAMPLES = 10
@@ -26,14 +26,11 @@ PRICES = ("price", "current_bid")
 FORGOTTEN = frozenset({"expired", "pruned"})
 """Values of `runs.changes_origin` for a run whose recorded changes are forgotten by now."""
 
-
 PRUNE_ROWS = 20_000
 """Lines that are deleted in one transaction."""
 
-
 PRUNE_S = 20.0
 """Prune for this long at most; the next run goes on."""
-
 
 ChangesKept = Literal["kept", "nothing", "not merged", "forgotten", "not recorded"]
 """Whether a run's changes are known.
@@ -101,17 +98,18 @@ class CarChange(Struct, frozen=True):
 
 def summarize(conn: Connection, run: Run) -> ChangeSummary:
     """Count what `run` changed and pick examples; titles are those that the cars have now."""
-    query = sql.load("changes/count_changes_by_action")
     key = {"run_id": run.run_id}
-    counts: dict[RowAction, int] = dict(sql.fetch(conn, "counting changes", query, key))
-    if not counts:
+    counted = sql.fetch(conn, "counting changes", "changes/count_changes_by_action", key)
+    if not counted:
         return ChangeSummary(_why_none(run))
-    columns = sql.fetch(conn, "counting changes", sql.load("changes/count_changed_columns"), key)
+    found: dict[RowAction, int] = dict(counted)
+    counts = {action: found[action] for action in ROW_ACTIONS if action in found}
+    columns = sql.fetch(conn, "counting changes", "changes/count_changed_columns", key)
     return ChangeSummary(
         "kept",
-        {action: counts[action] for action in ROW_ACTIONS if action in counts},
+        counts,
         tuple((name, count) for name, count in columns if name not in BOOKKEEPING),
-        {action: _examples(conn, run, action) for action in ROW_ACTIONS if action in counts},
+        {action: _examples(conn, run, action) for action in counts},
         tuple(moves for moves in (_moves(conn, run, column) for column in PRICES) if moves),
     )
 
@@ -136,24 +134,14 @@ def _examples(conn: Connection, run: Run, action: RowAction) -> tuple[ChangedCar
 
 def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
     query = sql.load("changes/list_price_moves", target=sql.table(run.target))
+    key = {"run_id": run.run_id, "column": column, "limit": EXAMPLES}
     up, down = (
-        tuple(
-            PriceMove(*line)
-            for line in sql.fetch(
-                conn,
-                "listing prices",
-                query,
-                {
-                    "run_id": run.run_id,
-                    "column": column,
-                    "direction": direction,
-                    "limit": EXAMPLES,
-                },
-            )
-        )
+        sql.fetch(conn, "listing prices", query, {**key, "direction": direction})
         for direction in (1, -1)
     )
-    return PriceMoves(column, up, down) if up or down else None
+    if not up and not down:
+        return None
+    return PriceMoves(column, *(tuple(PriceMove(*line) for line in found) for found in (up, down)))
 
 
 def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) -> list[CarChange]:
@@ -162,13 +150,13 @@ def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) 
     This reads all changes on record: it takes seconds for a year of them.
     """
     parameters = {"schema": target.schema, "table": target.table, "id": car_id, "limit": limit}
-    query = sql.load("changes/list_car_changes")
-    return [CarChange(*line) for line in sql.fetch(conn, "following a car", query, parameters)]
+    found = sql.fetch(conn, "following a car", "changes/list_car_changes", parameters)
+    return [CarChange(*line) for line in found]
 
 
 def origin_of(cur: Cursor, run_id: int) -> str | None:
     """Return the server and table that a run's changes were recorded in; None: in none."""
-    found = sql.rows(cur, sql.load("changes/find_changes_origin"), {"run_id": run_id})
+    found = sql.rows(cur, "changes/find_changes_origin", {"run_id": run_id})
     return found[0][0] if found else None
 
 
@@ -181,7 +169,7 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
     until_s = time.monotonic() + PRUNE_S
     with connection.transaction(conn, "pruning changes") as cur:
         parameters = {**target.key(source), "keep_s": keep_days * 86_400}
-        expired = sql.rows(cur, sql.load("changes/expire_changes"), parameters)
+        expired = sql.rows(cur, "changes/expire_changes", parameters)
     total = 0
     for (run_id,) in expired:
         deleted = PRUNE_ROWS
@@ -189,9 +177,9 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
             if time.monotonic() > until_s:
                 return total
             with connection.transaction(conn, "pruning changes") as cur:
-                query = sql.load("changes/prune_changes")
-                deleted = sql.run(cur, query, {"run_id": run_id, "limit": PRUNE_ROWS})
+                key = {"run_id": run_id, "limit": PRUNE_ROWS}
+                deleted = sql.run(cur, "changes/prune_changes", key)
                 if deleted < PRUNE_ROWS:
-                    sql.run(cur, sql.load("changes/record_pruning"), {"run_id": run_id})
+                    sql.run(cur, "changes/record_pruning", {"run_id": run_id})
             total += deleted
     return total

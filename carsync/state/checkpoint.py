@@ -182,9 +182,8 @@ def _open_seal(path: Path, data: bytes) -> CheckpointState:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _unusable(path, "is damaged", f"not a checkpoint: {exc}") from None
     if not intact:
-        raise _unusable(
-            path, "is damaged", "its checksum is wrong: it was changed after it was written"
-        )
+        words = "its checksum is wrong: it was changed after it was written"
+        raise _unusable(path, "is damaged", words)
     if envelope.version > VERSION:
         raise CheckpointError(
             "the checkpoint was written by a newer carsync",

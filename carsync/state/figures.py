@@ -88,12 +88,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     @property
     def latency(self) -> Latency | None:
         """The answer times of the session so far; None before the first answer."""
-        mean, p50, p95, p99 = (
-            self.latency_mean_s,
-            self.latency_p50_s,
-            self.latency_p95_s,
-            self.latency_p99_s,
-        )
+        mean, p50 = self.latency_mean_s, self.latency_p50_s
+        p95, p99 = self.latency_p95_s, self.latency_p99_s
         if mean is None or p50 is None or p95 is None or p99 is None:
             return None
         return Latency(mean_s=mean, p50_s=p50, p95_s=p95, p99_s=p99)

@@ -7,7 +7,6 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from carsync.errors import CheckpointError, LockedError
@@ -75,13 +74,10 @@ class FileLock:
 
     def release(self) -> None:
         """Free the lock; do nothing where it is not held."""
-        if self._descriptor is None:
-            return
-        descriptor, self._descriptor = self._descriptor, None
-        try:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
             with contextlib.suppress(OSError):
                 os.ftruncate(descriptor, 0)
-        finally:
             os.close(descriptor)
 
     def _held_by_another(self, descriptor: int) -> LockedError:
@@ -97,12 +93,7 @@ class FileLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 
 KEPT_RUNS = 10
@@ -47,33 +48,30 @@ def list_open(
 
     The rejects are those of `run_id`; None: of the newest merged run and of all later runs.
     """
-    query = sql.load("rejects/list_rejects")
-    parameters = {**_scope(conn, target, source, run_id), "limit": limit, "chars": chars}
-    return [StoredReject(*line) for line in sql.fetch(conn, "listing", query, parameters)]
+    scope = {**_scope(conn, target, source, run_id), "limit": limit, "chars": chars}
+    found = sql.fetch(conn, "listing rejects", "rejects/list_rejects", scope)
+    return [StoredReject(*line) for line in found]
 
 
 def count_reasons(
     conn: Connection, target: Target, source: str, run_id: int | None
 ) -> list[ReasonCount]:
     """Count the rejects that `list_open` lists by reason, the most frequent first."""
-    query = sql.load("rejects/count_reasons")
-    parameters = _scope(conn, target, source, run_id)
-    found = sql.fetch(conn, "counting rejects", query, parameters)
+    scope = _scope(conn, target, source, run_id)
+    found = sql.fetch(conn, "counting rejects", "rejects/count_reasons", scope)
     return [ReasonCount(*line) for line in found]
 
 
 def list_pages(conn: Connection, run_id: int) -> list[int]:
     """Return the pages of a run that have open rejects, in order."""
-    query = sql.load("rejects/list_reject_pages")
-    found = sql.fetch(conn, "listing rejects", query, {"run_id": run_id})
+    found = sql.fetch(conn, "listing rejects", "rejects/list_reject_pages", {"run_id": run_id})
     return [page for (page,) in found]
 
 
 def read_page(conn: Connection, run_id: int, page: int) -> list[StoredReject]:
     """Return the open rejects of one page of a run, with their whole texts."""
-    query = sql.load("rejects/read_rejects")
-    parameters = {"run_id": run_id, "page": page}
-    found = sql.fetch(conn, "reading rejects", query, parameters)
+    key = {"run_id": run_id, "page": page}
+    found = sql.fetch(conn, "reading rejects", "rejects/read_rejects", key)
     return [StoredReject(*line) for line in found]
 
 
@@ -81,28 +79,14 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
     """Update id, column and reason of the rejects of a page, each found by its ordinal."""
     with connection.transaction(conn, "updating rejects") as cur:
         for reject in rejects:
-            sql.run(
-                cur,
-                sql.load("rejects/update_reject"),
-                {
-                    "run_id": run_id,
-                    "page": page,
-                    "ordinal": reject.ordinal,
-                    "record_id": reject.record_id,
-                    "column": reject.column,
-                    "reason": reject.reason,
-                },
-            )
+            key = {"run_id": run_id, "page": page}
+            sql.run(cur, "rejects/update_reject", {**asdict(reject), **key})
 
 
 def prune(conn: Connection, target: Target, source: str) -> int:
     """Delete the rejects of runs older than the `KEPT_RUNS` newest merged ones, and count them."""
     with connection.transaction(conn, "pruning rejects") as cur:
-        return sql.run(
-            cur,
-            sql.load("rejects/prune_rejects"),
-            {**target.key(source), "keep": KEPT_RUNS},
-        )
+        return sql.run(cur, "rejects/prune_rejects", {**target.key(source), "keep": KEPT_RUNS})
 
 
 def _scope(

@@ -1,4 +1,4 @@
-"""The record of runs in `carsync.runs`, and the lock that keeps two from running at once."""
+"""The record of runs in `carsync.runs`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict, fields
 
+from carsync import __version__
 from carsync.errors import CarsyncError, LockedError
 from carsync.model import MergeCounts, RunState, Scope, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 
 
 class Run(Struct, frozen=True):
@@ -60,19 +61,21 @@ def start_run(
     target: Target,
     source: str,
     *,
-    version: str,
-    fingerprints: Mapping[str, str],
     hash_scheme: str,
+    fingerprints: dict[str, str] | None = None,
     replay_of: int | None = None,
     reverts: int | None = None,
     scope: Scope = "whole",
 ) -> Run:
-    """Record a new run in state `running`, `version` being carsync's own, and return it."""
+    """Record a new run in state `running`, with carsync's own version, and return it.
+
+    Without `fingerprints` no carsync, of whatever age, takes it up as a reading of the feed.
+    """
     query = sql.load("runs/start_run", columns=_COLUMNS)
     parameters = {
         **target.key(source),
-        "version": version,
-        "fingerprints": json.dumps(dict(fingerprints)),
+        "version": __version__,
+        "fingerprints": json.dumps(fingerprints or {}),
         "hash_scheme": hash_scheme,
         "replay_of": replay_of,
         "reverts": reverts,
@@ -83,14 +86,12 @@ def start_run(
 
 def resume_run(conn: Connection, run_id: int) -> Run | None:
     """Take an unfinished run over under a new token; None where it is finished or merged."""
-    query = sql.load("runs/resume_run", columns=_COLUMNS)
-    found = sql.fetch(conn, "resuming the run", query, {"run_id": run_id})
-    return Run(*found[0]) if found else None
+    return _find(conn, "resuming the run", "runs/resume_run", run_id=run_id)
 
 
 def fence_run(cur: Cursor, run: Run) -> None:
     """Lock the run's line until the transaction ends; raise `not_ours` where another has it."""
-    if not sql.rows(cur, sql.load("runs/fence_run"), {"run_id": run.run_id, "token": run.token}):
+    if not sql.rows(cur, "runs/fence_run", {"run_id": run.run_id, "token": run.token}):
         raise not_ours(run.run_id)
 
 
@@ -116,36 +117,23 @@ def record_merge(
         "counts": json.dumps(asdict(counts)),
         "origin": origin,
     }
-    sql.run(cur, sql.load("runs/record_merge"), parameters)
+    sql.run(cur, "runs/record_merge", parameters)
 
 
 def finish_run(
     conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
 ) -> bool:
     """Record how the run ended; False where another process took it over meanwhile."""
+    end = {"state": state, "exit_code": int(exit_code), "summary": json.dumps(dict(summary))}
     with connection.transaction(conn, "recording the run's end") as cur:
-        changed = sql.run(
-            cur,
-            sql.load("runs/finish_run"),
-            {
-                "run_id": run.run_id,
-                "token": run.token,
-                "state": state,
-                "exit_code": int(exit_code),
-                "summary": json.dumps(dict(summary)),
-            },
-        )
-    return changed == 1
+        key = {"run_id": run.run_id, "token": run.token}
+        return sql.run(cur, "runs/finish_run", {**key, **end}) == 1
 
 
 def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> int:
     """Mark unfinished runs of target and source, `keep_run_id` aside, as abandoned; count them."""
     with connection.transaction(conn, "abandoning old runs") as cur:
-        return sql.run(
-            cur,
-            sql.load("runs/abandon_runs"),
-            {**target.key(source), "keep_run_id": keep_run_id},
-        )
+        return sql.run(cur, "runs/abandon_runs", {**target.key(source), "keep_run_id": keep_run_id})
 
 
 def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
@@ -154,36 +142,36 @@ def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
     The caller holds the target's lock: none but its own is going on.
     """
     with connection.transaction(conn, "forgetting dry runs") as cur:
-        found = sql.rows(cur, sql.load("runs/forget_trials"), target.key(source))
+        found = sql.rows(cur, "runs/forget_trials", target.key(source))
     return [run_id for (run_id,) in found]
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
     """Return the newest run of target and source if it is unmerged and at most that old."""
-    query = sql.load("runs/find_resumable_run", columns=_COLUMNS)
-    parameters = {**target.key(source), "max_age_s": max_age_h * 3600}
-    found = sql.fetch(conn, "looking for an unfinished run", query, parameters)
-    return Run(*found[0]) if found else None
+    key = {**target.key(source), "max_age_s": max_age_h * 3600}
+    return _find(conn, "looking for an unfinished run", "runs/find_resumable_run", **key)
 
 
 def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
     """Return the newest run that read the feed, all of it or part, and was merged."""
-    query = sql.load("runs/find_last_merged_run", columns=_COLUMNS)
-    found = sql.fetch(conn, "looking for the last merge", query, target.key(source))
-    return Run(*found[0]) if found else None
+    key = target.key(source)
+    return _find(conn, "looking for the last merge", "runs/find_last_merged_run", **key)
 
 
 def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
     """Return the target's newest runs, newest first."""
     query = sql.load("runs/list_runs", columns=_COLUMNS)
-    parameters = {"schema": target.schema, "table": target.table, "limit": limit}
+    parameters = {**asdict(target), "limit": limit}
     return [Run(*line) for line in sql.fetch(conn, "listing runs", query, parameters)]
 
 
 def find_run(conn: Connection, run_id: int) -> Run | None:
     """Return the run, or None where there is no such one."""
-    query = sql.load("runs/find_run", columns=_COLUMNS)
-    found = sql.fetch(conn, "looking for the run", query, {"run_id": run_id})
+    return _find(conn, "looking for the run", "runs/find_run", run_id=run_id)
+
+
+def _find(conn: Connection, doing: str, name: str, **parameters: Any) -> Run | None:
+    found = sql.fetch(conn, doing, sql.load(name, columns=_COLUMNS), parameters)
     return Run(*found[0]) if found else None
 
 
@@ -206,13 +194,13 @@ def require_run(
 
 def answered_by_id(conn: Connection, target: Target, source: str) -> bool:
     """Say whether the API answered by-id requests in a run of the last 90 days."""
-    query = sql.load("deactivation/find_alive_by_id")
-    found = sql.fetch(conn, "looking for by-id answers", query, target.key(source))
+    key = target.key(source)
+    found = sql.fetch(conn, "looking for by-id answers", "deactivation/find_alive_by_id", key)
     return bool(found[0][0])
 
 
 def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
     """Return how the table's `data_hash` values were made; None before the first merge."""
-    query = sql.load("runs/find_hash_scheme")
-    found = sql.fetch(conn, "looking for the hash scheme", query, target.key(source))
+    key = target.key(source)
+    found = sql.fetch(conn, "looking for the hash scheme", "runs/find_hash_scheme", key)
     return str(found[0][0]) if found else None

@@ -15,13 +15,11 @@ from msgspec import Struct
 
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
-from carsync.postgres.wait import within
+from carsync.postgres.wait import Connection, within
 from carsync.state.figures import KeptFigures
 
 ANSWER_S = 30.0
-"""Wait this long for the answer to a brief write, as long as for a ping: a server that has not
-cancelled the write by then (`sql/session/set_brief.sql`) does not answer at all."""
+"""A server that has not cancelled a brief write by then (`sql/session/set_brief.sql`) is gone."""
 
 
 class Sample(KeptFigures, frozen=True, kw_only=True):
@@ -82,8 +80,7 @@ class FailureCount(Struct, frozen=True):
 
 def exist(conn: Connection) -> bool:
     """Say whether the tables are there; before the migration that makes them nothing is kept."""
-    found = sql.fetch(conn, "looking for details", sql.load("samples/find_observations"))
-    return bool(found[0][0])
+    return bool(sql.fetch(conn, "looking for details", "samples/find_observations")[0][0])
 
 
 def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
@@ -91,10 +88,9 @@ def open_session(conn: Connection, run_id: int) -> tuple[int, int]:
 
     Does not wait for locks, like `store`; raises `DatabaseError`.
     """
-    query = sql.load("samples/find_session")
     with within(conn, ANSWER_S), connection.transaction(conn, "looking for details") as cur:
-        sql.run(cur, sql.load("session/set_brief"))
-        session, kept = sql.one(cur, query, {"run_id": run_id})
+        sql.run(cur, "session/set_brief")
+        session, kept = sql.one(cur, "samples/find_session", {"run_id": run_id})
     return int(session), int(kept)
 
 
@@ -117,15 +113,15 @@ def store(
     """
     key: dict[str, Any] = {"run_id": run_id, "session": session}
     with within(conn, ANSWER_S), connection.transaction(conn, "storing how the run goes") as cur:
-        sql.run(cur, sql.load("session/set_brief"))
+        sql.run(cur, "session/set_brief")
         if samples and not first_sample:
-            sql.run(cur, sql.load("samples/delete_samples"), key)
+            sql.run(cur, "samples/delete_samples", key)
         if samples:
             given = {**key, "position": first_sample, "samples": _json(samples)}
-            sql.run(cur, sql.load("samples/insert_samples"), given)
+            sql.run(cur, "samples/insert_samples", given)
         if failures:
             given = {**key, "position": first_failure, "failures": _json(failures)}
-            sql.run(cur, sql.load("samples/insert_failures"), given)
+            sql.run(cur, "samples/insert_failures", given)
 
 
 def _json(lines: Sequence[Sample] | Sequence[Failure]) -> str:
@@ -142,16 +138,14 @@ def read_samples(conn: Connection, run_id: int) -> list[Sample]:
 
 def list_failed_pages(conn: Connection, run_id: int, limit: int) -> list[FailedPage]:
     """Return at most `limit` pages with kept failures: given-up ones first, then the worst."""
-    query = sql.load("samples/list_failed_pages")
     parameters = {"run_id": run_id, "limit": limit}
-    found = sql.fetch(conn, "reading failures", query, parameters)
+    found = sql.fetch(conn, "reading failures", "samples/list_failed_pages", parameters)
     return [FailedPage(*line) for line in found]
 
 
 def count_failures(conn: Connection, run_id: int) -> FailureCount:
     """Count the kept failures of a run."""
-    query = sql.load("samples/count_failures")
-    found = sql.fetch(conn, "counting failures", query, {"run_id": run_id})
+    found = sql.fetch(conn, "counting failures", "samples/count_failures", {"run_id": run_id})
     return FailureCount(*found[0])
 
 
@@ -160,6 +154,6 @@ def prune(conn: Connection, target: Target, source: str, keep_days: float) -> in
     parameters = {**target.key(source), "keep_s": keep_days * 86_400}
     with connection.transaction(conn, "pruning details") as cur:
         return sum(
-            sql.run(cur, sql.load(name), parameters)
+            sql.run(cur, name, parameters)
             for name in ("samples/prune_samples", "samples/prune_failures")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from carsync.errors import LockedError
 from carsync.model import Target
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 
 
 def try_acquire(conn: Connection, target: Target) -> bool:
@@ -14,23 +14,14 @@ def try_acquire(conn: Connection, target: Target) -> bool:
     A session may take it again. Behind a pooler in transaction mode the lock is void
     (see `connection.shares_server_sessions`).
     """
-    found = sql.fetch(
-        conn,
-        "taking the table's lock",
-        sql.load("runs/lock_target"),
-        {"target": str(target)},
-    )
-    return bool(found[0][0])
+    key = {"target": str(target)}
+    return bool(sql.fetch(conn, "taking the table's lock", "runs/lock_target", key)[0][0])
 
 
 def describe_holder(conn: Connection, target: Target) -> str:
     """Say in words which session holds the target's lock; empty where none does."""
-    found = sql.fetch(
-        conn,
-        "looking for the lock's holder",
-        sql.load("runs/find_lock_holder"),
-        {"target": str(target)},
-    )
+    key = {"target": str(target)}
+    found = sql.fetch(conn, "looking for the lock's holder", "runs/find_lock_holder", key)
     if not found:
         return ""
     pid, application, address, since = found[0]
@@ -39,7 +30,7 @@ def describe_holder(conn: Connection, target: Target) -> str:
 
 
 def acquire(conn: Connection, target: Target) -> None:
-    """Take the target's lock like `try_lock`; raise `LockedError`, naming the holder."""
+    """Take the target's lock like `try_acquire`; raise `LockedError`, naming the holder."""
     if not try_acquire(conn, target):
         raise LockedError(
             f"another run holds the lock of {target}",

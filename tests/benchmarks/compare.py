@@ -30,8 +30,9 @@ from statistics import median
 
 import psycopg2
 
-from carsync.demo.feed import Feed, FeedOptions, write_static
+from carsync.demo.feed import Feed, FeedOptions
 from carsync.demo.postgres import temporary
+from tests.benchmarks.static_feed import write_static
 from tests.support.folders import ROOT
 
 NGINX = """

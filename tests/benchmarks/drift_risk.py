@@ -28,10 +28,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from carsync.config.sections import Deactivate, Pagination
+from carsync.config.sections import Api, Deactivate, Pagination
 from carsync.deactivation.policy import DeactivationPlan, Evidence, decide
 from carsync.model import PageInfo
-from carsync.source.pagination.checks import find_fault
+from carsync.source.pagination.page_number import PageNumberPaginator
 from carsync.source.pagination.plan import PagePlan
 from tests.support.plans import plan_of
 
@@ -43,6 +43,7 @@ SETTINGS = ((0.01, 0.995), (0.01, 0.95), (0.001, 0.995))
 """Pairs: the share of the feed that changes in a minute, and `min_seen_share`."""
 BETWEEN_NIGHTS = 0.02
 PAGINATION = Pagination(page_size=PAGE_SIZE)
+PAGINATOR = PageNumberPaginator(Api(pagination=PAGINATION))
 
 Order = Literal["anywhere", "at the top", "at the end"]
 Rule = Literal["next_run", "none"]
@@ -126,7 +127,8 @@ def _answer(night: Night, feed: Feed, page: int) -> None:
     total = len(feed.cars)
     pages = math.ceil(total / PAGE_SIZE)
     shown = feed.cars[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    if find_fault(page, len(shown), PageInfo(pages, total), night.plan.planned, PAGINATION):
+    info = PageInfo(pages, total)
+    if PAGINATOR.find_fault(page, len(shown), info, night.plan.planned):
         night.plan.give_back(page)
         return
     night.seen.update(shown)

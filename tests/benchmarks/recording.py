@@ -21,7 +21,7 @@ from psycopg2.sql import SQL
 from carsync.demo.postgres import temporary
 from carsync.destination import merge, migrations, staging
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.support.merge_rig import TARGET, Rig, car, page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.support.merge_rig import Rig
 
 

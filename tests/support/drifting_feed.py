@@ -32,7 +32,7 @@ from carsync.engine.messages import (
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.model import Column, MappedPage, ProbeVerdict
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
 from carsync.source.client import Answer, ApiClient
 from tests.conftest import ask
@@ -353,6 +353,6 @@ class DriftingEngine(Engine):
     def _stage_queue(self) -> list[Event]:
         if not self._queue:
             return []
-        staged = self._stage_writer.stage(self._queue, time.monotonic)
+        staged = self._stage_writer.stage(self._queue)
         self._queue.clear()
         return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]

@@ -28,7 +28,7 @@ from carsync.model import (
     Target,
 )
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.revert import Revert
 from carsync.state import runs
@@ -91,19 +91,16 @@ class Rig:
 
     def begin(self) -> Run:
         """Start a run with its staging tables."""
-        self.run = runs.start_run(
-            self.conn, self.target, self.source, version="0", fingerprints={}, hash_scheme="h:v1"
-        )
+        self.run = runs.start_run(self.conn, self.target, self.source, hash_scheme="h:v1")
         staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
         return self.run
 
     def stage(
         self, *pages: MappedPage, method: LoadMethod = "execute_values"
     ) -> tuple[StagedPage, ...]:
-        """Stage pages of the current run; the monotonic clock stands at 0."""
-        return StageWriter(self.conn, self.run.run_id, self.run.token, COLUMNS, method).stage(
-            pages, lambda: 0.0
-        )
+        """Stage pages of the current run."""
+        writer = StageWriter(self.conn, self.run.run_id, self.run.token, COLUMNS, method)
+        return writer.stage(pages)
 
     def request(
         self,
@@ -167,8 +164,7 @@ class RecordRig:
             conn,
             TARGET,
             SOURCE,
-            version="0",
-            fingerprints=fingerprints or {},
+            fingerprints=dict(fingerprints or {}),
             hash_scheme=mapper.hash_scheme,
         )
         staging.create(conn, self.run.run_id, mapper.columns, TARGET)
@@ -182,7 +178,7 @@ class RecordRig:
         mapped = MappedPage(
             self.pages, content.rows, content.rejects, content.records, PageInfo(), age_s
         )
-        (line,) = self.stager.stage([mapped], lambda: 0.0)
+        (line,) = self.stager.stage([mapped])
         assert line.rows + line.rejects == line.records == len(texts)
         return line
 

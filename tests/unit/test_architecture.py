@@ -33,7 +33,12 @@ Below them lie the root's modules, which everybody may use and which use nobody.
 """
 
 LIBRARIES = {
-    "requests": ["source.connection_pool", "source.client", "reporting.notify.webhook"],
+    "requests": [
+        "source.connection_pool",
+        "source.client",
+        "source.refusals",
+        "reporting.notify.webhook",
+    ],
     "urllib3": ["source.connection_pool", "source.client"],
     "psycopg2": [
         "config.dsn",
@@ -96,9 +101,8 @@ PURE = [
     "reporting.html.page",
     "reporting.html.time_series",
     "reporting.live.live_view",
-    "reporting.live.progress_line",
-    "reporting.views.figures",
     "reporting.views.layout",
+    "reporting.views.wording",
     "cli.init_file",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""
@@ -106,7 +110,7 @@ PURE = [
 IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "select", "shutil"}
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
-BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.listeners"]
+BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.sync"]
 BY_NAME += ["reporting.notify.notifier"]
 """Modules that import others by name: a kind of paging or authentication, a command, a worker,
 or what only some configurations need."""

@@ -26,13 +26,11 @@ class Entry(Struct, frozen=True):
     options: tuple[tuple[str, str], ...]
 
 
-def entries(command: click.Command, name: str) -> Iterator[Entry]:
-    """Give `command` and all of its sub-commands, in their order."""
-    return _walk(click.Context(command, info_name=name, **command.context_settings))
-
-
-def _walk(ctx: click.Context) -> Iterator[Entry]:
-    command = ctx.command
+def entries(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[Entry]:
+    """Give `command`, called `name` in the group of `parent`, then all of its sub-commands."""
+    ctx = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     records = [param.get_help_record(ctx) for param in command.get_params(ctx)]
     yield Entry(
         name=ctx.command_path,
@@ -41,12 +39,10 @@ def _walk(ctx: click.Context) -> Iterator[Entry]:
         options=tuple((names, " ".join(words.split())) for names, words in filter(None, records)),
     )
     if isinstance(command, click.Group):
-        for name in command.list_commands(ctx):
-            below = command.get_command(ctx, name)
-            assert below is not None
-            yield from _walk(
-                click.Context(below, info_name=name, parent=ctx, **below.context_settings)
-            )
+        for below in command.list_commands(ctx):
+            found = command.get_command(ctx, below)
+            assert found is not None
+            yield from entries(found, below, ctx)
 
 
 def split_help(text: str) -> list[Block]:

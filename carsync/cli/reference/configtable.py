@@ -65,7 +65,8 @@ def _walk(struct: StructType, prefix: str, texts: dict[str, Comment]) -> Iterato
         if (member := _member(field.type)) is not None:
             below.append((member, f"{path}.NAME"))
     if keys:
-        yield Part(prefix.rstrip("."), _about(struct.cls), tuple(keys))
+        about = " ".join(inspect.cleandoc(struct.cls.__doc__ or "").split())
+        yield Part(prefix.rstrip("."), about, tuple(keys))
     for inner, path in below:
         yield from _walk(inner, f"{path}.", texts)
 
@@ -81,10 +82,6 @@ def _struct_of(kind: Any) -> StructType | None:
     """Return the section that a type is, or may be."""
     alternatives = kind.types if isinstance(kind, UnionType) else (kind,)
     return next((each for each in alternatives if isinstance(each, StructType)), None)
-
-
-def _about(cls: type[Struct]) -> str:
-    return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
 
 
 def _kind(field: Field, path: str) -> str:

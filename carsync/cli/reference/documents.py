@@ -12,8 +12,12 @@ from carsync.cli.app import app
 from carsync.cli.reference.commandtree import entries
 from carsync.cli.reference.configtable import parts
 from carsync.cli.reference.manpage import man_page
-from carsync.cli.reference.metricspage import metrics_page
-from carsync.cli.reference.pages import commands_page, configuration_page, exit_codes_page
+from carsync.cli.reference.pages import (
+    commands_page,
+    configuration_page,
+    exit_codes_page,
+    metrics_page,
+)
 
 METRICS_PAGE = "reference/metrics.md"
 

@@ -19,13 +19,18 @@ def man_page(tree: Sequence[Entry]) -> str:
     """Return the page as roff source; the group comes first in `tree`."""
     group, *commands = tree
     summary = group.blocks[0].text.rstrip(".")
+    synopsis = [
+        f"\\fB{_escape(each.name)}\\fR {_escape(each.usage)}"
+        for each in commands
+        if " COMMAND" not in each.usage
+    ]
     lines = [
         '.\\" Made from the code by `python -m carsync.cli.reference`; do not edit.',
         f'.TH CARSYNC 1 "" "carsync {__version__}" "User Commands"',
         ".SH NAME",
         f"carsync \\- {_escape(summary[:1].lower() + summary[1:])}",
         ".SH SYNOPSIS",
-        "\n.br\n".join(_synopsis(each) for each in commands if " COMMAND" not in each.usage),
+        "\n.br\n".join(synopsis),
         ".SH DESCRIPTION",
         *_blocks(group.blocks[1:]),
         ".SH OPTIONS",
@@ -40,10 +45,8 @@ def man_page(tree: Sequence[Entry]) -> str:
         words = f"{advice.meaning}: {advice.at_large or advice.next_step}."
         lines += [".TP", f"\\fB{code.value}\\fR", _inline(words)]
     lines += [".SH ENVIRONMENT"]
-    for name, told in [
-        *((name, f"sets `{path}`") for name, path in VARIABLES.items()),
-        *FURTHER_VARIABLES.items(),
-    ]:
+    variables = {name: f"sets `{path}`" for name, path in VARIABLES.items()}
+    for name, told in (variables | FURTHER_VARIABLES).items():
         lines += [".TP", f"\\fB{_escape(name)}\\fR", _inline(f"{told[:1].upper()}{told[1:]}.")]
     lines += [".SH SEE ALSO", _inline(_SEE_ALSO)]
     return "\n".join(lines) + "\n"
@@ -55,17 +58,12 @@ _SEE_ALSO = (
 )
 
 
-def _synopsis(entry: Entry) -> str:
-    _, _, name = entry.name.partition(" ")
-    return f"\\fBcarsync {_escape(name)}\\fR {_escape(entry.usage)}"
-
-
 def _blocks(blocks: Iterable[Block]) -> list[str]:
     lines: list[str] = []
     for block in blocks:
         lines += [*([".PP"] if lines else []), _inline(block.text)]
         if block.code:
-            lines += [".PP", ".RS 4", ".nf", *map(_line, block.code), ".fi", ".RE"]
+            lines += [".PP", ".RS 4", ".nf", *map(_guard, map(_escape, block.code)), ".fi", ".RE"]
     return lines
 
 
@@ -83,10 +81,6 @@ def _inline(text: str) -> str:
     marked = "".join(f"\\fB{piece}\\fR" if n % 2 else piece for n, piece in enumerate(pieces))
     lines = textwrap.wrap(marked, 80, break_long_words=False, break_on_hyphens=False)
     return "\n".join(map(_guard, lines))
-
-
-def _line(text: str) -> str:
-    return _guard(_escape(text))
 
 
 def _escape(text: str) -> str:

@@ -1,17 +1,21 @@
-"""The reference's Markdown pages: commands, configuration, exit codes."""
+"""The reference's Markdown pages: commands, configuration, exit codes, metrics."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from carsync import errors
-from carsync.cli.reference.commandtree import Block, Entry
+from carsync.cli.reference.commandtree import Entry
 from carsync.cli.reference.configtable import Part
 from carsync.config.environment import FURTHER_VARIABLES, VARIABLES
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ADVICE
+from carsync.reporting.notify.prometheus import METRICS
 
 MADE = "<!-- Made from the code by `python -m carsync.cli.reference`; do not edit. -->"
+_TABLE = re.compile(r"(<!-- made .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def commands_page(tree: Sequence[Entry]) -> str:
@@ -21,7 +25,7 @@ def commands_page(tree: Sequence[Entry]) -> str:
     for entry in tree:
         lines += ["", f"## {entry.name}", "", *_fence("sh", [f"{entry.name} {entry.usage}"])]
         for block in entry.blocks:
-            lines += ["", *_block(block)]
+            lines += ["", block.text, *(["", *_fence("sh", block.code)] if block.code else [])]
         rows = [(f"`{names}`", words) for names, words in entry.options]
         lines += ["", *_table(("option", "what it does"), rows)]
     lines += [
@@ -40,15 +44,15 @@ def exit_codes_page() -> str:
     ]
     lines = ["# Exit codes", "", MADE, ""]
     lines += [*_table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
-    lines += [
-        "Every error has a problem, mostly a detail and a hint; its class decides the exit code.",
-        "",
-    ]
-    classes = [
-        (f"`{cls.__name__}`", str(cls.exit_code.value), _first_sentence(cls))
-        for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not CarsyncError
-    ]
+    words = (
+        "Every error has a problem, mostly a detail and a hint; its class decides the exit code."
+    )
+    lines += [words, ""]
+    classes = []
+    for cls in vars(errors).values():
+        if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not CarsyncError:
+            sentence = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+            classes.append((f"`{cls.__name__}`", str(cls.exit_code.value), sentence))
     return _page([*lines, *_table(("class", "code", "what went wrong"), classes)])
 
 
@@ -79,6 +83,19 @@ def configuration_page(parts: Sequence[Part]) -> str:
     return _page([*lines, "", *_table(("variable", "what it does"), variables)])
 
 
+def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
+    """Return the page `text` with its two tables made anew: metrics, and the alert `rules`."""
+    metrics = [(f"`{m.name}`", m.kind, f"`{m.label}`" if m.label else "", m.help) for m in METRICS]
+    alerts = []
+    for rule in rules:
+        lasting = f" for {rule['for']}" if "for" in rule else ""
+        fires = f"`{' '.join(rule['expr'].split())}`{lasting}"
+        alerts.append((f"`{rule['alert']}`", fires, rule["labels"]["severity"]))
+    metrics_table = _table(("metric", "type", "label", "meaning"), metrics)
+    tables = iter((metrics_table, _table(("alert", "fires where", "severity"), alerts)))
+    return _TABLE.sub(lambda part: f"{part[1]}\n{_page(next(tables))}\n{part[2]}", text)
+
+
 _INTRODUCTION = (
     "One YAML file, given with `--config`. Any value may hold `${NAME}` (must be set) or",
     "`${NAME:-default}` from the environment. An option (`--set KEY=VALUE`) wins over an",
@@ -86,12 +103,6 @@ _INTRODUCTION = (
     "All keys have working defaults but `api.base_url` and `database.dsn`; `_s` means seconds.",
     "`carsync config show` prints what counts, `carsync config schema` a JSON Schema for editors.",
 )
-
-
-def _block(block: Block) -> list[str]:
-    if not block.code:
-        return [block.text]
-    return [block.text, "", *_fence("sh", block.code)]
 
 
 def _fence(language: str, lines: Iterable[str]) -> list[str]:
@@ -103,10 +114,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield "|" + "---|" * len(head)
     for row in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-
-
-def _first_sentence(cls: type) -> str:
-    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
 def _anchor(heading: str) -> str:

@@ -48,7 +48,7 @@ def run_fetcher(pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArg
     try:
         fetcher = Fetcher(pipe, pages, gate, args)
     except CarsyncError as exc:
-        pipe.send(WorkerFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
+        pipe.send(WorkerFailed.of(exc, "a fetcher"))
         return
     fetcher.run()
 
@@ -148,9 +148,7 @@ class Fetcher:
         except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
             self._abort()
         except Exception as exc:
-            self._send(
-                WorkerFailed(type(exc).__name__, f"a fetcher thread failed: {exc!r}", "", "")
-            )
+            self._send(WorkerFailed.of(exc, "a fetcher thread"))
             self._abort()
         finally:
             self._due_s.pop(number, None)
@@ -219,19 +217,8 @@ class Fetcher:
             answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
             failure = exc.kind
         failpoints.reach("probe.answered")
-        self._send(
-            ProbeAnswered(
-                lease.record_id,
-                lease.attempt,
-                answer.verdict,
-                time.monotonic() - started_s,
-                answer.detail,
-                retry_after_s,
-                failure,
-                answer.ids,
-                answer.info,
-            )
-        )
+        told = (answer.verdict, time.monotonic() - started_s, answer.detail, retry_after_s, failure)
+        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, answer.ids, answer.info))
 
     def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
         """Report an outcome; a success that changes nothing saves the round trip."""

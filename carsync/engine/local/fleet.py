@@ -15,7 +15,6 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -27,50 +26,15 @@ from carsync.config.sections import Config
 from carsync.engine.base import Engine
 from carsync.engine.local.child import run_by_name
 from carsync.engine.local.gate_server import GateManager, process_of, start_manager
-from carsync.engine.local.messages import (
-    Drain,
-    FetcherArgs,
-    Heartbeat,
-    Leases,
-    WorkerReady,
-    WriterArgs,
-)
+from carsync.engine.local.messages import FetcherArgs, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
-from carsync.engine.messages import (
-    EngineLost,
-    Event,
-    Lease,
-    PageFailed,
-    PageFetched,
-    PageLease,
-    PagesStaged,
-    ProbeAnswered,
-)
+from carsync.engine.local.worker import Worker, exit_words
+from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged
 from carsync.model import Column
 from carsync.source.rate_limit import Gate
 
 _REAP_S = 10.0
 """Wait this long for a killed process to be gone."""
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """A worker process, its private pipe and what it last reported.
-
-    `leaving`: it was asked to end. `capacity` is how many leases a fetcher may hold at
-    once, `leases` those that it holds: page or record → attempt.
-    """
-
-    name: str
-    process: BaseProcess
-    pipe: Connection
-    last_heard_s: float
-    silence_s: float
-    ready: bool = False
-    overdue_s: float = -math.inf
-    capacity: int = 0
-    leases: dict[int | str | None, int] = field(default_factory=dict)
-    leaving: bool = False
 
 
 class Fleet(Engine):
@@ -109,7 +73,14 @@ class Fleet(Engine):
     def start(self, *, silence_s: float = 0.0) -> None:
         """Start manager, fetchers and writers; return before they are ready."""
         try:
-            self._start_manager(silence_s)
+            # The manager forgets the gate when the last proxy goes; workers take theirs from this.
+            self._manager, self._gate = start_manager(
+                self._context,
+                self._config.limits,
+                idle_s=self._idle_s,
+                silence_s=silence_s,
+                within_s=timing.current().worker_boot_s,
+            )
         except (OSError, EOFError) as exc:
             self._lost = EngineLost("manager", f"did not start ({exc or type(exc).__name__})")
             return
@@ -120,16 +91,6 @@ class Fleet(Engine):
             self._lost = EngineLost("a worker", f"could not be started ({exc.strerror})")
             return
         failpoints.reach("fleet.started")
-
-    def _start_manager(self, silence_s: float) -> None:
-        # The manager forgets the gate when the last proxy goes; workers take theirs from this.
-        self._manager, self._gate = start_manager(
-            self._context,
-            self._config.limits,
-            idle_s=self._idle_s,
-            silence_s=silence_s,
-            within_s=timing.current().worker_boot_s,
-        )
 
     def _start_workers(self) -> None:
         limits = self._config.limits
@@ -143,30 +104,20 @@ class Fleet(Engine):
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
-        database = self._config.database
-        written = WriterArgs(
-            database,
-            self._run_id,
-            self._token,
-            self._columns,
-            os.getpid(),
-            self._config.api.auth.key,
-        )
+        database, key = self._config.database, self._config.api.auth.key
+        job = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid(), key)
         for number in range(database.writers):
-            worker = self._spawn("writer", number, self._pages, written)
+            worker = self._spawn("writer", number, self._pages, job)
             worker.silence_s = deadlines.writer_silence_s
             self.writers.append(worker)
 
     def _spawn(self, role: str, number: int, *args: Any) -> Worker:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number + 1}"
-        log_format: logging_setup.Format = "json" if logging_setup.is_json() else "text"
-        module = f"{__package__}.{role}"
+        log_format = "json" if logging_setup.is_json() else "text"
+        called = (log_format, f"{__package__}.{role}", f"run_{role}", theirs, *args)
         process = self._context.Process(
-            target=run_by_name,
-            args=(log_format, module, f"run_{role}", theirs, *args),
-            name=f"carsync {name}",
-            daemon=True,
+            target=run_by_name, args=called, name=f"carsync {name}", daemon=True
         )
         process.start()
         theirs.close()
@@ -185,9 +136,7 @@ class Fleet(Engine):
             part = leases[given : given + fetcher.capacity - len(fetcher.leases)]
             if part:
                 given += len(part)
-                fetcher.leases.update((_name_of(lease), lease.attempt) for lease in part)
-                with contextlib.suppress(OSError):  # a broken pipe shows in `events`
-                    fetcher.pipe.send(Leases(tuple(part)))
+                fetcher.lease(part)
 
     def events(self, timeout_s: float) -> list[Event]:
         """Wait up to `timeout_s` seconds and return what the workers reported.
@@ -202,47 +151,24 @@ class Fleet(Engine):
             time.sleep(timeout_s)
         for ready in wait(list(pipes), timeout_s):
             assert isinstance(ready, Connection)
-            heard += self._drain_pipe(pipes[ready])
+            heard += self._receive(pipes[ready])
         self._lost = self._find_lost()
         if self._lost is not None:
             heard.append(self._lost)
         elif self._is_draining and not any(w.process.is_alive() for w in self.fetchers):
-            self._drain_workers(self.writers)
+            for writer in self.writers:
+                writer.drain()
         return heard
 
-    def _drain_pipe(self, worker: Worker) -> list[Event]:
-        """Receive all that waits on one pipe; note heartbeats and returned leases here."""
-        events: list[Event] = []
-        try:
-            while worker.pipe.poll(0):
-                event = worker.pipe.recv()
-                worker.last_heard_s = time.monotonic()
-                match event:
-                    case WorkerReady():
-                        worker.ready = True
-                        self._hand_over_queue()
-                    case Heartbeat():
-                        worker.overdue_s = event.overdue_s
-                    case _:
-                        self._note(worker, event)
-                        events.append(event)
-        except (EOFError, OSError):
-            worker.pipe.close()
-        return events
-
-    def _note(self, worker: Worker, event: Event) -> None:
-        """Keep the books: which leases a fetcher holds, and how many pages wait to be staged."""
-        match event:
-            case PageFetched():
+    def _receive(self, worker: Worker) -> list[Event]:
+        events = worker.receive()
+        for event in events:
+            if isinstance(event, PageFetched):
                 self._unstaged += 1
-                worker.leases.pop(event.page, None)
-            case PageFailed():
-                worker.leases.pop(event.page, None)
-            case ProbeAnswered():
-                if worker.leases.get(event.record_id) == event.attempt:
-                    del worker.leases[event.record_id]
-            case PagesStaged():
+            elif isinstance(event, PagesStaged):
                 self._unstaged -= len(event.pages)
+        self._hand_over_queue()
+        return events
 
     def _hand_over_queue(self) -> None:
         """Let go of the queue once every worker has it; the parent needs it no more.
@@ -255,42 +181,20 @@ class Fleet(Engine):
             self._pages = None
 
     def _find_lost(self) -> EngineLost | None:
-        now = time.monotonic()
-        deadlines = timing.current()
         manager = process_of(self._manager)
         if manager is not None and manager.exitcode is not None and self._workers:
             # Told first: fetchers end when it is gone.
-            return EngineLost("manager", _exit_words(manager.exitcode))
-        for worker in self._workers:
-            if worker.pipe.closed:
-                worker.process.join(deadlines.exit_code_s)
-            if worker.leaving and worker.process.exitcode == 0:
-                continue
-            if worker.process.exitcode is not None or worker.pipe.closed:
-                code = worker.process.exitcode
-                reason = "closed its pipe" if code is None else _exit_words(code)
-                return EngineLost(worker.name, reason)
-            silence_s = now - worker.last_heard_s
-            if silence_s > (worker.silence_s if worker.ready else deadlines.worker_boot_s):
-                what = "gave no sign of life" if worker.ready else "did not start"
-                return EngineLost(worker.name, f"{what} for {silence_s:.0f} s")
-            if worker.overdue_s > deadlines.overdue_s:
-                return EngineLost(worker.name, f"is overdue by {worker.overdue_s:.0f} s")
-        return None
+            return EngineLost("manager", exit_words(manager.exitcode))
+        lost = ((worker.name, worker.find_fault()) for worker in self._workers)
+        return next((EngineLost(name, fault) for name, fault in lost if fault is not None), None)
 
     # ── end ──────────────────────────────────────────────────────────────────
 
     def stop(self) -> None:
         """Ask the fetchers to finish; once they have ended, `events` asks the writers to."""
         self._is_draining = True
-        self._drain_workers(self.fetchers)
-
-    def _drain_workers(self, workers: list[Worker]) -> None:
-        for worker in workers:
-            if not worker.leaving:
-                worker.leaving = True
-                with contextlib.suppress(OSError):
-                    worker.pipe.send(Drain())
+        for fetcher in self.fetchers:
+            fetcher.drain()
 
     def is_running(self) -> bool:
         """Return whether any worker process is alive."""
@@ -326,8 +230,7 @@ class Fleet(Engine):
 
     def pids(self) -> dict[str, int]:
         """Return the process identifiers by name, the manager's included."""
-        pids = {name: process.pid for name, process in self._processes().items()}
-        return {name: pid for name, pid in pids.items() if pid is not None}
+        return {name: p.pid for name, p in self._processes().items() if p.pid is not None}
 
     def memory(self) -> dict[str, int]:
         """Return the resident memory of every process of the run, the parent included, in bytes."""
@@ -340,18 +243,3 @@ class Fleet(Engine):
     def queue_depth(self) -> int:
         """Return how many pages are fetched and not staged yet, as the workers say."""
         return max(0, self._unstaged)
-
-
-def _name_of(lease: Lease) -> int | str | None:
-    return lease.page if isinstance(lease, PageLease) else lease.record_id
-
-
-def _exit_words(code: int) -> str:
-    """Say how a process ended.
-
-    >>> _exit_words(-9)
-    'was killed by SIGKILL'
-    """
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"

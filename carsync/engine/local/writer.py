@@ -14,7 +14,6 @@ from carsync.engine.local.child import become_child
 from carsync.engine.local.messages import Drain, Heartbeat, WorkerReady, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import PagesStaged, WorkerFailed
-from carsync.errors import CarsyncError
 from carsync.model import MappedPage
 from carsync.postgres.connection import connect
 
@@ -29,10 +28,8 @@ def run_writer(pipe: Connection, pages: PageQueue, args: WriterArgs) -> None:
     become_child(args.parent_pid)
     try:
         Writer(pipe, pages, args).run()
-    except CarsyncError as exc:
-        pipe.send(WorkerFailed(type(exc).__name__, exc.problem, exc.detail, exc.hint))
     except Exception as exc:
-        pipe.send(WorkerFailed(type(exc).__name__, f"a writer failed: {exc!r}", "", ""))
+        pipe.send(WorkerFailed.of(exc, "a writer"))
 
 
 class Writer:
@@ -50,14 +47,8 @@ class Writer:
             connect_timeout_s=database.connect_timeout_s,
             lock_timeout_s=database.lock_timeout_s,
         )
-        self._stage_writer = StageWriter(
-            self._connection,
-            args.run_id,
-            args.token,
-            args.columns,
-            database.load_method,
-            args.key,
-        )
+        job = (args.run_id, args.token, args.columns)
+        self._stage_writer = StageWriter(self._connection, *job, database.load_method, args.key)
         self._draining = False
         self._stopped = False
         self._beat_s = 0.0
@@ -109,7 +100,7 @@ class Writer:
         failpoints.reach("stage.gathered")
         started_s = time.monotonic()
         pages = [page.aged(started_s - taken_s) for taken_s, page in batch]
-        staged = self._stage_writer.stage(pages, time.monotonic)
+        staged = self._stage_writer.stage(pages)
         failpoints.reach("stage.committed")
         rows = sum(page.rows for page in staged)
         self._send(PagesStaged(staged, rows, time.monotonic() - started_s))

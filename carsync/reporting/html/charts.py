@@ -2,8 +2,8 @@
 
 The drawing is as wide as its place on the page and of a fixed height: positions across are
 per cent, those down are pixels, so letters keep their size on a phone and on a wide screen.
-What stands left and right of the plot lies outside of the SVG's own box; the page gives room
-for it (the class `plot` in `templates/report.css`). Colours are the page's, by the classes
+What stands left and right of the plot lies outside of the SVG's own box; the page leaves
+space for it (the class `plot` in `templates/report.css`). Colours are the page's, by the classes
 `s1` to `s6`.
 """
 
@@ -90,9 +90,8 @@ def time_ticks(end_s: float, most: int = 5) -> list[float]:
     >>> time_ticks(103), time_ticks(1500)
     ([0, 30, 60, 90], [0, 300, 600, 900, 1200, 1500])
     """
-    step = next((s for s in _TIME_STEPS_S if end_s / s <= most), 0)
-    if not step:
-        step = 86400 * math.ceil(end_s / 86400 / most)
+    days = math.ceil(end_s / 86400 / most)
+    step = next((s for s in _TIME_STEPS_S if end_s / s <= most), 86400 * days)
     return [n * step for n in range(int(end_s // step) + 1)]
 
 
@@ -125,7 +124,8 @@ def line_chart(chart: Chart) -> str:
 
     A single line is filled down to zero. A value with none beside it becomes a dot.
     """
-    ticks = number_ticks(_highest(chart), whole=chart.whole)
+    highest = _peak([value for series in chart.series for value in series.values])
+    ticks = number_ticks(highest or 0.0, whole=chart.whole)
     top, end_s = ticks[-1], chart.end_s
     drawn, dots, ends = [], [], []
     for number, series in enumerate(chart.series, start=1):
@@ -142,17 +142,16 @@ def line_chart(chart: Chart) -> str:
 
 def column_chart(chart: Chart, width_s: float) -> str:
     """Draw the series as columns stacked on each other, each `width_s` wide from its moment on."""
-    sums = [sum(s.values[i] or 0.0 for s in chart.series) for i in range(len(chart.at_s))]
+    stacks = list(zip(*(series.values for series in chart.series), strict=True))
+    sums = [sum(value or 0.0 for value in stack) for stack in stacks]
     ticks = number_ticks(max(sums, default=0.0), whole=chart.whole)
     top, end_s = ticks[-1], chart.end_s
     drawn = []
-    for i, at in enumerate(chart.at_s):
+    for at, stack in zip(chart.at_s, stacks, strict=True):
+        left, right = _x(at, end_s), _x(min(at + width_s, end_s), end_s)
         floor = 0.0
-        left = _x(at, end_s)
-        right = _x(min(at + width_s, end_s), end_s)
-        for number, series in enumerate(chart.series, start=1):
-            value = series.values[i] or 0.0
-            if value > 0:
+        for number, value in enumerate(stack, start=1):
+            if value:
                 y, bottom = _y(floor + value, top), _y(floor, top)
                 floor += value
                 drawn.append(
@@ -251,7 +250,7 @@ def _frame(chart: Chart, ticks: Sequence[float], content: str) -> str:
 
 
 def _breaks(chart: Chart) -> list[str]:
-    """Mark where another session began, above the lines; its words on the side with room."""
+    """Mark where another session began, above the lines; its words on the side with space."""
     drawn = []
     for at in chart.breaks_s:
         x = at / chart.end_s * 100
@@ -294,34 +293,26 @@ def _dot(x: float, y: float, number: int) -> str:
 def _end_labels(ends: Sequence[tuple[float, str, int]]) -> str:
     """Write each line's name at its end, names pushed apart where lines end close together."""
     lowest: float = TOP_PX + PLOT_PX
-    placed: list[tuple[float, str, int]] = []
-    for y, name, number_ in sorted(ends, reverse=True):  # from the bottom up
+    drawn = ""
+    for y, name, number in sorted(ends, reverse=True):  # from the bottom up
         y = min(y, lowest)
         lowest = y - LABEL_GAP_PX
-        placed.append((y, name, number_))
-    return "".join(
-        f'<text class="label s{n}" x="100%" dx="7" y="{y + 4:.1f}">{escape(name)}</text>'
-        for y, name, n in placed
-    )
+        drawn += f'<text class="label s{number}" x="100%" dx="7" y="{y + 4:.1f}">'
+        drawn += f"{escape(name)}</text>"
+    return drawn
 
 
 def _unbroken(chart: Chart, series: Series) -> list[list[tuple[float, float]]]:
     """Cut a series where a value is missing and where another session begins."""
     runs: list[list[tuple[float, float]]] = [[]]
-    before: float | None = None
+    before = -math.inf
     for at, value in zip(chart.at_s, series.values, strict=True):
-        if before is not None and any(before < b <= at for b in chart.breaks_s):
+        if value is None or any(before < b <= at for b in chart.breaks_s):
             runs.append([])
-        before = at
-        if value is None:
-            runs.append([])
-        else:
+        if value is not None:
             runs[-1].append((at, value))
+        before = at
     return [run for run in runs if run]
-
-
-def _highest(chart: Chart) -> float:
-    return max((v for s in chart.series for v in s.values if v is not None), default=0.0)
 
 
 def _peak(values: Sequence[float | None]) -> float | None:

@@ -11,16 +11,8 @@ from msgspec import Struct
 from carsync import __version__
 from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.reporting.views import run_details
-from carsync.reporting.views.run_details import (
-    PastRun,
-    Relation,
-    RunDetails,
-    RunKind,
-    RunSession,
-    fate,
-)
 from carsync.run.report import outcome
 from carsync.state import changes, rejects
 from carsync.state.changes import ChangeSummary
@@ -39,7 +31,7 @@ _OF_THE_RUN = (
     *("hash_scheme", "fingerprints", "counts"),
 )
 _OF_THE_END = ("problem", "detail", "hint")
-_RELATIONS: dict[Relation, str] = {
+_RELATIONS: dict[run_details.RelationKind, str] = {
     "replays": "It replays the rejects of run {}; it read no feed.",
     "reverts": "It takes back what run {} did; it read no feed.",
     "replayed by": "Its rejects were replayed by run {}.",
@@ -74,7 +66,7 @@ class ReportData(Struct, frozen=True, kw_only=True):
     """
 
     run_id: int
-    kind: RunKind
+    kind: run_details.RunKind
     source: str
     target: str
     state: RunState
@@ -100,7 +92,7 @@ class ReportData(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     changes: ChangeSummary
     points: Sequence[Point]
-    sessions: Sequence[RunSession]
+    sessions: Sequence[run_details.RunSession]
     errors: Mapping[str, int]
     failed_pages: Sequence[FailedPage]
     failed_pages_total: int
@@ -144,19 +136,19 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
     )
 
 
-def _outcome(past: PastRun) -> tuple[str, str]:
+def _outcome(past: run_details.PastRun) -> tuple[str, str]:
     """Say how the run ended, or how it stands, and what the operator does now."""
     run = past.run
     if run.exit_code is not None:
         next_step = (run.summary or {}).get("next_step", advise(run.exit_code).next_step)
         return outcome(run.exit_code), next_step
-    why, next_step = fate(past)
+    why, next_step = run_details.fate(past)
     if past.is_running:
         return "it is going on", next_step
     return why or "its end is not recorded", next_step
 
 
-def _related(details: RunDetails) -> tuple[str, ...]:
+def _related(details: run_details.RunDetails) -> tuple[str, ...]:
     """Say what other runs and people have to do with this one."""
     found = [_RELATIONS[how].format(others) for how, others in details.relations]
     if details.past.kind == "dry run":
@@ -184,7 +176,7 @@ def _points(samples: Sequence[Sample]) -> list[Point]:
     return points
 
 
-def _reject_examples(conn: Connection, past: PastRun) -> list[RejectExample]:
+def _reject_examples(conn: Connection, past: run_details.PastRun) -> list[RejectExample]:
     run = past.run
     found = rejects.list_open(conn, run.target, run.source, run.run_id, REJECTS, EXCERPT_CHARS)
     return [

@@ -20,7 +20,7 @@ from carsync.model import RowAction
 from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
-from carsync.reporting.views.figures import slope_text
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import TONES
 from carsync.state.changes import ChangedCar
 from carsync.state.figures import Figures
@@ -96,19 +96,20 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
     of_planned = "" if planned is None else f"of {planned:,} · {formatting.share(done, planned)}"
     rejects = (data.counts or {}).get("rejected", seen.rejects)
     rejected = f"{rejects:,} rejected" if rejects else "none rejected"
+    speed = f"{formatting.rate(seen.pages_per_s_mean)} pages/s"
+    unpacked = f"{formatting.size(seen.body_bytes)} unpacked"
+    failed, median, slope = sum(seen.errors.values()), seen.latency_p50_s, seen.rss_slope_mb_per_min
+    share = f"{failed:,} failed ({100 * seen.error_rate:.1f} %), {seen.retries:,} retried"
+    growth = "all processes" if slope is None else wording.slope(slope).replace("-", "−")
     return [
         ("Duration", formatting.duration(data.duration_s or 0.0), "from start to end"),
         ("Pages staged", f"{done:,}", of_planned),
         ("Rows staged", f"{seen.rows_staged:,}", rejected),
-        ("Mean speed", f"{formatting.rate(seen.pages_per_s_mean)} pages/s", _rows_rate(seen)),
-        ("Answer time", _latency(seen.latency_p50_s), _slower(seen)),
-        ("Requests", f"{seen.attempts:,}", _failures(seen)),
-        (
-            "Received",
-            formatting.size(seen.wire_bytes),
-            f"{formatting.size(seen.body_bytes)} unpacked",
-        ),
-        ("Peak memory", formatting.size(seen.rss_peak_bytes), _slope(seen)),
+        ("Mean speed", speed, f"{formatting.rate(seen.rows_per_s)} rows/s"),
+        ("Answer time", _latency(median), _slower(seen)),
+        ("Requests", f"{seen.attempts:,}", share if failed else "none failed"),
+        ("Received", formatting.size(seen.wire_bytes), unpacked),
+        ("Peak memory", formatting.size(seen.rss_peak_bytes), growth),
     ]
 
 
@@ -222,18 +223,10 @@ def _value(value: str | None) -> str:
 def _table(chart: Chart, empty: str = "–") -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return head and rows of a chart's figures, at most `TABLE_ROWS` moments of it."""
     few = charts.thinned(chart, TABLE_ROWS)
-    rows = [
-        (
-            charts.clock(at, few.end_s),
-            *(
-                empty if series.values[i] is None else charts.number(series.values[i] or 0.0)
-                for series in few.series
-            ),
-        )
-        for i, at in enumerate(few.at_s)
-    ]
+    moments = [charts.clock(at_s, few.end_s) for at_s in few.at_s]
+    columns = [[empty if v is None else charts.number(v) for v in s.values] for s in few.series]
     head = (charts.clock_unit(chart.end_s), *(series.name for series in few.series))
-    return head, tuple(rows)
+    return head, tuple(zip(moments, *columns, strict=True))
 
 
 def _finding(chart: Chart) -> str:
@@ -265,22 +258,6 @@ def _slower(seen: Figures) -> str:
         return ""
     p95, p99 = formatting.latency(seen.latency.p95_s), formatting.latency(seen.latency.p99_s)
     return f"median · p95 {p95} · p99 {p99}"
-
-
-def _rows_rate(seen: Figures) -> str:
-    return f"{formatting.rate(seen.rows_per_s)} rows/s"
-
-
-def _failures(seen: Figures) -> str:
-    failed = sum(seen.errors.values())
-    if not failed:
-        return "none failed"
-    return f"{failed:,} failed ({100 * seen.error_rate:.1f} %), {seen.retries:,} retried"
-
-
-def _slope(seen: Figures) -> str:
-    slope = seen.rss_slope_mb_per_min
-    return "all processes" if slope is None else slope_text(slope).replace("-", "−")
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {

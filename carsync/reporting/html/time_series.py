@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 from carsync import formatting
 from carsync.reporting.html.charts import Chart, Series, thinned
 from carsync.reporting.html.data import Point
+from carsync.reporting.views.run_details import errors_since
 
 MAX_KINDS = 5
 """At most this many classes of errors have a layer of their own."""
 OTHER = "other"
 COLUMNS = 40
 """At most this many columns stand in a chart of errors over time."""
-
-_Value = Callable[[Point], float | None]
 
 
 def lines(points: Sequence[Point]) -> list[Chart]:
@@ -25,37 +25,21 @@ def lines(points: Sequence[Point]) -> list[Chart]:
     slow = max((p.recent_latency_p99_s or 0.0 for p in points), default=0.0) >= 10
     time_unit, factor = ("seconds", 1.0) if slow else ("milliseconds", 1000.0)
 
-    def latency(value: float | None) -> float | None:
-        return None if value is None else value * factor
-
-    return [
-        _chart(points, "pages", "Pages staged", "pages per second", ("pages/s", _pages_per_s)),
-        _chart(points, "rows", "Rows staged", "rows per second", ("rows/s", _rows_per_s)),
-        _chart(
-            points,
-            "latency",
-            "Answer time of the API",
-            time_unit,
-            ("p50", lambda point: latency(point.recent_latency_p50_s)),
-            ("p95", lambda point: latency(point.recent_latency_p95_s)),
-            ("p99", lambda point: latency(point.recent_latency_p99_s)),
-        ),
-        _chart(
-            points,
+    percentiles = {name: f"recent_latency_{name}_s" for name in ("p50", "p95", "p99")}
+    drawn = [
+        ("pages", "Pages staged", "pages per second", 1.0, {"pages/s": "pages_per_s"}),
+        ("rows", "Rows staged", "rows per second", 1.0, {"rows/s": "recent_rows_per_s"}),
+        ("latency", "Answer time of the API", time_unit, factor, percentiles),
+        (
             "queue",
             "Pages waiting for a writer",
             "pages in the queue",
-            ("queue", lambda point: point.queue_depth),
-            whole=True,
+            1.0,
+            {"queue": "queue_depth"},
         ),
-        _chart(
-            points,
-            "memory",
-            "Memory of all processes",
-            f"{unit} resident",
-            ("RSS", lambda point: point.rss_bytes / per),
-        ),
+        ("memory", "Memory of all processes", f"{unit} resident", 1 / per, {"RSS": "rss_bytes"}),
     ]
+    return [_chart(points, *each) for each in drawn]
 
 
 def errors(points: Sequence[Point]) -> tuple[Chart, float] | None:
@@ -63,11 +47,10 @@ def errors(points: Sequence[Point]) -> tuple[Chart, float] | None:
 
     None where no attempt failed.
     """
-    grown = [(point.at_s, _growth(before, point)) for before, point in _steps(points)]
-    totals: dict[str, int] = {}
-    for _, growth in grown:
-        for kind, number in growth.items():
-            totals[kind] = totals.get(kind, 0) + number
+    grown = errors_since(points)
+    totals: Counter[str] = Counter()
+    for growth in grown:
+        totals.update(growth)
     if not totals:
         return None
     ranked = sorted(totals, key=lambda kind: (-totals[kind], kind))
@@ -76,9 +59,9 @@ def errors(points: Sequence[Point]) -> tuple[Chart, float] | None:
     width_s = _span(end_s)
     spans = int(end_s // width_s) + 1
     sums = {kind: [0.0] * spans for kind in [*named, OTHER]}
-    for at_s, growth in grown:
+    for point, growth in zip(points, grown, strict=True):
         # What a sample tells of happened before it; the one at the very edge closes its span.
-        span = max(0, min(int((at_s - 1e-9) // width_s), spans - 1))
+        span = max(0, min(int((point.at_s - 1e-9) // width_s), spans - 1))
         for kind, number in growth.items():
             sums[kind if kind in named else OTHER][span] += number
     if not any(sums[OTHER]):
@@ -96,53 +79,21 @@ def errors(points: Sequence[Point]) -> tuple[Chart, float] | None:
     return chart, width_s
 
 
-def _pages_per_s(point: Point) -> float:
-    return point.pages_per_s
-
-
-def _rows_per_s(point: Point) -> float:
-    return point.recent_rows_per_s
-
-
 def _chart(
-    points: Sequence[Point],
-    key: str,
-    title: str,
-    unit: str,
-    *series: tuple[str, _Value],
-    whole: bool = False,
+    points: Sequence[Point], key: str, title: str, unit: str, scale: float, fields: dict[str, str]
 ) -> Chart:
-    chart = Chart(
-        key,
-        title,
-        unit,
-        tuple(point.at_s for point in points),
-        tuple(Series(name, tuple(value(point) for point in points)) for name, value in series),
-        _breaks(points),
-        whole=whole,
-    )
-    return thinned(chart)
+    """Draw the points' `fields`, by the name of their line, `scale` times as large."""
+    series = []
+    for name, field in fields.items():
+        values = [getattr(point, field) for point in points]
+        series.append(Series(name, tuple(None if v is None else v * scale for v in values)))
+    at_s = tuple(point.at_s for point in points)
+    whole = key == "queue"
+    return thinned(Chart(key, title, unit, at_s, tuple(series), _breaks(points), whole=whole))
 
 
 def _breaks(points: Sequence[Point]) -> tuple[float, ...]:
     return tuple(b.at_s for a, b in pairwise(points) if a.session != b.session)
-
-
-def _steps(points: Sequence[Point]) -> list[tuple[Point | None, Point]]:
-    """Pair each point with the one before it in its session."""
-    paired: list[tuple[Point | None, Point]] = []
-    before: Point | None = None
-    for point in points:
-        same = before is not None and before.session == point.session
-        paired.append((before if same else None, point))
-        before = point
-    return paired
-
-
-def _growth(before: Point | None, point: Point) -> dict[str, int]:
-    known = before.errors if before else {}
-    grown = {kind: number - known.get(kind, 0) for kind, number in point.errors.items()}
-    return {kind: number for kind, number in grown.items() if number > 0}
 
 
 def _span(end_s: float) -> float:
@@ -151,7 +102,6 @@ def _span(end_s: float) -> float:
     >>> _span(60), _span(1500), _span(1e6)
     (2, 60, 25200.0)
     """
-    for span in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600):
-        if end_s / span <= COLUMNS:
-            return span
-    return 3600 * -(-end_s // (3600 * COLUMNS))
+    spans = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    hours = -(-end_s // (3600 * COLUMNS))
+    return next((span for span in spans if end_s / span <= COLUMNS), 3600 * hours)

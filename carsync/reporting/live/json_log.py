@@ -16,7 +16,7 @@ import msgspec
 
 from carsync import logging_setup
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress_line import progress_line
+from carsync.reporting.views import wording
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, outcome, summary_data
 from carsync.state.figures import Figures
@@ -26,15 +26,11 @@ EVERY_S = 10.0
 
 _ELSEWHERE = ("snapshot", "run_id", "source", "target")
 """Fields of the summary that the line of the end has under other names, or every line has."""
-_LEVELS = {
-    ExitCode.OK: logging.INFO,
-    ExitCode.PARTIAL: logging.WARNING,
-    ExitCode.HELD: logging.WARNING,
-    ExitCode.ACCEPTANCE: logging.WARNING,
-    ExitCode.LOCKED: logging.WARNING,
-    ExitCode.SIGINT: logging.WARNING,
-    ExitCode.SIGTERM: logging.WARNING,
-}
+_BLEMISHED = (
+    *(ExitCode.PARTIAL, ExitCode.HELD, ExitCode.ACCEPTANCE),
+    *(ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM),
+)
+_LEVELS = {ExitCode.OK: logging.INFO, **dict.fromkeys(_BLEMISHED, logging.WARNING)}
 
 log = logging.getLogger("carsync.run")
 
@@ -46,7 +42,6 @@ class EventLog(RunListener):
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a monotonic clock in seconds."""
         self._clock = clock
         self._phase: str | None = None
         self._due_s = 0.0
@@ -66,7 +61,7 @@ class EventLog(RunListener):
             return
         self._phase, self._due_s = phase, now_s + EVERY_S
         logging_setup.bind(phase=phase)
-        text = f"phase: {phase}" if is_new else progress_line(figures)
+        text = f"phase: {phase}" if is_new else wording.progress(figures)
         extra = {"event": "phase" if is_new else "progress", **figures_of(figures)}
         log.info("%s", text, extra=extra)
 

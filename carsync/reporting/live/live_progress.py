@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self, TextIO
 
 from carsync import formatting
@@ -58,19 +57,14 @@ class LiveProgress(RunListener):
                 self._diverted.append(handler)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for handler in self._diverted:
             handler.setStream(self._stream)
         self._diverted.clear()
         self._canvas.end()
 
     def begun(self, run: Run) -> None:
-        """Learn which run is shown; the view names the run where there is room."""
+        """Learn which run is shown; the view names the run where that fits."""
         which = f"run {run.run_id} · {run.source} → {run.target}"
         self._name = formatting.printable(which)
 

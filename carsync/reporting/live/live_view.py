@@ -11,15 +11,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.formatting import Tone
-from carsync.reporting.views.figures import (
-    TOTAL_UNKNOWN,
-    errors_text,
-    latency_text,
-    rates_text,
-    rows_text,
-    slope_text,
-    traffic_text,
-)
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import column_width, side_by_side
 from carsync.state.figures import Figures, Pause, rss_by_role
 
@@ -42,7 +34,7 @@ _MAX_BAR, _MIN_BAR = 100, 10
 _USUAL_COUNTS = 46
 """Columns kept free beside the bar, so that its length does not change with the figures."""
 
-Row = tuple[str, str]
+NamedValue = tuple[str, str]
 
 
 class LiveState(Struct, frozen=True):
@@ -101,7 +93,7 @@ def _head(state: LiveState, width: int) -> list[str]:
 def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     done, planned = figures.pages_done, figures.pages_planned
     if planned is None:
-        text = f"{formatting.plural(done, 'page')}, {TOTAL_UNKNOWN}"
+        text = f"{formatting.plural(done, 'page')}, {wording.TOTAL_UNKNOWN}"
     else:
         text = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
     if figures.pages_resumed:
@@ -111,11 +103,10 @@ def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     beside = min(width - max(len(text), _USUAL_COUNTS) - 2, _MAX_BAR)
     if beside < _MIN_BAR:
         beside = width - len(text) - 2
-    if beside >= _MIN_BAR:
-        bar = formatting.paint(formatting.bar(done, planned, beside), "good", True)
-        return [f"{bar}  {text}"]
-    bar = formatting.paint(formatting.bar(done, planned, width), "good", True)
-    return [bar, *formatting.parts(text, width)]
+    is_beside = beside >= _MIN_BAR
+    bar = formatting.bar(done, planned, beside if is_beside else width)
+    bar = formatting.paint(bar, "good", True)
+    return [f"{bar}  {text}"] if is_beside else [bar, *formatting.parts(text, width)]
 
 
 def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
@@ -135,60 +126,58 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
     ]
 
 
-def _short_rows(figures: Figures, is_reading: bool) -> list[Row]:
-    """Return the figures that count most, for a narrow view."""
+def _short_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     pages_per_s = figures.pages_per_s if is_reading else figures.pages_per_s_mean
     memory = formatting.size(figures.rss_bytes)
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · memory {memory}"
     return [
-        ("rate", rates_text(pages_per_s, figures.rows_per_s)),
-        ("rows", rows_text(figures)),
-        ("latency", latency_text(figures.latency)),
+        ("rate", wording.rates(pages_per_s, figures.rows_per_s)),
+        ("rows", wording.rows(figures)),
+        ("latency", wording.latency(figures.latency)),
         *_probes(figures),
         ("queue", queue) if is_reading else ("memory", memory),
-        ("errors", errors_text(figures)),
+        ("errors", wording.errors(figures)),
     ]
 
 
-def _api_rows(figures: Figures, is_reading: bool) -> list[Row]:
+def _api_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     asked = f"{figures.attempts:,} asked · {figures.retries:,} asked again"
     per_s = figures.wire_bytes / figures.elapsed_s if figures.elapsed_s else 0.0
     now = f"{formatting.rate(figures.pages_per_s)} pages/s · " if is_reading else ""
     mean = f"mean {formatting.rate(figures.pages_per_s_mean)}{'' if is_reading else ' pages/s'}"
     return [
         ("rate", now + mean),
-        ("latency", latency_text(figures.latency)),
+        ("latency", wording.latency(figures.latency)),
         ("requests", f"{asked} · {100 * figures.error_rate:.1f} % failed"),
-        ("errors", errors_text(figures)),
-        ("traffic", f"{traffic_text(figures, ' · ')} · {formatting.size(per_s)}/s"),
+        ("errors", wording.errors(figures)),
+        ("traffic", f"{wording.traffic(figures, ' · ')} · {formatting.size(per_s)}/s"),
         *_probes(figures),
     ]
 
 
-def _probes(figures: Figures) -> list[Row]:
+def _probes(figures: Figures) -> list[NamedValue]:
     """Say what came of the cars that were asked for by id, if any was."""
     counts = [f"{n:,} {verdict}" for verdict, n in sorted(figures.probes.items())]
     return [("by id", " · ".join(counts))] if counts else []
 
 
-def _table_rows(figures: Figures, is_reading: bool) -> list[Row]:
+def _table_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
     busy = figures.writer_rows_per_busy_s
     writers = "–" if busy is None else f"{formatting.rate(busy)} rows/s while busy"
     queue = f"{formatting.plural(figures.queue_depth, 'page')} · peak {figures.queue_depth_peak:,}"
     return [
-        ("rows", rows_text(figures)),
+        ("rows", wording.rows(figures)),
         ("rate", f"{formatting.rate(figures.rows_per_s)} rows/s"),
         ("writers", writers),
         *([("queue", queue)] if is_reading else []),
     ]
 
 
-def _machine_rows(figures: Figures) -> list[Row]:
-    memory = (
-        f"{formatting.size(figures.rss_bytes)} · peak {formatting.size(figures.rss_peak_bytes)}"
-    )
+def _machine_rows(figures: Figures) -> list[NamedValue]:
+    memory = formatting.size(figures.rss_bytes)
+    memory += f" · peak {formatting.size(figures.rss_peak_bytes)}"
     if figures.rss_slope_mb_per_min is not None:
-        memory += f" · {slope_text(figures.rss_slope_mb_per_min)}"
+        memory += f" · {wording.slope(figures.rss_slope_mb_per_min)}"
     rows = [("memory", memory)]
     for nth, (role, sizes) in enumerate(rss_by_role(figures.rss_by_process).items()):
         who = role if len(sizes) == 1 else f"{len(sizes)} {role}s"
@@ -196,7 +185,7 @@ def _machine_rows(figures: Figures) -> list[Row]:
     return rows
 
 
-def _pace(state: LiveState) -> list[Row]:
+def _pace(state: LiveState) -> list[NamedValue]:
     """Draw the pages of each of the last seconds, of the last half minute."""
     paces = state.paces[-30:]
     if not paces:

@@ -45,10 +45,15 @@ def can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 def columns_of(stream: TextIO, otherwise: int) -> int:
     """Return the width of the terminal that `stream` is; `otherwise` where it is none."""
+    return _size_of(stream)[0] or otherwise
+
+
+def _size_of(stream: TextIO) -> tuple[int, int]:
+    """Return columns and rows; 0 for both where `stream` is no terminal."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns or otherwise
+        return os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
-        return otherwise
+        return 0, 0
 
 
 def crop(line: str, columns: int) -> tuple[str, int]:
@@ -107,7 +112,7 @@ class Canvas:
         self._write(f"{back}{_ERASE_BELOW}{_SHOW_CURSOR}")
 
     def _redraw(self, above: str) -> None:
-        back, columns, rows = self._back(), *self._size()
+        back, (columns, rows) = self._back(), self._size()
         lines: list[tuple[str, int]] = []
         if self._render is not None:
             spare = 0 if formatting.fit("█→", self._encoding) == "█→" else _SPARE_COLUMNS
@@ -119,11 +124,7 @@ class Canvas:
         self._drawn = [taken for _, taken in lines]
 
     def _size(self) -> tuple[int, int]:
-        """Return columns and rows as they are now; 80 × 24 where nobody knows."""
-        try:
-            columns, rows = os.get_terminal_size(self._stream.fileno())
-        except (OSError, ValueError):
-            columns, rows = 0, 0
+        columns, rows = _size_of(self._stream)
         return columns or 80, rows or 24
 
     def _back(self) -> str:

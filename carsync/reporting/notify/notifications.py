@@ -23,25 +23,22 @@ SCHEMA = "carsync.notice"
 VERSION = 1
 """Raised where a field changes its meaning or goes; new fields may come at any time."""
 
-Event = NoticeEvent | Literal["test", "unit"]
+NoticeKind = NoticeEvent | Literal["test", "unit"]
 Severity = Literal["info", "warning", "error", "critical"]
 
 MAX_CHARS = 600
 """A text of the notice is cut here."""
 
+_FAILED = (ExitCode.BUG, ExitCode.CONFIG, ExitCode.API, ExitCode.DATABASE, ExitCode.WORKERS)
 _BAD: dict[int, NoticeEvent] = {
-    ExitCode.BUG: "failed",
-    ExitCode.CONFIG: "failed",
-    ExitCode.API: "failed",
-    ExitCode.DATABASE: "failed",
-    ExitCode.WORKERS: "failed",
+    **dict.fromkeys(_FAILED, "failed"),
     ExitCode.PARTIAL: "partial",
     ExitCode.HELD: "held",
     ExitCode.ACCEPTANCE: "acceptance",
 }
 _MENDED = frozenset({"failed", "partial", "held"})
 _SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
-_SEVERITY: dict[Event, Severity] = {
+_SEVERITY: dict[NoticeKind, Severity] = {
     "failed": "error",
     "stale": "critical",
     "unit": "error",
@@ -59,7 +56,7 @@ _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 class Notice(Struct, frozen=True, kw_only=True):
     """One message about a target; the fields are those of the JSON format."""
 
-    event: Event
+    event: NoticeKind
     severity: Severity
     source: str
     target: str
@@ -127,7 +124,6 @@ def about_run(
 
 
 def _run_fields(report: RunReport) -> dict[str, Any]:
-    """Return what a notice holds of the run itself."""
     return {
         **{name: getattr(report, name) for name in _OF_THE_RUN},
         "exit_code": int(report.exit_code),
@@ -169,18 +165,17 @@ def about_unit(
     result = environ.get("MONITOR_SERVICE_RESULT", "")
     status = environ.get("MONITOR_EXIT_STATUS", "")
     exit_code = int(status) if status.isdecimal() else None
+    meaning = "" if exit_code is None else advise(exit_code).meaning
     parts = [f"result {result}"] if result else []
-    if exit_code is not None:
-        parts.append(f"exit {exit_code}: {advise(exit_code).meaning}")
-    elif status:
-        parts.append(f"signal {status}")
+    if status:
+        parts.append(f"signal {status}" if exit_code is None else f"exit {exit_code}: {meaning}")
     why = f" ({', '.join(parts)})" if parts else ""
     return Notice(
         event="unit",
         severity="error",
         unit=unit,
         exit_code=exit_code,
-        meaning=advise(exit_code).meaning if exit_code is not None else "",
+        meaning=meaning,
         problem=message or f"the unit {unit} failed{why}",
         next_step=f"look at `carsync status` and `journalctl -u {unit}`",
         run_id=state.run_id if state else None,
@@ -203,27 +198,21 @@ def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
     """Return the body to post: all fields, or Slack's `{"text": …}`."""
     if format_ == "slack":
         return msgspec.json.encode({"text": _slack_text(notice)})
-    fields: dict[str, Any] = {
-        name: _tidy(v) if isinstance(v, str) else v
-        for name, v in msgspec.structs.asdict(notice).items()
-    }
     head = {"schema": SCHEMA, "version": VERSION, "carsync": __version__}
+    fields = {n: _tidy(v) if isinstance(v, str) else v for n, v in asdict(notice).items()}
     return msgspec.json.encode({**head, **fields})
 
 
 def headline(notice: Notice) -> str:
     """Say it in one sentence."""
     subject = f"{notice.source} → {notice.target}"
-    match notice.event:
-        case "test":
-            return f"{subject}: a test; this is where carsync's notices arrive"
-        case "recovered":
-            return f"{subject}: complete again"
-        case "stale":
-            return f"{subject}: out of date"
-        case "unit":
-            return f"{subject}: {notice.unit} failed"
-    return f"{subject}: {notice.meaning}"
+    words = {
+        "test": "a test; this is where carsync's notices arrive",
+        "recovered": "complete again",
+        "stale": "out of date",
+        "unit": f"{notice.unit} failed",
+    }
+    return f"{subject}: {words.get(notice.event, notice.meaning)}"
 
 
 def _slack_text(notice: Notice) -> str:
@@ -248,6 +237,5 @@ def _escape(text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    text = formatting.printable(text)
-    text = text.encode("utf-8", "replace").decode()
+    text = formatting.printable(text).encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"

@@ -55,15 +55,9 @@ class Notifier:
     def failed(self, bug: Exception) -> None:
         """Send that a bug ended the run."""
         now, host = here_and_now(self._before)
-        notice = about_bug(
-            self._config.notify,
-            type(bug).__name__,
-            source=self._config.sync.source,
-            target=str(self._config.target),
-            host=host,
-            sent_at=now,
-        )
-        self._send(notice)
+        source, target = self._config.sync.source, str(self._config.target)
+        common = {"source": source, "target": target, "host": host, "sent_at": now}
+        self._send(about_bug(self._config.notify, type(bug).__name__, **common))
 
     def _send(self, notice: Notice | None) -> None:
         if self._config.notify.url is None or notice is None or notice.exit_code is None:

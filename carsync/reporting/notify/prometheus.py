@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +24,7 @@ from carsync.state.figures import Figures
 
 MetricKind = Literal["gauge", "counter", "summary"]
 Values = Mapping[str, float]
+_Reader = str | Callable[[Any], Values]
 
 
 class Standing(Struct, frozen=True):
@@ -48,13 +49,37 @@ class Standing(Struct, frozen=True):
 
 
 class Metric(Struct, frozen=True):
-    """One metric: `values` gives a value for each value of `label` ("" where it has none)."""
+    """One metric, read from a `Standing` or, `of_run`, from the figures of its run.
+
+    `reads` are the attributes that lead to one value, or a function that gives a value for each
+    value of `label`.
+    """
 
     name: str
-    kind: MetricKind
+    of_run: bool
+    reads: _Reader
     help: str
-    values: Callable[[Standing], Values]
     label: str = ""
+
+    @property
+    def kind(self) -> MetricKind:
+        """The metric's type, as the name or the label tells by the conventions."""
+        if self.label == "quantile":
+            return "summary"
+        return "counter" if self.name.endswith("_total") else "gauge"
+
+    def values(self, standing: Standing) -> Values:
+        """Return the known values by the label's value, which is "" where there is no label."""
+        found: Any = standing.figures if self.of_run else standing
+        if found is None:
+            return {}
+        if not isinstance(self.reads, str):
+            return self.reads(found)
+        for name in self.reads.split("."):
+            found = None if found is None else getattr(found, name)
+        if found is None:
+            return {}
+        return {"": found.timestamp() if isinstance(found, datetime) else float(found)}
 
 
 def expose(standing: Standing) -> bytes:
@@ -63,8 +88,6 @@ def expose(standing: Standing) -> bytes:
 
 
 class _Reading(Collector):
-    """The metrics of one moment, as prometheus_client collects them."""
-
     def __init__(self, standing: Standing) -> None:
         self._standing = standing
 
@@ -73,52 +96,31 @@ class _Reading(Collector):
         for metric in METRICS:
             family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
             for value_of, value in metric.values(self._standing).items():
-                name, labels = metric.name, dict(common)
                 if metric.kind == "summary" and value_of in {"count", "sum"}:
-                    name = f"{metric.name}_{value_of}"
-                elif metric.label:
-                    labels[metric.label] = value_of
-                family.add_sample(name, labels, value)
+                    family.add_sample(f"{metric.name}_{value_of}", common, value)
+                else:
+                    own = {metric.label: value_of} if metric.label else {}
+                    family.add_sample(metric.name, common | own, value)
             if family.samples:
                 yield family
 
 
-def _one(value: float | None) -> Values:
-    return {} if value is None else {"": float(value)}
+def _by_kind(figures: Figures) -> Values:
+    return {kind.value: figures.errors.get(kind, 0) for kind in FailureKind}
 
 
-def _moment(at: datetime | None) -> Values:
-    return {} if at is None else {"": at.timestamp()}
+def _by_verdict(figures: Figures) -> Values:
+    return {verdict.value: figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
 
 
-def _figure(read: Callable[[Figures], float | None]) -> Callable[[Standing], Values]:
-    """Return a reader of one figure of the run, where there is a run."""
-    return lambda now: {} if now.figures is None else _one(read(now.figures))
-
-
-def _by_kind(standing: Standing) -> Values:
-    if standing.figures is None:
-        return {}
-    return {kind.value: standing.figures.errors.get(kind, 0) for kind in FailureKind}
-
-
-def _by_verdict(standing: Standing) -> Values:
-    if standing.figures is None:
-        return {}
-    return {verdict.value: standing.figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
-
-
-def _response_times(standing: Standing) -> Values:
-    taken = standing.figures
-    if taken is None:
-        return {}
-    answers = taken.attempts - sum(taken.errors.values())
+def _response_times(figures: Figures) -> Values:
+    answers = figures.attempts - sum(figures.errors.values())
     measured = {
-        "0.5": taken.latency_p50_s,
-        "0.95": taken.latency_p95_s,
-        "0.99": taken.latency_p99_s,
+        "0.5": figures.latency_p50_s,
+        "0.95": figures.latency_p95_s,
+        "0.99": figures.latency_p99_s,
         "count": answers,
-        "sum": answers * (taken.latency_mean_s or 0.0),
+        "sum": answers * (figures.latency_mean_s or 0.0),
     }
     return {name: value for name, value in measured.items() if value is not None}
 
@@ -132,207 +134,90 @@ def _checks(standing: Standing) -> Values:
     return {c.name: float(c.verdict == "pass") for c in checks if c.verdict != "n/a"}
 
 
-METRICS: tuple[Metric, ...] = (
-    Metric(
-        "carsync_build_info",
-        "gauge",
-        "Always 1; the version of carsync that wrote this.",
+def _last_success(standing: Standing) -> Values:
+    at = standing.last_success_at
+    return {"": 0.0 if at is None else at.timestamp()}
+
+
+_Rows = dict[str, tuple[_Reader, str] | tuple[_Reader, str, str]]
+
+_OF_TARGET: _Rows = {
+    "build_info": (
         lambda now: {now.version: 1.0},
+        "Always 1; the version of carsync that wrote this.",
         "version",
     ),
-    Metric(
-        "carsync_metrics_written_timestamp_seconds",
-        "gauge",
+    "metrics_written_timestamp_seconds": (
+        "written_at",
         "When these figures were written. Every minute while a run is going on.",
-        lambda now: _moment(now.written_at),
     ),
-    Metric(
-        "carsync_last_success_timestamp_seconds",
-        "gauge",
+    "last_success_timestamp_seconds": (
+        _last_success,
         "End of the last run that left the table equal to the feed (exit code 0 or 7). "
         "0: there is none yet.",
-        lambda now: _moment(now.last_success_at) or _one(0.0),
     ),
-    Metric(
-        "carsync_last_run_exit_code",
-        "gauge",
-        "Exit code of the last run that ended.",
-        lambda now: _one(now.exit_code),
-    ),
-    Metric(
-        "carsync_last_run_end_timestamp_seconds",
-        "gauge",
-        "When the last run ended.",
-        lambda now: _moment(now.ended_at),
-    ),
-    Metric(
-        "carsync_last_merge_timestamp_seconds",
-        "gauge",
+    "last_run_exit_code": ("exit_code", "Exit code of the last run that ended."),
+    "last_run_end_timestamp_seconds": ("ended_at", "When the last run ended."),
+    "last_merge_timestamp_seconds": (
+        "merged.finished_at",
         "End of the last run whose merge was committed.",
-        lambda now: _moment(now.merged.finished_at if now.merged else None),
     ),
-    Metric(
-        "carsync_last_merge_duration_seconds",
-        "gauge",
-        "How long that run took.",
-        lambda now: _one(now.merged.duration_s if now.merged else None),
-    ),
-    Metric(
-        "carsync_last_merge_rows",
-        "gauge",
+    "last_merge_duration_seconds": ("merged.duration_s", "How long that run took."),
+    "last_merge_rows": (
+        _merged_rows,
         "Rows of the last committed merge by outcome. held: deactivations that wait for "
         "approval; the figure stays until the next run, approved or not.",
-        _merged_rows,
         "outcome",
     ),
-    Metric(
-        "carsync_acceptance_check_passed",
-        "gauge",
+    "acceptance_check_passed": (
+        _checks,
         "1: the last merged run met this target of the configuration. 0: it missed it. "
         "Targets that were not judged are left out.",
-        _checks,
         "check",
     ),
-    Metric(
-        "carsync_run_in_progress",
-        "gauge",
-        "1 while a run is going on, else 0.",
-        lambda now: _one(now.in_progress),
-    ),
-    Metric(
-        "carsync_run_id",
-        "gauge",
-        "Number of the current run, or of the last one (carsync runs).",
-        lambda now: _one(now.run_id),
-    ),
-    Metric(
-        "carsync_run_start_timestamp_seconds",
-        "gauge",
-        "When that run began.",
-        lambda now: _moment(now.started_at),
-    ),
-    Metric(
-        "carsync_run_duration_seconds",
-        "gauge",
-        "For how long its process has been at work, or was.",
-        _figure(lambda s: s.elapsed_s),
-    ),
-    Metric(
-        "carsync_run_pages_planned",
-        "gauge",
-        "Pages that the feed has; absent until it is known.",
-        _figure(lambda s: s.pages_planned),
-    ),
-    Metric(
-        "carsync_run_pages_resumed",
-        "gauge",
+    "run_in_progress": ("in_progress", "1 while a run is going on, else 0."),
+    "run_id": ("run_id", "Number of the current run, or of the last one (carsync runs)."),
+    "run_start_timestamp_seconds": ("started_at", "When that run began."),
+}
+_OF_RUN: _Rows = {
+    "run_duration_seconds": ("elapsed_s", "For how long its process has been at work, or was."),
+    "run_pages_planned": ("pages_planned", "Pages that the feed has; absent until it is known."),
+    "run_pages_resumed": (
+        "pages_resumed",
         "Pages of these that an interrupted run had staged before.",
-        _figure(lambda s: s.pages_resumed),
     ),
-    Metric(
-        "carsync_run_pages_staged_total",
-        "counter",
-        "Pages read and staged.",
-        _figure(lambda s: s.pages_staged),
-    ),
-    Metric(
-        "carsync_run_pages_failed_total",
-        "counter",
-        "Pages given up after all their attempts.",
-        _figure(lambda s: s.pages_given_up),
-    ),
-    Metric(
-        "carsync_run_rows_staged_total",
-        "counter",
+    "run_pages_staged_total": ("pages_staged", "Pages read and staged."),
+    "run_pages_failed_total": ("pages_given_up", "Pages given up after all their attempts."),
+    "run_rows_staged_total": (
+        "rows_staged",
         "Rows staged, those of an interrupted run that was resumed included.",
-        _figure(lambda s: s.rows_staged),
     ),
-    Metric(
-        "carsync_run_records_total",
-        "counter",
-        "Records that the pages held.",
-        _figure(lambda s: s.records),
-    ),
-    Metric(
-        "carsync_run_rejects_total",
-        "counter",
-        "Records that no row could hold (carsync rejects list).",
-        _figure(lambda s: s.rejects),
-    ),
-    Metric(
-        "carsync_run_attempts_total",
-        "counter",
-        "Requests for pages, retries included.",
-        _figure(lambda s: s.attempts),
-    ),
-    Metric(
-        "carsync_run_failed_attempts_total",
-        "counter",
-        "Requests for pages that failed, by class.",
-        _by_kind,
-        "class",
-    ),
-    Metric(
-        "carsync_run_retries_total",
-        "counter",
-        "Failed requests that were, or will be, sent again.",
-        _figure(lambda s: s.retries),
-    ),
-    Metric(
-        "carsync_run_breaker_openings_total",
-        "counter",
-        "How often the circuit breaker opened.",
-        _figure(lambda s: s.breaker_openings),
-    ),
-    Metric(
-        "carsync_run_probes_total",
-        "counter",
-        "Requests for single cars, by what the answer proves.",
+    "run_records_total": ("records", "Records that the pages held."),
+    "run_rejects_total": ("rejects", "Records that no row could hold (carsync rejects list)."),
+    "run_attempts_total": ("attempts", "Requests for pages, retries included."),
+    "run_failed_attempts_total": (_by_kind, "Requests for pages that failed, by class.", "class"),
+    "run_retries_total": ("retries", "Failed requests that were, or will be, sent again."),
+    "run_breaker_openings_total": ("breaker_openings", "How often the circuit breaker opened."),
+    "run_probes_total": (
         _by_verdict,
+        "Requests for single cars, by what the answer proves.",
         "verdict",
     ),
-    Metric(
-        "carsync_run_received_bytes_total",
-        "counter",
-        "Bodies of good answers as they came, compressed.",
-        _figure(lambda s: s.wire_bytes),
-    ),
-    Metric(
-        "carsync_run_unpacked_bytes_total",
-        "counter",
-        "The same unpacked.",
-        _figure(lambda s: s.body_bytes),
-    ),
-    Metric(
-        "carsync_run_response_seconds",
-        "summary",
+    "run_received_bytes_total": ("wire_bytes", "Bodies of good answers as they came, compressed."),
+    "run_unpacked_bytes_total": ("body_bytes", "The same unpacked."),
+    "run_response_seconds": (
+        _response_times,
         "How long good answers took, from the first byte sent to the last one read. "
         "Quantiles are within 1 %.",
-        _response_times,
         "quantile",
     ),
-    Metric(
-        "carsync_run_queued_pages",
-        "gauge",
-        "Pages that wait for a writer.",
-        _figure(lambda s: s.queue_depth),
-    ),
-    Metric(
-        "carsync_run_queued_pages_peak",
-        "gauge",
-        "The most that waited at once.",
-        _figure(lambda s: s.queue_depth_peak),
-    ),
-    Metric(
-        "carsync_run_resident_memory_bytes",
-        "gauge",
-        "Resident memory of all processes of the run.",
-        _figure(lambda s: s.rss_bytes),
-    ),
-    Metric(
-        "carsync_run_resident_memory_peak_bytes",
-        "gauge",
-        "The most that it was.",
-        _figure(lambda s: s.rss_peak_bytes),
-    ),
+    "run_queued_pages": ("queue_depth", "Pages that wait for a writer."),
+    "run_queued_pages_peak": ("queue_depth_peak", "The most that waited at once."),
+    "run_resident_memory_bytes": ("rss_bytes", "Resident memory of all processes of the run."),
+    "run_resident_memory_peak_bytes": ("rss_peak_bytes", "The most that it was."),
+}
+METRICS = tuple(
+    Metric(f"carsync_{name}", of_run, *row)
+    for of_run, rows in ((False, _OF_TARGET), (True, _OF_RUN))
+    for name, row in rows.items()
 )

@@ -11,12 +11,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, MutableMapping
-from types import TracebackType
 from typing import Self
 
 from carsync import formatting
 from carsync.exit_codes import ExitCode
-from carsync.reporting.live.progress_line import progress_line
+from carsync.reporting.views import wording
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.state.figures import Figures
@@ -47,18 +46,14 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
     The children must neither feed the watchdog nor speak for the run (`NotifyAccess=main`
     would refuse them). `is_stopping` says whether a signal asked the run to stop.
     """
-    address = environ.pop(SOCKET, "")
-    watchdog_usec = environ.pop(WATCHDOG, "")
-    watchdog_pid = environ.pop(WATCHDOG_PID, "")
+    address, usec, pid = (environ.pop(name, "") for name in (SOCKET, WATCHDOG, WATCHDOG_PID))
     if not address:
         return []
     if not address.startswith(("/", "@")):
         log.warning("%s names no socket that carsync can speak to: %s", SOCKET, address)
         return []
-    watchdog_s = None
-    is_number = watchdog_usec.isascii() and watchdog_usec.isdigit()
-    if is_number and watchdog_pid in {"", str(os.getpid())}:
-        watchdog_s = int(watchdog_usec) / 1e6
+    is_ours = usec.isascii() and usec.isdigit() and pid in {"", str(os.getpid())}
+    watchdog_s = int(usec) / 1e6 if is_ours else None
     return [ServiceManager(address, is_stopping, watchdog_s=watchdog_s or None)]
 
 
@@ -92,12 +87,7 @@ class ServiceManager(RunListener):
         self._turn()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._socket.close()
 
     def begun(self, run: Run) -> None:
@@ -110,7 +100,7 @@ class ServiceManager(RunListener):
     def update(self, figures: Figures, phase: str) -> None:
         """Feed the watchdog; show the figures every `STATUS_EVERY_S`, a new phase at once."""
         now_s = self._clock()
-        self._line = progress_line(figures)
+        self._line = wording.progress(figures)
         if phase != self._phase:
             self._phase, self._phase_s = phase, now_s
             self._status_s = float("-inf")
@@ -198,13 +188,11 @@ class ServiceManager(RunListener):
 
 def _last_words(report: RunReport) -> str:
     run = "" if report.run_id is None else f"run {report.run_id} "
-    if report.problem:
-        return f"{run}{report.state}, exit code {int(report.exit_code)}: {report.problem}"
-    counts = report.counts
-    if counts is None:
-        return f"{run}{report.state}, exit code {int(report.exit_code)}"
+    if report.problem or report.counts is None:
+        problem = f": {report.problem}" if report.problem else ""
+        return f"{run}{report.state}, exit code {int(report.exit_code)}{problem}"
     names = ("seen", "inserted", "updated", "reactivated", "deactivated")
-    words = ", ".join(f"{getattr(counts, name):,} {name}" for name in names)
+    words = ", ".join(f"{getattr(report.counts, name):,} {name}" for name in names)
     return f"{run}{report.state} in {formatting.duration(round(report.duration_s))}: {words}"
 
 

@@ -1,4 +1,4 @@
-"""The file of metrics for node_exporter's textfile collector, written while a run goes on.
+"""The file of metrics for node_exporter's textfile collector, written during a run.
 
 node_exporter reads every `*.prom` of a folder whenever Prometheus asks, so the file is
 replaced as a whole, by a rename in its own folder, and may be read by everybody.
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from msgspec.structs import replace
 
@@ -102,14 +101,9 @@ class TextFile(RunListener):
         )
         self._write()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """Write that the run is over where a bug ended it."""
-        if error is not None and self._standing.in_progress:
+        if kind is not None and self._standing.in_progress:
             self._standing = replace(
                 self._standing, in_progress=False, exit_code=ExitCode.BUG, ended_at=self._now()
             )

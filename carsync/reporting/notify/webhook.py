@@ -30,6 +30,13 @@ _GRACE_S = 0.5
 _SAID_BYTES = 200
 _ERROR_WORD = re.compile(r"[a-z]+(_[a-z]+)*")  # Slack's: no_service, invalid_payload, …
 _TRANSIENT = {408, 425, 429}
+_HEADERS = {
+    "User-Agent": f"carsync/{__version__}",
+    "Content-Type": "application/json",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 
 
 def deliver(
@@ -100,20 +107,10 @@ def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
     """Send the request and judge the answer; never raises."""
     assert notify.url is not None
     started_s = time.monotonic()
+    proxy, ca_bundle = notify.proxy, notify.ca_bundle
     try:
         with (
-            open_session(
-                1,
-                {
-                    "User-Agent": f"carsync/{__version__}",
-                    "Content-Type": "application/json",
-                    "Accept": "*/*",
-                    "Accept-Encoding": "identity",
-                    "Connection": "close",
-                },
-                proxy=notify.proxy,
-                ca_bundle=notify.ca_bundle,
-            ) as session,
+            open_session(1, _HEADERS, proxy=proxy, ca_bundle=ca_bundle) as session,
             session.post(
                 notify.url.reveal(),
                 data=body,
@@ -123,7 +120,7 @@ def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
             ) as response,
         ):
             error = _judge(response, notify.url.reveal())
-            # The connection was shut meanwhile, which may look like the end of an answer.
+            # The connection was closed meanwhile, which may look like the end of an answer.
             late = time.monotonic() - started_s > within_s
             return _timed_out(notify) if late else error
     except Exception as exc:
@@ -141,15 +138,14 @@ def _judge(response: requests.Response, url: str) -> NoticeError | None:
             f"the web hook redirects (HTTP {status}); redirects are refused",
             hint="set notify.url to the address that it redirects to",
         )
-    headers = response.headers
+    may_pass = status >= 500 or status in _TRANSIENT
+    after, date = response.headers.get("Retry-After"), response.headers.get("Date")
     return NoticeError(
         f"the web hook answered HTTP {status}",
         detail=_said(response, url),
-        hint="" if status >= 500 or status in _TRANSIENT else "check notify.url and notify.format",
-        retryable=status >= 500 or status in _TRANSIENT,
-        retry_after_s=parse_retry_after(
-            headers.get("Retry-After"), time.time(), headers.get("Date")
-        ),
+        hint="" if may_pass else "check notify.url and notify.format",
+        retryable=may_pass,
+        retry_after_s=parse_retry_after(after, time.time(), date),
     )
 
 

@@ -15,7 +15,7 @@ from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
 from carsync.model import RunState, Scope, Target
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.state import rejects, runs, samples, target_lock
 from carsync.state.rejects import ReasonCount
@@ -26,7 +26,7 @@ RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
 
 _KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
 
-Relation = Literal["replays", "reverts", "replayed by", "reverted by"]
+RelationKind = Literal["replays", "reverts", "replayed by", "reverted by"]
 
 
 class PastRun(Struct, frozen=True):
@@ -57,7 +57,7 @@ class PastRun(Struct, frozen=True):
 
 
 class RunSession(msgspec.Struct, frozen=True, kw_only=True):
-    """One process's work on a run, as its samples tell it.
+    """One process's work on a run, as its samples show it.
 
     `pages_done` and `rows_staged` are those of the whole run when the session ended.
     """
@@ -74,7 +74,7 @@ class RunSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDetails(Struct, frozen=True):
-    """All there is to tell of a run.
+    """All that is known of a run.
 
     `failed_attempts` counts by class over all sessions, whether the attempts are kept or not;
     `failed_pages` come from the kept ones. `reasons` are those of open rejects.
@@ -95,10 +95,10 @@ class RunDetails(Struct, frozen=True):
         return sessions_of(self.samples)
 
     @property
-    def relations(self) -> list[tuple[Relation, str]]:
+    def relations(self) -> list[tuple[RelationKind, str]]:
         """How this run and others bear on each other, with the numbers of the others."""
         run = self.past.run
-        others: list[tuple[Relation, Sequence[int | None]]] = [
+        others: list[tuple[RelationKind, Sequence[int | None]]] = [
             ("replays", [run.replay_of]),
             ("reverts", [run.reverts]),
             ("replayed by", self.replayed_by),
@@ -172,6 +172,16 @@ def sessions_of(samples: Sequence[Sample]) -> list[RunSession]:
         )
         for number, found in by_number.items()
     ]
+
+
+def errors_since(samples: Sequence[Sample]) -> list[dict[str, int]]:
+    """Return for each sample the attempts failed since the one before in its session, by class."""
+    found = []
+    for before, sample in zip((None, *samples), samples, strict=False):
+        known = before.errors if before and before.session == sample.session else {}
+        grown = {kind: n - known.get(kind, 0) for kind, n in sample.errors.items()}
+        found.append({kind: n for kind, n in grown.items() if n > 0})
+    return found
 
 
 def kind_of(run: Run) -> RunKind:
@@ -285,21 +295,16 @@ def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dic
 
 
 def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
-    if not has_schema(conn):
-        return ConfigError(
-            f"there is no run {run_id}",
-            detail="the database holds no run yet",
-            hint="run `carsync sync` first",
-        )
-    parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
-    query = sql.load("runs/list_nearest_runs")
-    found = sorted(n for (n,) in sql.fetch(conn, "listing runs", query, parameters))
-    nearest = f"the nearest of {target}: {', '.join(map(str, found))}"
-    return ConfigError(
-        f"there is no run {run_id}",
-        detail=nearest if found else f"no run of {target} is recorded yet",
-        hint="list them with `carsync runs`" if found else "run `carsync sync` first",
-    )
+    detail, hint = "the database holds no run yet", "run `carsync sync` first"
+    if has_schema(conn):
+        parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
+        query = sql.load("runs/list_nearest_runs")
+        found = sorted(n for (n,) in sql.fetch(conn, "listing runs", query, parameters))
+        detail = f"no run of {target} is recorded yet"
+        if found:
+            detail = f"the nearest of {target}: {', '.join(map(str, found))}"
+            hint = "list them with `carsync runs`"
+    return ConfigError(f"there is no run {run_id}", detail=detail, hint=hint)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -10,9 +10,9 @@ from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.model import MergeCounts
-from carsync.reporting.views.figures import pages_text, rows_text
-from carsync.reporting.views.layout import TONES, WIDTH, counts_grid, wrap
-from carsync.reporting.views.run_details import Relation, RunDetails, fate
+from carsync.reporting.views import wording
+from carsync.reporting.views.layout import counts_grid, title, wrap
+from carsync.reporting.views.run_details import RelationKind, RunDetails, errors_since, fate
 from carsync.reporting.views.run_list import took
 from carsync.reporting.views.summary import render_summary
 from carsync.run.report import outcome
@@ -22,7 +22,7 @@ SHOWN_PAGES = 10
 SHOWN_REASONS = 10
 CHART_COLUMNS = 100
 
-_RELATIONS: dict[Relation, tuple[str, str]] = {
+_RELATIONS: dict[RelationKind, tuple[str, str]] = {
     "replays": ("replays", "the rejects of run {}"),
     "reverts": ("reverts", "run {}"),
     "replayed by": ("replayed", "by run {}"),
@@ -39,12 +39,13 @@ def render_details(details: RunDetails, now: datetime, width: int, *, color: boo
         lines = _unfinished(details, now, color)
     related = _related(details)
     lines += ["", *formatting.columns(related)] if related else []
+    open_rejects = sum(reason.count for reason in details.reasons)
     chart = min(max(width - 34, 10), CHART_COLUMNS)
     for name, section in (
         ("sessions", _sessions(details)),
         ("over time", _over_time(details.samples, chart)),
         (_errors_head(details), _failed_pages(details, width)),
-        (_rejects_head(details), _reasons(details, width)),
+        (f"open rejects: {open_rejects:,}", _reasons(details, width)),
     ):
         if section:
             lines += ["", formatting.paint(name, "strong", color), *section]
@@ -55,14 +56,8 @@ def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
     """Show a run of which no report is kept: it is running, died, or is no sync."""
     past, run = details.past, details.past.run
     name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
-    head = f"{name} · {run.source} → {run.target}"
-    gap = " " * max(WIDTH - len(head) - len(past.state), 1)
-    tone = TONES[past.state]
-    lines = [
-        formatting.paint(head, "strong", color) + gap + formatting.paint(past.state, tone, color),
-        "",
-        *formatting.columns(_known(details, now)),
-    ]
+    head = title(f"{name} · {run.source} → {run.target}", past.state, color)
+    lines = [head, "", *formatting.columns(_known(details, now))]
     if run.counts is not None:
         known = {field.name for field in fields(MergeCounts)}
         counts = MergeCounts(**{n: v for n, v in run.counts.items() if n in known})
@@ -75,9 +70,7 @@ def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
 
 def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
     past, run = details.past, details.past.run
-    rows = []
-    if run.exit_code is not None:
-        rows.append(("outcome", outcome(run.exit_code)))
+    rows = [] if run.exit_code is None else [("outcome", outcome(run.exit_code))]
     rows.append(("started", formatting.moment(run.started_at)))
     if run.resumed_at is not None:
         rows.append(("resumed", formatting.moment(run.resumed_at)))
@@ -87,10 +80,12 @@ def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
         rows.append(("merged", formatting.moment(run.merged_at)))
     if details.samples:
         last = details.samples[-1]
-        rows.append(("phase", f"{last.phase}, as of {formatting.moment(last.at)}"))
-        rows.append(("pages", pages_text(last.pages_done, last.pages_planned)))
-        rows.append(("rows", rows_text(last)))
-        rows.append(("errors", formatting.errors(details.failed_attempts)))
+        rows += [
+            ("phase", f"{last.phase}, as of {formatting.moment(last.at)}"),
+            ("pages", wording.pages(last.pages_done, last.pages_planned)),
+            ("rows", wording.rows(last)),
+            ("errors", formatting.errors(details.failed_attempts)),
+        ]
     return rows
 
 
@@ -113,13 +108,12 @@ def _sessions(details: RunDetails) -> list[str]:
     lines = []
     for session in sessions:
         lasted = formatting.duration(round(session.worked_s))
-        phase = session.phase
+        staged = formatting.plural(session.pages_done, "page")
         is_running = details.past.is_running and session is sessions[-1]
-        end = phase if is_running else f"cut off while {phase}"
+        end = f" · {'' if is_running else 'cut off while '}{session.phase}"
         lines.append(
             f"  {session.number}  {formatting.moment(session.started_at)} · {lasted} · "
-            f"{formatting.plural(session.pages_done, 'page')} staged"
-            + ("" if phase == "ended" else f" · {end}")
+            f"{staged} staged{'' if session.phase == 'ended' else end}"
         )
     return lines
 
@@ -128,17 +122,14 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
     """Draw the run's figures over its sessions' time, each line up to its own peak."""
     if len(samples) < 3:
         return []
-    drawn: list[tuple[str, list[float | None], Callable[[float], str]]] = [
+    failed = [sum(by_class.values()) for by_class in errors_since(samples)]
+    drawn: list[tuple[str, Sequence[float | None], Callable[[float], str]]] = [
         ("pages/s", [s.pages_per_s for s in samples], formatting.rate),
         ("rows/s", [s.recent_rows_per_s for s in samples], formatting.rate),
         ("p95", [s.recent_latency_p95_s for s in samples], formatting.latency),
-        (
-            "queue",
-            [float(s.queue_depth) for s in samples],
-            lambda n: formatting.plural(int(n), "page"),
-        ),
-        ("memory", [float(s.rss_bytes) or None for s in samples], formatting.size),
-        ("errors", _increments(samples), lambda n: f"{n:,.0f}"),
+        ("queue", [s.queue_depth for s in samples], lambda n: formatting.plural(int(n), "page")),
+        ("memory", [s.rss_bytes or None for s in samples], formatting.size),
+        ("errors", failed, lambda n: f"{n:,.0f}"),
     ]
     first, last = samples[0], samples[-1]
     lines = [
@@ -148,18 +139,6 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
     ]
     span = f"  {'':<8}  {formatting.moment(first.at)} to {formatting.moment(last.at)}"
     return [*lines, span]
-
-
-def _increments(samples: Sequence[Sample]) -> list[float | None]:
-    """Return how many attempts failed since the sample before, within each session."""
-    counts: list[float | None] = []
-    before = (0, 0)
-    for sample in samples:
-        total = sum(sample.errors.values())
-        known = before[1] if before[0] == sample.session else 0
-        counts.append(float(max(total - known, 0)))
-        before = (sample.session, total)
-    return counts
 
 
 def _errors_head(details: RunDetails) -> str:
@@ -191,11 +170,6 @@ def _page_words(page: FailedPage) -> str:
     words = [f"{n:,} × {formatting.error_name(kind)}" for kind, n in by_number]
     words += ["given up"] if page.given_up else []
     return f"{', '.join(words)} · {formatting.printable(page.problem)}"
-
-
-def _rejects_head(details: RunDetails) -> str:
-    total = sum(reason.count for reason in details.reasons)
-    return f"open rejects: {total:,}"
 
 
 def _reasons(details: RunDetails, width: int) -> list[str]:

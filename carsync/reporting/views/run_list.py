@@ -36,7 +36,8 @@ def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bo
         fits = [g for g in (2, 1) if sum(widths) + g * (len(columns) - 1) <= width]
         if (fits and (fits[0] == 2 or rank <= 1)) or rank == 0:
             break
-        columns = [kept for column in columns if (kept := _cut(column, rank)) is not None]
+        cut = [column if column.rank < rank else column.short for column in columns]
+        columns = [column for column in cut if column is not None]
     gap = " " * (fits[0] if fits else 1)
     head = gap.join(_pad(column.name, column, w) for column, w in zip(columns, widths, strict=True))
     lines = [formatting.paint(head.rstrip(), "strong", color)]
@@ -47,10 +48,6 @@ def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bo
             cells[place] = formatting.paint(cells[place], TONES[past.state], color)
         lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _cut(column: _Column, rank: int) -> _Column | None:
-    return column if column.rank < rank else column.short
 
 
 def _pad(cell: str, column: _Column, width: int) -> str:
@@ -85,10 +82,6 @@ def _briefly(duration: str) -> str:
     return duration.replace(" min", "m").replace(" h", "h").replace(" s", "s").replace(" d", "d")
 
 
-def _exit(past: PastRun) -> str:
-    return "–" if past.run.exit_code is None else str(past.run.exit_code)
-
-
 def _counted(name: str) -> Callable[[PastRun], str]:
     return lambda past: f"{past.run.counts.get(name, 0):,}" if past.run.counts else "–"
 
@@ -108,7 +101,7 @@ _STARTED = _Column(
     short=_Column("started UTC", _started("%m-%d %H:%M"), left=True),
 )
 _FIGURES = (
-    _Column("exit", _exit),
+    _Column("exit", lambda past: "–" if past.run.exit_code is None else str(past.run.exit_code)),
     _Column("seen", _counted("seen"), 1),
     _Column("new", _counted("inserted")),
     _Column("updated", _counted("updated")),

@@ -13,25 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views.figures import (
-    given_up_text,
-    latency_text,
-    pages_text,
-    rates_text,
-    rows_text,
-)
-from carsync.reporting.views.layout import (
-    WIDTH,
-    column_width,
-    counts_grid,
-    side_by_side,
-    title,
-    wrap,
-)
+from carsync.reporting.views import layout, wording
 from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
 
@@ -46,6 +33,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
+_AFRESH = "run `carsync sync` again: it starts afresh, this run is too old to resume"
 _NONE_YET = "no run of this target has completed yet"
 
 
@@ -73,7 +61,7 @@ def judge(
     step = next_step(state.exit_code, state.hint)
     reason = state.problem or (outcome(state.exit_code) if state.exit_code else "")
     if state.state == "interrupted" and _is_too_old(state, now, resume_within_h):
-        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+        step = _AFRESH
     return Verdict(state.state, reason, step)
 
 
@@ -95,7 +83,7 @@ def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -
     if state.state == "merging":
         step = "run `carsync sync` again: it finds out whether the merge was committed"
     elif _is_too_old(state, now, resume_within_h):
-        step = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+        step = _AFRESH
     else:
         step = "run `carsync sync` again: it fetches only the pages that were not staged"
     return Verdict("interrupted", reason, step)
@@ -118,25 +106,17 @@ def as_data(
     `recorded_state` is the state in the file, `state` the true one ("none": no file).
     """
     verdict = judge(state, now, lock_held, resume_within_h)
-    shown: dict[str, Any] = {
-        "state": verdict.state,
-        "reason": verdict.reason,
-        "next_step": verdict.next_step,
-        "lock_held": lock_held,
-    }
+    shown = {**asdict(verdict), "lock_held": lock_held}
     if state is None:
         return shown
-    recorded = msgspec.to_builtins(state)
-    last_success_age_s = (
-        round((now - state.last_success_at).total_seconds(), 1) if state.last_success_at else None
-    )
+    success_at = state.last_success_at
     return {
-        **recorded,
+        **msgspec.to_builtins(state),
         **shown,
         "recorded_state": state.state,
         "age_s": round((now - state.started_at).total_seconds(), 1),
         "updated_age_s": round(_age_s(state, now), 1),
-        "last_success_age_s": last_success_age_s,
+        "last_success_age_s": success_at and round((now - success_at).total_seconds(), 1),
     }
 
 
@@ -147,28 +127,28 @@ def render(
     resume_within_h: float = 24.0,
     *,
     color: bool = False,
-    width: int = WIDTH,
+    width: int = layout.WIDTH,
 ) -> str:
     """Return the status as text for a terminal of `width` columns, without a final line feed."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     verdict = judge(state, now, lock_held, resume_within_h)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
     shown = None if verdict.state == "none" else verdict.state
-    head = title(name, shown, color, width)
+    head = layout.title(name, shown, color, width)
     if len(name) + len(shown or "no run yet") >= width:
-        head = "\n".join([*textwrap.wrap(name, width), title("", shown, color, 0).lstrip()])
+        head = "\n".join([*textwrap.wrap(name, width), layout.title("", shown, color, 0).lstrip()])
     lines = [head, ""]
     if state is not None:
         beside = width >= _TWO_COLUMNS
-        column = column_width(2, width) if beside else width
+        column = layout.column_width(2, width) if beside else width
         run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
         last = _last_lines(state, now, column)
-        lines += side_by_side([run, last], column) if beside else [*run, "", *last]
+        lines += layout.side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
         lines += [""]
     if verdict.reason:
-        lines += wrap("why", verdict.reason, color, width)
-    return "\n".join([*lines, *wrap("next", verdict.next_step, color, width)])
+        lines += layout.wrap("why", verdict.reason, color, width)
+    return "\n".join([*lines, *layout.wrap("next", verdict.next_step, color, width)])
 
 
 def render_line(
@@ -180,13 +160,13 @@ def render_line(
         return verdict.next_step
     phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state
     done, planned = state.pages_done, state.pages_planned
-    pages = formatting.count(done) if planned is None else pages_text(done, planned)
+    pages = formatting.count(done) if planned is None else wording.pages(done, planned)
     parts = [f"run {state.run_id}", phase, f"pages {pages}"]
     if verdict.state in ACTIVE_STATES:
         parts.append(_rates(state, is_active=True))
     parts.append(f"errors {formatting.errors(state.errors)}")
     if state.pages_given_up:
-        parts.append(given_up_text(state.pages_given_up))
+        parts.append(wording.given_up(state.pages_given_up))
     return " · ".join(parts)
 
 
@@ -196,14 +176,12 @@ def _run_rows(
     """Return name and value of each line on the run itself, for `width` columns in all."""
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
+    seen = formatting.duration(round(_age_s(state, now)))
     rows = [
         ("run", f"{run} · started {_ago(state.started_at, now)}"),
-        (
-            "phase",
-            f"{state.phase} · process {state.pid} · last sign of life {_age(state, now)} ago",
-        ),
+        ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"),
         *_pages(state, width - _NAMES_WIDTH),
-        ("rows", rows_text(state)),
+        ("rows", wording.rows(state)),
     ]
     if not is_active:
         phase = "" if state.phase == "ended" else f", while {state.phase}"
@@ -211,7 +189,7 @@ def _run_rows(
     if state.pages_per_s:
         rows.append(("rate", _rates(state, is_active)))
     if state.latency is not None:
-        rows.append(("latency", latency_text(state.latency)))
+        rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
     return rows + _failed_rows(state, width - _NAMES_WIDTH)
 
@@ -219,7 +197,7 @@ def _run_rows(
 def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Return the bar and the counts, side by side where `width` allows it."""
     done, planned = state.pages_done, state.pages_planned
-    text = pages_text(done, planned)
+    text = wording.pages(done, planned)
     beside = min(width - len(text) - 2, _MAX_BAR)
     if beside >= _MIN_BAR:
         return [("pages", f"{formatting.bar(done, planned, beside)}  {text}")]
@@ -227,7 +205,7 @@ def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
 
 
 def _rates(state: CheckpointState, is_active: bool) -> str:
-    text = rates_text(state.pages_per_s, state.rows_per_s)
+    text = wording.rates(state.pages_per_s, state.rows_per_s)
     if is_active and state.eta_s is not None:
         text += f" · eta {formatting.duration(state.eta_s)}"
     return text
@@ -263,16 +241,12 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
     elif state.last_success_at < last.finished_at:
         rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
     table = formatting.columns(rows, width=width)
-    return [_LAST, *table, "", *counts_grid(last.counts, width)]
+    return [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
 
 
 def _ago(at: datetime, now: datetime) -> str:
     age_s = max((now - at).total_seconds(), 0.0)
     return f"{formatting.moment(at)}, {formatting.duration(round(age_s))} ago"
-
-
-def _age(state: CheckpointState, now: datetime) -> str:
-    return formatting.duration(round(_age_s(state, now)))
 
 
 def _cut(text: str, width: int) -> str:
@@ -285,12 +259,10 @@ def session_lines(sessions: Sequence[DatabaseSession]) -> list[str]:
         return ["no session of carsync in the database"]
     lines = ["sessions of carsync in the database"]
     for session in sessions:
-        waits = f", waits for {session.wait}" if session.wait else ""
-        behind = f", blocked by pid {', '.join(map(str, session.blocked_by))}"
-        lines.append(
-            f"  pid {session.pid}  {formatting.printable(session.application)}: "
-            f"{session.state} for "
-            f"{formatting.duration(session.age_s)}{waits}{behind if session.blocked_by else ''}"
-            f"{'; holds the lock' if session.holds_lock else ''}"
-        )
+        who = f"pid {session.pid}  {formatting.printable(session.application)}"
+        line = f"  {who}: {session.state} for {formatting.duration(session.age_s)}"
+        line += f", waits for {session.wait}" if session.wait else ""
+        if session.blocked_by:
+            line += f", blocked by pid {', '.join(map(str, session.blocked_by))}"
+        lines.append(f"{line}; holds the lock" if session.holds_lock else line)
     return lines

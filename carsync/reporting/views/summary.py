@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.model import Check, CheckVerdict
-from carsync.reporting.views.figures import (
-    errors_text,
-    latency_text,
-    pages_text,
-    rates_text,
-    rows_text,
-    slope_text,
-    traffic_text,
-)
+from carsync.reporting.views import wording
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
 from carsync.run.report import RunReport, next_step, outcome
 from carsync.state.figures import Figures
@@ -50,23 +42,29 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
     """Return name and value of each line on what was done and how fast."""
     figures = report.figures
     ended = formatting.moment(report.finished_at)
-    traffic = f"{formatting.plural(figures.attempts, 'request')} · {traffic_text(figures)}"
+    rate = wording.rates(figures.pages_per_s_mean, figures.rows_per_s)
+    if figures.writer_rows_per_busy_s is not None:
+        rate += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
+    memory = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
+    if figures.rss_slope_mb_per_min is not None:
+        memory += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
+    traffic = f"{formatting.plural(figures.attempts, 'request')} · {wording.traffic(figures)}"
     return [
         ("outcome", outcome(report.exit_code)),
         ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
         ("pages", _pages(figures)),
-        ("rows", rows_text(figures)),
-        ("rate", _rates(figures)),
-        ("latency", latency_text(figures.latency)),
+        ("rows", wording.rows(figures)),
+        ("rate", rate),
+        ("latency", wording.latency(figures.latency)),
         ("traffic", traffic),
-        ("errors", errors_text(figures, with_retries=True)),
-        ("memory", _memory(figures)),
+        ("errors", wording.errors(figures, with_retries=True)),
+        ("memory", memory),
     ]
 
 
 def _pages(figures: Figures) -> str:
     done, planned = figures.pages_done, figures.pages_planned
-    text = formatting.count(done) if planned is None else pages_text(done, planned)
+    text = formatting.count(done) if planned is None else wording.pages(done, planned)
     if figures.pages_resumed:
         text += f" · {figures.pages_resumed:,} kept from the interrupted run"
     if figures.pages_given_up:
@@ -74,29 +72,12 @@ def _pages(figures: Figures) -> str:
     return text
 
 
-def _rates(figures: Figures) -> str:
-    text = rates_text(figures.pages_per_s_mean, figures.rows_per_s)
-    if figures.writer_rows_per_busy_s is not None:
-        text += f" · {formatting.rate(figures.writer_rows_per_busy_s)} rows/s of a busy writer"
-    return text
-
-
-def _memory(figures: Figures) -> str:
-    text = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
-    if figures.rss_slope_mb_per_min is not None:
-        text += f" · slope {slope_text(figures.rss_slope_mb_per_min)}"
-    return text
-
-
 def _check_table(checks: Sequence[Check], color: bool) -> list[str]:
     """Lay out the acceptance checks: verdict, name, measured value, target."""
     names = max(len("acceptance"), *(len(check.name) for check in checks))
     values = max(len("measured"), *(len(check.measured) for check in checks))
-    lines = [
-        formatting.paint(
-            f"  {'acceptance':<{names}}  {'measured':<{values}}  target", "strong", color
-        )
-    ]
+    head = f"  {'acceptance':<{names}}  {'measured':<{values}}  target"
+    lines = [formatting.paint(head, "strong", color)]
     for check in checks:
         line = f"  {check.name:<{names}}  {check.measured:<{values}}  {check.target}"
         verdict = formatting.paint(check.verdict, _VERDICT_TONES[check.verdict], color)

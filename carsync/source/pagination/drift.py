@@ -43,12 +43,10 @@ class Extent:
 
     def add(self, value: int | None) -> None:
         """Note a reported value."""
-        if value is None:
-            return
-        if self.first is None:
-            self.first = value
-        self.lowest = value if self.lowest is None else min(self.lowest, value)
-        self.highest = value if self.highest is None else max(self.highest, value)
+        if value is not None:
+            self.first = value if self.first is None else self.first
+            self.lowest = _least(self.lowest, value)
+            self.highest = max(self.highest or 0, value)
 
     @property
     def moved(self) -> bool:

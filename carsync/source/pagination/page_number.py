@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator, read_total
-from carsync.source.pagination.checks import find_fault
 from carsync.source.request import ApiRequest, Parameter
 
 
@@ -55,5 +55,40 @@ class PageNumberPaginator(Paginator):
     def find_fault(
         self, page: int, records: int, info: PageInfo, expected_pages: int | None, attempt: int = 1
     ) -> str | None:
-        """Return why an answer cannot be the page of this number, or None where it can."""
-        return find_fault(page, records, info, expected_pages, self._pagination, attempt)
+        """Return why an answer cannot be the page of this number, or None where it can.
+
+        An empty answer is the end of the feed only where the totals say so, or where it is
+        that of the last page for the second time: the total is too high then. A page
+        larger than asked for is welcome; a smaller one before the last is not,
+        unless the feed serves smaller pages throughout, which its totals show.
+        """
+        position = page - self.first + 1
+        total, pages, asked = info.total_records, info.total_pages, self.page_size
+        if pages is None and total is not None:
+            pages = expected_pages or math.ceil(total / asked)
+        if pages is None:
+            if expected_pages is None or position > expected_pages or records >= asked:
+                return None
+            return f"page {page:,} of {expected_pages:,} holds {records:,} records and no totals"
+        if total is not None and pages > max(1, total):
+            return f"the feed reports {pages:,} pages for {total:,} records"
+        if expected_pages is not None and 2 * pages < expected_pages:
+            return f"the feed reports {pages:,} pages, and {expected_pages:,} before"
+        if records == 0:
+            is_end = position > pages or total == 0
+            is_end |= 1 < position == pages and total is not None and attempt > 1
+            return None if is_end else f"page {page:,} of {pages:,} is empty"
+        size = _served_size(info, asked)
+        if position >= pages or records >= size:
+            return None
+        return f"page {page:,} of {pages:,} holds {records:,} records instead of {size:,}"
+
+
+def _served_size(info: PageInfo, asked: int) -> int:
+    """Return how many records a page before the last one holds at least, as far as it is known."""
+    pages, total = info.total_pages, info.total_records
+    if total is None or pages is None:
+        return 0  # a smaller page size than asked for cannot be told from lost records
+    if pages * asked - total >= asked:  # more pages than needed: the feed serves smaller ones
+        return math.ceil(total / pages)
+    return asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import deque
 from enum import IntEnum
 
 from carsync.config.sections import Pagination
@@ -58,7 +57,7 @@ class PagePlan:
         self._only = math.inf if only is None else only
         self.first = paginator.first
         self.failed: dict[int, str] = {}
-        """Pages given up for good, and why."""
+        """Pages given up permanently, and why."""
         self.staged_count = 0
         self.reported_records: int | None = None
         """The total that the feed reported last."""
@@ -66,8 +65,7 @@ class PagePlan:
         self._is_parallel = paginator.parallel
         self._tokens: dict[int, str | None] = {}  # by page; of the one after each answer
         self._states = bytearray()  # by page index; as long as the highest page ever touched
-        self._cursor = 0  # every page below was leased, staged or failed at some time
-        self._returned: deque[int] = deque()
+        self._cursor = 0  # no page below waits
         self._observed = False
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
@@ -82,13 +80,15 @@ class PagePlan:
         """Lease a page and return it; None where none can be leased now."""
         if not self._observed and _State.LEASED in self._states:
             return None  # the first answer decides how to go on
-        index = self._take_returned()
-        if index is None:
-            index = self._take_new()
-        if index is None:
-            return None
-        self._states[index] = _State.LEASED
-        return index + self.first
+        limit = self._limit
+        while self._cursor < limit and self._is_known(self._cursor):
+            index = self._cursor
+            self._cursor += 1
+            if self._state(index) == _State.WAITING:
+                self._grow(index)
+                self._states[index] = _State.LEASED
+                return index + self.first
+        return None
 
     def token(self, page: int) -> str | None:
         """Return where a page is, for a feed that is read page by page; else None."""
@@ -129,10 +129,10 @@ class PagePlan:
         if self._state(index) != _State.LEASED:
             return
         self._states[index] = _State.WAITING
-        self._returned.append(index)
+        self._cursor = min(self._cursor, index)
 
     def fail(self, page: int, problem: str) -> None:
-        """Give a leased page up for good."""
+        """Give a leased page up permanently."""
         index = self._index(page)
         if self._state(index) != _State.LEASED:
             return
@@ -246,11 +246,9 @@ class PagePlan:
 
     def ranges(self) -> str:
         """Return the staged pages as text, such as `1-500,502`; `parse_ranges` reads it."""
-        first = self.first
-        return ",".join(
-            _show_range(run.start() + first, run.end() + first - 1)
-            for run in _STAGED_RUN.finditer(self._states)
-        )
+        spans = (run.span() for run in _STAGED_RUN.finditer(self._states))
+        ends = ((start + self.first, end + self.first - 1) for start, end in spans)
+        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ends)
 
     @property
     def _reported(self) -> int | None:
@@ -278,7 +276,6 @@ class PagePlan:
 
     @property
     def _limit(self) -> int:
-        """Number of pages that may be leased by what is known now."""
         if not self._is_parallel:
             return self._chained
         reported = self._reported
@@ -297,25 +294,6 @@ class PagePlan:
         most = min(self._only, self._pagination.max_pages)
         return last + (self._is_known(last) and last < most)
 
-    def _take_returned(self) -> int | None:
-        while self._returned:
-            index = self._returned.popleft()
-            if self._states[index] == _State.WAITING:
-                return index
-        return None
-
-    def _take_new(self) -> int | None:
-        limit = self._limit
-        while self._cursor < limit:
-            index = self._cursor
-            if not self._is_known(index):
-                return None
-            self._cursor += 1
-            if self._state(index) == _State.WAITING:
-                self._grow(index)
-                return index
-        return None
-
     def _is_known(self, index: int) -> bool:
         """Say whether a page can be asked for: of some feeds only the page before it tells."""
         return self._is_parallel or not index or self._tokens.get(index + self.first) is not None
@@ -333,10 +311,6 @@ class PagePlan:
         missing = index + 1 - len(self._states)
         if missing > 0:
             self._states.extend(bytes(missing))
-
-
-def _show_range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low}-{high}"
 
 
 def parse_ranges(text: str) -> tuple[range, ...]:

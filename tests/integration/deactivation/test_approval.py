@@ -14,7 +14,7 @@ from carsync.deactivation import approval
 from carsync.destination import staging
 from carsync.errors import ApprovalError, LockedError
 from carsync.model import Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import runs, target_lock
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page, reject

@@ -34,7 +34,8 @@ from carsync.deactivation import approval
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.model import Column
-from carsync.postgres.connection import Connection, connect
+from carsync.postgres.connection import connect
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run import sync
 from carsync.run.listener import RunListener

@@ -14,7 +14,7 @@ from psycopg2.sql import SQL
 from carsync import failpoints
 from carsync.destination import change_log
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import Rig, car, cars, page, revert

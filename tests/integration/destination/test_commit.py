@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from carsync import timing
 from carsync.config.sections import Config, Database
 from carsync.destination import merge
-from carsync.destination.commit import exactly_once, merge_exactly_once
+from carsync.destination.commit import exactly_once
 from carsync.errors import (
     CarsyncError,
     DatabaseBusyError,
@@ -19,7 +20,7 @@ from carsync.errors import (
 )
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import Rig, cars, page
@@ -115,7 +116,8 @@ def test_after_a_break_the_outcome_is_looked_up(
     else:
         with pytest.raises(DatabaseUnavailableError):
             exactly_once(config, watched, request.run.run_id, broken, never)
-        assert merge_exactly_once(config, rig.conn, request, never).inserted == 3
+        work = partial(merge.merge, rig.conn, request)
+        assert exactly_once(config, rig.conn, request.run.run_id, work, never).inserted == 3
 
 
 def test_a_server_process_that_does_not_know_of_the_break_is_ended_first(

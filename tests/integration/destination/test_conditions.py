@@ -7,8 +7,8 @@ from psycopg2.sql import SQL
 
 from carsync.destination import conditions
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Composable
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 
 SINCE = SQL("(now() - interval '1 hour')")

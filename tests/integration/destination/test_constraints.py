@@ -10,7 +10,7 @@ from carsync.config.sections import LoadMethod
 from carsync.destination import migrations
 from carsync.model import Row
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars, page
 

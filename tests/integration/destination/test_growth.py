@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from carsync.destination import staging
 from carsync.model import Row
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support import effort
 from tests.support.merge_rig import Rig, car

@@ -21,8 +21,8 @@ from carsync.errors import (
 )
 from carsync.model import DeactivationAction, Proof, Target
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
-from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.sql import Cursor, Query
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask
@@ -231,7 +231,7 @@ def test_more_absent_cars_than_were_decided_over_are_all_held(
     rig.sync(cars(range(20)))
     rig.begin()
     rig.stage(page(1, cars(range(18))))
-    plan = candidates.plan_deactivation(rig.conn, rig.run.run_id, TARGET, SOURCE)
+    plan = candidates.plan_deactivation(rig.conn, rig.run)
     assert plan.candidates == 2
     request = rig.request(1, action, Proof(gone=["18", "19", "rival"]), max_deactivations=2)
     ask(
@@ -450,17 +450,18 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
     plans: dict[str, str] = {}
     execute, fetch = sql.run, sql.rows
 
-    def explain(cur: Cursor, query: Composable, parameters: Any = None) -> None:
-        text = re.sub(r"\s*--.*", "", query.as_string(cur)).strip()
+    def explain(cur: Cursor, query: Query, parameters: Any = None) -> None:
+        composed = sql.load(query) if isinstance(query, str) else query
+        text = re.sub(r"\s*--.*", "", composed.as_string(cur)).strip()
         if re.match("WITH|SELECT|DELETE|UPDATE|INSERT|CREATE UNLOGGED", text):
-            cur.execute(SQL("EXPLAIN ") + query, parameters or {})
+            cur.execute(SQL("EXPLAIN ") + composed, parameters or {})
             plans[text] = "\n".join(line for (line,) in cur.fetchall())
 
-    def run(cur: Cursor, query: Composable, parameters: Any = None) -> int:
+    def run(cur: Cursor, query: Query, parameters: Any = None) -> int:
         explain(cur, query, parameters)
         return execute(cur, query, parameters)
 
-    def rows(cur: Cursor, query: Composable, parameters: Any = None) -> list[tuple[Any, ...]]:
+    def rows(cur: Cursor, query: Query, parameters: Any = None) -> list[tuple[Any, ...]]:
         explain(cur, query, parameters)
         return fetch(cur, query, parameters)
 

@@ -11,7 +11,7 @@ from carsync.destination import migrations
 from carsync.destination.migrations import migrate, pending
 from carsync.errors import DatabaseError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from carsync.config.sections import LoadMethod
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage, PageInfo
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.effort import trials
 from tests.support.merge_rig import RecordRig
@@ -122,7 +122,7 @@ def test_json_nested_more_deeply_than_the_server_s_stack_costs_its_row(
     deep = list(content.rows[0])
     deep[lots] = "[" * 30_000 + "]" * 30_000
     mapped = MappedPage(1, (tuple(deep), content.rows[1]), (), 2, PageInfo(), 0.0)
-    (line,) = intake.stager.stage([mapped], lambda: 0.0)
+    (line,) = intake.stager.stage([mapped])
     assert (line.rows, line.rejects) == (1, 1)
     [(reason, original)] = intake.refused()
     assert "stack depth" in reason

@@ -12,9 +12,9 @@ from carsync.destination import merge, privileges
 from carsync.destination.migrations import migrate
 from carsync.errors import DatabasePermissionError
 from carsync.model import Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
-from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, cars, page
+from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars, page
 
 
 def test_missing_grants_are_named(conn: Connection) -> None:
@@ -47,7 +47,7 @@ def test_row_security_that_applies_refuses_plan_and_merge(rig: Rig, dsn: str) ->
     limited.begin()
     limited.stage(page(1, cars(range(5))))
     with pytest.raises(DatabasePermissionError, match="row-level security"):
-        candidates.plan_deactivation(rig.conn, limited.run.run_id, TARGET, SOURCE)
+        candidates.plan_deactivation(rig.conn, limited.run)
     with pytest.raises(DatabasePermissionError, match=r"hides rows of public\.cars"):
         merge.merge(rig.conn, limited.request(1))
     ask(rig.conn, "RESET ROLE")

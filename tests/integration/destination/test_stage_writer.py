@@ -19,8 +19,8 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
 from carsync.postgres import sql
-from carsync.postgres.connection import Connection
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject
@@ -126,10 +126,10 @@ _rows = st.tuples(
 )
 @given(rows=st.lists(_rows, min_size=1, max_size=5))
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:
-    run = runs.start_run(rig.conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h")
+    run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
     stager = StageWriter(rig.conn, run.run_id, run.token, VALUES, method)
-    lines = stager.stage([page(1, rows)], lambda: 0.0)
+    lines = stager.stage([page(1, rows)])
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)
     assert lines[0].rows == len(rows)
@@ -185,7 +185,7 @@ def test_left_over_writer_of_a_run_that_was_taken_over_claims_nothing(rig: Rig) 
     resumed = runs.resume_run(rig.conn, rig.run.run_id)
     assert resumed is not None
     with pytest.raises(LockedError, match="not this process's any more"):
-        left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])], lambda: 0.0)
+        left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])])
     assert [line.page for line in staging.read_ledger(rig.conn, rig.run.run_id)] == [1]
     assert [row[2] for row in staged(rig)] == ["1"]
     assert ask(rig.conn, "SELECT count(*) FROM carsync.rejects") == [(0,)]

@@ -10,7 +10,7 @@ from carsync.destination import staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, cars, page
@@ -28,7 +28,7 @@ def test_left_over_writer_fails_once_its_tables_are_dropped(rig: Rig) -> None:
     ask(rig.conn, "UPDATE carsync.runs SET state = 'interrupted'")
     assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
     with pytest.raises(DatabaseError):
-        writer.stage([page(1, cars([1]))], lambda: 0.0)
+        writer.stage([page(1, cars([1]))])
 
 
 def test_left_over_sessions_are_ended_before_a_stale_run_is_dropped(rig: Rig, dsn: str) -> None:

@@ -9,7 +9,7 @@ from carsync.destination.migrations import migrate, pending
 from carsync.destination.target_table import wanted_columns
 from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars
 

@@ -15,7 +15,7 @@ from carsync.deactivation import approval
 from carsync.destination.undo import UndoCounts
 from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.revert import Revert
 from carsync.state import runs

@@ -18,7 +18,7 @@ from carsync.doctor import examine
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Level
 from carsync.mapping.mapper import Mapper
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import target_lock
 from carsync.state.file_lock import FileLock
 from tests.conftest import TARGET, ask

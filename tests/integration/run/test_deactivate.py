@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from carsync.config.sections import Config, Deactivate, Sync
 from carsync.destination import merge
 from carsync.model import MergeCounts, ProbeVerdict
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.run.deactivate import decide_and_prove
 from carsync.source.pagination.base import load_paginator
 from tests.conftest import ask

@@ -17,7 +17,7 @@ from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.mapping.mapper import Mapper
 from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.fingerprints import fingerprints
 from carsync.run.replay import ALTERED, OTHER_ROW, Replay, Replayed
@@ -499,9 +499,7 @@ def test_rejects_of_long_superseded_runs_are_pruned(
 ) -> None:
     monkeypatch.setattr(rejects, "KEPT_RUNS", 2)
     ended = [site.sync([record(1), bad(n)]) for n in range(2, 6)]
-    other = runs.start_run(
-        site.conn, TARGET, "another", version="0", fingerprints={}, hash_scheme="h"
-    )
+    other = runs.start_run(site.conn, TARGET, "another", hash_scheme="h")
     ask(
         site.conn,
         "UPDATE carsync.rejects SET run_id = %s WHERE run_id = %s",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from carsync import __version__
 from carsync.config.sections import Api, Auth, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
@@ -29,7 +30,7 @@ def api() -> Iterator[ScriptedApi]:
 
 def transport(api: ScriptedApi, **settings: object) -> ApiClient:
     section = Api(base_url=api.base_url, auth=Auth(key=Secret(KEY)), **settings)  # type: ignore[arg-type]
-    return ApiClient(section, connections=2, user_agent="carsync/test")
+    return ApiClient(section, connections=2)
 
 
 def failure(api: ScriptedApi, *replies: Reply, **settings: object) -> PageError:
@@ -50,14 +51,14 @@ def test_a_page_is_asked_for_with_key_number_and_size(api: ScriptedApi) -> None:
     assert arrival.query == {"country": "kr", "page": "3", "per_page": "100"}
     assert arrival.headers["x-api-key"] == KEY
     assert arrival.headers["accept-encoding"] == "gzip"
-    assert arrival.headers["user-agent"] == "carsync/test"
+    assert arrival.headers["user-agent"] == f"carsync/{__version__}"
 
 
 def test_the_key_travels_as_bearer_or_not_at_all(api: ScriptedApi) -> None:
     api.on("/cars", page_reply([]))
     for kind in ("bearer", "none"):
         section = Api(base_url=api.base_url, auth=Auth(type=kind, key=Secret(KEY)))
-        ApiClient(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1).get_page(1)
 
     bearer, none = api.arrivals
     assert bearer.headers["authorization"] == f"Bearer {KEY}"
@@ -226,7 +227,7 @@ def test_silence_ends_at_the_read_timeout(api: ScriptedApi) -> None:
 def test_an_answer_that_drips_ends_at_the_total_deadline(first: bytes, drop: bytes) -> None:
     with DrippingServer(first, drop, every_s=0.02) as base_url:
         section = Api(base_url=base_url, timeout=Timeout(read_s=5, total_s=0.5))
-        client = ApiClient(section, connections=1, user_agent="t")
+        client = ApiClient(section, connections=1)
         started = time.monotonic()
         with watched(client), pytest.raises(PageError) as caught:
             client.get_page(1)
@@ -239,7 +240,7 @@ def test_an_answer_that_drips_ends_at_the_total_deadline(first: bytes, drop: byt
 def test_a_refused_connection_says_so() -> None:
     section = Api(base_url="http://127.0.0.1:1")
     with pytest.raises(PageError) as caught:
-        ApiClient(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1).get_page(1)
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "refuses" in caught.value.problem
@@ -248,7 +249,7 @@ def test_a_refused_connection_says_so() -> None:
 def test_an_unknown_host_says_so() -> None:
     section = Api(base_url="http://no-such-host.invalid")
     with pytest.raises(PageError) as caught:
-        ApiClient(section, connections=1, user_agent="t").get_page(1)
+        ApiClient(section, connections=1).get_page(1)
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "resolved" in caught.value.problem

@@ -34,7 +34,7 @@ def api() -> Iterator[ScriptedApi]:
 
 def transport(base_url: str, **settings: Any) -> ApiClient:
     section = Api(base_url=base_url, auth=Auth(key=Secret(KEY)), **settings)
-    return ApiClient(section, connections=2, user_agent="carsync/test")
+    return ApiClient(section, connections=2)
 
 
 def failure(base_url: str, **settings: Any) -> PageError:

@@ -8,15 +8,13 @@ from carsync.errors import LockedError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts
 from carsync.postgres import connection
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.state import runs
 from tests.conftest import TARGET, ask
 
 
 def start(conn: Connection, source: str = "external") -> runs.Run:
-    return runs.start_run(
-        conn, TARGET, source, version="1.2", fingerprints={"feed": "x"}, hash_scheme="h:v1"
-    )
+    return runs.start_run(conn, TARGET, source, fingerprints={"feed": "x"}, hash_scheme="h:v1")
 
 
 def test_what_a_committed_merge_wrote_of_its_run_stands(conn: Connection) -> None:

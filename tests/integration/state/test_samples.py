@@ -11,7 +11,7 @@ from psycopg2.sql import SQL
 
 from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.sampler import Sampler
 from carsync.state import runs, samples
@@ -32,7 +32,7 @@ FAILURES = """
 
 def start(conn: Connection) -> Run:
     """Record a run."""
-    return runs.start_run(conn, TARGET, SOURCE, version="0", fingerprints={}, hash_scheme="h:v1")
+    return runs.start_run(conn, TARGET, SOURCE, hash_scheme="h:v1")
 
 
 def sample(session: int = 1, second: int = 0) -> Sample:

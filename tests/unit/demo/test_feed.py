@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, write_static
+from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot
+from tests.benchmarks.static_feed import write_static
 
 SHARES = st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0])
 

@@ -25,6 +25,16 @@ def test_the_exit_code_is_the_first_problems_and_warnings_count_only_if_strict()
     assert verdict([Group("x", groups()[0].findings[3:])], strict=False) is ExitCode.CONFIG
 
 
+def test_the_same_sight_is_a_warning_only_where_it_is_bad() -> None:
+    found = Findings(ExitCode.API)
+    for is_bad in (True, False):
+        found.warn_if(is_bad, "DNS", "3 s", "see /etc/resolv.conf")
+    assert [(each.level, each.seen, each.fix) for each in found.all] == [
+        (Level.WARNING, "3 s", "see /etc/resolv.conf"),
+        (Level.OK, "3 s", ""),
+    ]
+
+
 def test_a_check_is_skipped_once_and_only_if_it_was_not_made() -> None:
     found = Findings(ExitCode.API)
     found.ok("DNS", "fine")

@@ -16,10 +16,11 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
-from carsync.engine.local.fleet import Fleet, Worker
+from carsync.engine.local.fleet import Fleet
+from carsync.engine.local.worker import Worker
 from carsync.engine.messages import EngineLost
 from carsync.model import Column
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 
 BOOT_S = 60.0

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from carsync.cli.app import app
 from carsync.errors import ConfigError
 from carsync.model import Row
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.reporting.html.data import ReportData, gather
 from carsync.reporting.html.page import changed, only_hash, render
 from carsync.reporting.html.templates import read_template

@@ -6,7 +6,7 @@ import pytest
 
 from carsync.errors import ConfigError
 from carsync.model import Target
-from carsync.postgres.connection import Connection
+from carsync.postgres.wait import Connection
 from carsync.reporting.views.run_details import find_past, gather, has_schema, list_past
 from carsync.run.report import summary_data
 from carsync.state import runs, samples, target_lock

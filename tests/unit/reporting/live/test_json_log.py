@@ -13,7 +13,7 @@ import pytest
 from carsync import logging_setup
 from carsync.logging_setup import JsonFormatter
 from carsync.reporting.live.json_log import EVERY_S, EventLog
-from carsync.reporting.live.progress_line import progress_line
+from carsync.reporting.views import wording
 from carsync.run.report import RunReport
 from carsync.state.runs import Run
 from tests.support import snapshots
@@ -80,7 +80,7 @@ def test_progress_comes_every_ten_seconds_with_its_figures(lines: list[dict[str,
         clock.advance(0.0201)
     assert [line["event"] for line in lines] == ["phase"] + ["progress"] * int(20.1 / EVERY_S)
     last = lines[-1]
-    assert last["message"] == progress_line(snapshots.snapshot())
+    assert last["message"] == wording.progress(snapshots.snapshot())
     assert (last["pages_staged"], last["pages_planned"], last["errors"]) == (
         812,
         2000,

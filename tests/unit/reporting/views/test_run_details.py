@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from carsync.reporting.views.run_details import (
     PastRun,
-    Relation,
+    RelationKind,
     as_data,
     as_line,
+    errors_since,
     fate,
     kind_of,
     read_report,
@@ -41,6 +42,18 @@ def test_sessions_are_told_apart() -> None:
     assert (first.samples, first.worked_s, second.number) == (2, 5.0, 2)
 
 
+def test_errors_are_counted_since_the_sample_before_and_anew_in_each_session() -> None:
+    counts: list[tuple[int, dict[str, int]]] = [
+        (1, {"timeout": 1}),
+        (1, {"timeout": 1}),
+        (1, {"timeout": 4, "server": 2}),
+        (2, {"timeout": 2}),
+    ]
+    samples = [replace(a_sample(5, session), errors=errors) for session, errors in counts]
+    grown = [{"timeout": 1}, {}, {"timeout": 3, "server": 2}, {"timeout": 2}]
+    assert errors_since(samples) == grown
+
+
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
@@ -62,7 +75,7 @@ def test_how_runs_bear_on_each_other_is_known_from_both_sides() -> None:
     assert later == [("replays", "41")]
     assert some_details(a_past(reverts=40)).relations == [("reverts", "40")]
     earlier = some_details(a_past(), replayed_by=(43,), reverted_by=(44, 45)).relations
-    expected: list[tuple[Relation, str]] = [("replayed by", "43"), ("reverted by", "44, 45")]
+    expected: list[tuple[RelationKind, str]] = [("replayed by", "43"), ("reverted by", "44, 45")]
     assert earlier == expected
 
 

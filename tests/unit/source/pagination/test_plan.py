@@ -1,4 +1,4 @@
-"""Page plans under drift, loss and resume; and what is not a page."""
+"""Page plans under drift, loss and resume."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import random
 import sys
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.sections import Pagination
 from carsync.model import PageInfo
-from carsync.source.pagination.checks import find_fault
 from carsync.source.pagination.plan import PagePlan, parse_ranges
 from tests.support.plans import plan_of
 
@@ -420,94 +419,6 @@ def test_a_large_plan_is_cheap() -> None:
     assert is_complete(plan)
     assert plan.ranges() == "1-200000"
     assert sys.getsizeof(plan._states) < 300_000
-
-
-class TestCheckPage:
-    @pytest.mark.parametrize(
-        ("page", "records", "pages", "total", "expected"),
-        [
-            (1, 100, 2000, 200_000, None),
-            (7, 100, 2000, 200_000, 2000),
-            (2000, 37, 2000, 199_937, 2000),  # the last page may be short
-            (2000, 100, 2000, 200_000, 2000),
-            (2001, 0, 2000, 200_000, 2001),  # the feed shrank
-            (2001, 3, 2000, 200_003, 2000),  # it grew, and does not know yet
-            (1, 0, 1, 0, None),  # an empty feed reports one page
-            (1, 0, 0, 0, None),
-            (7, 120, 2000, 200_000, 2000),  # more than asked for is welcome
-            (3, 50, 20, 1000, 20),  # the feed serves 50 at most
-            (3, 250, 4, 1000, 4),  # the feed serves 250 whatever is asked for
-            (3, 40, 20, None, 20),  # no total: a smaller page size cannot be ruled out
-            (3, 40, None, 1000, 10),
-            (11, 0, None, 1000, 10),
-            (3, 40, None, None, None),  # a feed without totals
-            (3, 0, None, None, None),
-            (11, 0, None, None, 10),
-            (5, 100, None, None, 10),
-        ],
-    )
-    def test_pages(
-        self, page: int, records: int, pages: int | None, total: int | None, expected: int | None
-    ) -> None:
-        assert find_fault(page, records, PageInfo(pages, total), expected, FEED) is None
-
-    @pytest.mark.parametrize(
-        ("page", "records", "pages", "total", "expected", "why"),
-        [
-            (1, 0, 2000, 200_000, None, "page 1 of 2,000 is empty"),
-            (2000, 0, 2000, 199_937, 2000, "page 2,000 of 2,000 is empty"),
-            (4, 0, None, 1000, 10, "page 4 of 10 is empty"),
-            (7, 99, 2000, 200_000, 2000, "page 7 of 2,000 holds 99 records instead of 100"),
-            (1, 99, 2, 150, 2, "page 1 of 2 holds 99 records instead of 100"),
-            (3, 49, 20, 1000, 20, "page 3 of 20 holds 49 records instead of 50"),
-            (7, 0, None, None, 2000, "page 7 of 2,000 holds 0 records and no totals"),
-            (7, 40, None, None, 2000, "page 7 of 2,000 holds 40 records and no totals"),
-            (7, 0, 0, 0, 2000, "the feed reports 0 pages, and 2,000 before"),
-            (7, 0, 3, 300, 2000, "the feed reports 3 pages, and 2,000 before"),
-        ],
-    )
-    def test_no_pages(
-        self,
-        page: int,
-        records: int,
-        pages: int | None,
-        total: int | None,
-        expected: int | None,
-        why: str,
-    ) -> None:
-        assert find_fault(page, records, PageInfo(pages, total), expected, FEED) == why
-
-    def test_positions_are_counted_from_the_first_page(self) -> None:
-        from_zero = Pagination(first_page=0)
-        assert find_fault(1, 5, PageInfo(2, 105), 2, from_zero) is None
-        assert find_fault(0, 5, PageInfo(2, 105), 2, from_zero) is not None
-        assert find_fault(2, 0, PageInfo(2, 105), 2, from_zero) is None
-
-    @given(
-        total=st.integers(1, 100_000),
-        served=st.integers(1, 500),
-        asked=st.integers(1, 500),
-        data=st.data(),
-    )
-    def test_honest_feeds_pass_whatever_page_size_they_serve(
-        self, total: int, served: int, asked: int, data: st.DataObject
-    ) -> None:
-        pages = -(-total // served)
-        # A few pages, a little smaller than asked for, look just like lost records.
-        assume(served >= asked or pages > -(-total // asked))
-        page = data.draw(st.integers(1, pages + 1))
-        records = max(0, min(served, total - (page - 1) * served))
-        pagination = Pagination(page_size=asked)
-        assert find_fault(page, records, PageInfo(pages, total), pages, pagination) is None
-
-    @given(st.integers(2, 1000), st.integers(1, 100), st.data())
-    def test_no_record_may_miss_before_the_last_page(
-        self, pages: int, on_last: int, data: st.DataObject
-    ) -> None:
-        total = (pages - 1) * 100 + on_last
-        page = data.draw(st.integers(1, pages - 1))
-        records = data.draw(st.integers(0, 99))
-        assert find_fault(page, records, PageInfo(pages, total), pages, FEED) is not None
 
 
 def test_a_feed_whose_last_page_moves_on_with_each_page_ends_truncated() -> None:

@@ -1,0 +1,72 @@
+"""The API's health: what ends a run, and what does not yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from carsync import timing
+from carsync.config.sections import CircuitBreakerRules
+from carsync.engine.messages import BreakerOpened, PageFailed
+from carsync.errors import ApiUnavailableError, FailureKind
+from carsync.run.api_health import ApiHealth
+from carsync.run.metrics import Metrics
+from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from tests.support.fake_clock import FakeClock
+
+SILENCE_S = timing.Timing().api_silence_s
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.metrics = Metrics(self.clock)
+        self.health = ApiHealth(CircuitBreakerRules(give_up_after=3), self.metrics, self.clock)
+
+    def refuse(self, retry_after_s: float | None) -> None:
+        kind = FailureKind.RATE_LIMITED
+        self.health.page_failed(
+            PageFailed(1, 1, kind, "slow down", "wait", 429, retry_after_s, 0.1)
+        )
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_the_longest_wait_that_the_api_asked_for_holds(rig: Rig) -> None:
+    rig.refuse(20.0)
+    rig.refuse(5.0)
+    rig.refuse(None)
+    rig.clock.advance(8.0)
+    assert rig.health.silence_s() == 12.0
+    assert rig.metrics.snapshot(None, 0).pause == "rate_limited"
+    rig.refuse(86_400.0)
+    assert rig.health.silence_s() == MAX_RETRY_AFTER_S
+
+
+def test_a_run_ends_once_the_api_gave_no_page_for_long_and_asks_to_wait(rig: Rig) -> None:
+    rig.clock.advance(SILENCE_S - 10)
+    rig.health.judge_silence()
+    rig.refuse(60.0)
+    with pytest.raises(ApiUnavailableError, match="asked to wait") as caught:
+        rig.health.judge_silence()
+    assert caught.value.detail == "slow down"
+    rig.health.page_came()
+    rig.health.judge_silence()
+
+
+def test_a_run_ends_once_the_breaker_opened_too_often_in_a_row(rig: Rig) -> None:
+    rig.health.breaker_opened(BreakerOpened(2, 60.0))
+    rig.health.judge_breaker(BreakerOpened(2, 60.0))
+    figures = rig.metrics.snapshot(None, 0)
+    assert (figures.breaker_openings, figures.pause, figures.paused_s) == (1, "breaker", 60.0)
+    with pytest.raises(ApiUnavailableError, match="3 times in a row"):
+        rig.health.judge_breaker(BreakerOpened(3, 60.0))
+
+
+def test_a_feed_without_a_page_is_explained_by_the_last_failure(rig: Rig) -> None:
+    assert "api.base_url" in rig.health.unreadable().hint
+    rig.refuse(None)
+    error = rig.health.unreadable()
+    assert (error.detail, error.hint) == ("slow down", "wait")
