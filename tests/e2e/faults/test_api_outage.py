@@ -118,9 +118,9 @@ def test_a_feed_that_is_html_throughout(full_site: SimulatedSite) -> None:
     assert "HTML" in ended.report["detail"]
 
 
-def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite) -> None:
+def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=600, removed_share=0.3, added_share=0.0))
-    site.sync()
+    fill(site)
     site.api.show(1)
     ended = site.sync(expect=6)
     assert site.inactive() == set()
