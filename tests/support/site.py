@@ -310,7 +310,9 @@ class Site:
     @property
     def checkpoint_file(self) -> Path | None:
         """The checkpoint, once there is one."""
-        return next(iter(self.folder.glob("carsync/*.json")), None)
+        named = self.settings.get("checkpoint.path")
+        places = [Path(named)] if named else self.folder.glob("carsync/*.json")
+        return next((path for path in places if path.exists()), None)
 
     def checkpoint(self) -> CheckpointState | None:
         """Return what the checkpoint says now."""

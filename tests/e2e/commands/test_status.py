@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from tests.e2e.conftest import Fill
 from tests.support.site import SimulatedSite
 
 
@@ -70,9 +71,9 @@ def test_max_age_tells_a_monitor_that_the_last_success_is_old(site: SimulatedSit
     assert site.run("status", "--max-age", "1h").exit_code == 0, "the last success is still young"
 
 
-def test_status_needs_neither_database_nor_api(site: SimulatedSite) -> None:
+def test_status_needs_neither_database_nor_api(site: SimulatedSite, fill: Fill) -> None:
     site.settings["checkpoint.path"] = str(site.folder / "cars.json")
-    site.sync()
+    fill(site)
     site.variables["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
     site.variables["API_BASE_URL"] = "http://127.0.0.1:1"
     assert site.status()["state"] == "complete"

@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_or_turns_read_only_in_the_middle_of_a_run(
         site.api.hold(after=10)
         running = site.start("sync", "--json")
         staged = site.await_staged(10)
-        await_that(lambda: site.status()["pages_done"] == 10, "them in the checkpoint")
+        site.await_checkpoint(lambda state: state.pages_done == 10, "them in it")
         spoil(folder)
         ended = site.check(running, 2)
         site.api.release()
@@ -286,7 +286,7 @@ def merge_kept_waiting(site: SimulatedSite) -> Iterator[Running]:
         with conn.cursor() as cur:
             cur.execute("UPDATE public.cars SET title = title")
             running = site.start("sync", "--json")
-            await_that(lambda: site.status()["state"] == "merging", "the merge")
+            site.await_checkpoint(lambda state: state.state == "merging", "the merge")
             yield running
         conn.rollback()
     finally:
