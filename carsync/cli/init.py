@@ -41,24 +41,28 @@ def _usual(help_text: str, value: object) -> str:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("carsync.yaml"))
-@click.option("--base-url", metavar="URL", help=_usual("Where the feed is.", "$API_BASE_URL"))
-@click.option("--path", metavar="PATH", help=_usual("Its pages, below the URL.", _USUAL.path))
+@click.option("--base-url", metavar="URL", help=_usual("URL of the feed.", "$API_BASE_URL"))
 @click.option(
-    "--auth", type=click.Choice(_AUTH_TYPES), help=_usual("How the key travels.", _USUAL.auth)
+    "--path", metavar="PATH", help=_usual("Path of the pages, below the URL.", _USUAL.path)
 )
-@click.option("--auth-name", metavar="NAME", help=_usual("The key's header.", _USUAL.auth_name))
+@click.option(
+    "--auth", type=click.Choice(_AUTH_TYPES), help=_usual("How the key is sent.", _USUAL.auth)
+)
+@click.option("--auth-name", metavar="NAME", help=_usual("Header of the key.", _USUAL.auth_name))
 @click.option(
     "--table",
     metavar="[SCHEMA.]TABLE",
     help=_usual("The table.", f"{_USUAL.schema}.{_USUAL.table}"),
 )
-@click.option("--source", metavar="NAME", help=_usual("Marks this feed's rows.", _USUAL.source))
+@click.option(
+    "--source", metavar="NAME", help=_usual("Marks the rows of this feed.", _USUAL.source)
+)
 @click.option(
     "--preset",
     metavar="NAME",
-    help=_usual("A known feed's mapping, or `none`.", f"by the first page, else {_USUAL.preset}"),
+    help=_usual("Mapping of a known feed, or none.", f"by the first page, else {_USUAL.preset}"),
 )
-@click.option("--records", metavar="PATH", help="Where the records are in a page, dotted.")
+@click.option("--records", metavar="PATH", help="Dotted path to the records in a page.")
 @click.option(
     "--page-param",
     metavar="NAME",
@@ -69,23 +73,23 @@ def _usual(help_text: str, value: object) -> str:
     "--size-param", metavar="NAME", default=_USUAL.size_param, help="Query parameter: page size."
 )
 @click.option(
-    "--page-size", type=click.IntRange(min=1), default=_USUAL.page_size, help="Records a page."
+    "--page-size", type=click.IntRange(min=1), default=_USUAL.page_size, help="Records per page."
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     help=_usual("Requests per second.", f"{_USUAL.requests_per_second:g}"),
 )
-@click.option("--md5", is_flag=True, help="The table has MD5 hashes of the old Node script.")
-@click.option("--no-request", is_flag=True, help="Do not look at the feed's first page.")
-@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults.")
+@click.option("--md5", is_flag=True, help="The table has MD5 hashes from the old Node script.")
+@click.option("--no-request", is_flag=True, help="Do not request the first page of the feed.")
+@click.option("--yes", is_flag=True, help="Do not ask; use the defaults.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -> None:
     """Write a configuration to FILE (carsync.yaml), after a few questions on a terminal.
 
-    Looks at the feed's first page (one request, with the key of $API_KEY) and guesses
-    where records, totals and columns are; guesses are marked in the file. Never
-    writes a secret. Touches no database.
+    Requests the first page of the feed (one request, with the key of $API_KEY) and guesses
+    where records, totals and columns are. The file marks each guess. Never writes a
+    secret, and uses no database.
 
     \b
     Examples:

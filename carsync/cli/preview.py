@@ -19,7 +19,7 @@ from carsync.source.single_page import ask_page
 
 @click.command()
 @config_options
-@click.option("--page", default=None, type=int, help="Which page to fetch.  [default: the first]")
+@click.option("--page", default=None, type=int, help="The page to fetch.  [default: the first]")
 @click.option(
     "--from-file",
     "file",
@@ -36,7 +36,7 @@ from carsync.source.single_page import ask_page
 def preview(source: ConfigSource, page: int | None, file: Path | None, limit: int | None) -> None:
     """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
 
-    One request to the API, none with --from-file; never touches a database.
+    Sends one request to the API, or none with --from-file. Uses no database.
 
     \b
     Examples:
