@@ -72,7 +72,9 @@ sync:
 def _api(answers: Answers, looked: Looked) -> str:
     lines = ["api:", f"  base_url: {_quoted(answers.base_url)}", f"  path: {_quoted(answers.path)}"]
     record_path = f"{answers.path.rstrip('/')}/{{id}}"
-    lines.append(f"  record_path: {_quoted(record_path)}  # one car by its id; null: there is none")
+    lines.append(
+        f"  record_path: {_quoted(record_path)}  # path of one car; null: the API has none"
+    )
     if answers.auth == "none":
         lines.append("  auth: {type: none}")
     else:
@@ -92,14 +94,14 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
         f"    page_size: {answers.page_size}",
     ]
     if answers.preset is None:
-        lines.append("    first_page: 1  # 0 where the API counts its pages from 0")
+        lines.append("    first_page: 1  # 0 if the API counts its pages from 0")
     if layout is None:
         if answers.records is not None:
             lines.append(f"    records: {_quoted(answers.records)}")
         if answers.preset is None:
             lines += [
-                "    total_pages: null     # where the number of the last page is, dotted",
-                "    total_records: null   # where the total of records is",
+                "    total_pages: null     # dotted path to the number of the last page",
+                "    total_records: null   # dotted path to the total number of records",
             ]
         return lines
     seen = f"guess: {layout.count} objects were there"
@@ -122,14 +124,14 @@ def _mapping(answers: Answers, looked: Looked) -> str:
     lines = ["mapping:", "  preset: null"]
     if guesses:
         lines.append("  # Guesses by name and value, each with an example. Check them with")
-        lines.append("  # `carsync preview --config FILE --limit 3`; leave out what is wrong.")
+        lines.append("  # `carsync preview --config FILE --limit 3`; correct or remove wrong ones.")
         lines.append("  columns:")
         rules = [(f"    {guess.column}: {_rule(guess)}", guess.example) for guess in guesses]
         width = max(len(rule) for rule, _ in rules)
         lines += [f"{rule.ljust(width)}  # {example}".rstrip(" #") for rule, example in rules]
     else:
         lines += [
-            "  # Each column of the table: where its value is in a record. Add what you have.",
+            "  # For each column of the table: the path of its value in a record. Add yours.",
             "  columns:",
             "    id: {path: id, required: true}",
             "    make: {path: make, strip: true, required: true}",

@@ -131,11 +131,11 @@ def _sum_up(done: Replayed, counts: MergeCounts) -> str:
     parts = [
         f"{counts.inserted:,} inserted",
         f"{counts.updated:,} updated",
-        f"{counts.reactivated:,} brought back",
+        f"{counts.reactivated:,} reactivated",
         f"{counts.unchanged:,} unchanged",
     ]
     if counts.stale:
-        parts.append(f"{counts.stale:,} left as they are, written since")
+        parts.append(f"{counts.stale:,} left as they are (written since)")
     if done.refused:
         parts.append(f"{done.refused:,} refused by PostgreSQL")
     return f"Replayed as run {done.replay_run_id}: {', '.join(parts)}."

@@ -133,11 +133,11 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
     parts = [
         f"{number:,} {words}"
         for words, number in (
-            ("with their old values", counts.updated),
-            ("deleted that were inserted", counts.deleted),
-            ("active again", counts.reactivated),
-            ("inactive again", counts.deactivated),
-            ("inserted that were deleted", counts.inserted),
+            ("updated cars restored", counts.updated),
+            ("inserted cars deleted", counts.deleted),
+            ("cars active again", counts.reactivated),
+            ("cars inactive again", counts.deactivated),
+            ("deleted cars inserted", counts.inserted),
         )
         if number
     ]
@@ -147,9 +147,9 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
         notes += f"\nnote: {found.before:,} more were taken back before"
     if found.rewritten:
         columns = ", ".join(found.rewritten)
-        notes += f"\nnote: a trigger of the table writes {columns} itself: not as it was"
+        notes += f"\nnote: a trigger of the table writes {columns}: not restored"
     if by is None:
-        return f"Dry run, nothing was changed. Run {run_id} taken back would be: {what}.{notes}"
+        return f"Dry run, nothing was changed. To take run {run_id} back means: {what}.{notes}"
     return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"
 
 

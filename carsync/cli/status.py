@@ -44,7 +44,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
         return None
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise click.BadParameter(f"{value!r} is no duration; write for example 26h, 90m or 2d")
+        raise click.BadParameter(f"{value!r} is not a duration; write for example 26h, 90m or 2d")
     return float(match["number"]) * _UNIT_S[match["unit"]]
 
 

@@ -144,14 +144,14 @@ class _ProbeSession:
         gone = {i: page for i, page in controls.items() if found.get(i) is ProbeVerdict.GONE}
         listed = self._ask_clearly(list(gone), gone, gone) if gone else {}
         if ProbeVerdict.ALIVE in listed.values():
-            return "the API says by id that a car is gone which its page still lists"
+            return "the API says by id that a car is gone, but its page still lists the car"
         if any(listed.get(i) not in _CLEAR for i in gone):
-            return "the API says by id that a car is gone, and its page cannot be read any more"
+            return "the API says by id that a car is gone, but its page can no longer be read"
         self._churned += len(gone)
         if self._churned > max(CHURNED_COUNT, CHURNED_SHARE * self._asked):
             return (
-                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone "
-                "which it listed in this run"
+                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone, "
+                "but it listed them in this run"
             )
         return ""
 

@@ -42,7 +42,7 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
     if origin.exposed:
         found.warn(
             "secrets",
-            "the file holds the key or the password itself, and everybody here may read it",
+            "the file contains the key or the password, and every user here can read it",
             f"write ${{API_KEY}} and ${{DATABASE_URL}} in it, or chmod 600 {origin.file}",
         )
     auth = config.api.auth
@@ -104,11 +104,16 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
         return
     risks = []
     if rules.max_share > LAX_SHARE and rules.max_count is None:
-        risks.append(f"max_share: {rules.max_share:g} lets most of the cars go at once")
+        risks.append(
+            f"max_share: {rules.max_share:g} allows one run to deactivate most of the cars"
+        )
     if rules.second_proof == "none":
-        risks.append("second_proof: none believes one reading, drift or not")
+        risks.append("second_proof: none deactivates after one reading, even with page drift")
     if config.sync.max_reject_share > LAX_SHARE:
-        risks.append(f"max_reject_share: {config.sync.max_reject_share:g} merges a broken mapping")
+        risks.append(
+            f"max_reject_share: {config.sync.max_reject_share:g} allows a merge in spite of a "
+            "broken mapping"
+        )
     if risks:
         found.warn("deactivation", "; ".join(risks), "see sync in config/carsync.example.yaml")
         return

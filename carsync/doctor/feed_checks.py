@@ -124,13 +124,13 @@ def judge_failure(found: Findings, exc: PageError) -> None:
     """Judge a request that got no page."""
     fix = exc.hint
     if exc.status == 404:
-        fix = "check api.base_url and api.path: GET {base_url}{path} is asked for"
+        fix = "check api.base_url and api.path: GET {base_url}{path} is required"
     elif exc.kind is FailureKind.RATE_LIMITED:
-        fix = "wait, and lower limits.requests_per_second if that is the rule"
+        fix = "wait; if this happens often, lower limits.requests_per_second"
     elif exc.kind is FailureKind.SERVER:
-        fix = "the API is out of order: try again later, or ask its owner"
+        fix = "the API has failed: try again later, or ask its owner"
     elif exc.kind is FailureKind.TIMEOUT:
-        fix = "raise api.timeout, or lower api.pagination.page_size; is a firewall between?"
+        fix = "raise api.timeout, or lower api.pagination.page_size; check for a firewall"
     name = "key" if exc.kind is FailureKind.AUTH else "answer"
     found.problem(name, words(exc), fix)
 

@@ -80,7 +80,7 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
         seen = "full" if facts.shm_writable else "not writable"
         found.problem(
             "shared memory",
-            f"/dev/shm is {seen}: processes cannot make their semaphores",
+            f"/dev/shm is {seen}: processes cannot create their semaphores",
             "mount a tmpfs there (Docker: --shm-size=64m), or free space in it",
         )
     needed = 64 + 4 * config.limits.concurrency + 8 * config.database.writers

@@ -164,7 +164,7 @@ def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) ->
     if kept:
         found.problem(
             "role settings",
-            f"carsync cannot change {', '.join(kept)}: a long merge would be ended",
+            f"carsync cannot change {', '.join(kept)}: a long merge would be cancelled",
             "ALTER ROLE … RESET them for carsync's role",
         )
         return

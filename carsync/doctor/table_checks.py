@@ -202,7 +202,7 @@ def judge_hashes(
             f"the table was written with {_scheme_words(facts.scheme)}, now it is "
             f"{_scheme_words(scheme)}{_field_changes(facts.scheme, scheme)}: about {rows} are "
             "rewritten once",
-            "set mapping.hash as it was, or accept it (it is safe, and takes a long merge)",
+            "restore mapping.hash, or accept this (it is safe, but the merge takes long)",
         )
     elif overlap is None or overlap.known < KNOWN_ENOUGH:
         state = "as recorded" if facts.scheme else "nothing to compare yet"
@@ -214,8 +214,8 @@ def judge_hashes(
             "source",
             f"{overlap.foreign} of {overlap.known} cars of the first page belong to another "
             f"source_api than {source!r} in the table",
-            "set sync.source to what source_api holds there, else none of them is ever deactivated "
-            "until a run has taken it over",
+            "set sync.source to the value of source_api there; else these cars are not deactivated "
+            "until a run has taken them over",
         )
 
 

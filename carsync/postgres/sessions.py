@@ -107,7 +107,7 @@ def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
             raise DatabaseError(
                 "a left-over session of carsync does not end",
                 detail=f"PostgreSQL pid {left[0][0]} was told to, {END_S:.0f} s ago",
-                hint="see whether that process of the server hangs",
+                hint="check whether that process of the server hangs",
             )
         time.sleep(_POLL_S)
 

@@ -23,7 +23,7 @@ def prepare_schema(context: RunContext) -> None:
     if context.options.dry_run:
         if waiting := migrations.pending(connection, target, columns):
             raise DatabaseError(
-                "a dry run makes or alters no table, and some are not ready",
+                "a dry run creates and changes no table, and some tables are not ready",
                 detail="; ".join(waiting[:3]),
                 hint="run `carsync migrate`, which writes no row, then run again",
             )

@@ -126,9 +126,9 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Taken out", "deleted", "inserted before, taken back"),
         ("Held", "held", "absent, left active"),
         ("Unchanged", "unchanged", "not written"),
-        ("Rejected", "rejected", "fit no row"),
+        ("Rejected", "rejected", "did not fit into a row"),
         ("Duplicates", "duplicate", "listed twice"),
-        ("Older", "stale", "the table knew better"),
+        ("Older", "stale", "written since"),
     ]
     always = {"inserted", "updated", "reactivated", "deactivated", "unchanged"}
     return [

@@ -135,7 +135,7 @@ def test_what_machines_see_of_a_good_a_held_and_a_failed_run(
     lines = watched.sync(3, metrics__textfile="/nowhere/carsync.prom")
     warned = [line["message"] for line in lines if line["level"] == "warning"]
     assert any("cannot be written" in text for text in warned)
-    assert "no notice was sent: the web hook answered HTTP 404" in warned
+    assert "no notification was sent: the web hook answered HTTP 404" in warned
     files = [path for path in site.folder.rglob("*") if path.is_file()]
     assert watched.path in files
     shown = site.run("config", "show")

@@ -200,7 +200,7 @@ def test_command_shows_asks_and_deactivates(rig: Rig, command: Any) -> None:
     ask(rig.conn, "UPDATE cars SET updated_at = clock_timestamp() WHERE id = '9'")
     nobody = command(rig.run.run_id)
     assert nobody.exit_code == 2
-    assert "hint: look with --dry-run, then the same with --yes" in nobody.stderr
+    assert "hint: look with --dry-run, then run the command again with --yes" in nobody.stderr
     no = command(rig.run.run_id, answer="n\n")
     assert no.exit_code == 130
     assert len(rig.active()) == 10

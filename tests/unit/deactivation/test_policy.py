@@ -155,7 +155,7 @@ def test_empty_answer_never_empties_a_table_that_has_no_cap() -> None:
     for reported in (0, None):
         decision = judge(empty, reported, (), 0, rules(max_share=1))
         assert decision.action == "hold"
-        assert "no record at all" in decision.reasons[0]
+        assert "the feed lists no record" in decision.reasons[0]
 
 
 def test_records_without_an_id_are_in_doubt_even_where_no_second_proof_is_wanted() -> None:

@@ -122,7 +122,7 @@ def test_names_certificates_and_clocks_are_judged() -> None:
         assert fix in bad(judged(feed_checks.judge_certificate, Certificate(words)))["TLS"]
 
     plain = bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=False)))
-    assert "readable for everybody" in plain["TLS"]
+    assert "is sent unencrypted" in plain["TLS"]
     assert bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=True))) == {}
 
     assert (

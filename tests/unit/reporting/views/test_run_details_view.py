@@ -89,15 +89,18 @@ def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> N
 @pytest.mark.parametrize(
     ("past", "words"),
     [
-        (a_past("running", counts=None, finished_at=None, exit_code=None), "it is at work"),
+        (
+            a_past("running", counts=None, finished_at=None, exit_code=None),
+            "the run is in progress",
+        ),
         (
             replace(
                 a_past("running", counts=None, finished_at=None, exit_code=None),
                 state="interrupted",
             ),
-            "its process ended without a word",
+            "its process ended unexpectedly",
         ),
-        (a_past("abandoned", counts=None, exit_code=None), "a later run did not resume it"),
+        (a_past("abandoned", counts=None, exit_code=None), "a later run did not resume this run"),
         (a_past("partial", replay_of=41), "the rejects of run 41"),
         (a_past("failed", counts=None, exit_code=4), "the database failed (exit 4)"),
     ],
