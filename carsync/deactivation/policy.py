@@ -199,7 +199,7 @@ def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> li
     silent = asked - len(verification.verdicts)
     if not doubts and (alive or silent):
         doubts.append(
-            f"of {asked:,} cars that no page listed, asked for by id, {alive:,} are alive and "
+            f"of {asked:,} absent cars asked for by id, {alive:,} are alive and "
             f"{silent:,} got no clear answer"
         )
     if candidates > asked:

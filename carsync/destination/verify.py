@@ -45,7 +45,7 @@ def check_exists(conn: Connection, run_id: int) -> None:
     """Raise `StagingLostError` where the run's tables are gone."""
     if not exists(conn, run_id):
         raise StagingLostError(
-            f"the staging table of run {run_id} is gone",
+            f"the staging table of run {run_id} is missing",
             hint="run `carsync sync` again: it fetches the pages again",
         )
 

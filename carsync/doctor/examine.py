@@ -96,8 +96,8 @@ def _examine_feed(
     if is_busy and config.limits.requests_per_second:
         found.skip(
             feed_checks.CHECKS,
-            "the run that is going on has the whole rate limit; `carsync status` tells how the "
-            "API answers it",
+            "the run in progress uses the whole rate limit; `carsync status` shows how the "
+            "API answers",
         )
         return found, None
     try:

@@ -224,7 +224,7 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
             "that the API knows",
         )
     else:
-        found.ok("page size", f"{page.records} of {asked} asked for")
+        found.ok("page size", f"{page.records} of {asked} requested")
 
 
 def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:

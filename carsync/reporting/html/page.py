@@ -123,7 +123,7 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Updated", "updated", "changed in the feed"),
         ("Back", "reactivated", "active again"),
         ("Gone", "deactivated", "deactivated"),
-        ("Taken out", "deleted", "inserted before, taken back"),
+        ("Taken out", "deleted", "inserted by the reverted run"),
         ("Held", "held", "absent, left active"),
         ("Unchanged", "unchanged", "not written"),
         ("Rejected", "rejected", "did not fit into a row"),

@@ -80,7 +80,9 @@ def post(config: Config, notice: Notice, should_end: Callable[[], bool] = lambda
     """Send a notice; raises `NoticeError`."""
     webhook = importlib.import_module("carsync.reporting.notify.webhook")
     webhook.deliver(config.notify, render(notice, config.notify.format), should_end)
-    log.info("notice sent: %s", headline(notice), extra={"event": "notice", "about": notice.event})
+    log.info(
+        "notification sent: %s", headline(notice), extra={"event": "notice", "about": notice.event}
+    )
 
 
 def here_and_now(state: CheckpointState | None) -> tuple[datetime, str]:

@@ -74,7 +74,7 @@ def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
             state.state,
             f"process {state.pid} is running, but has reported nothing "
             f"for {formatting.duration(silent_s)}",
-            "look at the log; if the process hangs, stop it and run `carsync sync`: it resumes",
+            "look at the log; if the run hangs, stop it, then run `carsync sync` again",
         )
     return Verdict(state.state, "", "nothing to do; the run is in progress")
 

@@ -231,7 +231,7 @@ def test_ctrl_c_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, waits) == (0, [0.5, 0.5])
     assert (
         lines[-1]
-        == "next: look at the log; if the process hangs, stop it and run `carsync sync`: it resumes"
+        == "next: look at the log; if the run hangs, stop it, then run `carsync sync` again"
     )
 
 

@@ -282,7 +282,7 @@ def test_only_cars_that_the_api_calls_gone_are_proven() -> None:
     assert decision.action == "prove"
     assert decision.proof == Proof(gone=["1", "3"], alive=["2"], next_run=False)
     assert decision.reasons == (
-        "of 10 cars that no page listed, asked for by id, 1 are alive and 7 got no clear answer",
+        "of 10 absent cars asked for by id, 1 are alive and 7 got no clear answer",
     )
 
 

@@ -51,7 +51,7 @@ def test_a_page_as_the_configuration_has_it_is_fine() -> None:
         ({"latency_s": 4.0}, "pace", "about 4.0 pages/s"),
         ({"pages": 90_000, "total": 9_000_000}, "pace", "acceptance allows 25 min"),
         ({"records": 0, "mapped": 0, "layout": None}, "records", "warning: the first page "
-         "holds no"),
+         "has no record"),
     ],
 )  # fmt: skip
 def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str) -> None:

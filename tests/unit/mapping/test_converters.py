@@ -121,7 +121,7 @@ def test_a_reader_gives_the_value_of_its_column(
         ({"type": "numeric"}, True, "true is not a number"),
         ({"type": "boolean"}, 2, "a number is not a boolean"),
         ({"type": "timestamptz"}, "now", "'now' is not an ISO 8601 time"),
-        ({}, Misplaced("a text stands where an object was expected"), "a text stands where"),
+        ({}, Misplaced("a text instead of an object"), "a text instead of"),
         ({"equals": "x"}, [], "a list is not a single value"),
     ],
 )

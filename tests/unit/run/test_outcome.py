@@ -40,7 +40,7 @@ def test_cars_that_the_merge_held_over_the_cap_say_so() -> None:
         ending = merged(17, MergeCounts(held=3), decision, {}, 20)
         assert (ending.state, ending.exit_code) == ("held", ExitCode.HELD)
         assert ending.detail.startswith("3 cars were absent when the run was merged")
-        assert "at most 2 may go" in ending.detail
+        assert "at most 2 may be deactivated" in ending.detail
         assert merged(17, MergeCounts(held=2), decision, {}, 20).detail == ""
 
 

@@ -33,7 +33,8 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         pages_resumed=400,
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
-    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == stored
+    told = stored | {"next_step": "look; or do nothing: the next run decides again"}
+    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)
     text = render_details(some_details(past), NOW, 80)
     assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text

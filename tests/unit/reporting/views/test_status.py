@@ -164,7 +164,7 @@ def test_colour_changes_no_word() -> None:
         ({}, True, timedelta(), "running", "nothing to do"),
         ({}, False, timedelta(), "interrupted", "only the pages that were not staged"),
         ({}, False, timedelta(hours=25), "interrupted", "starts a new run"),
-        ({}, True, timedelta(minutes=5), "running", "if the process hangs, stop it"),
+        ({}, True, timedelta(minutes=5), "running", "if the run hangs, stop it"),
         ({"state": "merging"}, True, timedelta(minutes=5), "merging", "nothing to do"),
         (
             {"state": "merging"},
@@ -212,7 +212,7 @@ def test_a_run_whose_process_died_is_shown_as_interrupted_and_why() -> None:
 def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
     late = NOW + timedelta(hours=2)
     assert "not staged" in judge(snapshots.checkpoint(), late, False, 3.0).next_step
-    assert "afresh" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
+    assert "starts a new run" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
 
 
 # Plain data
