@@ -134,7 +134,7 @@ def test_held_set_expires(rig: Rig) -> None:
     ask(rig.conn, age, "23 hours 59 minutes", rig.run.run_id)
     assert len(review(rig).to_approve) == 6
     ask(rig.conn, age, "2 minutes", rig.run.run_id)
-    with pytest.raises(ApprovalError, match="no more") as caught:
+    with pytest.raises(ApprovalError, match="can no longer be approved") as caught:
         approve(rig, rig.run.run_id, *"456789")
     assert "approve_within_h is 24" in caught.value.detail
     assert "run `carsync sync` again" in caught.value.hint

@@ -172,7 +172,7 @@ def test_relatives_and_an_approval_are_told(conn: Connection) -> None:
     first = rig.run.run_id
     rig.sync(cars(range(9), "b"))
     ask(conn, "UPDATE carsync.runs SET reverts = %s WHERE run_id = %s", first, rig.run.run_id)
-    assert f"taken back by run {rig.run.run_id}." in told(conn, first)[1]
+    assert f"Run {rig.run.run_id} took back what it did." in told(conn, first)[1]
     data, html = told(conn, rig.run.run_id)
     assert data.kind == "revert"
     assert f"takes back what run {first} did" in html
