@@ -47,10 +47,10 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
         )
     auth = config.api.auth
     if auth.type == "none" and auth.key is not None:
-        seen = "there is a key, but api.auth.type: none sends none"
+        seen = "a key is set, but api.auth.type: none does not send it"
         found.warn("key", seen, "set api.auth.type: header")
     elif auth.type != "none" and auth.key is None:
-        fix = "set API_KEY, or api.auth.type: none for an API that wants none"
+        fix = "set API_KEY, or api.auth.type: none if the API needs no key"
         found.warn("key", "no key is set, so none is sent", fix)
 
 
@@ -77,7 +77,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
-        seen = f"{writers} writers take as many connections, and bring no speed beyond a few"
+        seen = f"{writers} writers need as many connections; a few writers are as fast"
         fix = "lower database.writers (PARALLEL_BATCHES); the default is 6"
         found.warn("writers", seen, fix)
 

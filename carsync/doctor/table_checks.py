@@ -239,7 +239,7 @@ def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) ->
 def judge_runs(found: Findings, facts: TableFacts) -> None:
     """Judge whether another run is in the way, or waits to be resumed."""
     if facts.lock_holder:
-        fix = "let it finish; a start meanwhile ends with 75"
+        fix = "wait for its end; a sync would end with 75"
         found.warn("lock", f"{facts.lock_holder} holds the table's lock", fix)
     elif facts.unfinished_run is not None:
         found.ok("lock", f"free; run {facts.unfinished_run} is unfinished and will be resumed")

@@ -295,7 +295,7 @@ def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dic
 
 
 def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
-    detail, hint = "the database holds no run yet", "run `carsync sync` first"
+    detail, hint = "the database has no run yet", "run `carsync sync` first"
     if has_schema(conn):
         parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
         query = sql.load("runs/list_nearest_runs")

@@ -33,7 +33,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
-_AFRESH = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+_AFRESH = "run `carsync sync` again: it starts a new run, because this one is too old"
 _NONE_YET = "no run of this target has completed yet"
 
 
