@@ -28,7 +28,7 @@ _OTHERS_MAY_READ = 0o044
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
 def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool) -> None:
-    """Examine everything that a run needs, and say how to mend what is wrong.
+    """Examine everything that a run needs, and say how to fix each problem.
 
     Examines the configuration, this machine, the API (one request for the first page),
     the database and its tables. The other checks run even if one fails. Changes nothing:

@@ -49,7 +49,7 @@ class Looked(Struct, frozen=True):
 def write(answers: Answers, looked: Looked) -> str:
     """Return the file's text, which the parser accepts as it is."""
     return f"""\
-# carsync: written by `carsync init`. Every key is explained in config/carsync.example.yaml.
+# Written by `carsync init`. config/carsync.example.yaml explains every key.
 # Secrets stay outside: ${{NAME}} is taken from the environment.
 
 {_api(answers, looked)}
@@ -65,7 +65,7 @@ database:
 {_mapping(answers, looked)}
 
 sync:
-  source: {_quoted(answers.source)}  # in source_api; only rows with it are ever deactivated
+  source: {_quoted(answers.source)}  # value of source_api; only rows with it are ever deactivated
 """
 
 
@@ -104,21 +104,21 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
                 "    total_records: null   # dotted path to the total number of records",
             ]
         return lines
-    seen = f"guess: {layout.count} objects were there"
+    seen = f"guess: {layout.count} objects found here"
     lines.append(f"    records: {_quoted(layout.records)}  # {seen}")
     for key, path, number in (
         ("total_pages", layout.total_pages, layout.pages),
         ("total_records", layout.total_records, layout.total),
     ):
         is_seen = path is not None and number is not None
-        seen = f"guess: it was {number:,}" if is_seen else "not seen"
+        seen = f"guess: the value was {number:,}" if is_seen else "not seen"
         lines.append(f"    {key}: {_quoted(path)}  # {seen}")
     return lines
 
 
 def _mapping(answers: Answers, looked: Looked) -> str:
     if answers.preset is not None:
-        algorithm = "\n  hash: {algorithm: md5}  # as in the table already" if answers.md5 else ""
+        algorithm = "\n  hash: {algorithm: md5}  # the table has MD5 hashes" if answers.md5 else ""
         return f"mapping:\n  preset: {_quoted(answers.preset)}{algorithm}"
     guesses = looked.guesses
     lines = ["mapping:", "  preset: null"]
@@ -141,7 +141,10 @@ def _mapping(answers: Answers, looked: Looked) -> str:
     fields = [name for name in names if name not in _NOT_HASHED] or ["id"]
     listed = textwrap.wrap(f"fields: [{', '.join(fields)}]", _WRAP, subsequent_indent="  ")
     lines += ["  hash:", f"    algorithm: {'md5' if answers.md5 else 'xxh3_128'}"]
-    lines += ["    # A row is rewritten when one changed:", *(f"    {line}" for line in listed)]
+    lines += [
+        "    # A row is rewritten when one of these changed:",
+        *(f"    {line}" for line in listed),
+    ]
     return "\n".join(lines)
 
 

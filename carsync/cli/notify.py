@@ -48,7 +48,7 @@ def notify(
     if (is_test, if_stale, unit is not None).count(True) != 1:
         raise click.UsageError("Give one of --test, --if-stale and --unit.")
     if message and unit is None:
-        raise click.UsageError("--message goes with --unit.")
+        raise click.UsageError("--message needs --unit.")
     config = source.load()
     if config.notify.url is None:
         raise ConfigError(

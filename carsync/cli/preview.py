@@ -31,7 +31,7 @@ from carsync.source.single_page import ask_page
     "--json",
     is_flag=True,
     expose_value=False,
-    help="JSON lines (the only format; for scripts).",
+    help="Print JSON lines (always the case; for scripts).",
 )
 def preview(source: ConfigSource, page: int | None, file: Path | None, limit: int | None) -> None:
     """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
@@ -70,7 +70,7 @@ def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     try:
         return mapper.map_page(ask_page(config.api, number).body)
     except PageError as exc:
-        problem = f"page {number} cannot be shown: {exc.problem}"
+        problem = f"cannot show page {number}: {exc.problem}"
         raise ApiError(problem, detail=exc.detail, hint=exc.hint) from None
 
 

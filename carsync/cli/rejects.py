@@ -33,7 +33,9 @@ def rejects() -> None:
 @config_options
 @_run_option
 @limit_option
-@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object, texts whole.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print them as a JSON object, texts complete."
+)
 def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -> None:
     """Show the open rejects of the newest merged run and of runs begun since.
 

@@ -86,7 +86,7 @@ class _ProbeSession:
     def verify(self, absent: Sequence[str], impossible_id: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
-            return Verification(objection="no car was seen that by-id requests could be tried on")
+            return Verification(objection="the run saw no car that could be a control sample")
         found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
@@ -94,7 +94,7 @@ class _ProbeSession:
                 return Verification(has_path=False)  # they did not all leave their pages
             return Verification(
                 objection="all cars just seen that by-id requests were tried on have left their "
-                "pages since, and none is known by id"
+                "pages since, and the API knows none of them by id"
             )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")

@@ -123,7 +123,7 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     seen = plan.seen + plan.rejected_without_id
     found = []
     if plan.candidates and not seen:
-        found.append("the feed lists no record at all")
+        found.append("the feed lists no record")
     # Dividing rounds to the very number that the configuration holds; multiplying may not.
     if reported and seen / reported < rules.min_seen_share:
         found.append(

@@ -116,7 +116,7 @@ class Scenario:
         say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
         say(f"\n  feed      {cars:,} cars in {pages:,} pages, {limit}")
-        say("  database  empty; both are started for the demo, and gone after it\n")
+        say("  database  empty; the demo starts both and removes them at the end\n")
         for name, value in self._variables.items():
             line = f"export {name}={shlex.quote(value)}"
             say(line if len(line) <= WIDTH else line.replace("=", "=\\\n", 1))
@@ -143,7 +143,9 @@ class Scenario:
         )
         self._sync_and_check(1, 0)
         self._interrupt_and_resume()
-        self._console.chapter("Where things stand", "One file, the checkpoint, answers this.")
+        self._console.chapter(
+            "The state of the last run", "`carsync status` reads one file, the checkpoint."
+        )
         self._console.command("carsync status")
         self._console.say(self._runner.run("status").output.rstrip())
 
@@ -226,11 +228,11 @@ class Scenario:
         say = self._console.say
         installed = f"psql {shlex.quote(self._database.dsn)}"
         psql = installed if shutil.which("psql") else self._database.psql
-        say("\nAll of it still runs. To look into the database, in another terminal:\n")
+        say("\nEverything still runs. To look into the database, in another terminal:\n")
         say(psql.replace(" ", " \\\n  ", 1))
         say("  SELECT is_active, count(*) FROM cars GROUP BY 1;")
         say("  SELECT run_id, state, started_at, counts FROM carsync.runs;")
-        say("\nTo go on with the feed, after the five `export` lines above:\n")
+        say("\nTo continue with the feed, after the five `export` lines above:\n")
         if shutil.which("carsync") is None:
             say(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         say(f"curl -X POST '{self._api.origin}/_sim/snapshot?n=3'")

@@ -74,12 +74,12 @@ def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int)
 def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
     hint = "check why the numbers of the feed do not fit"
     if counts.held:
-        hint = f"look at the held cars and say yes with `carsync approve {run_id}`"
+        hint = f"look at the held cars and approve them with `carsync approve {run_id}`"
     reasons, most = list(decision.reasons), decision.max_deactivations
     if decision.action in {"prove", "deactivate"} and counts.held > most:
         reasons.append(  # more were absent in the merge than the decision was over
             f"{counts.held:,} cars were absent when the run was merged, and at most "
-            f"{most:,} may go (sync.deactivate)"
+            f"{most:,} may be deactivated (sync.deactivate)"
         )
     problem = f"{counts.held:,} deactivations are held"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)

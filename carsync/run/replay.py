@@ -172,11 +172,11 @@ class Replay:
         if run_id is not None and run_id != merged.run_id:
             detail = f"the newest merged run of {self._target} is {merged.run_id}"
             if run_id < merged.run_id:
-                detail = f"run {merged.run_id} read the feed since, so they are superseded"
+                detail = f"run {merged.run_id} read the feed since, so its rejects replace them"
             raise ConfigError(
                 f"the rejects of run {run_id} cannot be replayed",
                 detail=detail,
-                hint=f"replay those of run {merged.run_id}, or read the feed anew with "
+                hint=f"replay those of run {merged.run_id}, or read the feed again with "
                 "`carsync sync`",
             )
         return merged

@@ -56,7 +56,7 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
             raise LockedError(
                 f"run {found.run_id} is unfinished; a run with --max-pages would make its pages "
                 "old",
-                hint="finish it with `carsync sync`, or forget it: --fresh",
+                hint="finish it with `carsync sync`, or discard it: --fresh",
             )
     for dead in runs.forget_trials(connection, target, source):
         staging.end_writers(connection, dead)

@@ -45,7 +45,8 @@ def exit_codes_page() -> str:
     lines = ["# Exit codes", "", MADE, ""]
     lines += [*_table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
     words = (
-        "Every error has a problem, mostly a detail and a hint; its class decides the exit code."
+        "Every error has a problem, and usually a detail and a hint. Its class decides the exit "
+        "code."
     )
     lines += [words, ""]
     classes = []
