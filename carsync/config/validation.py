@@ -31,12 +31,14 @@ def check_relations(config: Config) -> None:
     record_path = config.api.record_path
     if record_path is not None and "{id}" not in record_path:
         raise ConfigError(
-            "api.record_path must hold {id}", detail=f"got {record_path!r}", hint="e.g. /cars/{id}"
+            "api.record_path must contain {id}",
+            detail=f"got {record_path!r}",
+            hint="e.g. /cars/{id}",
         )
     auth = config.api.auth
     if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
         raise ConfigError(
-            "api.auth.key holds characters that no HTTP header can carry",
+            "api.auth.key contains characters that are not allowed in an HTTP header",
             hint="look for a line break or a blank at its end",
         )
     processes = config.limits.fetcher_processes
@@ -77,7 +79,7 @@ def _check_base_url(base_url: str) -> None:
         )
     if parts.username or parts.password:
         raise ConfigError(
-            "api.base_url must not hold a user name or password",
+            "api.base_url must not contain a user name or password",
             hint="use api.auth, which keeps the key out of logs",
         )
     if parts.query or parts.fragment:

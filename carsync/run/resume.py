@@ -32,7 +32,7 @@ def find(
     if changed := differences(found.fingerprints, prints):
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
-        return None, f"run {found.run_id} is not resumed: its staging tables are gone"
+        return None, f"run {found.run_id} is not resumed: its staging tables are missing"
     if found.state == "failed":
         rejects, records = staging.count_records(connection, found.run_id)
         if rejects > config.sync.max_reject_share * records:  # it would fail again

@@ -29,7 +29,7 @@ def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) ->
     assert during["latency"]["p50_s"] > 0
     shown = site.run("status").out
     assert "10 of 30 (33" in shown
-    assert "nothing to do; it is at work" in shown
+    assert "nothing to do; the run is in progress" in shown
 
     os.kill(running.process.pid, signal.SIGKILL)
     running.end()
@@ -38,7 +38,7 @@ def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) ->
     assert dead["state"] == "interrupted"
     assert dead["recorded_state"] == "running"
     assert dead["lock_held"] is False
-    assert "ended without a word" in dead["reason"]
+    assert "ended unexpectedly" in dead["reason"]
     assert "fetches only the pages that were not staged" in dead["next_step"]
     assert dead["pages_done"] == 10
 

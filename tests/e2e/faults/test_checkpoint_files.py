@@ -66,7 +66,7 @@ def test_a_checkpoint_cut_anywhere_never_keeps_a_run_from_being_resumed(
         path.write_bytes(whole[:length])
         shown = status(site, 2)
         assert "carsync: the checkpoint is " in shown.err
-        assert "hint: run `carsync sync`: it writes a new one and resumes" in shown.said
+        assert "hint: run `carsync sync`: it writes a new checkpoint and resumes" in shown.said
     ended = oracle.recover()
     assert "the checkpoint is truncated; it will be replaced" in ended.said
     assert_only_missing_pages_were_fetched(site, staged)
@@ -160,7 +160,7 @@ def test_another_user_s_files_are_no_obstacle_or_are_named(
     refused = site.check(site.start("sync", "--json", program=program), 2)
     assert refused.report["problem"] == "cannot lock the checkpoint: permission denied"
     assert refused.report["detail"] == str(lock)
-    assert "may have left files that are root's" in refused.report["hint"]
+    assert "may have left files of root" in refused.report["hint"]
     assert site.api.log == []
 
     lock.unlink()

@@ -55,7 +55,7 @@ QUIET_RUNS = 40
 SHARDS = 4
 """Parts of the trials, each with its own seed, that run beside each other."""
 
-FOR_A_HUMAN = ("sync.deactivate.max_share", "no record", "no car was seen")
+FOR_A_HUMAN = ("sync.deactivate.max_share", "no record", "the run saw no car")
 """Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on."""
 
 ENDS = (ExitCode.OK, ExitCode.API, ExitCode.PARTIAL, ExitCode.HELD, ExitCode.SIGTERM)

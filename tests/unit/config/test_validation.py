@@ -17,9 +17,9 @@ from tests.support.configs import HUSH, assert_silent, refused
         ("api: {base_url: 'https://h:99999/x'}", "not an http(s) URL"),
         ("api: {base_url: 'https://u@h/x'}", "user name or password"),
         ("api: {base_url: 'https://h/x?a=1'}", "must end before"),
-        ("api: {record_path: /cars}", "api.record_path must hold {id}"),
-        ('api: {auth: {key: "a\\nb"}}', "api.auth.key holds characters"),
-        ("api: {auth: {key: ' a'}}", "api.auth.key holds characters"),
+        ("api: {record_path: /cars}", "api.record_path must contain {id}"),
+        ('api: {auth: {key: "a\\nb"}}', "api.auth.key contains characters"),
+        ("api: {auth: {key: ' a'}}", "api.auth.key contains characters"),
         ("limits: {fetcher_processes: 17}", "greater than limits.concurrency"),
     ],
 )
