@@ -1,17 +1,17 @@
-# What the runbooks share; they source it and it does nothing by itself.
+# The functions of all runbooks. The runbooks source this file; alone it does nothing.
 # shellcheck shell=sh
 #
-#   say TEXT…         a line of its own: what was found
-#   step TEXT         a heading
-#   explain TEXT…     a paragraph: what it means
-#   show ARGS…        the carsync command as one would type it
-#   cs ARGS…          run it; run_indented ARGS… with what it says indented
-#   ask QUESTION      go on only after a yes
+#   say TEXT…         print a line
+#   step TEXT         print a heading
+#   explain TEXT…     print a paragraph
+#   show ARGS…        print a carsync command as the user would type it
+#   cs ARGS…          run a carsync command; run_indented ARGS… indents its output
+#   ask QUESTION      continue only after a yes
 #   read_json JSON NAME=PATH…     set shell variables from a JSON text
-#   read_lines JSON PATH FIELD…   one line for each element of a list
+#   read_lines JSON PATH FIELD…   print one line for each element of a list
 #
-# Exit codes of every runbook: 0 nothing to do, or done · 2 usage · 10 something is to be
-# done and was not, for want of a yes · any other is that of the carsync command that failed.
+# Exit codes of every runbook: 0 done, or nothing to do · 2 usage · 10 something must be done,
+# but nobody said yes · any other code is the code of the carsync command that failed.
 
 NOT_CONFIRMED=10
 
@@ -21,7 +21,7 @@ changed=0
 steps=0
 set -eu
 
-# A runbook's own options: sets `taken` to the number of words it took of "$@".
+# Options of one runbook: sets `taken` to the number of words that it took from "$@".
 option() { taken=0; }
 
 begin() {
@@ -49,7 +49,7 @@ begin() {
     find_carsync
 }
 
-# The head of the script is its help.
+# The comment at the top of the script is its help.
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; }
 
 misuse() {
@@ -57,7 +57,7 @@ misuse() {
     exit 2
 }
 
-# CARSYNC names the command; else the clone's own, else the one on PATH.
+# Use the command that CARSYNC names, else the clone's own, else the one on PATH.
 find_carsync() {
     own=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)/.venv/bin/carsync
     if [ -z "${CARSYNC:-}" ]; then
@@ -73,7 +73,7 @@ find_carsync() {
     [ -x "$python" ] || python=python3
 }
 
-# ── telling ──────────────────────────────────────────────────────────────────
+# ── output ───────────────────────────────────────────────────────────────────
 
 say() { printf '%s\n' "$*"; }
 
@@ -86,7 +86,7 @@ step() {
 
 explain() { printf '\n%s\n' "$*" | fmt -w 79; }
 
-# A finding, its name before it.
+# A finding with its name.
 finding() { printf '  %-12s %s\n' "$1" "$2"; }
 
 quoted() {
@@ -102,11 +102,11 @@ quoted() {
 
 show() { printf '\n  $ %s%s\n' "$CARSYNC" "$(quoted "$@" ${config:+--config "$config"})"; }
 
-# ── doing ────────────────────────────────────────────────────────────────────
+# ── commands ─────────────────────────────────────────────────────────────────
 
 cs() { "$CARSYNC" "$@" ${config:+--config "$config"}; }
 
-# The same with what it says indented; a failure ends the runbook with its exit code.
+# Run a command with its output indented; a failure ends the runbook with the exit code.
 run_indented() {
     _code=0
     _said=$(cs "$@" 2>&1) || _code=$?
@@ -118,7 +118,7 @@ for line in sys.stdin:
     [ "$_code" = 0 ] || exit "$_code"
 }
 
-# See whether one side answers: probe NAME ARGS… A failure is shown and ends the runbook.
+# Check that one side answers: probe NAME ARGS… A failure is shown and ends the runbook.
 probe() {
     _side=$1 && shift
     _code=0
@@ -127,12 +127,12 @@ probe() {
         finding "$_side" answers
         return
     fi
-    finding "$_side" "does NOT answer as it should (exit $_code)"
+    finding "$_side" "does NOT answer as expected (exit $_code)"
     printf '%s\n' "$_said" | sed 's/^/    /'
     not_now "$_code"
 }
 
-# Let carsync check look at everything; a problem is shown and ends the runbook.
+# Run carsync check; a problem is shown and ends the runbook.
 examine() {
     show check
     _code=0
@@ -148,13 +148,13 @@ for check in found:
     if level in ("problem", "warning"):
         print(f"  {level:<12} {name}: {seen}")
         print(f"               fix: {fix}")
-print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " of its checks are ok")
+print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " checks are ok")
 '
     [ "$_code" = 0 ] || not_now "$_code"
 }
 
 not_now() {
-    explain "A sync would fail. Mend this first, then run this again." \
+    explain "A sync would fail now. Fix this problem first, then run this again." \
         "401 or 403: bin/runbook-rotate-keys. 429: bin/runbook-throttled."
     exit "$1"
 }
@@ -168,8 +168,8 @@ ask() {
     more=''
     [ "$changed" = 0 ] || more=' more'
     if [ ! -t 0 ]; then
-        printf '\nNothing%s was changed: there is no terminal to ask on.\n' "$more"
-        say "hint: read the above; then the same again with --yes, or on a terminal"
+        printf '\nNothing%s was changed: there is no terminal for a question.\n' "$more"
+        say "hint: read the text above, then run the same command with --yes or on a terminal"
         exit "$NOT_CONFIRMED"
     fi
     printf '\n%s [y/N] ' "$1"
@@ -183,9 +183,9 @@ ask() {
     esac
 }
 
-# ── reading what carsync says in JSON ────────────────────────────────────────
+# ── carsync's JSON output ───────────────────────────────────────────────────
 
-# Both sanitise: what a feed or a database wrote must not steer the terminal.
+# Replace control characters: text of a feed or a database must not control the terminal.
 _PYTHON_HEAD='
 import json, re, shlex, sys
 def at(value, path):
@@ -218,7 +218,7 @@ for word in sys.argv[1:]:
     eval "$_set"
 }
 
-# read_table JSON PATH NAME=PATH…   the same with headings, in columns
+# read_table JSON PATH NAME=PATH…   print the elements of a list as a table with headings
 read_table() {
     _json=$1 && shift
     printf '%s' "$_json" | "$python" -X utf8 -c "$_PYTHON_HEAD"'

@@ -4,7 +4,7 @@
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
     ├─ ApprovalError                  exit 2   held deactivations cannot be approved
     ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
-    ├─ ApiError                       exit 3   the API failed for good; the run can be resumed
+    ├─ ApiError                       exit 3   the API failed; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
     │  └─ RejectBudgetError                    too many records cannot be mapped
@@ -87,7 +87,7 @@ class RevertError(CarsyncError):
 
 
 class ApiError(CarsyncError):
-    """The API failed for good."""
+    """The API failed, in spite of retries."""
 
     exit_code = ExitCode.API
 
@@ -97,7 +97,7 @@ class ApiAuthError(ApiError):
 
 
 class ApiUnavailableError(ApiError):
-    """The API could not be read at all, or kept failing until the breaker gave up."""
+    """No page could be read, or the API kept failing until the breaker gave up."""
 
 
 class RejectBudgetError(ApiError):
@@ -136,7 +136,7 @@ class DatabaseError(CarsyncError):
 
 
 class DatabaseUnavailableError(DatabaseError):
-    """No connection to PostgreSQL, or it broke."""
+    """There is no connection to PostgreSQL, or the connection broke."""
 
 
 class DatabasePermissionError(DatabaseError):
@@ -144,15 +144,15 @@ class DatabasePermissionError(DatabaseError):
 
 
 class DatabaseBusyError(DatabaseError):
-    """A lock was not granted within the lock time-out."""
+    """A lock was not granted within `database.lock_timeout_s`."""
 
 
 class DatabaseConflictError(DatabaseError):
-    """The transaction was rolled back in favour of another session's; it may be repeated."""
+    """PostgreSQL rolled the transaction back for another session; it may be repeated."""
 
 
 class StagingLostError(DatabaseError):
-    """The ledger does not hold what was staged (PostgreSQL empties UNLOGGED tables in a crash)."""
+    """The ledger lacks staged pages (PostgreSQL empties UNLOGGED tables in a crash)."""
 
 
 class CheckpointError(CarsyncError):
@@ -162,7 +162,7 @@ class CheckpointError(CarsyncError):
 
 
 class NoticeError(CarsyncError):
-    """A web hook did not take a notice.
+    """A web hook did not accept a notification.
 
     `retryable`: another attempt may succeed. `retry_after_s`: the seconds that the hook
     asked to wait.
@@ -185,7 +185,7 @@ class NoticeError(CarsyncError):
 
 
 class WorkersDiedError(CarsyncError):
-    """Worker processes kept dying until the restart budget was spent."""
+    """Worker processes kept dying until the restart limit was reached."""
 
     exit_code = ExitCode.WORKERS
 

@@ -38,11 +38,11 @@ _RESUMES = "run `carsync sync` again: it resumes"
 
 ADVICE: dict[ExitCode, Advice] = {
     ExitCode.OK: Advice("complete", "nothing to do"),
-    ExitCode.BUG: Advice("a bug in carsync", "report it, with the log"),
+    ExitCode.BUG: Advice("a bug in carsync", "report the bug, with the log"),
     ExitCode.CONFIG: Advice(
-        "usage or configuration", "mend what is named above, then run `carsync sync` again"
+        "usage or configuration", "correct what is named above, then run `carsync sync` again"
     ),
-    ExitCode.API: Advice("the API failed for good", _RESUMES),
+    ExitCode.API: Advice("the API failed", _RESUMES),
     ExitCode.DATABASE: Advice("the database failed", _RESUMES),
     ExitCode.PARTIAL: Advice(
         "partial: some pages failed, nothing was deactivated",
@@ -50,15 +50,16 @@ ADVICE: dict[ExitCode, Advice] = {
     ),
     ExitCode.HELD: Advice(
         "complete, deactivations held for approval",
-        "or leave it: the next run judges anew",
-        at_large="look at what is held with `carsync approve RUN_ID --dry-run`, then approve it, "
-        "or leave it: the next run judges anew",
+        "or do nothing: the next run decides again",
+        at_large="look at the held cars with `carsync approve RUN_ID --dry-run`, then approve "
+        "them, or do nothing: the next run decides again",
     ),
     ExitCode.ACCEPTANCE: Advice(
-        "complete, but an acceptance check failed", "look at the checks; the table is in step"
+        "complete, but an acceptance check failed",
+        "look at the checks; the table is in step with the feed",
     ),
     ExitCode.WORKERS: Advice("worker processes kept dying", "look at the log, then " + _RESUMES),
-    ExitCode.LOCKED: Advice("another run holds the lock", "nothing to do: let it finish"),
+    ExitCode.LOCKED: Advice("another run holds the lock", "nothing to do: wait for its end"),
     ExitCode.SIGINT: Advice("stopped by SIGINT", _RESUMES),
     ExitCode.SIGTERM: Advice("stopped by SIGTERM", _RESUMES),
 }

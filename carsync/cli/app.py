@@ -13,21 +13,21 @@ from carsync.cli.lazy_group import LazyGroup
 
 COMMANDS: dict[str, str] = {
     "init": "Write a configuration file from a few questions, or from options.",
-    "check": "Examine configuration, API, database and machine; say how to mend each problem.",
-    "sync": "Bring the table in step with the feed (resumes an unfinished run).",
-    "status": "Show the state of the current or last run, from the checkpoint alone.",
+    "check": "Examine configuration, API, database and machine; say how to fix each problem.",
+    "sync": "Bring the table in step with the feed; resume an unfinished run.",
+    "status": "Show the state of the current or last run; reads only the checkpoint.",
     "runs": "List past runs, or show one in full.",
-    "approve": "Deactivate the cars that a run held (exit code 6), after a look at them.",
+    "approve": "Show the cars that a run held (exit code 6), and deactivate them.",
     "revert": "Take back what one run changed in the table.",
-    "rejects": "List the records that no row could hold; replay them after a mapping fix.",
-    "notify": "Post a notice to the web hook: a test, that runs are stale, that a unit failed.",
-    "report": "Write one run as a page of HTML: speed, errors, what changed, what to do.",
-    "preview": "Show the mapped rows of a page or a file; touches no database.",
+    "rejects": "List the rejected records; replay them after a fix of the mapping.",
+    "notify": "Send a notification to the web hook: test, no recent success, failed unit.",
+    "report": "Write an HTML report of one run: speed, errors, changes, what to do next.",
+    "preview": "Show the mapped rows of a page or a file; uses no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
     "config": "Show the JSON Schema, or the effective configuration without secrets.",
-    "demo": "Watch four syncs of a simulated feed into a real PostgreSQL.",
-    "simulate": "Serve a realistic feed over HTTP, with faults on request.",
-    "completion": "Print the script that completes carsync's words in bash, zsh or fish.",
+    "demo": "Show four syncs of a simulated feed into a real PostgreSQL.",
+    "simulate": "Serve a simulated feed over HTTP, with faults if you ask for them.",
+    "completion": "Print the completion script for bash, zsh or fish.",
     "help": "Show the help of a command.",
 }
 """Command → one-line help; `carsync.cli.NAME` defines the command `NAME`."""
@@ -37,8 +37,8 @@ COMMANDS: dict[str, str] = {
     cls=LazyGroup,
     help_by_name=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `carsync demo`. A real run: set API_BASE_URL, API_KEY and DATABASE_URL, "
-    "look at the mapping with `carsync preview`, then `carsync sync`.",
+    epilog="Start with `carsync demo`. For a real run, set API_BASE_URL, API_KEY and DATABASE_URL, "
+    "check the mapping with `carsync preview`, then run `carsync sync`.",
 )
 @click.version_option(__version__, "-V", "--version", message="carsync %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log details (every retry, every batch).")
@@ -50,7 +50,7 @@ COMMANDS: dict[str, str] = {
     default="text",
     envvar=logging_setup.VARIABLE,
     show_envvar=True,
-    help="How standard error is written: lines for people, or one JSON object a line.",
+    help="Format of standard error: lines for people, or one JSON object per line.",
 )
 @click.pass_context
 def app(

@@ -28,11 +28,11 @@ from carsync.state import target_lock
 def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Deactivate exactly the cars that run RUN_ID held, after showing them.
 
-    A run that ends with exit code 6 applied all inserts and updates, but left cars
-    active although it did not see them, because the evidence was thin or too many would
-    have gone. Cars that were seen, written or deactivated since then are left out and
-    named. A later run replaces what an earlier one held, and an approval comes too late
-    after sync.deactivate.approve_within_h hours.
+    A run with exit code 6 applied all inserts and updates. It did not see the held cars,
+    but left them active, because the evidence was not enough or the cap was exceeded. Cars
+    that were seen, written or deactivated since are left out and listed. A later merged
+    run replaces the held cars of an earlier run. After sync.deactivate.approve_within_h
+    hours an approval is refused.
 
     \b
     Examples:

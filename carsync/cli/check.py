@@ -24,17 +24,17 @@ _OTHERS_MAY_READ = 0o044
 
 @click.command()
 @config_options
-@click.option("--strict", is_flag=True, help="Let a warning fail the check as a problem does.")
+@click.option("--strict", is_flag=True, help="Count a warning as a problem.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
 def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool) -> None:
-    """Examine everything that a run needs, and say how to mend what is wrong.
+    """Examine everything that a run needs, and say how to fix each problem.
 
-    Configuration, this machine, the API (one request for its first page), the
-    database, its tables. A failing check does not end the others. Changes nothing:
-    a file is written beside the checkpoint and removed at once, the database session
-    is read-only, and only through a pooler are as many connections opened for a
-    moment as a run needs.
+    Examines the configuration, this machine, the API (one request for the first page),
+    the database and its tables. The other checks run even if one fails. Changes nothing:
+    it writes a file beside the checkpoint and removes it at once, and its database session
+    is read-only. If there is a pooler, it opens as many connections as a run needs, for a
+    moment.
 
     \b
     Examples:
@@ -42,8 +42,8 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
       carsync check --config prod.yaml --json | jq '.groups[].checks[] | select(.fix)'
 
     \b
-    Exit codes: 0 no problem (warnings are none, but with --strict) · else the first
-    problem's: 2 configuration or this machine · 3 API · 4 database
+    Exit codes: 0 no problem (with --strict, no warning either) · else the code of the
+    first problem: 2 configuration or this machine · 3 API · 4 database
     """
     try:
         config = source.load()

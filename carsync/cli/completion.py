@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands, options, choices, keys and files.
 
-    For good, in a shell that reads such scripts when it starts:
+    To install it for all new shells:
 
     \b
     bash:
@@ -22,7 +22,7 @@ def completion(ctx: click.Context, shell: str) -> None:
       carsync completion bash > ~/.local/share/bash-completion/completions/carsync
 
     \b
-    zsh, in a folder that $fpath names before compinit is called:
+    zsh (into a folder of $fpath):
       carsync completion zsh > ~/.zfunc/_carsync
 
     \b
@@ -30,7 +30,7 @@ def completion(ctx: click.Context, shell: str) -> None:
       carsync completion fish > ~/.config/fish/completions/carsync.fish
 
     \b
-    Example, for this session alone:
+    Example, for this session only:
       eval "$(carsync completion bash)"
     """
     cls = get_completion_class(shell)

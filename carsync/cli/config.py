@@ -20,7 +20,7 @@ def config() -> None:
 def schema() -> None:
     """Print the JSON Schema of the configuration file.
 
-    Editors with a YAML language server use it to complete and check the file.
+    Editors with a YAML language server can complete and check the file with this schema.
 
     \b
     Example:
@@ -34,7 +34,7 @@ def schema() -> None:
 def show(source: ConfigSource) -> None:
     """Print the effective configuration as JSON: file, environment and options together.
 
-    Secrets are shown as `***`.
+    `mapping` includes the rules of the preset. Secrets are shown as `***`.
 
     \b
     Examples:

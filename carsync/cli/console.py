@@ -52,8 +52,8 @@ def ask(question: str) -> None:
             raise
         click.echo(err=True)
         raise ConfigError(
-            "nothing was changed: there is nobody to ask",
-            hint="look with --dry-run, then the same with --yes",
+            "nothing was changed: there is no terminal for a question",
+            hint="look with --dry-run, then run the command again with --yes",
         ) from None
     if not agreed:
         raise click.Abort

@@ -29,25 +29,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     "--rps",
     type=click.IntRange(0),
     default=50,
-    help="Requests/s that the simulated API allows and carsync keeps to; 0: no limit.",
+    help="Rate limit of the simulated API and of carsync, in requests/s; 0: no limit.",
 )
 @click.option(
     "--keep/--no-keep",
     default=None,
     show_default="--keep on a terminal",
-    help="At the end leave the database and the API up, to look into them, until you stop it.",
+    help="Keep the database and the API running at the end, until you stop the demo.",
 )
 @click.pass_context
 def demo(ctx: click.Context, cars: int, rps: int, keep: bool | None) -> None:
-    """Watch four syncs of a simulated feed into a real PostgreSQL.
+    """Show four syncs of a simulated feed into a real PostgreSQL.
 
-    Starts an embedded PostgreSQL and a simulated auction API, then runs the real
-    `carsync sync` against them, as you would: a first sync, one with nothing changed,
-    one with changes and removals, and one that is interrupted half-way and resumed.
-    After each the table is compared with what the simulator knows to be true.
+    Starts an embedded PostgreSQL and a simulated auction API, and runs the real
+    `carsync sync` with them: a first sync, a sync without changes, a sync with changes and
+    removals, and a sync that is interrupted and resumed. After each sync the demo compares
+    the table with the simulated feed.
 
-    Takes about 40 seconds. Needs no configuration and touches nothing of yours: the
-    database and all files are temporary and gone at the end.
+    Takes about 40 seconds and needs no configuration. The database and all files are
+    temporary and are removed at the end.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _await_enter() -> None:
-    click.echo("Press Enter to stop the demo and remove all of it. ", nl=False)
+    click.echo("Press Enter to stop the demo and remove its files. ", nl=False)
     with suppress(EOFError, SystemExit):
         input()
     click.echo()

@@ -41,24 +41,28 @@ def _usual(help_text: str, value: object) -> str:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("carsync.yaml"))
-@click.option("--base-url", metavar="URL", help=_usual("Where the feed is.", "$API_BASE_URL"))
-@click.option("--path", metavar="PATH", help=_usual("Its pages, below the URL.", _USUAL.path))
+@click.option("--base-url", metavar="URL", help=_usual("URL of the feed.", "$API_BASE_URL"))
 @click.option(
-    "--auth", type=click.Choice(_AUTH_TYPES), help=_usual("How the key travels.", _USUAL.auth)
+    "--path", metavar="PATH", help=_usual("Path of the pages, below the URL.", _USUAL.path)
 )
-@click.option("--auth-name", metavar="NAME", help=_usual("The key's header.", _USUAL.auth_name))
+@click.option(
+    "--auth", type=click.Choice(_AUTH_TYPES), help=_usual("How the key is sent.", _USUAL.auth)
+)
+@click.option("--auth-name", metavar="NAME", help=_usual("Header of the key.", _USUAL.auth_name))
 @click.option(
     "--table",
     metavar="[SCHEMA.]TABLE",
     help=_usual("The table.", f"{_USUAL.schema}.{_USUAL.table}"),
 )
-@click.option("--source", metavar="NAME", help=_usual("Marks this feed's rows.", _USUAL.source))
+@click.option(
+    "--source", metavar="NAME", help=_usual("Marks the rows of this feed.", _USUAL.source)
+)
 @click.option(
     "--preset",
     metavar="NAME",
-    help=_usual("A known feed's mapping, or `none`.", f"by the first page, else {_USUAL.preset}"),
+    help=_usual("Mapping of a known feed, or none.", f"by the first page, else {_USUAL.preset}"),
 )
-@click.option("--records", metavar="PATH", help="Where the records are in a page, dotted.")
+@click.option("--records", metavar="PATH", help="Dotted path to the records in a page.")
 @click.option(
     "--page-param",
     metavar="NAME",
@@ -69,23 +73,23 @@ def _usual(help_text: str, value: object) -> str:
     "--size-param", metavar="NAME", default=_USUAL.size_param, help="Query parameter: page size."
 )
 @click.option(
-    "--page-size", type=click.IntRange(min=1), default=_USUAL.page_size, help="Records a page."
+    "--page-size", type=click.IntRange(min=1), default=_USUAL.page_size, help="Records per page."
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     help=_usual("Requests per second.", f"{_USUAL.requests_per_second:g}"),
 )
-@click.option("--md5", is_flag=True, help="The table has MD5 hashes of the old Node script.")
-@click.option("--no-request", is_flag=True, help="Do not look at the feed's first page.")
-@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults.")
+@click.option("--md5", is_flag=True, help="The table has MD5 hashes from the old Node script.")
+@click.option("--no-request", is_flag=True, help="Do not request the first page of the feed.")
+@click.option("--yes", is_flag=True, help="Do not ask; use the defaults.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -> None:
     """Write a configuration to FILE (carsync.yaml), after a few questions on a terminal.
 
-    Looks at the feed's first page (one request, with the key of $API_KEY) and guesses
-    where records, totals and columns are; guesses are marked in the file. Never
-    writes a secret. Touches no database.
+    Requests the first page of the feed (one request, with the key of $API_KEY) and guesses
+    where records, totals and columns are. The file marks each guess. Never writes a
+    secret, and uses no database.
 
     \b
     Examples:
@@ -105,9 +109,9 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
     parse(text, {}, origin=str(file))  # what it refuses must not be written
     if redact(text, os.environ.get("API_KEY", "")) != text:
         raise ConfigError(
-            "the file would hold the key",
-            detail="the URL, or the feed's answer in the name of a field, holds what API_KEY does",
-            hint="leave it out of the URL; --no-request does not look at the answer",
+            "the file would contain the key",
+            detail="the URL, or a field name in the feed's answer, contains the value of API_KEY",
+            hint="remove the key from the URL; with --no-request the answer is not read",
         )
     try:
         file.write_text(text, encoding="utf-8")
@@ -134,13 +138,13 @@ def _answers(options: dict[str, Any], *, ask: bool) -> Answers:
     if preset and preset != _NO_PRESET:
         load_preset(preset)  # names the known ones
     path = value("path", "Path of the pages", _USUAL.path)
-    auth = _auth_type(value("auth", f"How does the key travel ({_WAYS})", _USUAL.auth))
+    auth = _auth_type(value("auth", f"How is the key sent ({_WAYS})", _USUAL.auth))
     auth_name = _USUAL.auth_name
     if auth == "header":
         auth_name = value("auth_name", "Name of the header", auth_name)
     md5 = options["md5"]
     if ask and not md5 and preset != _NO_PRESET:
-        md5 = click.confirm("Does the table hold MD5 hashes of the old Node script?", err=True)
+        md5 = click.confirm("Does the table have MD5 hashes of the old Node script?", err=True)
     schema, _, table = value("table", "Table", f"{_USUAL.schema}.{_USUAL.table}").rpartition(".")
     source = value("source", "Name of this feed, in the column source_api", _USUAL.source)
     rate = _USUAL.requests_per_second if options["rate"] is None else options["rate"]
@@ -166,7 +170,7 @@ def _auth_type(answer: str) -> AuthType:
     for known in _AUTH_TYPES:
         if known == answer:
             return known
-    raise ConfigError(f"{answer!r} is no way for the key", hint=f"one of: {_WAYS}")
+    raise ConfigError(f"{answer!r} is not a way to send the key", hint=f"one of: {_WAYS}")
 
 
 def _base_url(given: str | None, *, ask: bool) -> str:
@@ -175,8 +179,8 @@ def _base_url(given: str | None, *, ask: bool) -> str:
         base_url = click.prompt("URL of the API, without the path of the pages", err=True)
     if not base_url:
         raise ConfigError(
-            "nobody said where the feed is",
-            detail="there is no terminal to ask on, or --yes was given",
+            "the URL of the feed is not known",
+            detail="there is no terminal for a question, or --yes was given",
             hint="give --base-url https://…, or set API_BASE_URL",
         )
     return base_url
@@ -192,12 +196,12 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
     except PageError as exc:
         if exc.status is not None:
             raise ApiError(
-                f"the first page was not given: {exc.problem}",
+                f"the API did not return the first page: {exc.problem}",
                 detail=exc.detail,
                 hint="nothing was written; see API_KEY, --path, --auth and --auth-name, or write "
                 "the file without looking: --no-request",
             ) from None
-        click.echo(f"the first page was not seen: {exc}", err=True)
+        click.echo(f"the first page could not be read: {exc}", err=True)
         return unknown, Looked()
     if answers.preset:
         return answers, Looked()
@@ -280,7 +284,7 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     elif answers.preset is not None:
         said += f" with the preset {answers.preset}"
     else:
-        said += ": fill in mapping.columns before you go on"
+        said += ": fill in mapping.columns before you continue"
     click.echo(said)
     if looked.unused:
         more = " …" if len(looked.unused) > _SHOWN_FIELDS else ""
@@ -292,6 +296,6 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     click.echo("next:")
     if missing:
         click.echo(f"  export {' '.join(missing)}")
-    click.echo(f"  carsync preview --config {name} --limit 3   # what the mapping makes of it")
-    click.echo(f"  carsync check --config {name}               # all that a run needs")
-    click.echo(f"  carsync sync --config {name}                # the run")
+    click.echo(f"  carsync preview --config {name} --limit 3   # shows the mapped rows")
+    click.echo(f"  carsync check --config {name}               # examines all that a run needs")
+    click.echo(f"  carsync sync --config {name}                # does the run")

@@ -49,7 +49,7 @@ class Looked(Struct, frozen=True):
 def write(answers: Answers, looked: Looked) -> str:
     """Return the file's text, which the parser accepts as it is."""
     return f"""\
-# carsync: written by `carsync init`. Every key is explained in config/carsync.example.yaml.
+# Written by `carsync init`. config/carsync.example.yaml explains every key.
 # Secrets stay outside: ${{NAME}} is taken from the environment.
 
 {_api(answers, looked)}
@@ -65,14 +65,14 @@ database:
 {_mapping(answers, looked)}
 
 sync:
-  source: {_quoted(answers.source)}  # in source_api; only rows with it are ever deactivated
+  source: {_quoted(answers.source)}  # value of source_api; only rows with it are ever deactivated
 """
 
 
 def _api(answers: Answers, looked: Looked) -> str:
     lines = ["api:", f"  base_url: {_quoted(answers.base_url)}", f"  path: {_quoted(answers.path)}"]
     record_path = _quoted(f"{answers.path.rstrip('/')}/{{id}}")
-    lines.append(f"  record: {{path: {record_path}}}  # one car by its id; null: there is none")
+    lines.append(f"  record: {{path: {record_path}}}  # path of one car; null: the API has none")
     if answers.auth == "none":
         lines.append("  auth: {type: none}")
     else:
@@ -92,44 +92,44 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
         f"    page_size: {answers.page_size}",
     ]
     if answers.preset is None:
-        lines.append("    first_page: 1  # 0 where the API counts its pages from 0")
+        lines.append("    first_page: 1  # 0 if the API counts its pages from 0")
     if layout is None:
         if answers.records is not None:
             lines.append(f"    records: {_quoted(answers.records)}")
         if answers.preset is None:
             lines += [
-                "    total_pages: null     # where the number of the last page is, dotted",
-                "    total_records: null   # where the total of records is",
+                "    total_pages: null     # dotted path to the number of the last page",
+                "    total_records: null   # dotted path to the total number of records",
             ]
         return lines
-    seen = f"guess: {layout.count} objects were there"
+    seen = f"guess: {layout.count} objects found here"
     lines.append(f"    records: {_quoted(layout.records)}  # {seen}")
     for key, path, number in (
         ("total_pages", layout.total_pages, layout.pages),
         ("total_records", layout.total_records, layout.total),
     ):
         is_seen = path is not None and number is not None
-        seen = f"guess: it was {number:,}" if is_seen else "not seen"
+        seen = f"guess: the value was {number:,}" if is_seen else "not seen"
         lines.append(f"    {key}: {_quoted(path)}  # {seen}")
     return lines
 
 
 def _mapping(answers: Answers, looked: Looked) -> str:
     if answers.preset is not None:
-        algorithm = "\n  hash: {algorithm: md5}  # as in the table already" if answers.md5 else ""
+        algorithm = "\n  hash: {algorithm: md5}  # the table has MD5 hashes" if answers.md5 else ""
         return f"mapping:\n  preset: {_quoted(answers.preset)}{algorithm}"
     guesses = looked.guesses
     lines = ["mapping:", "  preset: null"]
     if guesses:
         lines.append("  # Guesses by name and value, each with an example. Check them with")
-        lines.append("  # `carsync preview --config FILE --limit 3`; leave out what is wrong.")
+        lines.append("  # `carsync preview --config FILE --limit 3`; correct or remove wrong ones.")
         lines.append("  columns:")
         rules = [(f"    {guess.column}: {_rule(guess)}", guess.example) for guess in guesses]
         width = max(len(rule) for rule, _ in rules)
         lines += [f"{rule.ljust(width)}  # {example}".rstrip(" #") for rule, example in rules]
     else:
         lines += [
-            "  # Each column of the table: where its value is in a record. Add what you have.",
+            "  # For each column of the table: the path of its value in a record. Add yours.",
             "  columns:",
             "    id: {path: id, required: true}",
             "    make: {path: make, strip: true, required: true}",
@@ -139,7 +139,10 @@ def _mapping(answers: Answers, looked: Looked) -> str:
     fields = [name for name in names if name not in _NOT_HASHED] or ["id"]
     listed = textwrap.wrap(f"fields: [{', '.join(fields)}]", _WRAP, subsequent_indent="  ")
     lines += ["  hash:", f"    algorithm: {'md5' if answers.md5 else 'xxh3_128'}"]
-    lines += ["    # A row is rewritten when one changed:", *(f"    {line}" for line in listed)]
+    lines += [
+        "    # A row is rewritten when one of these changed:",
+        *(f"    {line}" for line in listed),
+    ]
     return "\n".join(lines)
 
 

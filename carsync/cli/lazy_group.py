@@ -159,8 +159,8 @@ def _show_error(exc: Exception) -> ExitCode:
     console.tell_error(
         f"a bug: {type(exc).__name__}: {exc}",
         f"carsync {__version__}, Python {platform.python_version()}, {platform.platform()}",
-        "run it again with --debug for the traceback; report that, these lines and what you ran "
-        "(look through them for secrets first)",
+        "run the command again with --debug; report the traceback, these lines and the command "
+        "(first remove secrets from them)",
         exit_code=ExitCode.BUG,
         bug=exc,
     )
@@ -180,7 +180,7 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
         if close := _nearest(exc.option_name, [name for name in names if name.startswith("--")]):
             hint = f"did you mean {close}?"
         elif where.parent is None:
-            hint += "; a command's own options stand behind its name"
+            hint += "; the options of a command follow its name"
     elif (typed := _unknown_command(exc)) is not None:
         message = f"no such command: {typed}"
         known = where.command.list_commands(where) if isinstance(where.command, click.Group) else []

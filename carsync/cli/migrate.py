@@ -19,9 +19,9 @@ from carsync.postgres.connect import open_database
 def migrate(source: ConfigSource, as_json: bool) -> None:
     """Create or adopt the target table and carsync's own tables.
 
-    An existing table is adopted: missing columns are added, nothing is changed or
-    removed. Running it twice does nothing the second time. `carsync sync` does the
-    same first, unless `database.auto_migrate` is false.
+    Adopts an existing table: adds missing columns, and changes and removes nothing. A
+    second `carsync migrate` does nothing. `carsync sync` migrates first, unless
+    `database.auto_migrate` is false.
 
     \b
     Examples:

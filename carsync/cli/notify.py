@@ -20,24 +20,24 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @config_options
-@click.option("--test", "is_test", is_flag=True, help="Post a test, to see that it arrives.")
+@click.option("--test", "is_test", is_flag=True, help="Send a test notification.")
 @click.option(
     "--if-stale",
     is_flag=True,
-    help="Post only where the last success is older than notify.stale_after_h, or there is none.",
+    help="Send only if the last success is older than notify.stale_after_h, or there is none.",
 )
-@click.option("--unit", metavar="NAME", help="Post that this systemd unit failed (OnFailure=).")
-@click.option("--message", metavar="TEXT", default="", help="With --unit: say this instead.")
+@click.option("--unit", metavar="NAME", help="Report that this systemd unit failed (OnFailure=).")
+@click.option("--message", metavar="TEXT", default="", help="With --unit: send this text instead.")
 def notify(
     source: ConfigSource, is_test: bool, if_stale: bool, unit: str | None, message: str
 ) -> None:
-    """Post a notice to the web hook of notify.url (CARSYNC_NOTIFY_URL).
+    """Send a notification to the web hook of notify.url (CARSYNC_NOTIFY_URL).
 
-    A sync posts by itself how it ended (notify.events). This command is for what no sync
-    can tell: that none ran for long (--if-stale, from a timer), or that systemd ended it
-    or could not start it (--unit, from its OnFailure= unit; quiet where the run has just
-    told of the same end itself). Exit code 0: posted, or nothing to post; 3: the hook did
-    not take it.
+    A sync itself sends a notification when it ends (notify.events). Use this command for
+    what a sync cannot send: there was no success for a long time (--if-stale, from a
+    timer), or systemd ended the sync or could not start it (--unit, from its OnFailure=
+    unit). --unit sends nothing if the run has just reported the same end itself. Exit
+    codes: 0 sent, or nothing to send; 3 the hook did not accept it.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def notify(
     if (is_test, if_stale, unit is not None).count(True) != 1:
         raise click.UsageError("Give one of --test, --if-stale and --unit.")
     if message and unit is None:
-        raise click.UsageError("--message goes with --unit.")
+        raise click.UsageError("--message needs --unit.")
     config = source.load()
     if config.notify.url is None:
         raise ConfigError(
@@ -57,7 +57,7 @@ def notify(
         )
     notice = _notice(config, unit, message, is_test=is_test)
     if notice is None:
-        log.info("no notice sent: there is nothing to tell")
+        log.info("no notification sent: there is nothing to report")
     else:
         post(config, notice)
 

@@ -30,7 +30,7 @@ limit_option = click.option(
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Show at most so many.",
+    help="Show at most this many.",
 )
 """Adds `--limit`, given to the command as `limit`: the most lines of a list to show."""
 
@@ -61,7 +61,7 @@ class ConfigSource(Struct, frozen=True):
                 raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
         variables = Variables(os.environ)
         for name in variables.shadowed():
-            log.warning("the variable %s is set and wins over the credential of that name", name)
+            log.warning("the variable %s is set and wins over the credential with this name", name)
         origin = str(path) if path else "the environment"
         return parse(text, variables, self.overrides, origin=origin)
 
@@ -85,7 +85,7 @@ def config_options(command: _Command) -> _Command:
         "config_path",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="YAML file; without one the environment variables decide.",
+        help="YAML file; without it, carsync uses the environment variables.",
     )
     set_option = click.option(
         "--set",

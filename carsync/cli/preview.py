@@ -19,7 +19,7 @@ from carsync.source.single_page import ask_page
 
 @click.command()
 @config_options
-@click.option("--page", default=None, type=int, help="Which page to fetch.  [default: the first]")
+@click.option("--page", default=None, type=int, help="The page to fetch.  [default: the first]")
 @click.option(
     "--from-file",
     "file",
@@ -31,12 +31,12 @@ from carsync.source.single_page import ask_page
     "--json",
     is_flag=True,
     expose_value=False,
-    help="JSON lines (the only format; for scripts).",
+    help="Print JSON lines (always the case; for scripts).",
 )
 def preview(source: ConfigSource, page: int | None, file: Path | None, limit: int | None) -> None:
     """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
 
-    One request to the API, none with --from-file; never touches a database.
+    Sends one request to the API, or none with --from-file. Uses no database.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     try:
         return mapper.map_page(ask_page(config.api, number).body)
     except PageError as exc:
-        problem = f"page {number} cannot be shown: {exc.problem}"
+        problem = f"cannot show page {number}: {exc.problem}"
         raise ApiError(problem, detail=exc.detail, hint=exc.hint) from None
 
 

@@ -26,19 +26,21 @@ _run_option = click.option("--run", "run_id", type=int, help="Which run.  [defau
 
 @click.group()
 def rejects() -> None:
-    """List the records that no row could hold, and replay them after a mapping fix."""
+    """List the rejected records, and replay them after a fix of the mapping."""
 
 
 @rejects.command("list")
 @config_options
 @_run_option
 @limit_option
-@click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object, texts whole.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print them as a JSON object, texts complete."
+)
 def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -> None:
     """Show the open rejects of the newest merged run and of runs begun since.
 
-    First how many there are of each reason, then each with its page and its position
-    on it, its id, column, reason, and the start of the record.
+    First counts the rejects by reason. Then lists each reject with its page, its position
+    on the page, its id, column and reason, and the start of the record.
 
     \b
     Examples:
@@ -62,15 +64,15 @@ def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -
 @config_options
 @_run_option
 @click.option("--yes", is_flag=True, help="Replay without asking.")
-@click.option("--dry-run", is_flag=True, help="Say what would be replayed; change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as a JSON object.")
+@click.option("--dry-run", is_flag=True, help="Show what would be replayed; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 def replay(
     source: ConfigSource, run_id: int | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Map the newest merged run's open rejects anew and bring those that map now into the table.
+    """Map the open rejects of the newest merged run again; write those that map now.
 
-    The others stay, with the reason that they have now. Nobody is deactivated, and a
-    car that was written since its page was read stays as it is.
+    The others stay rejects, with their new reason. No car is deactivated. A car that was
+    written after its page was read stays as it is.
 
     \b
     Example:
@@ -131,11 +133,11 @@ def _sum_up(done: Replayed, counts: MergeCounts) -> str:
     parts = [
         f"{counts.inserted:,} inserted",
         f"{counts.updated:,} updated",
-        f"{counts.reactivated:,} brought back",
+        f"{counts.reactivated:,} reactivated",
         f"{counts.unchanged:,} unchanged",
     ]
     if counts.stale:
-        parts.append(f"{counts.stale:,} left as they are, written since")
+        parts.append(f"{counts.stale:,} left as they are (written since)")
     if done.refused:
         parts.append(f"{done.refused:,} refused by PostgreSQL")
     return f"Replayed as run {done.replay_run_id}: {', '.join(parts)}."

@@ -33,19 +33,21 @@ _HEAD_BYTES = 1024
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to write the page; - is standard output.  [default: carsync-run-ID.html]",
+    help="The file to write; - is standard output.  [default: carsync-run-ID.html]",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is no report of carsync's.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the page tells as JSON instead.")
+@click.option("--force", is_flag=True, help="Also replace a file that is not a report of carsync.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the contents of the report as JSON instead."
+)
 def report(
     source: ConfigSource, run_id: int, output: str | None, force: bool, as_json: bool
 ) -> None:
     """Write the report of run ID as one HTML file that needs no network and no script.
 
-    How it ended and what to do next, speed, answer times, queue and memory over time,
-    errors, acceptance checks, what changed in the table, and rejected records; of any
-    run, also one that failed, was never merged, is going on, or was reverted. An older
-    report is replaced, as a whole or not at all; any other file only with --force.
+    The report shows how the run ended, what to do next, speed, answer times, queue and
+    memory over time, errors, acceptance checks, changes in the table, and rejects. It works
+    for every run: failed, not merged, in progress or reverted. An older report is
+    replaced; any other file is replaced only with --force.
 
     \b
     Examples:
@@ -54,7 +56,7 @@ def report(
       carsync report 17 -o - | mail -s "run 17" -a "Content-Type: text/html" ops@example.org
     """
     if as_json and output is not None:
-        raise click.UsageError("--json prints to standard output: leave -o away")
+        raise click.UsageError("--json prints to standard output: leave out -o")
     place = None if as_json or output == STDOUT else _place(run_id, output, force)
     config = source.load_with_database()
     with closing(open_database(config, "carsync report")) as connection:
@@ -86,19 +88,19 @@ def _place(run_id: int, output: str | None, force: bool) -> Path:
         raise ConfigError(
             "cannot write the report: its folder does not exist",
             detail=str(path.parent),
-            hint=f"make it with `mkdir -p '{path.parent}'`, or name another place with -o",
+            hint=f"create it with `mkdir -p '{path.parent}'`, or name another file with -o",
         )
     if not path.exists():
         return path
     if not path.is_file():
         raise ConfigError(
-            "cannot write the report: there is something that is no file",
+            "cannot write the report: the path is not a file",
             detail=str(path),
             hint="name a file with -o; -o - writes to standard output",
         )
     if not force and not _is_report(path):
         raise ConfigError(
-            "the file exists and is no report of carsync's",
+            "the file exists and is not a report of carsync",
             detail=str(path),
             hint="name another file with -o, or replace this one with --force",
         )
@@ -120,5 +122,5 @@ def _refusal(exc: OSError, path: Path) -> ConfigError:
     return ConfigError(
         f"cannot write the report: {reason}",
         detail=str(path),
-        hint="name another place with -o; -o - writes to standard output",
+        hint="name another file with -o; -o - writes to standard output",
     )

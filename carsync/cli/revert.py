@@ -31,9 +31,13 @@ from carsync.run.signals import StopSignal
     "--only",
     multiple=True,
     type=click.Choice(ROW_ACTIONS),
-    help="Take back only what the run did of this kind (repeatable).  [default: all]",
+    help="Take back only changes of this kind (repeatable).  [default: all]",
 )
-@click.option("--skip-changed", is_flag=True, help="Leave rows changed since; take back the rest.")
+@click.option(
+    "--skip-changed",
+    is_flag=True,
+    help="Leave out rows that were changed since; take back the rest.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be taken back; change nothing.")
 @click.option("--yes", is_flag=True, help="Take back without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -50,13 +54,12 @@ def revert(
 ) -> None:
     """Take back what run RUN_ID changed in the table, exactly.
 
-    Cars that it updated get all their old values back, cars that it inserted are deleted,
-    cars that it brought back are inactive again, and cars that it deactivated are active
-    again. A car that anybody wrote since, or that another table refers to, is refused and
-    listed; nothing at all is changed then, unless --skip-changed is given. The revert is a
-    run of its own and can itself be reverted. Changes are remembered for
-    history.changes_keep_days days. The next sync brings the same changes in again unless
-    the feed or the configuration is another by then.
+    Updated cars get their old values, inserted cars are deleted, reactivated cars become
+    inactive, and deactivated cars become active. A car that was written since, or to which
+    another table refers, is refused and listed. If a car is refused, nothing is changed;
+    with --skip-changed only the refused cars stay as they are. A revert is itself a run and
+    can be reverted. Changes are kept for history.changes_keep_days days. The next sync
+    makes the same changes again, unless the feed or the configuration changes.
 
     \b
     Examples:
@@ -130,11 +133,11 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
     parts = [
         f"{number:,} {words}"
         for words, number in (
-            ("with their old values", counts.updated),
-            ("deleted that were inserted", counts.deleted),
-            ("active again", counts.reactivated),
-            ("inactive again", counts.deactivated),
-            ("inserted that were deleted", counts.inserted),
+            ("updated cars restored", counts.updated),
+            ("inserted cars deleted", counts.deleted),
+            ("cars active again", counts.reactivated),
+            ("cars inactive again", counts.deactivated),
+            ("deleted cars inserted", counts.inserted),
         )
         if number
     ]
@@ -144,9 +147,9 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
         notes += f"\nnote: {found.before:,} more were taken back before"
     if found.rewritten:
         columns = ", ".join(found.rewritten)
-        notes += f"\nnote: a trigger of the table writes {columns} itself: not as it was"
+        notes += f"\nnote: a trigger of the table writes {columns}: not restored"
     if by is None:
-        return f"Dry run, nothing was changed. Run {run_id} taken back would be: {what}.{notes}"
+        return f"Dry run, nothing was changed. To take run {run_id} back means: {what}.{notes}"
     return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"
 
 

@@ -28,7 +28,7 @@ from carsync.state.changes import list_car_changes
 @click.group(invoke_without_command=True)
 @config_options
 @limit_option
-@click.option("--car", "car_id", metavar="ID", help="Show what the runs did to this car instead.")
+@click.option("--car", "car_id", metavar="ID", help="Show instead what the runs did to this car.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as a JSON object.")
 @click.pass_context
 def runs(
@@ -36,9 +36,9 @@ def runs(
 ) -> None:
     """List the target's past runs, newest first; `runs show ID` shows one in full.
 
-    `new`, `updated`, `back`, `gone` and `held` count cars; a dash stands where nothing was
-    merged. A narrow terminal shows fewer columns, `--json` always all. Only reads, also
-    while a run is going on.
+    `new`, `updated`, `back` (reactivated), `gone` (deactivated) and `held` count cars. A
+    dash means that the run merged nothing. A narrow terminal shows fewer columns; `--json`
+    shows all. Only reads, and works during a run.
 
     \b
     Examples:
@@ -74,9 +74,9 @@ def runs(
 def show(ctx: click.Context, run_id: int, source: ConfigSource, as_json: bool) -> None:
     """Show one run in full: how it ended, and how it went.
 
-    First outcome, counts, acceptance checks and notes as the run itself printed them; then
-    the sessions of a run that was resumed, the figures over time, the failed attempts by class
-    and by page, and the open rejects by reason. `--json` has every sample as well.
+    First shows the summary as the run itself printed it. Then shows the sessions of a
+    resumed run, the figures over time, the failed attempts by class and by page, and the
+    open rejects by reason. `--json` also has every sample.
 
     \b
     Examples:
@@ -109,7 +109,7 @@ def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
         line = f"run {change.run_id}  {when}  {change.action}  {columns}"
         console.show(formatting.printable(line.rstrip()))
     if not found:
-        click.echo(f"No run on record changed a car {formatting.printable(car_id)}.")
+        click.echo(f"No recorded run changed a car {formatting.printable(car_id)}.")
         click.echo("hint: changes are kept for history.changes_keep_days", err=True)
 
 

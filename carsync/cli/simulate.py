@@ -40,20 +40,25 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
 )
 @click.option("--cars", type=click.IntRange(0), default=20_000, help="Cars in snapshot 0.")
 @click.option("--seed", type=int, default=1, help="The same seed gives the same feed and faults.")
-@click.option("--page-size", type=click.IntRange(1), default=100, help="Cars a page by default.")
-@click.option("--max-page-size", type=click.IntRange(1), default=1000, help="Larger asks are cut.")
+@click.option("--page-size", type=click.IntRange(1), default=100, help="Cars per page by default.")
+@click.option(
+    "--max-page-size",
+    type=click.IntRange(1),
+    default=1000,
+    help="Largest page size that is served.",
+)
 @click.option("--snapshot", type=click.IntRange(0), default=0, help="The snapshot to start with.")
 @_share("--changed", FeedOptions().changed_share, "Share of cars changed a snapshot.")
 @_share("--added", FeedOptions().added_share, "Share of cars added a snapshot.")
 @_share("--removed", FeedOptions().removed_share, "Share of cars removed a snapshot.")
 @click.option("--prefix", default="/api", help="Path before /cars.")
-@click.option("--key", default="demo", help="Required X-API-Key; empty: everyone is let in.")
+@click.option("--key", default="demo", help="Required X-API-Key; empty: no key is required.")
 @click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=0.0, help="Requests/s before 429; 0: no limit."
 )
 @click.option(
-    "--burst", type=click.IntRange(1), help="Requests let in at once  [default: 2 x rate]"
+    "--burst", type=click.IntRange(1), help="Requests accepted at once.  [default: 2 x rate]"
 )
 @click.option(
     "--latency",
@@ -61,7 +66,7 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     metavar="MIN-MAX",
     callback=_parse_latency,
     default="0-0",
-    help="Delay of answers in ms, uniform.",
+    help="Delay of answers in ms, uniformly distributed.",
 )
 @_share("--errors", 0.0, "Share of requests answered 500.", "error_share")
 @_share("--html", 0.0, "Share of requests answered 200 with HTML.")
@@ -70,12 +75,12 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
 @click.option(
     "--empty-from", type=click.IntRange(1), help='Pages from this one on are {"data": []}.'
 )
-@click.option("--warm", is_flag=True, help="Build all pages before listening.")
+@click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
 def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
 
-    The first line of standard output, printed once it answers, sets the variables
-    that point carsync at it.
+    Prints the variables that carsync needs for this feed as the first line of standard
+    output, when the feed is ready.
 
     \b
     Examples:

@@ -44,14 +44,14 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
         return None
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise click.BadParameter(f"{value!r} is no duration; write for example 26h, 90m or 2d")
+        raise click.BadParameter(f"{value!r} is not a duration; write for example 26h, 90m or 2d")
     return float(match["number"]) * _UNIT_S[match["unit"]]
 
 
 @click.command()
 @config_options
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object; watching, one a line."
+    "--json", "as_json", is_flag=True, help="Print one JSON object; with --watch, one per line."
 )
 @click.option(
     "--watch",
@@ -60,20 +60,20 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     flag_value=WATCH_EVERY_S,
     type=click.FloatRange(min=0.1),
     metavar="[SECONDS]",
-    help="Look again every second, or every SECONDS, until the run ends or Ctrl-C.",
+    help="Repeat every second, or every SECONDS, until the run ends or Ctrl-C.",
 )
 @click.option(
     "--max-age",
     "max_age_s",
     callback=_seconds,
     metavar="DURATION",
-    help="Exit with 7 when the last success is older (26h, 90m, 2d) or there is none.",
+    help="Exit with 7 if the last success is older (26h, 90m, 2d) or there is none.",
 )
 @click.option(
     "--sessions",
     "with_sessions",
     is_flag=True,
-    help="Ask the database, too, what carsync's sessions are doing there.",
+    help="Also show carsync's sessions in the database.",
 )
 def status(
     source: ConfigSource,
@@ -84,11 +84,11 @@ def status(
 ) -> None:
     """Show how far the run is, or how the last one ended, and what to do next.
 
-    Reads the checkpoint file alone, unless --sessions is given: works while a run is
-    going on, and with the database and the API down. With --watch it stays until the
-    run has ended and exits with the run's own exit code, with 8 where the run's process
-    died, and with 0 after Ctrl-C or where no run is going on. Where the output is no
-    terminal, watching prints a line whenever something changed.
+    Reads only the checkpoint file, unless --sessions is given. So it works during a run,
+    and while the database or the API is down. With --watch it waits for the end of the run
+    and exits with the run's exit code: 8 if the run's process died, 0 after Ctrl-C or if no
+    run is in progress. If the output is not a terminal, --watch prints a line for each
+    change.
 
     \b
     Examples:

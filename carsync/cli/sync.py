@@ -31,19 +31,19 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @config_options
-@click.option("--fresh", is_flag=True, help="Forget an unfinished run instead of resuming it.")
+@click.option("--fresh", is_flag=True, help="Discard an unfinished run instead of resuming it.")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Read the feed, merge, say what changed, and roll all of it back.",
+    help="Read the feed, merge, show the changes, and roll them back.",
 )
 @click.option(
     "--max-pages",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Read the first N pages only; insert and update, deactivate nobody (exit 5).",
+    help="Read only the first N pages; insert and update, deactivate no car (exit 5).",
 )
-@click.option("--plain", is_flag=True, help="Log lines instead of the live view on a terminal.")
+@click.option("--plain", is_flag=True, help="Show log lines instead of the live view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
 def sync(
@@ -57,16 +57,19 @@ def sync(
 ) -> None:
     """Bring the table in step with the feed.
 
-    Reads every page at the speed the API allows, stages the rows, then in one
-    transaction inserts what is new, updates only what changed, brings back what
-    reappeared and deactivates what is provably gone. An unfinished run younger than
-    `checkpoint.max_age_h` is resumed. Ctrl-C stops cleanly; twice, at once.
+    Reads every page at the speed that the API allows and stages the rows. Then one
+    transaction inserts new cars, updates changed cars, reactivates cars that reappeared
+    and deactivates cars that are proved gone. An unfinished run younger than
+    `checkpoint.max_age_h` is resumed. The first Ctrl-C stops the run cleanly, the second
+    at once.
 
-    With --dry-run the counts, and the exit code, are those of the next real run on the
-    same feed. Nothing stays of it, and an unfinished run keeps its pages; only the
-    server's own counters move (n_tup_ins and the like count what was rolled back). It
-    needs tables that are there already: `carsync migrate`. With --max-pages nothing
-    counts as complete: the exit code is 5, and no later run resumes it.
+    --dry-run rolls everything back. Its counts and its exit code are those of the next
+    real run, unless the feed changes. An unfinished run keeps its pages. Only the server's
+    statistics change (n_tup_ins and others also count rows that are rolled back). The
+    tables must exist: see `carsync migrate`.
+
+    With --max-pages the run is never complete: the exit code is 5, and no later run
+    resumes it.
 
     \b
     Examples:

@@ -90,7 +90,7 @@ def _text(file: Path, raw: bytes) -> str:
     except UnicodeDecodeError:
         raise _unusable(file, "is not UTF-8 text", "") from None
     if "\0" in text:
-        raise _unusable(file, "holds a NUL, which no text does", "")
+        raise _unusable(file, "contains a NUL character", "")
     return text.removesuffix("\n").removesuffix("\r")
 
 
@@ -99,6 +99,6 @@ def _unusable(file: Path, what: str, detail: str) -> ConfigError:
     return ConfigError(
         f"the credential {file.name} {what}",
         detail=detail or f"in {file.parent}",
-        hint="see LoadCredential= of the unit (`systemctl cat`); the file holds the bare value, "
-        "as `printf %s VALUE` writes it",
+        hint="see LoadCredential= of the unit (`systemctl cat`); the file must hold only the "
+        "value, as `printf %s VALUE` writes it",
     )

@@ -26,21 +26,21 @@ FURTHER_VARIABLES: dict[str, str] = {
     "SUPABASE_URL": "with `SUPABASE_DB_PASSWORD`: a Supabase project's URL, from which the direct "
     "connection string is derived",
     "SUPABASE_DB_PASSWORD": "the password for `SUPABASE_URL`; a secret",
-    "SUPABASE_SERVICE_ROLE_KEY": "opens Supabase's REST gateway, which carsync does not use: given "
-    "alone, an error says where the connection string is found",
+    "SUPABASE_SERVICE_ROLE_KEY": "the key of Supabase's REST gateway, which carsync does not use; "
+    "if only this variable is set, an error says where to find the connection string",
     "STATE_DIRECTORY": "the folder of the checkpoint, set by systemd (`StateDirectory=`)",
-    "XDG_STATE_HOME": "else the checkpoint lies in `$XDG_STATE_HOME/carsync` (without it, in "
-    "`~/.local/state/carsync`)",
-    "PGHOST": "the database's host where the connection string names none (libpq reads it)",
-    "PGPORT": "the database's port, likewise",
-    "CARSYNC_LOG_FORMAT": "`text` or `json`, where `--log-format` does not say",
-    "JOURNAL_STREAM": "set by systemd: lines to its journal carry their priority, and no time",
-    "MONITOR_SERVICE_RESULT": "set by systemd for a unit started by `OnFailure=`: what `carsync "
-    "notify --unit` tells",
-    "MONITOR_EXIT_STATUS": "likewise: the exit code of the unit that failed",
+    "XDG_STATE_HOME": "without `STATE_DIRECTORY`: the checkpoint is in `$XDG_STATE_HOME/carsync`, "
+    "or in `~/.local/state/carsync`",
+    "PGHOST": "the host of the database, if the connection string has none (libpq reads it)",
+    "PGPORT": "the port of the database, likewise",
+    "CARSYNC_LOG_FORMAT": "`text` or `json`; `--log-format` wins",
+    "JOURNAL_STREAM": "set by systemd: lines for its journal have a priority and no time",
+    "MONITOR_SERVICE_RESULT": "set by systemd for a unit started by `OnFailure=`: the "
+    "result that `carsync notify --unit` reports",
+    "MONITOR_EXIT_STATUS": "set by systemd: the exit code of the unit that failed",
     "NO_COLOR": "if not empty: no colours, anywhere",
-    "FORCE_COLOR": "if not empty: colours also where the output is no terminal; `NO_COLOR` wins",
-    "CI": "if set, and neither empty, `0` nor `false`: lines instead of the live view",
+    "FORCE_COLOR": "if not empty: colours also if the output is not a terminal; `NO_COLOR` wins",
+    "CI": "if set, and not empty, `0` or `false`: lines instead of the live view",
     "TERM": "`dumb` and `unknown`: lines instead of the live view",
 }
 """Environment variables that set no key, and what each one does."""

@@ -200,7 +200,7 @@ def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, 
             hint="check indentation and quotes around that place",
         ) from None
     except RecursionError:
-        raise ConfigError(f"{origin} is nested too deeply, or an alias holds itself") from None
+        raise ConfigError(f"{origin} is nested too deeply, or an alias contains itself") from None
     raise ConfigError(
         f"{origin} must be a mapping of sections",
         detail=f"got {type(tree).__name__}",
@@ -244,7 +244,7 @@ def _split_override(override: str) -> tuple[str, Any]:
         )
     if holds_secret(path):
         raise ConfigError(
-            f"--set {path} would show a secret to everyone who may run ps",
+            f"--set {path} would show a secret to every user who can run ps",
             hint="use the environment variable or the file",
         )
     try:

@@ -29,7 +29,7 @@ AuthType = Literal["header", "bearer", "none"]
 
 
 class Auth(Section, frozen=True):
-    """How the key travels: as the header `name`, as `Authorization: Bearer`, or not at all."""
+    """How the key is sent: as the header `name`, as `Authorization: Bearer`, or not at all."""
 
     type: AuthType = "header"
     name: str = "X-API-Key"
@@ -37,7 +37,7 @@ class Auth(Section, frozen=True):
 
 
 class Timeout(Section, frozen=True):
-    """Seconds; `total_s` bounds one attempt from the first byte sent to the last one read."""
+    """Deadlines in seconds. `total_s` is for one attempt, from first byte sent to last read."""
 
     connect_s: Positive = 10.0
     read_s: Positive = 30.0
@@ -48,7 +48,7 @@ Value = str | int | float | bool
 
 
 class Pagination(Section, frozen=True):
-    """Where pages, records and totals are found; paths are dotted, `""` is the answer itself."""
+    """Where pages, records and totals are. Paths are dotted; `""` is the answer itself."""
 
     type: Literal["page"] = "page"
     page_param: str = "page"
@@ -76,7 +76,7 @@ class Record(Section, frozen=True):
 
 
 class Api(Section, frozen=True):
-    """The feed. `record` says how one of its records is read; None: the API has no such request."""
+    """The feed. `record` says how to read one of its records; null: the API has no such request."""
 
     base_url: str | None = None
     path: str = "/cars"
@@ -91,7 +91,7 @@ class Api(Section, frozen=True):
 
 
 class Retry(Section, frozen=True):
-    """Attempts at one page, the first included; back-off grows from `base_s` to `cap_s` seconds."""
+    """Attempts for one page, the first included. Waits grow from `base_s` to `cap_s` seconds."""
 
     max_attempts: Count = 6
     base_s: Positive = 1.0
@@ -99,9 +99,10 @@ class Retry(Section, frozen=True):
 
 
 class CircuitBreakerRules(Section, frozen=True):
-    """After `failures` in a row no request is sent for `open_s` seconds; then one request probes.
+    """After `failures` failures in a row the breaker opens: no requests for `open_s` seconds.
 
-    The run ends (exit 3) when the breaker opened `give_up_after` times without a success.
+    Then one request tries again. The run ends (exit 3) when the breaker has opened
+    `give_up_after` times without a success.
     """
 
     failures: Count = 10
@@ -113,7 +114,7 @@ _MOST_FETCHERS = 4
 
 
 class Limits(Section, frozen=True):
-    """Politeness. `requests_per_second: 0` means no limit; `burst` is twice the rate by default."""
+    """The rate of requests. `requests_per_second: 0`: no limit. `burst: null`: twice the rate."""
 
     requests_per_second: NotNegative = 20.0
     burst: Count | None = None
@@ -140,7 +141,7 @@ LoadMethod = Literal["execute_values", "copy"]
 
 
 class Database(Section, frozen=True):
-    """Where the table lies, and how rows get there."""
+    """Where the table is, and how rows are written."""
 
     dsn: Secret | None = None
     schema: Identifier = "public"
@@ -160,14 +161,14 @@ Scalar = str | int | float | bool | None
 class ColumnRule(Section, frozen=True):
     """How one column gets its value.
 
-    `path` walks the record (`lots.0.bid`). `constant` fixes the value. `template` makes
-    a missing text: `"{make} {.year}"` takes the column `make` and the record's own
-    `year`; a value that JavaScript takes for false (0, -0, NaN, false, null, the empty
-    text) leaves its place empty. A value that cannot be read as `type`, or lies outside
-    `min`..`max`, becomes `default`; without a default a missing value is NULL and an
-    unreadable one rejects the record. `number: prefix` reads the leading number of a
-    text as JavaScript's `parseFloat`, `whole` the whole text as `Number`. `equals` makes
-    a boolean: true where the value equals it.
+    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `template`
+    makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
+    record's own `year`. A value that JavaScript takes for false (0, -0, NaN, false, null,
+    the empty text) leaves its place empty. `default` replaces a value that is missing, that
+    cannot be read as `type`, or that lies outside `min`..`max`. Without a default, a missing
+    value is NULL, and an unreadable value rejects the record. `number: whole` reads the
+    whole text like JavaScript's `Number`; `prefix` reads the number at its start like
+    `parseFloat`. `equals` makes a boolean: true if the value equals it.
     """
 
     path: str | None = None
@@ -194,7 +195,7 @@ class HashRules(Section, frozen=True):
 
 
 class MappingRules(Section, frozen=True, rename={"hash_": "hash"}):
-    """The preset's rules with `columns` laid over them; a column set to null is left out."""
+    """The preset's rules; `columns` replaces or adds rules. Null leaves a column out."""
 
     preset: str | None = "auctionsapi"
     columns: dict[str, ColumnRule | None] = {}
@@ -204,13 +205,13 @@ class MappingRules(Section, frozen=True, rename={"hash_": "hash"}):
 class Deactivate(Section, frozen=True):
     """When a car that the feed no longer lists may be deactivated.
 
-    At most `max_share` of the active cars and `max_count` cars at once; at least
-    `min_seen_share` of the total that the API reports must have been seen. `second_proof`
-    is a further proof for each car. `by_id`: the API is asked for the car itself, also
-    without a sign of page drift, with at most `max_probes` requests a run; 0, or no
-    `api.record_path`, means `next_run`. `next_run`: on signs of page drift the car must be
-    absent again in the next complete run. `none`: no further proof. Deactivations that a
-    run held may be approved within `approve_within_h` hours of its merge.
+    One run deactivates at most `max_share` of the active cars and at most `max_count`
+    cars. The run must have seen at least `min_seen_share` of the total that the API reports.
+    `second_proof` is a further proof for each car. `by_id`: carsync asks the API for the car
+    itself, with at most `max_probes` requests per run; `max_probes: 0`, or
+    `api.record: null`, means `next_run`. `next_run`: if there are signs of page drift, the
+    car must be absent in the next complete run too. `none`: no further proof. Held cars can
+    be approved within `approve_within_h` hours after the merge.
     """
 
     enabled: bool = True
@@ -223,7 +224,7 @@ class Deactivate(Section, frozen=True):
 
 
 class Sync(Section, frozen=True):
-    """What a run does; rows of this feed have `source` in their column `source_api`."""
+    """What a run does. Rows of this feed have the value of `source` in the column `source_api`."""
 
     mode: Literal["full"] = "full"
     source: str = "external"
@@ -232,16 +233,16 @@ class Sync(Section, frozen=True):
 
 
 class Checkpoint(Section, frozen=True):
-    """The state file; an unfinished run younger than `max_age_h` hours is resumed."""
+    """The state file. An unfinished run younger than `max_age_h` hours is resumed."""
 
     path: str | None = None
     max_age_h: NotNegative = 24.0
 
 
 class History(Section, frozen=True):
-    """For how many days a run's records are kept.
+    """For how many days the records of a run are kept.
 
-    `changes` are what `carsync revert` takes back; `details` are samples and failed attempts.
+    `carsync revert` needs the `changes`. The `details` are samples and failed attempts.
     """
 
     changes_keep_days: NotNegative = 30.0
@@ -249,10 +250,10 @@ class History(Section, frozen=True):
 
 
 class Acceptance(Section, frozen=True):
-    """Targets checked at the end of a run; null switches one off.
+    """Targets that are checked at the end of a run; null switches a target off.
 
-    Rates and the RSS slope are measured after `warmup_s` seconds; a shorter run is not
-    judged by them.
+    Rates and the growth of memory are measured after `warmup_s` seconds. They are not
+    checked in a shorter run.
     """
 
     max_minutes: Positive | None = 25.0
@@ -264,7 +265,7 @@ class Acceptance(Section, frozen=True):
 
 
 class MetricsFile(Section, frozen=True):
-    """The file with a run's figures for node_exporter's textfile collector; null: no file."""
+    """The file with a run's metrics for node_exporter's textfile collector; null: no file."""
 
     textfile: str | None = None
 
@@ -273,10 +274,10 @@ NoticeEvent = Literal["failed", "partial", "held", "acceptance", "stale", "recov
 
 
 class Notify(Section, frozen=True):
-    """A web hook that gets a notice when a run ends with one of `events`.
+    """A web hook that gets a notification when a run ends with one of `events`.
 
-    `stale`: the last success is older than `stale_after_h` hours. `timeout_s` bounds one
-    attempt in seconds.
+    `stale`: the last success is older than `stale_after_h` hours. `timeout_s` is the
+    deadline of one attempt in seconds.
     """
 
     url: Secret | None = None

@@ -32,7 +32,7 @@ def check_relations(config: Config) -> None:
     auth = config.api.auth
     if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
         raise ConfigError(
-            "api.auth.key holds characters that no HTTP header can carry",
+            "api.auth.key contains characters that are not allowed in an HTTP header",
             hint="look for a line break or a blank at its end",
         )
     processes = config.limits.fetcher_processes
@@ -50,7 +50,7 @@ def _check_record(config: Config) -> None:
         return
     if "{id}" not in record.path:
         raise ConfigError(
-            "api.record.path must hold {id}", detail=f"got {record.path!r}", hint="e.g. /cars/{id}"
+            "api.record.path must contain {id}", detail=f"got {record.path!r}", hint="e.g. /cars/{id}"
         )
     columns = config.mapping.columns
     unknown = [n for n in record.gone_when if not n.startswith(".") and n not in columns]
@@ -90,7 +90,7 @@ def _check_base_url(base_url: str) -> None:
         )
     if parts.username or parts.password:
         raise ConfigError(
-            "api.base_url must not hold a user name or password",
+            "api.base_url must not contain a user name or password",
             hint="use api.auth, which keeps the key out of logs",
         )
     if parts.query or parts.fragment:

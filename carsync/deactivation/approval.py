@@ -139,7 +139,7 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
     found = sql.fetch(conn, "looking for later runs", "deactivation/find_superseding_run", key)
     age_s, later_id, later_state = found[0]
     if later_id is not None:
-        hint = f"see what that one holds: `carsync approve {later_id}`"
+        hint = f"look at the held cars of that run: `carsync approve {later_id}`"
         raise ApprovalError(
             f"run {run.run_id} is superseded by run {later_id}",
             detail=f"run {later_id} was merged after it; its state is {later_state}",
@@ -147,10 +147,10 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
         )
     if age_s > within_h * 3600:
         raise ApprovalError(
-            f"what run {run.run_id} held can be approved no more",
+            f"the held cars of run {run.run_id} can no longer be approved",
             detail=f"it was merged {age_s / 3600:,.1f} h ago; sync.deactivate.approve_within_h "
             f"is {within_h:g}",
-            hint="run `carsync sync` again, then approve what that run holds",
+            hint="run `carsync sync` again, then approve the held cars of that run",
         )
 
 

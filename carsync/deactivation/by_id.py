@@ -86,7 +86,7 @@ class _ProbeSession:
     def verify(self, absent: Sequence[str], impossible_id: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
-            return Verification(objection="no car was seen that by-id requests could be tried on")
+            return Verification(objection="the run saw no car that could be a control sample")
         found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
@@ -94,7 +94,7 @@ class _ProbeSession:
                 return Verification(has_path=False)  # they did not all leave their pages
             return Verification(
                 objection="all cars just seen that by-id requests were tried on have left their "
-                "pages since, and none is known by id"
+                "pages since, and the API knows none of them by id"
             )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")
@@ -144,14 +144,14 @@ class _ProbeSession:
         gone = {i: page for i, page in controls.items() if found.get(i) is ProbeVerdict.GONE}
         listed = self._ask_clearly(list(gone), gone, gone) if gone else {}
         if ProbeVerdict.ALIVE in listed.values():
-            return "the API says by id that a car is gone which its page still lists"
+            return "the API says by id that a car is gone, but its page still lists the car"
         if any(listed.get(i) not in _CLEAR for i in gone):
-            return "the API says by id that a car is gone, and its page cannot be read any more"
+            return "the API says by id that a car is gone, but its page can no longer be read"
         self._churned += len(gone)
         if self._churned > max(CHURNED_COUNT, CHURNED_SHARE * self._asked):
             return (
-                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone "
-                "which it listed in this run"
+                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone, "
+                "but it listed them in this run"
             )
         return ""
 

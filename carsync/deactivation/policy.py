@@ -13,9 +13,9 @@ from carsync.config.sections import Deactivate
 from carsync.deactivation.by_id import Verification
 from carsync.model import Decision, ProbeVerdict, Proof
 
-FORGOT_ALL = "the API answers 404 by id for every car; it knew them before"
-NO_PATH = "the API does not answer by-id requests (if it has none, set api.record: null)"
-TRUNCATED = "the feed still held records at api.pagination.max_pages: its end was not seen"
+FORGOT_ALL = "the API answers 404 by id for every car, but knew cars by id in earlier runs"
+NO_PATH = "the API does not answer by-id requests (if it has no such path, set api.record: null)"
+TRUNCATED = "the feed still had records at api.pagination.max_pages: the run did not see its end"
 
 
 class DeactivationPlan(Struct, frozen=True):
@@ -128,7 +128,7 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     candidates = plan.candidates - _count(evidence, ProbeVerdict.ALIVE)
     found = []
     if plan.candidates and not seen:
-        found.append("the feed lists no record at all")
+        found.append("the feed lists no record")
     if reported and _too_little_seen(evidence, seen, reported, rules.min_seen_share):
         found.append(
             f"only {seen:,} of the {reported:,} records that the API reports were seen "
@@ -136,12 +136,13 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
         )
     if _is_over_the_share(candidates, plan.active, rules):
         found.append(
-            f"{candidates:,} of {plan.active:,} active cars would go; "
+            f"{candidates:,} of {plan.active:,} active cars would be deactivated; "
             f"sync.deactivate.max_share is {rules.max_share:.1%}"
         )
     if rules.max_count is not None and candidates > rules.max_count:
         found.append(
-            f"{candidates:,} cars would go; sync.deactivate.max_count is {rules.max_count:,}"
+            f"{candidates:,} cars would be deactivated; "
+            f"sync.deactivate.max_count is {rules.max_count:,}"
         )
     return tuple(found)
 
@@ -220,7 +221,7 @@ def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> li
     silent = asked - len(verification.verdicts)
     if not doubts and (alive or silent):
         doubts.append(
-            f"of {asked:,} cars that no page listed, asked for by id, {alive:,} are alive and "
+            f"of {asked:,} absent cars asked for by id, {alive:,} are alive and "
             f"{silent:,} got no clear answer"
         )
     if candidates > asked:

@@ -130,7 +130,7 @@ class Checker:
         if written == wanted == NOTHING:
             text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
         elif written == wanted:
-            text += ": not one more than needed"
+            text += ": as many as needed"
         else:
             text += f"; needed were {wanted[0]:,}, {wanted[1]:,}, {wanted[2]:,}"
         return CheckResult(written == wanted, "writes", text)

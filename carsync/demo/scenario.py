@@ -64,10 +64,10 @@ def play(options: DemoOptions, console: Console, stay: Callable[[], None] | None
         try:
             scenario.tell()
         except ScenarioEndedError:
-            console.say("the story ends here: what follows would show nothing", "bad")
+            console.say("the demo ends here: the next chapters need this sync", "bad")
         _conclude(console, time.monotonic() - began_s)
         if stay is None:
-            console.say("To look into the database yourself, run it with --keep.")
+            console.say("To look into the database yourself, run the demo with --keep.")
         else:
             scenario.show_around()
             stay()
@@ -116,7 +116,7 @@ class Scenario:
         say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
         say(f"\n  feed      {cars:,} cars in {pages:,} pages, {limit}")
-        say("  database  empty; both are started for the demo, and gone after it\n")
+        say("  database  empty; the demo starts both and removes them at the end\n")
         for name, value in self._variables.items():
             line = f"export {name}={shlex.quote(value)}"
             say(line if len(line) <= WIDTH else line.replace("=", "=\\\n", 1))
@@ -131,19 +131,21 @@ class Scenario:
         self._sync_and_check(0, None, whole=True)
         self._console.chapter(
             "2. Nothing changed",
-            "The same feed again: no row is written. (From here on the output is cut to the "
-            "lines that tell.)",
+            "The same feed again: no row is written. (From now on only the important lines "
+            "are shown.)",
         )
         self._sync_and_check(0, 0)
         self._move_on(
             1,
-            "3. The feed moved on",
-            "Just those rows are written. A car that no page lists is asked for by its id; if it "
-            "is gone, its row stays, inactive.",
+            "3. The feed changed",
+            "Only these rows are written. carsync asks for a car that no page lists by its id; if "
+            "the car is gone, its row stays in the table, inactive.",
         )
         self._sync_and_check(1, 0)
         self._interrupt_and_resume()
-        self._console.chapter("Where things stand", "One file, the checkpoint, answers this.")
+        self._console.chapter(
+            "The state of the last run", "`carsync status` reads one file, the checkpoint."
+        )
         self._console.command("carsync status")
         self._console.say(self._runner.run("status").output.rstrip())
 
@@ -156,7 +158,7 @@ class Scenario:
         self._move_on(
             2,
             "4. Interrupted, and resumed",
-            "Half-way, Ctrl-C: the table stays as it was, and the next sync reads only the "
+            "Ctrl-C stops the sync: the table stays as it was, and the next sync reads only the "
             "pages that were not staged yet.",
         )
         before = self._checker.writes()
@@ -176,8 +178,8 @@ class Scenario:
         truth = self._checker.feed.truth(number)
         self._console.chapter(
             name,
-            f"In the feed {truth.changed:,} cars changed, {truth.added:,} came, "
-            f"{truth.removed:,} went. {text}",
+            f"In the feed {truth.changed:,} cars changed, {truth.added:,} were added, "
+            f"{truth.removed:,} were removed. {text}",
         )
 
     def _sync(self, *, whole: bool = False) -> None:
@@ -202,7 +204,7 @@ class Scenario:
         if ended.output:
             self._console.say(ended.output.rstrip() if whole or failed else extract(ended.output))
         if failed:
-            text = f"{ended.exit_code}, not {wanted.value}; its log, above, says why"
+            text = f"{ended.exit_code}, not {wanted.value}; the log above says why"
             self._console.judge([CheckResult(False, "exit", text)])
             raise ScenarioEndedError
 
@@ -226,11 +228,11 @@ class Scenario:
         say = self._console.say
         installed = f"psql {shlex.quote(self._database.dsn)}"
         psql = installed if shutil.which("psql") else self._database.psql
-        say("\nAll of it still runs. To look into the database, in another terminal:\n")
+        say("\nEverything still runs. To look into the database, in another terminal:\n")
         say(psql.replace(" ", " \\\n  ", 1))
         say("  SELECT is_active, count(*) FROM cars GROUP BY 1;")
         say("  SELECT run_id, state, started_at, counts FROM carsync.runs;")
-        say("\nTo go on with the feed, after the five `export` lines above:\n")
+        say("\nTo continue with the feed, after the five `export` lines above:\n")
         if shutil.which("carsync") is None:
             say(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         say(f"curl -X POST '{self._api.origin}/_sim/snapshot?n=3'")

@@ -53,7 +53,10 @@ def exactly_once(
         except DatabaseConflictError as exc:
             if back_off_s is None or should_cancel():
                 raise
-            log.warning("the merge lost to another session and is repeated: %s", exc.detail)
+            log.warning(
+                "PostgreSQL rolled the merge back for another session; it is repeated: %s",
+                exc.detail,
+            )
             _rest(back_off_s * (1 + random.random()), should_cancel)
     raise AssertionError("unreachable")
 

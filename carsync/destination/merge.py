@@ -240,7 +240,8 @@ class _Merge:
             f"{number:,} cars of this feed belong to another source in {run.target}",
             detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
             f"{run.source!r}",
-            hint=f"if it is the same feed, set sync.source: {owner}; else give it its own table",
+            hint=f"if it is the same feed, set sync.source: {owner}; "
+            "else use another table for this feed",
         )
 
     def _settle_absent(self, absent: int, counts: MergeCounts) -> MergeCounts:

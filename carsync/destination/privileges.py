@@ -32,14 +32,15 @@ def describe(cur: Cursor, target: Target) -> Relation | None:
 def check(target: Target, relation: Relation | None) -> None:
     """Raise `DatabasePermissionError` where the role cannot see or write all rows.
 
-    A row policy does not fail a query, it hides rows: hidden cars would look new, or gone.
+    A row policy does not fail a query, it hides rows: carsync would take hidden cars for new
+    or absent ones.
     """
     if relation is None:
         return
     if relation.row_security:
         raise DatabasePermissionError(
             f"row-level security hides rows of {target} from this role",
-            detail="hidden cars would look new, or gone",
+            detail="carsync would take hidden cars for new or absent ones",
             hint="connect as the table's owner (on Supabase: postgres) or a role with BYPASSRLS",
         )
     grants = {

@@ -104,7 +104,7 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
     demanding = [name for name, (_, must, _) in found.items() if must and name not in written]
     if demanding:
         raise DatabaseError(
-            f"{target} demands values that the mapping does not give",
+            f"{target} needs values that the mapping does not provide",
             detail=f"NOT NULL without default: {', '.join(demanding)}",
             hint="map these columns, or give them a default in the table",
         )

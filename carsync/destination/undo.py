@@ -66,13 +66,13 @@ def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
         )
     if run.changes_origin is None:
         raise RevertError(
-            f"what run {run_id} changed was not recorded",
-            detail="history.changes_keep_days was 0, or its carsync was an older one",
+            f"the changes of run {run_id} were not recorded",
+            detail="history.changes_keep_days was 0, or an older carsync did the run",
             hint="restore the table from a backup, or run `carsync sync`",
         )
     if run.changes_origin in FORGOTTEN:
         raise RevertError(
-            f"what run {run_id} changed is on record no more",
+            f"the changes of run {run_id} are no longer recorded",
             detail=f"it was merged at {run.merged_at:%F %T} UTC, longer ago than "
             "history.changes_keep_days",
             hint="restore the table from a backup, or run `carsync sync`",
@@ -102,7 +102,7 @@ def take_back(
     if rows and rows == before:
         (last,) = sql.one(cur, "undo/find_reverting_run", {"run_id": run.run_id})
         raise RevertError(
-            f"run {run.run_id} is taken back already, by run {last}",
+            f"run {run.run_id} was already taken back, by run {last}",
             hint=f"to undo that: `carsync revert {last}`",
         )
     _refuse_referenced(cur, target, parts)
@@ -120,10 +120,9 @@ def _check_record(cur: Cursor, run: Run) -> None:
     """Raise `RevertError` where the changes were recorded elsewhere, or some are gone."""
     if run.changes_origin != change_log.origin(cur):
         raise RevertError(
-            f"what run {run.run_id} changed was recorded on another server, or in a table "
-            "that is gone",
-            detail="the database was restored from a dump or moved since, so which rows were "
-            "written after the run cannot be told",
+            f"the changes of run {run.run_id} were recorded on another server, or in another table",
+            detail="the database was restored or moved since, so carsync cannot know which rows "
+            "were written after the run",
             hint="restore the table from a backup, or run `carsync sync`",
         )
     counts = run.counts or {}
@@ -132,7 +131,7 @@ def _check_record(cur: Cursor, run: Run) -> None:
     (found,) = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
-            f"of {expected:,} changes of run {run.run_id} only {found:,} are on record",
+            f"of {expected:,} changes of run {run.run_id} only {found:,} are recorded",
             hint="restore the table from a backup, or run `carsync sync`",
         )
 
@@ -149,7 +148,7 @@ def _compose(
         raise RevertError(
             f"{target} lacks columns that run {run.run_id} wrote: {', '.join(gone)}",
             detail="they were dropped or renamed since, or are computed now",
-            hint="put them back, or take back only what does not need them: --only inserted",
+            hint="add these columns again, or take back only the inserted rows: --only inserted",
         )
     stored = [name for name, *_ in sql.rows(cur, "changes/list_recorded", place)]
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.

@@ -45,8 +45,8 @@ def check_exists(conn: Connection, run_id: int) -> None:
     """Raise `StagingLostError` where the run's tables are gone."""
     if not exists(conn, run_id):
         raise StagingLostError(
-            f"the staging table of run {run_id} is gone",
-            hint="run again: its pages are fetched again",
+            f"the staging table of run {run_id} is missing",
+            hint="run `carsync sync` again: it fetches the pages again",
         )
 
 
@@ -65,7 +65,7 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
         raise StagingLostError(
             f"{len(missing):,} pages of run {run_id} are not staged",
             detail=f"the first is page {missing[0]}; PostgreSQL empties UNLOGGED tables in a crash",
-            hint="run again: they are fetched again",
+            hint="run `carsync sync` again: it fetches the pages again",
         )
     staged = measure(cur, run_id)
     if (rows, rejects) != (staged.rows, staged.rejects):

@@ -42,15 +42,15 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
     if origin.exposed:
         found.warn(
             "secrets",
-            "the file holds the key or the password itself, and everybody here may read it",
+            "the file contains the key or the password, and every user here can read it",
             f"write ${{API_KEY}} and ${{DATABASE_URL}} in it, or chmod 600 {origin.file}",
         )
     auth = config.api.auth
     if auth.type == "none" and auth.key is not None:
-        seen = "there is a key, but api.auth.type: none sends none"
+        seen = "a key is set, but api.auth.type: none does not send it"
         found.warn("key", seen, "set api.auth.type: header")
     elif auth.type != "none" and auth.key is None:
-        fix = "set API_KEY, or api.auth.type: none for an API that wants none"
+        fix = "set API_KEY, or api.auth.type: none if the API needs no key"
         found.warn("key", "no key is set, so none is sent", fix)
 
 
@@ -77,7 +77,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
-        seen = f"{writers} writers take as many connections, and bring no speed beyond a few"
+        seen = f"{writers} writers need as many connections; a few writers are as fast"
         fix = "lower database.writers (PARALLEL_BATCHES); the default is 6"
         found.warn("writers", seen, fix)
 
@@ -104,11 +104,16 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
         return
     risks = []
     if rules.max_share > LAX_SHARE and rules.max_count is None:
-        risks.append(f"max_share: {rules.max_share:g} lets most of the cars go at once")
+        risks.append(
+            f"max_share: {rules.max_share:g} allows one run to deactivate most of the cars"
+        )
     if rules.second_proof == "none":
-        risks.append("second_proof: none believes one reading, drift or not")
+        risks.append("second_proof: none deactivates after one reading, even with page drift")
     if config.sync.max_reject_share > LAX_SHARE:
-        risks.append(f"max_reject_share: {config.sync.max_reject_share:g} merges a broken mapping")
+        risks.append(
+            f"max_reject_share: {config.sync.max_reject_share:g} allows a merge in spite of a "
+            "broken mapping"
+        )
     if risks:
         found.warn("deactivation", "; ".join(risks), "see sync in config/carsync.example.yaml")
         return

@@ -96,15 +96,15 @@ def _examine_feed(
     if is_busy and config.limits.requests_per_second:
         found.skip(
             feed_checks.CHECKS,
-            "the run that is going on has the whole rate limit; `carsync status` tells how the "
-            "API answers it",
+            "the run in progress uses the whole rate limit; `carsync status` shows how the "
+            "API answers",
         )
         return found, None
     try:
         answer = ask_page(config.api)
     except PageError as exc:
         feed_checks.judge_failure(found, exc)
-        found.skip(feed_checks.ANSWER, "the API gave no page")
+        found.skip(feed_checks.ANSWER, "the API returned no page")
         return found, None
     page = feed_facts.look_at(config, mapper, answer)
     if mapper is None:
@@ -112,7 +112,7 @@ def _examine_feed(
     else:
         feed_checks.judge_page(found, config, page)
         if not page.records:
-            words = "the first page is empty" if page.fault is None else "the answer is no page"
+            words = "the first page is empty" if page.fault is None else "the answer is not a page"
             found.skip(feed_checks.PAGE, words)
     feed_checks.judge_skew(found, page.skew_s)
     return found, _hashes(config, answer.body) if page.mapped else None
@@ -188,7 +188,7 @@ def _reach_server(found: Findings, config: Config) -> str:
         shares = server_facts.is_transaction_pooler(config)
     except CarsyncError as exc:
         found.failed("login", exc)
-        return "nobody could log in"
+        return "the login failed"
     if shares:
         found.problem(
             "endpoint",

@@ -103,7 +103,7 @@ def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None
     elif is_local:
         found.ok("TLS", "none (http://), within this machine")
     else:
-        seen = "none: the key travels readable for everybody on the way"
+        seen = "none: the key is sent unencrypted"
         found.warn("TLS", seen, "set api.base_url to https://…")
 
 
@@ -117,20 +117,20 @@ def judge_certificate(found: Findings, certificate: Certificate) -> None:
     issuer = formatting.printable(certificate.issuer)
     left = f"valid for {formatting.plural(days, 'day')} more"
     seen = f"{certificate.protocol}, certificate by {issuer}, {left}"
-    found.warn_if(days < EXPIRES_SOON_DAYS, "TLS", seen, "see that the API's owner renews it")
+    found.warn_if(days < EXPIRES_SOON_DAYS, "TLS", seen, "ask the API's owner to renew it")
 
 
 def judge_failure(found: Findings, exc: PageError) -> None:
     """Judge a request that got no page."""
     fix = exc.hint
     if exc.status == 404:
-        fix = "check api.base_url and api.path: GET {base_url}{path} is asked for"
+        fix = "check api.base_url and api.path: GET {base_url}{path} is required"
     elif exc.kind is FailureKind.RATE_LIMITED:
-        fix = "wait, and lower limits.requests_per_second if that is the rule"
+        fix = "wait; if this happens often, lower limits.requests_per_second"
     elif exc.kind is FailureKind.SERVER:
-        fix = "the API is out of order: try again later, or ask its owner"
+        fix = "the API has failed: try again later, or ask its owner"
     elif exc.kind is FailureKind.TIMEOUT:
-        fix = "raise api.timeout, or lower api.pagination.page_size; is a firewall between?"
+        fix = "raise api.timeout, or lower api.pagination.page_size; check for a firewall"
     name = "key" if exc.kind is FailureKind.AUTH else "answer"
     found.problem(name, words(exc), fix)
 
@@ -145,8 +145,11 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
         return
     where = config.api.pagination.records or "the top"
     if page.records == 0:
-        fix = _layout_hint(page.layout) or "may this key see cars? Is api.params too narrow?"
-        found.warn("records", f"the first page holds no record at {where}", fix)
+        fix = (
+            _layout_hint(page.layout)
+            or "check that this key may see cars, and that api.params is not too narrow"
+        )
+        found.warn("records", f"the first page has no record at {where}", fix)
         return
     found.ok("records", f"{formatting.plural(page.records, 'record')} at {where}")
     _judge_totals(found, config, page)
@@ -209,9 +212,9 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
 def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     asked = rules.page_size
-    seen = f"{page.records} records where {asked} were asked for"
+    seen = f"{page.records} records, but {asked} were requested"
     if page.objection is not None:
-        fix = "ask the API's owner; a run would not trust this"
+        fix = "ask the API's owner; a run would not accept this page"
         found.problem("page size", page.objection, fix)
     elif page.records > asked:
         fix = f"set page_size: {page.records}, or size_param to the name that the API knows"
@@ -224,7 +227,7 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
             "that the API knows",
         )
     else:
-        found.ok("page size", f"{page.records} of {asked} asked for")
+        found.ok("page size", f"{page.records} of {asked} requested")
 
 
 def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
@@ -237,7 +240,7 @@ def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
         f"{formatting.printable(reason)} ({number}×)"
         for reason, number in page.reasons[:_SHOWN_REASONS]
     )
-    fix = "look with `carsync preview`, then mend mapping.columns"
+    fix = "look at `carsync preview`, then correct mapping.columns"
     share = config.sync.max_reject_share
     if rejected > share * page.records:
         found.problem("mapping", f"{seen}, and more than {share:.0%} are rejected: {reasons}", fix)

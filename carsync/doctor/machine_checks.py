@@ -46,8 +46,8 @@ def judge(config: Config, facts: MachineFacts) -> list[Finding]:
     found.ok("versions", facts.versions)
     _judge_state(found, facts)
     if facts.is_locked:
-        fix = "let it finish; look at it with `carsync status`"
-        found.warn("other run", "a run of this target is going on", fix)
+        fix = "wait for its end; see `carsync status`"
+        found.warn("other run", "a run of this target is in progress", fix)
     _judge_limits(found, config, facts)
     return found.all
 
@@ -61,7 +61,7 @@ def _judge_state(found: Findings, facts: MachineFacts) -> None:
             found.failed("checkpoint", error)
             return
     if facts.read_error is not None:
-        fix = "the next sync replaces it, and asks the database what was staged"
+        fix = "the next sync replaces it; the database knows what is staged"
         found.warn("checkpoint", words(facts.read_error), fix)
         return
     low = facts.free_bytes is not None and facts.free_bytes < STATE_BYTES
@@ -80,7 +80,7 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
         seen = "full" if facts.shm_writable else "not writable"
         found.problem(
             "shared memory",
-            f"/dev/shm is {seen}: processes cannot make their semaphores",
+            f"/dev/shm is {seen}: processes cannot create their semaphores",
             "mount a tmpfs there (Docker: --shm-size=64m), or free space in it",
         )
     needed = 64 + 4 * config.limits.concurrency + 8 * config.database.writers
@@ -96,6 +96,8 @@ def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
     memory, available = processes * PROCESS_BYTES, facts.available_bytes
     if available is not None:
         taken = f"{processes} processes take about {formatting.size(memory)}"
-        fix = "lower database.writers or limits.fetcher_processes, or give it more (MemoryMax=)"
+        fix = (
+            "lower database.writers or limits.fetcher_processes, or allow more memory (MemoryMax=)"
+        )
         seen = f"{formatting.size(available)} available; {taken}"
         found.warn_if(available < memory, "memory", seen, fix)

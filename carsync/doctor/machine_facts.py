@@ -99,7 +99,7 @@ def _lock_error(checkpoint: Path) -> CarsyncError | None:
         return CheckpointError(
             "the lock file cannot be opened",
             detail=str(lock),
-            hint="a run of another user made it: run as that user, or remove it",
+            hint="a run of another user created it: run as that user, or remove the file",
         )
     return None
 

@@ -116,7 +116,7 @@ def _explain_unreached(endpoint: Endpoint, where: str) -> tuple[str, str]:
     if only_six:
         seen = f"{where} has an IPv6 address only, and it is not reached ({why})"
         return seen, "use a host with an IPv4 address, or a network with IPv6"
-    fix = "does a firewall let this machine in? (Supabase: Database → Network restrictions)"
+    fix = "check that the firewall lets this machine in (Supabase: Database → Network restrictions)"
     if "refused" in why:
         fix = "nothing listens there: is PostgreSQL running, are host and port right?"
     return f"{where} → {', '.join(endpoint.addresses)}: {why}", fix
@@ -164,7 +164,7 @@ def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) ->
     if kept:
         found.problem(
             "role settings",
-            f"carsync cannot change {', '.join(kept)}: a long merge would be ended",
+            f"carsync cannot change {', '.join(kept)}: a long merge would be cancelled",
             "ALTER ROLE … RESET them for carsync's role",
         )
         return
@@ -174,7 +174,7 @@ def _judge_settings(found: Findings, settings: Mapping[str, tuple[str, str]]) ->
         if theirs not in {OVERRIDDEN[name], "0"}
     ]
     overridden = f"{', '.join(changed)}; carsync's own sessions override that"
-    nothing = "no time-out or read-only mode in the way"
+    nothing = "no timeout and no read-only mode"
     found.ok("role settings", overridden if changed else nothing)
 
 

@@ -202,7 +202,7 @@ def judge_hashes(
             f"the table was written with {_scheme_words(facts.scheme)}, now it is "
             f"{_scheme_words(scheme)}{_field_changes(facts.scheme, scheme)}: about {rows} are "
             "rewritten once",
-            "set mapping.hash as it was, or accept it (it is safe, and takes a long merge)",
+            "restore mapping.hash, or accept this (it is safe, but the merge takes long)",
         )
     elif overlap is None or overlap.known < KNOWN_ENOUGH:
         state = "as recorded" if facts.scheme else "nothing to compare yet"
@@ -214,8 +214,8 @@ def judge_hashes(
             "source",
             f"{overlap.foreign} of {overlap.known} cars of the first page belong to another "
             f"source_api than {source!r} in the table",
-            "set sync.source to what source_api holds there, else none of them is ever deactivated "
-            "until a run has taken it over",
+            "set sync.source to the value of source_api there; else these cars are not deactivated "
+            "until a run has taken them over",
         )
 
 
@@ -239,7 +239,7 @@ def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) ->
 def judge_runs(found: Findings, facts: TableFacts) -> None:
     """Judge whether another run is in the way, or waits to be resumed."""
     if facts.lock_holder:
-        fix = "let it finish; a start meanwhile ends with 75"
+        fix = "wait for its end; a sync would end with 75"
         found.warn("lock", f"{facts.lock_holder} holds the table's lock", fix)
     elif facts.unfinished_run is not None:
         found.ok("lock", f"free; run {facts.unfinished_run} is unfinished and will be resumed")

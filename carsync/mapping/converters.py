@@ -82,12 +82,12 @@ def read_stripped_text(value: Any) -> str | None:
 
 def _check_text(text: str) -> None:
     if "\0" in text:
-        raise RejectedValueError(f"the text holds NUL: {_quote(text)}")
+        raise RejectedValueError(f"the text contains NUL: {_quote(text)}")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise RejectedValueError(
-            f"the text holds a lone surrogate or bytes that are no UTF-8: {_quote(text)}"
+            f"the text contains a lone surrogate or bytes that are not UTF-8: {_quote(text)}"
         ) from None
 
 
@@ -142,12 +142,12 @@ def read_json(value: Any) -> str | None:
         text = _encode_json(value)
     except UnicodeEncodeError:
         raise RejectedValueError(
-            "the JSON holds a lone surrogate or bytes that are no UTF-8"
+            "the JSON contains a lone surrogate or bytes that are not UTF-8"
         ) from None
     except RecursionError:
         raise RejectedValueError("the JSON is nested too deeply") from None
     if "\\u0000" in text and _ESCAPED_NUL.search(text):
-        raise RejectedValueError("the JSON holds a text with NUL")
+        raise RejectedValueError("the JSON contains a text with NUL")
     return text
 
 

@@ -130,9 +130,9 @@ def _bad_page(body: bytes, detail: str) -> PageError:
         detail = "it is empty"
     return PageError(
         FailureKind.BAD_PAGE,
-        "the answer is no page of the feed",
+        "the answer is not a page of the feed",
         detail=detail,
-        hint="api.pagination.records says where the list of records is found",
+        hint="api.pagination.records must be the path of the list of records",
     )
 
 

@@ -68,7 +68,7 @@ def walk(value: Any, path: FieldPath) -> Any:
     >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
     ('a.jpg', None)
     >>> walk("x", ("normal",))
-    Misplaced('a text stands where an object was expected')
+    Misplaced('a text instead of an object')
     """
     for part in path:
         if value.__class__ is dict:
@@ -85,7 +85,7 @@ def _astray(value: Any, expected: str) -> Misplaced | Unholdable | None:
         return None
     if isinstance(value, Misplaced | Unholdable):
         return value
-    return Misplaced(f"{describe(value)} stands where {expected} was expected")
+    return Misplaced(f"{describe(value)} instead of {expected}")
 
 
 Step = tuple[int, Callable[[list[Any]], list[Any]]]

@@ -219,7 +219,7 @@ class _Plan:
 def _read_id(value: Any) -> str | None:
     """Read an id: a text or a number, exactly; true and false are refused."""
     if value.__class__ is bool:
-        raise RejectedValueError(f"{describe(value)} is no id")
+        raise RejectedValueError(f"{describe(value)} is not an id")
     text = read_text(value)
     if text is not None and len(text) > MAX_ID_CHARS:
         raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")

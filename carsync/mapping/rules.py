@@ -191,7 +191,7 @@ def _hash_fields(hash_rules: HashRules, rules: dict[str, ColumnRule]) -> tuple[s
             )
     if not fields:
         raise ConfigError(
-            "mapping.hash.fields holds no column",
-            hint="without a field no change would ever be seen",
+            "mapping.hash.fields names no column",
+            hint="without a field carsync would see no change",
         )
     return tuple(sorted(fields))

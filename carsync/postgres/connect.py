@@ -46,7 +46,7 @@ def refuse_transaction_pooler(config: Config) -> None:
     """
     if connection.shares_server_sessions(config.require_dsn(), config.database.connect_timeout_s):
         raise ConfigError(
-            "a connection pooler in transaction mode stands before PostgreSQL",
+            "PostgreSQL is behind a connection pooler in transaction mode",
             detail="connections share server sessions, so locks do not hold",
             hint="connect directly or through a pooler in session mode (on Supabase the "
             "Session pooler, port 5432 instead of 6543)",

@@ -106,8 +106,8 @@ def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
         if time.monotonic() > deadline_s:
             raise DatabaseError(
                 "a left-over session of carsync does not end",
-                detail=f"PostgreSQL pid {left[0][0]} was told to, {END_S:.0f} s ago",
-                hint="see whether that process of the server hangs",
+                detail=f"PostgreSQL pid {left[0][0]} was told to end, {END_S:.0f} s ago",
+                hint="check whether that process of the server hangs",
             )
         time.sleep(_POLL_S)
 

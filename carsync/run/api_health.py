@@ -81,9 +81,9 @@ class ApiHealth:
         waits_until_s = max(self._clock(), self._silent_until_s)
         if waits_until_s - self._fetched_s > silence_s:
             raise ApiUnavailableError(
-                f"the API gave no page and asked to wait, for {silence_s / 60:.0f} minutes",
+                f"the API returned no page and asked to wait, for {silence_s / 60:.0f} minutes",
                 detail=self.problem,
-                hint="lower limits.requests_per_second, or ask the API's people about the key's "
+                hint="lower limits.requests_per_second, or ask the API's owner about the key's "
                 "quota; run again: it resumes",
             )
 

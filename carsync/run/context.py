@@ -181,6 +181,6 @@ class RunContext:
             raise DatabaseUnavailableError(
                 "the connection to PostgreSQL broke",
                 detail="the connection that holds this run's lock does not answer",
-                hint="see whether PostgreSQL is up",
+                hint="check that PostgreSQL is running",
             )
         self._store_samples()

@@ -112,7 +112,7 @@ class Intake:
             self._drain()
             raise
         if stop.requested:
-            log.info("stopping: staging what is in hand")
+            log.info("stopping: staging the fetched pages")
             self._drain()
 
     def _is_done(self) -> bool:
@@ -308,7 +308,7 @@ class Intake:
                     with suppress(RejectBudgetError):  # judged by whoever merges
                         self._handle(event)
                 elif isinstance(event, EngineLost | WorkerFailed):
-                    log.warning("not all that was in hand is staged: %s", _words(event))
+                    log.warning("not all fetched pages are staged: %s", _words(event))
                     return
             self._context.tick(engine, "draining")
 
@@ -334,6 +334,6 @@ def judge_rejects(rejects: int, records: int, max_share: float) -> None:
         raise RejectBudgetError(
             f"{rejects:,} of {records:,} records cannot be mapped, more than "
             f"sync.max_reject_share ({max_share:.1%})",
-            hint="nothing was merged: see the reasons with `carsync rejects list`, mend the "
-            "mapping or raise sync.max_reject_share, then run again: it reads the feed anew",
+            hint="nothing was merged: see the reasons with `carsync rejects list`, correct the "
+            "mapping or raise sync.max_reject_share, then run again: it reads the whole feed again",
         )

@@ -108,4 +108,4 @@ class Listeners(RunListener):
                 pass_on(listener)
             except Exception as exc:
                 self._listeners.remove(listener)
-                log.warning("%s failed and is told no more: %r", type(listener).__name__, exc)
+                log.warning("%s failed and gets no more events: %r", type(listener).__name__, exc)

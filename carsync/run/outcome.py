@@ -51,8 +51,8 @@ def merged(
             "partial",
             ExitCode.PARTIAL,
             counts,
-            f"{counts.stale:,} cars were written by somebody else after their page was asked for",
-            "what the feed says of them may be older, so they were left as they are",
+            f"{counts.stale:,} cars were written by another program after their page was requested",
+            "the feed's values may be older, so these rows were left as they are",
         )
     return Outcome("complete", ExitCode.OK, counts)
 
@@ -62,24 +62,24 @@ def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int)
     if failed_pages:
         page, why = min(failed_pages.items())
         problem = (
-            f"{len(failed_pages):,} of {planned:,} pages could not be read; what was read is "
-            "merged, nothing is deactivated"
+            f"{len(failed_pages):,} of {planned:,} pages could not be read; the others are "
+            "merged, no car is deactivated"
         )
         return Outcome("partial", ExitCode.PARTIAL, counts, problem, f"page {page}: {why}")
-    problem = f"only the first {planned:,} pages were read, as asked for; nothing is deactivated"
+    problem = f"only the first {planned:,} pages were read (--max-pages); no car is deactivated"
     hint = "run again without --max-pages: it reads the whole feed"
     return Outcome("partial", ExitCode.PARTIAL, counts, problem, hint=hint)
 
 
 def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
-    hint = "see why the feed does not add up"
+    hint = "check why the numbers of the feed do not fit"
     if counts.held:
-        hint = f"look at the held cars and say yes with `carsync approve {run_id}`"
+        hint = f"look at the held cars and approve them with `carsync approve {run_id}`"
     reasons, most = list(decision.reasons), decision.max_deactivations
     if decision.action in {"prove", "deactivate"} and counts.held > most:
         reasons.append(  # more were absent in the merge than the decision was over
             f"{counts.held:,} cars were absent when the run was merged, and at most "
-            f"{most:,} may go (sync.deactivate)"
+            f"{most:,} may be deactivated (sync.deactivate)"
         )
     problem = f"{counts.held:,} deactivations are held"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
@@ -88,9 +88,9 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
 def of_options(outcome: Outcome, options: RunOptions) -> Outcome:
     """Return the outcome with the next step that a dry run, or a sample, leaves to do."""
     if options.dry_run and outcome.counts is not None:
-        hint = "nothing was written; to do it, run again without --dry-run"
+        hint = "nothing was written; to write the changes, run again without --dry-run"
     elif options.dry_run:
-        hint = "nothing is kept of a dry run; run again"
+        hint = "a dry run cannot be resumed; run again"
     elif options.scope == "sample" and outcome.counts is None:
         hint = "a run with --max-pages is not resumed; run again"
     else:

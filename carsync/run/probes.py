@@ -80,7 +80,7 @@ class ProbeRunner:
                     failed[asked.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
-                log.warning("no usable answer by id for %.0f s: asking no more", patience_s)
+                log.warning("no usable answer by id for %.0f s: no more by-id requests", patience_s)
                 break
             self._context.tick(self._supervisor.engine, "proving")
         return answers.values()

@@ -30,8 +30,8 @@ from carsync.state import rejects, runs, target_lock
 from carsync.state.rejects import StoredReject
 from carsync.state.runs import Run
 
-ALTERED = "their text was cut short or altered when it was stored: it is not the record any more"
-OTHER_ROW = "PostgreSQL refused their row, which another mapping made, and kept no record's text"
+ALTERED = "their stored text was cut short or altered, so it is not the whole record"
+OTHER_ROW = "PostgreSQL refused their row, another mapping made it, and the text was not kept"
 
 
 class ReplayPreview(Struct, frozen=True):
@@ -141,7 +141,7 @@ class Replay:
         columns = target_columns(self._mapper)
         if waiting := migrations.pending(self._connection, self._target, columns):
             raise DatabaseError(
-                "the tables are not those of this carsync and mapping",
+                "the tables do not fit this carsync and mapping",
                 detail=waiting[0],
                 hint="run `carsync migrate`, then replay again",
             )
@@ -159,7 +159,7 @@ class Replay:
             raise LockedError(
                 f"run {found.run_id} is unfinished, and newer than all rejects that could be "
                 "replayed",
-                hint="finish it with `carsync sync`; what it rejects can be replayed then",
+                hint="finish it with `carsync sync`; then its rejects can be replayed",
             )
 
     def _choose_run(self, run_id: int | None) -> Run:
@@ -172,11 +172,11 @@ class Replay:
         if run_id is not None and run_id != merged.run_id:
             detail = f"the newest merged run of {self._target} is {merged.run_id}"
             if run_id < merged.run_id:
-                detail = f"run {merged.run_id} read the feed since, so they are superseded"
+                detail = f"run {merged.run_id} read the feed since, so its rejects replace them"
             raise ConfigError(
                 f"the rejects of run {run_id} cannot be replayed",
                 detail=detail,
-                hint=f"replay those of run {merged.run_id}, or read the feed anew with "
+                hint=f"replay those of run {merged.run_id}, or read the feed again with "
                 "`carsync sync`",
             )
         return merged

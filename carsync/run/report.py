@@ -87,6 +87,6 @@ def outcome(exit_code: int) -> str:
     """Say how a run ended.
 
     >>> outcome(3)
-    'the API failed for good (exit 3)'
+    'the API failed (exit 3)'
     """
     return f"{advise(exit_code).meaning} (exit {exit_code})"

@@ -33,7 +33,7 @@ def find(
     if changed := differences(found.fingerprints, prints):
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
-        return None, f"run {found.run_id} is not resumed: its staging tables are gone"
+        return None, f"run {found.run_id} is not resumed: its staging tables are missing"
     if found.exit_code == ExitCode.CONFIG:
         return None, f"run {found.run_id} is not resumed: what it read was not the feed"
     if found.state == "failed":

@@ -23,8 +23,8 @@ from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
 NEXT_SYNC = (
-    "the next sync brings the same changes in again, unless the feed or the configuration is "
-    "another by then: stop the timer until it is"
+    "the next sync makes the same changes again, unless the feed or the configuration "
+    "changes: stop the timer until then"
 )
 
 
@@ -47,7 +47,7 @@ class Revert:
         waiting = migrations.pending(conn, self._target, ())
         if old := [words for words in waiting if words.startswith("migration ")]:
             raise DatabaseError(
-                "the tables are not those of this carsync", detail=old[0], hint="`carsync migrate`"
+                "the tables do not fit this carsync", detail=old[0], hint="`carsync migrate`"
             )
         self._run = undo.find(conn, self._target, config.sync.source, run_id)
 

@@ -23,7 +23,7 @@ def prepare_schema(context: RunContext) -> None:
     if context.options.dry_run:
         if waiting := migrations.pending(connection, target, columns):
             raise DatabaseError(
-                "a dry run makes or alters no table, and some are not ready",
+                "a dry run creates and changes no table, and some tables are not ready",
                 detail="; ".join(waiting[:3]),
                 hint="run `carsync migrate`, which writes no row, then run again",
             )
@@ -56,7 +56,7 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
             raise LockedError(
                 f"run {found.run_id} is unfinished; a run with --max-pages would make its pages "
                 "old",
-                hint="finish it with `carsync sync`, or forget it: --fresh",
+                hint="finish it with `carsync sync`, or discard it: --fresh",
             )
     for dead in runs.forget_trials(connection, target, source):
         staging.end_writers(connection, dead)

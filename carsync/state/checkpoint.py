@@ -188,12 +188,12 @@ def _open_seal(path: Path, data: bytes) -> CheckpointState:
         raise CheckpointError(
             "the checkpoint was written by a newer carsync",
             detail=f"{path} has version {envelope.version}, this carsync reads up to {VERSION}",
-            hint="use the newer carsync, or move the file away to start afresh",
+            hint="use the newer carsync, or move the file away to start without it",
         )
     try:
         return msgspec.json.decode(envelope.body, type=CheckpointState)
     except msgspec.ValidationError as exc:
-        raise _unusable(path, "has an unknown shape", str(exc)) from None
+        raise _unusable(path, "has unknown contents", str(exc)) from None
 
 
 def _checksum(version: int, canonical_body: bytes) -> str:
@@ -204,8 +204,8 @@ def _unusable(path: Path, what: str, detail: str) -> CheckpointError:
     return CheckpointError(
         f"the checkpoint {what}",
         detail=f"{path}: {detail}",
-        hint="run `carsync sync`: it writes a new one and resumes from what the database holds; "
-        "the table is not affected",
+        hint="run `carsync sync`: it writes a new checkpoint and resumes from the "
+        "database; the table is not affected",
     )
 
 
@@ -213,7 +213,7 @@ def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) ->
     """Return why the last success is too old (`--max-age`), or None where it is young enough."""
     allowed = formatting.duration(max_age_s)
     if state is None or state.last_success_at is None:
-        return f"no run has succeeded yet; one within {allowed} is asked for"
+        return f"no run has succeeded yet; one within {allowed} is required"
     age_s = (now - state.last_success_at).total_seconds()
     if abs(age_s) <= max_age_s:
         return None

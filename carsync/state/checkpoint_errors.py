@@ -41,14 +41,14 @@ def _hint(code: int | None, folder: Path) -> str:
             return f"free space on the disk of {folder} (see df -h -i '{folder}'), {elsewhere}"
         case errno.EACCES | errno.EPERM:
             return (
-                f"run as the owner of {folder} and of what lies in it (see ls -la '{folder}'; "
-                f"a run as root may have left files that are root's), {elsewhere}"
+                f"run as the owner of {folder} and of its files (see ls -la '{folder}'; "
+                f"a run as root may have left files of root), {elsewhere}"
             )
         case errno.EROFS:
             return f"{folder} is read-only; under systemd set StateDirectory=carsync, {elsewhere}"
         case errno.EFBIG:
             return f"the limit on file sizes is too low (see ulimit -f), {elsewhere}"
         case errno.ENOTDIR | errno.EEXIST | errno.ELOOP | errno.ENAMETOOLONG:
-            return "part of the path is no folder; set checkpoint.path to another place"
+            return "a part of the path is not a folder; set checkpoint.path to another place"
         case _:
             return f"check the disk of {folder} (see dmesg), {elsewhere}"

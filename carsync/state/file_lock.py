@@ -83,10 +83,10 @@ class FileLock:
     def _held_by_another(self, descriptor: int) -> LockedError:
         pid = os.pread(descriptor, 32, 0).strip().decode("ascii", "replace")
         return LockedError(
-            "another run of this target is going on",
+            "another run of this target is in progress",
             detail=f"process {pid or 'unknown'} holds {self.path}",
-            hint="let it finish, or look at it with `carsync status`; "
-            "the lock is never stale, it ends with its process",
+            hint="wait for its end, or see `carsync status`; "
+            "the lock is never stale, because it ends with its process",
         )
 
     def __enter__(self) -> Self:

@@ -98,7 +98,7 @@ def fence_run(cur: Cursor, run: Run) -> None:
 def not_ours(run_id: int) -> LockedError:
     """Return the error for a run that this process may write no more."""
     return LockedError(
-        f"run {run_id} is not this process's any more",
+        f"run {run_id} no longer belongs to this process",
         detail="it was merged, given up, or taken over by another process",
         hint="see `carsync status`",
     )
@@ -187,7 +187,7 @@ def require_run(
             f"run {run_id} wrote another table or source",
             detail=f"it is of {run.target}, source {run.source!r}; the configuration names "
             f"{target}, source {source!r}",
-            hint="give the configuration that the run had",
+            hint="use the configuration of that run",
         )
     return run
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2 import extensions
 
+from carsync.demo import postgres
 from carsync.demo.feed import FeedOptions
+from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database
@@ -17,11 +20,12 @@ from tests.support.fake_api import ScriptedApi
 from tests.support.fault_bench import FEED, Bench
 from tests.support.oracle import KEY
 from tests.support.pg_proxy import PgProxy, proxied
-from tests.support.site import PAGE_SIZE, Api, SimulatedSite, Site
+from tests.support.site import PAGE_SIZE, Api, SimulatedSite, Site, ask
 from tests.support.site_templates import Shelf
 
 OpenSite = Callable[..., SimulatedSite]
 Fill = Callable[..., object]
+LeaveUnfinished = Callable[[SimulatedSite], set[int]]
 
 GROWN = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_share=0.04)
 
@@ -55,10 +59,44 @@ def site(open_site: OpenSite) -> SimulatedSite:
 
 
 @pytest.fixture(scope="session")
-def fill(server_dsn: str) -> Iterator[Fill]:
-    """A function that leaves a new site as its first sync does, at less cost."""
+def shelf(server_dsn: str) -> Iterator[Shelf]:
+    """What first runs leave on the tests' server."""
     with closing(Shelf(server_dsn)) as shelf:
-        yield shelf.fill
+        yield shelf
+
+
+@pytest.fixture
+def fill(shelf: Shelf) -> Fill:
+    """A function that leaves a new site as its first sync does, at less cost."""
+    return shelf.fill
+
+
+@pytest.fixture
+def leave_unfinished(shelf: Shelf) -> LeaveUnfinished:
+    """A function that leaves a new site as a run does that is killed; gives its staged pages."""
+    return shelf.leave_unfinished
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server that tests may crash."""
+    with postgres.temporary({"fsync": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def own_shelf(own_server: EmbeddedPostgres) -> Shelf:
+    """What first runs leave on the server that tests may crash."""
+    return Shelf(own_server.dsn)
+
+
+@pytest.fixture
+def crashing_dsn(own_server: EmbeddedPostgres) -> str:
+    """The connection string of a new database of the server that tests may crash."""
+    own_server.start()
+    ask(own_server.dsn, "DROP DATABASE IF EXISTS crashing WITH (FORCE)")
+    ask(own_server.dsn, "CREATE DATABASE crashing")
+    return extensions.make_dsn(own_server.dsn, dbname="crashing")
 
 
 @pytest.fixture
@@ -88,12 +126,13 @@ def scripted_site(scripted_api: ScriptedApi, dsn: str, tmp_path: Path) -> Iterat
 
 @pytest.fixture(scope="module")
 def bench(
-    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+    server_dsn: str, template: str, shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
     """A site in step with its feed, shared by a module's trials, which follow each other."""
     api = Api(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
     with new_database(server_dsn, template) as dsn, running(api) as server:
         site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("bench"))
+        shelf.fill(site)
         yield Bench(site)
         site.close()
 

@@ -62,7 +62,10 @@ def is_held_elsewhere(line: Line) -> bool:
 
 
 def script(page: Path, placeholders: Mapping[str, str]) -> str:
-    """Return the bash script of the page's commands; each is shown before it runs."""
+    """Return the bash script of the page's commands; each is shown before it runs.
+
+    The lines of one pipeline stay together: what is shown between them would swallow its data.
+    """
     lines = ["set -euo pipefail"]
     for line in commands(page):
         if is_held_elsewhere(line):
@@ -70,7 +73,9 @@ def script(page: Path, placeholders: Mapping[str, str]) -> str:
         text = line.text
         for placeholder, value in placeholders.items():
             text = text.replace(placeholder, value)
-        lines.append(f"printf '%s\\n' {_quoted(f'── {page.name}:{line.number}: {line.text}')}")
+        if not lines[-1].endswith("|"):
+            shown = f"── {page.name}:{line.number}: {line.text}"
+            lines.append(f"printf '%s\\n' {_quoted(shown)}")
         lines.append(text)
     return "\n".join(lines) + "\n"
 

@@ -18,14 +18,13 @@ IMPATIENT = "worker_boot_s=6,fetcher_silence_s=2,writer_silence_s=2,overdue_s=-8
 
 
 class Bench:
-    """One site on which trial follows trial; the feed moves on before each."""
+    """One site, in step with its feed, on which trial follows trial; it moves on before each."""
 
     def __init__(self, site: SimulatedSite) -> None:
         self.site = site
         self._snapshots = count(1)
         self._marks = count(1)
         site.settings["api.timeout.total_s"] = 2.0
-        site.sync()
 
     def next_oracle(self) -> Oracle:
         """Let the feed move on; return the oracle for the runs that follow."""

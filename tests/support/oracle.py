@@ -18,7 +18,15 @@ from contextlib import suppress
 import psutil
 from psycopg2 import extensions
 
-from tests.support.site import Ended, Running, SimulatedSite, ask, await_that, worst_burst
+from tests.support.site import (
+    Ended,
+    Running,
+    SimulatedSite,
+    ask,
+    await_that,
+    sessions_kept,
+    worst_burst,
+)
 
 KEY = "canary-key-7f3a"
 PASSWORD = "canary-password-91bc"
@@ -50,6 +58,7 @@ class Oracle:
         """The cars that the API lists now: id → data_hash."""
         return self._site.truth(self._snapshots[-1])
 
+    @sessions_kept()
     def judge(
         self,
         ended: Ended,
@@ -133,13 +142,13 @@ def assert_no_canary(texts: Iterable[str]) -> None:
         assert PASSWORD not in text
 
 
+@sessions_kept()
 def database_texts(dsn: str) -> list[str]:
     """Return every row of every table of carsync's schema and of the target, as text."""
-    tables = ask(
-        dsn,
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
-        "WHERE schemaname IN ('carsync', 'public')",
-    )
+    named = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+    named += "WHERE schemaname IN ('carsync', 'public')"
     return [
-        text for (table,) in tables for (text,) in ask(dsn, f"SELECT t::text FROM {table} AS t")
+        text
+        for (table,) in ask(dsn, named)
+        for (text,) in ask(dsn, f"SELECT t::text FROM {table} AS t")
     ]

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,30 @@ SETTINGS: dict[str, Any] = {
 _Value = TypeVar("_Value")
 
 
+_kept: dict[str, psycopg2.extensions.connection] | None = None
+
+
+@contextmanager
+def sessions_kept() -> Iterator[None]:
+    """Let `ask` use one session for a database until the block ends, not one for a query.
+
+    A session costs the server ten times what a query does. A server that was restarted
+    meanwhile, or a session that was ended, is asked in a new one.
+    """
+    global _kept
+    if _kept is not None:
+        yield
+        return
+    _kept = {}
+    try:
+        yield
+    finally:
+        for conn in _kept.values():
+            conn.close()
+        _kept = None
+
+
+@sessions_kept()
 def await_that(condition: Callable[[], _Value], what: str, within_s: float = DEADLINE_S) -> _Value:
     """Return the first true value of `condition`; fail the test if none comes in time."""
     deadline_s = time.monotonic() + within_s
@@ -64,12 +88,25 @@ def await_that(condition: Callable[[], _Value], what: str, within_s: float = DEA
 
 
 def ask(dsn: str, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """Run a query in a session of its own."""
-    with closing(psycopg2.connect(dsn)) as conn:
-        conn.autocommit = True
-        with conn.cursor() as cur:
-            cur.execute(query, parameters)
-            return cur.fetchall() if cur.description else []
+    """Run a query in a session of its own, or in the one of `sessions_kept`."""
+    if _kept is None:
+        with closing(psycopg2.connect(dsn)) as conn:
+            return _ask(conn, query, parameters)
+    if dsn in _kept:
+        with suppress(psycopg2.OperationalError, psycopg2.InterfaceError):
+            return _ask(_kept[dsn], query, parameters)
+        _kept.pop(dsn).close()
+    _kept[dsn] = psycopg2.connect(dsn)
+    return _ask(_kept[dsn], query, parameters)
+
+
+def _ask(
+    conn: psycopg2.extensions.connection, query: str, parameters: Any
+) -> list[tuple[Any, ...]]:
+    conn.autocommit = True
+    with conn.cursor() as cur:
+        cur.execute(query, parameters)
+        return cur.fetchall() if cur.description else []
 
 
 # ── the API ──────────────────────────────────────────────────────────────────
@@ -194,6 +231,7 @@ class Site:
         self.folder = folder
         self.settings = dict(SETTINGS)
         self._mark = uuid.uuid4().hex
+        self._born_s = time.time()
         self._runs: list[Running] = []
         self.variables = {
             "API_BASE_URL": base_url,
@@ -272,7 +310,9 @@ class Site:
     @property
     def checkpoint_file(self) -> Path | None:
         """The checkpoint, once there is one."""
-        return next(iter(self.folder.glob("carsync/*.json")), None)
+        named = self.settings.get("checkpoint.path")
+        places = [Path(named)] if named else self.folder.glob("carsync/*.json")
+        return next((path for path in places if path.exists()), None)
 
     def checkpoint(self) -> CheckpointState | None:
         """Return what the checkpoint says now."""
@@ -337,6 +377,8 @@ class Site:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
+                if process.create_time() < self._born_s - 60:  # known by now, so this is cheap
+                    continue
                 alive = process.status() != psutil.STATUS_ZOMBIE
                 if alive and process.environ().get(MARK) == self._mark:
                     found.append(process)
@@ -364,16 +406,20 @@ class SimulatedSite(Site):
         self.api = api
         self._feed = Feed(api.options.feed)  # the server's belongs to the server's thread
         self._mapper = Mapper.load(self.config())
+        self._truths: dict[int, dict[str, str]] = {}
 
     def pages(self, snapshot: int = 0) -> int:
         """Return the number of pages of a snapshot."""
         return self._feed.page_count(self._feed.at(snapshot), PAGE_SIZE)
 
     def truth(self, snapshot: int = 0) -> dict[str, str]:
-        """Return the cars that a snapshot lists, mapped anew: id → data_hash."""
-        shown = self._feed.at(snapshot)
-        body = self._feed.page_body(shown, 1, max(1, len(shown.ids)))
-        return {row[1]: row[-1] for row in self._mapper.map_page(body).rows}
+        """Return the cars that a snapshot lists, mapped in this process: id → data_hash."""
+        if snapshot not in self._truths:
+            shown = self._feed.at(snapshot)
+            body = self._feed.page_body(shown, 1, max(1, len(shown.ids)))
+            rows = self._mapper.map_page(body).rows
+            self._truths[snapshot] = {row[1]: row[-1] for row in rows}
+        return dict(self._truths[snapshot])
 
     def mapped_page(self, number: int, snapshot: int = 0) -> MappedPage:
         """Return a page of a snapshot as a fetcher that has just asked for it maps it."""

@@ -30,8 +30,8 @@ def commands_page(tree: Sequence[Entry]) -> str:
         lines += ["", *_table(("option", "what it does"), rows)]
     lines += [
         "",
-        "Commands exit with one of the [exit codes](exit-codes.md); the keys for `--set` are those "
-        "of the [configuration](configuration.md).",
+        "Each command ends with one of the [exit codes](exit-codes.md). The keys for `--set` are "
+        "the keys of the [configuration](configuration.md).",
     ]
     return _page(lines)
 
@@ -45,7 +45,8 @@ def exit_codes_page() -> str:
     lines = ["# Exit codes", "", MADE, ""]
     lines += [*_table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
     words = (
-        "Every error has a problem, mostly a detail and a hint; its class decides the exit code."
+        "Every error has a problem, and usually a detail and a hint. Its class decides the exit "
+        "code."
     )
     lines += [words, ""]
     classes = []
@@ -97,11 +98,13 @@ def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
 
 
 _INTRODUCTION = (
-    "One YAML file, given with `--config`. Any value may hold `${NAME}` (must be set) or",
+    "One YAML file, given with `--config`. Any value may contain `${NAME}` (must be set) or",
     "`${NAME:-default}` from the environment. An option (`--set KEY=VALUE`) wins over an",
-    "environment variable, that over the file, that over the default. Unknown keys are refused.",
-    "All keys have working defaults but `api.base_url` and `database.dsn`; `_s` means seconds.",
-    "`carsync config show` prints what counts, `carsync config schema` a JSON Schema for editors.",
+    "environment variable, a variable wins over the file, and the file wins over the default.",
+    "Unknown keys are refused. All keys except `api.base_url` and `database.dsn` have working",
+    "defaults; `_s` means seconds.",
+    "`carsync config show` prints the effective configuration, `carsync config schema` a JSON",
+    "Schema for editors.",
 )
 
 

@@ -37,7 +37,7 @@ def load_preset(name: str) -> Preset:
         raise ConfigError(
             f"mapping.preset: there is no preset {name!r}",
             detail=f"known presets: {', '.join(known)}",
-            hint=f"did you mean {close[0]}?" if close else "null maps by mapping.columns alone",
+            hint=f"did you mean {close[0]}?" if close else "null: only mapping.columns is used",
         )
     return read_preset(name, _FILES.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
 

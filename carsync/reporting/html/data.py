@@ -34,8 +34,8 @@ _OF_THE_END = ("problem", "detail", "hint")
 _RELATIONS: dict[run_details.RelationKind, str] = {
     "replays": "It replays the rejects of run {}; it read no feed.",
     "reverts": "It takes back what run {} did; it read no feed.",
-    "replayed by": "Its rejects were replayed by run {}.",
-    "reverted by": "What it did was taken back by run {}.",
+    "replayed by": "Run {} replayed its rejects.",
+    "reverted by": "Run {} took back what it did.",
 }
 
 
@@ -144,7 +144,7 @@ def _outcome(past: run_details.PastRun) -> tuple[str, str]:
         return outcome(run.exit_code), next_step
     why, next_step = run_details.fate(past)
     if past.is_running:
-        return "it is going on", next_step
+        return "it is in progress", next_step
     return why or "its end is not recorded", next_step
 
 
@@ -154,11 +154,11 @@ def _related(details: run_details.RunDetails) -> tuple[str, ...]:
     if details.past.kind == "dry run":
         found.append("A dry run: what it merged was rolled back.")
     if details.past.kind == "sample":
-        found.append("Only the first pages were read; nobody is deactivated then.")
+        found.append("Only the first pages were read; so no car is deactivated.")
     approval = (details.past.run.summary or {}).get("approval")
     if approval:
         found.append(
-            f"The cars that it held were approved by {approval['by']} at {approval['at']}: "
+            f"The held cars were approved by {approval['by']} at {approval['at']}: "
             f"{approval['deactivated']:,} deactivated, {approval['left_out']:,} left out."
         )
     return tuple(found)

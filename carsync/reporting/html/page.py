@@ -123,12 +123,12 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Updated", "updated", "changed in the feed"),
         ("Back", "reactivated", "active again"),
         ("Gone", "deactivated", "deactivated"),
-        ("Taken out", "deleted", "inserted before, taken back"),
+        ("Taken out", "deleted", "inserted by the reverted run"),
         ("Held", "held", "absent, left active"),
         ("Unchanged", "unchanged", "not written"),
-        ("Rejected", "rejected", "fit no row"),
+        ("Rejected", "rejected", "did not fit into a row"),
         ("Duplicates", "duplicate", "listed twice"),
-        ("Older", "stale", "the table knew better"),
+        ("Older", "stale", "written since"),
     ]
     always = {"inserted", "updated", "reactivated", "deactivated", "unchanged"}
     return [

@@ -16,15 +16,15 @@ from carsync.reporting.views.layout import column_width, side_by_side
 from carsync.state.figures import Figures, Pause, rss_by_role
 
 PHASES = {
-    "draining": "stopping: what is fetched already is staged first",
-    "restarting": "a worker ended unasked: all are replaced, nothing staged is lost",
-    "proving": "cars that no page listed are asked for by their ids",
-    "deciding": "is it certain that the cars not seen are gone?",
-    "merging": "one transaction: readers see all of it or nothing",
+    "draining": "stopping: fetched pages are staged first",
+    "restarting": "a worker died: all workers are replaced, staged pages are kept",
+    "proving": "asking the API for the cars that no page listed",
+    "deciding": "deciding about the cars that no page listed",
+    "merging": "one transaction: readers see all changes or none",
 }
 """What happens in a phase whose name does not say it; other phases have no such line."""
 _PAUSES: dict[Pause, str] = {
-    "rate_limited": "the API asked for silence (429)",
+    "rate_limited": "the API asked to wait (429)",
     "breaker": "the API kept failing, the circuit breaker is open",
 }
 _PAST_READING = {"proving", "deciding", "merging"}
@@ -118,7 +118,7 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
         alarms.append((f"paused: {why} · {formatting.duration(left_s)} left", "warn"))
     if figures.pages_given_up:
         pages = formatting.plural(figures.pages_given_up, "page")
-        alarms.append((f"given up: {pages} · nobody will be deactivated", "bad"))
+        alarms.append((f"given up: {pages} · no car will be deactivated", "bad"))
     return [
         formatting.paint(formatting.paint(line, tone, True), "strong", True)
         for text, tone in alarms

@@ -207,7 +207,7 @@ def headline(notice: Notice) -> str:
     """Say it in one sentence."""
     subject = f"{notice.source} → {notice.target}"
     words = {
-        "test": "a test; this is where carsync's notices arrive",
+        "test": "a test; carsync's notifications arrive here",
         "recovered": "complete again",
         "stale": "out of date",
         "unit": f"{notice.unit} failed",

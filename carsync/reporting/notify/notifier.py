@@ -68,17 +68,21 @@ class Notifier:
             write_sent_notice(self._checkpoint_file, SentNotice(notice.exit_code, notice.sent_at))
         except NoticeError as exc:
             reason = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
-            log.warning("no notice was sent: %s", reason, extra={"event": "notice_failed"})
+            log.warning("no notification was sent: %s", reason, extra={"event": "notice_failed"})
         except Exception as exc:  # whatever it is, the run is over and has its exit code
             kind = type(exc).__name__
-            log.warning("no notice was sent: a bug: %s", kind, extra={"event": "notice_failed"})
+            log.warning(
+                "no notification was sent: a bug: %s", kind, extra={"event": "notice_failed"}
+            )
 
 
 def post(config: Config, notice: Notice, should_end: Callable[[], bool] = lambda: False) -> None:
     """Send a notice; raises `NoticeError`."""
     webhook = importlib.import_module("carsync.reporting.notify.webhook")
     webhook.deliver(config.notify, render(notice, config.notify.format), should_end)
-    log.info("notice sent: %s", headline(notice), extra={"event": "notice", "about": notice.event})
+    log.info(
+        "notification sent: %s", headline(notice), extra={"event": "notice", "about": notice.event}
+    )
 
 
 def here_and_now(state: CheckpointState | None) -> tuple[datetime, str]:
@@ -93,7 +97,7 @@ def write_sent_notice(checkpoint_file: Path, sent: SentNotice) -> None:
     try:
         atomic_file.replace(_notice_file(checkpoint_file), msgspec.json.encode(sent))
     except OSError as exc:
-        log.debug("that a notice was sent could not be noted: %s", exc)
+        log.debug("the sent notification could not be recorded: %s", exc)
 
 
 def read_sent_notice(checkpoint_file: Path) -> SentNotice | None:

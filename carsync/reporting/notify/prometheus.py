@@ -149,7 +149,7 @@ _OF_TARGET: _Rows = {
     ),
     "metrics_written_timestamp_seconds": (
         "written_at",
-        "When these figures were written. Every minute while a run is going on.",
+        "When these figures were written. During a run: every minute.",
     ),
     "last_success_timestamp_seconds": (
         _last_success,
@@ -162,7 +162,7 @@ _OF_TARGET: _Rows = {
         "merged.finished_at",
         "End of the last run whose merge was committed.",
     ),
-    "last_merge_duration_seconds": ("merged.duration_s", "How long that run took."),
+    "last_merge_duration_seconds": ("merged.duration_s", "Duration of that run."),
     "last_merge_rows": (
         _merged_rows,
         "Rows of the last committed merge by outcome. held: deactivations that wait for "
@@ -175,16 +175,19 @@ _OF_TARGET: _Rows = {
         "Targets that were not judged are left out.",
         "check",
     ),
-    "run_in_progress": ("in_progress", "1 while a run is going on, else 0."),
+    "run_in_progress": ("in_progress", "1 during a run, else 0."),
     "run_id": ("run_id", "Number of the current run, or of the last one (carsync runs)."),
-    "run_start_timestamp_seconds": ("started_at", "When that run began."),
+    "run_start_timestamp_seconds": ("started_at", "When this run began."),
 }
 _OF_RUN: _Rows = {
-    "run_duration_seconds": ("elapsed_s", "For how long its process has been at work, or was."),
-    "run_pages_planned": ("pages_planned", "Pages that the feed has; absent until it is known."),
+    "run_duration_seconds": ("elapsed_s", "How long the process of this run has worked."),
+    "run_pages_planned": (
+        "pages_planned",
+        "Pages that the feed has; absent until the number is known.",
+    ),
     "run_pages_resumed": (
         "pages_resumed",
-        "Pages of these that an interrupted run had staged before.",
+        "Pages that the interrupted run had staged before.",
     ),
     "run_pages_staged_total": ("pages_staged", "Pages read and staged."),
     "run_pages_failed_total": ("pages_given_up", "Pages given up after all their attempts."),
@@ -193,7 +196,7 @@ _OF_RUN: _Rows = {
         "Rows staged, those of an interrupted run that was resumed included.",
     ),
     "run_records_total": ("records", "Records that the pages held."),
-    "run_rejects_total": ("rejects", "Records that no row could hold (carsync rejects list)."),
+    "run_rejects_total": ("rejects", "Rejected records (carsync rejects list)."),
     "run_attempts_total": ("attempts", "Requests for pages, retries included."),
     "run_failed_attempts_total": (_by_kind, "Requests for pages that failed, by class.", "class"),
     "run_retries_total": ("retries", "Failed requests that were, or will be, sent again."),
@@ -204,7 +207,7 @@ _OF_RUN: _Rows = {
         "verdict",
     ),
     "run_received_bytes_total": ("wire_bytes", "Bodies of good answers as they came, compressed."),
-    "run_unpacked_bytes_total": ("body_bytes", "The same unpacked."),
+    "run_unpacked_bytes_total": ("body_bytes", "Bodies of good answers, unpacked."),
     "run_response_seconds": (
         _response_times,
         "How long good answers took, from the first byte sent to the last one read. "
@@ -212,9 +215,15 @@ _OF_RUN: _Rows = {
         "quantile",
     ),
     "run_queued_pages": ("queue_depth", "Pages that wait for a writer."),
-    "run_queued_pages_peak": ("queue_depth_peak", "The most that waited at once."),
+    "run_queued_pages_peak": (
+        "queue_depth_peak",
+        "Largest number of pages that waited for a writer.",
+    ),
     "run_resident_memory_bytes": ("rss_bytes", "Resident memory of all processes of the run."),
-    "run_resident_memory_peak_bytes": ("rss_peak_bytes", "The most that it was."),
+    "run_resident_memory_peak_bytes": (
+        "rss_peak_bytes",
+        "Largest resident memory of all processes of the run.",
+    ),
 }
 METRICS = tuple(
     Metric(f"carsync_{name}", of_run, *row)

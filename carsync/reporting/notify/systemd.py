@@ -50,7 +50,7 @@ def service_manager(environ: Environment, is_stopping: Callable[[], bool]) -> li
     if not address:
         return []
     if not address.startswith(("/", "@")):
-        log.warning("%s names no socket that carsync can speak to: %s", SOCKET, address)
+        log.warning("%s is not a socket that carsync can use: %s", SOCKET, address)
         return []
     is_ours = usec.isascii() and usec.isdigit() and pid in {"", str(os.getpid())}
     watchdog_s = int(usec) / 1e6 if is_ours else None
@@ -178,7 +178,7 @@ class ServiceManager(RunListener):
                 self._socket.sendto("\n".join(lines).encode(), self._address)
             except OSError as exc:  # full, or systemd is being replaced: it hears the next turn
                 if not self._is_refused and not isinstance(exc, BlockingIOError):
-                    log.warning("systemd does not hear: %s", exc.strerror or exc)
+                    log.warning("systemd cannot be reached: %s", exc.strerror or exc)
                     self._is_refused = True
                 return
             for name in fields:

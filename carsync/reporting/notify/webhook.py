@@ -93,7 +93,7 @@ def _attempt(
         if ends or time.monotonic() > deadline_s:
             shut(thread)
         if ends:
-            raise NoticeError("sending the notice was cut short by a signal")
+            raise NoticeError("a signal ended the sending of the notification")
 
     try:
         return in_time(post, within_s + _GRACE_S, name="notice", turn=turn)

@@ -255,18 +255,18 @@ def as_data(details: RunDetails) -> dict[str, Any]:
 def fate(past: PastRun) -> tuple[str, str]:
     """Say why the run stands as it does, and what to do."""
     if past.is_running:
-        return "", "nothing to do; it is at work (`carsync status` says how far it is)"
+        return "", "nothing to do; the run is in progress (see `carsync status`)"
     if past.state == "abandoned":
         return (
-            "a later run did not resume it, and began anew",
-            "nothing to do: what it staged is gone, the table was never touched",
+            "a later run did not resume this run",
+            "nothing to do: its staged pages are deleted, the table was not changed",
         )
     if past.run.counts is not None:
         return "", "nothing to do; it was merged"
     if past.run.state == "running":
         return (
-            "its process ended without a word",
-            "run `carsync sync` again: it resumes the newest run where it can",
+            "its process ended unexpectedly",
+            "run `carsync sync` again: it resumes the newest run if it can",
         )
     return "", "run `carsync sync` again"
 
@@ -295,7 +295,7 @@ def _failed_attempts(samples: Sequence[Sample], report: RunReport | None) -> dic
 
 
 def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
-    detail, hint = "the database holds no run yet", "run `carsync sync` first"
+    detail, hint = "the database has no run yet", "run `carsync sync` first"
     if has_schema(conn):
         parameters = {"schema": target.schema, "table": target.table, "run_id": run_id}
         query = sql.load("runs/list_nearest_runs")

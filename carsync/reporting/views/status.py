@@ -33,7 +33,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
-_AFRESH = "run `carsync sync` again: it starts afresh, this run is too old to resume"
+_AFRESH = "run `carsync sync` again: it starts a new run, because this one is too old"
 _NONE_YET = "no run of this target has completed yet"
 
 
@@ -51,7 +51,7 @@ def judge(
     """Return the true state: a run recorded as running whose lock nobody holds has died."""
     if state is None:
         step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
-        return Verdict("none", "no run of this target has left a checkpoint here", step)
+        return Verdict("none", "there is no checkpoint of this target here", step)
     if lock_held:
         return _judge_living(state, now)
     if state.state in ACTIVE_STATES:
@@ -67,19 +67,20 @@ def judge(
 
 def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
     if state.state not in ACTIVE_STATES:
-        return Verdict(state.state, "a run is just starting or ending", "wait a moment, look again")
+        return Verdict(state.state, "a run is starting or ending", "wait a moment, then look again")
     silent_s = _age_s(state, now)
     if silent_s > SILENT_AFTER_S[state.state]:
         return Verdict(
             state.state,
-            f"process {state.pid} lives, but gave no sign for {formatting.duration(silent_s)}",
-            "look at its log; if it hangs, stop it and run `carsync sync`: it resumes",
+            f"process {state.pid} is running, but has reported nothing "
+            f"for {formatting.duration(silent_s)}",
+            "look at the log; if the run hangs, stop it, then run `carsync sync` again",
         )
-    return Verdict(state.state, "", "nothing to do; it is at work")
+    return Verdict(state.state, "", "nothing to do; the run is in progress")
 
 
 def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -> Verdict:
-    reason = f"its process {state.pid} ended without a word"
+    reason = f"its process {state.pid} ended unexpectedly"
     if state.state == "merging":
         step = "run `carsync sync` again: it finds out whether the merge was committed"
     elif _is_too_old(state, now, resume_within_h):

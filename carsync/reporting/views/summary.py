@@ -31,7 +31,7 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
             lines += wrap("note", note, color)
     lines += [""]
     if report.dry_run:
-        lines += wrap("dry run", "nothing was written; the counts are what a run would do", color)
+        lines += wrap("dry run", "nothing was written; the counts show what a run would do", color)
     for name, text in (("problem", report.problem), ("detail", report.detail)):
         if text:
             lines += wrap(name, text, color)

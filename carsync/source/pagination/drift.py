@@ -29,7 +29,7 @@ class DriftDetector:
             signs.append(f"the reported last page moved {self.total_pages}")
         short = self.sizes.first_short
         if short is not None and short + 1 < filled:
-            signs.append(f"page {short + first_page:,} held fewer records than other pages")
+            signs.append(f"page {short + first_page:,} had fewer records than other pages")
         return tuple(signs)
 
 

@@ -326,5 +326,5 @@ def _parse_range(text: str) -> range:
     low, dash, high = text.partition("-")
     pages = range(int(low), int(high if dash else low) + 1)
     if not pages:
-        raise ValueError(f"{text!r} is no range of pages")
+        raise ValueError(f"{text!r} is not a range of pages")
     return pages

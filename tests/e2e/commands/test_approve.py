@@ -5,7 +5,7 @@ from __future__ import annotations
 import requests
 
 from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite
 
@@ -17,9 +17,11 @@ def _show(site: SimulatedSite, snapshot: int) -> None:
     assert requests.post(url, params={"n": snapshot}, timeout=5).ok
 
 
-def test_approve_deactivates_exactly_the_cars_that_a_capped_run_held(open_site: OpenSite) -> None:
+def test_approve_deactivates_exactly_the_cars_that_a_capped_run_held(
+    open_site: OpenSite, fill: Fill
+) -> None:
     site = open_site(SHRINKING)
-    site.sync()
+    fill(site)
     _show(site, 1)
     gone = site.truth(0).keys() - site.truth(1).keys()
     oracle = Oracle(site, snapshots=(1,))

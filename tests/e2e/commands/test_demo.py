@@ -106,7 +106,7 @@ def test_every_check_passes_and_the_database_stays_up_until_enter_on_a_terminal(
             with watched(process):
                 for line in process.stdout:
                     out += line
-                    if line.startswith("To go on with the feed"):
+                    if line.startswith("To continue with the feed"):
                         break
             dsn = re.findall(r"^'(postgresql://.*)'$", out, re.MULTILINE)[-1]
             with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:

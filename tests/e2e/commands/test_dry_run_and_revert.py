@@ -71,7 +71,7 @@ def test_dry_run_counts_what_the_next_run_does_and_a_revert_takes_it_back(
     assert back.report["counts"]["deleted"] == done.counts["inserted"]
     again = site.run("revert", run_id, "--yes")
     assert (again.exit_code, again.out) == (2, "")
-    assert f"taken back already, by run {back.report['reverted_by']}" in again.said
+    assert f"already taken back, by run {back.report['reverted_by']}" in again.said
     ask(site.dsn, "UPDATE cars SET title = 'mine' WHERE id = (SELECT min(id) FROM cars)")
     oracle.recover()
 

@@ -128,6 +128,6 @@ def test_a_first_page_that_is_refused_leaves_no_file(
     scripted_site.settings.clear()  # `init` takes none
     ended = scripted_site.run("init", "feed.yaml", "--yes")
     assert ended.exit_code == 3
-    assert "the first page was not given" in ended.said
+    assert "the API did not return the first page" in ended.said
     assert "--auth-name" in ended.said
     assert not (scripted_site.folder / "feed.yaml").exists()

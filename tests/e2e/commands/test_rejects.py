@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Fill
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.oracle import KEY, Oracle, assert_no_canary
 from tests.support.records import POISONED, UNKNOWN
@@ -56,11 +57,11 @@ def record_of(site: SimulatedSite, car: str, **changes: Any) -> str:
 
 
 def test_poisoned_records_cost_themselves_and_nobody_goes(
-    site: SimulatedSite, poison: Poison
+    site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:
+    fill(site)
     site.settings["sync.max_reject_share"] = 0.15
     oracle = Oracle(site)
-    site.sync()
     before = site.active()
     cars = list(before)[::9]
     texts = [text for text, _ in POISONED.values()] + list(UNKNOWN.values())
@@ -145,8 +146,10 @@ def test_rejects_are_listed_replayed_and_settled(site: SimulatedSite, poison: Po
 # ── the budget ───────────────────────────────────────────────────────────────
 
 
-def test_too_many_rejects_end_the_run_before_the_merge(site: SimulatedSite, poison: Poison) -> None:
-    site.sync()
+def test_too_many_rejects_end_the_run_before_the_merge(
+    site: SimulatedSite, poison: Poison, fill: Fill
+) -> None:
+    fill(site)
     oracle = Oracle(site)
     before = site.rows()
     site.api.show(1)
@@ -171,9 +174,9 @@ def test_too_many_rejects_end_the_run_before_the_merge(site: SimulatedSite, pois
 
 
 def test_rejects_of_the_part_before_an_interruption_count_in_the_resumed_run(
-    site: SimulatedSite, poison: Poison
+    site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:
-    site.sync()
+    fill(site)
     oracle = Oracle(site)
     poison(dict.fromkeys(site.truth(), '{"id": NaN}'))
     site.api.hold(after=3)

@@ -185,7 +185,7 @@ def test_a_revert_and_the_run_that_it_took_back_tell_of_each_other(told: Told) -
     done = told.site.run("revert", str(told.run_id), "--yes")
     assert done.exit_code == 0, done
     (by,) = ask(told.site.dsn, "SELECT max(run_id) FROM carsync.runs")[0]
-    assert f"taken back by run {by}." in told.report("-o", "-").out
+    assert f"Run {by} took back what it did." in told.report("-o", "-").out
     page = told.site.run("report", str(by), "-o", "-").out
     assert f"takes back what run {told.run_id} did" in page
     assert "Revert" in page

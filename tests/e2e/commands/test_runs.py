@@ -126,7 +126,7 @@ def test_a_run_that_was_killed_keeps_what_its_first_session_saw(site: SimulatedS
     site.await_no_process()
     await_that(lambda: story(site, 1)["state"] == "interrupted", "the lock is free")
     dead = site.run("runs", "show", "1")
-    assert "its process ended without a word" in dead.out
+    assert "its process ended unexpectedly" in dead.out
     assert "10 of 30 (33.3 %)" in dead.out
 
     site.api.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+from tests.e2e.conftest import Fill
 from tests.support.site import SimulatedSite
 
 
@@ -28,7 +29,7 @@ def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) ->
     assert during["latency"]["p50_s"] > 0
     shown = site.run("status").out
     assert "10 of 30 (33" in shown
-    assert "nothing to do; it is at work" in shown
+    assert "nothing to do; the run is in progress" in shown
 
     os.kill(running.process.pid, signal.SIGKILL)
     running.end()
@@ -37,7 +38,7 @@ def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) ->
     assert dead["state"] == "interrupted"
     assert dead["recorded_state"] == "running"
     assert dead["lock_held"] is False
-    assert "ended without a word" in dead["reason"]
+    assert "ended unexpectedly" in dead["reason"]
     assert "fetches only the pages that were not staged" in dead["next_step"]
     assert dead["pages_done"] == 10
 
@@ -70,9 +71,9 @@ def test_max_age_tells_a_monitor_that_the_last_success_is_old(site: SimulatedSit
     assert site.run("status", "--max-age", "1h").exit_code == 0, "the last success is still young"
 
 
-def test_status_needs_neither_database_nor_api(site: SimulatedSite) -> None:
+def test_status_needs_neither_database_nor_api(site: SimulatedSite, fill: Fill) -> None:
     site.settings["checkpoint.path"] = str(site.folder / "cars.json")
-    site.sync()
+    fill(site)
     site.variables["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
     site.variables["API_BASE_URL"] = "http://127.0.0.1:1"
     assert site.status()["state"] == "complete"

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,15 @@ def test_every_command_of_a_page_does_what_it_says(
     )
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     assert "Traceback" not in ended.stderr
+
+
+def test_the_commands_of_a_pipeline_stand_side_by_side() -> None:
+    scripts = [document_runner.script(page, {}).splitlines() for page in document_runner.pages()]
+    after_a_pipe = [
+        line for script in scripts for one, line in pairwise(script) if one.endswith("|")
+    ]
+    assert after_a_pipe
+    assert not [line for line in after_a_pipe if "── " in line], "it would swallow the data"
 
 
 def test_what_is_held_elsewhere_is_held_there() -> None:

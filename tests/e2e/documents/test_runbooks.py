@@ -153,7 +153,7 @@ def test_a_move_to_another_host_never_lets_two_write(operator: Operator, tmp_pat
     old = {"PATH": f"{systemctl.parent}:{os.environ['PATH']}"}
     new = {**old, "XDG_STATE_HOME": str(tmp_path / "new")}
     running = _begin(operator, 4)
-    assert "is going on" in operator.open("move-host", "leave", "--yes", expect=10, at=old).out
+    assert "is in progress" in operator.open("move-host", "leave", "--yes", expect=10, at=old).out
     two = operator.open("move-host", "arrive", "--yes", expect=75, at=new)
     assert_as_on_the_page("move-host", "arrive  # too early", two)
     assert not calls.exists()
@@ -285,7 +285,7 @@ def test_a_database_from_a_backup_catches_up(
     ask(site.dsn, "INSERT INTO public.cars SELECT * FROM public.dump")
     alone = operator.refuse("restored").said
     assert "the table alone" in alone
-    assert "10 new, 10 changed, 0 back, 40 deactivated" in alone
+    assert "10 new, 10 changed, 0 reactivated, 40 deactivated" in alone
 
 
 def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path, fill: Fill) -> None:

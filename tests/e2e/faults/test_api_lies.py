@@ -210,13 +210,13 @@ def _car(number: int, model: str = "K5") -> dict[str, Any]:
 
 @pytest.mark.parametrize("late", [1, 3])
 def test_of_a_car_listed_on_two_pages_the_same_one_wins_in_any_order(
-    scripted_api: ScriptedApi, scripted_site: Site, late: int
+    scripted_api: ScriptedApi, scripted_site: Site, fill: Fill, late: int
 ) -> None:
     """On one page the last, of several pages the highest, whichever came first."""
     pages = [[_car(n) for n in range(first, first + 20)] for first in (0, 20, 40)]
     for number in (1, 2, 3):
         scripted_api.on("/cars", page_reply(pages[number - 1], number, 3, 60), page=number)
-    scripted_site.sync()
+    fill(scripted_site, [car for page in pages for car in page])
     pages[1][0], pages[2][0] = _car(7, "second"), _car(7, "third")
     pages[0][3] = _car(5, "first of one page")
     for number in (1, 2, 3):

@@ -96,12 +96,12 @@ def test_an_api_that_goes_down_in_the_middle(full_site: SimulatedSite) -> None:
     assert full_site.sync().report["run_id"] == ended.report["run_id"]
 
 
-def test_a_page_that_is_html(scripted_api: ScriptedApi, scripted_site: Site) -> None:
+def test_a_page_that_is_html(scripted_api: ScriptedApi, scripted_site: Site, fill: Fill) -> None:
     cars = [{"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}} for n in range(60)]
     for page in (1, 2, 3):
         records = cars[(page - 1) * 20 : page * 20]
         scripted_api.on("/cars", page_reply(records, page, 3, 60), page=page)
-    scripted_site.sync()
+    fill(scripted_site, cars)
     html = Reply(body=b"<html>Sorry</html>", headers={"Content-Type": "text/html"})
     scripted_api.on("/cars", html, page=2)
     ended = scripted_site.sync(expect=5)
@@ -118,9 +118,9 @@ def test_a_feed_that_is_html_throughout(full_site: SimulatedSite) -> None:
     assert "HTML" in ended.report["detail"]
 
 
-def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite) -> None:
+def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=600, removed_share=0.3, added_share=0.0))
-    site.sync()
+    fill(site)
     site.api.show(1)
     ended = site.sync(expect=6)
     assert site.inactive() == set()

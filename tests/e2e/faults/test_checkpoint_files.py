@@ -18,9 +18,11 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
+from tests.e2e.conftest import LeaveUnfinished
 from tests.support.effort import trials
 from tests.support.oracle import Oracle
 from tests.support.site import CARSYNC, Ended, Running, SimulatedSite, ask, await_that
+from tests.support.site_templates import Shelf
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="ROOT ONLY: mounts a tmpfs, or makes files another user's"
@@ -28,24 +30,6 @@ needs_root = pytest.mark.skipif(
 _FREE_PASSES = "-dac_override,-dac_read_search"
 UNPRIVILEGED = ["setpriv", f"--bounding-set={_FREE_PASSES}", f"--inh-caps={_FREE_PASSES}"]
 """Root may open any file; a command behind this may not (capabilities(7))."""
-
-
-def leave_unfinished(site: SimulatedSite) -> set[int]:
-    """Kill a run in the middle, its pages being in the checkpoint; return those it staged."""
-    site.api.hold(after=10)
-    running = site.start("sync", "--json")
-    staged = site.await_staged(10)
-    await_that(lambda: (s := site.checkpoint()) and s.pages_done == 10, "them in the checkpoint")
-    kill(site, running)
-    site.api.release()
-    site.api.reset()
-    return staged
-
-
-def kill(site: SimulatedSite, running: Running) -> None:
-    running.process.kill()
-    running.end()
-    site.await_no_process()
 
 
 def checkpoint_of(site: SimulatedSite) -> Path:
@@ -71,6 +55,7 @@ def status(site: SimulatedSite, expect: int) -> Ended:
 
 def test_a_checkpoint_cut_anywhere_never_keeps_a_run_from_being_resumed(
     site: SimulatedSite,
+    leave_unfinished: LeaveUnfinished,
 ) -> None:
     oracle = Oracle(site)
     staged = leave_unfinished(site)
@@ -81,7 +66,7 @@ def test_a_checkpoint_cut_anywhere_never_keeps_a_run_from_being_resumed(
         path.write_bytes(whole[:length])
         shown = status(site, 2)
         assert "carsync: the checkpoint is " in shown.err
-        assert "hint: run `carsync sync`: it writes a new one and resumes" in shown.said
+        assert "hint: run `carsync sync`: it writes a new checkpoint and resumes" in shown.said
     ended = oracle.recover()
     assert "the checkpoint is truncated; it will be replaced" in ended.said
     assert_only_missing_pages_were_fetched(site, staged)
@@ -100,7 +85,7 @@ def _make_pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("make", [pytest.param(_make_folder, marks=pytest.mark.long), _make_pipe])
 def test_a_checkpoint_path_that_is_no_file_is_refused_and_left_alone(
-    site: SimulatedSite, make: Callable[[Path], None]
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished, make: Callable[[Path], None]
 ) -> None:
     oracle = Oracle(site)
     staged = leave_unfinished(site)
@@ -120,7 +105,7 @@ def test_a_checkpoint_path_that_is_no_file_is_refused_and_left_alone(
 
 @pytest.mark.parametrize("dangling", [True, False])
 def test_a_symlink_is_replaced_and_what_it_points_to_left_alone(
-    site: SimulatedSite, dangling: bool
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished, dangling: bool
 ) -> None:
     oracle = Oracle(site)
     staged = leave_unfinished(site)
@@ -157,7 +142,9 @@ def open_to_all(host: str) -> Iterator[None]:
 
 
 @needs_root
-def test_another_user_s_files_are_no_obstacle_or_are_named(site: SimulatedSite) -> None:
+def test_another_user_s_files_are_no_obstacle_or_are_named(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
     """The night after somebody ran carsync by hand as another user."""
     oracle = Oracle(site)
     staged = leave_unfinished(site)
@@ -173,7 +160,7 @@ def test_another_user_s_files_are_no_obstacle_or_are_named(site: SimulatedSite) 
     refused = site.check(site.start("sync", "--json", program=program), 2)
     assert refused.report["problem"] == "cannot lock the checkpoint: permission denied"
     assert refused.report["detail"] == str(lock)
-    assert "may have left files that are root's" in refused.report["hint"]
+    assert "may have left files of root" in refused.report["hint"]
     assert site.api.log == []
 
     lock.unlink()
@@ -248,7 +235,7 @@ def test_a_disk_that_fills_up_or_turns_read_only_in_the_middle_of_a_run(
         site.api.hold(after=10)
         running = site.start("sync", "--json")
         staged = site.await_staged(10)
-        await_that(lambda: site.status()["pages_done"] == 10, "them in the checkpoint")
+        site.await_checkpoint(lambda state: state.pages_done == 10, "them in it")
         spoil(folder)
         ended = site.check(running, 2)
         site.api.release()
@@ -268,10 +255,10 @@ def test_a_disk_that_fills_up_or_turns_read_only_in_the_middle_of_a_run(
 
 @needs_root
 def test_a_disk_that_is_full_when_the_merge_is_over_is_told_and_undoes_nothing(
-    site: SimulatedSite,
+    site: SimulatedSite, shelf: Shelf
 ) -> None:
     with disk(site) as folder:
-        site.sync()
+        shelf.fill(site)
         site.api.show(1)
         oracle = Oracle(site, snapshots=(1,))
         with merge_kept_waiting(site) as running:
@@ -299,7 +286,7 @@ def merge_kept_waiting(site: SimulatedSite) -> Iterator[Running]:
         with conn.cursor() as cur:
             cur.execute("UPDATE public.cars SET title = title")
             running = site.start("sync", "--json")
-            await_that(lambda: site.status()["state"] == "merging", "the merge")
+            site.await_checkpoint(lambda state: state.state == "merging", "the merge")
             yield running
         conn.rollback()
     finally:

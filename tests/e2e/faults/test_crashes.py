@@ -11,10 +11,11 @@ import psutil
 import psycopg2
 import pytest
 
-from carsync.demo import postgres
 from carsync.demo.feed import FeedOptions
+from carsync.demo.postgres import EmbeddedPostgres
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.site import Running, SimulatedSite, ask, await_that
+from tests.support.site_templates import Shelf
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 Choose = Callable[[Running], psutil.Process]
@@ -100,53 +101,59 @@ def test_children_that_keep_dying_end_the_run_resumable(site: SimulatedSite) -> 
     site.assert_exact()
 
 
+@pytest.fixture
+def crashing_site(open_site: OpenSite, crashing_dsn: str, own_shelf: Shelf) -> SimulatedSite:
+    """A site whose table is full, in a new database of the server that may crash."""
+    site = open_site(FEED, dsn=crashing_dsn)
+    own_shelf.fill(site)
+    return site
+
+
 def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
-    open_site: OpenSite,
+    crashing_site: SimulatedSite, own_server: EmbeddedPostgres
 ) -> None:
-    with postgres.temporary({"fsync": "off"}) as server:
-        site = open_site(dsn=server.dsn)
-        site.sync()
-        site.api.show(1)
-        site.api.reset()
-        site.api.hold(after=15)
-        running = site.start("sync", "--json")
-        site.await_staged(15)
-        await_that(lambda: (s := site.checkpoint()) and s.pages_done == 15, "it in the checkpoint")
-        server.stop("immediate")
-        site.api.release()
-        failed = site.check(running, 4)
-        assert failed.report["problem"]
-        assert "it resumes" in failed.report["next_step"]
-        assert site.status()["state"] == "failed"
+    site = crashing_site
+    site.api.show(1)
+    site.api.reset()
+    site.api.hold(after=15)
+    running = site.start("sync", "--json")
+    site.await_staged(15)
+    await_that(lambda: (s := site.checkpoint()) and s.pages_done == 15, "it in the checkpoint")
+    own_server.stop("immediate")
+    site.api.release()
+    failed = site.check(running, 4)
+    assert failed.report["problem"]
+    assert "it resumes" in failed.report["next_step"]
+    assert site.status()["state"] == "failed"
 
-        server.start()
-        assert site.active() == site.truth(0)
-        site.api.reset()
-        again = site.sync()
-        assert failed.report["run_id"] == again.report["run_id"]
-        assert any("the ledger lost" in note for note in again.report["notes"])
-        assert sorted(site.api.pages_asked()) == list(range(1, site.pages(1) + 1))
-        site.assert_exact(1)
-        assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
+    own_server.start()
+    assert site.active() == site.truth(0)
+    site.api.reset()
+    again = site.sync()
+    assert failed.report["run_id"] == again.report["run_id"]
+    assert any("the ledger lost" in note for note in again.report["notes"])
+    assert sorted(site.api.pages_asked()) == list(range(1, site.pages(1) + 1))
+    site.assert_exact(1)
+    assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
 
 
-def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(open_site: OpenSite) -> None:
-    with postgres.temporary({"fsync": "off"}) as server:
-        site = open_site(dsn=server.dsn)
-        site.sync()
-        site.api.hold(after=15)
-        running = site.start("sync", "--json")
-        site.await_staged(15)
-        running.process.kill()
-        running.end()
-        site.await_no_process()
-        server.stop("immediate")
-        server.start()
-        site.api.release()
-        again = site.sync()
-        assert again.counts == {"seen": 600, "unchanged": 600}
-        assert site.inactive() == set()
-        site.assert_exact()
+def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(
+    crashing_site: SimulatedSite, own_server: EmbeddedPostgres
+) -> None:
+    site = crashing_site
+    site.api.hold(after=15)
+    running = site.start("sync", "--json")
+    site.await_staged(15)
+    running.process.kill()
+    running.end()
+    site.await_no_process()
+    own_server.stop("immediate")
+    own_server.start()
+    site.api.release()
+    again = site.sync()
+    assert again.counts == {"seen": 600, "unchanged": 600}
+    assert site.inactive() == set()
+    site.assert_exact()
 
 
 @contextmanager

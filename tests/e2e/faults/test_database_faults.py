@@ -22,7 +22,8 @@ from carsync.demo.postgres import EmbeddedPostgres
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.oracle import Oracle
 from tests.support.pg_proxy import CommitCut, PgProxy
-from tests.support.site import SimulatedSite, Site, ask, await_that
+from tests.support.site import SimulatedSite, ask, await_that
+from tests.support.site_templates import Shelf
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 RECORDS_MERGE = "merged_at = now()"
@@ -30,7 +31,7 @@ RECORDS_MERGE = "merged_at = now()"
 HASTY = "outcome_s=2,merge_back_off_s=0.1:0.1:0.1"
 
 
-def grown(site: SimulatedSite, fill: Fill = Site.sync) -> SimulatedSite:
+def grown(site: SimulatedSite, fill: Fill) -> SimulatedSite:
     """Bring the site's table to the feed's first snapshot, and the feed to its second."""
     fill(site)
     site.api.show(1)
@@ -62,20 +63,10 @@ def await_waiting_merge(site: SimulatedSite) -> None:
 # ── crashes of the server ────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[EmbeddedPostgres]:
-    """A server that these tests may crash."""
-    with postgres.temporary({"fsync": "off"}) as server:
-        yield server
-
-
 @pytest.fixture
-def crashing_site(open_site: OpenSite, own_server: EmbeddedPostgres) -> SimulatedSite:
+def crashing_site(open_site: OpenSite, crashing_dsn: str, own_shelf: Shelf) -> SimulatedSite:
     """A site in a new database of the server that may crash."""
-    own_server.start()
-    ask(own_server.dsn, "DROP DATABASE IF EXISTS crashing WITH (FORCE)")
-    ask(own_server.dsn, "CREATE DATABASE crashing")
-    return grown(open_site(FEED, dsn=extensions.make_dsn(own_server.dsn, dbname="crashing")))
+    return grown(open_site(FEED, dsn=crashing_dsn), own_shelf.fill)
 
 
 def _stop_immediately(site: SimulatedSite, server: EmbeddedPostgres) -> None:
@@ -334,7 +325,7 @@ class Disk:
 
 @pytest.fixture
 def disk(own_server: EmbeddedPostgres) -> Iterator[Disk]:
-    """A disk with a tablespace and the database `crowded` in it."""
+    """A disk with a tablespace, and a database `crowded` that can move to it."""
     if os.geteuid() != 0:
         pytest.skip("LOUD: a disk of its own needs root")
     own_server.start()
@@ -347,7 +338,7 @@ def disk(own_server: EmbeddedPostgres) -> Iterator[Disk]:
         shutil.chown(space, postgres.UNPRIVILEGED_USER)
         try:
             ask(own_server.dsn, f"CREATE TABLESPACE small LOCATION '{space}'")
-            ask(own_server.dsn, "CREATE DATABASE crowded TABLESPACE small")
+            ask(own_server.dsn, "CREATE DATABASE crowded")
             yield Disk(Path(name))
         finally:
             (Path(name) / "ballast").unlink(missing_ok=True)
@@ -358,9 +349,11 @@ def disk(own_server: EmbeddedPostgres) -> Iterator[Disk]:
 
 @pytest.mark.parametrize("phase", ["staging", "merging"])
 def test_a_full_disk_of_the_server_ends_the_run_until_space_is_freed(
-    open_site: OpenSite, own_server: EmbeddedPostgres, disk: Disk, phase: str
+    open_site: OpenSite, own_server: EmbeddedPostgres, own_shelf: Shelf, disk: Disk, phase: str
 ) -> None:
-    site = grown(open_site(FEED, dsn=extensions.make_dsn(own_server.dsn, dbname="crowded")))
+    crowded = extensions.make_dsn(own_server.dsn, dbname="crowded")
+    site = grown(open_site(FEED, dsn=crowded), own_shelf.fill)
+    ask(own_server.dsn, "ALTER DATABASE crowded SET TABLESPACE small")
     oracle = Oracle(site, snapshots=(0, 1))
     site.api.hold(after=5)
     running = site.start("sync", "--json")

@@ -189,8 +189,8 @@ def test_a_server_process_that_hangs_while_staging_is_found(
     open_site: OpenSite, fill: Fill, session: str, method: str, within_s: float
 ) -> None:
     site = open_site(FEED)
-    site.settings["database.load_method"] = method
     fill(site)
+    site.settings["database.load_method"] = method
     site.api.show(1)
     site.api.reset()
     oracle = Oracle(site, snapshots=(0, 1))

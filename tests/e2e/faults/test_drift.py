@@ -6,16 +6,16 @@ import pytest
 import requests
 
 from carsync.demo.feed import FeedOptions
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import Fill, OpenSite
 from tests.support.site import Ended, SimulatedSite
 
 SHRINKING = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_share=0.05)
 BALANCED = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_share=0.02)
 
 
-def _sync_across_snapshots(site: SimulatedSite, expect: int = 0) -> Ended:
-    """Sync snapshot 0; then sync again, and switch to snapshot 1 when half the pages are read."""
-    site.sync()
+def _sync_across_snapshots(site: SimulatedSite, fill: Fill, expect: int = 0) -> Ended:
+    """Fill the table with snapshot 0; sync, and show snapshot 1 when half the pages are read."""
+    fill(site)
     site.api.hold(after=15)
     running = site.start("sync", "--json")
     site.await_staged(15)
@@ -27,11 +27,11 @@ def _sync_across_snapshots(site: SimulatedSite, expect: int = 0) -> Ended:
 
 @pytest.mark.parametrize("feed", [SHRINKING, BALANCED], ids=["shrinking", "balanced"])
 def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
-    open_site: OpenSite, feed: FeedOptions
+    open_site: OpenSite, fill: Fill, feed: FeedOptions
 ) -> None:
     """Where as many cars come as go, the totals add up and only the cars themselves can tell."""
     site = open_site(feed)
-    ended = _sync_across_snapshots(site)
+    ended = _sync_across_snapshots(site, fill)
     always = site.truth(0).keys() & site.truth(1).keys()
     gone = site.truth(0).keys() - site.truth(1).keys()
     assert always <= site.active().keys()
@@ -43,10 +43,12 @@ def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
     site.assert_exact(1)
 
 
-def test_without_by_id_requests_absent_cars_wait_for_the_next_run(open_site: OpenSite) -> None:
+def test_without_by_id_requests_absent_cars_wait_for_the_next_run(
+    open_site: OpenSite, fill: Fill
+) -> None:
     site = open_site(SHRINKING)
     site.settings["sync.deactivate.second_proof"] = "next_run"
-    ended = _sync_across_snapshots(site, expect=6)
+    ended = _sync_across_snapshots(site, fill, expect=6)
     assert site.inactive() == set()
     assert ended.report["counts"]["held"] > 0
     assert "the reported total moved" in ended.said

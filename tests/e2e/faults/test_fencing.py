@@ -19,7 +19,7 @@ from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import WorkerFailed
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage
-from tests.e2e.conftest import OpenSite
+from tests.e2e.conftest import LeaveUnfinished, OpenSite
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite, ask, await_that
 
@@ -124,14 +124,9 @@ Moment = Callable[[SimulatedSite, LeftOver], None]
 
 
 @contextmanager
-def dead_run(site: SimulatedSite) -> Iterator[LeftOver]:
+def dead_run(site: SimulatedSite, leave_unfinished: LeaveUnfinished) -> Iterator[LeftOver]:
     """Leave run 1 behind, ten pages staged, its parent killed; give a writer that is left."""
-    site.api.hold(after=10)
-    running = site.start("sync", "--json")
-    site.await_staged(10)
-    os.kill(running.process.pid, signal.SIGKILL)
-    running.end()
-    site.await_no_process()
+    leave_unfinished(site)
     await_that(lambda: not site.sessions(), "the end of all sessions")
     with ExitStack() as stack:
         yield LeftOver(site, stack)
@@ -147,11 +142,14 @@ def dead_run(site: SimulatedSite) -> Iterator[LeftOver]:
     ],
 )
 def test_a_writer_that_wakes_up_too_late_is_fenced_out(
-    open_site: OpenSite, moment: Moment, arguments: tuple[str, ...]
+    open_site: OpenSite,
+    leave_unfinished: LeaveUnfinished,
+    moment: Moment,
+    arguments: tuple[str, ...],
 ) -> None:
     site = open_site()
     oracle = Oracle(site)
-    with dead_run(site) as writer:
+    with dead_run(site, leave_unfinished) as writer:
         moment(site, writer)
         staged = site.staged_pages()
         site.api.reset()
@@ -172,10 +170,12 @@ def test_a_writer_that_wakes_up_too_late_is_fenced_out(
         assert ended.counts == {"seen": 600, "inserted": 600}
 
 
-def test_a_page_that_a_sleeping_writer_has_committed_is_kept(open_site: OpenSite) -> None:
+def test_a_page_that_a_sleeping_writer_has_committed_is_kept(
+    open_site: OpenSite, leave_unfinished: LeaveUnfinished
+) -> None:
     site = open_site()
     oracle = Oracle(site)
-    with dead_run(site) as writer:
+    with dead_run(site, leave_unfinished) as writer:
         writer.give(site.mapped_page(PAGE))
         await_that(lambda: PAGE in site.staged_pages(), "the commit")
         writer.sleep()

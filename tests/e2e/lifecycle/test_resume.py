@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e.conftest import LeaveUnfinished
 from tests.support.oracle import Oracle
-from tests.support.site import Running, SimulatedSite, ask, await_that
-
-
-def _leave_unfinished(site: SimulatedSite, *arguments: str) -> set[int]:
-    """Kill a run in the middle; return the pages it staged."""
-    site.api.hold(after=10)
-    running: Running = site.start("sync", "--json", *arguments)
-    staged = site.await_staged(10)
-    running.process.kill()
-    running.end()
-    site.await_no_process()
-    site.api.release()
-    site.api.reset()
-    return staged
+from tests.support.site import SimulatedSite, ask, await_that
 
 
 def _assert_started_anew(site: SimulatedSite) -> None:
@@ -42,9 +30,9 @@ def _assert_started_anew(site: SimulatedSite) -> None:
     ],
 )
 def test_a_run_of_another_making_is_not_mixed_in(
-    site: SimulatedSite, key: str, value: object, reason: str
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished, key: str, value: object, reason: str
 ) -> None:
-    _leave_unfinished(site)
+    leave_unfinished(site)
     site.settings[key] = value
     ended = site.sync()
     _assert_started_anew(site)
@@ -52,22 +40,28 @@ def test_a_run_of_another_making_is_not_mixed_in(
     assert any(reason in note for note in ended.report["notes"])
 
 
-def test_a_run_of_another_source_is_left_alone(site: SimulatedSite) -> None:
-    _leave_unfinished(site)
+def test_a_run_of_another_source_is_left_alone(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    leave_unfinished(site)
     ended = site.sync(sync__source="elsewhere")
     assert sorted(site.api.pages_asked()) == list(range(1, site.pages() + 1))
     assert ended.counts == {"seen": 600, "inserted": 600}
     assert ask(site.dsn, "SELECT DISTINCT source_api FROM public.cars") == [("elsewhere",)]
 
 
-def test_fresh_forgets_the_unfinished_run(site: SimulatedSite) -> None:
-    _leave_unfinished(site)
+def test_fresh_forgets_the_unfinished_run(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    leave_unfinished(site)
     site.sync("--fresh")
     _assert_started_anew(site)
 
 
-def test_a_run_that_is_too_old_is_not_resumed(site: SimulatedSite) -> None:
-    _leave_unfinished(site)
+def test_a_run_that_is_too_old_is_not_resumed(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    leave_unfinished(site)
     ask(site.dsn, "UPDATE carsync.runs SET started_at = started_at - interval '25 hours'")
     site.sync()
     _assert_started_anew(site)
@@ -82,9 +76,9 @@ def test_a_run_that_is_too_old_is_not_resumed(site: SimulatedSite) -> None:
     ],
 )
 def test_a_damaged_checkpoint_is_said_and_the_run_resumes_all_the_same(
-    site: SimulatedSite, damage: bytes, problem: str
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished, damage: bytes, problem: str
 ) -> None:
-    staged = _leave_unfinished(site)
+    staged = leave_unfinished(site)
     path = site.checkpoint_file
     assert path is not None
     path.write_bytes(damage)
@@ -97,8 +91,10 @@ def test_a_damaged_checkpoint_is_said_and_the_run_resumes_all_the_same(
     assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
-def test_a_lost_checkpoint_does_not_matter(site: SimulatedSite) -> None:
-    staged = _leave_unfinished(site)
+def test_a_lost_checkpoint_does_not_matter(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    staged = leave_unfinished(site)
     path = site.checkpoint_file
     assert path is not None
     path.unlink()

@@ -153,7 +153,7 @@ def test_a_signal_does_not_wait_for_a_child_that_hangs(bench: Bench, role: int) 
     bench.site.api.release()
     ended = running.end(within_s=20)
     assert ended.exit_code == 143
-    assert "not all that was in hand is staged" in ended.said
+    assert "not all fetched pages are staged" in ended.said
     oracle.judge(ended)
     oracle.recover()
 

@@ -125,7 +125,7 @@ def test_what_machines_see_of_a_good_a_held_and_a_failed_run(
 
     # systemd's alert of the same end is silent, of another it is not.
     site.variables["MONITOR_EXIT_STATUS"] = "3"
-    assert lines_of(site.run("notify", "--unit", "x.service"))[-1]["message"].endswith("to tell")
+    assert lines_of(site.run("notify", "--unit", "x.service"))[-1]["message"].endswith("to report")
     site.variables["MONITOR_EXIT_STATUS"] = "KILL"
     assert site.run("notify", "--unit", "x.service").exit_code == 0
     assert [notice["event"] for notice in watched.notices()[1:]] == ["failed", "unit"]
@@ -135,7 +135,7 @@ def test_what_machines_see_of_a_good_a_held_and_a_failed_run(
     lines = watched.sync(3, metrics__textfile="/nowhere/carsync.prom")
     warned = [line["message"] for line in lines if line["level"] == "warning"]
     assert any("cannot be written" in text for text in warned)
-    assert "no notice was sent: the web hook answered HTTP 404" in warned
+    assert "no notification was sent: the web hook answered HTTP 404" in warned
     files = [path for path in site.folder.rglob("*") if path.is_file()]
     assert watched.path in files
     shown = site.run("config", "show")

@@ -134,7 +134,7 @@ def test_held_set_expires(rig: Rig) -> None:
     ask(rig.conn, age, "23 hours 59 minutes", rig.run.run_id)
     assert len(review(rig).to_approve) == 6
     ask(rig.conn, age, "2 minutes", rig.run.run_id)
-    with pytest.raises(ApprovalError, match="no more") as caught:
+    with pytest.raises(ApprovalError, match="can no longer be approved") as caught:
         approve(rig, rig.run.run_id, *"456789")
     assert "approve_within_h is 24" in caught.value.detail
     assert "run `carsync sync` again" in caught.value.hint
@@ -200,7 +200,7 @@ def test_command_shows_asks_and_deactivates(rig: Rig, command: Any) -> None:
     ask(rig.conn, "UPDATE cars SET updated_at = clock_timestamp() WHERE id = '9'")
     nobody = command(rig.run.run_id)
     assert nobody.exit_code == 2
-    assert "hint: look with --dry-run, then the same with --yes" in nobody.stderr
+    assert "hint: look with --dry-run, then run the command again with --yes" in nobody.stderr
     no = command(rig.run.run_id, answer="n\n")
     assert no.exit_code == 130
     assert len(rig.active()) == 10

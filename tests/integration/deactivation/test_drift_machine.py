@@ -55,7 +55,7 @@ QUIET_RUNS = 40
 SHARDS = 4
 """Parts of the trials, each with its own seed, that run beside each other."""
 
-FOR_A_HUMAN = ("sync.deactivate.max_share", "no record", "no car was seen", "may be cut there")
+FOR_A_HUMAN = ("sync.deactivate.max_share", "no record", "the run saw no car", "may be cut there")
 """Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on,
 no total and a last page that is full."""
 

@@ -184,7 +184,7 @@ def test_left_over_writer_of_a_run_that_was_taken_over_claims_nothing(rig: Rig) 
     left_over = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     resumed = runs.resume_run(rig.conn, rig.run.run_id)
     assert resumed is not None
-    with pytest.raises(LockedError, match="not this process's any more"):
+    with pytest.raises(LockedError, match="no longer belongs to this process"):
         left_over.stage([page(1, cars([1])), page(2, cars([2]), [reject(5, "r")])])
     assert [line.page for line in staging.read_ledger(rig.conn, rig.run.run_id)] == [1]
     assert [row[2] for row in staged(rig)] == ["1"]

@@ -93,7 +93,10 @@ UNFIT = [
     ("CREATE TABLE cars (id text UNIQUE DEFERRABLE)", "id is not unique"),
     ("CREATE TABLE cars (id text PRIMARY KEY, year text)", "year has type text"),
     ("CREATE TABLE cars (id text PRIMARY KEY, price money)", "price has type money"),
-    ("CREATE TABLE cars (id text PRIMARY KEY, vin text NOT NULL, dealer int NOT NULL)", "demands"),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, vin text NOT NULL, dealer int NOT NULL)",
+        "needs values",
+    ),
     (
         "CREATE TABLE cars (id text PRIMARY KEY, make text GENERATED ALWAYS AS (id) STORED)",
         "computed by the database",

@@ -35,7 +35,7 @@ def test_emptied_table_refuses_the_merge(rig: Rig, lost: str) -> None:
 def test_dropped_staging_is_reported_as_lost(rig: Rig) -> None:
     rig.begin()
     staging.drop(rig.conn, rig.run.run_id)
-    with pytest.raises(StagingLostError, match="is gone"):
+    with pytest.raises(StagingLostError, match="is missing"):
         merge.merge(rig.conn, rig.request(1))
     with pytest.raises(StagingLostError):
         verify.check_exists(rig.conn, rig.run.run_id)

@@ -191,7 +191,7 @@ def test_a_signal_leaves_no_scratch_and_is_told(prefix: Path, tmp_path: Path) ->
     command = (INSTALLER, "install", "--yes", "--prefix", prefix)
     ended = run(*command, PYTHON=str(python), TMPDIR=str(scratch))
     assert (ended.returncode, list(scratch.iterdir())) == (1, [])
-    assert "run it again" in ended.stderr
+    assert "run this again" in ended.stderr
 
 
 def test_remove_leaves_a_clone_that_lies_where_releases_do(prefix: Path) -> None:

@@ -486,7 +486,7 @@ def test_open_rejects_are_listed_and_counted_by_reason(site: Site) -> None:
     assert [len(line.original) for line in listed] == [12] * 4
     counted = rejects.count_reasons(site.conn, TARGET, SOURCE, None)
     assert [(c.column, c.reason, c.count) for c in counted] == [
-        ("year", "a number stands where an object was expected", 2),
+        ("year", "a number instead of an object", 2),
         ("year", "… is not a number", 2),
     ]
     assert len(rejects.list_open(site.conn, TARGET, SOURCE, older, 10, 12)) == 1

@@ -19,12 +19,12 @@ def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.M
     assert changes.prune(rig.conn, TARGET, SOURCE, 32) == 0
     monkeypatch.setattr(changes, "PRUNE_S", 0.0)
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0, "no time"
-    with pytest.raises(RevertError, match="on record no more"):
+    with pytest.raises(RevertError, match="no longer recorded"):
         revert(dsn, old)
     monkeypatch.setattr(changes, "PRUNE_S", 20.0)
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 8
     assert changes.prune(rig.conn, TARGET, SOURCE, 30) == 0
     assert ask(rig.conn, "SELECT DISTINCT run_id FROM carsync.changes") == [(rig.run.run_id,)]
-    with pytest.raises(RevertError, match="on record no more"):
+    with pytest.raises(RevertError, match="no longer recorded"):
         revert(dsn, old)
     assert revert(dsn, rig.run.run_id)[1].counts.updated == 8

@@ -70,7 +70,9 @@ def test_a_run_is_fenced_by_its_token_until_it_is_merged(conn: Connection) -> No
     taken_over = runs.resume_run(conn, run.run_id)
     assert taken_over is not None
     with (
-        pytest.raises(LockedError, match=f"run {run.run_id} is not this process's any more") as e,
+        pytest.raises(
+            LockedError, match=f"run {run.run_id} no longer belongs to this process"
+        ) as e,
         connection.transaction(conn, "fencing") as cur,
     ):
         runs.fence_run(cur, run)

@@ -77,6 +77,6 @@ def test_nothing_is_changed_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(click.Abort):
         console.ask("Go on?")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with pytest.raises(ConfigError, match="nobody to ask") as caught:
+    with pytest.raises(ConfigError, match="no terminal for a question") as caught:
         console.ask("Go on?")
     assert "--yes" in caught.value.hint

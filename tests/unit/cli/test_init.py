@@ -41,7 +41,7 @@ def test_the_md5_file_of_an_adopter_makes_the_hashes_of_the_deployed_system() ->
 def test_without_a_terminal_what_is_missing_is_an_error_with_a_hint() -> None:
     ended = run()
     assert ended.exit_code == 2
-    assert "nobody said where the feed is" in ended.stderr
+    assert "the URL of the feed is not known" in ended.stderr
     assert "hint: give --base-url" in ended.stderr
     assert not Path("carsync.yaml").exists()
 

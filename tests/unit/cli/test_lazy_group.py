@@ -105,7 +105,7 @@ def test_a_reader_that_leaves_ends_the_command_in_silence() -> None:
         (
             "--config x sync",
             "no such option: --config",
-            "see `carsync --help`; a command's own options stand behind its name",
+            "see `carsync --help`; the options of a command follow its name",
         ),
         (
             "preview --limit 0",

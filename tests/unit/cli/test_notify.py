@@ -52,7 +52,7 @@ def checkpoint(**changes: Any) -> Any:
     [
         ("", "give one of --test, --if-stale and --unit"),
         ("--test --if-stale", "give one of --test, --if-stale and --unit"),
-        ("--test --message x", "--message goes with --unit"),
+        ("--test --message x", "--message needs --unit"),
         ("--test", "notify.url is not set"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:
     path.write_text("{")
     result = call(path)
     assert isinstance(result.exception, CheckpointError)
-    assert "writes a new one and resumes" in result.exception.hint
+    assert "writes a new checkpoint and resumes" in result.exception.hint
 
 
 def test_without_path_and_dsn_the_missing_key_is_named(path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_clock_set_since_the_last_save_makes_a_run_neither_silent_nor_young(
         )
         save(path, hung)
         shown = json.loads(call(path, "--json").stdout)
-        assert "gave no sign for" in shown["reason"]
+        assert "has reported nothing for" in shown["reason"]
         assert abs(shown["updated_age_s"] - silent_s) < 60
 
 
@@ -231,7 +231,7 @@ def test_ctrl_c_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, waits) == (0, [0.5, 0.5])
     assert (
         lines[-1]
-        == "next: look at its log; if it hangs, stop it and run `carsync sync`: it resumes"
+        == "next: look at the log; if the run hangs, stop it, then run `carsync sync` again"
     )
 
 

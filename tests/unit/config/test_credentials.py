@@ -79,7 +79,7 @@ def test_it_is_a_mapping_of_both(folder: Path) -> None:
     ("raw", "what"),
     [
         (HUSH.encode() + b"\xff", "is not UTF-8 text"),
-        (HUSH.encode() + b"\0", "holds a NUL"),
+        (HUSH.encode() + b"\0", "contains a NUL"),
         (HUSH.encode() * MAX_BYTES, "is too large"),
     ],
 )

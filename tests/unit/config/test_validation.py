@@ -17,10 +17,10 @@ from tests.support.configs import HUSH, assert_silent, refused
         ("api: {base_url: 'https://h:99999/x'}", "not an http(s) URL"),
         ("api: {base_url: 'https://u@h/x'}", "user name or password"),
         ("api: {base_url: 'https://h/x?a=1'}", "must end before"),
-        ("api: {record: {path: /cars}}", "api.record.path must hold {id}"),
+        ("api: {record: {path: /cars}}", "api.record.path must contain {id}"),
         ("api: {record: {gone_when: {archived: true}}}", "gone_when names archived"),
-        ('api: {auth: {key: "a\\nb"}}', "api.auth.key holds characters"),
-        ("api: {auth: {key: ' a'}}", "api.auth.key holds characters"),
+        ('api: {auth: {key: "a\\nb"}}', "api.auth.key contains characters"),
+        ("api: {auth: {key: ' a'}}", "api.auth.key contains characters"),
         ("limits: {fetcher_processes: 17}", "greater than limits.concurrency"),
     ],
 )

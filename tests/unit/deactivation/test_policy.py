@@ -155,7 +155,7 @@ def test_empty_answer_never_empties_a_table_that_has_no_cap() -> None:
     for reported in (0, None):
         decision = judge(empty, reported, (), 0, rules(max_share=1))
         assert decision.action == "hold"
-        assert "no record at all" in decision.reasons[0]
+        assert "the feed lists no record" in decision.reasons[0]
 
 
 def test_records_without_an_id_are_in_doubt_even_where_no_second_proof_is_wanted() -> None:
@@ -282,7 +282,7 @@ def test_only_cars_that_the_api_calls_gone_are_proven() -> None:
     assert decision.action == "prove"
     assert decision.proof == Proof(gone=["1", "3"], alive=["2"], next_run=False)
     assert decision.reasons == (
-        "of 10 cars that no page listed, asked for by id, 1 are alive and 7 got no clear answer",
+        "of 10 absent cars asked for by id, 1 are alive and 7 got no clear answer",
     )
 
 

@@ -51,7 +51,7 @@ def test_a_page_as_the_configuration_has_it_is_fine() -> None:
         ({"latency_s": 4.0}, "pace", "about 4.0 pages/s"),
         ({"pages": 90_000, "total": 9_000_000}, "pace", "acceptance allows 25 min"),
         ({"records": 0, "mapped": 0, "layout": None}, "records", "warning: the first page "
-         "holds no"),
+         "has no record"),
     ],
 )  # fmt: skip
 def test_what_a_page_lacks_is_named(page: dict[str, Any], name: str, words: str) -> None:
@@ -122,7 +122,7 @@ def test_names_certificates_and_clocks_are_judged() -> None:
         assert fix in bad(judged(feed_checks.judge_certificate, Certificate(words)))["TLS"]
 
     plain = bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=False)))
-    assert "readable for everybody" in plain["TLS"]
+    assert "is sent unencrypted" in plain["TLS"]
     assert bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=True))) == {}
 
     assert (

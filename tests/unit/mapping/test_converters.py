@@ -121,7 +121,7 @@ def test_a_reader_gives_the_value_of_its_column(
         ({"type": "numeric"}, True, "true is not a number"),
         ({"type": "boolean"}, 2, "a number is not a boolean"),
         ({"type": "timestamptz"}, "now", "'now' is not an ISO 8601 time"),
-        ({}, Misplaced("a text stands where an object was expected"), "a text stands where"),
+        ({}, Misplaced("a text instead of an object"), "a text instead of"),
         ({"equals": "x"}, [], "a list is not a single value"),
     ],
 )
@@ -135,16 +135,16 @@ def test_a_value_of_another_type_is_unreadable_so_that_a_default_replaces_it(
 @pytest.mark.parametrize(
     ("rule", "value", "reason"),
     [
-        ({}, "a\0b", "holds NUL"),
+        ({}, "a\0b", "contains NUL"),
         ({}, "\ud800", "lone surrogate"),
-        ({"strip": True}, "a\0", "holds NUL"),
+        ({"strip": True}, "a\0", "contains NUL"),
         ({"type": "integer"}, 2**31, "outside the range of an integer column"),
         ({"type": "numeric"}, "1e400", "beyond the range of a double"),
         ({"type": "numeric"}, 10**400, "beyond the range of a double"),
         ({"type": "numeric"}, Unholdable("NaN"), "no column can hold NaN"),
         ({"type": "jsonb"}, ["\0"], "a text with NUL"),
         ({"type": "jsonb"}, [Unholdable("1e400")], "no column can hold 1e400"),
-        ({"equals": "x"}, "\0", "holds NUL"),
+        ({"equals": "x"}, "\0", "contains NUL"),
     ],
 )
 def test_a_value_that_no_row_can_hold_is_rejected_default_or_not(

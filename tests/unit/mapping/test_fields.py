@@ -66,10 +66,10 @@ def test_decoded_records_and_plain_json_give_the_same_values(record: Any, found:
 @pytest.mark.parametrize(
     ("record", "path", "reason"),
     [
-        ({"make": "Kia"}, ("make", "name"), "a text stands where an object was expected"),
-        ({"lots": {"a": 1}}, ("lots", "0", "bid"), "an object stands where a list was expected"),
-        ({"lots": [7]}, ("lots", "0", "bid"), "a number stands where an object was expected"),
-        (7, ("id",), "a number stands where an object was expected"),
+        ({"make": "Kia"}, ("make", "name"), "a text instead of an object"),
+        ({"lots": {"a": 1}}, ("lots", "0", "bid"), "an object instead of a list"),
+        ({"lots": [7]}, ("lots", "0", "bid"), "a number instead of an object"),
+        (7, ("id",), "a number instead of an object"),
     ],
 )
 def test_what_stands_in_the_way_is_said(record: Any, path: tuple[str, ...], reason: str) -> None:

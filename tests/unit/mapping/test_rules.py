@@ -57,7 +57,7 @@ def test_a_hashed_field_has_to_be_a_column() -> None:
     with pytest.raises(ConfigError, match=r"mapping\.hash\.fields: there is no column modle") as e:
         load_mapper(mapping)
     assert e.value.hint == "did you mean model?"
-    with pytest.raises(ConfigError, match="holds no column"):
+    with pytest.raises(ConfigError, match="names no column"):
         load_mapper(MappingRules(hash_=HashRules(fields=[])))
 
 

@@ -44,4 +44,4 @@ def test_a_listener_that_fails_hears_no_more_and_the_others_do(
     listeners.message("two")
     assert before.heard == after.heard == ["one", "pulse", "two"]
     assert broken.heard == ["one"]
-    assert "Broken failed and is told no more: OSError('disk full')" in caplog.text
+    assert "Broken failed and gets no more events: OSError('disk full')" in caplog.text

@@ -40,7 +40,7 @@ def test_cars_that_the_merge_held_over_the_cap_say_so() -> None:
         ending = merged(17, MergeCounts(held=3), decision, {}, 20)
         assert (ending.state, ending.exit_code) == ("held", ExitCode.HELD)
         assert ending.detail.startswith("3 cars were absent when the run was merged")
-        assert "at most 2 may go" in ending.detail
+        assert "at most 2 may be deactivated" in ending.detail
         assert merged(17, MergeCounts(held=2), decision, {}, 20).detail == ""
 
 
@@ -52,7 +52,7 @@ def test_a_hold_without_cars_is_no_success() -> None:
 def test_cars_that_a_rival_wrote_are_no_success() -> None:
     ending = merged(1, MergeCounts(stale=2), GOOD, {}, 20)
     assert ending.exit_code is ExitCode.PARTIAL
-    assert "2 cars were written by somebody else" in ending.problem
+    assert "2 cars were written by another program" in ending.problem
 
 
 def test_a_missed_target_counts_only_where_all_else_is_well() -> None:
@@ -90,9 +90,9 @@ def test_nothing_of_a_dry_run_is_approved_or_resumed() -> None:
     dry, taste = RunOptions(dry_run=True), RunOptions(max_pages=3)
     held = merged(17, MergeCounts(held=3), Decision("prove"), {}, 20)
     hint = of_options(held, dry).hint
-    assert hint == "nothing was written; to do it, run again without --dry-run"
+    assert hint == "nothing was written; to write the changes, run again without --dry-run"
     lost = failed(DatabaseUnavailableError("gone", hint="start it."))
-    assert of_options(lost, dry).hint == "start it; nothing is kept of a dry run; run again"
+    assert of_options(lost, dry).hint == "start it; a dry run cannot be resumed; run again"
     assert (
         of_options(lost, taste).hint == "start it; a run with --max-pages is not resumed; run again"
     )

@@ -49,7 +49,7 @@ def test_data_are_json_with_everything_in_it() -> None:
     assert data["exit_code"] == 7
     assert data["state"] == "complete"
     assert data["meaning"] == "complete, but an acceptance check failed"
-    assert data["next_step"] == "look at the checks; the table is in step"
+    assert data["next_step"] == "look at the checks; the table is in step with the feed"
     assert data["counts"]["unchanged"] == 195_989
     assert data["snapshot"]["latency_p95_s"] == 0.512
     assert data["checks"][2] == {

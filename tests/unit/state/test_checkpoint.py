@@ -171,7 +171,7 @@ def test_the_message_says_what_is_wrong_and_what_to_do(
         load(path)
     assert problem in caught.value.problem
     assert str(path) in caught.value.detail
-    assert "`carsync sync`: it writes a new one and resumes" in caught.value.hint
+    assert "`carsync sync`: it writes a new checkpoint and resumes" in caught.value.hint
     assert caught.value.exit_code == ExitCode.CONFIG
 
 
@@ -200,7 +200,7 @@ def test_a_body_of_another_shape_is_refused(path: Path) -> None:
     body = {"run_id": "forty-two"}
     document = {"version": 1, "checksum": seal(1, body), "body": body}
     path.write_text(json.dumps(document) + "\n")
-    with pytest.raises(CheckpointError, match="unknown shape"):
+    with pytest.raises(CheckpointError, match="unknown contents"):
         load(path)
 
 

@@ -109,7 +109,7 @@ def test_a_path_through_a_file_is_refused(path: Path) -> None:
     ):
         with pytest.raises(CheckpointError, match=r"not a directory|file exists") as caught:
             action(path / "below.json")
-        assert "no folder" in caught.value.hint
+        assert "is not a folder" in caught.value.hint
 
 
 def test_devices_pipes_and_folders_are_left_alone(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_run_that_merged_nothing(conn: Connection) -> None:
     rig.begin()
     data, html = told(conn, rig.run.run_id)
     assert (data.state, data.exit_code, data.changes.kept) == ("interrupted", None, "not merged")
-    assert "its process ended without a word" in html.lower()
+    assert "its process ended unexpectedly" in html.lower()
     runs.finish_run(conn, rig.run, "failed", 3, SUMMARY)
     data, html = told(conn, rig.run.run_id)
     assert (data.state, data.exit_code) == ("failed", 3)
@@ -172,7 +172,7 @@ def test_relatives_and_an_approval_are_told(conn: Connection) -> None:
     first = rig.run.run_id
     rig.sync(cars(range(9), "b"))
     ask(conn, "UPDATE carsync.runs SET reverts = %s WHERE run_id = %s", first, rig.run.run_id)
-    assert f"taken back by run {rig.run.run_id}." in told(conn, first)[1]
+    assert f"Run {rig.run.run_id} took back what it did." in told(conn, first)[1]
     data, html = told(conn, rig.run.run_id)
     assert data.kind == "revert"
     assert f"takes back what run {first} did" in html
@@ -261,7 +261,7 @@ def test_no_other_file_is_replaced_unasked(run_report: Any, tmp_path: Path) -> N
     file.write_text("<!doctype html><p>ten years of work</p>")
     refused = run_report("-o", file)
     assert refused.exit_code == 2
-    assert "is no report of carsync's" in refused.stderr
+    assert "is not a report of carsync" in refused.stderr
     assert "hint: name another file with -o, or replace this one with --force" in refused.stderr
     assert "ten years" in file.read_text()
     assert run_report("-o", file, "--force").exit_code == 0
@@ -271,9 +271,9 @@ def test_no_other_file_is_replaced_unasked(run_report: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("no/such/r.html", "hint: make it with `mkdir -p '"),
-        (".", "there is something that is no file"),
-        ("/dev/null", "there is something that is no file"),
+        ("no/such/r.html", "hint: create it with `mkdir -p '"),
+        (".", "the path is not a file"),
+        ("/dev/null", "the path is not a file"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(

@@ -23,7 +23,7 @@ def test_without_a_schema_there_is_no_run(empty_conn: Connection) -> None:
     assert list_past(empty_conn, TARGET, 10) == []
     with pytest.raises(ConfigError, match="there is no run 1") as caught:
         find_past(empty_conn, TARGET, 1)
-    assert "holds no run yet" in caught.value.detail
+    assert "has no run yet" in caught.value.detail
 
 
 def test_a_run_recorded_as_running_is_running_only_while_its_lock_is_held(conn: Connection) -> None:

@@ -80,7 +80,7 @@ def test_on_40_columns_the_same_figures_stand_below_each_other() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"pause": "rate_limited", "paused_s": 12.0}, "paused: the API asked for silence (429)"),
+        ({"pause": "rate_limited", "paused_s": 12.0}, "paused: the API asked to wait (429)"),
         ({"pause": "breaker", "paused_s": 12.0}, "circuit breaker is open"),
         ({"pages_given_up": 2}, "given up: 2 pages"),
     ],

@@ -149,7 +149,7 @@ def test_slack_gets_what_an_operator_asks_first() -> None:
     told = report(
         6,
         problem="812 deactivations are held",
-        hint="look at the held cars and say yes with `carsync approve 42`",
+        hint="look at the held cars and approve them with `carsync approve 42`",
         counts=MergeCounts(seen=9, inserted=2, held=812),
     )
     notice = about_run(Notify(), told, before(), NOW, "mars")
@@ -159,8 +159,8 @@ def test_slack_gets_what_an_operator_asks_first() -> None:
         "run 42 · mars",
         "812 deactivations are held",
         "2 inserted, 812 held",
-        "*next:* look at the held cars and say yes with `carsync approve 42`; "
-        "or leave it: the next run judges anew",
+        "*next:* look at the held cars and approve them with `carsync approve 42`; "
+        "or do nothing: the next run decides again",
     ]
 
 

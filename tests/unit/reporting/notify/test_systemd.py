@@ -249,7 +249,7 @@ def test_a_socket_that_is_gone_fails_nothing_and_hears_the_rest_once_it_is_back(
     with bench.manager as manager:
         manager.begun(RUN)
         manager.pulse()
-        assert caplog.text.count("systemd does not hear: No such file") == 1
+        assert caplog.text.count("systemd cannot be reached: No such file") == 1
         listener = Listener(address)
         bench.clock.advance(0.2)
         manager.pulse()

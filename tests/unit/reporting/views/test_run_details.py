@@ -82,10 +82,10 @@ def test_how_runs_bear_on_each_other_is_known_from_both_sides() -> None:
 @pytest.mark.parametrize(
     ("past", "why", "step"),
     [
-        (a_past("running", counts=None), "", "it is at work"),
-        (a_past("abandoned", counts=None), "did not resume it", "never touched"),
+        (a_past("running", counts=None), "", "the run is in progress"),
+        (a_past("abandoned", counts=None), "did not resume this run", "the table was not changed"),
         (a_past("partial"), "", "it was merged"),
-        (replace(a_past("running", counts=None), state="interrupted"), "without a word", "sync`"),
+        (replace(a_past("running", counts=None), state="interrupted"), "unexpectedly", "sync`"),
         (a_past("failed", counts=None), "", "run `carsync sync` again"),
     ],
 )

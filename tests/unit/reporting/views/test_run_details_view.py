@@ -33,7 +33,8 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         pages_resumed=400,
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
-    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == stored
+    told = stored | {"next_step": "look; or do nothing: the next run decides again"}
+    assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)
     text = render_details(some_details(past), NOW, 80)
     assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text
@@ -89,15 +90,18 @@ def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> N
 @pytest.mark.parametrize(
     ("past", "words"),
     [
-        (a_past("running", counts=None, finished_at=None, exit_code=None), "it is at work"),
+        (
+            a_past("running", counts=None, finished_at=None, exit_code=None),
+            "the run is in progress",
+        ),
         (
             replace(
                 a_past("running", counts=None, finished_at=None, exit_code=None),
                 state="interrupted",
             ),
-            "its process ended without a word",
+            "its process ended unexpectedly",
         ),
-        (a_past("abandoned", counts=None, exit_code=None), "a later run did not resume it"),
+        (a_past("abandoned", counts=None, exit_code=None), "a later run did not resume this run"),
         (a_past("partial", replay_of=41), "the rejects of run 41"),
         (a_past("failed", counts=None, exit_code=4), "the database failed (exit 4)"),
     ],

@@ -47,7 +47,7 @@ def test_a_run_at_work_shows_how_far_how_fast_and_until_when() -> None:
         "  reactivated          12      duplicate             1",
         "  unchanged       195,989      stale                 5",
         "",
-        "next: nothing to do; it is at work",
+        "next: nothing to do; the run is in progress",
     ]
 
 
@@ -163,8 +163,8 @@ def test_colour_changes_no_word() -> None:
     [
         ({}, True, timedelta(), "running", "nothing to do"),
         ({}, False, timedelta(), "interrupted", "only the pages that were not staged"),
-        ({}, False, timedelta(hours=25), "interrupted", "starts afresh"),
-        ({}, True, timedelta(minutes=5), "running", "if it hangs, stop it"),
+        ({}, False, timedelta(hours=25), "interrupted", "starts a new run"),
+        ({}, True, timedelta(minutes=5), "running", "if the run hangs, stop it"),
         ({"state": "merging"}, True, timedelta(minutes=5), "merging", "nothing to do"),
         (
             {"state": "merging"},
@@ -182,7 +182,7 @@ def test_colour_changes_no_word() -> None:
             False,
             timedelta(hours=25),
             "interrupted",
-            "starts afresh",
+            "starts a new run",
         ),
         (
             {"state": "failed", "exit_code": 4, "hint": "check the password"},
@@ -204,7 +204,7 @@ def test_the_state_and_the_next_step(
 def test_a_run_whose_process_died_is_shown_as_interrupted_and_why() -> None:
     text = shown(lock_held=False)
     assert text.splitlines()[0].endswith(" interrupted")
-    assert "why: its process 4242 ended without a word" in text
+    assert "why: its process 4242 ended unexpectedly" in text
     assert "eta" not in text
     assert "running" not in text
 
@@ -212,7 +212,7 @@ def test_a_run_whose_process_died_is_shown_as_interrupted_and_why() -> None:
 def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
     late = NOW + timedelta(hours=2)
     assert "not staged" in judge(snapshots.checkpoint(), late, False, 3.0).next_step
-    assert "afresh" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
+    assert "starts a new run" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
 
 
 # Plain data
@@ -235,12 +235,12 @@ def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
 def test_a_silent_run_is_not_called_fine() -> None:
     silent = NOW + timedelta(seconds=view.SILENT_AFTER_S["running"] + 10)
     text = shown(lock_held=True, now=silent)
-    assert "gave no sign for" in text
-    assert "at work" not in text
+    assert "has reported nothing for" in text
+    assert "in progress" not in text
 
 
 def test_whether_a_run_is_too_old_to_resume_is_told_by_its_beginning() -> None:
     """As the next run decides it, however long this one had been at work."""
     long_at_work = snapshots.checkpoint(started_at=NOW - timedelta(hours=25))
     verdict = judge(long_at_work, NOW, False, DAY_H)
-    assert "starts afresh" in verdict.next_step
+    assert "starts a new run" in verdict.next_step

@@ -62,7 +62,7 @@ def test_the_whole_summary() -> None:
         "",
         "note: the reported total moved from 200,000 to 200,012 during the run",
         "",
-        "next: look at the checks; the table is in step",
+        "next: look at the checks; the table is in step with the feed",
     ]
 
 

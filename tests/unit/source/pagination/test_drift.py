@@ -29,7 +29,7 @@ def test_each_sign_is_named() -> None:
     assert drift.signs(filled=4, first_page=0) == (
         "the reported total moved between 299 and 301",
         "the reported last page moved between 3 and 4",
-        "page 1 held fewer records than other pages",
+        "page 1 had fewer records than other pages",
     )
 
 

@@ -300,7 +300,7 @@ class TestDrift:
         plan = plan_of(FEED)
         for page in order:
             plan.mark_staged(page, 99 if page == 2 else 100, PageInfo())
-        assert plan.drift == ("page 2 held fewer records than other pages",)
+        assert plan.drift == ("page 2 had fewer records than other pages",)
 
     @pytest.mark.parametrize("order", [(1, 2, 3, 4), (3, 1, 4, 2), (4, 3, 2, 1)])
     def test_a_short_last_page_and_empty_pages_are_not(self, order: tuple[int, ...]) -> None:
@@ -319,7 +319,7 @@ class TestDrift:
         filled = [(page, size) for page, size in enumerate(sizes, 1) if size]
         short = [page for page, size in filled[:-1] if size < max(sizes)]
         assert plan.drift == tuple(
-            f"page {page} held fewer records than other pages" for page in short[:1]
+            f"page {page} had fewer records than other pages" for page in short[:1]
         )
 
 
