@@ -120,6 +120,7 @@ class Limits(Section, frozen=True):
     burst: Count | None = None
     concurrency: Count = 16
     fetcher_processes: Count | None = None
+    max_wait_s: NotNegative = 900.0
     retry: Retry = Retry()
     circuit_breaker: CircuitBreakerRules = CircuitBreakerRules()
 

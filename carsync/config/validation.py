@@ -50,7 +50,9 @@ def _check_record(config: Config) -> None:
         return
     if "{id}" not in record.path:
         raise ConfigError(
-            "api.record.path must contain {id}", detail=f"got {record.path!r}", hint="e.g. /cars/{id}"
+            "api.record.path must contain {id}",
+            detail=f"got {record.path!r}",
+            hint="e.g. /cars/{id}",
         )
     columns = config.mapping.columns
     unknown = [n for n in record.gone_when if not n.startswith(".") and n not in columns]

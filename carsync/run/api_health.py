@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
-from carsync import timing
-from carsync.config.sections import CircuitBreakerRules
+from carsync import formatting, timing
+from carsync.config.sections import Limits
 from carsync.engine.messages import BreakerOpened, PageFailed
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
@@ -23,10 +24,9 @@ class ApiHealth:
     `problem` is the last failed attempt's, in words.
     """
 
-    def __init__(
-        self, breaker: CircuitBreakerRules, metrics: Metrics, clock: Callable[[], float]
-    ) -> None:
-        self._breaker = breaker
+    def __init__(self, limits: Limits, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._breaker = limits.circuit_breaker
+        self._max_wait_s = limits.max_wait_s
         self._metrics = metrics
         self._clock = clock
         self._silent_until_s = 0.0
@@ -49,6 +49,18 @@ class ApiHealth:
         retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
         self._metrics.pause("rate_limited", retry_after_s)
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
+
+    def judge_wait(self, retry_after_s: float | None) -> None:
+        """End the run where the API asks for a longer wait than `limits.max_wait_s`."""
+        if retry_after_s is None or retry_after_s <= self._max_wait_s:
+            return
+        until = formatting.moment(datetime.now(UTC) + timedelta(seconds=retry_after_s))
+        raise ApiUnavailableError(
+            f"the API asks to wait {formatting.duration(retry_after_s)}, until {until}",
+            detail=f"{self.problem}; limits.max_wait_s is {self._max_wait_s:g}",
+            hint="the key's quota is probably used up: run again after that time, it resumes; "
+            "lower limits.requests_per_second, or ask the API's people for more",
+        )
 
     def silence_s(self) -> float:
         """Return for how many seconds from now on the API asked to wait."""

@@ -72,9 +72,7 @@ class Intake:
         self._context = context
         self._config = context.config
         self._plan = context.plan
-        self._health = ApiHealth(
-            context.config.limits.circuit_breaker, context.metrics, time.monotonic
-        )
+        self._health = ApiHealth(context.config.limits, context.metrics, time.monotonic)
         self._supervisor = EngineSupervisor(context, new_engine, self._health)
         probes = ProbeRunner(context, self._supervisor, self._health)
         self.probe = probes.ask
@@ -218,6 +216,7 @@ class Intake:
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:
+            self._health.judge_wait(event.retry_after_s)
             self._health.judge_silence()
         if delay_s is None:
             self._give_up(event.page, event.problem, _attempt("given_up", event))

@@ -7,7 +7,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 300.0
-"""The longest Retry-After that is obeyed; after a longer one the API is asked again by then."""
+"""The longest silence for one Retry-After; after a longer one the API is asked again by then."""
+
+_MOST_S = 10 * 365 * 86400.0
+"""A longer wait is none that anybody means: ten years."""
 
 _DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -15,7 +18,7 @@ _DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 def parse_retry_after(
     value: str | None, now_epoch_s: float, sent: str | None = None
 ) -> float | None:
-    """Return the seconds that a Retry-After header asks for, 0 to `MAX_RETRY_AFTER_S`.
+    """Return the seconds that a Retry-After header asks for, from 0 on.
 
     `sent` is the answer's Date header: the present by the server's clock, which also made
     a date in Retry-After. Without `sent`, `now_epoch_s` is the present: seconds since
@@ -36,13 +39,13 @@ def parse_retry_after(
         return None
     text = value.strip(" \t")
     if _DELAY_SECONDS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER_S)
+        return min(float(text), _MOST_S)
     until_epoch_s = parse_date(text)
     if until_epoch_s is None:
         return None
     sent_epoch_s = parse_date(sent or "")
     now_epoch_s = now_epoch_s if sent_epoch_s is None else sent_epoch_s
-    return min(max(until_epoch_s - now_epoch_s, 0.0), MAX_RETRY_AFTER_S)
+    return min(max(until_epoch_s - now_epoch_s, 0.0), _MOST_S)
 
 
 def parse_date(text: str) -> float | None:

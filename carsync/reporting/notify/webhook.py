@@ -19,7 +19,7 @@ from carsync.config.sections import Notify
 from carsync.errors import NoticeError
 from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
 from carsync.source.deadline import TURN_S, in_time
-from carsync.source.retry_after import parse_retry_after
+from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 
 BUDGET_S = 30.0
 """All attempts together may take this long, the waits between them included."""
@@ -60,7 +60,7 @@ def deliver(
         if error is None:
             return
         wait_s = BACK_OFF_S * 2 ** (attempt - 1) * (1 + random.random() / 2)
-        wait_s = max(wait_s, error.retry_after_s or 0.0)
+        wait_s = max(wait_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S))
         over = attempt == notify.attempts or time.monotonic() + wait_s >= deadline_s
         if over or not error.retryable or _is_cut_short(wait_s, should_end):
             raise error

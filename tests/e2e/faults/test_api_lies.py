@@ -278,7 +278,7 @@ def test_a_retry_after_without_end_silences_all_and_a_signal_ends_the_run(
         if page > 5
         else answer
     )
-    running = site.start("sync", "--json")
+    running = site.start("sync", "--json", limits__max_wait_s=1e12)
     site.await_staged(5)
     await_that(lambda: any(status == 429 for *_, status in list(site.api.log)), "a refusal")
     # Those under way or granted just before may still arrive; then there is silence.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -254,3 +255,21 @@ def test_an_unclear_answer_by_id_is_named(
     if 200 <= answer.status < 300 and not isinstance(answer.body, dict):
         site.sync(api__record__gone_status=[404, answer.status])
         assert site.inactive() == {"7"}
+
+
+# ── a quota ──────────────────────────────────────────────────────────────────
+
+
+def test_a_quota_that_is_gone_ends_the_run_and_names_the_hour(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    refusal = Reply(429, {"message": "monthly quota exceeded"}, {"Retry-After": "86500"})
+    feed.show = lambda page: feed.honest_page(page) if page < 5 else refusal
+    ended = site.sync(expect=3)
+    assert "the API asks to wait" in ended.said
+    assert "monthly quota exceeded" in ended.said
+    assert "the API asks to wait" in json.dumps(site.status())
+    assert len(feed.arrivals) < 20
+    feed.show = feed.honest_page
+    site.sync()
+    assert site.living() == set(feed.ids)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from carsync import timing
-from carsync.config.sections import CircuitBreakerRules
+from carsync.config.sections import CircuitBreakerRules, Limits
 from carsync.engine.messages import BreakerOpened, PageFailed
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.run.api_health import ApiHealth
@@ -20,7 +22,8 @@ class Rig:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.metrics = Metrics(self.clock)
-        self.health = ApiHealth(CircuitBreakerRules(give_up_after=3), self.metrics, self.clock)
+        limits = Limits(circuit_breaker=CircuitBreakerRules(give_up_after=3))
+        self.health = ApiHealth(limits, self.metrics, self.clock)
 
     def refuse(self, retry_after_s: float | None) -> None:
         kind = FailureKind.RATE_LIMITED
@@ -70,3 +73,14 @@ def test_a_feed_without_a_page_is_explained_by_the_last_failure(rig: Rig) -> Non
     rig.refuse(None)
     error = rig.health.unreadable()
     assert (error.detail, error.hint) == ("slow down", "wait")
+
+
+def test_a_wait_beyond_the_longest_ends_the_run_and_names_the_hour(rig: Rig) -> None:
+    for seconds in (None, 0.0, 900.0):
+        rig.health.judge_wait(seconds)
+    rig.refuse(86_500.0)
+    with pytest.raises(ApiUnavailableError) as caught:
+        rig.health.judge_wait(86_500.0)
+    until = datetime.now(UTC) + timedelta(seconds=86_500)
+    assert f"until {until:%Y-%m-%d %H:}" in caught.value.problem
+    assert "limits.max_wait_s is 900" in caught.value.detail

@@ -42,7 +42,7 @@ def prepare(
     use_clock(monkeypatch, clock)
     engine = ImpatientEngine(clock, answer, TURN_S)
     context = QuietContext(clock)
-    health = ApiHealth(context.config.limits.circuit_breaker, context.metrics, clock)
+    health = ApiHealth(context.config.limits, context.metrics, clock)
     supervisor = EngineSupervisor(context, lambda used: engine, health)
     return ProbeRunner(context, supervisor, health), engine, clock
 

@@ -21,7 +21,7 @@ def test_an_engine_is_replaced_as_often_as_the_budget_allows(
     clock = FakeClock()
     use_clock(monkeypatch, clock)
     context = QuietContext(clock)
-    health = ApiHealth(context.config.limits.circuit_breaker, context.metrics, clock)
+    health = ApiHealth(context.config.limits, context.metrics, clock)
     made: list[tuple[bool, FakeEngine]] = []
 
     def new_engine(used: bool) -> FakeEngine:
