@@ -35,7 +35,7 @@ class RejectedValueError(ValueError):
 
 
 class UnreadableValueError(RejectedValueError):
-    """The value is not of the column's type; the rule's default replaces it."""
+    """The value is not of the column's type or range; the rule's default replaces it."""
 
 
 def read_text(value: Any) -> str | None:
@@ -191,7 +191,7 @@ def number_reader(rule: ColumnRule) -> Reader:
         if not lowest <= number <= highest:
             raise UnreadableValueError(f"{number} is outside {rule.min}..{rule.max}")
         if integer and number not in _INT4:
-            raise RejectedValueError(
+            raise UnreadableValueError(
                 f"{js_number(number)} is outside the range of an integer column"
             )
         return number
@@ -219,10 +219,12 @@ def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | No
             number = float(value)
         except OverflowError:
             number = float("inf")
+    elif kind is Unholdable and value.token[-1:].isdigit():  # a number such as 1e400
+        number = float("inf")
     else:
         raise _unreadable(value, "a number")
     if number - number != 0:  # infinite, or NaN
-        raise RejectedValueError("the number is beyond the range of a double")
+        raise UnreadableValueError("the number is beyond the range of a double")
     return number
 
 

@@ -37,7 +37,7 @@ MAX_ID_CHARS = 512
 MAX_TIMES_PAGE_SIZE = 100
 """A page of more than this many times the page size is taken for an attack."""
 
-_MAPPING_VERSION = 2
+_MAPPING_VERSION = 3
 """Raised when the same rules give other rows, so that no run holds rows of both kinds."""
 
 _MISSING = "missing, and the column is required"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from carsync.source.request import ApiRequest
 MAX_TOTAL = 2**31 - 1
 """A feed that reports more pages or records than this is not to be believed."""
 
+_TOTAL = re.compile(r"\s*[0-9]{1,20}\s*")
 _MODULES = {"page": "page_number"}
 
 
@@ -95,7 +97,14 @@ def read_total(value: Any) -> int | None:
     """Return a total that an answer states, None where it is no whole number from 0 on.
 
     Raises `PageError` (`BAD_PAGE`) where it is larger than `MAX_TOTAL`.
+
+    >>> read_total(1200), read_total("1200"), read_total(1200.0), read_total("1,200")
+    (1200, 1200, 1200, None)
     """
+    if isinstance(value, str) and _TOTAL.fullmatch(value):
+        value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
     if value.__class__ is not int or value < 0:
         return None
     if value > MAX_TOTAL:
