@@ -53,16 +53,17 @@ def read_preset(name: str, text: str) -> Preset:
 def resolve(mapping: MappingRules) -> MappingRules:
     """Return `mapping` with its preset's columns and hash rules laid under its own.
 
-    A column set to null takes the preset's hash field of that name with it. Resolving again
-    changes nothing. Raises `ConfigError` for an unknown preset.
+    The preset's hash fields are those of the old script's MD5; another algorithm hashes every
+    column. A column set to null takes its hash field with it. Resolving again changes nothing.
+    Raises `ConfigError` for an unknown preset.
     """
     if not mapping.preset:
         return mapping
     preset = load_preset(mapping.preset)
     columns = {**preset.columns, **mapping.columns}
     fields = mapping.hash_.fields
-    if fields is None and preset.hash_.fields is not None:
-        fields = [name for name in preset.hash_.fields if columns.get(name) is not None]
     algorithm = mapping.hash_.algorithm or preset.hash_.algorithm
+    if fields is None and algorithm == "md5" and preset.hash_.fields is not None:
+        fields = [name for name in preset.hash_.fields if columns.get(name) is not None]
     hash_rules = HashRules(algorithm=algorithm, fields=fields)
     return MappingRules(preset=mapping.preset, columns=columns, hash_=hash_rules)

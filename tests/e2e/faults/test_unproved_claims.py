@@ -273,3 +273,27 @@ def test_a_quota_that_is_gone_ends_the_run_and_names_the_hour(
     feed.show = feed.honest_page
     site.sync()
     assert site.living() == set(feed.ids)
+
+
+# ── values ───────────────────────────────────────────────────────────────────
+
+
+def test_a_photo_that_comes_a_day_later_is_written(feed: SmallFeed, site: SmallSite) -> None:
+    site.sync()
+    photos = [{"images": {"normal": ["https://img.test/1.jpg"]}}]
+    feed.show = lambda page: Reply(
+        body={"data": [car(page, lots=photos)] if page <= 11 else [], "meta": feed.meta(page)}
+    )
+    ended = site.sync()
+    assert ended.counts["updated"] == 11
+    assert all("1.jpg" in row for row in site.rows())
+
+
+def test_a_number_out_of_range_costs_the_default_not_the_car(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    feed.ids = [1]
+    odd = car(1, lots=[{"odometer": {"km": 2553571660}}])
+    feed.show = lambda page: Reply(body={"data": [odd][page - 1 :], "meta": {"total": "1"}})
+    ended = site.sync()
+    assert ended.counts == {"seen": 1, "inserted": 1}

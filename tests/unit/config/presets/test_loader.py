@@ -8,6 +8,7 @@ from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, read_preset, resolve
 from carsync.config.sections import ColumnRule, HashRules, MappingRules
 from carsync.errors import ConfigError
+from carsync.mapping.rules import check_rules
 
 
 @pytest.mark.parametrize("text", ["columns: [", "columns: {a: {paht: x}}", "7", ""])
@@ -26,12 +27,19 @@ def test_an_unknown_preset_is_refused_naming_the_known_ones(name: str) -> None:
 
 def test_the_configuration_s_own_rules_win_and_a_null_takes_its_hash_field_along() -> None:
     paint = ColumnRule(path="paint")
-    mapping = resolve(MappingRules(columns={"color": paint, "vin": None}))
+    md5 = HashRules(algorithm="md5")
+    mapping = resolve(MappingRules(columns={"color": paint, "vin": None}, hash_=md5))
     preset = load_preset("auctionsapi")
     assert mapping.columns == {**preset.columns, "color": paint, "vin": None}
     assert preset.hash_.fields is not None
     assert mapping.hash_.fields == [name for name in preset.hash_.fields if name != "vin"]
     assert resolve(mapping) == mapping
+
+
+def test_every_column_is_hashed_unless_the_hashes_are_the_old_script_s() -> None:
+    mapping = resolve(MappingRules())
+    assert mapping.hash_ == HashRules(algorithm="xxh3_128", fields=None)
+    assert set(check_rules(mapping).hash_fields) == mapping.columns.keys() - {"id"}
 
 
 def test_own_hash_rules_replace_the_preset_s() -> None:
