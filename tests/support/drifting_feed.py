@@ -37,6 +37,18 @@ from carsync.run.signals import StopSignal
 from carsync.source.client import Answer, ApiClient
 from tests.conftest import ask
 
+Lie = Literal[
+    "none",
+    "caps the total",
+    "tells the page's total",
+    "counts the last page from 0",
+    "counts one too many",
+    "lowers the page size",
+    "repeats the last page",
+    "is cut",
+]
+CUT_AT = 3
+"""Pages of a feed that is cut, or whose total is capped."""
 Kind = Literal["good", "unmappable", "nameless"]
 Outcome = Literal["answer", "late", "fail", "crash", "stop"]
 Move = tuple[str, int, int]
@@ -73,7 +85,9 @@ class Listing:
 class MovingFeed:
     """The feed, and the model's knowledge of one run: who was listed from its first request on."""
 
-    def __init__(self, conn: Connection, page_size: int, has_totals: bool) -> None:
+    def __init__(
+        self, conn: Connection, page_size: int, has_totals: bool, lie: Lie = "none"
+    ) -> None:
         self.listings: list[Listing] = []
         self.always: set[str] = set()
         """Cars listed without a break since the first request of the run `run_id`."""
@@ -84,6 +98,7 @@ class MovingFeed:
         self._conn = conn
         self._size = page_size
         self._has_totals = has_totals
+        self._lie = lie
         self._gone: list[Listing] = []
         self._born = 0
 
@@ -107,12 +122,33 @@ class MovingFeed:
 
     def body(self, page: int) -> bytes:
         """Give the answer to a request for a page."""
-        shown = self.listings[(page - 1) * self._size : page * self._size]
+        size = self._size - 1 if self._lie == "lowers the page size" else self._size
+        last_page = max(1, math.ceil(len(self.listings) / size))
+        if self._lie == "repeats the last page":
+            page = min(page, last_page)
+        shown = self.listings[(page - 1) * size : page * size]
+        if self._lie == "is cut" and page > CUT_AT:
+            shown = []
         answer: dict[str, Any] = {"data": [listing.record() for listing in shown]}
         if self._has_totals:
-            last_page = max(1, math.ceil(len(self.listings) / self._size))
-            answer["meta"] = {"last_page": last_page, "total": len(self.listings)}
+            answer["meta"] = self._meta(last_page, len(shown))
         return json.dumps(answer).encode()
+
+    def _meta(self, last_page: int, shown: int) -> dict[str, Any]:
+        total = len(self.listings)
+        match self._lie:
+            case "caps the total":
+                most = CUT_AT * self._size
+                return {"last_page": min(last_page, CUT_AT), "total": min(total, most)}
+            case "tells the page's total":
+                return {"total": shown}
+            case "counts the last page from 0":
+                return {"last_page": last_page - 1}
+            case "counts one too many":
+                return {"total": total + 1}
+            case "lowers the page size":
+                return {"total": total}
+        return {"last_page": last_page, "total": total}
 
     def record(self, record_id: str) -> bytes | None:
         """Give the answer to a request by id; None: 404."""

@@ -101,9 +101,8 @@ def read_total(value: Any) -> int | None:
     >>> read_total(1200), read_total("1200"), read_total(1200.0), read_total("1,200")
     (1200, 1200, 1200, None)
     """
-    if isinstance(value, str) and _TOTAL.fullmatch(value):
-        value = int(value)
-    elif isinstance(value, float) and value.is_integer():
+    is_whole = isinstance(value, float) and value.is_integer()
+    if is_whole or (isinstance(value, str) and _TOTAL.fullmatch(value)):
         value = int(value)
     if value.__class__ is not int or value < 0:
         return None

@@ -18,8 +18,8 @@ def test_every_type_of_the_configuration_has_its_module(name: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "total"),
-    [(0, 0), (7, 7), (MAX_TOTAL, MAX_TOTAL), (-1, None), (7.0, 7), (" 7 ", 7), (True, None), (7.5, None),
-     (None, None), ([7], None), ("1,000", None), ("-7", None), ("9" * 400, None)],
+    [(0, 0), (7, 7), (MAX_TOTAL, MAX_TOTAL), (-1, None), (7.0, 7), (" 7 ", 7), (True, None),
+     (7.5, None), (None, None), ([7], None), ("1,000", None), ("-7", None), ("9" * 400, None)],
 )  # fmt: skip
 def test_a_total_is_a_whole_number_from_0_on(value: Any, total: int | None) -> None:
     assert read_total(value) == total
