@@ -49,10 +49,10 @@ ADVICE: dict[ExitCode, Advice] = {
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(
-        "complete, deactivations held for approval",
+        "held for approval: deactivations, or the whole run",
         "or do nothing: the next run decides again",
-        at_large="look at the held cars with `carsync approve RUN_ID --dry-run`, then approve "
-        "them, or do nothing: the next run decides again",
+        at_large="look at what is held with `carsync approve RUN_ID --dry-run`, then approve "
+        "it, or do nothing: the next run decides again",
     ),
     ExitCode.ACCEPTANCE: Advice(
         "complete, but an acceptance check failed",

@@ -1,4 +1,4 @@
-"""`carsync approve`: let a human say yes to deactivations that a run held."""
+"""`carsync approve`: let a human say yes to deactivations, or to a whole run, that were held."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
+from msgspec.structs import asdict
 
 from carsync.cli import console
 from carsync.cli.console import SHOWN, show_some
@@ -14,25 +15,38 @@ from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.deactivation.approval import Review
+from carsync.errors import ApprovalError
+from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database, refuse_transaction_pooler
 from carsync.postgres.wait import Connection
-from carsync.state import target_lock
+from carsync.run import held_run
+from carsync.run.held_run import HeldRun
+from carsync.state import runs, target_lock
+from carsync.state.runs import Run
+
+
+MOST_CHARS = 60
+"""A value is shown for people up to this length."""
 
 
 @click.command()
 @config_options
 @click.argument("run_id", type=int)
-@click.option("--yes", is_flag=True, help="Deactivate without asking.")
-@click.option("--dry-run", is_flag=True, help="Show the cars and change nothing.")
+@click.option("--yes", is_flag=True, help="Deactivate, or merge, without asking.")
+@click.option("--dry-run", is_flag=True, help="Show what would change and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print every car and the result as JSON.")
 def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Deactivate exactly the cars that run RUN_ID held, after showing them.
+    """Approve exactly what run RUN_ID held, after showing it.
 
-    A run with exit code 6 applied all inserts and updates. It did not see the held cars,
-    but left them active, because the evidence was not enough or the cap was exceeded. Cars
-    that were seen, written or deactivated since are left out and listed. A later merged
-    run replaces the held cars of an earlier run. After sync.deactivate.approve_within_h
-    hours an approval is refused.
+    A run with exit code 6 has held something. Usually it applied all inserts and updates, but
+    left cars active that it did not see, because the evidence was not enough or the cap was
+    exceeded: these cars are deactivated. Cars that were seen, written or deactivated since are
+    left out and listed. After sync.deactivate.approve_within_h hours an approval is refused.
+
+    If the values changed as no market changes (sync.plausible), the run merged nothing. Then
+    the columns are shown, with five examples each, and all that the run read is merged.
+
+    A later run replaces what an earlier one held.
 
     \b
     Examples:
@@ -41,15 +55,39 @@ def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json
     """
     config = source.load_with_database()
     refuse_transaction_pooler(config)
+    with _locked(config) as connection:
+        run = runs.require_run(
+            connection, config.target, config.sync.source, run_id, ApprovalError
+        )
+        held = held_run.review(config, connection, run) if held_run.is_held_whole(run) else None
+    if held is None:
+        _approve_deactivations(config, run_id, yes=yes, dry_run=dry_run, as_json=as_json)
+    else:
+        _approve_run(config, held, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+@contextmanager
+def _locked(config: Config) -> Iterator[Connection]:
+    """Open a connection that holds the target's lock; nobody waits while the human thinks."""
+    with closing(open_database(config, "carsync approve")) as connection:
+        target_lock.acquire(connection, config.target)
+        yield connection
+
+
+# ── deactivations ────────────────────────────────────────────────────────────
+
+
+def _approve_deactivations(
+    config: Config, run_id: int, *, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     which = (config.target, config.sync.source, run_id, config.sync.deactivate.approve_within_h)
     with _locked(config) as connection:
         found = approval.review(connection, *which)
-    _show(found)
+    _show_cars(found)
     done: Review | None = None
     if (ids := [car.id for car in found.to_approve]) and not dry_run:
         if not yes:
             console.ask(f"Deactivate these {len(ids):,} cars?")
-        # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with _locked(config) as connection:
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
@@ -57,14 +95,7 @@ def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json
     click.echo(tell(run_id, found, done))
 
 
-@contextmanager
-def _locked(config: Config) -> Iterator[Connection]:
-    with closing(open_database(config, "carsync approve")) as connection:
-        target_lock.acquire(connection, config.target)
-        yield connection
-
-
-def _show(found: Review) -> None:
+def _show_cars(found: Review) -> None:
     show_some([f"{car.id}  {car.title or ''}" for car in found.to_approve])
     if found.left_out:
         click.echo("Left out:", err=True)
@@ -96,3 +127,65 @@ def _as_json(run_id: int, found: Review, done: Review | None) -> str:
         "already_approved": found.approval or (done.approval if done else None),
     }
     return json.dumps(data)
+
+
+# ── a whole run ──────────────────────────────────────────────────────────────
+
+
+def _approve_run(
+    config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    if not as_json:
+        _show_columns(held)
+    counts: MergeCounts | None = None
+    if not dry_run:
+        if not yes:
+            console.ask(f"Merge what run {held.run.run_id} read?")
+        with _locked(config) as connection:
+            counts = held_run.approve(config, connection, _again(connection, held.run))
+    if as_json:
+        click.echo(json.dumps(_run_data(held, counts)))
+    elif counts is not None:
+        click.echo(
+            f"Run {held.run.run_id} is merged: {counts.inserted:,} cars inserted, "
+            f"{counts.updated:,} updated, {counts.reactivated:,} reactivated."
+        )
+
+
+def _again(connection: Connection, shown: Run) -> Run:
+    run = runs.find_run(connection, shown.run_id)
+    if run is None or not held_run.is_held_whole(run):
+        raise ApprovalError(f"run {shown.run_id} is held no more", hint="see `carsync status`")
+    return run
+
+
+def _show_columns(held: HeldRun) -> None:
+    seen = held.forecast
+    click.echo(
+        f"{seen.ids:,} cars were read, {seen.known:,} of them are known; of these "
+        f"{seen.changed:,} would change. {seen.absent:,} active cars were not read.",
+        err=True,
+    )
+    columns = {column.name: column for column in seen.columns}
+    for name, examples in held.examples.items():
+        changed, emptied = columns[name].changed, columns[name].emptied
+        click.echo(f"{name}: {changed:,} would change, {emptied:,} become empty", err=True)
+        show_some([f"{car.id}  {_shown(car.before)} → {_shown(car.after)}" for car in examples])
+
+
+def _shown(value: str | None) -> str:
+    return "(empty)" if value is None else value[:MOST_CHARS]
+
+
+def _run_data(held: HeldRun, counts: MergeCounts | None) -> dict[str, object]:
+    columns = [
+        {**asdict(column), "examples": [asdict(car) for car in held.examples[column.name]]}
+        for column in held.forecast.columns
+        if column.name in held.examples
+    ]
+    forecast = {**asdict(held.forecast), "columns": columns}
+    return {
+        "run_id": held.run.run_id,
+        "forecast": forecast,
+        "merged": None if counts is None else asdict(counts),
+    }

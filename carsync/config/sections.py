@@ -224,6 +224,19 @@ class Deactivate(Section, frozen=True):
     approve_within_h: NotNegative = 72.0
 
 
+class Plausible(Section, frozen=True):
+    """What a run may do to the values of the cars that the table knows; with more, it is held whole.
+
+    `max_emptied_share`: of the known cars, in how many one column may become empty or its default.
+    `max_changed_share`: how many of the known cars may change. `max_new_share`: how many of the
+    cars may be new, where as large a share of the active cars is missing. Null: any share.
+    """
+
+    max_changed_share: Share | None = 0.5
+    max_emptied_share: Share | None = 0.2
+    max_new_share: Share | None = 0.3
+
+
 class Sync(Section, frozen=True):
     """What a run does. Rows of this feed have the value of `source` in the column `source_api`."""
 
@@ -231,6 +244,7 @@ class Sync(Section, frozen=True):
     source: str = "external"
     deactivate: Deactivate = Deactivate()
     max_reject_share: Share = 0.05
+    plausible: Plausible | None = Plausible()
 
 
 class Checkpoint(Section, frozen=True):

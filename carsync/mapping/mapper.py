@@ -61,6 +61,7 @@ class Mapper:
 
     `columns` are the staged columns in row order, `id` first and `data_hash` last.
     `constants` are the columns with the same value in every row; no row carries them.
+    `defaults` are the mapped columns with their defaults, `id` and constants aside.
     `hash_scheme` names the rules of the hashes, `fingerprint` is a digest of all rules.
     """
 
@@ -75,6 +76,11 @@ class Mapper:
             for name, rule in rules.columns.items()
             if rule.constant is not None
         )
+        self.defaults: dict[str, Scalar] = {
+            name: constant_value(rule, rule.default)
+            for name, rule in varying.items()
+            if name not in {"id", "external_id"}
+        }
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         hashed = (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
         digest = hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16)

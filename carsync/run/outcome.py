@@ -25,7 +25,8 @@ class Outcome(Struct, frozen=True):
 
 def failed(exc: CarsyncError) -> Outcome:
     """Return the outcome of a run that an error ended."""
-    return Outcome("failed", exc.exit_code, None, exc.problem, exc.detail, exc.hint)
+    state: EndState = "held" if exc.exit_code is ExitCode.HELD else "failed"
+    return Outcome(state, exc.exit_code, None, exc.problem, exc.detail, exc.hint)
 
 
 def merged(

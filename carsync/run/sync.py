@@ -32,6 +32,7 @@ from carsync.run.deactivate import decide_and_prove
 from carsync.run.intake import Intake, judge_rejects
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
+from carsync.run.plausible import judge_values
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import target_lock
@@ -134,6 +135,7 @@ class SyncRun:
             # The whole run is judged, the resumed part included.
             rejects, records = staging.count_records(context.connection, context.run.run_id)
             judge_rejects(rejects, records, self._config.sync.max_reject_share)
+            judge_values(context)
             context.phase("deciding")
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None

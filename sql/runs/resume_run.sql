@@ -3,5 +3,5 @@ UPDATE carsync.runs
 SET state = 'running', token = gen_random_uuid(), resumed_at = clock_timestamp(),
     finished_at = NULL, exit_code = NULL
 WHERE run_id = %(run_id)s AND counts IS NULL
-  AND state IN ('running', 'interrupted', 'failed')
+  AND state IN ('running', 'interrupted', 'failed', 'held')
 RETURNING {columns}

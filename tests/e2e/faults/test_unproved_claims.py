@@ -297,3 +297,88 @@ def test_a_number_out_of_range_costs_the_default_not_the_car(
     feed.show = lambda page: Reply(body={"data": [odd][page - 1 :], "meta": {"total": "1"}})
     ended = site.sync()
     assert ended.counts == {"seen": 1, "inserted": 1}
+
+
+EMPTIED = {
+    "the key has another name": {"buy_price": 1000},
+    "the value became an object": {"buy_now": {"value": 1000}},
+    "the value became a text": {"buy_now": "1,000"},
+}
+
+
+def _priced(feed: SmallFeed, lot: dict[str, object]) -> None:
+    feed.size = 20
+    feed.ids = list(range(1, 41))
+    feed.show = lambda page: Reply(
+        body={
+            "data": [{**record, "lots": [lot]} for record in feed.records(page)],
+            "meta": feed.meta(page),
+        }
+    )
+
+
+@pytest.mark.parametrize("lot", EMPTIED.values(), ids=EMPTIED)
+def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
+    feed: SmallFeed, site: SmallSite, lot: dict[str, object]
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    before = site.rows()
+    _priced(feed, lot)
+    ended = site.sync(expect=6)
+    assert site.rows() == before
+    assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
+    run_id = ended.report["run_id"]
+    shown = site.run("approve", str(run_id), "--dry-run")
+    assert "price: 40 would change, 40 become empty" in shown.said
+    assert "1 1000 → 0" in shown.said
+    assert site.rows() == before
+    approved = site.run("approve", str(run_id), "--yes", "--json")
+    assert approved.exit_code == 0, approved
+    assert approved.report["merged"]["updated"] == 40
+    assert site.rows() != before
+    site.sync()
+    assert site.run("revert", str(run_id), "--yes").exit_code == 0
+
+
+def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    feed.show = lambda page: Reply(
+        body={
+            "data": [car(record["id"] + 1000) for record in feed.records(page)],
+            "meta": feed.meta(page),
+        }
+    )
+    ended = site.sync(expect=6)
+    assert "as if the ids were others" in ended.said
+    assert site.living() == set(feed.ids)
+    site.sync(expect=6, sync__plausible=None)  # then the cap holds the missing ones
+    assert len(site.living()) == 80
+
+
+def test_a_change_of_the_mapping_is_announced_and_not_held(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    site.sync(mapping__columns__price={"constant": 7, "type": "numeric"})
+    assert len(site.active()) == 40
+
+
+def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    _priced(feed, {})
+    held = site.sync(expect=6).report["run_id"]
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    refused = site.run("approve", str(held), "--yes")
+    assert refused.exit_code == 2
+    assert "is gone" in refused.err

@@ -1,0 +1,172 @@
+"""What a merge would do to the values of the cars that the table knows, counted before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from carsync.config.sections import Plausible
+from carsync.destination import staging
+from carsync.model import Target
+from carsync.postgres import connection, sql
+from carsync.postgres.sql import Composable
+from carsync.postgres.wait import Connection, patient
+from carsync.state.runs import Run
+
+MIN_CARS = 10
+"""Fewer known cars, or staged ones, say nothing of a share."""
+
+
+class ColumnForecast(Struct, frozen=True):
+    """In how many known cars a column's value would change, and become empty or its default."""
+
+    name: str
+    changed: int
+    emptied: int
+
+
+class Forecast(Struct, frozen=True):
+    """What a merge would do.
+
+    `ids` are the staged cars, `known` those of them that the table has, `changed` those of these
+    whose values would change. `active` are the source's active cars, `absent` those of them that
+    are not staged. `columns` is empty where few rows would be updated.
+    """
+
+    ids: int
+    known: int
+    changed: int
+    active: int
+    absent: int
+    columns: tuple[ColumnForecast, ...] = ()
+
+
+class Example(Struct, frozen=True):
+    """A car whose value would change, as text; None: no value."""
+
+    id: str
+    before: str | None
+    after: str | None
+
+
+Defaults = Mapping[str, Any]
+"""The mapped columns, each with its default."""
+
+
+def foresee(conn: Connection, run: Run, defaults: Defaults, *, least: float = 0.0) -> Forecast:
+    """Count what a merge of the staged rows would do to known cars.
+
+    Columns are counted where more than the share `least` of the known cars would be updated.
+    Raises `DatabaseError`.
+    """
+    parts = _parts(run.target, run)
+    with patient(conn), connection.transaction(conn, "comparing values") as cur:
+        sql.run(cur, "session/set_merge")
+        found = sql.one(cur, sql.load("plausibility/count_known", **parts))
+        ids, active, known, seen, updated = found
+        changed, columns = 0, ()
+        if updated > least * known:
+            changed, *counts = sql.one(cur, _count_values(defaults, parts))
+            pairs = zip(defaults, counts[::2], counts[1::2], strict=True)
+            columns = tuple(ColumnForecast(*pair) for pair in pairs)
+    return Forecast(ids, known, changed, active, active - seen, columns)
+
+
+def list_examples(
+    conn: Connection, run: Run, column: str, default: Any, limit: int
+) -> list[Example]:
+    """Return cars whose value of the column would change, those that would lose it first."""
+    tests = _tests(column, default)
+    query = sql.load("plausibility/list_examples", **_parts(run.target, run), **tests)
+    found = sql.fetch(conn, "listing changed values", query, {"limit": limit})
+    return [Example(*line) for line in found]
+
+
+def find_implausible(forecast: Forecast, rules: Plausible) -> list[str]:
+    """Say in words what a merge would do that no market does; empty where nothing is.
+
+    >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0][:44]
+    '60 of 100 known cars (60.0 %) would change; '
+    """
+    known, ids = forecast.known, forecast.ids
+    found = []
+    for column in forecast.columns:
+        if _is_over(column.emptied, known, rules.max_emptied_share):
+            found.append(
+                f"{column.name} would become empty, or its default, in "
+                f"{_of(column.emptied, known, 'known cars')}; "
+                f"sync.plausible.max_emptied_share is {rules.max_emptied_share:.1%}"
+            )
+    if _is_over(forecast.changed, known, rules.max_changed_share):
+        found.append(
+            f"{_of(forecast.changed, known, 'known cars')} would change; "
+            f"sync.plausible.max_changed_share is {rules.max_changed_share:.1%}"
+        )
+    new, most = ids - known, rules.max_new_share
+    if _is_over(new, ids, most) and _is_over(forecast.absent, forecast.active, most):
+        found.append(
+            f"{_of(new, ids, 'cars')} are new, and "
+            f"{_of(forecast.absent, forecast.active, 'active cars')} are missing, as if the ids "
+            f"were others; sync.plausible.max_new_share is {most:.1%}"
+        )
+    return found
+
+
+def _is_over(part: int, whole: int, most: float | None) -> bool:
+    return most is not None and whole >= MIN_CARS and part / whole > most
+
+
+def _of(part: int, whole: int, what: str) -> str:
+    return f"{part:,} of {whole:,} {what} ({100 * part / whole:.1f} %)"
+
+
+def _parts(target: Target, run: Run) -> dict[str, Composable]:
+    return {
+        "staging": staging.tables(run.run_id)["staging"],
+        "target": sql.table(target),
+        "source": sql.literal(run.source),
+    }
+
+
+def _count_values(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
+    names = [sql.identifier(name) for name in defaults]
+    pairs = sql.comma_separated(sql.load("plausibility/pair", column=name) for name in names)
+    counts = (sql.load("plausibility/count_column", **_tests(n, d)) for n, d in defaults.items())
+    return sql.load(
+        "plausibility/count_values",
+        is_changed=sql.load("plausibility/is_any_changed", pairs=pairs),
+        counts=sql.comma_separated(counts),
+        **parts,
+    )
+
+
+def _tests(column: str, default: Any) -> dict[str, Composable]:
+    """Compose the tests of one column's values, before (`t`) and after (`s`)."""
+    text = sql.literal(_as_text(default))
+
+    def is_set(row: str) -> Composable:
+        return sql.load("plausibility/is_set", value=sql.identifier(row, column), default=text)
+
+    name = sql.identifier(column)
+    return {
+        "column": name,
+        "is_changed": sql.load("plausibility/is_changed", column=name),
+        "was_set": is_set("t"),
+        "is_set": is_set("s"),
+    }
+
+
+def _as_text(default: Any) -> str | None:
+    """Write a default as PostgreSQL writes it, without a fraction of zeros."""
+    if default is None or isinstance(default, str):
+        return default
+    return json.dumps(default).removesuffix(".0")
+
+
+def names_of(forecast: Forecast) -> Sequence[str]:
+    """Return the columns that would change, those that would lose most values first."""
+    shown = sorted(forecast.columns, key=lambda column: (-column.emptied, -column.changed))
+    return [column.name for column in shown if column.changed]

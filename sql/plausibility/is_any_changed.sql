@@ -1,0 +1,1 @@
+(SELECT bool_or(a IS DISTINCT FROM b) FROM (VALUES {pairs}) AS pair (a, b))

@@ -1,0 +1,1 @@
+t.{column}::text IS DISTINCT FROM s.{column}::text

@@ -1,0 +1,2 @@
+({value} IS NOT NULL AND {value}::text <> ''
+ AND regexp_replace({value}::text, '\.0+$', '') IS DISTINCT FROM {default})
