@@ -8,9 +8,12 @@ is made a session and copied for each test.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -19,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from psycopg2 import extensions, sql
 
 from carsync.demo import postgres
+from carsync.demo.postgres import EmbeddedPostgres
 from carsync.destination import migrations
 from carsync.model import Target
 from carsync.postgres import connection
@@ -55,7 +59,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 TARGET = Target("public", "cars")
 
 # A test's crash of the machine is not what is tested; the suite is a third faster without.
-_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "max_connections": "60"}
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "60",
+}
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 * 1024**3
+"""For the databases of a few workers at once, and what the tests themselves put there."""
 _numbers = count(1)
 
 
@@ -66,8 +78,23 @@ def server_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    with postgres.temporary(_SETTINGS) as server:
+    with server_in_memory(_SETTINGS) as server:
         yield server.dsn
+
+
+@contextmanager
+def server_in_memory(settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
+    """Start a server that keeps its files in memory, where there is room enough.
+
+    A database is a few hundred files; each test copies one, and drops it.
+    """
+    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+    parent = _MEMORY if in_memory else None
+    with (
+        tempfile.TemporaryDirectory(prefix="carsync-pg-", dir=parent) as folder,
+        postgres.running(Path(folder), settings) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -119,11 +146,19 @@ def _connect(dsn: str) -> Connection:
 def new_database(server_dsn: str, template_name: str) -> Iterator[str]:
     """Give the connection string of a copy of a database, which is dropped afterwards."""
     name = f"carsync_test_{os.getpid()}_{next(_numbers)}"
-    _administer(server_dsn, "CREATE DATABASE {} TEMPLATE {}", name, template_name)
+    copy_database(server_dsn, template_name, name)
     try:
         yield _dsn_of(server_dsn, name)
     finally:
         _drop(server_dsn, name)
+
+
+def copy_database(server_dsn: str, template_name: str, name: str) -> None:
+    """Create a database as a copy of another, by copying its files where PostgreSQL offers it."""
+    with closing(psycopg2.connect(server_dsn)) as admin:
+        by_files = admin.server_version >= 150_000  # it logs nothing, and costs half
+    strategy = " STRATEGY file_copy" if by_files else ""
+    _administer(server_dsn, "CREATE DATABASE {} TEMPLATE {}" + strategy, name, template_name)
 
 
 def _drop(server_dsn: str, name: str) -> None:

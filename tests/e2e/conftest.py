@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from psycopg2 import extensions
 
-from carsync.demo import postgres
 from carsync.demo.feed import FeedOptions
 from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
-from tests.conftest import new_database
+from tests.conftest import new_database, server_in_memory
 from tests.support.fake_api import ScriptedApi
 from tests.support.fault_bench import FEED, Bench
 from tests.support.oracle import KEY
@@ -80,7 +79,7 @@ def leave_unfinished(shelf: Shelf) -> LeaveUnfinished:
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[EmbeddedPostgres]:
     """A server that tests may crash."""
-    with postgres.temporary({"fsync": "off"}) as server:
+    with server_in_memory({"fsync": "off"}) as server:
         yield server
 
 

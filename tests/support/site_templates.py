@@ -19,6 +19,7 @@ from carsync.config.dsn import target_name
 from carsync.mapping.mapper import Mapper
 from carsync.run.fingerprints import fingerprints
 from carsync.state.checkpoint import default_path, load, save
+from tests.conftest import copy_database
 from tests.support.site import MARK, SimulatedSite, Site, ask, await_that
 
 UNFINISHED_PAGES = 10
@@ -84,7 +85,7 @@ class Shelf:
 
     def _copy(self, name: str, copy: str) -> None:
         ask(self._server_dsn, f'DROP DATABASE IF EXISTS "{copy}" WITH (FORCE)')
-        ask(self._server_dsn, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
+        copy_database(self._server_dsn, name, copy)
 
 
 def _make_its_own(site: Site, path: Path) -> None:

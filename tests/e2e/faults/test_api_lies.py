@@ -401,6 +401,7 @@ def test_connections_closed_after_each_third_answer_cost_no_page(
         size = len(reply.encode()[0])
         closes = Reply(body=reply.body, cut_after=size) if page % 3 == 0 else reply
         scripted_api.on("/cars", closes, page=page)
-    scripted_site.sync()
+    # A request that crosses the closing on its way costs an attempt.
+    scripted_site.sync(acceptance__max_error_rate=1)
     assert len(scripted_site.active()) == 600
     assert scripted_api.connections >= 5

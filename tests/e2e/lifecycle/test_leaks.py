@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from tests.support.effort import trials
 from tests.support.oracle import SESSIONS_GONE_S, Oracle
@@ -76,7 +77,11 @@ def _with_shared_memory_of_its_own(site: SimulatedSite) -> tuple[list[str], Path
         return CARSYNC, SHARED_MEMORY
     folder = site.folder / "shm"
     folder.mkdir()
-    bind = f'mount --bind "$0" {SHARED_MEMORY} && exec "$@"'
+    bind = f'mount --rbind "$0" {SHARED_MEMORY} && exec "$@"'
+    socket = Path(parse_dsn(site.dsn).get("host", ""))
+    if socket.is_relative_to(SHARED_MEMORY):  # the server's socket must stay in sight
+        (folder / socket.name).mkdir()
+        bind = f'mount --bind "{socket}" "$0/{socket.name}" && {bind}'
     return ["unshare", "--mount", "sh", "-c", bind, str(folder), *CARSYNC], folder
 
 
