@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_api import Reply
+from tests.support.runbook_runner import Operator
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record": None}
@@ -382,3 +383,22 @@ def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite
     refused = site.run("approve", str(held), "--yes")
     assert refused.exit_code == 2
     assert "is gone" in refused.err
+
+
+def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    site.sync()
+    before = site.rows()
+    _priced(feed, {})
+    site.sync(expect=6)
+    operator = Operator(site)  # type: ignore[arg-type]  # needs no simulator
+    for key, value in site.settings.items():
+        operator.configure(key, value)
+    asked = operator.refuse("held")
+    assert "price: 40 would change, 40 become empty" in asked.said
+    assert site.rows() == before
+    operator.open("held", "--yes")
+    assert site.rows() != before
