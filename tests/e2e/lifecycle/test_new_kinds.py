@@ -111,8 +111,7 @@ def site(api: CursorApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
     """A site whose carsync is a copy with two files and two words more."""
     library = tmp_path / "library"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "carsync", library / "carsync", ignore=ignored)
-    shutil.copytree(ROOT / "sql", library / "carsync" / "sql", ignore=ignored)
+    shutil.copytree(ROOT / "carsync", library / "carsync", ignore=ignored)  # links are followed
     (library / "carsync/source/pagination/throwaway.py").write_text(CURSOR)
     (library / "carsync/source/auth/throwaway.py").write_text(SIGNATURE)
     sections = library / "carsync/config/sections.py"
