@@ -24,7 +24,6 @@ from carsync.run.held_run import HeldRun
 from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
-
 MOST_CHARS = 60
 """A value is shown for people up to this length."""
 
@@ -56,9 +55,7 @@ def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json
     config = source.load_with_database()
     refuse_transaction_pooler(config)
     with _locked(config) as connection:
-        run = runs.require_run(
-            connection, config.target, config.sync.source, run_id, ApprovalError
-        )
+        run = runs.require_run(connection, config.target, config.sync.source, run_id, ApprovalError)
         held = held_run.review(config, connection, run) if held_run.is_held_whole(run) else None
     if held is None:
         _approve_deactivations(config, run_id, yes=yes, dry_run=dry_run, as_json=as_json)
@@ -132,9 +129,7 @@ def _as_json(run_id: int, found: Review, done: Review | None) -> str:
 # ── a whole run ──────────────────────────────────────────────────────────────
 
 
-def _approve_run(
-    config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_json: bool
-) -> None:
+def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     if not as_json:
         _show_columns(held)
     counts: MergeCounts | None = None

@@ -227,9 +227,9 @@ class Deactivate(Section, frozen=True):
 class Plausible(Section, frozen=True):
     """What a run may do to the values of the cars that the table knows; with more, it is held whole.
 
-    `max_emptied_share`: of the known cars, in how many one column may become empty or its default.
-    `max_changed_share`: how many of the known cars may change. `max_new_share`: how many of the
-    cars may be new, where as large a share of the active cars is missing. Null: any share.
+    `max_emptied_share` of the known cars: there a column may become empty or its default.
+    `max_changed_share` of them may change at all. `max_new_share` of the cars may be new if as
+    large a share of the active cars is missing. Null: any share.
     """
 
     max_changed_share: Share | None = 0.5

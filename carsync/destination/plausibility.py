@@ -67,7 +67,8 @@ def foresee(conn: Connection, run: Run, defaults: Defaults, *, least: float = 0.
         sql.run(cur, "session/set_merge")
         found = sql.one(cur, sql.load("plausibility/count_known", **parts))
         ids, active, known, seen, updated = found
-        changed, columns = 0, ()
+        changed = 0
+        columns: tuple[ColumnForecast, ...] = ()
         if updated > least * known:
             changed, *counts = sql.one(cur, _count_values(defaults, parts))
             pairs = zip(defaults, counts[::2], counts[1::2], strict=True)

@@ -219,7 +219,7 @@ def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | No
             number = float(value)
         except OverflowError:
             number = float("inf")
-    elif kind is Unholdable and value.token[-1:].isdigit():  # a number such as 1e400
+    elif kind is Unholdable and value.token.rstrip("…")[-1:].isdigit():  # a number such as 1e400
         number = float("inf")
     else:
         raise _unreadable(value, "a number")

@@ -1,4 +1,4 @@
-"""Approval of a run that was held whole: what its merge would change, and that merge."""
+"""A run whose values changed as no market changes: held whole, until a person approves its merge."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from carsync.destination import merge, plausibility, staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
-from carsync.errors import ApprovalError
+from carsync.errors import ApprovalError, ImplausibleError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.model import MergeCounts
 from carsync.postgres.wait import Connection
+from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences, fingerprints
 from carsync.source.pagination.base import load_paginator
 from carsync.state import runs
@@ -34,6 +35,31 @@ class HeldRun(Struct, frozen=True):
 def is_held_whole(run: Run) -> bool:
     """Say whether nothing of the run was merged until a person approves."""
     return run.state == "held" and run.counts is None
+
+
+def judge_values(context: RunContext) -> None:
+    """Raise `ImplausibleError` where a merge would change more than `sync.plausible` allows.
+
+    Nothing is judged before the first merge, and after a change of the mapping, which is
+    announced.
+    """
+    rules, run = context.config.sync.plausible, context.run
+    before = runs.last_merged(context.connection, context.target, context.source)
+    if rules is None or before is None:
+        return
+    key = "mapping"
+    if before.fingerprints.get(key) != run.fingerprints.get(key):
+        return
+    shares = [rules.max_changed_share, rules.max_emptied_share]
+    least = min((share for share in shares if share is not None), default=1.0)
+    forecast = plausibility.foresee(context.connection, run, context.mapper.defaults, least=least)
+    if problems := plausibility.find_implausible(forecast, rules):
+        raise ImplausibleError(
+            "the feed's values changed as no market changes: nothing was merged",
+            detail="; ".join(problems),
+            hint=f"see what would change, and merge it if it is right: `carsync approve "
+            f"{run.run_id}`; the next run reads the feed anew",
+        )
 
 
 def review(config: Config, conn: Connection, run: Run) -> HeldRun:

@@ -29,10 +29,10 @@ from carsync.run.acceptance import evaluate
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext
 from carsync.run.deactivate import decide_and_prove
+from carsync.run.held_run import judge_values
 from carsync.run.intake import Intake, judge_rejects
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
-from carsync.run.plausible import judge_values
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import target_lock

@@ -55,12 +55,6 @@ POISONED: dict[str, tuple[str, str]] = {
     "nan": (f'{{{HEAD}, "year": NaN}}', "year"),
     "infinity": (f'{{{HEAD}, "lots": [{{"buy_now": Infinity}}]}}', "price"),
     "minus_infinity": (f'{{{HEAD}, "lots": [{{"bid": -Infinity}}]}}', "current_bid"),
-    "infinity_as_text": (f'{{{HEAD}, "lots": [{{"bid": "Infinity"}}]}}', "current_bid"),
-    "beyond_a_double": (f'{{{HEAD}, "lots": [{{"buy_now": 1e400}}]}}', "price"),
-    "beyond_a_double_below": (f'{{{HEAD}, "lots": [{{"bid": -1e400}}]}}', "current_bid"),
-    "beyond_a_double_as_text": (f'{{{HEAD}, "lots": [{{"bid": "1e400"}}]}}', "current_bid"),
-    "integer_beyond_a_double": (f'{{{HEAD}, "lots": [{{"bid": {"9" * 400}}}]}}', "current_bid"),
-    "five_thousand_digits": (f'{{{HEAD}, "lots": [{{"bid": {NINES}}}]}}', "current_bid"),
     "five_thousand_digits_in_images": (
         f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", {NINES}]}}}}]}}',
         "images",
@@ -69,12 +63,6 @@ POISONED: dict[str, tuple[str, str]] = {
         f'{{{HEAD}, "lots": [{{"images": {{"normal": ["u.jpg", {{"w": NaN}}]}}}}]}}',
         "images",
     ),
-    "beyond_int4": (f'{{{HEAD}, "year": 2147483648}}', "year"),
-    "beyond_int4_as_text": (
-        f'{{{HEAD}, "lots": [{{"odometer": {{"km": "99999999999"}}}}]}}',
-        "mileage",
-    ),
-    "beyond_int8": (f'{{{HEAD}, "lots": [{{"odometer": {{"km": 1e30}}}}]}}', "mileage"),
     "object_for_a_text": (f'{{{HEAD}, "vin": {{"a": 1}}}}', "vin"),
     "list_for_a_text": (f'{{{HEAD}, "title": ["x"]}}', "title"),
     "text_for_an_object": (f'{{{HEAD}, "color": "black"}}', "color"),
@@ -89,12 +77,6 @@ POISONED: dict[str, tuple[str, str]] = {
     "no_make": ('{"id": 666, "model": {"name": "K5"}}', "make"),
     "blank_make": ('{"id": 666, "manufacturer": {"name": " \\u3000"}}', "make"),
     "object_with_a_nul_key": (f'{{{HEAD}, "vin": {{"{NUL}": 1}}}}', "vin"),
-    "huge_exponent": (f'{{{HEAD}, "lots": [{{"bid": 1e999999999}}]}}', "current_bid"),
-    "huge_exponent_as_text": (
-        f'{{{HEAD}, "lots": [{{"bid": "1e999999999"}}]}}',
-        "current_bid",
-    ),
-    "huge_year": (f'{{{HEAD}, "year": 99999999999999999999}}', "year"),
     "null_inside_make": ('{"id": 666, "manufacturer": {"name": null}}', "make"),
     "everything_null": (
         '{"id": 666, "manufacturer": null, "model": null, "year": null, "title": null,'
@@ -105,6 +87,28 @@ POISONED: dict[str, tuple[str, str]] = {
     "null_model": ('{"id": 666, "manufacturer": {"name": "Kia"}, "model": null}', "model"),
 }
 """Rejected under id 666: name → text, and the column that refuses it."""
+
+OUT_OF_RANGE: dict[str, tuple[str, str]] = {
+    "infinity_as_text": (f'{{{HEAD}, "lots": [{{"bid": "Infinity"}}]}}', "current_bid"),
+    "beyond_a_double": (f'{{{HEAD}, "lots": [{{"buy_now": 1e400}}]}}', "price"),
+    "beyond_a_double_below": (f'{{{HEAD}, "lots": [{{"bid": -1e400}}]}}', "current_bid"),
+    "beyond_a_double_as_text": (f'{{{HEAD}, "lots": [{{"bid": "1e400"}}]}}', "current_bid"),
+    "integer_beyond_a_double": (f'{{{HEAD}, "lots": [{{"bid": {"9" * 400}}}]}}', "current_bid"),
+    "five_thousand_digits": (f'{{{HEAD}, "lots": [{{"bid": {NINES}}}]}}', "current_bid"),
+    "beyond_int4": (f'{{{HEAD}, "year": 2147483648}}', "year"),
+    "beyond_int4_as_text": (
+        f'{{{HEAD}, "lots": [{{"odometer": {{"km": "99999999999"}}}}]}}',
+        "mileage",
+    ),
+    "beyond_int8": (f'{{{HEAD}, "lots": [{{"odometer": {{"km": 1e30}}}}]}}', "mileage"),
+    "huge_exponent": (f'{{{HEAD}, "lots": [{{"bid": 1e999999999}}]}}', "current_bid"),
+    "huge_exponent_as_text": (
+        f'{{{HEAD}, "lots": [{{"bid": "1e999999999"}}]}}',
+        "current_bid",
+    ),
+    "huge_year": (f'{{{HEAD}, "year": 99999999999999999999}}', "year"),
+}
+"""Numbers that no column can hold, under id 666: the column, which has a default, takes it."""
 
 UNKNOWN: dict[str, str] = {
     "number": "7",

@@ -57,7 +57,7 @@ def ids(content: PageContent) -> list[str]:
         ({}, '{"data": [{"id": 1}]}', (None, None)),
         ({}, '{"data": [{"id": 1}], "meta": null}', (None, None)),
         ({}, '{"data": [{"id": 1}], "meta": []}', (None, None)),
-        ({}, '{"data": [{"id": 1}], "meta": {"last_page": "7", "total": 7.5}}', (None, None)),
+        ({}, '{"data": [{"id": 1}], "meta": {"last_page": "7", "total": 7.5}}', (7, None)),
         ({}, '{"data": [{"id": 1}], "meta": {"last_page": -1, "total": true}}', (None, None)),
         ({"records": ""}, '[{"id": 1}]', (None, None)),
         (

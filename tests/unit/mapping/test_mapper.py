@@ -14,7 +14,7 @@ from carsync.model import MAX_ORIGINAL_CHARS, Column
 from tests.support.folders import GOLDEN_FILE
 from tests.support.mappers import PRESET as MAPPER
 from tests.support.mappers import load_mapper, map_one, mapper_of, record, reject_of, rows_of
-from tests.support.records import DEEP, GOOD, NINES, POISONED, UNKNOWN, page
+from tests.support.records import DEEP, GOOD, NINES, OUT_OF_RANGE, POISONED, UNKNOWN, page
 
 GOLDEN: list[dict[str, Any]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
 HASHED = [
@@ -56,8 +56,12 @@ def test_golden_records_give_the_rows_and_md5_of_deployed_systems(poison: str) -
         assert {n: type(v) for n, v in row.items()} == {n: type(v) for n, v in expected.items()}
 
 
-def test_the_preset_hashes_fifteen_fields_with_xxh3_by_default() -> None:
-    assert MAPPER.hash_scheme == "xxh3_128:v1:" + ",".join(sorted(HASHED))
+def test_the_preset_hashes_every_column_with_xxh3_and_fifteen_with_md5() -> None:
+    columns = {c.name for c in MAPPER.columns} | {c.name for c, _ in MAPPER.constants}
+    every = sorted(columns - {"id", "data_hash"})
+    assert MAPPER.hash_scheme == "xxh3_128:v1:" + ",".join(every)
+    md5 = load_mapper(parse("mapping: {hash: {algorithm: md5}}", {}).mapping)
+    assert md5.hash_scheme == "md5:v1:" + ",".join(sorted(HASHED))
 
 
 def test_columns_start_with_id_and_end_with_data_hash_and_constants_are_apart() -> None:
@@ -90,6 +94,15 @@ def test_a_poisoned_record_is_rejected_and_its_page_lands(poisoned: str, column:
     reject.original.encode()
     assert "\0" not in reject.original
     assert reject.original.startswith(poisoned[:12])
+
+
+@pytest.mark.parametrize(("record_", "column"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
+def test_a_number_out_of_range_costs_the_default_and_not_the_car(record_: str, column: str) -> None:
+    content = MAPPER.map_page(page(GOOD, record_))
+    assert content.rejects == ()
+    names = [c.name for c in MAPPER.columns]
+    value = dict(zip(names, content.rows[1][1:], strict=True))[column]
+    assert value == MAPPER.defaults[column] is not None
 
 
 @pytest.mark.parametrize("poisoned", UNKNOWN.values(), ids=UNKNOWN)
@@ -247,7 +260,9 @@ def test_own_columns_lie_over_the_preset() -> None:
     row = map_one(record(paint=" red ", seats="5"), mapper)
     assert (row["color"], row["seats"], row["condition"]) == (" red ", 5, "used")
     assert "vin" not in row
-    assert mapper.hash_scheme == "xxh3_128:v1:" + ",".join(sorted({*HASHED} - {"vin"}))
+    hashed = mapper.hash_scheme.rpartition(":")[2].split(",")
+    assert "seats" in hashed
+    assert "vin" not in hashed
     assert mapper.fingerprint != MAPPER.fingerprint
 
 

@@ -33,7 +33,10 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         pages_resumed=400,
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
-    told = stored | {"next_step": "look; or do nothing: the next run decides again"}
+    told = stored | {
+        "meaning": "held for approval: deactivations, or the whole run",
+        "next_step": "look; or do nothing: the next run decides again",
+    }
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)
     text = render_details(some_details(past), NOW, 80)

@@ -28,7 +28,7 @@ def test_the_number_and_the_size_travel_as_parameters_of_their_names() -> None:
     ("keys", "paths", "values", "info"),
     [
         ({}, ("meta.last_page", "meta.total"), (9, 870), PageInfo(9, 870)),
-        ({}, ("meta.last_page", "meta.total"), (None, "870"), PageInfo()),
+        ({}, ("meta.last_page", "meta.total"), (None, "870"), PageInfo(None, 870)),
         ({"total_pages": None}, ("meta.total",), (870,), PageInfo(None, 870)),
         ({"total_records": None}, ("meta.last_page",), (9,), PageInfo(9)),
         ({"total_pages": None, "total_records": None}, (), (), PageInfo()),
