@@ -225,7 +225,7 @@ class Deactivate(Section, frozen=True):
 
 
 class Plausible(Section, frozen=True):
-    """What a run may do to the values of the cars that the table knows; with more, it is held whole.
+    """What a run may do to the values of known cars; with more, it is held whole.
 
     `max_emptied_share` of the known cars: there a column may become empty or its default.
     `max_changed_share` of them may change at all. `max_new_share` of the cars may be new if as

@@ -1,4 +1,4 @@
-"""A run whose values changed as no market changes: held whole, until a person approves its merge."""
+"""A run whose values changed as no market changes: held whole until a person approves it."""
 
 from __future__ import annotations
 
