@@ -121,11 +121,12 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
 def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     """Say why no candidate may go: too little was seen, or too many would go.
 
-    Cars that the API, asked by id, called alive do not go.
+    Cars that the API, asked by id, called alive count too: a feed that does not list so many of
+    them was read incompletely.
     """
     plan, reported = evidence.plan, evidence.reported_records
     seen = plan.seen + plan.rejected_without_id
-    candidates = plan.candidates - _count(evidence, ProbeVerdict.ALIVE)
+    candidates = plan.candidates
     found = []
     if plan.candidates and not seen:
         found.append("the feed lists no record")

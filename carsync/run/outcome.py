@@ -83,6 +83,8 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
             f"{most:,} may be deactivated (sync.deactivate)"
         )
     problem = f"{counts.held:,} deactivations are held"
+    if not counts.held:
+        problem = f"the feed was read incompletely: {counts.seen:,} cars; no car was deactivated"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
 
 

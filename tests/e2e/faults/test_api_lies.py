@@ -145,10 +145,11 @@ def test_a_last_page_that_moves_on_with_each_page_ends(liar: Liar, total: int | 
 
 
 @pytest.mark.parametrize("with_totals", [True, False])
-def test_page_1_for_every_page_number_ends_and_is_held(liar: Liar, with_totals: bool) -> None:
+def test_page_1_for_every_page_number_ends_and_names_the_key(liar: Liar, with_totals: bool) -> None:
     first = body_of(liar.api._answer_page({"page": "1", "per_page": str(PAGE_SIZE)}))
     liar.api.page_lie = edited(lambda *_: first if with_totals else {"data": first["data"]})
-    liar.sync(6, api__pagination__max_pages=40)
+    ended = liar.sync(2, api__pagination__max_pages=40)
+    assert "api.pagination.page_param" in ended.said
     assert max(liar.api.pages_asked()) <= 40
 
 
@@ -262,7 +263,7 @@ def test_a_storm_of_refusals_with_hostile_retry_after_is_ridden_out_politely(
     site.api.page_lie = storm
     ended = site.sync(acceptance__max_error_rate=1)
     oracle.judge(ended)
-    assert len(refused) == 2 * PAGES
+    assert len(refused) == 2 * (PAGES + 1), "the page behind the last one too"
 
 
 @pytest.mark.parametrize("value", ["Fri, 31 Dec 9999 23:59:59 GMT", "9" * 23][: trials(1, 2)])
