@@ -184,14 +184,16 @@ def check_requests(
 ) -> CheckResult:
     """Compare the API's log (moment, target, status) with the pages that were still to be read.
 
-    >>> check_requests([(0.0, "/cars?page=1", 200)], 1, ()).passed
+    >>> asked = [(0.0, "/cars?page=1", 200), (0.1, "/cars?page=2", 200)]
+    >>> check_requests(asked, 1, ()).passed
     True
     """
     queries = [parse_qs(urlsplit(target).query) for _, target, _ in log]
     read = sorted(int(query["page"][0]) for query in queries if "page" in query)
     by_id = len(log) - len(read)
     refused = sum(status == HTTPStatus.TOO_MANY_REQUESTS for _, _, status in log)
-    wanted = [page for page in range(1, pages + 1) if page not in kept]
+    # The page behind the last one is asked for too: does the feed end where it says?
+    wanted = [page for page in range(1, pages + 2) if page not in kept]
     if refused:
         text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
         return CheckResult(False, "API", text)

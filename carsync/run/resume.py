@@ -6,7 +6,6 @@ from collections.abc import Sequence, Set
 
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.exit_codes import ExitCode
 from carsync.model import StagedPage, Target
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
@@ -34,8 +33,6 @@ def find(
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
         return None, f"run {found.run_id} is not resumed: its staging tables are missing"
-    if found.exit_code == ExitCode.CONFIG:
-        return None, f"run {found.run_id} is not resumed: what it read was not the feed"
     if found.state == "failed":
         rejects, records = staging.count_records(connection, found.run_id)
         if rejects > config.sync.max_reject_share * records:  # it would fail again

@@ -21,7 +21,7 @@ from carsync.destination import staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
-from carsync.errors import CarsyncError, CheckpointError, LockedError
+from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
 from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.run import finish, outcome, start
@@ -128,7 +128,11 @@ class SyncRun:
         """
         context = self._context
         with Intake(context, self._new_engine) as intake:
-            intake.run()
+            try:
+                intake.run()
+            except ConfigError:  # what was read is not the feed: no run may go on with it
+                staging.drop(context.connection, context.run.run_id)
+                raise
             failpoints.reach("sync.read")
             if (stopped := self._stopped()) is not None:
                 return stopped

@@ -134,6 +134,11 @@ class Api(Simulator):
         queries = [parse_qs(urlsplit(target).query) for _, target, _ in list(self.log)]
         return [int(query["page"][0]) for query in queries if "page" in query]
 
+    def pages_read(self) -> list[int]:
+        """Return `pages_asked` without the page behind the last one, which every run tries."""
+        last = self.feed.page_count(self.snapshot, self.options.page_size)
+        return [page for page in self.pages_asked() if page <= last]
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer as the simulator does, in good time."""
 

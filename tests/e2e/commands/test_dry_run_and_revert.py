@@ -81,7 +81,7 @@ def test_trials_leave_an_unfinished_run_its_pages_and_a_taste_is_no_success(
 ) -> None:
     taste = site.sync("--max-pages", "3", expect=5)
     assert taste.counts == {"seen": 60, "inserted": 60}
-    assert sorted(site.api.pages_asked()) == [1, 2, 3]
+    assert sorted(site.api.pages_read()) == [1, 2, 3]
     status = site.status()
     assert status["last_success_at"] is None
     ask(site.dsn, "UPDATE cars SET data_hash = 'old'")
@@ -106,7 +106,7 @@ def test_trials_leave_an_unfinished_run_its_pages_and_a_taste_is_no_success(
     site.api.log.clear()
     resumed = site.sync()
     assert resumed.report["run_id"] == interrupted
-    assert not staged & set(site.api.pages_asked())
+    assert not staged & set(site.api.pages_read())
     site.assert_exact()
     assert not ask(
         site.dsn, "SELECT relname FROM pg_class WHERE relname ~ '^(staging|ledger|delta)_'"

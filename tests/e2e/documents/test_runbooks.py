@@ -62,7 +62,7 @@ def test_a_run_that_is_stuck_is_stopped_and_resumed(operator: Operator) -> None:
     assert_as_on_the_page("stuck", "--yes", operator.open("stuck", "--yes"))
     assert running.end().exit_code == 143
     site.assert_exact()
-    assert len(site.api.pages_asked()) <= site.pages() - 4, "what was staged was not read again"
+    assert len(site.api.pages_read()) <= site.pages() - 4, "what was staged was not read again"
 
 
 def test_a_run_that_died_is_resumed_once_the_cause_is_gone(operator: Operator) -> None:
@@ -174,7 +174,7 @@ def test_a_move_to_another_host_never_lets_two_write(operator: Operator, tmp_pat
     arrived = operator.open("move-host", "arrive", "--yes", at=new)
     assert_as_on_the_page("move-host", "arrive --yes", arrived)
     site.assert_exact()
-    assert len(site.api.pages_asked()) <= site.pages() - 4 + 2, "two probes; the rest is resumed"
+    assert len(site.api.pages_read()) <= site.pages() - 4 + 2, "two probes; the rest is resumed"
     assert calls.read_text().endswith("enable --now carsync.timer\n")
 
 

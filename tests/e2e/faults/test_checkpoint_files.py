@@ -39,7 +39,7 @@ def checkpoint_of(site: SimulatedSite) -> Path:
 
 
 def assert_only_missing_pages_were_fetched(site: SimulatedSite, staged: set[int]) -> None:
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
 def status(site: SimulatedSite, expect: int) -> Ended:
@@ -250,7 +250,7 @@ def test_a_disk_that_fills_up_or_turns_read_only_in_the_middle_of_a_run(
         mend(folder)
         site.api.reset()
         oracle.recover()
-        assert staged.isdisjoint(site.api.pages_asked())
+        assert staged.isdisjoint(site.api.pages_read())
 
 
 @needs_root
@@ -363,4 +363,4 @@ def test_a_stop_while_the_folder_is_gone_is_resumable(site: SimulatedSite) -> No
     assert site.status()["state"] == "interrupted"
     site.api.reset()
     oracle.recover()
-    assert staged.isdisjoint(site.api.pages_asked())
+    assert staged.isdisjoint(site.api.pages_read())

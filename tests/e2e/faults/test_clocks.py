@@ -140,7 +140,7 @@ def test_a_clock_set_between_a_killed_run_and_the_next_one(
     site.api.release()
     site.api.reset()
     oracle.recover()
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
 # ── the server's clock ───────────────────────────────────────────────────────

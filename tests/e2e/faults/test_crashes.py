@@ -53,7 +53,7 @@ def test_after_kill_9_of_the_parent_only_unstaged_pages_are_fetched_again(
     resumed = site.sync()
     site.assert_exact()
     assert resumed.counts == {"seen": 600, "inserted": 600}
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
 @pytest.mark.parametrize("choose", [_fetcher, _writer, _manager])
@@ -70,7 +70,7 @@ def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choo
     ended = site.check(running)
     site.assert_exact()
     assert "was killed by SIGKILL: restarting all workers" in ended.said
-    assert staged.isdisjoint(site.api.pages_asked())
+    assert staged.isdisjoint(site.api.pages_read())
 
 
 def test_a_child_that_hangs_is_found_and_the_run_goes_on(site: SimulatedSite) -> None:
@@ -132,7 +132,7 @@ def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
     again = site.sync()
     assert failed.report["run_id"] == again.report["run_id"]
     assert any("the ledger lost" in note for note in again.report["notes"])
-    assert sorted(site.api.pages_asked()) == list(range(1, site.pages(1) + 1))
+    assert sorted(site.api.pages_read()) == list(range(1, site.pages(1) + 1))
     site.assert_exact(1)
     assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
 
@@ -187,7 +187,7 @@ def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill
     site.api.reset()
     site.sync()
     site.assert_exact(1)
-    assert site.api.pages_asked() == [], "all was staged"
+    assert site.api.pages_read() == [], "all was staged"
 
 
 def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
@@ -207,7 +207,7 @@ def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
     site.api.reset()
     site.sync()
     site.assert_exact(1)
-    assert site.api.pages_asked() == []
+    assert site.api.pages_read() == []
 
 
 def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: Fill) -> None:
@@ -223,7 +223,7 @@ def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: F
     site.api.reset()
     site.sync()
     site.assert_exact(1)
-    assert site.api.pages_asked() == [], "all was staged"
+    assert site.api.pages_read() == [], "all was staged"
 
 
 @pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
@@ -246,4 +246,4 @@ def test_a_session_that_is_terminated_ends_the_run_resumable(
     site.api.reset()
     site.sync()
     site.assert_exact()
-    assert staged.isdisjoint(site.api.pages_asked())
+    assert staged.isdisjoint(site.api.pages_read())

@@ -175,7 +175,7 @@ def test_a_merge_cut_at_its_commit_is_neither_lost_nor_run_twice(
     site.api.reset()
     again = oracle.recover()
     if when == "before":
-        assert site.api.pages_asked() == [], "all was staged"
+        assert site.api.pages_read() == [], "all was staged"
         assert again.counts.keys() == changed
         assert runs(site) == [("complete", True)]
     else:
@@ -224,7 +224,7 @@ def test_a_writer_cut_at_its_commit_stages_no_page_twice(
     assert staged
     site.api.reset()
     oracle.recover()
-    assert staged.isdisjoint(site.api.pages_asked())
+    assert staged.isdisjoint(site.api.pages_read())
 
 
 @pytest.mark.long

@@ -122,7 +122,7 @@ def test_a_black_hole_while_merging_is_found_and_the_merge_repeated_by_the_next_
     oracle.judge(ended)
     site.api.reset()
     oracle.recover()
-    assert site.api.pages_asked() == [], "all was staged"
+    assert site.api.pages_read() == [], "all was staged"
 
 
 def test_a_black_hole_from_the_start_is_found(proxied_site: SimulatedSite, proxy: PgProxy) -> None:

@@ -165,8 +165,8 @@ def test_a_writer_that_wakes_up_too_late_is_fenced_out(
         site.api.release()
         ended = site.check(running)
         oracle.judge(ended)
-        assert PAGE in site.api.pages_asked()
-        assert len(site.api.pages_asked()) == site.pages() - len(kept)
+        assert PAGE in site.api.pages_read()
+        assert len(site.api.pages_read()) == site.pages() - len(kept)
         assert ended.counts == {"seen": 600, "inserted": 600}
 
 
@@ -189,4 +189,4 @@ def test_a_page_that_a_sleeping_writer_has_committed_is_kept(
         assert writer.hears(WorkerFailed)
         site.api.release()
         oracle.judge(site.check(running))
-        assert PAGE not in site.api.pages_asked()
+        assert PAGE not in site.api.pages_read()

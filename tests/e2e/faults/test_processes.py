@@ -74,7 +74,7 @@ def test_a_process_that_stands_still(bench: Bench, choose: Choose) -> None:
     victim.suspend()
     bench.site.api.release()
     if victim.pid == running.process.pid:
-        in_hand = len(bench.site.api.pages_asked())
+        in_hand = len(bench.site.api.pages_read())
         await_that(lambda: len(bench.site.staged_pages()) >= in_hand, "what was in hand is staged")
         victim.resume()
     ended = running.end()
@@ -112,7 +112,7 @@ def test_a_child_killed_in_the_middle_of_a_transfer(open_site: OpenSite, victim:
     running = site.start("sync", "--json")
     await_that(lambda: len(running.children()) == 3, "all children")
     _writer(running).suspend()
-    await_that(lambda: len(set(site.api.pages_asked())) == 3, "all pages asked for")
+    await_that(lambda: len(set(site.api.pages_read())) == 3, "all pages asked for")
     sender = _fetcher(running)
     await_that(lambda: _is_blocked_in_write(sender), "a page in the middle of its way")
     victim(running).kill()

@@ -11,7 +11,7 @@ from tests.support.site import SimulatedSite, ask, await_that
 
 def _assert_started_anew(site: SimulatedSite) -> None:
     site.assert_exact()
-    assert sorted(site.api.pages_asked()) == list(range(1, site.pages() + 1))
+    assert sorted(site.api.pages_read()) == list(range(1, site.pages() + 1))
     states = ask(site.dsn, "SELECT state FROM carsync.runs ORDER BY run_id")
     assert states == [("abandoned",), ("complete",)]
     leftovers = ask(
@@ -26,7 +26,7 @@ def _assert_started_anew(site: SimulatedSite) -> None:
     ("key", "value", "reason"),
     [
         ("api.params", {"sort": "id"}, "the feed's settings changed"),
-        ("mapping.columns", {"image_url": None}, "the mapping or its hash changed"),
+        ("mapping.columns", {"vin": {"path": "vin"}}, "the mapping or its hash changed"),
     ],
 )
 def test_a_run_of_another_making_is_not_mixed_in(
@@ -45,7 +45,7 @@ def test_a_run_of_another_source_is_left_alone(
 ) -> None:
     leave_unfinished(site)
     ended = site.sync(sync__source="elsewhere")
-    assert sorted(site.api.pages_asked()) == list(range(1, site.pages() + 1))
+    assert sorted(site.api.pages_read()) == list(range(1, site.pages() + 1))
     assert ended.counts == {"seen": 600, "inserted": 600}
     assert ask(site.dsn, "SELECT DISTINCT source_api FROM public.cars") == [("elsewhere",)]
 
@@ -88,7 +88,7 @@ def test_a_damaged_checkpoint_is_said_and_the_run_resumes_all_the_same(
     ended = site.sync()
     site.assert_exact()
     assert problem in ended.said
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
 def test_a_lost_checkpoint_does_not_matter(
@@ -100,7 +100,7 @@ def test_a_lost_checkpoint_does_not_matter(
     path.unlink()
     site.sync()
     site.assert_exact()
-    assert staged.isdisjoint(site.api.pages_asked())
+    assert staged.isdisjoint(site.api.pages_read())
 
 
 def _lose(site: SimulatedSite, pages: set[int]) -> None:
@@ -134,7 +134,7 @@ def test_pages_that_only_one_of_ledger_and_checkpoint_knows_are_kept_or_fetched_
     site.api.release()
     site.api.reset()
     ended = oracle.recover()
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - kept)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - kept)
     (note,) = [note for note in ended.report["notes"] if "the ledger lost" in note]
     assert note.startswith("the ledger lost 3 of 10 staged pages (")
     assert str(min(lost)) in note

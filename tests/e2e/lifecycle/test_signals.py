@@ -40,7 +40,7 @@ def test_a_signal_drains_and_the_next_run_fetches_only_what_is_missing(
     running = site.start("sync", "--json")
     site.await_staged(12)
     in_hand = await_that(
-        lambda: set(site.api.pages_asked()) - site.staged_pages(), "requests under way"
+        lambda: set(site.api.pages_read()) - site.staged_pages(), "requests under way"
     )
     running.signal(number)
     site.api.release()
@@ -58,7 +58,7 @@ def test_a_signal_drains_and_the_next_run_fetches_only_what_is_missing(
     site.api.reset()
     resumed = site.sync()
     site.assert_exact()
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
     assert resumed.report["run_id"] == stopped.report["run_id"]
     assert f"{len(staged)} pages are staged already" in resumed.said
     assert site.staged_pages() == set()
@@ -73,7 +73,7 @@ def test_a_signal_to_the_whole_process_group_drains_all_the_same(site: Simulated
         os.kill(pid, signal.SIGINT)
     site.api.release()
     site.check(running, 130)
-    assert site.staged_pages() >= set(site.api.pages_asked())
+    assert site.staged_pages() >= set(site.api.pages_read())
 
 
 def test_a_second_signal_ends_the_run_at_once(site: SimulatedSite) -> None:
@@ -92,7 +92,7 @@ def test_a_second_signal_ends_the_run_at_once(site: SimulatedSite) -> None:
     site.api.reset()
     site.sync()
     site.assert_exact()
-    assert sorted(site.api.pages_asked()) == sorted(set(range(1, site.pages() + 1)) - staged)
+    assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
 def test_a_signal_during_start_up_ends_the_run_in_order(site: SimulatedSite) -> None:

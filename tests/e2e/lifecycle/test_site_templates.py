@@ -63,5 +63,5 @@ def test_a_copied_site_is_as_its_first_run_left_it_and_goes_on_from_there(
         ended = copy.sync()
         copy.assert_exact()
         assert (ended.report["run_id"] == 1) == (state == "unfinished"), "it resumes its own run"
-        assert set(copy.api.pages_asked()) == set(range(1, copy.pages() + 1)) - staged
+        assert set(copy.api.pages_read()) == set(range(1, copy.pages() + 1)) - staged
     shelf.close()

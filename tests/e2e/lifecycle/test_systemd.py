@@ -175,4 +175,4 @@ def test_a_parent_that_hangs_feeds_nobody_and_its_children_do_not_either(
     site.api.reset()
     site.sync()
     site.assert_exact()
-    assert site.api.pages_asked() == []
+    assert site.api.pages_read() == []

@@ -32,7 +32,7 @@ def rig(conn: Connection) -> Rig:
 
 def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
     """Give what a decision wants to know of a run."""
-    usual = {"drift": (), "failed": {}, "is_truncated": False}
+    usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True, "cut": ""}
     return SimpleNamespace(
         config=config,
         connection=rig.conn,
@@ -42,6 +42,7 @@ def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
         plan=SimpleNamespace(**{**usual, **plan}),
         paginator=load_paginator(config.api),
         resumed_pages=0,
+        said_by_id={},
         note=print,
     )
 
