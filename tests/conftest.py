@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -156,10 +157,15 @@ def new_database(server_dsn: str, template_name: str) -> Iterator[str]:
 
 def copy_database(server_dsn: str, template_name: str, name: str) -> None:
     """Create a database as a copy of another, by copying its files where PostgreSQL offers it."""
+    query = f"CREATE DATABASE {{}} TEMPLATE {{}} {_copy_strategy(server_dsn)}"
+    _administer(server_dsn, query, name, template_name)
+
+
+@cache
+def _copy_strategy(server_dsn: str) -> str:
     with closing(psycopg2.connect(server_dsn)) as admin:
-        by_files = admin.server_version >= 150_000  # it logs nothing, and costs half
-    strategy = " STRATEGY file_copy" if by_files else ""
-    _administer(server_dsn, "CREATE DATABASE {} TEMPLATE {}" + strategy, name, template_name)
+        offers_files = admin.server_version >= 150_000  # they are not logged, which costs half
+    return "STRATEGY file_copy" if offers_files else ""
 
 
 def _drop(server_dsn: str, name: str) -> None:

@@ -10,6 +10,7 @@ from carsync.config.sections import Config
 from carsync.doctor import examine
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Findings, Group, Level
+from carsync.errors import ConfigError, DatabaseError
 from carsync.exit_codes import ExitCode
 
 KEYED = "api: {base_url: 'https://api.example.com', auth: {key: k}}\n"
@@ -50,3 +51,14 @@ def findings_of(config: Config) -> dict[str, Finding]:
 
 def problems(found: dict[str, Finding]) -> dict[str, str]:
     return {n: f"{f.seen} → {f.fix}" for n, f in found.items() if f.level is Level.PROBLEM}
+
+
+def problem_groups() -> list[Group]:
+    """Give one group with a finding of every level, the first problem the database's."""
+    found = Findings(ExitCode.DATABASE)
+    found.ok("version", "PostgreSQL 16")
+    found.warn("clock", "w" * 30 + " " + "x" * 60, "mend " * 20)
+    found.failed("grants", DatabaseError("no", hint="grant"))
+    found.failed("mode", ConfigError("odd", hint="other"))
+    found.skip(["a", "b"], "of that")
+    return [Group("database", tuple(found.all))]
