@@ -64,7 +64,6 @@ _SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "autovacuum": "off",
     "max_connections": "60",
 }
 _MEMORY = Path("/dev/shm")
