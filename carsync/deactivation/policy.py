@@ -82,6 +82,8 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
         return Decision("skip", ("sync.deactivate.enabled is false",))
     if evidence.failed_pages:
         return Decision("skip", (f"{evidence.failed_pages:,} pages could not be read",))
+    if evidence.answers is not None and evidence.answers.verification.has_path:
+        evidence = replace(evidence, cut="")  # each car was asked for, wherever the feed ends
     decision = _decide_by_counts(evidence, rules)
     if evidence.answers is None or decision.action == "skip":
         return decision
@@ -181,7 +183,9 @@ def _doubts(evidence: Evidence) -> tuple[str, ...]:
     """Say why a car that was not seen may be in the feed, having slipped between pages."""
     plan, reported = evidence.plan, evidence.reported_records
     seen = plan.seen + plan.rejected_without_id
-    doubts = [*evidence.drift_signs, *([evidence.cut] if evidence.cut else [])]
+    doubts = list(evidence.drift_signs)
+    if evidence.cut and plan.candidates:
+        doubts.append(evidence.cut)
     if plan.duplicates:
         doubts.append(f"{plan.duplicates:,} records were listed more than once")
     if plan.rejected_without_id:

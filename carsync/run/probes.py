@@ -103,7 +103,8 @@ class ProbeRunner:
         if asked.page is None and event.record_id is not None:
             self._context.said_by_id[event.record_id] = event.detail
         if event.failure is not None:
-            log.debug("by-id request for %s: %s", event.record_id, event.detail)
+            what = f"page {asked.page}" if event.record_id is None else event.record_id
+            log.debug("asked for %s: %s", what, event.detail, extra={"event": "probe_failed"})
         return asked
 
     def _hand_out(self, waiting: deque[ProbeLease]) -> bool:

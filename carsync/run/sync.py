@@ -107,7 +107,11 @@ class SyncRun:
                 failpoints.reach("sync.migrated")
                 context.begin(start.resume_or_start(context, previous))
                 failpoints.reach("sync.begun")
-                end = self._read_and_merge()
+                try:
+                    end = self._read_and_merge()
+                except ConfigError:  # what was read is not the feed: no run may go on with it
+                    staging.drop(connection, context.run.run_id)
+                    raise
         except LockedError:
             context.checkpoint = None  # the file belongs to another run
             raise
@@ -128,11 +132,7 @@ class SyncRun:
         """
         context = self._context
         with Intake(context, self._new_engine) as intake:
-            try:
-                intake.run()
-            except ConfigError:  # what was read is not the feed: no run may go on with it
-                staging.drop(context.connection, context.run.run_id)
-                raise
+            intake.run()
             failpoints.reach("sync.read")
             if (stopped := self._stopped()) is not None:
                 return stopped

@@ -1,8 +1,9 @@
 """A run as JSON log lines: one for each event, with the figures as fields.
 
 `event` names what a line is about: `run_begun`, `phase`, `progress`, `message` and
-`run_ended` here; `page_retry`, `page_given_up`, `breaker_opened` and `restart` where they
-happen (`run/intake.py`, `run/api_health.py`); `notice` and `notice_failed` after the run.
+`run_ended` here; `page_retry`, `page_given_up`, `breaker_opened`, `restart` and
+`probe_failed` where they happen (`run/intake.py`, `run/api_health.py`, `run/probes.py`);
+`notice` and `notice_failed` after the run.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def test_a_run_that_died_is_resumed_once_the_cause_is_gone(operator: Operator) -
     running.end()
     site.await_no_process()
     site.api.release()
-    wrong = operator.open("failed", "--yes", expect=3, at={"API_KEY": "wrong"})
+    wrong = operator.open("failed", "--yes", expect=3, at={"API_KEY": "an-old-key"})
     assert_as_on_the_page("failed", "--yes  # the key was revoked", wrong)
     assert site.rows() == []
 

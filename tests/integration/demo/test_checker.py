@@ -117,7 +117,8 @@ def test_the_checker_sees_counts_that_are_not_the_feeds(synced: str) -> None:
         [(1, 200)],
         [(1, 200), (2, 200), (2, 200)],
         [(1, 200), (2, 429), (2, 200)],
-        [(1, 200), (2, 200), (3, 200)],
+        [(1, 200), (2, 200), (3, 200), (4, 200)],
+        [(1, 200), (2, 200), (3, 200), (3, 200)],
     ],
 )
 def test_the_checker_sees_requests_too_many_too_few_or_too_fast(log: list[tuple[int, int]]) -> None:
