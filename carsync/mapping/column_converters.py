@@ -30,7 +30,7 @@ def compile_uniform(rule: ColumnRule, longest: int | None = None) -> ColumnReade
     if rule.equals is not None:
         return _equality(rule.equals) if isinstance(rule.equals, str) else None
     if rule.type == "text":
-        return _stripped_texts if rule.strip else _texts(longest)
+        return _texts(longest, strip=rule.strip)
     if rule.type in {"integer", "numeric"}:
         return _integers(rule)
     return _booleans if rule.type == "boolean" else None
@@ -51,23 +51,19 @@ def are_plain_texts(values: list[Any]) -> bool:
     return True
 
 
-def _texts(longest: int | None) -> ColumnReader:
+def _texts(longest: int | None, *, strip: bool) -> ColumnReader:
     def read(values: list[Any]) -> list[Any] | None:
         if are_safe_integers(values):
             return list(map(str, values))
         if not are_plain_texts(values):
             return None
+        if strip:
+            values = [value.strip(WHITESPACE) if value else None for value in values]
         if longest is not None and any(len(value) > longest for value in values if value):
             return None
         return values if all(values) else [value or None for value in values]
 
     return read
-
-
-def _stripped_texts(values: list[Any]) -> list[Any] | None:
-    if not are_plain_texts(values):
-        return None
-    return [value.strip(WHITESPACE) or None if value else None for value in values]
 
 
 def _integers(rule: ColumnRule) -> ColumnReader:

@@ -23,7 +23,6 @@ from carsync.mapping.converters import (
     UnreadableValueError,
     compile_reader,
     read_part,
-    read_text,
 )
 from carsync.mapping.decoder import DecodedPage, PageDecoder
 from carsync.mapping.fields import RecordType, describe, parse_path
@@ -175,7 +174,7 @@ class _Plan:
         self._required = rule.required
         self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
         self._record_type = record_type
-        reader = _read_id if name == "id" else compile_reader(rule)
+        reader = _id_reader(rule) if name == "id" else compile_reader(rule)
         self._default = constant_value(rule, rule.default)
         self._demands_all = rule.required and self.template is None
         self._read = _complete(reader, self._default, self._demands_all)
@@ -222,14 +221,19 @@ class _Plan:
         return [value for value, _ in zip(values[name], found[0], strict=False)]
 
 
-def _read_id(value: Any) -> str | None:
-    """Read an id: a text or a number, exactly; true and false are refused."""
-    if value.__class__ is bool:
-        raise RejectedValueError(f"{describe(value)} is not an id")
-    text = read_text(value)
-    if text is not None and len(text) > MAX_ID_CHARS:
-        raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
-    return text
+def _id_reader(rule: ColumnRule) -> Reader:
+    """Return the reader of ids: texts or numbers, exactly; true and false are refused."""
+    read = compile_reader(rule)
+
+    def read_id(value: Any) -> str | None:
+        if value.__class__ is bool:
+            raise RejectedValueError(f"{describe(value)} is not an id")
+        text: str | None = read(value)
+        if text is not None and len(text) > MAX_ID_CHARS:
+            raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
+        return text
+
+    return read_id
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:

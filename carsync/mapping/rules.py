@@ -153,7 +153,8 @@ def _check_id(rule: ColumnRule | None) -> None:
             "mapping.columns.id is missing",
             hint="every car needs its id: `id: {path: id, required: true}`",
         )
-    if rule.type != "text" or not rule.required or rule.path is None or rule.template is not None:
+    made = rule.template is not None or rule.equals is not None
+    if rule.type != "text" or not rule.required or rule.path is None or made:
         raise ConfigError(
             "mapping.columns.id must be a required text with a path",
             detail=f"the rule is {_show(rule)}",

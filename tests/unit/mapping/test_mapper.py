@@ -6,10 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carsync.config.parser import parse
 from carsync.config.sections import HashRules, MappingRules, Pagination
 from carsync.errors import PageError
+from carsync.mapping import mapper as mapper_module
+from carsync.mapping.mapper import PageContent
 from carsync.model import MAX_ORIGINAL_CHARS, Column
 from tests.support.folders import GOLDEN_FILE
 from tests.support.mappers import PRESET as MAPPER
@@ -297,3 +301,53 @@ def test_a_record_alone_may_stand_between_blanks() -> None:
 def test_what_is_not_the_json_of_one_record_is_refused(text: str) -> None:
     with pytest.raises(PageError, match="not the JSON of a record"):
         MAPPER.map_record(text.encode())
+
+
+# ── neighbours ───────────────────────────────────────────────────────────────
+
+WORDS = ['"1"', '" 2 "', '"12.5x"', '"sale"', '"false"', '""', '" "', '"2024-05-01"', '"\u3000é"']
+NUMBERS = ["3", "4.0", "-0.0", "1e30", "2147483648", "9007199254740993", "NaN", "1e400"]
+OTHERS = ["true", "null", "[]", "{}", '{"value": 8}', '["a", " b "]', '"\\u0000"', '"\\ud800"']
+TOKENS = st.sampled_from([*WORDS, *NUMBERS, *OTHERS, f'"{"x" * 600}"'])
+NEIGHBOURS = st.lists(
+    st.tuples(TOKENS, TOKENS, TOKENS).map('{{"id": {0[0]}, "a": {0[1]}, "b": {0[2]}}}'.format)
+    | st.sampled_from([text for text in UNKNOWN.values() if text != DEEP]),
+    min_size=1,
+    max_size=5,
+)
+COLUMNS = [
+    {"type": "text"},
+    {"type": "text", "strip": True},
+    {"type": "text", "strip": True, "required": True},
+    {"type": "text", "template": "{id}-{.b}"},
+    {"type": "integer", "default": 0},
+    {"type": "integer", "min": 1, "max": 9, "required": True},
+    {"type": "numeric", "number": "prefix", "default": 0},
+    {"type": "boolean", "default": False},
+    {"equals": "sale"},
+    {"type": "timestamptz"},
+    {"type": "jsonb"},
+]
+
+
+@given(NEIGHBOURS, st.booleans(), st.sampled_from(COLUMNS), st.sampled_from(COLUMNS))
+def test_a_row_does_not_depend_on_the_records_beside_it(
+    records: list[str], strip: bool, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    columns = {
+        "id": {"path": "id", "required": True, "strip": strip},
+        "first": {"path": "a", **first},
+        "second": {"path": "b.value", **second},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mapper_module, "compile_uniform", lambda *_: None)
+        value_by_value = mapper_of(**columns)
+    together = _by_ordinal(mapper_of(**columns).map_page(page(*records)))
+    for ordinal, text in enumerate(records):
+        alone = _by_ordinal(value_by_value.map_page(page(text)))
+        assert repr(together[ordinal]) == repr(alone[0])
+
+
+def _by_ordinal(content: PageContent) -> dict[int, tuple[Any, ...]]:
+    rejects = {r.ordinal: (r.record_id, r.column, r.reason) for r in content.rejects}
+    return {row[0]: row[1:] for row in content.rows} | rejects
