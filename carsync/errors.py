@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from carsync.exit_codes import ExitCode
+from carsync.redaction import clean
 
 
 class FailureKind(StrEnum):
@@ -48,17 +49,17 @@ class FailureKind(StrEnum):
 class CarsyncError(Exception):
     """Base of all errors that an operator may read.
 
-    `problem` is one sentence without a secret. `detail`, what was seen, and `hint`, what
-    to do, may be empty.
+    `problem` is one sentence. `detail`, what was seen, and `hint`, what to do, may be empty.
+    None of them quotes a secret.
     """
 
     exit_code: ExitCode = ExitCode.BUG
 
     def __init__(self, problem: str, *, detail: str = "", hint: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.detail = detail
-        self.hint = hint
+        super().__init__(clean(problem))
+        self.problem = clean(problem)
+        self.detail = clean(detail)
+        self.hint = clean(hint)
 
     def __str__(self) -> str:
         lines = [self.problem]

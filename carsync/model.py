@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync.redaction import Secret, redact
+
 Row = tuple[Any, ...]
 
 MAX_ORIGINAL_CHARS = 1_000_000
@@ -33,6 +35,22 @@ class Reject(Struct, frozen=True):
     reason: str
     original: str
     original_kind: OriginalKind = "record"
+
+    def without(self, secret: Secret | None) -> Reject:
+        """Return the reject with `***` for the API's key, which a record may quote.
+
+        An id that holds the key is none. Rows keep it: a short key stands in prices and
+        hashes by chance.
+        """
+        plain = "" if secret is None else secret.reveal()
+        record_id = self.record_id and redact(self.record_id, plain)
+        shown = replace(
+            self,
+            record_id=record_id if record_id == self.record_id else None,
+            reason=redact(self.reason, plain),
+            original=redact(self.original, plain),
+        )
+        return self if shown == self else replace(shown, original_kind="altered")
 
 
 class PageInfo(Struct, frozen=True):

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
+from urllib.parse import unquote
 
-from msgspec.structs import replace
-
-from carsync.model import Reject
+_known: dict[str, None] = {}
+"""The secrets of this process, for `clean`."""
+_SHORTEST_KNOWN = 4
+"""Shorter ones stand in texts by chance."""
+_PASSWORDS = (re.compile(r"://[^/?#:@]*:(.*)@"), re.compile(r"password\s*=\s*'?([^\s'&]+)"))
+"""The password in a URL, and in a keyword string or query (libpq, section 34.1.1)."""
 
 
 class Secret(str):
-    """A string that prints as `***`; `reveal()` gives the text."""
+    """A string that prints as `***`; `reveal()` gives the text. `clean` knows each of them."""
 
     __slots__ = ()
+
+    def __new__(cls, text: str = "") -> Secret:
+        """Make the secret known to `clean`, in a child process that receives it as well."""
+        passwords = [found for password in _PASSWORDS for found in password.findall(text)]
+        parts = passwords or [text]
+        known = dict.fromkeys(part for raw in parts for part in (raw, unquote(raw)))
+        _known.update((part, None) for part in known if len(part) >= _SHORTEST_KNOWN)
+        return super().__new__(cls, text)
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -45,8 +58,19 @@ def redact(text: str, secret: str) -> str:
         text = text.replace(form, "***")
     for form in forms:
         start = form[:_SHORTEST]
-        if len(start) == _SHORTEST and start in text:
+        if len(start) == _SHORTEST and start in text and "://" not in start:
             text = _without_beginnings(text, form)
+    return text
+
+
+def clean(text: str) -> str:
+    """Return `text` with `***` for every secret that this process knows.
+
+    An error of a library may quote its input: a URL that it cannot split, a value that it
+    cannot convert.
+    """
+    for secret in sorted(_known, key=len, reverse=True):
+        text = redact(text, secret)
     return text
 
 
@@ -60,18 +84,3 @@ def _without_beginnings(text: str, secret: str) -> str:
             same += 1
         kept.append(part[same:])
     return "***".join(kept)
-
-
-def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Reject, ...]:
-    """Return the rejects with `***` for the API's key, which a record may quote.
-
-    Rows keep the key: a short one stands in prices and hashes by chance.
-    """
-    return rejects if key is None else tuple(_redact(reject, key.reveal()) for reject in rejects)
-
-
-def _redact(reject: Reject, secret: str) -> Reject:
-    reason, original = redact(reject.reason, secret), redact(reject.original, secret)
-    if (reason, original) == (reject.reason, reject.original):
-        return reject
-    return replace(reject, reason=reason, original=original, original_kind="altered")

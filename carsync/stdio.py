@@ -9,6 +9,8 @@ import os
 import sys
 from typing import Any
 
+from carsync.redaction import clean
+
 _STDIN, _STDOUT, _STDERR = range(3)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -21,6 +23,14 @@ class _Forgiving(io.FileIO):
         with contextlib.suppress(OSError):
             written = super().write(data)
         return memoryview(data).nbytes if written is None else written
+
+
+class _Clean(io.TextIOWrapper):
+    """A stream that no secret of this process leaves by: log, traceback, or a library's print."""
+
+    def write(self, text: str, /) -> int:
+        super().write(clean(text))
+        return len(text)
 
 
 def secure() -> None:
@@ -42,12 +52,12 @@ def secure() -> None:
 
 
 def forgive() -> None:
-    """Let no write to standard error raise; only lines of the log are lost."""
+    """Let no write to standard error raise or show a secret; only lines of the log are lost."""
     was = sys.stderr
     if was is not sys.__stderr__:
         return  # somebody listens in, a test for example
     raw = _Forgiving(_STDERR, "w", closefd=False)
-    sys.stderr = io.TextIOWrapper(
+    sys.stderr = _Clean(
         io.BufferedWriter(raw),
         encoding=was.encoding if was else "utf-8",
         errors="backslashreplace",

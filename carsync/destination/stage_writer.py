@@ -19,7 +19,7 @@ from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, S
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
-from carsync.redaction import Secret, redact_rejects
+from carsync.redaction import Secret
 from carsync.state import runs
 
 
@@ -149,7 +149,7 @@ class StageWriter:
         reason = f"PostgreSQL refused it: {reason}"
         known_id = record_id if _is_storable(record_id) else None
         reject = Reject(ordinal, known_id, column, reason, text, "row")
-        (reject,) = redact_rejects((reject,), self._key)
+        reject = reject.without(self._key)
         if len(reject.original) > MAX_ORIGINAL_CHARS:
             original = reject.original[:MAX_ORIGINAL_CHARS]
             return replace(reject, original=original, original_kind="altered")

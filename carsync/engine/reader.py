@@ -15,7 +15,6 @@ from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
-from carsync.redaction import redact_rejects
 from carsync.source.client import Answer, ApiClient
 
 
@@ -73,7 +72,7 @@ class FeedReader:
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
-        rejects = redact_rejects(content.rejects, self._key)
+        rejects = tuple(reject.without(self._key) for reject in content.rejects)
         age_s = time.monotonic() - answer.sent_s
         mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))

@@ -278,6 +278,6 @@ def test_a_sync_loads_what_only_some_configurations_need_by_name() -> None:
 
 def test_the_command_group_loads_next_to_nothing() -> None:
     light = {"cli", "cli.app", "cli.lazy_group", "cli.console", "carsync", "errors", "exit_codes"}
-    light |= {"formatting", "logging_setup", "stdio"}
+    light |= {"formatting", "logging_setup", "redaction", "stdio"}
     assert reached("cli.app") == light
     assert reached("__main__") == {"__main__", "cli"}

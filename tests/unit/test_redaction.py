@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
+from urllib.parse import urlsplit
 
 import pytest
 
 from carsync.config.parser import parse
+from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
-from carsync.redaction import Secret, redact, redact_rejects
+from carsync.model import Reject
+from carsync.redaction import Secret, clean, redact
 from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
 
@@ -33,9 +39,16 @@ def test_a_reason_that_cuts_what_it_quotes_holds_no_part_of_the_key() -> None:
     body, _ = page_reply([{"id": 1, "year": f"you sent {KEY}"}]).encode()
     rejects = mapper.map_page(body.partition(b"\r\n\r\n")[2]).rejects
     assert KEY[:9] in rejects[0].reason
-    (hidden,) = redact_rejects(rejects, Secret(KEY))
+    hidden = rejects[0].without(Secret(KEY))
     assert "hush-7f3" not in hidden.reason + hidden.original
     assert hidden.original_kind == "altered"
+    assert hidden.record_id == "1"
+
+
+def test_an_id_that_holds_the_key_is_none() -> None:
+    reject = Reject(0, f"a{KEY}", None, "", "{}")
+    assert reject.without(Secret(KEY)).record_id is None
+    assert reject.without(Secret("another one")) == reject.without(None) == reject
 
 
 def test_every_form_of_a_key_goes_whole_before_beginnings_are_looked_for() -> None:
@@ -51,3 +64,56 @@ def test_a_secret_shows_itself_to_nobody_who_does_not_ask() -> None:
         assert HUSH not in shown
     assert secret.reveal() == HUSH
     assert type(secret.reveal()) is str
+
+
+@pytest.mark.parametrize(
+    ("secret", "hidden"),
+    [
+        ("geheim-key", "geheim-key"),
+        ("postgresql://u:geheim：x@db/shop", "geheim：x"),
+        ("postgresql://u:gehe%20im@db/shop", "gehe im"),
+        ("postgresql://u:ge@he:im/@db/shop", "ge@he:im/"),
+        ("host=db password=geheim dbname=shop", "geheim"),
+        ("postgresql://db/shop?user=u&password=geheim&sslmode=require", "geheim"),
+        ("https://hooks.example.com/T0/geheim", "https://hooks.example.com/T0/geheim"),
+    ],
+)
+def test_every_secret_that_was_ever_read_is_known(secret: str, hidden: str) -> None:
+    pickle.loads(pickle.dumps(Secret(secret)))
+    said = f"ValueError: {hidden!r} is no good; see https://hooks.example.org, {hidden}!"
+    assert hidden not in clean(said)
+    assert "see https://hooks.example.org, ***!" in clean(said)
+    assert hidden not in str(ConfigError(said, detail=said, hint=said))
+
+
+def test_short_secrets_stand_in_texts_by_chance() -> None:
+    Secret("a1")
+    assert clean("page a1") == "page a1"
+
+
+_PROGRAM = """
+import sys, logging, threading
+from urllib.parse import urlsplit
+from carsync import logging_setup, stdio
+from carsync.model import Reject
+from carsync.redaction import Secret
+stdio.secure()
+logging_setup.set_up(sys.argv[1], logging.DEBUG)
+dsn = Secret("postgresql://u:geheim\uff1ax@db/shop")
+logging.warning("told: %s", dsn.reveal(), extra={"field": dsn.reveal()})
+thread = threading.Thread(target=lambda: urlsplit(dsn.reveal()))
+thread.start(); thread.join()
+urlsplit(dsn.reveal())
+"""
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_secret_leaves_a_process_by_its_log_or_by_a_traceback(log_format: str) -> None:
+    with pytest.raises(ValueError, match="geheim"):
+        urlsplit("postgresql://u:geheim\uff1ax@db/shop")
+    run = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, log_format], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.count("ValueError: netloc 'u:***@db'") >= 2
+    assert "geheim" not in run.stderr + run.stdout
