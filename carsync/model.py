@@ -195,11 +195,13 @@ Scope = Literal["whole", "sample", "dry"]
 class RunOptions(Struct, frozen=True):
     """`fresh` forgets an unfinished run instead of resuming it.
 
+    `adopt_source` lets the feed take over the cars that another feed wrote under its source.
     `dry_run` does all of it, rolls the merge back and leaves nothing behind. `max_pages`
     reads only so many pages, and deactivates nobody; None: the whole feed.
     """
 
     fresh: bool = False
+    adopt_source: bool = False
     dry_run: bool = False
     max_pages: int | None = None
 

@@ -55,7 +55,10 @@ def redact(text: str, secret: str) -> str:
         return text
     forms = (secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1])
     for form in forms:  # whole ones first: a beginning of one form may be all of another
-        text = text.replace(form, "***")
+        if len(form) < _SHORTEST:  # within a longer word it is chance
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
+        else:
+            text = text.replace(form, "***")
     for form in forms:
         start = form[:_SHORTEST]
         if len(start) == _SHORTEST and start in text and "://" not in start:

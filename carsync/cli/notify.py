@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from carsync.cli.options import ConfigSource, config_options, find_checkpoint_path
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
@@ -65,7 +66,7 @@ def notify(
 def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) -> Notice | None:
     """Return what is to be posted, None for nothing."""
     path = find_checkpoint_path(config)
-    state = load_or_none(path) if path is not None else None
+    state = load_or_none(path, place_of(config)) if path is not None else None
     now, host = here_and_now(state)
     origin = {"source": config.sync.source, "target": str(config.target)}
     common: dict[str, Any] = {**origin, "host": host, "sent_at": now}

@@ -13,7 +13,7 @@ import click
 from msgspec import Struct
 
 from carsync.config.credentials import Variables
-from carsync.config.dsn import target_name
+from carsync.config.dsn import place_of
 from carsync.config.environment import supabase_hint
 from carsync.config.keys import keys
 from carsync.config.parser import parse
@@ -111,9 +111,7 @@ def checkpoint_path(config: Config) -> Path:
     """Return the path of this target's checkpoint; raise `ConfigError` if that needs a DSN."""
     if config.checkpoint.path is not None:
         return Path(config.checkpoint.path).expanduser()
-    dsn = require_database(config).require_dsn()
-    name = target_name(dsn.reveal(), config.database.schema, config.database.table)
-    return default_path(os.environ, Path.home(), name)
+    return default_path(os.environ, Path.home(), place_of(require_database(config)))
 
 
 def find_checkpoint_path(config: Config) -> Path | None:

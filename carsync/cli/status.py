@@ -21,6 +21,7 @@ from msgspec.structs import asdict
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, checkpoint_path, config_options, require_database
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database
@@ -98,7 +99,7 @@ def status(
     """
     config = source.load()
     sessions = _sessions(config) if with_sessions else None
-    look = partial(_look, checkpoint_path(config), config.checkpoint.max_age_h)
+    look = partial(_look, checkpoint_path(config), place_of(config), config.checkpoint.max_age_h)
     code = 0
     if watch_every_s is not None:
         code = _watch(look, watch_every_s, as_json)
@@ -135,10 +136,10 @@ class _Seen(Struct, frozen=True):
         return view.render(*self.facts, color=color, width=width).splitlines()
 
 
-def _look(path: Path, resume_within_h: float) -> _Seen:
+def _look(path: Path, place: str, resume_within_h: float) -> _Seen:
     # The lock first: a run that ends in between has then saved its last word already.
     lock_held = is_held(path)
-    state = load(path)
+    state = load(path, place)
     moment = Moment.now()
     now = moment.by_the_clock_of(state.updated) if state else moment.wall
     return _Seen(path, resume_within_h, lock_held, state, now)

@@ -33,6 +33,11 @@ log = logging.getLogger(__name__)
 @config_options
 @click.option("--fresh", is_flag=True, help="Discard an unfinished run instead of resuming it.")
 @click.option(
+    "--adopt-source",
+    is_flag=True,
+    help="Let this feed take over the cars that another feed wrote under sync.source.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Read the feed, merge, show the changes, and roll them back.",
@@ -50,6 +55,7 @@ def sync(
     ctx: click.Context,
     source: ConfigSource,
     fresh: bool,
+    adopt_source: bool,
     dry_run: bool,
     max_pages: int | None,
     plain: bool,
@@ -67,6 +73,10 @@ def sync(
     real run, unless the feed changes. An unfinished run keeps its pages. Only the server's
     statistics change (n_tup_ins and others also count rows that are rolled back). The
     tables must exist: see `carsync migrate`.
+
+    A feed whose address, path or parameters are not those of the last run is another one:
+    its cars would replace those of the first. It needs a `sync.source` of its own; where it
+    is the same feed at a new address, say so once with --adopt-source.
 
     With --max-pages the run is never complete: the exit code is 5, and no later run
     resumes it.
@@ -87,7 +97,7 @@ def sync(
     config = source.load_with_database()
     config.require_api()
     path = checkpoint_path(config)
-    options = RunOptions(fresh=fresh, dry_run=dry_run, max_pages=max_pages)
+    options = RunOptions(fresh, adopt_source, dry_run, max_pages)
     stop = StopSignal()
     stop.install()
     notifier = Notifier(config, path, stop)

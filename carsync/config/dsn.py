@@ -11,6 +11,7 @@ import xxhash
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 
+from carsync.config.sections import FIRST_SOURCE, Config
 from carsync.errors import ConfigError
 
 _URL = re.compile(
@@ -22,21 +23,32 @@ _URL = re.compile(
 _PORT = 5432
 
 
-def target_name(dsn: str, schema: str, table: str) -> str:
-    """Name a target: `schema.table-` and 8 hex digits of user, host, port and database.
+def place_of(config: Config) -> str:
+    """Return the name of what a run writes to, as its checkpoint knows it; empty without a DSN."""
+    dsn, database = config.database.dsn, config.database
+    if not dsn:
+        return ""
+    return target_name(dsn.reveal(), database.schema, database.table, config.sync.source)
 
-    The user counts because Supabase's pooler tells projects apart by the user alone; the
-    password never does. `dsn` is a URL or a keyword string (libpq, section 34.1.1).
+
+def target_name(dsn: str, schema: str, table: str, source: str = FIRST_SOURCE) -> str:
+    """Name what a run writes to: `schema.table-` and 8 hex digits of the rest.
+
+    The rest is the source and the database: user, host, port, name and service, with libpq's
+    variables for what the DSN leaves out (sections 34.1.1 and 34.15). The user counts because
+    Supabase's pooler tells projects apart by the user alone; the password never does.
 
     >>> target_name("postgresql://u:secret@db:5432/shop", "public", "cars")
     'public.cars-a580e028'
     """
-    text = "\n".join(_identity(dsn))
+    service = (_read(dsn) or {}).get("service") or os.environ.get("PGSERVICE", "")
+    further = {"service": service, "source": "" if source == FIRST_SOURCE else source}
+    text = "\n".join([*_identity(dsn), *(f"{n}={v}" for n, v in further.items() if v)])
     return f"{schema}.{table}-{xxhash.xxh3_64_hexdigest(text.encode('utf-8', 'surrogatepass'))[:8]}"
 
 
 def _identity(dsn: str) -> tuple[str, str, str, str]:
-    """Return user, host, port and database; what the DSN does not say is empty.
+    """Return user, host, port and database; what neither DSN nor variables say is empty.
 
     Checkpoint files have their names by these, so a URL's parts stay as they are written:
     percent signs and all, the ports with the hosts.
@@ -50,7 +62,12 @@ def _identity(dsn: str) -> tuple[str, str, str, str]:
         named = _read(dsn) or {}
         user, name = named.get("user", ""), named.get("dbname", "")
         host = named.get("host") or named.get("hostaddr", "")
-    return user, host, named.get("port", ""), name
+    return (
+        user or os.environ.get("PGUSER", ""),
+        host or os.environ.get("PGHOST", ""),
+        named.get("port") or os.environ.get("PGPORT", ""),
+        name or os.environ.get("PGDATABASE", ""),
+    )
 
 
 def _read(dsn: str) -> dict[str, str] | None:

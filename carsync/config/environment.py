@@ -33,6 +33,9 @@ FURTHER_VARIABLES: dict[str, str] = {
     "or in `~/.local/state/carsync`",
     "PGHOST": "the host of the database, if the connection string has none (libpq reads it)",
     "PGPORT": "the port of the database, likewise",
+    "PGUSER": "the role, likewise",
+    "PGDATABASE": "the name of the database, likewise",
+    "PGSERVICE": "the name of a service in libpq's own file, likewise",
     "CARSYNC_LOG_FORMAT": "`text` or `json`; `--log-format` wins",
     "JOURNAL_STREAM": "set by systemd: lines for its journal have a priority and no time",
     "MONITOR_SERVICE_RESULT": "set by systemd for a unit started by `OnFailure=`: the "

@@ -237,11 +237,15 @@ class Plausible(Section, frozen=True):
     max_new_share: Share | None = 0.3
 
 
+FIRST_SOURCE = "external"
+"""The source of a table that has one only."""
+
+
 class Sync(Section, frozen=True):
     """What a run does. Rows of this feed have the value of `source` in the column `source_api`."""
 
     mode: Literal["full"] = "full"
-    source: str = "external"
+    source: str = FIRST_SOURCE
     deactivate: Deactivate = Deactivate()
     max_reject_share: Share = 0.05
     plausible: Plausible | None = Plausible()

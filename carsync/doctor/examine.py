@@ -10,7 +10,7 @@ from typing import get_args
 
 from msgspec.structs import replace
 
-from carsync.config.dsn import places
+from carsync.config.dsn import place_of, places
 from carsync.config.environment import supabase_hint
 from carsync.config.sections import Config, HashAlgorithm
 from carsync.doctor import (
@@ -55,7 +55,7 @@ def examine(
         found.failed("mapping", exc)
     groups = [Group("configuration", tuple(found.all))]
     announce("this machine")
-    facts = machine_facts.gather(checkpoint)
+    facts = machine_facts.gather(checkpoint, place_of(config))
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
     announce("API")
     found, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)

@@ -23,8 +23,8 @@ _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def gather(checkpoint: Path | None) -> MachineFacts:
-    """Look at the machine; `checkpoint` is the path of the state file, if that is known.
+def gather(checkpoint: Path | None, place: str) -> MachineFacts:
+    """Look at the machine; `checkpoint` is the path of `place`'s state file, if that is known.
 
     A probe file is written beside the checkpoint and removed; nothing else changes.
     """
@@ -38,7 +38,7 @@ def gather(checkpoint: Path | None) -> MachineFacts:
         folder=str(folder),
         write_error=_try_writing(folder) if checkpoint else None,
         lock_error=_lock_error(checkpoint) if checkpoint else None,
-        read_error=_read_error(checkpoint) if checkpoint else None,
+        read_error=_read_error(checkpoint, place) if checkpoint else None,
         is_locked=is_locked(checkpoint),
         free_bytes=disk.f_bavail * disk.f_frsize if disk else None,
         free_files=disk.f_favail if disk and disk.f_files else None,
@@ -104,9 +104,9 @@ def _lock_error(checkpoint: Path) -> CarsyncError | None:
     return None
 
 
-def _read_error(checkpoint: Path) -> CarsyncError | None:
+def _read_error(checkpoint: Path, place: str) -> CarsyncError | None:
     try:
-        load(checkpoint)
+        load(checkpoint, place)
     except CheckpointError as exc:
         return exc
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import xxhash
 
-from carsync.config.dsn import target_name
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.mapping.mapper import Mapper
 
@@ -20,16 +20,15 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     """Return one digest each for what must stay the same within a run.
 
     Pages staged from another feed, by another mapping or for another table must
-    never be mixed with this run's.
+    never be mixed with this run's. `origin` is the feed however it is paged.
     """
     api = config.api
-    database = config.database
-    feed = [api.base_url, api.path, api.params, msgspec.to_builtins(api.pagination)]
-    place = target_name(config.require_dsn().reveal(), database.schema, database.table)
+    origin = [api.base_url, api.path, api.params]
     return {
-        "feed": _digest(feed),
+        "origin": _digest(origin),
+        "feed": _digest([*origin, msgspec.to_builtins(api.pagination)]),
         "mapping": _digest([mapper.fingerprint, mapper.hash_scheme]),
-        "table": _digest([place, config.sync.source]),
+        "table": _digest(place_of(config)),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carsync import failpoints
 from carsync.destination import migrations, staging
-from carsync.errors import DatabaseError, LockedError
+from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.mapping.mapper import target_columns
 from carsync.run import resume
 from carsync.run.context import RunContext
@@ -36,6 +36,23 @@ def prepare_schema(context: RunContext) -> None:
             f"the hash scheme changes from {scheme} to {mapper.hash_scheme}: "
             "every row is rewritten once"
         )
+
+
+def check_origin(context: RunContext) -> None:
+    """Refuse a feed that is not the one that wrote this source's cars; raise `ConfigError`.
+
+    What the first feed lists, the second one does not: its cars would be deactivated.
+    """
+    last = runs.last_merged(context.connection, context.target, context.source)
+    before = last.fingerprints.get("origin") if last else None
+    if before in {None, context.fingerprints["origin"]} or context.options.adopt_source:
+        return
+    raise ConfigError(
+        f"another feed wrote the cars of the source {context.source}: api.base_url, path or params "
+        f"are not those of run {last.run_id if last else 0}",
+        hint="give this feed a name of its own (sync.source); where it is the same feed at a new "
+        "address, run `carsync sync --adopt-source` once",
+    )
 
 
 def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Run:

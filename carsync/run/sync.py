@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from carsync import failpoints, timing
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.destination.commit import exactly_once
@@ -94,6 +95,7 @@ class SyncRun:
             lock,
             source=context.source,
             target=str(context.target),
+            place=place_of(self._config),
             fingerprints=context.fingerprints,
             previous=previous,
             dry_run=self._options.dry_run,
@@ -105,6 +107,7 @@ class SyncRun:
                 failpoints.reach("sync.locked")
                 start.prepare_schema(context)
                 failpoints.reach("sync.migrated")
+                start.check_origin(context)
                 context.begin(start.resume_or_start(context, previous))
                 failpoints.reach("sync.begun")
                 try:
@@ -123,7 +126,7 @@ class SyncRun:
         def note(exc: CheckpointError) -> None:
             self._context.note(f"{exc.problem}; it will be replaced ({exc.detail})")
 
-        return load_or_none(self._checkpoint_file, note)
+        return load_or_none(self._checkpoint_file, place_of(self._config), note)
 
     def _read_and_merge(self) -> Outcome:
         """Read all pages into staging; then decide, prove and merge unless stopped.

@@ -56,7 +56,8 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     session so far. `last_success_at` is the end of the last run that left the table equal to
     the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are `updated_at` by the clock that
     nobody can set. `tried`: last update by a dry run, which uses the rate limit too and leaves
-    every other field as it is. No field ever holds a secret.
+    every other field as it is. `place` names server, database, table and source: a file is of no
+    use to a run of another place. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -66,6 +67,7 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     phase: str
     source: str
     target: str
+    place: str = ""
     started_at: datetime
     updated_at: datetime
     fingerprints: dict[str, str] = msgspec.field(default_factory=dict)
@@ -138,26 +140,33 @@ def save(path: Path, state: CheckpointState) -> None:
         atomic_file.replace(path, _seal(state))
 
 
-def load(path: Path) -> CheckpointState | None:
+def load(path: Path, place: str = "") -> CheckpointState | None:
     """Return the checkpoint at `path`, or None where there is no such file.
 
     Raises `CheckpointError` where the file cannot be read, is truncated, was changed
-    after it was written, or comes from a newer carsync.
+    after it was written, comes from a newer carsync, or is that of another `place`.
     """
     with translating("read", path):
         data = atomic_file.read(path)
-    return None if data is None else _open_seal(path, data)
+    state = None if data is None else _open_seal(path, data)
+    if state is not None and place and state.place and state.place != place:
+        raise CheckpointError(
+            "the checkpoint file is that of another source, table or database",
+            detail=f"{path} is of {state.source} → {state.target} ({state.place}), not of {place}",
+            hint="give each configuration a checkpoint.path of its own, or leave it out",
+        )
+    return state
 
 
 def load_or_none(
-    path: Path, on_error: Callable[[CheckpointError], object] = lambda error: None
+    path: Path, place: str, on_error: Callable[[CheckpointError], object] = lambda error: None
 ) -> CheckpointState | None:
-    """Return the checkpoint at `path`, or None where there is none that can be read.
+    """Return the checkpoint of `place` at `path`, or None where there is none that can be read.
 
     `on_error` learns why a file that is there cannot be read.
     """
     try:
-        return load(path)
+        return load(path, place)
     except CheckpointError as exc:
         on_error(exc)
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.errors import NoticeError
 from carsync.reporting.notify.notifications import Notice, about_bug, about_run, headline, render
@@ -45,7 +46,7 @@ class Notifier:
         self._config = config
         self._checkpoint_file = checkpoint_file
         self._stop = stop
-        self._before = load_or_none(checkpoint_file)
+        self._before = load_or_none(checkpoint_file, place_of(config))
 
     def ended(self, report: RunReport) -> None:
         """Send what there is to say of the run's end."""

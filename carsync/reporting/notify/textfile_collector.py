@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from carsync import __version__
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.prometheus import Standing, expose
@@ -52,6 +53,7 @@ class TextFile(RunListener):
         assert config.metrics.textfile is not None
         self._path = Path(os.path.expanduser(config.metrics.textfile))  # noqa: PTH111 - it never raises
         self._checkpoint_file = checkpoint_file
+        self._place = place_of(config)
         self._clock = clock
         self._now = now
         self._standing = Standing(
@@ -111,7 +113,7 @@ class TextFile(RunListener):
 
     def _recall(self) -> None:
         """Take what the runs before left from the checkpoint, where that can be read."""
-        state = load_or_none(self._checkpoint_file)
+        state = load_or_none(self._checkpoint_file, self._place)
         if state is None:
             return
         self._standing = replace(
@@ -126,7 +128,7 @@ class TextFile(RunListener):
         """Return when the run succeeded, as the next run will find it; None where it did not."""
         if not report.is_success:
             return None
-        state = load_or_none(self._checkpoint_file)
+        state = load_or_none(self._checkpoint_file, self._place)
         recorded = state is not None and state.run_id == report.run_id
         return (state.last_success_at if state and recorded else None) or report.finished_at
 

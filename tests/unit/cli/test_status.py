@@ -154,7 +154,7 @@ class Scenes:
     def is_held(self, path: Path) -> bool:
         return self._scenes[0][0]
 
-    def load(self, path: Path) -> CheckpointState | None:
+    def load(self, path: Path, place: str) -> CheckpointState | None:
         return self._scenes[0][1]
 
     def sleep(self, seconds: float) -> None:

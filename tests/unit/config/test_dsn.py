@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import pytest
 import xxhash
@@ -16,8 +17,8 @@ from carsync.errors import ConfigError
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PGHOST", raising=False)
-    monkeypatch.delenv("PGPORT", raising=False)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
 
 
 # The name of a target
@@ -106,7 +107,6 @@ def test_an_unreadable_dsn_still_gives_a_name() -> None:
         ("host=::1 user=u dbname=shop", "65d24def"),
         ("host=db user=u password='a b' dbname='my shop'", "4f2172f8"),
         ("host=db user=o\\'brien dbname=my\\ shop", "5fb3abc6"),
-        ("service=shop", "b94e340f"),
         ("host=db user='' dbname=shop", "e1aa0da8"),
         ("host=db dbname=shop sslmode=require connect_timeout=5", "e1aa0da8"),
     ],
@@ -116,11 +116,38 @@ def test_a_name_is_what_it_was_for_every_way_to_write_a_dsn(dsn: str, digest: st
     assert target_name(dsn, "public", "cars") == f"public.cars-{digest}"
 
 
-def test_variables_of_libpq_are_no_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = target_name("postgresql:///shop", "public", "cars")
-    monkeypatch.setenv("PGHOST", "db.example.com")
-    monkeypatch.setenv("PGUSER", "u")
-    assert target_name("postgresql:///shop", "public", "cars") == before
+@pytest.mark.parametrize(
+    ("dsn", "variables"),
+    [
+        ("postgresql:///shop", {"PGHOST": "db.example.com"}),
+        ("postgresql:///shop", {"PGUSER": "u"}),
+        ("host=db user=u", {"PGDATABASE": "shop"}),
+        ("host=db user=u", {"PGPORT": "6432"}),
+        ("", {"PGSERVICE": "one"}),
+        ("service=one", {"PGHOST": "db.example.com"}),
+    ],
+)
+def test_what_libpq_takes_from_a_variable_is_a_part_of_the_name(
+    monkeypatch: pytest.MonkeyPatch, dsn: str, variables: dict[str, str]
+) -> None:
+    before = target_name(dsn, "public", "cars")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert target_name(dsn, "public", "cars") != before
+
+
+def test_services_and_sources_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = "postgresql://u@db:5432/shop"
+    names = {
+        target_name(dsn, "public", "cars"),
+        target_name(dsn, "public", "cars", "korea"),
+        target_name(dsn, "public", "cars", "japan"),
+        target_name("service=one", "public", "cars"),
+        target_name("service=two", "public", "cars"),
+    }
+    assert len(names) == 5
+    monkeypatch.setenv("PGSERVICE", "one")
+    assert target_name("service=one", "public", "cars") in names
 
 
 # The servers

@@ -38,12 +38,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
+NAMED: Any = {"source": "s", "target": "t", "place": "", "fingerprints": {}}
+
+
 def begun(path: Path, previous: CheckpointState | None = None) -> CheckpointWriter:
     writer = CheckpointWriter(
         path,
         FileLock(path),
         source="external",
         target="public.cars",
+        place="public.cars-1a2b3c4d",
         fingerprints={"feed": "f", "mapping": "m", "table": "t"},
         previous=previous,
     )
@@ -80,7 +84,7 @@ def plan_with(staged: int, planned: int, failed: dict[int, str] | None = None) -
 
 
 def test_nothing_is_written_before_the_run_has_a_name(path: Path) -> None:
-    CheckpointWriter(path, FileLock(path), source="s", target="t", fingerprints={}, previous=None)
+    CheckpointWriter(path, FileLock(path), **NAMED, previous=None)
     assert not path.exists()
 
 
@@ -92,6 +96,7 @@ def test_a_run_that_began_is_on_disk_with_its_process(path: Path) -> None:
     assert state.fingerprints == {"feed": "f", "mapping": "m", "table": "t"}
     assert datetime.now(UTC) - state.updated_at < timedelta(minutes=1)
     assert (state.last_completed, state.last_success_at) == (None, None)
+    assert state.place == "public.cars-1a2b3c4d"
 
 
 def test_where_the_run_stands_is_written_in_full(path: Path) -> None:
@@ -141,6 +146,7 @@ def test_the_end_says_why_and_keeps_how_far_the_run_got(path: Path) -> None:
     assert (state.problem, state.hint) == ("the connection broke", "run again")
     assert (state.pages_done, state.eta_s) == (12, None)
     assert (state.last_completed, state.last_success_at) == (None, None)
+    assert state.place == "public.cars-1a2b3c4d"
 
 
 def test_a_failed_run_keeps_the_last_good_one_in_memory(path: Path) -> None:
@@ -226,12 +232,26 @@ def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
 
 def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Path) -> None:
     dry = CheckpointWriter(
-        path, FileLock(path), source="s", target="t", fingerprints={}, previous=None, dry_run=True
+        path,
+        FileLock(path),
+        source="s",
+        target="t",
+        place="",
+        fingerprints={},
+        previous=None,
+        dry_run=True,
     )
     dry.begin(17, "a-token", STARTED)
     assert not path.exists()
     writer = CheckpointWriter(
-        path, FileLock(path), source="s", target="t", fingerprints={}, previous=ENDED, dry_run=True
+        path,
+        FileLock(path),
+        source="s",
+        target="t",
+        place="",
+        fingerprints={},
+        previous=ENDED,
+        dry_run=True,
     )
     writer.begin(17, "a-token", STARTED)
     writer.end(plan_with(12, 20), report("complete", 0))

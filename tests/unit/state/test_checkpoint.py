@@ -69,13 +69,13 @@ def test_no_file_is_no_checkpoint(path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_none_where_somebody_learns_why(path: Path) -> None:
     heard: list[CheckpointError] = []
-    assert load_or_none(path, heard.append) is None
+    assert load_or_none(path, "", heard.append) is None
     save(path, snapshots.checkpoint())
-    assert load_or_none(path, heard.append) == snapshots.checkpoint()
+    assert load_or_none(path, "", heard.append) == snapshots.checkpoint()
     assert heard == []
     path.write_text("{")
-    assert load_or_none(path) is None
-    assert load_or_none(path, heard.append) is None
+    assert load_or_none(path, "") is None
+    assert load_or_none(path, "", heard.append) is None
     assert [error.problem for error in heard] == ["the checkpoint is truncated"]
 
 
@@ -296,3 +296,16 @@ def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
     reason = staleness(far_ahead, NOW, 26 * 3600)
     assert reason is not None
     assert "in the future" in reason
+
+
+def test_the_file_of_another_place_is_no_checkpoint(path: Path) -> None:
+    save(path, snapshots.checkpoint(place="public.cars-1a2b3c4d"))
+    assert load(path, "public.cars-1a2b3c4d") is not None
+    assert load(path) is not None, "whoever has no DSN cannot tell"
+    with pytest.raises(CheckpointError) as caught:
+        load(path, "public.cars-ffffffff")
+    assert "that of another source, table or database" in caught.value.problem
+    assert "checkpoint.path" in caught.value.hint
+    assert load_or_none(path, "public.cars-ffffffff") is None
+    save(path, snapshots.checkpoint(place=""))
+    assert load(path, "public.cars-ffffffff") is not None, "written before places had names"
