@@ -46,6 +46,30 @@ class PageInfo(Struct, frozen=True):
     next_token: str | None = None
 
 
+class Unread(Struct, frozen=True):
+    """Values of one column that could not be read and became its default.
+
+    `count` says how many they are; `record_id` and `reason` are of the first one.
+    """
+
+    count: int
+    record_id: str | None
+    reason: str
+
+
+class PageNotes(Struct, frozen=True, omit_defaults=True):
+    """What a page tells of the feed's columns beyond its rows.
+
+    `unread` is by column. `absent` are the columns at whose path no record of the page holds a
+    value. `fields` are the dotted paths that at least half of the records have; only the feed's
+    first page lists them.
+    """
+
+    unread: dict[str, Unread] = {}
+    absent: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+
 class MappedPage(Struct, frozen=True):
     """A page on its way from a fetcher to a writer.
 
@@ -61,6 +85,7 @@ class MappedPage(Struct, frozen=True):
     records: int
     info: PageInfo
     age_s: float
+    notes: PageNotes = PageNotes()
 
     def aged(self, seconds: float) -> MappedPage:
         """Return the page as it is `seconds` later."""

@@ -6,7 +6,7 @@ import json
 
 from msgspec.structs import replace
 
-from carsync.model import Reject
+from carsync.model import PageNotes, Reject
 
 
 class Secret(str):
@@ -68,6 +68,15 @@ def redact_rejects(rejects: tuple[Reject, ...], key: Secret | None) -> tuple[Rej
     Rows keep the key: a short one stands in prices and hashes by chance.
     """
     return rejects if key is None else tuple(_redact(reject, key.reveal()) for reject in rejects)
+
+
+def redact_notes(notes: PageNotes, key: Secret | None) -> PageNotes:
+    """Return the notes with `***` for the API's key in their examples."""
+    if key is None or not notes.unread:
+        return notes
+    secret = key.reveal()
+    unread = {n: replace(u, reason=redact(u.reason, secret)) for n, u in notes.unread.items()}
+    return replace(notes, unread=unread)
 
 
 def _redact(reject: Reject, secret: str) -> Reject:

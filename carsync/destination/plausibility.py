@@ -21,11 +21,16 @@ MIN_CARS = 10
 
 
 class ColumnForecast(Struct, frozen=True):
-    """In how many known cars a column's value would change, and become empty or its default."""
+    """In how many known cars a column's value would change, and become empty or its default.
+
+    One of the emptied cars is `emptied_id`, whose value is `emptied_from`.
+    """
 
     name: str
     changed: int
     emptied: int
+    emptied_id: str | None = None
+    emptied_from: str | None = None
 
 
 class Forecast(Struct, frozen=True):
@@ -33,7 +38,7 @@ class Forecast(Struct, frozen=True):
 
     `ids` are the staged cars, `known` those of them that the table has, `changed` those of these
     whose values would change. `active` are the source's active cars, `absent` those of them that
-    are not staged. `columns` is empty where few rows would be updated.
+    are not staged.
     """
 
     ids: int
@@ -56,23 +61,15 @@ Defaults = Mapping[str, Any]
 """The mapped columns, each with its default."""
 
 
-def foresee(conn: Connection, run: Run, defaults: Defaults, *, least: float = 0.0) -> Forecast:
-    """Count what a merge of the staged rows would do to known cars.
-
-    Columns are counted where more than the share `least` of the known cars would be updated.
-    Raises `DatabaseError`.
-    """
+def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
+    """Count what a merge of the staged rows would do to known cars; raise `DatabaseError`."""
     parts = _parts(run.target, run)
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
         sql.run(cur, "session/set_merge")
-        found = sql.one(cur, sql.load("plausibility/count_known", **parts))
-        ids, active, known, seen, updated = found
-        changed = 0
-        columns: tuple[ColumnForecast, ...] = ()
-        if updated > least * known:
-            changed, *counts = sql.one(cur, _count_values(defaults, parts))
-            pairs = zip(defaults, counts[::2], counts[1::2], strict=True)
-            columns = tuple(ColumnForecast(*pair) for pair in pairs)
+        found = sql.one(cur, _count_changes(defaults, parts))
+    ids, active, known, seen, changed, *counts = found
+    each = zip(defaults, counts[::3], counts[1::3], counts[2::3], strict=True)
+    columns = tuple(ColumnForecast(n, c, e, *(car or ())) for n, c, e, car in each)
     return Forecast(ids, known, changed, active, active - seen, columns)
 
 
@@ -132,12 +129,12 @@ def _parts(target: Target, run: Run) -> dict[str, Composable]:
     }
 
 
-def _count_values(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
+def _count_changes(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
     names = [sql.identifier(name) for name in defaults]
     pairs = sql.comma_separated(sql.load("plausibility/pair", column=name) for name in names)
     counts = (sql.load("plausibility/count_column", **_tests(n, d)) for n, d in defaults.items())
     return sql.load(
-        "plausibility/count_values",
+        "plausibility/count_changes",
         is_changed=sql.load("plausibility/is_any_changed", pairs=pairs),
         counts=sql.comma_separated(counts),
         **parts,

@@ -15,7 +15,7 @@ from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
-from carsync.redaction import redact_rejects
+from carsync.redaction import redact_notes, redact_rejects
 from carsync.source.client import Answer, ApiClient
 
 
@@ -74,8 +74,9 @@ class FeedReader:
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
         rejects = redact_rejects(content.rejects, self._key)
+        notes = redact_notes(content.notes, self._key)
         age_s = time.monotonic() - answer.sent_s
-        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s)
+        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s, notes)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))
 
     def _get_page(self, lease: PageLease) -> Answer:
@@ -84,7 +85,8 @@ class FeedReader:
         return answer
 
     def _map(self, lease: PageLease, answer: Answer) -> tuple[PageContent, PageInfo]:
-        content = self._mapper.map_page(answer.body)
+        is_first = lease.page == self._paginator.first
+        content = self._mapper.map_page(answer.body, list_fields=is_first)
         info = self._paginator.read(content.values)
         fault = self._paginator.find_fault(
             lease.page, content.records, info, lease.expected_pages, lease.attempt

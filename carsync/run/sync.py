@@ -139,7 +139,7 @@ class SyncRun:
             # The whole run is judged, the resumed part included.
             rejects, records = staging.count_records(context.connection, context.run.run_id)
             judge_rejects(rejects, records, self._config.sync.max_reject_share)
-            judge_values(context)
+            judge_values(context, records)
             context.phase("deciding")
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
@@ -226,5 +226,7 @@ class SyncRun:
             notes=tuple(context.notes),
             dry_run=self._options.dry_run,
             max_pages=self._options.max_pages,
+            columns=context.columns,
+            fields=context.fields,
             **asdict(end),
         )

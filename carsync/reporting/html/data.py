@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from carsync import __version__
+from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
 from carsync.postgres.wait import Connection
@@ -90,6 +91,7 @@ class ReportData(Struct, frozen=True, kw_only=True):
     figures: Figures | None
     counts: Mapping[str, int] | None
     checks: tuple[Check, ...]
+    columns: tuple[ColumnValues, ...] = ()
     changes: ChangeSummary
     points: Sequence[Point]
     sessions: Sequence[run_details.RunSession]
@@ -125,6 +127,7 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
         related=_related(details),
         figures=report.figures if report else None,
         checks=report.checks if report else (),
+        columns=(report.columns if report else None) or (),
         changes=changes.summarize(conn, run),
         points=_points(details.samples),
         sessions=details.sessions,

@@ -74,6 +74,8 @@ def render(data: ReportData, template: str, style: str) -> str:
         counts=counts(data),
         notes=[*data.related, *(note for note in data.notes if note != data.detail)],
         actions=ACTION_NAMES,
+        values=[(column.name, wording.column_values(column)) for column in data.columns],
+        absent=", ".join(column.name for column in data.columns if column.is_absent),
         drawings=drawings(data),
         error_total=sum(data.errors.values()),
         bar=charts.share_bar,

@@ -45,6 +45,7 @@ def render_details(details: RunDetails, now: datetime, width: int, *, color: boo
         ("sessions", _sessions(details)),
         ("over time", _over_time(details.samples, chart)),
         (_errors_head(details), _failed_pages(details, width)),
+        ("values", _values(details, width)),
         (f"open rejects: {open_rejects:,}", _reasons(details, width)),
     ):
         if section:
@@ -183,6 +184,18 @@ def _reasons(details: RunDetails, width: int) -> list[str]:
         lines.append(f"  and {formatting.plural(more, 'reason')} more")
     if lines:
         lines.append(f"  see them: `carsync rejects list --run {details.past.run.run_id}`")
+    return lines
+
+
+def _values(details: RunDetails, width: int) -> list[str]:
+    """Say column by column which values could not be read, and which cars lost theirs."""
+    columns = (details.past.report.columns if details.past.report else None) or ()
+    lines: list[str] = []
+    for column in columns:
+        if words := wording.column_values(column):
+            lines += _two_columns(column.name, "; ".join(map(formatting.printable, words)), width)
+    if absent := [column.name for column in columns if column.is_absent]:
+        lines += _two_columns("nowhere", f"no record has a value for {', '.join(absent)}", width)
     return lines
 
 

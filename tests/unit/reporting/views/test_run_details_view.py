@@ -36,6 +36,8 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
     told = stored | {
         "meaning": "held for approval: deactivations, or the whole run",
         "next_step": "look; or do nothing: the next run decides again",
+        "columns": None,
+        "fields": [],
     }
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)
