@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from carsync.config.dsn import places
 from carsync.config.environment import supabase_hint
+from carsync.config.presets.loader import with_algorithm
 from carsync.config.sections import Config, HashAlgorithm
 from carsync.doctor import (
     config_checks,
@@ -28,6 +29,7 @@ from carsync.doctor.findings import Findings, Group
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
+from carsync.model import PARENT_SESSIONS
 from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.single_page import ask_page
@@ -142,7 +144,7 @@ def _reach(found: Findings, config: Config) -> bool:
 def _hashes(config: Config, body: bytes) -> Hashes:
     found = {}
     for algorithm in get_args(HashAlgorithm):
-        rules = replace(config.mapping, hash_=replace(config.mapping.hash_, algorithm=algorithm))
+        rules = with_algorithm(config.mapping, algorithm)
         content = Mapper.load(replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
@@ -209,8 +211,8 @@ def _judge_server(found: Findings, connection: Connection, config: Config) -> No
     server_checks.judge_server(found, facts)
     opened, refused = 1, ""
     if facts.pooled:
-        wanted = config.database.writers + server_checks.PARENT_CONNECTIONS
-        opened, refused = server_facts.try_opening(config, wanted)
+        wanted = config.database.writers + PARENT_SESSIONS
+        opened, refused = server_facts.count_sessions(config, wanted)
     server_checks.judge_connections(found, facts, config.database.writers, opened, refused)
 
 
