@@ -10,13 +10,16 @@ from carsync import failpoints
 from carsync.config.sections import Config, Record
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.gone_rule import GoneRule, find_signs
+from carsync.mapping.gone_rule import GoneRule, find_error, find_signs
 from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
-from carsync.mapping.record_match import describe_answer, find_record, ids_of
+from carsync.mapping.record_match import ERROR_OBJECT, describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
-from carsync.redaction import redact_rejects
-from carsync.source.client import Answer, ApiClient
+from carsync.redaction import redact, redact_rejects
+from carsync.source.client import Answer, ApiClient, gone_status_hint
+
+BY_RULE = "api.record.gone_when says so"
+"""What an answer was where the rule made it mean gone."""
 
 
 class PageRead(Struct, frozen=True):
@@ -36,12 +39,21 @@ class PageRead(Struct, frozen=True):
 
 
 class ProbeAnswer(Struct, frozen=True):
-    """What an answer proves, and why where it proves nothing; a page's `ids` and its `info`."""
+    """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
+
+    `hint` names the key that would read an answer which proves nothing.
+    """
 
     verdict: ProbeVerdict
     detail: str = ""
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """The detail and the hint in one line."""
+        return f"{self.detail}; {self.hint}" if self.hint else self.detail
 
 
 class FeedReader:
@@ -106,22 +118,30 @@ class FeedReader:
             content, _ = self._map(lease.page, self._get_page(lease.page))
             is_listed = lease.record_id in ids_of(content)
             return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
-        verdict, detail, body = self.client.probe(lease.record_id)
-        if verdict is not ProbeVerdict.ALIVE:
-            return ProbeAnswer(verdict, detail)
-        record = find_record(self._mapper, body, lease.record_id)
+        answer = self.client.probe(lease.record_id)
+        if answer.verdict is not ProbeVerdict.ALIVE:
+            return ProbeAnswer(answer.verdict, answer.reason, hint=answer.hint)
+        record = find_record(self._mapper, answer.body, lease.record_id)
         if record is None:
-            return self._judge_answer(body)
+            return self._judge_answer(answer.body, lease.record_id)
         if self._gone_rule.matches(record):
-            return ProbeAnswer(ProbeVerdict.GONE)
-        return ProbeAnswer(verdict, ", ".join(find_signs(record)))
+            return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
+        return ProbeAnswer(answer.verdict, ", ".join(find_signs(record)))
 
-    def _judge_answer(self, body: bytes) -> ProbeAnswer:
-        """Judge a 200 without the record; one that holds nothing may be this API's 404."""
-        words = describe_answer(body)
-        if not words and 200 in self._rules.gone_status:
-            return ProbeAnswer(ProbeVerdict.GONE)
-        return ProbeAnswer(ProbeVerdict.NOTHING, words or "the answer holds nothing")
+    def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
+        """Judge a 200 without the record, which may be this API's 404."""
+        words, hint = describe_answer(body), ""
+        if not words:
+            words, hint = "the answer holds nothing", gone_status_hint(self._rules, 200)
+            if 200 in self._rules.gone_status:
+                return ProbeAnswer(ProbeVerdict.GONE, words)
+        elif words == ERROR_OBJECT:
+            if self._gone_rule.matches(body):
+                return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
+            key = self._key.reveal() if self._key else ""
+            if sign := redact(find_error(body, record_id), key):
+                hint = f"if it means that the car is gone, set api.record.gone_when: {{{sign}}}"
+        return ProbeAnswer(ProbeVerdict.NOTHING, words, hint=hint)
 
     def _look(self, lease: PageLease) -> ProbeAnswer:
         """Ask for a page that may not be there; a refusal that is the page's own says so."""
