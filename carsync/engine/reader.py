@@ -16,7 +16,7 @@ from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import ERROR_OBJECT, describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
 from carsync.redaction import redact, redact_rejects
-from carsync.source.client import Answer, ApiClient, gone_status_hint
+from carsync.source.client import Answer, ApiClient, gone_status_rule
 
 BY_RULE = "api.record.gone_when says so"
 """What an answer was where the rule made it mean gone."""
@@ -41,19 +41,25 @@ class PageRead(Struct, frozen=True):
 class ProbeAnswer(Struct, frozen=True):
     """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
 
-    `hint` names the key that would read an answer which proves nothing.
+    `rule` is the line of `api.record` by which an answer that proves nothing would mean gone.
     """
 
     verdict: ProbeVerdict
     detail: str = ""
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
-    hint: str = ""
+    rule: str = ""
+
+    @property
+    def cure(self) -> str:
+        """Which key would read the answer, in words; empty where none would."""
+        words = f"if it means that the car is gone, set api.record.{self.rule}"
+        return words if self.rule else ""
 
     @property
     def words(self) -> str:
-        """The detail and the hint in one line."""
-        return f"{self.detail}; {self.hint}" if self.hint else self.detail
+        """The detail and the cure in one line."""
+        return "; ".join(filter(None, (self.detail, self.cure)))
 
 
 class FeedReader:
@@ -120,7 +126,7 @@ class FeedReader:
             return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
         answer = self.client.probe(lease.record_id)
         if answer.verdict is not ProbeVerdict.ALIVE:
-            return ProbeAnswer(answer.verdict, answer.reason, hint=answer.hint)
+            return ProbeAnswer(answer.verdict, answer.reason, rule=answer.rule)
         record = find_record(self._mapper, answer.body, lease.record_id)
         if record is None:
             return self._judge_answer(answer.body, lease.record_id)
@@ -130,9 +136,9 @@ class FeedReader:
 
     def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
         """Judge a 200 without the record, which may be this API's 404."""
-        words, hint = describe_answer(body), ""
+        words, rule = describe_answer(body), ""
         if not words:
-            words, hint = "the answer holds nothing", gone_status_hint(self._rules, 200)
+            words, rule = "the answer holds nothing", gone_status_rule(self._rules, 200)
             if 200 in self._rules.gone_status:
                 return ProbeAnswer(ProbeVerdict.GONE, words)
         elif words == ERROR_OBJECT:
@@ -140,8 +146,8 @@ class FeedReader:
                 return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
             key = self._key.reveal() if self._key else ""
             if sign := redact(find_error(body, record_id), key):
-                hint = f"if it means that the car is gone, set api.record.gone_when: {{{sign}}}"
-        return ProbeAnswer(ProbeVerdict.NOTHING, words, hint=hint)
+                rule = f"gone_when: {{{sign}}}"
+        return ProbeAnswer(ProbeVerdict.NOTHING, words, rule=rule)
 
     def _look(self, lease: PageLease) -> ProbeAnswer:
         """Ask for a page that may not be there; a refusal that is the page's own says so."""

@@ -84,7 +84,8 @@ def find_error(body: bytes, record_id: str) -> str:
 def _is_error(place: str, value: Any, record_id: str) -> bool:
     if not _ERROR.fullmatch(place) or value.__class__ not in {str, int}:
         return False
-    return not re.search(rf"\b{re.escape(record_id)}\b", str(value))
+    is_plain = str(value).isprintable() and "${" not in str(value)
+    return is_plain and not re.search(rf"\b{re.escape(record_id)}\b", str(value))
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

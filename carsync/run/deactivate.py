@@ -43,7 +43,7 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         return decision
     ids = candidates.list_candidates(connection, context.run, limit)
     controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
-    found = verify(probe, ids, controls, _impossible_id(controls))
+    found = verify(probe, ids, controls, impossible_id([control for control, _ in controls]))
     _explain_answers(context, ids, dict(controls), found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
@@ -86,8 +86,8 @@ def _as_long_as_before(context: RunContext) -> bool:
     return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
 
 
-def _impossible_id(controls: Sequence[tuple[str, int]]) -> str:
+def impossible_id(others: Sequence[str]) -> str:
     """Return the id of no car, looking like the others: a number where they are numbers."""
-    if all(i.isascii() and i.isdigit() for i, _ in controls):
+    if all(i.isascii() and i.isdigit() for i in others):
         return str(random.randrange(10**17, 10**18))
     return str(uuid.uuid4())

@@ -54,13 +54,14 @@ class Answer(Struct, frozen=True):
 class RecordAnswer(Struct, frozen=True):
     """What an answer by id proves, with the `body` of a 200.
 
-    `reason` says what the answer was where it was no 200; `hint` names the key that would read it.
+    `reason` says what the answer was where it was no 200; `rule` is the line of `api.record` by
+    which it would mean that the car is gone.
     """
 
     verdict: ProbeVerdict
     body: bytes = b""
     reason: str = ""
-    hint: str = ""
+    rule: str = ""
 
 
 class ApiClient:
@@ -108,8 +109,9 @@ class ApiClient:
             if exc.kind in {FailureKind.AUTH, FailureKind.RATE_LIMITED}:
                 raise
             is_clear = exc.status is not None and (exc.status < 300 or 400 <= exc.status < 500)
-            hint = gone_status_hint(record, exc.status) if is_clear else exc.hint
-            return RecordAnswer(ProbeVerdict.NOTHING, reason=exc.problem, hint=hint)
+            rule = gone_status_rule(record, exc.status) if is_clear else ""
+            reason = "; ".join(filter(None, (exc.problem, exc.hint)))
+            return RecordAnswer(ProbeVerdict.NOTHING, reason=reason, rule=rule)
         return RecordAnswer(ProbeVerdict.ALIVE, answer.body)
 
     def enforce_deadlines(self) -> None:
@@ -189,14 +191,14 @@ class ApiClient:
         return gunzip(wire, self._api.max_body_bytes)
 
 
-def gone_status_hint(record: Record, status: int | None) -> str:
-    """Name the key by which answers of this status mean that a car is gone.
+def gone_status_rule(record: Record, status: int | None) -> str:
+    """Return the line of `api.record` by which this status, too, means that a car is gone.
 
-    >>> gone_status_hint(Record(), 204)
-    'if it means that the car is gone, set api.record.gone_status: [404, 410, 204]'
+    >>> gone_status_rule(Record(), 204)
+    'gone_status: [404, 410, 204]'
     """
     statuses = ", ".join(str(known) for known in (*record.gone_status, status))
-    return f"if it means that the car is gone, set api.record.gone_status: [{statuses}]"
+    return f"gone_status: [{statuses}]"
 
 
 def _timed_out(total_s: float) -> PageError:
