@@ -58,7 +58,7 @@ def _judge_records(
     if behind == first == beside and is_long:
         found.warn(NAME, "every page lists the records of the first one", repeat_hint)
     elif behind <= beside or behind == first:
-        found.ok(NAME, f"{page} lists known records again, which ends a run too")
+        found.ok(NAME, f"{page} lists known records again")
     elif facts.has_totals:
         found.warn(
             NAME,

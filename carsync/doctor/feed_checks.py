@@ -198,7 +198,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     proof = "without a total of records each deactivation needs its second proof"
     if page.pages is not None or page.total is not None:
-        pages = "pages unknown" if page.pages is None else f"{page.pages:,} pages"
+        pages = "pages unknown" if page.pages is None else formatting.plural(page.pages, "page")
         total = proof if page.total is None else f"{page.total:,} records"
         found.ok("totals", f"{pages}, {total}")
         return
