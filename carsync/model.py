@@ -11,6 +11,9 @@ from msgspec.structs import replace
 
 Row = tuple[Any, ...]
 
+PARENT_SESSIONS = 2
+"""Sessions that a run needs beside its writers': its own, and one that watches long statements."""
+
 MAX_ORIGINAL_CHARS = 1_000_000
 """A rejected record's text is kept up to this length."""
 

@@ -14,15 +14,19 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
 
 WAY = ("DNS", "TLS")
-PAGE = ("records", "totals", "page size", "mapping", "pace")
-ANSWER = (*PAGE, "clock")
+PAGE = ("records", "totals", "page size", "mapping", "fields", "pace")
+CLAIMS = ("end", "by id")
+ANSWER = (*PAGE, "clock", *CLAIMS)
 CHECKS = (*WAY, "answer", *ANSWER)
 """The names of all checks of the feed, in the order in which they are made."""
 
 EXPIRES_SOON_DAYS = 14
 SKEW_S = 30.0
 SLOW_LOOKUP_S = 1.0
+ENOUGH_RECORDS = 10
+"""A field that so many records lack is missing, not rare."""
 _SHOWN_REASONS = 3
+_SHOWN_FIELDS = 12
 
 _TLS_FIXES = (
     ("expired", "the API's owner must renew the certificate; carsync never ignores it"),
@@ -59,7 +63,8 @@ class FirstPage(Struct, frozen=True):
     `layout` is what a look without the configured paths finds. `fault` says why the answer
     is no page by the configuration. `mapped` is the number of records that become rows;
     `reasons` are the reasons of the other records, each with its number of records.
-    `objection` says why totals and records do not agree.
+    `absent` are the columns whose path no record has, `unread` the fields that no column reads.
+    `objection` says why totals and records do not agree. `ids` are the records' own.
     """
 
     latency_s: float
@@ -72,7 +77,10 @@ class FirstPage(Struct, frozen=True):
     total: int | None = None
     mapped: int = 0
     reasons: tuple[tuple[str, int], ...] = ()
+    absent: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     objection: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:
@@ -155,6 +163,7 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     _judge_totals(found, config, page)
     _judge_size(found, config, page)
     _judge_mapping(found, config, page)
+    _judge_fields(found, page)
     _judge_pace(found, config, page)
 
 
@@ -189,7 +198,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     proof = "without a total of records each deactivation needs its second proof"
     if page.pages is not None or page.total is not None:
-        pages = "pages unknown" if page.pages is None else f"{page.pages:,} pages"
+        pages = "pages unknown" if page.pages is None else formatting.plural(page.pages, "page")
         total = proof if page.total is None else f"{page.total:,} records"
         found.ok("totals", f"{pages}, {total}")
         return
@@ -246,6 +255,19 @@ def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
         found.problem("mapping", f"{seen}, and more than {share:.0%} are rejected: {reasons}", fix)
     else:
         found.warn("mapping", f"{seen}: {reasons}", fix)
+
+
+def _judge_fields(found: Findings, page: FirstPage) -> None:
+    """Judge whether the records have the fields that are mapped, and name those that are not."""
+    unread = formatting.printable(", ".join(page.unread[:_SHOWN_FIELDS]))
+    more = " …" if len(page.unread) > _SHOWN_FIELDS else ""
+    others = f"no column reads {unread}{more}" if unread else "every field has a column"
+    if page.absent and page.records >= ENOUGH_RECORDS:
+        columns = ", ".join(page.absent)
+        fix = "correct their paths in mapping.columns, or set the columns to null there"
+        found.warn("fields", f"no record has the field of {columns}; {others}", fix)
+    else:
+        found.ok("fields", others)
 
 
 def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:

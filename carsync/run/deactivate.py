@@ -61,7 +61,7 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         return decision
     ids = candidates.list_candidates(connection, context.run, limit)
     controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
-    found = verify(probe, ids, controls, _impossible_id(list(dict(controls))))
+    found = verify(probe, ids, controls, impossible_id([control for control, _ in controls]))
     _explain_answers(context, ids, dict(controls), found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
@@ -104,9 +104,9 @@ def _as_long_as_before(context: RunContext) -> bool:
     return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
 
 
-def _impossible_id(known: Sequence[str]) -> str:
-    """Return the id of no car, looking like the known ones: a number where they are numbers."""
-    if all(i.isascii() and i.isdigit() for i in known):
+def impossible_id(others: Sequence[str]) -> str:
+    """Return the id of no car, looking like the others: a number where they are numbers."""
+    if all(i.isascii() and i.isdigit() for i in others):
         return str(random.randrange(10**17, 10**18))
     return str(uuid.uuid4())
 
@@ -168,7 +168,7 @@ def _ask_again(
     controls = candidates.list_listed(
         context.connection, context.target, context.source, controls_wanted(len(asked))
     )
-    impossible_id = _impossible_id([*controls, *asked])
+    stranger = impossible_id([*controls, *asked])
     probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
 
     def ask(record_ids: Sequence[str], pages: Mapping[str, int]) -> Verdicts:
@@ -182,13 +182,13 @@ def _ask_again(
 
     try:
         supervisor.engine.start()
-        found = verify(ask, asked, [(i, 0) for i in controls], impossible_id)
+        found = verify(ask, asked, [(i, 0) for i in controls], stranger)
         if not controls:  # what is alive is told apart without them
-            ask([*asked, impossible_id], {})
+            ask([*asked, stranger], {})
     finally:
         supervisor.engine.kill()
     said = context.said_by_id
-    says_yes_to_all = answers.get(impossible_id) is ProbeVerdict.ALIVE
+    says_yes_to_all = answers.get(stranger) is ProbeVerdict.ALIVE
     is_alive = {i: answers.get(i) is ProbeVerdict.ALIVE and not says_yes_to_all for i in asked}
     alive = {i: said.get(i, "") for i in asked if is_alive[i]}
     gone = sum(found.verdicts.get(i) is ProbeVerdict.GONE for i in asked)

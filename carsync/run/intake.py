@@ -46,6 +46,7 @@ from carsync.run.feed_ends import FeedEnds
 from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
+from carsync.source.pagination.base import end_status_hint
 from carsync.source.pagination.repeats import RepeatDetector
 from carsync.source.retry import next_delay_s
 
@@ -241,11 +242,9 @@ class Intake:
         if event.kind not in kinds or self._is_end_explained:
             return
         self._is_end_explained = True
-        known = self._config.api.pagination.end_status
-        statuses = ", ".join(str(status) for status in (*known, event.status or 200))
         self._context.note(
-            f"page {event.page:,}, behind the last one with records: {event.problem}; if the API "
-            f"answers so where its feed ends, set api.pagination.end_status: [{statuses}]"
+            f"page {event.page:,}, behind the last one with records: {event.problem}; "
+            + end_status_hint(self._config.api.pagination, event.status)
         )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from carsync import failpoints, timing
 from carsync.config.sections import Config
@@ -68,6 +68,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
+        self._writers = context.config.database.writers
 
     # ── the run ──────────────────────────────────────────────────────────────
 
@@ -107,6 +108,7 @@ class SyncRun:
                 failpoints.reach("sync.migrated")
                 context.begin(start.resume_or_start(context, previous))
                 failpoints.reach("sync.begun")
+                self._writers = start.fit_writers(context)
                 try:
                     end = self._read_and_merge()
                 except ConfigError:  # what was read is not the feed: no run may go on with it
@@ -165,7 +167,9 @@ class SyncRun:
         """Build an engine; `used`: another has asked the API just before it."""
         run, columns = self._context.run, self._context.mapper.columns
         idle_s = 0.0 if used else self._idle_s
-        return Fleet(self._config, run.run_id, run.token, columns, idle_s=idle_s)
+        database = replace(self._config.database, writers=self._writers)
+        config = replace(self._config, database=database)
+        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None

@@ -32,7 +32,7 @@ class PageNumberPaginator(Paginator):
         """The key of the parameter's name."""
         name = self._pagination.page_param
         return (
-            f"check that the API's name for the page number is api.pagination.page_param ({name})?"
+            f"check that the API's name for the page number is api.pagination.page_param ({name})"
         )
 
     def request(self, page: int, token: str | None) -> ApiRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,25 +239,33 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "rule"),
     [
-        (Reply(body=None), "the answer holds nothing"),
-        (Reply(204, b""), "HTTP 204"),
-        (Reply(body={"error": "unknown"}), "an error object"),
-        (Reply(body=[]), "the answer holds nothing"),
-        (Reply(301, b"", {"Location": "/cars/7/"}), "redirects (HTTP 301) to /cars/7/"),
+        (Reply(body=None), "holds nothing; {}: [404, 410, 200]", {"gone_status": [404, 410, 200]}),
+        (Reply(204, b""), "HTTP 204; {}: [404, 410, 204]", {"gone_status": [404, 410, 204]}),
+        (Reply(400, {}), "HTTP 400; {}: [404, 410, 400]", {"gone_status": [404, 410, 400]}),
+        (
+            Reply(body={"error": "unknown"}),
+            'an error object; {}: {{.error: "unknown"}}',
+            {"gone_when": {".error": "unknown"}},
+        ),
+        (Reply(body=[]), "holds nothing; {}: [404, 410, 200]", {"gone_status": [200]}),
+        (Reply(301, b"", {"Location": "/cars/7/"}), "redirects (HTTP 301) to /cars/7/", {}),
     ],
 )
-def test_an_unclear_answer_by_id_is_named(
-    feed: SmallFeed, site: SmallSite, answer: Reply, words: str
+def test_an_unclear_answer_by_id_is_named_with_the_rule_that_reads_it(
+    feed: SmallFeed, site: SmallSite, answer: Reply, words: str, rule: dict[str, Any]
 ) -> None:
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i in feed.ids else answer
     site.sync()
     feed.ids.remove(7)
-    assert words in site.sync(expect=6).said
-    if 200 <= answer.status < 300 and not isinstance(answer.body, dict):
-        site.sync(api__record__gone_status=[404, answer.status])
+    said = site.sync(expect=6).said
+    for key, value in rule.items():
+        named = f"if it means that the car is gone, set api.record.{key}"
+        assert words.format(named) in said
+        site.sync(**{f"api__record__{key}": value})
         assert site.inactive() == {"7"}
+    assert rule or words in said
 
 
 # ── a quota ──────────────────────────────────────────────────────────────────

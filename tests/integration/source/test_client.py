@@ -278,9 +278,9 @@ def test_a_record_is_gone_alive_or_unproven(
 ) -> None:
     api.on("/cars/a%2Fb", reply)
 
-    found, _, _ = transport(api).probe("a/b")
+    found = transport(api).probe("a/b")
 
-    assert found is verdict
+    assert found.verdict is verdict
     assert api.arrivals[0].path == "/cars/a%2Fb"
 
 
