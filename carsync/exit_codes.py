@@ -49,10 +49,10 @@ ADVICE: dict[ExitCode, Advice] = {
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(
-        "held for approval: deactivations, or the whole run",
+        "held: a person must look",
         "or do nothing: the next run decides again",
-        at_large="look at what is held with `carsync approve RUN_ID --dry-run`, then approve "
-        "it, or do nothing: the next run decides again",
+        at_large="see why with `carsync runs show RUN_ID`, and what is held with `carsync approve "
+        "RUN_ID --dry-run`; approve it if it is right, or do nothing: the next run decides again",
     ),
     ExitCode.ACCEPTANCE: Advice(
         "complete, but an acceptance check failed",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.model import ProbeVerdict
 
 OPENING = 10
@@ -150,8 +151,8 @@ class _ProbeSession:
         self._churned += len(gone)
         if self._churned > max(CHURNED_COUNT, CHURNED_SHARE * self._asked):
             return (
-                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone, "
-                "but it listed them in this run"
+                f"asked by id for {formatting.plural(self._asked, 'car')} that it listed in this "
+                f"run, the API says that {self._churned:,} of them are gone"
             )
         return ""
 

@@ -34,7 +34,7 @@ def check_status(response: requests.Response, key: str) -> None:
     headers = response.headers
     retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
     said = _read_words(response, key)
-    detail = f"it says: {said}" if said else ""
+    detail = f'it says "{said}"' if said else ""
     if status in {401, 403}:
         raise PageError(
             FailureKind.AUTH,

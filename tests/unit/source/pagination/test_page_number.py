@@ -104,8 +104,8 @@ class TestCheckPage:
             (3, 49, 20, 1000, 20, "page 3 of 20 holds 49 records instead of 50"),
             (7, 0, None, None, 2000, "page 7 of 2,000 holds 0 records and no totals"),
             (7, 40, None, None, 2000, "page 7 of 2,000 holds 40 records and no totals"),
-            (7, 0, 0, 0, 2000, "the feed reports 0 pages, and 2,000 before"),
-            (7, 0, 3, 300, 2000, "the feed reports 3 pages, and 2,000 before"),
+            (7, 0, 0, 0, 2000, "the feed reports 0 pages, but reported 2,000 before"),
+            (7, 0, 3, 300, 2000, "the feed reports 3 pages, but reported 2,000 before"),
         ],
     )
     def test_no_pages(
