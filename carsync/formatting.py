@@ -75,12 +75,14 @@ def apart(measured: float, limit: float, decimals: int = 1) -> tuple[str, str]:
     (('45.5', '10.0'), ('99.4999', '99.5'), ('99.5', '99.5'))
     """
     most = decimals + 9
-    places = least = decimals
+    least = decimals
     while least < most and not math.isclose(round(limit, least), limit, rel_tol=1e-12):
         least += 1
-    if not math.isclose(measured, limit, rel_tol=1e-12):
-        while places < most and not _is_same_side(measured, limit, places):
-            places += 1
+    if math.isclose(measured, limit, rel_tol=1e-12):
+        return f"{limit:,.{least}f}", f"{limit:,.{least}f}"
+    places = decimals
+    while places < most and not _is_same_side(measured, limit, places):
+        places += 1
     return f"{measured:,.{places}f}", f"{limit:,.{least}f}"
 
 

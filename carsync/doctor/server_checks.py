@@ -192,7 +192,7 @@ def judge_connections(
     if facts.pooled and refused:
         found.problem(
             "connections",
-            f"the pooler gave {opened} connections of the {needed} that are needed: {refused}",
+            f"the pooler gave {formatting.part(opened, needed, 'connection')}: {refused}",
             fix + " (Supabase: Database → Connection pooling → pool size)",
         )
         return

@@ -103,7 +103,7 @@ def test_what_a_server_lacks_is_named(facts: dict[str, Any], name: str, words: s
         ({"role_limit": 10}, 1, "", "8 needed, 7 free (role r has a limit of 10)"),
         ({"database_limit": 12}, 1, "", "3 free (the database has a limit of 12)"),
         ({"role_limit": 0}, 1, "", "0 free"),
-        ({"pooled": True}, 4, "MaxClientsInSessionMode", "4 connections of the 8"),
+        ({"pooled": True}, 4, "MaxClientsInSessionMode", "4 of 8 connections"),
     ],
 )
 def test_too_few_connections_are_a_problem(
