@@ -45,7 +45,7 @@ ADVICE: dict[ExitCode, Advice] = {
     ExitCode.API: Advice("the API failed", _RESUMES),
     ExitCode.DATABASE: Advice("the database failed", _RESUMES),
     ExitCode.PARTIAL: Advice(
-        "partial: some pages failed, nothing was deactivated",
+        "partial: only a part of the feed was merged",
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(

@@ -16,7 +16,7 @@ from carsync.model import Decision, ProbeVerdict, Proof
 
 FORGOT_ALL = "the API answers 404 by id for every car, but knew cars by id in earlier runs"
 NO_PATH = "the API does not answer by-id requests (if it has no such path, set api.record: null)"
-TRUNCATED = "the feed still had records at api.pagination.max_pages: the run did not see its end"
+TRUNCATED = "the feed has more pages than api.pagination.max_pages: its end was not read"
 
 
 class DeactivationPlan(Struct, frozen=True):

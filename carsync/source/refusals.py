@@ -65,7 +65,7 @@ def _redirected(response: requests.Response, key: str) -> PageError:
     where = _clean(f"{told.scheme}://{told.netloc}{told.path}" if told.netloc else told.path, key)
     hint = "set api.base_url to the address that it redirects to"
     if told.netloc in {"", asked.netloc} and told.scheme in {"", asked.scheme}:
-        hint = "set api.path (or api.record.path) to the path that it redirects to, slash and all"
+        hint = "set api.path (or api.record.path) to exactly the path that it redirects to"
     return PageError(
         FailureKind.CLIENT,
         f"the API redirects (HTTP {response.status_code}) to {where or 'nowhere'}; "

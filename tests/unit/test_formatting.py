@@ -15,7 +15,7 @@ from tests.support.folders import ROOT
 
 COUNTED = re.compile(
     r" (?!lists|lacks)(\w+ )?(car|page|row|record|change|check|reject|run|request|attempt"
-    r"|deactivation|column|connection|session|reason|writer|time)s\b(?!/)"
+    r"|deactivation|column|connection|session|reason|writer|time|restart|object)s\b(?!/)"
 )
 SHARES = st.integers(0, 10**6).map(lambda millionths: millionths / 10**6)
 

@@ -32,9 +32,7 @@ class PageNumberPaginator(Paginator):
     def repeat_hint(self) -> str:
         """The key of the parameter's name."""
         name = self._pagination.page_param
-        return (
-            f"check that the API's name for the page number is api.pagination.page_param ({name})?"
-        )
+        return f"is api.pagination.page_param ({name}) the API's own parameter for the page number?"
 
     def request(self, page: int, token: str | None) -> ApiRequest:
         """Return the request of the page with this number."""

@@ -74,7 +74,7 @@ def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> N
         "  2  2026-01-02 03:05:21 UTC · 9 s · 180 pages staged",
         "failed attempts: 39 (429: 39) on 12 pages, 1 given up",
         "  and 11 more pages (--json has them)",
-        "  of these attempts 20 are kept by page",
+        "  only 20 of these attempts are listed here",
         "open rejects: 3",
         "  3         year: … is no integer",
     ):

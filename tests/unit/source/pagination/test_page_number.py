@@ -56,7 +56,7 @@ def test_404_is_the_end_of_a_feed_without_totals(
 def test_any_page_can_be_asked_for_and_the_first_has_the_configured_number() -> None:
     assert PageNumberPaginator.parallel
     assert (paginator().first, paginator(first_page=0).first) == (1, 0)
-    assert "page_param (p)?" in paginator(page_param="p").repeat_hint
+    assert "page_param (p) the API's own" in paginator(page_param="p").repeat_hint
 
 
 def test_what_cannot_be_the_page_is_named() -> None:
