@@ -159,9 +159,9 @@ def _again(connection: Connection, shown: Run) -> Run:
 def _show_columns(held: HeldRun) -> None:
     seen = held.forecast
     click.echo(
-        f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. In the table are "
-        f"{seen.known:,} of them, and {seen.changed:,} of these would change. "
-        f"{formatting.plural(seen.absent, 'active car', 'was', 'were')} not read.",
+        f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. Already in the table: "
+        f"{seen.known:,}, of which {seen.changed:,} would change. Not read: "
+        f"{formatting.plural(seen.absent, 'active car')}.",
         err=True,
     )
     columns = {column.name: column for column in seen.columns}

@@ -147,7 +147,9 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
 def _fate(run: Run) -> str:
     """Say how a run ended, in its own words where it has any."""
     told = run.summary or {}
-    words = told.get("problem") or told.get("detail")
+    words = str(told.get("problem") or told.get("detail") or "")
+    if run.state == "held" and words:
+        return words
     return f"it is {run.state}: {words}" if words else f"it is {run.state}"
 
 
