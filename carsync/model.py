@@ -173,13 +173,14 @@ class Decision(Struct, frozen=True):
     """What to do with the candidates, and why, in words for the operator.
 
     The merge deactivates at most `max_deactivations` cars; it holds all of them where more
-    are absent by then.
+    are absent by then. `expected` is how many cars the feed has, as far as is known.
     """
 
     action: DeactivationAction
     reasons: tuple[str, ...] = ()
     proof: Proof = Proof()
     max_deactivations: int = 0
+    expected: int = 0
 
 
 SKIP = Decision("skip")

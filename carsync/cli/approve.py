@@ -40,16 +40,16 @@ MOST_CHARS = 60
 def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Approve exactly what run RUN_ID held, after showing it.
 
-    A run with exit code 6 has held something. Usually it applied all inserts and updates, but
-    left cars active that it did not see, because the evidence was not enough or the cap was
-    exceeded: these cars are deactivated. Cars that were seen, written or deactivated since are
-    left out and listed. Where by-id requests are configured, the API is asked for each held car
-    first; a car that it still has is left out too. What the API does not confirm is told; then
+    A run with exit code 6 usually inserted and updated all cars, but left cars active that it
+    did not see: they were not proved gone, or they are more than the caps allow. approve
+    deactivates these cars. Cars that were seen, written or deactivated since are left out and
+    listed. Where by-id requests are configured, the API is asked for each held car first; a
+    car that it still has is left out too. You are told what the API did not confirm; then
     your answer, or --yes, decides. After sync.deactivate.approve_within_h hours an approval is
     refused.
 
-    If the values changed as no market changes (sync.plausible), the run merged nothing. Then
-    the columns are shown, with five examples each, and all that the run read is merged.
+    If too many values changed at once (sync.plausible), the run merged nothing. Then approve
+    shows the columns, with five examples each, and merges all that the run read.
 
     A later run replaces what an earlier one held.
 
@@ -97,7 +97,7 @@ def _approve_deactivations(
     done: Review | None = None
     if ids and not dry_run:
         if not yes:
-            console.ask(f"Deactivate these {len(ids):,} cars?")
+            console.ask(f"Deactivate {formatting.plural(len(ids), 'car')}?")
         with _locked(config) as connection:
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
@@ -161,13 +161,14 @@ def _words(run_id: int, found: Review, done: Review | None) -> str:
     if before:
         return (
             f"Run {run_id} was already approved on {before['at']} by {before['by']}: "
-            f"{before['deactivated']:,} cars deactivated."
+            f"{formatting.plural(before['deactivated'], 'car')} deactivated."
         )
     if done is None:
-        return f"{len(found.to_approve):,} cars to approve, {len(found.left_out):,} left out."
+        held = formatting.plural(len(found.to_approve), "car")
+        return f"{held} to approve, {len(found.left_out):,} left out."
     late = [car for car in done.left_out if car not in found.left_out]
     named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
-    return f"{len(done.to_approve):,} cars deactivated.{named}"
+    return f"{formatting.plural(len(done.to_approve), 'car')} deactivated.{named}"
 
 
 def _as_json(run_id: int, found: Review, done: Review | None, asked: AskedAgain | None) -> str:
@@ -204,29 +205,34 @@ def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_
         click.echo(json.dumps(_run_data(held, counts)))
     elif counts is not None:
         click.echo(
-            f"Run {held.run.run_id} is merged: {counts.inserted:,} cars inserted, "
-            f"{counts.updated:,} updated, {counts.reactivated:,} reactivated."
+            f"Run {held.run.run_id} is merged: {formatting.plural(counts.inserted, 'car')} "
+            f"inserted, {counts.updated:,} updated, {counts.reactivated:,} reactivated."
         )
 
 
 def _again(connection: Connection, shown: Run) -> Run:
     run = runs.find_run(connection, shown.run_id)
     if run is None or not held_run.is_held_whole(run):
-        raise ApprovalError(f"run {shown.run_id} is held no more", hint="see `carsync status`")
+        raise ApprovalError(f"run {shown.run_id} is no longer held", hint="see `carsync status`")
     return run
 
 
 def _show_columns(held: HeldRun) -> None:
     seen = held.forecast
     click.echo(
-        f"{seen.ids:,} cars were read, {seen.known:,} of them are known; of these "
-        f"{seen.changed:,} would change. {seen.absent:,} active cars were not read.",
+        f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. Already in the table: "
+        f"{seen.known:,}, of which {seen.changed:,} would change. Not read: "
+        f"{formatting.plural(seen.absent, 'active car')}.",
         err=True,
     )
     columns = {column.name: column for column in seen.columns}
     for name, examples in held.examples.items():
         changed, emptied = columns[name].changed, columns[name].emptied
-        click.echo(f"{name}: {changed:,} would change, {emptied:,} become empty", err=True)
+        click.echo(
+            f"{name}: {formatting.plural(changed, 'car')} would change; in {emptied:,} the value "
+            "would become empty, or its default",
+            err=True,
+        )
         show_some([f"{car.id}  {_shown(car.before)} → {_shown(car.after)}" for car in examples])
 
 

@@ -313,7 +313,8 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     said = f"wrote {file}"
     if looked.guesses:
         columns = [guess.column for guess in looked.guesses]
-        said += f": {len(columns)} columns guessed from the first page ({', '.join(columns)})"
+        said += f": {formatting.plural(len(columns), 'column')} guessed from the first page "
+        said += f"({', '.join(columns)})"
         if lacking := {"make", "model"}.difference(columns):
             said += f"; nothing found for {' and '.join(sorted(lacking))}"
     elif answers.preset is not None:

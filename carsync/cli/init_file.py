@@ -129,7 +129,7 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
                 "    total_records: null   # dotted path to the total number of records",
             ]
         return lines
-    seen = f"guess: {layout.count} objects found here"
+    seen = f"guess: {formatting.plural(layout.count, 'object')} found here"
     lines.append(f"    records: {_quoted(layout.records)}  # {seen}")
     for key, path, number in (
         ("total_pages", layout.total_pages, layout.pages),

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.config.sections import Plausible
 from carsync.destination import staging
 from carsync.model import Target
@@ -86,39 +87,43 @@ def list_examples(
 def find_implausible(forecast: Forecast, rules: Plausible) -> list[str]:
     """Say in words what a merge would do that no market does; empty where nothing is.
 
-    >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0][:44]
-    '60 of 100 known cars (60.0 %) would change; '
+    >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0]
+    '60 of 100 known cars would change (60.0 %; sync.plausible.max_changed_share is 50.0 %)'
     """
     known, ids = forecast.known, forecast.ids
     found = []
-    for column in forecast.columns:
-        if _is_over(column.emptied, known, rules.max_emptied_share):
-            found.append(
-                f"{column.name} would become empty, or its default, in "
-                f"{_of(column.emptied, known, 'known cars')}; "
-                f"sync.plausible.max_emptied_share is {rules.max_emptied_share:.1%}"
-            )
-    if _is_over(forecast.changed, known, rules.max_changed_share):
+    if (most := rules.max_emptied_share) is not None:
+        for column in forecast.columns:
+            if _is_over(column.emptied, known, most):
+                found.append(
+                    f"{column.name} would become empty, or its default, in "
+                    f"{formatting.part(column.emptied, known, 'known car')} "
+                    f"{_shares(column.emptied, known, 'max_emptied_share', most)}"
+                )
+    if (most := rules.max_changed_share) is not None and _is_over(forecast.changed, known, most):
         found.append(
-            f"{_of(forecast.changed, known, 'known cars')} would change; "
-            f"sync.plausible.max_changed_share is {rules.max_changed_share:.1%}"
+            f"{formatting.part(forecast.changed, known, 'known car')} would change "
+            f"{_shares(forecast.changed, known, 'max_changed_share', most)}"
         )
     new, most = ids - known, rules.max_new_share
-    if _is_over(new, ids, most) and _is_over(forecast.absent, forecast.active, most):
+    gone, active = forecast.absent, forecast.active
+    if most is not None and _is_over(new, ids, most) and _is_over(gone, active, most):
         found.append(
-            f"{_of(new, ids, 'cars')} are new, and "
-            f"{_of(forecast.absent, forecast.active, 'active cars')} are missing, as if the ids "
-            f"were others; sync.plausible.max_new_share is {most:.1%}"
+            f"as if each car had another id: the table does not know "
+            f"{formatting.part(new, ids, 'car')} of the feed "
+            f"{_shares(new, ids, 'max_new_share', most)}, and the feed does not list "
+            f"{formatting.part(gone, active, 'active car')} of the table"
         )
     return found
 
 
-def _is_over(part: int, whole: int, most: float | None) -> bool:
-    return most is not None and whole >= MIN_CARS and part / whole > most
+def _is_over(part: int, whole: int, most: float) -> bool:
+    return whole >= MIN_CARS and part / whole > most
 
 
-def _of(part: int, whole: int, what: str) -> str:
-    return f"{part:,} of {whole:,} {what} ({100 * part / whole:.1f} %)"
+def _shares(part: int, whole: int, key: str, most: float) -> str:
+    share, limit = formatting.shares(part / whole, most)
+    return f"({share}; sync.plausible.{key} is {limit})"
 
 
 def _parts(target: Target, run: Run) -> dict[str, Composable]:

@@ -199,7 +199,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
     proof = "without a total of records each deactivation needs its second proof"
     if page.pages is not None or page.total is not None:
         pages = "pages unknown" if page.pages is None else formatting.plural(page.pages, "page")
-        total = proof if page.total is None else f"{page.total:,} records"
+        total = proof if page.total is None else formatting.plural(page.total, "record")
         found.ok("totals", f"{pages}, {total}")
         return
     hint = _layout_hint(page.layout) if page.layout and page.layout.total_records else ""
@@ -207,7 +207,8 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
         found.ok(
             "totals",
             f"none configured: pages are read until {rules.stop_after_empty_pages} are empty, at "
-            f"most {rules.max_pages:,} ({rules.max_pages * page.records:,} records); {proof}",
+            f"most {rules.max_pages:,} "
+            f"({formatting.plural(rules.max_pages * page.records, 'record')}); {proof}",
         )
         return
     where = " or ".join(path for path in (rules.total_pages, rules.total_records) if path)
@@ -221,7 +222,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
 def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     asked = rules.page_size
-    seen = f"{page.records} records, but {asked} were requested"
+    seen = f"{formatting.plural(page.records, 'record')}, but {asked:,} requested"
     if page.objection is not None:
         fix = "ask the API's owner; a run would not accept this page"
         found.problem("page size", page.objection, fix)
@@ -252,7 +253,9 @@ def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
     fix = "look at `carsync preview`, then correct mapping.columns"
     share = config.sync.max_reject_share
     if rejected > share * page.records:
-        found.problem("mapping", f"{seen}, and more than {share:.0%} are rejected: {reasons}", fix)
+        found.problem(
+            "mapping", f"{seen}, and more than {100 * share:g} % are rejected: {reasons}", fix
+        )
     else:
         found.warn("mapping", f"{seen}: {reasons}", fix)
 
@@ -280,7 +283,8 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
         each = formatting.latency(page.latency_s)
         found.warn(
             "pace",
-            f"{limits.concurrency} requests at once, {each} each: about {pace:.1f} pages/s, and "
+            f"{formatting.plural(limits.concurrency, 'request')} at once, {each} each: about "
+            f"{pace:.1f} pages/s, and "
             f"acceptance asks for {wanted:g}",
             "raise limits.concurrency, or lower acceptance.min_pages_per_second",
         )
@@ -288,7 +292,8 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
     if page.pages is None:
         return
     took_s = page.pages / pace
-    seen = f"{page.pages:,} pages take {formatting.duration(max(took_s, 1))} at {pace:.0f} pages/s"
+    took = formatting.duration(max(took_s, 1))
+    seen = f"{formatting.plural(page.pages, 'page', 'takes', 'take')} {took} at {pace:.0f} pages/s"
     is_slow = targets.max_minutes is not None and took_s > 60 * targets.max_minutes
     if is_slow:
         seen += f", and acceptance allows {targets.max_minutes:g} min"

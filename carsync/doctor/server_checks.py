@@ -189,7 +189,7 @@ def judge_connections(
     needed = writers + PARENT_SESSIONS
     free, seen, where = opened, f"the pooler gave all {needed} that are needed at once", ""
     if facts.pooled and refused:
-        seen = f"the pooler gave {opened} connections of the {needed} that are needed: {refused}"
+        seen = f"the pooler gave {formatting.part(opened, needed, 'connection')}: {refused}"
         where = " (Supabase: Database → Connection pooling → pool size)"
     elif not facts.pooled:
         free, why = _free_connections(facts)

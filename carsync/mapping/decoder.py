@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import SCALARS, RecordType, Unholdable, parse_path
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
@@ -80,7 +81,7 @@ class PageDecoder:
             place = ".".join(self._records) or "the top"
             raise _bad_page(body, f"there is no list at {place}")
         if len(records) > self._most_records:
-            raise _bad_page(body, f"it holds {len(records):,} records")
+            raise _bad_page(body, f"it holds {formatting.plural(len(records), 'record')}")
         return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
 
     def decode_record(self, body: bytes) -> DecodedPage:

@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, Verdicts, controls_wanted, verify
@@ -45,8 +46,8 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     plan = candidates.plan_deactivation(connection, context.run)
     if plan.duplicates >= plan.seen > 0:
         context.note(
-            f"{plan.duplicates:,} records were listed more than once, {plan.seen:,} are "
-            f"different: {context.paginator.repeat_hint}"
+            f"{formatting.plural(plan.duplicates, 'record', 'was', 'were')} listed more than once, "
+            f"and only {plan.seen:,} differ from each other: {context.paginator.repeat_hint}"
         )
     pages = context.plan
     signs = pages.drift
@@ -89,12 +90,14 @@ def _explain_answers(
             signs.pop(sign, None)
     for sign, cars in signs.most_common(1):
         context.note(
-            f"{cars:,} cars that no page lists are answered by id with {sign}, as no listed car "
-            f"is: if it means gone, set api.record.gone_when: {{{sign}}}"
+            f"asked by id for {formatting.plural(cars, 'car')} that no page lists, the API answers "
+            f"with {sign}, but not for listed cars: if this means that a car is gone, set "
+            f"api.record.gone_when: {{{sign}}}"
         )
     silent = Counter(said[i] for i in ids if i not in verdicts and said.get(i))
     for words, cars in silent.most_common(1):
-        context.note(f"by id, for {cars:,} cars that no page lists: {words}")
+        unlisted = formatting.plural(cars, "car")
+        context.note(f"asked by id for {unlisted} that no page lists, the API answers: {words}")
 
 
 def _as_long_as_before(context: RunContext) -> bool:

@@ -1,4 +1,4 @@
-"""A run whose values changed as no market changes: held whole until a person approves it."""
+"""A run in which too many values changed at once: held whole until a person approves it."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def judge_values(context: RunContext, records: int) -> None:
     problems = plausibility.find_implausible(forecast, rules) if rules else []
     if problems and _has_same_mapping(before, run):
         raise ImplausibleError(
-            "the feed's values changed as no market changes: nothing was merged",
+            "too many values changed at once: nothing was merged",
             detail="; ".join(problems),
-            hint=f"see what would change, and merge it if it is right: `carsync approve "
-            f"{run.run_id}`; the next run reads the feed anew",
+            hint=f"see what would change with `carsync approve {run.run_id} --dry-run`, then "
+            f"merge it with `carsync approve {run.run_id}` if it is right",
         )
     for words in column_values.describe_emptied(context.columns, forecast.known):
         context.note(words)
@@ -134,7 +134,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     except BaseException:
         runs.finish_run(conn, taken, "held", ExitCode.HELD, {})
         raise
-    words = {"problem": "", "detail": "it was held, and approved", "hint": ""}
+    words = {"problem": "", "detail": "it was held, then approved and merged", "hint": ""}
     runs.finish_run(conn, taken, "complete", ExitCode.OK, {**words, "state": "complete"})
     staging.drop(conn, run.run_id)
     merge.analyze_after(conn, run.target, counts)
@@ -153,9 +153,13 @@ def _figures(run: Run) -> dict[str, int]:
 def _refuse(config: Config, conn: Connection, run: Run, mapper: Mapper) -> None:
     hint = "run `carsync sync` again: it reads the feed"
     if not staging.exists(conn, run.run_id):
-        raise ApprovalError(f"what run {run.run_id} staged is gone", hint=hint)
+        raise ApprovalError(
+            f"what run {run.run_id} read is gone", detail="a later run has replaced it", hint=hint
+        )
     if _figures(run).get("pages_failed"):
         raise ApprovalError(f"not all pages of run {run.run_id} could be read", hint=hint)
     if changed := differences(run.fingerprints, fingerprints(config, mapper)):
         words = "; ".join(changed)
-        raise ApprovalError(f"run {run.run_id} was made by other rules", detail=words, hint=hint)
+        raise ApprovalError(
+            f"the configuration has changed since run {run.run_id}", detail=words, hint=hint
+        )

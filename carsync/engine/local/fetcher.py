@@ -195,7 +195,7 @@ class Fetcher:
                 lease.page,
                 lease.attempt,
                 exc.kind,
-                f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem,
+                f"{exc.problem}: {exc.detail}" if exc.detail else exc.problem,
                 exc.hint,
                 exc.status,
                 exc.retry_after_s,

@@ -159,10 +159,10 @@ def _failed_pages(details: RunDetails, width: int) -> list[str]:
         lines += _two_columns(f"page {page.page}", _page_words(page), width)
     if details.failures_kept.pages > len(shown):
         more = details.failures_kept.pages - len(shown)
-        lines.append(f"  and {formatting.plural(more, 'page')} more (--json has them)")
+        lines.append(f"  and {formatting.plural(more, 'more page')} (--json has them)")
     total = sum(details.failed_attempts.values())
     if total > details.failures_kept.failures > 0:
-        lines.append(f"  of these attempts {details.failures_kept.failures:,} are kept by page")
+        lines.append(f"  only {details.failures_kept.failures:,} of these attempts are listed here")
     return lines
 
 
@@ -181,7 +181,7 @@ def _reasons(details: RunDetails, width: int) -> list[str]:
         lines += _two_columns(f"{reason.count:,}", words, width)
     if len(details.reasons) > SHOWN_REASONS:
         more = len(details.reasons) - SHOWN_REASONS
-        lines.append(f"  and {formatting.plural(more, 'reason')} more")
+        lines.append(f"  and {formatting.plural(more, 'more reason')}")
     if lines:
         lines.append(f"  see them: `carsync rejects list --run {details.past.run.run_id}`")
     return lines

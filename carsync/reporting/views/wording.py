@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import asdict
 
 from carsync import formatting
@@ -90,6 +92,15 @@ def errors(figures: KeptFigures, *, with_retries: bool = False) -> str:
     if figures.breaker_openings:
         parts.append(f"breaker opened {formatting.plural(figures.breaker_openings, 'time')}")
     return " · ".join(parts)
+
+
+def further(notes: Sequence[str], problem: str, detail: str) -> list[str]:
+    """Return the notes that problem and detail do not say already.
+
+    >>> further(["a total moved", "1 page is missing"], "cars are held", "a total moved; so be it")
+    ['1 page is missing']
+    """
+    return [note for note in notes if note not in problem and note not in detail]
 
 
 def slope(mb_per_min: float) -> str:

@@ -35,6 +35,13 @@ def _without_path(site: SmallSite, has_path: bool) -> None:
         site.settings["api.record"] = None
 
 
+def _operator(site: SmallSite) -> Operator:
+    operator = Operator(site)  # type: ignore[arg-type]  # needs no simulator
+    for key, value in site.settings.items():
+        operator.configure(key, value)
+    return operator
+
+
 # ── totals ───────────────────────────────────────────────────────────────────
 
 
@@ -148,7 +155,15 @@ def test_what_the_cap_holds_is_asked_for_by_id(
         )
     ended = site.sync(expect=6)
     assert ended.counts.get("held", 0) == (5 if is_gone else 0)
-    assert is_gone or "the feed was read incompletely: 6 cars" in ended.said
+    words = "the feed was read incompletely: 6 of 11 cars; nothing was deactivated"
+    assert is_gone or words in ended.said
+    if not is_gone:
+        refused = site.run("approve", str(ended.report["run_id"])).said
+        assert "holds no cars, so there is nothing to approve" in refused
+        assert words in refused
+        shown = _operator(site).open("held").said
+        assert words in shown
+        assert "Nothing is held" in shown
     assert site.living() == set(range(1, 12))
 
 
@@ -345,7 +360,7 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
     run_id = ended.report["run_id"]
     shown = site.run("approve", str(run_id), "--dry-run")
-    assert "price: 40 would change, 40 become empty" in shown.said
+    assert "price: 40 cars would change; in 40 the value would become empty" in shown.said
     assert "1 1000 → 0" in shown.said
     assert site.rows() == before
     approved = site.run("approve", str(run_id), "--yes", "--json")
@@ -369,7 +384,7 @@ def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
         }
     )
     ended = site.sync(expect=6)
-    assert "as if the ids were others" in ended.said
+    assert "as if each car had another id" in ended.said
     assert site.living() == set(feed.ids)
     site.sync(expect=6, sync__plausible=None)  # then the cap holds the missing ones
     assert len(site.living()) == 80
@@ -407,11 +422,9 @@ def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
     before = site.rows()
     _priced(feed, {})
     site.sync(expect=6)
-    operator = Operator(site)  # type: ignore[arg-type]  # needs no simulator
-    for key, value in site.settings.items():
-        operator.configure(key, value)
+    operator = _operator(site)
     asked = operator.refuse("held")
-    assert "price: 40 would change, 40 become empty" in asked.said
+    assert "price: 40 cars would change; in 40 the value would become empty" in asked.said
     assert site.rows() == before
     operator.open("held", "--yes")
     assert site.rows() != before

@@ -357,4 +357,4 @@ def test_an_unknown_charset_is_named(api: ScriptedApi) -> None:
 )
 def test_a_refusal_quotes_the_servers_own_words(api: ScriptedApi, body: object, said: str) -> None:
     error = failure(api, Reply(400, body))
-    assert error.detail == (f"it says: {said}" if said else "")
+    assert error.detail == (f'it says "{said}"' if said else "")

@@ -100,7 +100,7 @@ FEW = [
     ({"used": 92}, 1, "8 needed, 5 free (max_connections leaves 97", 3),
     ({"role_limit": 10}, 1, "8 needed, 7 free (role r has a limit of 10)", 5),
     ({"database_limit": 12}, 1, "3 free (the database has a limit of 12)", 1),
-    ({"pooled": True}, 4, "4 connections of the 8 that are needed: no more", 2),
+    ({"pooled": True}, 4, "4 of 8 connections: no more", 2),
 ]
 
 
