@@ -142,11 +142,12 @@ def _tell_asked(asked: AskedAgain, to_approve: int) -> None:
     if asked.unclear:
         why = asked.objection or "it gave no clear answer for them"
         console.warn(
-            f"The API has not confirmed that {asked.unclear:,} of these {to_approve:,} cars are "
-            f"gone: {why}. Only your answer decides."
+            f"The API has not confirmed of {formatting.part(asked.unclear, to_approve, 'car')} "
+            f"that it is gone: {why}. Only your answer decides."
         )
     elif asked.gone:
-        console.warn(f"The API, asked by id, says that these {asked.gone:,} cars are gone.")
+        cars = formatting.plural(asked.gone, "car", "is", "are")
+        console.warn(f"The API, asked by id, confirms that {cars} gone.")
 
 
 def _show_cars(found: Review) -> None:

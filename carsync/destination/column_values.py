@@ -79,12 +79,12 @@ def describe_emptied(columns: Sequence[ColumnValues], known: int) -> list[str]:
     """Say which columns became empty, or their default, in many known cars.
 
     >>> describe_emptied([ColumnValues("price", emptied=2, emptied_id="7", emptied_from="5")], 40)
-    ['price: 2 of 40 known cars lost their value; car 7 had 5']
+    ['price: 2 of 40 known cars lost the value; car 7 had 5']
     """
     found = [c for c in columns if c.emptied and c.emptied >= REMARKABLE_SHARE * known]
     found.sort(key=lambda column: -column.emptied)
     return [
-        f"{c.name}: {c.emptied:,} of {known:,} known cars lost their value; "
+        f"{c.name}: {formatting.part(c.emptied, known, 'known car')} lost the value; "
         f"car {c.emptied_id} had {formatting.printable(c.emptied_from or '')}"
         for c in found[:SHOWN]
     ]

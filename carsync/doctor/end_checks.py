@@ -69,6 +69,6 @@ def _judge_records(
     else:
         found.warn(
             NAME,
-            f"{page} lists {records}, and a run reads {rules.max_pages:,} pages",
+            f"{page} lists {records}, and a run reads {formatting.plural(rules.max_pages, 'page')}",
             "raise api.pagination.max_pages",
         )

@@ -93,10 +93,10 @@ def fit_writers(context: RunContext) -> int:
         )
     fitting = max(1, opened + 1 - PARENT_SESSIONS)
     context.note(
-        f"PostgreSQL gives this run {opened + 1} sessions at once, and database.writers: "
-        f"{database.writers} needs {database.writers + PARENT_SESSIONS} ({refused}): it goes on "
-        f"with {formatting.plural(fitting, 'writer')}; set database.writers: {fitting}, or raise "
-        "the limit"
+        f"PostgreSQL gives this run {formatting.plural(opened + 1, 'session')} at once, and "
+        f"database.writers: {database.writers} needs {database.writers + PARENT_SESSIONS} "
+        f"({refused}): it goes on with {formatting.plural(fitting, 'writer')}; set "
+        f"database.writers: {fitting}, or raise the limit"
     )
     return fitting
 

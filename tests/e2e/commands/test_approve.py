@@ -121,7 +121,7 @@ def test_an_api_that_proves_nothing_is_told_and_the_answer_decides(
     feed.tell = lambda i: answer or Reply(body={"data": car(i)})
     held.variables["CARSYNC_TIMING"] = "probe_patience_s=2"
     approved = held.run("approve", "2", "--yes", "--json")
-    assert "has not confirmed that 4 of these 4 cars are gone" in approved.err
+    assert "has not confirmed of 4 of 4 cars that it is gone" in approved.err
     assert why in approved.report["by_id"]["objection"]
     assert held.inactive() == HELD
 

@@ -81,7 +81,7 @@ def test_a_column_that_lost_values_is_told_by_the_run_its_report_and_runs_show(
     ended = site.sync()
     column = _column(ended.report, "price")
     assert [column[n] for n in ("emptied", "emptied_id", "emptied_from")] == [2, "7", "1007"]
-    told = "price: 2 of 40 known cars lost their value; car 7 had 1007"
+    told = "price: 2 of 40 known cars lost the value; car 7 had 1007"
     assert told in " ".join(ended.said.split())
     run_id = str(ended.report["run_id"])
     shown = site.run("runs", "show", run_id, "--json").report

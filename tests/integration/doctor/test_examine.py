@@ -174,7 +174,7 @@ def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
     assert wrong.level is Level.WARNING
     assert "mapping.hash.algorithm: md5, by which 20 are the same" in wrong.fix
     assert right.level is Level.OK
-    assert "20 are in the table, 20 with the same hash" in right.seen
+    assert "20 in the table, 20 with the same hash" in right.seen
     assert "20 of 20 cars" in other.seen
 
 
