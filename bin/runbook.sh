@@ -77,6 +77,9 @@ find_carsync() {
 
 say() { printf '%s\n' "$*"; }
 
+# A count with its noun: "1 car", "40 cars".
+plural() { [ "$1" = 1 ] && printf '1 %s' "$2" || printf '%s %ss' "$1" "$2"; }
+
 # A numbered heading.
 step() {
     [ "$steps" = 0 ] || printf '\n'

@@ -3,7 +3,7 @@
     CarsyncError                      exit 1   a bug, unless a subclass says otherwise
     ├─ ConfigError                    exit 2   the file, a variable or an option is wrong
     ├─ ApprovalError                  exit 2   held deactivations cannot be approved
-    ├─ ImplausibleError               exit 6   the values changed as no market does; to be approved
+    ├─ ImplausibleError               exit 6   too many values changed at once
     ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
     ├─ ApiError                       exit 3   the API failed; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
@@ -83,7 +83,7 @@ class ApprovalError(CarsyncError):
 
 
 class ImplausibleError(CarsyncError):
-    """The feed's values changed as no market changes; nothing was merged, a person must look."""
+    """Too many values of the feed changed at once; nothing was merged, a person must look."""
 
     exit_code = ExitCode.HELD
 

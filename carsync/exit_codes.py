@@ -45,14 +45,14 @@ ADVICE: dict[ExitCode, Advice] = {
     ExitCode.API: Advice("the API failed", _RESUMES),
     ExitCode.DATABASE: Advice("the database failed", _RESUMES),
     ExitCode.PARTIAL: Advice(
-        "partial: some pages failed, nothing was deactivated",
+        "partial: only a part of the feed was merged",
         "run `carsync sync` again",
     ),
     ExitCode.HELD: Advice(
-        "held for approval: deactivations, or the whole run",
+        "held: a person must look",
         "or do nothing: the next run decides again",
-        at_large="look at what is held with `carsync approve RUN_ID --dry-run`, then approve "
-        "it, or do nothing: the next run decides again",
+        at_large="see why with `carsync runs show RUN_ID`, and what is held with `carsync approve "
+        "RUN_ID --dry-run`; approve it if it is right, or do nothing: the next run decides again",
     ),
     ExitCode.ACCEPTANCE: Advice(
         "complete, but an acceptance check failed",

@@ -39,13 +39,66 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def plural(number: int, noun: str) -> str:
-    """Write a count with its noun.
+def plural(number: int, noun: str, one: str = "", many: str = "") -> str:
+    """Write a count with its noun, and with the verb `one` or `many` where it needs one.
 
-    >>> plural(1, "page"), plural(2000, "page")
-    ('1 page', '2,000 pages')
+    >>> plural(1, "page"), plural(2000, "page"), plural(1, "car", "is", "are")
+    ('1 page', '2,000 pages', '1 car is')
     """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    ending, verb = ("", one) if number == 1 else ("s", many)
+    return f"{number:,} {noun}{ending} {verb}".rstrip()
+
+
+def part(number: int, whole: int, noun: str) -> str:
+    """Write how many of a whole.
+
+    >>> part(1, 11, "page"), part(1, 1, "page")
+    ('1 of 11 pages', '1 of 1 page')
+    """
+    return f"{number:,} of {plural(whole, noun)}"
+
+
+def of_page(page: int, problem: str) -> str:
+    """Write what is wrong with a page, which is named once.
+
+    >>> of_page(2, "the API answered HTTP 500"), of_page(2, "page 2 of 24 is empty")
+    ('page 2: the API answered HTTP 500', 'page 2 of 24 is empty')
+    """
+    named = f"page {page:,}"
+    return problem if problem.startswith(f"{named} ") else f"{named}: {problem}"
+
+
+def apart(measured: float, limit: float, decimals: int = 1) -> tuple[str, str]:
+    """Write a figure and its limit with as many decimals as tell which one is larger.
+
+    >>> apart(45.45, 10), apart(99.4999, 99.5), apart(99.5, 99.5)
+    (('45.5', '10.0'), ('99.4999', '99.5'), ('99.5', '99.5'))
+    """
+    most = decimals + 9
+    least = decimals
+    while least < most and not math.isclose(round(limit, least), limit, rel_tol=1e-12):
+        least += 1
+    if math.isclose(measured, limit, rel_tol=1e-12):
+        return f"{limit:,.{least}f}", f"{limit:,.{least}f}"
+    places = decimals
+    while places < most and not _is_same_side(measured, limit, places):
+        places += 1
+    return f"{measured:,.{places}f}", f"{limit:,.{least}f}"
+
+
+def _is_same_side(measured: float, limit: float, places: int) -> bool:
+    shown = round(measured, places)
+    return shown > limit if measured > limit else shown < limit
+
+
+def shares(measured: float, limit: float) -> tuple[str, str]:
+    """Write a share and its limit in per cent, so that they differ where they do.
+
+    >>> shares(0.994999, 0.995), shares(0.0501, 0.05)
+    (('99.4999 %', '99.5 %'), ('5.01 %', '5.0 %'))
+    """
+    shown, most = apart(100 * measured, 100 * limit)
+    return f"{shown} %", f"{most} %"
 
 
 def rate(per_s: float) -> str:

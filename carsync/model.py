@@ -13,6 +13,9 @@ from carsync.redaction import Secret, redact
 
 Row = tuple[Any, ...]
 
+PARENT_SESSIONS = 2
+"""Sessions that a run needs beside its writers': its own, and one that watches long statements."""
+
 MAX_ORIGINAL_CHARS = 1_000_000
 """A rejected record's text is kept up to this length."""
 
@@ -64,6 +67,38 @@ class PageInfo(Struct, frozen=True):
     next_token: str | None = None
 
 
+class Unread(Struct, frozen=True):
+    """Values of one column that could not be read and became its default.
+
+    `count` says how many they are; `record_id` and `reason` are of the first one.
+    """
+
+    count: int
+    record_id: str | None
+    reason: str
+
+
+class PageNotes(Struct, frozen=True, omit_defaults=True):
+    """What a page tells of the feed's columns beyond its rows.
+
+    `unread` is by column. `absent` are the columns at whose path no record of the page holds a
+    value. `fields` are the dotted paths that at least half of the records have; only the feed's
+    first page lists them.
+    """
+
+    unread: dict[str, Unread] = {}
+    absent: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+    def without(self, secret: Secret | None) -> PageNotes:
+        """Return the notes with `***` for the API's key in their examples."""
+        if secret is None or not self.unread:
+            return self
+        key = secret.reveal()
+        unread = {n: replace(u, reason=redact(u.reason, key)) for n, u in self.unread.items()}
+        return replace(self, unread=unread)
+
+
 class MappedPage(Struct, frozen=True):
     """A page on its way from a fetcher to a writer.
 
@@ -79,6 +114,7 @@ class MappedPage(Struct, frozen=True):
     records: int
     info: PageInfo
     age_s: float
+    notes: PageNotes = PageNotes()
 
     def aged(self, seconds: float) -> MappedPage:
         """Return the page as it is `seconds` later."""
@@ -163,13 +199,14 @@ class Decision(Struct, frozen=True):
     """What to do with the candidates, and why, in words for the operator.
 
     The merge deactivates at most `max_deactivations` cars; it holds all of them where more
-    are absent by then.
+    are absent by then. `expected` is how many cars the feed has, as far as is known.
     """
 
     action: DeactivationAction
     reasons: tuple[str, ...] = ()
     proof: Proof = Proof()
     max_deactivations: int = 0
+    expected: int = 0
 
 
 SKIP = Decision("skip")

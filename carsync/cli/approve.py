@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
+from carsync import formatting
 from carsync.cli import console
 from carsync.cli.console import SHOWN, show_some
-from carsync.cli.options import ConfigSource, config_options
+from carsync.cli.options import ConfigSource, checkpoint_path, config_options
 from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.deactivation.approval import Review
+from carsync.deactivation.approval import HeldCar, Review
 from carsync.errors import ApprovalError
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database, refuse_transaction_pooler
 from carsync.postgres.wait import Connection
 from carsync.run import held_run
+from carsync.run.deactivate import AskedAgain, ask_again, why_not_asked
 from carsync.run.held_run import HeldRun
+from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
@@ -37,13 +40,16 @@ MOST_CHARS = 60
 def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Approve exactly what run RUN_ID held, after showing it.
 
-    A run with exit code 6 has held something. Usually it applied all inserts and updates, but
-    left cars active that it did not see, because the evidence was not enough or the cap was
-    exceeded: these cars are deactivated. Cars that were seen, written or deactivated since are
-    left out and listed. After sync.deactivate.approve_within_h hours an approval is refused.
+    A run with exit code 6 usually inserted and updated all cars, but left cars active that it
+    did not see: they were not proved gone, or they are more than the caps allow. approve
+    deactivates these cars. Cars that were seen, written or deactivated since are left out and
+    listed. Where by-id requests are configured, the API is asked for each held car first; a
+    car that it still has is left out too. You are told what the API did not confirm; then
+    your answer, or --yes, decides. After sync.deactivate.approve_within_h hours an approval is
+    refused.
 
-    If the values changed as no market changes (sync.plausible), the run merged nothing. Then
-    the columns are shown, with five examples each, and all that the run read is merged.
+    If too many values changed at once (sync.plausible), the run merged nothing. Then approve
+    shows the columns, with five examples each, and merges all that the run read.
 
     A later run replaces what an earlier one held.
 
@@ -80,16 +86,68 @@ def _approve_deactivations(
     which = (config.target, config.sync.source, run_id, config.sync.deactivate.approve_within_h)
     with _locked(config) as connection:
         found = approval.review(connection, *which)
+    asked: AskedAgain | None = None
+    if ids := [car.id for car in found.to_approve]:
+        asked = _ask_again(config, ids)
+        found = _without_living(found, asked)
+        ids = [car.id for car in found.to_approve]
     _show_cars(found)
+    if asked is not None:
+        _tell_asked(asked, len(ids))
     done: Review | None = None
-    if (ids := [car.id for car in found.to_approve]) and not dry_run:
+    if ids and not dry_run:
         if not yes:
-            console.ask(f"Deactivate these {len(ids):,} cars?")
+            console.ask(f"Deactivate {formatting.plural(len(ids), 'car')}?")
         with _locked(config) as connection:
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
-    tell = _as_json if as_json else _words
-    click.echo(tell(run_id, found, done))
+    click.echo(_as_json(run_id, found, done, asked) if as_json else _words(run_id, found, done))
+
+
+def _ask_again(config: Config, ids: list[str]) -> AskedAgain:
+    """Ask the API for the held cars; a signal ends the command with nothing changed."""
+    if not why_not_asked(config):
+        many = min(len(ids), config.sync.deactivate.max_probes)
+        rate = config.limits.requests_per_second
+        speed = f", at most {rate:g} a second" if rate else ""
+        console.warn(
+            f"Asking the API by id for {formatting.plural(many, 'held car')}{speed}; "
+            "Ctrl-C changes nothing."
+        )
+    stop = StopSignal()
+    with stop.listening():
+        asked = ask_again(config, checkpoint_path(config), ids, stop)
+    if stop.requested:
+        console.warn("carsync: stopped; nothing was changed")
+        raise SystemExit(int(stop.exit_code))
+    return asked
+
+
+def _without_living(found: Review, asked: AskedAgain) -> Review:
+    """Take the cars that the API knows out of the set."""
+
+    def judge(car: HeldCar) -> HeldCar:
+        if car.left_out or (signs := asked.alive.get(car.id)) is None:
+            return car
+        words = "the API, asked by id, still has it"
+        if signs:
+            words += f", with {signs} (if that means gone: api.record.gone_when)"
+        return replace(car, left_out=words)
+
+    return replace(found, cars=tuple(map(judge, found.cars)))
+
+
+def _tell_asked(asked: AskedAgain, to_approve: int) -> None:
+    """Say what the API did not confirm: there the operator's answer alone decides."""
+    if asked.unclear:
+        why = asked.objection or "it gave no clear answer for them"
+        console.warn(
+            f"The API has not confirmed of {formatting.part(asked.unclear, to_approve, 'car')} "
+            f"that it is gone: {why}. Only your answer decides."
+        )
+    elif asked.gone:
+        cars = formatting.plural(asked.gone, "car", "is", "are")
+        console.warn(f"The API, asked by id, confirms that {cars} gone.")
 
 
 def _show_cars(found: Review) -> None:
@@ -104,17 +162,22 @@ def _words(run_id: int, found: Review, done: Review | None) -> str:
     if before:
         return (
             f"Run {run_id} was already approved on {before['at']} by {before['by']}: "
-            f"{before['deactivated']:,} cars deactivated."
+            f"{formatting.plural(before['deactivated'], 'car')} deactivated."
         )
     if done is None:
-        return f"{len(found.to_approve):,} cars to approve, {len(found.left_out):,} left out."
+        held = formatting.plural(len(found.to_approve), "car")
+        return f"{held} to approve, {len(found.left_out):,} left out."
     late = [car for car in done.left_out if car not in found.left_out]
     named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
-    return f"{len(done.to_approve):,} cars deactivated.{named}"
+    return f"{formatting.plural(len(done.to_approve), 'car')} deactivated.{named}"
 
 
-def _as_json(run_id: int, found: Review, done: Review | None) -> str:
+def _as_json(run_id: int, found: Review, done: Review | None, asked: AskedAgain | None) -> str:
     left_out = [*found.left_out, *(done.left_out if done else [])]
+    by_id: dict[str, object] | None = None
+    if asked is not None:
+        counts = {"alive": len(asked.alive), "gone": asked.gone, "unclear": asked.unclear}
+        by_id = {**counts, "objection": asked.objection}
     data = {
         "run_id": run_id,
         "held": len(found.cars),
@@ -122,6 +185,7 @@ def _as_json(run_id: int, found: Review, done: Review | None) -> str:
         "left_out": [{"id": car.id, "reason": car.left_out} for car in left_out],
         "deactivated": len(done.to_approve) if done else 0,
         "already_approved": found.approval or (done.approval if done else None),
+        "by_id": by_id,
     }
     return json.dumps(data)
 
@@ -142,29 +206,34 @@ def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_
         click.echo(json.dumps(_run_data(held, counts)))
     elif counts is not None:
         click.echo(
-            f"Run {held.run.run_id} is merged: {counts.inserted:,} cars inserted, "
-            f"{counts.updated:,} updated, {counts.reactivated:,} reactivated."
+            f"Run {held.run.run_id} is merged: {formatting.plural(counts.inserted, 'car')} "
+            f"inserted, {counts.updated:,} updated, {counts.reactivated:,} reactivated."
         )
 
 
 def _again(connection: Connection, shown: Run) -> Run:
     run = runs.find_run(connection, shown.run_id)
     if run is None or not held_run.is_held_whole(run):
-        raise ApprovalError(f"run {shown.run_id} is held no more", hint="see `carsync status`")
+        raise ApprovalError(f"run {shown.run_id} is no longer held", hint="see `carsync status`")
     return run
 
 
 def _show_columns(held: HeldRun) -> None:
     seen = held.forecast
     click.echo(
-        f"{seen.ids:,} cars were read, {seen.known:,} of them are known; of these "
-        f"{seen.changed:,} would change. {seen.absent:,} active cars were not read.",
+        f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. Already in the table: "
+        f"{seen.known:,}, of which {seen.changed:,} would change. Not read: "
+        f"{formatting.plural(seen.absent, 'active car')}.",
         err=True,
     )
     columns = {column.name: column for column in seen.columns}
     for name, examples in held.examples.items():
         changed, emptied = columns[name].changed, columns[name].emptied
-        click.echo(f"{name}: {changed:,} would change, {emptied:,} become empty", err=True)
+        click.echo(
+            f"{name}: {formatting.plural(changed, 'car')} would change; in {emptied:,} the value "
+            "would become empty, or its default",
+            err=True,
+        )
         show_some([f"{car.id}  {_shown(car.before)} → {_shown(car.after)}" for car in examples])
 
 

@@ -30,11 +30,13 @@ _OTHERS_MAY_READ = 0o044
 def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool) -> None:
     """Examine everything that a run needs, and say how to fix each problem.
 
-    Examines the configuration, this machine, the API (one request for the first page),
-    the database and its tables. The other checks run even if one fails. Changes nothing:
-    it writes a file beside the checkpoint and removes it at once, and its database session
-    is read-only. If there is a pooler, it opens as many connections as a run needs, for a
-    moment.
+    Examines the configuration, this machine, the API, the database and its tables. The
+    other checks run even if one fails. Changes nothing: it writes a file beside the
+    checkpoint and removes it at once, and its database session is read-only. If there is
+    a pooler, it opens as many connections as a run needs, for a moment.
+
+    At most seven requests go to the API, at the configured rate: the first page, pages
+    behind the end and before the first one, a car by its id, and an id that cannot exist.
 
     \b
     Examples:

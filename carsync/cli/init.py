@@ -18,10 +18,13 @@ from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, resolve
 from carsync.config.sections import AuthType, Config, MappingRules, Pagination
+from carsync.doctor.feed_asker import FeedAsker
+from carsync.doctor.record_facts import try_records
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.guessing import guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
+from carsync.mapping.record_match import ids_of
 from carsync.redaction import redact
 from carsync.source.single_page import ask_page
 
@@ -81,15 +84,15 @@ def _usual(help_text: str, value: object) -> str:
     help=_usual("Requests per second.", f"{_USUAL.requests_per_second:g}"),
 )
 @click.option("--md5", is_flag=True, help="The table has MD5 hashes from the old Node script.")
-@click.option("--no-request", is_flag=True, help="Do not request the first page of the feed.")
+@click.option("--no-request", is_flag=True, help="Do not ask the API.")
 @click.option("--yes", is_flag=True, help="Do not ask; use the defaults.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -> None:
     """Write a configuration to FILE (carsync.yaml), after a few questions on a terminal.
 
-    Requests the first page of the feed (one request, with the key of $API_KEY) and guesses
-    where records, totals and columns are. The file marks each guess. Never writes a
-    secret, and uses no database.
+    Requests the first page of the feed, a car by its id and an id that cannot exist (at
+    most four requests, with the key of $API_KEY), and guesses where records, totals and
+    columns are. The file marks each guess. Never writes a secret, and uses no database.
 
     \b
     Examples:
@@ -203,6 +206,12 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
             ) from None
         click.echo(f"the first page could not be read: {exc}", err=True)
         return unknown, Looked()
+    fitted, looked = _fit(answers, unknown, config, body)
+    return fitted, _try_record(fitted, looked, body)
+
+
+def _fit(answers: Answers, unknown: Answers, config: Config, body: bytes) -> tuple[Answers, Looked]:
+    """Fit the answers to the first page; give those for a feed that is not `unknown` any more."""
     if answers.preset:
         return answers, Looked()
     layout, records = _layout(body, answers.records)
@@ -214,6 +223,32 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
         return unknown, Looked()
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""
     return _fitted(answers, layout), _guesses(layout, records, secret)
+
+
+def _try_record(answers: Answers, looked: Looked, body: bytes) -> Looked:
+    """Note how the API answers by id, for a car of the first page and for no car at all."""
+    config = parse(write(answers, looked), os.environ, origin="the new file")
+    assert config.api.record is not None
+    record_id = _first_id(config, body)
+    if record_id is None:
+        return looked
+    try:
+        facts = try_records(FeedAsker(config), config.api.record, record_id)
+    except PageError as exc:
+        click.echo(f"a car by its id was not read: {exc.problem}", err=True)
+        return looked
+    if facts.readable_path is None:
+        click.echo(f"no car is read at {facts.path}: {facts.listed.detail}", err=True)
+    return replace(looked, record=facts)
+
+
+def _first_id(config: Config, body: bytes) -> str | None:
+    """Return the first id on a page; None where the mapping finds none."""
+    try:
+        ids = ids_of(Mapper.load(config).map_page(body))
+    except PageError:
+        return None
+    return next(filter(None, ids), None)
 
 
 def _is_unusual(layout: PageLayout | None) -> bool:
@@ -238,7 +273,7 @@ def _guesses(layout: PageLayout, records: _Records, secret: str) -> Looked:
     if not guesses or guesses[0].column != "id":
         click.echo("no field of the records looks like an id", err=True)
         guesses = []
-    return Looked(layout, guesses, list_unused(records, guesses))
+    return Looked(layout, guesses, list_unused(records, [guess.path for guess in guesses]))
 
 
 def _fitting_preset(config: Config, body: bytes) -> str | None:
@@ -278,7 +313,8 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     said = f"wrote {file}"
     if looked.guesses:
         columns = [guess.column for guess in looked.guesses]
-        said += f": {len(columns)} columns guessed from the first page ({', '.join(columns)})"
+        said += f": {formatting.plural(len(columns), 'column')} guessed from the first page "
+        said += f"({', '.join(columns)})"
         if lacking := {"make", "model"}.difference(columns):
             said += f"; nothing found for {' and '.join(sorted(lacking))}"
     elif answers.preset is not None:

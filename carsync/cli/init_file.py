@@ -9,9 +9,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.config.sections import Api, AuthType, Database, Limits, MappingRules, Sync
+from carsync.doctor.record_facts import RecordFacts
 from carsync.mapping.discovery import PageLayout
 from carsync.mapping.guessing import Guess
+from carsync.model import ProbeVerdict
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -39,11 +42,15 @@ class Answers(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Struct, frozen=True):
-    """What the first page showed: its layout and, if no preset fits, columns and other fields."""
+    """What the API showed: the first page's layout, how it answers by id (None: not tried).
+
+    If no preset fits: columns and other fields, too.
+    """
 
     layout: PageLayout | None = None
     guesses: Sequence[Guess] = ()
     unused: Sequence[str] = ()
+    record: RecordFacts | None = None
 
 
 def write(answers: Answers, looked: Looked) -> str:
@@ -71,8 +78,7 @@ sync:
 
 def _api(answers: Answers, looked: Looked) -> str:
     lines = ["api:", f"  base_url: {_quoted(answers.base_url)}", f"  path: {_quoted(answers.path)}"]
-    record_path = _quoted(f"{answers.path.rstrip('/')}/{{id}}")
-    lines.append(f"  record: {{path: {record_path}}}  # path of one car; null: the API has none")
+    lines += _record(answers, looked.record)
     if answers.auth == "none":
         lines.append("  auth: {type: none}")
     else:
@@ -81,6 +87,27 @@ def _api(answers: Answers, looked: Looked) -> str:
             lines.append(f"    name: {_quoted(answers.auth_name)}")
         lines.append("    key: ${API_KEY:-}")
     return "\n".join([*lines, *_pagination(answers, looked.layout)])
+
+
+def _record(answers: Answers, facts: RecordFacts | None) -> list[str]:
+    """Return the lines about a car by its id: as the API answered, or as most APIs do."""
+    usual = _quoted(f"{answers.path.rstrip('/')}/{{id}}")
+    if facts is None:
+        return [f"  record: {{path: {usual}}}  # path of one car; null: the API has none"]
+    answer = facts.impossible
+    if facts.readable_path is None or answer is None:
+        said = formatting.printable(facts.listed.detail)
+        return [
+            f"  # Tried {_quoted(facts.path)} for a car of the first page: {said}.",
+            "  record: null  # or {path: …}, where the API has one car by its id",
+        ]
+    if answer.verdict is ProbeVerdict.ALIVE:
+        path = _quoted(facts.readable_path)
+        return [f"  # {path} gives a record for an id that cannot exist, too.", "  record: null"]
+    seen = f"  # A car of the first page was read there. An id that cannot exist: {answer.detail}"
+    rule = f", {answer.rule}" if answer.rule else ""
+    guess = "; guess: that means gone" if rule else ""
+    return [f"{seen}{guess}.", f"  record: {{path: {_quoted(facts.readable_path)}{rule}}}"]
 
 
 def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
@@ -102,7 +129,7 @@ def _pagination(answers: Answers, layout: PageLayout | None) -> list[str]:
                 "    total_records: null   # dotted path to the total number of records",
             ]
         return lines
-    seen = f"guess: {layout.count} objects found here"
+    seen = f"guess: {formatting.plural(layout.count, 'object')} found here"
     lines.append(f"    records: {_quoted(layout.records)}  # {seen}")
     for key, path, number in (
         ("total_pages", layout.total_pages, layout.pages),

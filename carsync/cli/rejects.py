@@ -85,7 +85,7 @@ def replay(
         for line in _describe(outlook):
             click.echo(line, err=True)
         if outlook.mapped and not yes and not dry_run:
-            console.ask(f"Replay {outlook.mapped:,} records?")
+            console.ask(f"Replay {formatting.plural(outlook.mapped, 'record')}?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)
     if as_json:
         click.echo(json.dumps(_data(done)))
@@ -98,12 +98,13 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
     if not total:
         click.echo(f"No open rejects{whose}.")
         return
-    click.echo(f"{total:,} open rejects{whose}")
+    click.echo(f"{formatting.plural(total, 'open reject')}{whose}")
     for reason in reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
         click.echo(f"  {reason.count:>8,}  {column}{formatting.printable(reason.reason)}")
     if len(reasons) > SHOWN_REASONS:
-        click.echo(f"            … and {len(reasons) - SHOWN_REASONS:,} more reasons")
+        more = formatting.plural(len(reasons) - SHOWN_REASONS, "more reason")
+        click.echo(f"            … and {more}")
     for reject in found:
         known = reject.record_id is not None
         who = f"id {formatting.printable(reject.record_id or '')}" if known else "no id"
@@ -123,9 +124,9 @@ def _describe(outlook: ReplayPreview) -> list[str]:
     if not outlook.rejects:
         return [f"Run {outlook.run_id} has no open rejects."]
     return [
-        f"Of {outlook.rejects:,} open rejects of run {outlook.run_id}, {outlook.mapped:,} map now, "
-        f"{outlook.rejected:,} still do not.",
-        *(f"{number:,} cannot be replayed: {why}." for why, number in outlook.left_out),
+        f"{formatting.plural(outlook.rejects, 'open reject')} of run {outlook.run_id}: "
+        f"{outlook.mapped:,} can be mapped now, {outlook.rejected:,} still cannot.",
+        *(f"{number:,} not replayed: {why}." for why, number in outlook.left_out),
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
+from carsync import formatting
 from carsync.cli import console
 from carsync.cli.console import show_some
 from carsync.cli.options import ConfigSource, config_options
@@ -81,7 +82,7 @@ def revert(
     by: int | None = None
     if found.total and not refused and not dry_run:
         if not yes:
-            console.ask(f"Take back these {found.total:,} changes?")
+            console.ask(f"Take back {formatting.plural(found.total, 'change')}?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with session() as revert:
             by, found = revert.carry_out(
@@ -119,9 +120,8 @@ def _session(
 def _show(run_id: int, found: UndoCounts) -> None:
     if found.refused:
         reasons = Counter(line.reason for line in found.refused)
-        click.echo(
-            f"{len(found.refused):,} changes of run {run_id} cannot be taken back:", err=True
-        )
+        changes = formatting.plural(len(found.refused), "change")
+        click.echo(f"{changes} of run {run_id} cannot be taken back:", err=True)
         show_some([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
         show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
 
@@ -131,23 +131,23 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
         return f"Run {run_id} changed nothing that can be taken back."
     counts = found.counts
     parts = [
-        f"{number:,} {words}"
-        for words, number in (
-            ("updated cars restored", counts.updated),
-            ("inserted cars deleted", counts.deleted),
-            ("cars active again", counts.reactivated),
-            ("cars inactive again", counts.deactivated),
-            ("deleted cars inserted", counts.inserted),
+        f"{formatting.plural(number, noun)} {what}"
+        for noun, what, number in (
+            ("updated car", "restored", counts.updated),
+            ("inserted car", "deleted", counts.deleted),
+            ("car", "active again", counts.reactivated),
+            ("car", "inactive again", counts.deactivated),
+            ("deleted car", "inserted", counts.inserted),
         )
         if number
     ]
     what = ", ".join(parts) or "no car"
     notes = ""
     if found.before:
-        notes += f"\nnote: {found.before:,} more were taken back before"
+        notes += f"\nnote: {formatting.plural(found.before, 'car')} taken back before"
     if found.rewritten:
         columns = ", ".join(found.rewritten)
-        notes += f"\nnote: a trigger of the table writes {columns}: not restored"
+        notes += f"\nnote: not restored, because a trigger of the table writes it: {columns}"
     if by is None:
         return f"Dry run, nothing was changed. To take run {run_id} back means: {what}.{notes}"
     return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from msgspec.structs import fields
 
+from carsync import formatting
 from carsync.demo.feed import FeedOptions
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
@@ -107,7 +108,8 @@ def _usage(api: RunningSimulator) -> str:
     app = api.app
     pages = app.feed.page_count(app.snapshot, app.options.page_size)
     return (
-        f"serving {len(app.snapshot.ids):,} cars in {pages:,} pages, "
+        f"serving {formatting.plural(len(app.snapshot.ids), 'car')} in "
+        f"{formatting.plural(pages, 'page')}, "
         f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
         f"  a page:        curl -H 'X-API-Key: {app.options.key}' '{api.base_url}/cars?page=1'\n"
         f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"

@@ -71,12 +71,22 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
     if approval is not None:
         return Review(approval=approval)
     _refuse_outdated(conn, run, within_h)
-    key = {**target.key(source), "run_id": run_id}
+    held = list_held(conn, run)
+    seen = _seen_since(conn, target, source, run_id, [car.id for car in held])
+    return Review(
+        tuple(car if car.left_out else replace(car, left_out=seen.get(car.id, "")) for car in held)
+    )
+
+
+def list_held(conn: Connection, run: Run, limit: int | None = None) -> list[HeldCar]:
+    """List the cars that a run still holds by id, the first `limit` of them."""
     is_untouched = conditions.untouched_since(_MERGED_AT)
-    query = sql.load("deactivation/list_held", target=sql.table(target), is_untouched=is_untouched)
+    query = sql.load(
+        "deactivation/list_held", target=sql.table(run.target), is_untouched=is_untouched
+    )
+    key = {**run.target.key(run.source), "run_id": run.run_id, "limit": limit}
     held = sql.fetch(conn, "listing held cars", query, key)
-    seen = _seen_since(conn, target, source, run_id, [record_id for record_id, _, _ in held])
-    return Review(tuple(HeldCar(i, title, reason or seen.get(i, "")) for i, title, reason in held))
+    return [HeldCar(record_id, title, reason or "") for record_id, title, reason in held]
 
 
 def approve(
@@ -124,14 +134,23 @@ def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
     run = runs.require_run(conn, target, source, run_id, ApprovalError)
     if run.counts is None:
         raise ApprovalError(
-            f"run {run_id} was not merged, so it holds nothing",
-            detail=f"its state is {run.state}",
+            f"run {run_id} was not merged, so there is nothing to approve",
+            detail=_fate(run),
             hint="run `carsync sync` again",
         )
     if not run.counts.get("held"):
-        problem = f"run {run_id} holds no deactivation"
-        raise ApprovalError(problem, detail=f"its state is {run.state}")
+        problem = f"run {run_id} holds no cars, so there is nothing to approve"
+        raise ApprovalError(problem, detail=_fate(run), hint=f"see `carsync runs show {run_id}`")
     return run
+
+
+def _fate(run: Run) -> str:
+    """Say how a run ended, in its own words where it has any."""
+    told = run.summary or {}
+    words = str(told.get("problem") or told.get("detail") or "")
+    if run.state == "held" and words:
+        return words
+    return f"it is {run.state}: {words}" if words else f"it is {run.state}"
 
 
 def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
@@ -141,8 +160,8 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
     if later_id is not None:
         hint = f"look at the held cars of that run: `carsync approve {later_id}`"
         raise ApprovalError(
-            f"run {run.run_id} is superseded by run {later_id}",
-            detail=f"run {later_id} was merged after it; its state is {later_state}",
+            f"run {run.run_id} can no longer be approved: run {later_id} has replaced it",
+            detail=f"run {later_id} was merged after it and is {later_state}",
             hint=hint if later_state == "held" else "",
         )
     if age_s > within_h * 3600:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.model import ProbeVerdict
 
 OPENING = 10
@@ -86,15 +87,15 @@ class _ProbeSession:
     def verify(self, absent: Sequence[str], impossible_id: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
-            return Verification(objection="the run saw no car that could be a control sample")
+            return Verification(objection="the run saw no car to test by-id requests with")
         found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
             if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
                 return Verification(has_path=False)  # they did not all leave their pages
             return Verification(
-                objection="all cars just seen that by-id requests were tried on have left their "
-                "pages since, and the API knows none of them by id"
+                objection="by-id requests cannot be tested: the API answers 404 for each listed "
+                "car that was tried, but each of these has left its page since"
             )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")
@@ -150,8 +151,8 @@ class _ProbeSession:
         self._churned += len(gone)
         if self._churned > max(CHURNED_COUNT, CHURNED_SHARE * self._asked):
             return (
-                f"the API says by id that {self._churned:,} of {self._asked:,} cars are gone, "
-                "but it listed them in this run"
+                f"asked by id for {formatting.plural(self._asked, 'car')} that it listed in this "
+                f"run, the API says that {self._churned:,} of them are gone"
             )
         return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
+from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable
 from carsync.postgres.wait import Connection, patient
@@ -52,6 +53,13 @@ def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]
     query = sql.load("deactivation/list_staged_ids", **staging.tables(run_id))
     found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
+
+
+def list_listed(conn: Connection, target: Target, source: str, limit: int) -> list[str]:
+    """Draw at most `limit` active cars that the last run saw at random, as control samples."""
+    query = sql.load("deactivation/list_listed", target=sql.table(target))
+    key = {**target.key(source), "limit": limit}
+    return [record_id for (record_id,) in sql.fetch(conn, "listing active cars", query, key)]
 
 
 def find_seen(conn: Connection, run_id: int, ids: list[str]) -> list[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.sections import Deactivate
 from carsync.deactivation.by_id import Verification
 from carsync.model import Decision, ProbeVerdict, Proof
 
 FORGOT_ALL = "the API answers 404 by id for every car, but knew cars by id in earlier runs"
 NO_PATH = "the API does not answer by-id requests (if it has no such path, set api.record: null)"
-TRUNCATED = "the feed still had records at api.pagination.max_pages: the run did not see its end"
+TRUNCATED = "the feed has more pages than api.pagination.max_pages: its end was not read"
 
 
 class DeactivationPlan(Struct, frozen=True):
@@ -81,13 +82,21 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
     if not rules.enabled:
         return Decision("skip", ("sync.deactivate.enabled is false",))
     if evidence.failed_pages:
-        return Decision("skip", (f"{evidence.failed_pages:,} pages could not be read",))
+        failed = formatting.plural(evidence.failed_pages, "page")
+        return Decision("skip", (f"{failed} could not be read",))
     if evidence.answers is not None and evidence.answers.verification.has_path:
         evidence = replace(evidence, cut="")  # each car was asked for, wherever the feed ends
-    decision = _decide_by_counts(evidence, rules)
+    decision = replace(_decide_by_counts(evidence, rules), expected=_expected(evidence))
     if evidence.answers is None or decision.action == "skip":
         return decision
     return _decide_by_answers(decision, evidence.plan.candidates, evidence.answers)
+
+
+def _expected(evidence: Evidence) -> int:
+    """Return how many cars the feed has, as far as is known."""
+    plan = evidence.plan
+    alive = _count(evidence, ProbeVerdict.ALIVE)
+    return max(evidence.reported_records or 0, plan.seen + plan.rejected_without_id + alive)
 
 
 def probes_wanted(decision: Decision, rules: Deactivate, *, has_path: bool) -> int:
@@ -133,19 +142,21 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     if plan.candidates and not seen:
         found.append("the feed lists no record")
     if reported and _too_little_seen(evidence, seen, reported, rules.min_seen_share):
+        share, least = formatting.shares(seen / reported, rules.min_seen_share)
         found.append(
-            f"only {seen:,} of the {reported:,} records that the API reports were seen "
-            f"({seen / reported:.1%}; sync.deactivate.min_seen_share is {rules.min_seen_share:.1%})"
+            f"the API reports {formatting.plural(reported, 'record')}, and {seen:,} of them were "
+            f"seen ({share}), less than sync.deactivate.min_seen_share ({least})"
         )
     if _is_over_the_share(candidates, plan.active, rules):
+        share, most = formatting.shares(candidates / max(1, plan.active), rules.max_share)
         found.append(
-            f"{candidates:,} of {plan.active:,} active cars would be deactivated; "
-            f"sync.deactivate.max_share is {rules.max_share:.1%}"
+            f"{formatting.part(candidates, plan.active, 'active car')} would be deactivated "
+            f"({share}), more than sync.deactivate.max_share ({most})"
         )
     if rules.max_count is not None and candidates > rules.max_count:
         found.append(
-            f"{candidates:,} cars would be deactivated; "
-            f"sync.deactivate.max_count is {rules.max_count:,}"
+            f"{formatting.plural(candidates, 'car')} would be deactivated, more than "
+            f"sync.deactivate.max_count ({rules.max_count:,})"
         )
     return tuple(found)
 
@@ -187,13 +198,16 @@ def _doubts(evidence: Evidence) -> tuple[str, ...]:
     if evidence.cut and plan.candidates:
         doubts.append(evidence.cut)
     if plan.duplicates:
-        doubts.append(f"{plan.duplicates:,} records were listed more than once")
+        repeated = formatting.plural(plan.duplicates, "record", "was", "were")
+        doubts.append(f"{repeated} listed more than once")
     if plan.rejected_without_id:
-        doubts.append(f"{plan.rejected_without_id:,} records have no usable id")
+        blind = formatting.plural(plan.rejected_without_id, "record", "has", "have")
+        doubts.append(f"{blind} no usable id")
     if reported is None:
         doubts.append("the API reports no total")
     elif seen != reported:
-        doubts.append(f"{seen:,} records were seen, the API reports {reported:,}")
+        found = formatting.plural(seen, "record", "was", "were")
+        doubts.append(f"{found} seen, but the API reports {reported:,}")
     return tuple(doubts)
 
 
@@ -226,12 +240,13 @@ def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> li
     silent = asked - len(verification.verdicts)
     if not doubts and (alive or silent):
         doubts.append(
-            f"of {asked:,} absent cars asked for by id, {alive:,} are alive and "
-            f"{silent:,} got no clear answer"
+            f"the API was asked by id for {formatting.plural(asked, 'car')} that no page lists: "
+            f"{alive:,} still in the feed, {silent:,} without a clear answer"
         )
     if candidates > asked:
+        waiting = formatting.plural(candidates - asked, "more car")
         doubts.append(
-            f"{candidates - asked:,} cars were not asked for by id and wait for the next run; "
+            f"the API was not asked by id for {waiting}, which must wait for the next run; "
             f"sync.deactivate.max_probes is {asked:,}"
         )
     return doubts

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.config.parser import parse
 from carsync.demo.feed import Feed, FeedOptions
 from carsync.errors import DatabaseError
@@ -115,7 +116,8 @@ class Checker:
                     if found.get(car) != row
                 }
         total = len(self.feed.at(number).ids)
-        text = f"all {total:,} equal the feed's records in all {len(self._columns)} columns"
+        columns = formatting.plural(len(self._columns), "column")
+        text = f"all {total:,} equal the feed's records in all {columns}"
         if wrong:
             car, difference = min(wrong.items())
             text = f"{len(wrong):,} of {total:,} differ; {car}: {difference}"
@@ -126,7 +128,8 @@ class Checker:
         added, changed, removed = self._changes(number, since)
         wanted = Writes(added, changed + removed, 0)
         written = self.writes().since(before)
-        text = f"{written[0]:,} row inserts, {written[1]:,} updates, {written[2]:,} deletes"
+        what = zip(written, ("row insert", "update", "delete"), strict=True)
+        text = ", ".join(formatting.plural(number, noun) for number, noun in what)
         if written == wanted == NOTHING:
             text = "none: n_tup_ins, n_tup_upd, n_tup_del of the table unmoved"
         elif written == wanted:
@@ -195,15 +198,17 @@ def check_requests(
     # The page behind the last one is asked for too: does the feed end where it says?
     wanted = [page for page in range(1, pages + 2) if page not in kept]
     if refused:
-        text = f"{refused:,} of {len(log):,} requests were too fast: refused with 429"
+        text = f"{formatting.part(refused, len(log), 'request')} refused with 429: too fast"
         return CheckResult(False, "API", text)
     if read != wanted:
-        text = f"{len(read):,} requests for pages where {len(wanted):,} pages were to be read"
+        text = f"{formatting.plural(len(read), 'request')} for pages, {len(wanted):,} needed"
         return CheckResult(False, "API", text)
-    text = f"{len(kept):,} pages were kept, the other " if kept else ""
-    text += f"{len(wanted):,} {'' if kept else 'pages '}read once each"
+    text = f"{formatting.plural(len(wanted), 'page')} read once each"
+    if kept:
+        others = f"the other {len(wanted):,} read once each"
+        text = f"{formatting.plural(len(kept), 'page')} kept, {others}"
     if by_id:
-        text += f", {by_id:,} cars by id"
+        text += f", {formatting.plural(by_id, 'car')} by id"
     return CheckResult(True, "API", text if kept else f"{text}; none refused (429)")
 
 

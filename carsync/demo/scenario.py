@@ -79,9 +79,9 @@ def _conclude(console: Console, elapsed_s: float) -> None:
     took = formatting.duration(round(elapsed_s))
     if console.failed:
         total = console.passed + console.failed
-        console.say(f"{console.failed} of {total} checks FAILED, in {took}", "bad")
+        console.say(f"{formatting.part(console.failed, total, 'check')} FAILED, in {took}", "bad")
     else:
-        console.say(f"All {console.passed} checks passed, in {took}.", "good")
+        console.say(f"All {formatting.plural(console.passed, 'check')} passed, in {took}.", "good")
 
 
 class Scenario:
@@ -115,7 +115,8 @@ class Scenario:
         limit = f"at most {self._options.rps} requests/s" if self._options.rps else "no rate limit"
         say = self._console.say
         say("carsync demo: four syncs of a simulated feed into a real PostgreSQL", "strong")
-        say(f"\n  feed      {cars:,} cars in {pages:,} pages, {limit}")
+        feed = f"{formatting.plural(cars, 'car')} in {formatting.plural(pages, 'page')}"
+        say(f"\n  feed      {feed}, {limit}")
         say("  database  empty; the demo starts both and removes them at the end\n")
         for name, value in self._variables.items():
             line = f"export {name}={shlex.quote(value)}"
@@ -178,8 +179,9 @@ class Scenario:
         truth = self._checker.feed.truth(number)
         self._console.chapter(
             name,
-            f"In the feed {truth.changed:,} cars changed, {truth.added:,} were added, "
-            f"{truth.removed:,} were removed. {text}",
+            f"In the feed {formatting.plural(truth.changed, 'car')} changed, "
+            f"{formatting.plural(truth.added, 'car')} came and "
+            f"{formatting.plural(truth.removed, 'car')} left. {text}",
         )
 
     def _sync(self, *, whole: bool = False) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync import failpoints
+from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
 from carsync.destination import change_log, conditions, privileges, verify
 from carsync.destination.staging import tables
@@ -237,7 +237,8 @@ class _Merge:
         examples = sql.rows(self._cur, self._load("merge/list_foreign"))
         owner = examples[0][1]
         raise DatabaseError(
-            f"{number:,} cars of this feed belong to another source in {run.target}",
+            f"{formatting.plural(number, 'car', 'belongs', 'belong')} to another source in "
+            f"{run.target}, although this feed lists them",
             detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
             f"{run.source!r}",
             hint=f"if it is the same feed, set sync.source: {owner}; "

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.config.sections import Plausible
 from carsync.destination import staging
 from carsync.model import Target
@@ -21,11 +22,16 @@ MIN_CARS = 10
 
 
 class ColumnForecast(Struct, frozen=True):
-    """In how many known cars a column's value would change, and become empty or its default."""
+    """In how many known cars a column's value would change, and become empty or its default.
+
+    One of the emptied cars is `emptied_id`, whose value is `emptied_from`.
+    """
 
     name: str
     changed: int
     emptied: int
+    emptied_id: str | None = None
+    emptied_from: str | None = None
 
 
 class Forecast(Struct, frozen=True):
@@ -33,7 +39,7 @@ class Forecast(Struct, frozen=True):
 
     `ids` are the staged cars, `known` those of them that the table has, `changed` those of these
     whose values would change. `active` are the source's active cars, `absent` those of them that
-    are not staged. `columns` is empty where few rows would be updated.
+    are not staged.
     """
 
     ids: int
@@ -56,23 +62,15 @@ Defaults = Mapping[str, Any]
 """The mapped columns, each with its default."""
 
 
-def foresee(conn: Connection, run: Run, defaults: Defaults, *, least: float = 0.0) -> Forecast:
-    """Count what a merge of the staged rows would do to known cars.
-
-    Columns are counted where more than the share `least` of the known cars would be updated.
-    Raises `DatabaseError`.
-    """
+def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
+    """Count what a merge of the staged rows would do to known cars; raise `DatabaseError`."""
     parts = _parts(run.target, run)
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
         sql.run(cur, "session/set_merge")
-        found = sql.one(cur, sql.load("plausibility/count_known", **parts))
-        ids, active, known, seen, updated = found
-        changed = 0
-        columns: tuple[ColumnForecast, ...] = ()
-        if updated > least * known:
-            changed, *counts = sql.one(cur, _count_values(defaults, parts))
-            pairs = zip(defaults, counts[::2], counts[1::2], strict=True)
-            columns = tuple(ColumnForecast(*pair) for pair in pairs)
+        found = sql.one(cur, _count_changes(defaults, parts))
+    ids, active, known, seen, changed, *counts = found
+    each = zip(defaults, counts[::3], counts[1::3], counts[2::3], strict=True)
+    columns = tuple(ColumnForecast(n, c, e, *(car or ())) for n, c, e, car in each)
     return Forecast(ids, known, changed, active, active - seen, columns)
 
 
@@ -89,39 +87,43 @@ def list_examples(
 def find_implausible(forecast: Forecast, rules: Plausible) -> list[str]:
     """Say in words what a merge would do that no market does; empty where nothing is.
 
-    >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0][:44]
-    '60 of 100 known cars (60.0 %) would change; '
+    >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0]
+    '60 of 100 known cars would change (60.0 %; sync.plausible.max_changed_share is 50.0 %)'
     """
     known, ids = forecast.known, forecast.ids
     found = []
-    for column in forecast.columns:
-        if _is_over(column.emptied, known, rules.max_emptied_share):
-            found.append(
-                f"{column.name} would become empty, or its default, in "
-                f"{_of(column.emptied, known, 'known cars')}; "
-                f"sync.plausible.max_emptied_share is {rules.max_emptied_share:.1%}"
-            )
-    if _is_over(forecast.changed, known, rules.max_changed_share):
+    if (most := rules.max_emptied_share) is not None:
+        for column in forecast.columns:
+            if _is_over(column.emptied, known, most):
+                found.append(
+                    f"{column.name} would become empty, or its default, in "
+                    f"{formatting.part(column.emptied, known, 'known car')} "
+                    f"{_shares(column.emptied, known, 'max_emptied_share', most)}"
+                )
+    if (most := rules.max_changed_share) is not None and _is_over(forecast.changed, known, most):
         found.append(
-            f"{_of(forecast.changed, known, 'known cars')} would change; "
-            f"sync.plausible.max_changed_share is {rules.max_changed_share:.1%}"
+            f"{formatting.part(forecast.changed, known, 'known car')} would change "
+            f"{_shares(forecast.changed, known, 'max_changed_share', most)}"
         )
     new, most = ids - known, rules.max_new_share
-    if _is_over(new, ids, most) and _is_over(forecast.absent, forecast.active, most):
+    gone, active = forecast.absent, forecast.active
+    if most is not None and _is_over(new, ids, most) and _is_over(gone, active, most):
         found.append(
-            f"{_of(new, ids, 'cars')} are new, and "
-            f"{_of(forecast.absent, forecast.active, 'active cars')} are missing, as if the ids "
-            f"were others; sync.plausible.max_new_share is {most:.1%}"
+            f"as if each car had another id: the table does not know "
+            f"{formatting.part(new, ids, 'car')} of the feed "
+            f"{_shares(new, ids, 'max_new_share', most)}, and the feed does not list "
+            f"{formatting.part(gone, active, 'active car')} of the table"
         )
     return found
 
 
-def _is_over(part: int, whole: int, most: float | None) -> bool:
-    return most is not None and whole >= MIN_CARS and part / whole > most
+def _is_over(part: int, whole: int, most: float) -> bool:
+    return whole >= MIN_CARS and part / whole > most
 
 
-def _of(part: int, whole: int, what: str) -> str:
-    return f"{part:,} of {whole:,} {what} ({100 * part / whole:.1f} %)"
+def _shares(part: int, whole: int, key: str, most: float) -> str:
+    share, limit = formatting.shares(part / whole, most)
+    return f"({share}; sync.plausible.{key} is {limit})"
 
 
 def _parts(target: Target, run: Run) -> dict[str, Composable]:
@@ -132,12 +134,12 @@ def _parts(target: Target, run: Run) -> dict[str, Composable]:
     }
 
 
-def _count_values(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
+def _count_changes(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
     names = [sql.identifier(name) for name in defaults]
     pairs = sql.comma_separated(sql.load("plausibility/pair", column=name) for name in names)
     counts = (sql.load("plausibility/count_column", **_tests(n, d)) for n, d in defaults.items())
     return sql.load(
-        "plausibility/count_values",
+        "plausibility/count_changes",
         is_changed=sql.load("plausibility/is_any_changed", pairs=pairs),
         counts=sql.comma_separated(counts),
         **parts,

@@ -97,10 +97,13 @@ class StageWriter:
 
     def _claim_pages(self, cur: Cursor, pages: Iterable[MappedPage], passed_s: float) -> set[int]:
         claims = [
-            (p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info), p.age_s + passed_s)
+            (
+                *(p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info)),
+                *(p.age_s + passed_s, msgspec.json.encode(p.notes).decode()),
+            )
             for p in pages
         ]
-        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::double precision)"
+        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::float8, %s::jsonb)"
         sql.insert_values(cur, self._claim, claims, template)
         return {page for (page,) in cur.fetchall()}
 

@@ -7,6 +7,7 @@ from typing import get_args
 
 from msgspec.structs import asdict
 
+from carsync import formatting
 from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
 from carsync.config.sections import ColumnType
 from carsync.destination import privileges
@@ -59,7 +60,7 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
         definitions = sql.comma_separated(sql.definition(c.name, c.type) for c in wanted)
         parts = {"target": sql.table(target), "columns": definitions}
         sql.run(cur, sql.load("schema/create_target", **parts))
-        return [f"created table {target} with {len(wanted) + 1} columns"]
+        return [f"created table {target} with {formatting.plural(len(wanted) + 1, 'column')}"]
     missing = missing_columns(cur, target, columns)
     if not missing:
         return []

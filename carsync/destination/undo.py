@@ -11,6 +11,7 @@ from collections.abc import Collection
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from carsync import formatting
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
 from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
@@ -62,7 +63,7 @@ def find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
     if run.counts is None:
         raise RevertError(
             f"run {run_id} was not merged, so there is nothing to take back",
-            detail=f"its state is {run.state}",
+            detail=f"it is {run.state}",
         )
     if run.changes_origin is None:
         raise RevertError(
@@ -131,7 +132,8 @@ def _check_record(cur: Cursor, run: Run) -> None:
     (found,) = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
     if found < expected:
         raise RevertError(
-            f"of {expected:,} changes of run {run.run_id} only {found:,} are recorded",
+            f"run {run.run_id} made {formatting.plural(expected, 'change')}, but only {found:,} "
+            "of them are recorded",
             hint="restore the table from a backup, or run `carsync sync`",
         )
 

@@ -63,7 +63,7 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     missing, rows, rejects = sql.one(cur, query, planned)
     if missing:
         raise StagingLostError(
-            f"{len(missing):,} pages of run {run_id} are not staged",
+            f"not all pages of run {run_id} are staged: {len(missing):,} missing",
             detail=f"the first is page {missing[0]}; PostgreSQL empties UNLOGGED tables in a crash",
             hint="run `carsync sync` again: it fetches the pages again",
         )
@@ -71,8 +71,8 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     if (rows, rejects) != (staged.rows, staged.rejects):
         raise StagingLostError(
             f"the ledger of run {run_id} does not add up",
-            detail=f"it counts {rows:,} rows and {rejects:,} rejects, there are "
-            f"{staged.rows:,} and {staged.rejects:,}",
+            detail=f"rows: {rows:,} in the ledger, {staged.rows:,} staged; rejects: {rejects:,} in "
+            f"the ledger, {staged.rejects:,} staged",
             hint="run again with --fresh",
         )
     return staged

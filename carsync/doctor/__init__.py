@@ -1,7 +1,9 @@
 """The doctor of `carsync check`: modules that gather facts, pure modules that judge them.
 
 config_checks ─ machine_checks ─ feed_checks ─ server_checks ─ table_checks   facts → findings
+end_checks ─ record_checks                     the same, for what the feed says of itself
 machine_facts ─ feed_facts ─ server_facts      gather the facts, within deadlines
+end_facts ─ record_facts                       the same by a few more requests of feed_asker
 examine                                        runs all of these, one after the other
 render                                         shows the findings as text and as JSON
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.sections import Config
 from carsync.doctor.findings import Finding, Findings
 from carsync.exit_codes import ExitCode
@@ -66,7 +67,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         default = replace(limits, burst=None).effective_burst
         found.warn(
             "burst",
-            f"after a pause the API sees {burst:,} requests at once, at a rate of {rate:g}/s",
+            f"after a pause carsync sends a burst of {burst:,}, at a rate of {rate:g} requests/s",
             f"lower limits.burst; the default is twice the rate, {default}",
         )
     elif burst is not None and burst < rate / 10:
@@ -77,7 +78,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         found.ok("rate", f"{rate:g} requests/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
-        seen = f"{writers} writers need as many connections; a few writers are as fast"
+        seen = f"{formatting.plural(writers, 'writer')} need as many connections; a few are as fast"
         fix = "lower database.writers (PARALLEL_BATCHES); the default is 6"
         found.warn("writers", seen, fix)
 
@@ -120,4 +121,4 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
     proof = rules.second_proof
     if proof == "by_id" and (config.api.record is None or not rules.max_probes):
         proof = "next_run"
-    found.ok("deactivation", f"at most {rules.max_share:.0%} at once, second proof {proof}")
+    found.ok("deactivation", f"at most {100 * rules.max_share:g} % at once, second proof {proof}")

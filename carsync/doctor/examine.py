@@ -10,24 +10,33 @@ from typing import get_args
 
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.dsn import place_of, places
 from carsync.config.environment import supabase_hint
+from carsync.config.presets.loader import with_algorithm
 from carsync.config.sections import Config, HashAlgorithm
 from carsync.doctor import (
     config_checks,
+    end_checks,
+    end_facts,
     feed_checks,
     feed_facts,
     machine_checks,
     machine_facts,
+    record_checks,
+    record_facts,
     server_checks,
     server_facts,
     table_checks,
 )
 from carsync.doctor.config_checks import Origin
-from carsync.doctor.findings import Findings, Group
+from carsync.doctor.feed_asker import FeedAsker
+from carsync.doctor.feed_checks import FirstPage
+from carsync.doctor.findings import Findings, Group, words
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
+from carsync.model import PARENT_SESSIONS, PageInfo
 from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.single_page import ask_page
@@ -43,7 +52,7 @@ def examine(
 
     `checkpoint` is None where its place is not known. `announce` is called with the title of
     each part, which may take seconds, before the part begins. Nothing is changed: a file
-    is written beside the checkpoint and removed, one request goes to the API, and the
+    is written beside the checkpoint and removed, a few requests go to the API, and the
     database session is read-only. Faults of machine, API and database become findings.
     """
     announce("configuration")
@@ -107,15 +116,38 @@ def _examine_feed(
         found.skip(feed_checks.ANSWER, "the API returned no page")
         return found, None
     page = feed_facts.look_at(config, mapper, answer)
+    why = "no record has an id"
     if mapper is None:
-        found.skip(feed_checks.PAGE, "the mapping cannot be compiled")
+        why = "the mapping cannot be compiled"
+        found.skip(feed_checks.PAGE, why)
     else:
         feed_checks.judge_page(found, config, page)
         if not page.records:
-            words = "the first page is empty" if page.fault is None else "the answer is not a page"
-            found.skip(feed_checks.PAGE, words)
+            why = "the first page is empty" if page.fault is None else "the answer is not a page"
+            found.skip(feed_checks.PAGE, why)
     feed_checks.judge_skew(found, page.skew_s)
+    if page.ids:
+        _try_claims(found, config, page)
+    else:
+        found.skip(feed_checks.CLAIMS, why)
     return found, _hashes(config, answer.body) if page.mapped else None
+
+
+def _try_claims(found: Findings, config: Config, page: FirstPage) -> None:
+    """Try by a few more requests what the feed says of its ends, and how it answers by id."""
+    asker = FeedAsker(config)
+    totals = PageInfo(page.pages, page.total)
+    if (ends := end_facts.try_ends(asker, frozenset(page.ids), page.records, totals)) is not None:
+        end_checks.judge(found, config.api.pagination, ends, load_paginator(config.api).repeat_hint)
+    record = config.api.record
+    if record is None:
+        found.ok(record_checks.NAME, "not asked (api.record: null)")
+    else:
+        try:
+            record_checks.judge(found, record_facts.try_records(asker, record, page.ids[0]))
+        except PageError as exc:
+            found.warn(record_checks.NAME, words(exc), exc.hint)
+    found.ok("requests", f"the API was asked {formatting.plural(asker.requests, 'time')}")
 
 
 def _reach(found: Findings, config: Config) -> bool:
@@ -142,7 +174,7 @@ def _reach(found: Findings, config: Config) -> bool:
 def _hashes(config: Config, body: bytes) -> Hashes:
     found = {}
     for algorithm in get_args(HashAlgorithm):
-        rules = replace(config.mapping, hash_=replace(config.mapping.hash_, algorithm=algorithm))
+        rules = with_algorithm(config.mapping, algorithm)
         content = Mapper.load(replace(config, mapping=rules)).map_page(body)
         found[algorithm] = {str(row[1]): str(row[-1]) for row in content.rows}
     return found
@@ -209,8 +241,8 @@ def _judge_server(found: Findings, connection: Connection, config: Config) -> No
     server_checks.judge_server(found, facts)
     opened, refused = 1, ""
     if facts.pooled:
-        wanted = config.database.writers + server_checks.PARENT_CONNECTIONS
-        opened, refused = server_facts.try_opening(config, wanted)
+        wanted = config.database.writers + PARENT_SESSIONS
+        opened, refused = server_facts.count_sessions(config, wanted)
     server_checks.judge_connections(found, facts, config.database.writers, opened, refused)
 
 

@@ -14,15 +14,19 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
 
 WAY = ("DNS", "TLS")
-PAGE = ("records", "totals", "page size", "mapping", "pace")
-ANSWER = (*PAGE, "clock")
+PAGE = ("records", "totals", "page size", "mapping", "fields", "pace")
+CLAIMS = ("end", "by id")
+ANSWER = (*PAGE, "clock", *CLAIMS)
 CHECKS = (*WAY, "answer", *ANSWER)
 """The names of all checks of the feed, in the order in which they are made."""
 
 EXPIRES_SOON_DAYS = 14
 SKEW_S = 30.0
 SLOW_LOOKUP_S = 1.0
+ENOUGH_RECORDS = 10
+"""A field that so many records lack is missing, not rare."""
 _SHOWN_REASONS = 3
+_SHOWN_FIELDS = 12
 
 _TLS_FIXES = (
     ("expired", "the API's owner must renew the certificate; carsync never ignores it"),
@@ -59,7 +63,8 @@ class FirstPage(Struct, frozen=True):
     `layout` is what a look without the configured paths finds. `fault` says why the answer
     is no page by the configuration. `mapped` is the number of records that become rows;
     `reasons` are the reasons of the other records, each with its number of records.
-    `objection` says why totals and records do not agree.
+    `absent` are the columns whose path no record has, `unread` the fields that no column reads.
+    `objection` says why totals and records do not agree. `ids` are the records' own.
     """
 
     latency_s: float
@@ -72,7 +77,10 @@ class FirstPage(Struct, frozen=True):
     total: int | None = None
     mapped: int = 0
     reasons: tuple[tuple[str, int], ...] = ()
+    absent: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     objection: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:
@@ -155,6 +163,7 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     _judge_totals(found, config, page)
     _judge_size(found, config, page)
     _judge_mapping(found, config, page)
+    _judge_fields(found, page)
     _judge_pace(found, config, page)
 
 
@@ -189,8 +198,8 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     proof = "without a total of records each deactivation needs its second proof"
     if page.pages is not None or page.total is not None:
-        pages = "pages unknown" if page.pages is None else f"{page.pages:,} pages"
-        total = proof if page.total is None else f"{page.total:,} records"
+        pages = "pages unknown" if page.pages is None else formatting.plural(page.pages, "page")
+        total = proof if page.total is None else formatting.plural(page.total, "record")
         found.ok("totals", f"{pages}, {total}")
         return
     hint = _layout_hint(page.layout) if page.layout and page.layout.total_records else ""
@@ -198,7 +207,8 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
         found.ok(
             "totals",
             f"none configured: pages are read until {rules.stop_after_empty_pages} are empty, at "
-            f"most {rules.max_pages:,} ({rules.max_pages * page.records:,} records); {proof}",
+            f"most {rules.max_pages:,} "
+            f"({formatting.plural(rules.max_pages * page.records, 'record')}); {proof}",
         )
         return
     where = " or ".join(path for path in (rules.total_pages, rules.total_records) if path)
@@ -212,7 +222,7 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
 def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     rules = config.api.pagination
     asked = rules.page_size
-    seen = f"{page.records} records, but {asked} were requested"
+    seen = f"{formatting.plural(page.records, 'record')}, but {asked:,} requested"
     if page.objection is not None:
         fix = "ask the API's owner; a run would not accept this page"
         found.problem("page size", page.objection, fix)
@@ -243,9 +253,24 @@ def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
     fix = "look at `carsync preview`, then correct mapping.columns"
     share = config.sync.max_reject_share
     if rejected > share * page.records:
-        found.problem("mapping", f"{seen}, and more than {share:.0%} are rejected: {reasons}", fix)
+        found.problem(
+            "mapping", f"{seen}, and more than {100 * share:g} % are rejected: {reasons}", fix
+        )
     else:
         found.warn("mapping", f"{seen}: {reasons}", fix)
+
+
+def _judge_fields(found: Findings, page: FirstPage) -> None:
+    """Judge whether the records have the fields that are mapped, and name those that are not."""
+    unread = formatting.printable(", ".join(page.unread[:_SHOWN_FIELDS]))
+    more = " …" if len(page.unread) > _SHOWN_FIELDS else ""
+    others = f"no column reads {unread}{more}" if unread else "every field has a column"
+    if page.absent and page.records >= ENOUGH_RECORDS:
+        columns = ", ".join(page.absent)
+        fix = "correct their paths in mapping.columns, or set the columns to null there"
+        found.warn("fields", f"no record has the field of {columns}; {others}", fix)
+    else:
+        found.ok("fields", others)
 
 
 def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
@@ -258,7 +283,8 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
         each = formatting.latency(page.latency_s)
         found.warn(
             "pace",
-            f"{limits.concurrency} requests at once, {each} each: about {pace:.1f} pages/s, and "
+            f"{formatting.plural(limits.concurrency, 'request')} at once, {each} each: about "
+            f"{pace:.1f} pages/s, and "
             f"acceptance asks for {wanted:g}",
             "raise limits.concurrency, or lower acceptance.min_pages_per_second",
         )
@@ -266,7 +292,8 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
     if page.pages is None:
         return
     took_s = page.pages / pace
-    seen = f"{page.pages:,} pages take {formatting.duration(max(took_s, 1))} at {pace:.0f} pages/s"
+    took = formatting.duration(max(took_s, 1))
+    seen = f"{formatting.plural(page.pages, 'page', 'takes', 'take')} {took} at {pace:.0f} pages/s"
     is_slow = targets.max_minutes is not None and took_s > 60 * targets.max_minutes
     if is_slow:
         seen += f", and acceptance allows {targets.max_minutes:g} min"

@@ -1,4 +1,4 @@
-"""Looks at the API as a run would: its name, its certificate, one request for the first page."""
+"""Looks at the API as a run would: its name, its certificate, its first page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from msgspec.structs import replace
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.errors import PageError
-from carsync.mapping.discovery import PageLayout, find_page
+from carsync.mapping.discovery import PageLayout, find_page, records_at
+from carsync.mapping.guessing import list_absent, list_unused
 from carsync.mapping.mapper import Mapper
+from carsync.mapping.record_match import ids_of
+from carsync.mapping.rules import check_rules, raw_paths
 from carsync.redaction import redact
 from carsync.source.client import Answer
 from carsync.source.connection_pool import tls_context
@@ -107,6 +110,7 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         f"{reject.column}: {reject.reason}" if reject.column else reject.reason
         for reject in content.rejects
     )
+    absent, unread = _compare_fields(config, answer.body)
     return replace(
         page,
         records=content.records,
@@ -114,8 +118,22 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         total=info.total_records,
         mapped=len(content.rows),
         reasons=tuple((redact(reason, secret), n) for reason, n in reasons.most_common(5)),
+        absent=absent,
+        unread=tuple(redact(name, secret) for name in unread),
+        ids=tuple(i for i in ids_of(content) if i is not None),
         objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
+
+
+def _compare_fields(config: Config, body: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns whose path no record has, and the fields that no column reads."""
+    rules = check_rules(config.mapping).columns
+    paths = {name: rule.path for name, rule in rules.items() if rule.path}
+    records = records_at(json.loads(body), config.api.pagination.records)
+    absent = set(list_absent(records, paths.values()))
+    read = [*paths.values(), *(".".join(path) for path in raw_paths(rules.values()))]
+    columns = tuple(f"{name} ({path})" for name, path in paths.items() if path in absent)
+    return columns, tuple(list_unused(records, read))
 
 
 def _layout(body: bytes) -> PageLayout | None:

@@ -10,14 +10,13 @@ from msgspec import Struct
 from carsync import formatting
 from carsync.doctor.findings import Findings
 from carsync.exit_codes import ExitCode
+from carsync.model import PARENT_SESSIONS
 
 CHECKS = ("endpoint", "version", "server clock", "role settings", "connections")
 """The names of the checks that a session with the server makes possible, in their order."""
 
 OLDEST = 13
 """The oldest PostgreSQL on which the statements work (gen_random_uuid is built in since)."""
-PARENT_CONNECTIONS = 2
-"""The parent's own connection, and one over which it watches long statements."""
 SKEW_S = 5.0
 
 _DIRECT = re.compile(r"db\.([a-z0-9]+)\.supabase\.(co|in|net)", re.IGNORECASE)
@@ -185,20 +184,35 @@ def judge_connections(
 
     The server's figures tell for a direct connection. A pooler's limits cannot be asked
     for: `opened` connections were open at once for a moment, and `refused` says why the
-    next one was not.
+    next one was not. A run starts with fewer writers than it should have, but not without one.
     """
-    needed = writers + PARENT_CONNECTIONS
-    fix = f"lower database.writers (PARALLEL_BATCHES, now {writers}), or raise the limit"
+    needed = writers + PARENT_SESSIONS
+    free, seen, where = opened, f"the pooler gave all {needed} that are needed at once", ""
     if facts.pooled and refused:
+        seen = f"the pooler gave {formatting.part(opened, needed, 'connection')}: {refused}"
+        where = " (Supabase: Database → Connection pooling → pool size)"
+    elif not facts.pooled:
+        free, why = _free_connections(facts)
+        seen = f"{needed} needed, {free} free ({why})"
+    if free >= needed:
+        found.ok("connections", seen)
+        return
+    fitting = max(1, free - PARENT_SESSIONS)
+    fix = f"set database.writers: {fitting} (PARALLEL_BATCHES, now {writers}), or raise the limit"
+    if free > 1:
+        starts = f"{seen}; a run starts with {formatting.plural(fitting, 'writer')}"
+        found.warn("connections", starts, fix + where)
+    else:
         found.problem(
             "connections",
-            f"the pooler gave {opened} connections of the {needed} that are needed: {refused}",
-            fix + " (Supabase: Database → Connection pooling → pool size)",
+            f"{seen}; a run needs one for itself and one to write",
+            f"raise the limit{where}, or close other clients; database.writers: 1 needs "
+            f"{1 + PARENT_SESSIONS}",
         )
-        return
-    if facts.pooled:
-        found.ok("connections", f"the pooler gave all {needed} that are needed at once")
-        return
+
+
+def _free_connections(facts: ServerFacts) -> tuple[int, str]:
+    """Return how many connections the server has left for the role, and by which limit."""
     free_by = [(facts.slots - facts.used, f"max_connections leaves {facts.slots} to this role")]
     if facts.role_limit >= 0 and not facts.is_superuser:
         limit = facts.role_limit
@@ -207,8 +221,4 @@ def judge_connections(
         limit = facts.database_limit
         free_by.append((limit - facts.used_in_database, f"the database has a limit of {limit}"))
     free, limit_words = min(free_by)
-    seen = f"{needed} needed, {max(free, 0)} free ({limit_words})"
-    if free < needed:
-        found.problem("connections", seen, fix)
-    else:
-        found.ok("connections", seen)
+    return max(free, 0), limit_words

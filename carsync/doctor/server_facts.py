@@ -8,15 +8,17 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 
 from carsync.config.sections import Config
 from carsync.destination import migrations, privileges
 from carsync.doctor.server_checks import OVERRIDDEN, Endpoint, ServerFacts
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
-from carsync.errors import CarsyncError, DatabaseError
+from carsync.errors import CarsyncError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
+from carsync.postgres.connect import try_opening
 from carsync.postgres.wait import Connection, within
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
@@ -98,20 +100,13 @@ def describe_server(conn: Connection) -> ServerFacts:
     return ServerFacts(*(*facts, epoch_s - now_s, encrypted, pooled, settings))
 
 
-def try_opening(config: Config, wanted: int) -> tuple[int, str]:
-    """Open connections up to `wanted` at once, and close them: a pooler's limit in practice.
+def count_sessions(config: Config, wanted: int) -> tuple[int, str]:
+    """Try how many sessions the server gives at once, the doctor's own included, up to `wanted`.
 
-    Returns the number that was open, the caller's own included, and why there were no more.
+    Returns their number, and why there were no more.
     """
-    opened = 1
-    with ExitStack() as stack:
-        while opened < min(wanted, _MOST_TRIED):
-            try:
-                stack.enter_context(closing(_connect(config)))
-            except DatabaseError as exc:
-                return opened, exc.detail
-            opened += 1
-    return opened, ""
+    opened, refused = try_opening(partial(_connect, config), min(wanted, _MOST_TRIED) - 1)
+    return opened + 1, refused
 
 
 def describe_privileges(conn: Connection, target: Target) -> Privileges:

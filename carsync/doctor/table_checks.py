@@ -212,8 +212,8 @@ def judge_hashes(
     if overlap is not None and overlap.foreign > overlap.known / 2 >= KNOWN_ENOUGH / 2:
         found.warn(
             "source",
-            f"{overlap.foreign} of {overlap.known} cars of the first page belong to another "
-            f"source_api than {source!r} in the table",
+            f"the first page lists {formatting.part(overlap.foreign, overlap.known, 'car')} that "
+            f"have another source_api than {source!r} in the table",
             "set sync.source to the value of source_api there; else these cars are not deactivated "
             "until a run has taken them over",
         )
@@ -222,8 +222,8 @@ def judge_hashes(
 def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) -> None:
     same = overlap.same_by.get(scheme.partition(":")[0], 0)
     seen = (
-        f"of {overlap.cars} cars on the first page {overlap.known} are in the table, {same} with "
-        "the same hash"
+        f"of {formatting.plural(overlap.cars, 'car')} on the first page {overlap.known:,} in the "
+        f"table, {same:,} with the same hash"
     )
     best, most = max(overlap.same_by.items(), key=lambda found: found[1])
     if same >= SAME_SHARE * overlap.known:

@@ -10,12 +10,16 @@ from carsync import failpoints
 from carsync.config.sections import Config, Record
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.gone_rule import GoneRule, find_signs
+from carsync.mapping.gone_rule import GoneRule, find_error, find_signs
 from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
-from carsync.mapping.record_match import describe_answer, find_record, ids_of
+from carsync.mapping.record_match import ERROR_OBJECT, describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict
-from carsync.source.client import Answer, ApiClient
+from carsync.redaction import redact
+from carsync.source.client import Answer, ApiClient, gone_status_rule
+
+BY_RULE = "api.record.gone_when says so"
+"""What an answer was where the rule made it mean gone."""
 
 
 class PageRead(Struct, frozen=True):
@@ -35,12 +39,27 @@ class PageRead(Struct, frozen=True):
 
 
 class ProbeAnswer(Struct, frozen=True):
-    """What an answer proves, and why where it proves nothing; a page's `ids` and its `info`."""
+    """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
+
+    `rule` is the line of `api.record` by which an answer that proves nothing would mean gone.
+    """
 
     verdict: ProbeVerdict
     detail: str = ""
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
+    rule: str = ""
+
+    @property
+    def cure(self) -> str:
+        """Which key would read the answer, in words; empty where none would."""
+        words = f"if it means that the car is gone, set api.record.{self.rule}"
+        return words if self.rule else ""
+
+    @property
+    def words(self) -> str:
+        """The detail and the cure in one line."""
+        return "; ".join(filter(None, (self.detail, self.cure)))
 
 
 class FeedReader:
@@ -73,8 +92,9 @@ class FeedReader:
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
         rejects = tuple(reject.without(self._key) for reject in content.rejects)
+        notes = content.notes.without(self._key)
         age_s = time.monotonic() - answer.sent_s
-        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s)
+        mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s, notes)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))
 
     def _get_page(self, lease: PageLease) -> Answer:
@@ -83,7 +103,8 @@ class FeedReader:
         return answer
 
     def _map(self, lease: PageLease, answer: Answer) -> tuple[PageContent, PageInfo]:
-        content = self._mapper.map_page(answer.body)
+        is_first = lease.page == self._paginator.first
+        content = self._mapper.map_page(answer.body, list_fields=is_first)
         info = self._paginator.read(content.values)
         fault = self._paginator.find_fault(
             lease.page, content.records, info, lease.expected_pages, lease.attempt
@@ -105,22 +126,30 @@ class FeedReader:
             content, _ = self._map(lease.page, self._get_page(lease.page))
             is_listed = lease.record_id in ids_of(content)
             return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
-        verdict, detail, body = self.client.probe(lease.record_id)
-        if verdict is not ProbeVerdict.ALIVE:
-            return ProbeAnswer(verdict, detail)
-        record = find_record(self._mapper, body, lease.record_id)
+        answer = self.client.probe(lease.record_id)
+        if answer.verdict is not ProbeVerdict.ALIVE:
+            return ProbeAnswer(answer.verdict, answer.reason, rule=answer.rule)
+        record = find_record(self._mapper, answer.body, lease.record_id)
         if record is None:
-            return self._judge_answer(body)
+            return self._judge_answer(answer.body, lease.record_id)
         if self._gone_rule.matches(record):
-            return ProbeAnswer(ProbeVerdict.GONE)
-        return ProbeAnswer(verdict, ", ".join(find_signs(record)))
+            return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
+        return ProbeAnswer(answer.verdict, ", ".join(find_signs(record)))
 
-    def _judge_answer(self, body: bytes) -> ProbeAnswer:
-        """Judge a 200 without the record; one that holds nothing may be this API's 404."""
-        words = describe_answer(body)
-        if not words and 200 in self._rules.gone_status:
-            return ProbeAnswer(ProbeVerdict.GONE)
-        return ProbeAnswer(ProbeVerdict.NOTHING, words or "the answer holds nothing")
+    def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
+        """Judge a 200 without the record, which may be this API's 404."""
+        words, rule = describe_answer(body), ""
+        if not words:
+            words, rule = "the answer holds nothing", gone_status_rule(self._rules, 200)
+            if 200 in self._rules.gone_status:
+                return ProbeAnswer(ProbeVerdict.GONE, words)
+        elif words == ERROR_OBJECT:
+            if self._gone_rule.matches(body):
+                return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
+            key = self._key.reveal() if self._key else ""
+            if sign := redact(find_error(body, record_id), key):
+                rule = f"gone_when: {{{sign}}}"
+        return ProbeAnswer(ProbeVerdict.NOTHING, words, rule=rule)
 
     def _look(self, lease: PageLease) -> ProbeAnswer:
         """Ask for a page that may not be there; a refusal that is the page's own says so."""

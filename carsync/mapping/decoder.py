@@ -8,19 +8,26 @@ that only the poisoned ones are lost.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from carsync import formatting
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import SCALARS, RecordType, Unholdable, parse_path
 from carsync.mapping.json_splitter import MalformedJsonError, Splitter
 
 _REFUSALS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+MAX_SAMPLE = 100
+MAX_FIELDS = 500
+MAX_FIELD_CHARS = 60
+_FIELD_DEPTH = 3
 _MAX_INTEGER_DIGITS = 4000  # Python refuses to read more than 4300 digits
 _BOM = b"\xef\xbb\xbf"
 
@@ -74,7 +81,7 @@ class PageDecoder:
             place = ".".join(self._records) or "the top"
             raise _bad_page(body, f"there is no list at {place}")
         if len(records) > self._most_records:
-            raise _bad_page(body, f"it holds {len(records):,} records")
+            raise _bad_page(body, f"it holds {formatting.plural(len(records), 'record')}")
         return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
 
     def decode_record(self, body: bytes) -> DecodedPage:
@@ -120,6 +127,33 @@ class PageDecoder:
 
     def _values(self, found: list[list[Any]]) -> tuple[Any, ...]:
         return tuple(found[self._envelope.slot(path)][0] for path in self._paths)
+
+
+def common_fields(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the dotted paths of the fields that at least half of the records have.
+
+    Of a list its first item is looked at. At most `MAX_SAMPLE` records are, and at most
+    `MAX_FIELDS` fields are returned.
+
+    >>> common_fields(['{"id": 1, "lots": [{"bid": 2}]}', '{"id": 1, "vin": "A", "odd": 1}', '7'])
+    ('id',)
+    """
+    counts: Counter[str] = Counter()
+    sample = texts[:MAX_SAMPLE]
+    for text in sample:
+        with contextlib.suppress(*_REFUSALS):
+            counts.update(_fields_in(msgspec.json.decode(text), "", _FIELD_DEPTH))
+    return tuple(sorted(n for n, count in counts.items() if 2 * count >= len(sample)))[:MAX_FIELDS]
+
+
+def _fields_in(value: Any, path: str, depth: int) -> Iterator[str]:
+    if value.__class__ is list and path:
+        value, path = (value[0] if value else None), f"{path}0."
+    if value.__class__ is dict and depth:
+        for name, member in value.items():
+            if name.isprintable() and len(name) <= MAX_FIELD_CHARS:
+                yield f"{path}{name}"
+                yield from _fields_in(member, f"{path}{name}.", depth - 1)
 
 
 def _bad_page(body: bytes, detail: str) -> PageError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ _SIGN = re.compile(
 _STATE = re.compile(r"(sale_|listing_)?(status|state)", re.IGNORECASE)
 _GONE = re.compile(r"sold|archived|deleted|removed|expired|ended|withdrawn|inactive", re.IGNORECASE)
 _LIVE = re.compile(r"(is_)?(active|available|live|published|listed)", re.IGNORECASE)
+_ERROR = re.compile(r"\.(errors?(\.0)?(\.(code|type|message|title|detail))?|code|message)")
 _DEPTH = 4
 
 
@@ -59,22 +61,46 @@ def find_signs(record: bytes) -> list[str]:
     >>> find_signs(b'{"id": 7, "lots": [{"archived": true}], "status": "sold", "sold_at": null}')
     ['.lots.0.archived: true', '.status: sold']
     """
-    return list(_signs_in(msgspec.json.decode(record), "", _DEPTH))
+    return [
+        f"{place}: {str(value).lower() if isinstance(value, bool) else value}"
+        for place, value in _leaves(msgspec.json.decode(record), "", _DEPTH)
+        if _is_sign(place.rpartition(".")[2], value)
+    ]
 
 
-def _signs_in(value: Any, path: str, depth: int) -> Iterator[str]:
-    members: Iterator[tuple[Any, Any]] | Any = ()
+def find_error(body: bytes, record_id: str) -> str:
+    """Return the field of an error object that tells what is wrong, as `gone_when` names it.
+
+    Empty where there is none, or where it names the record itself, so that no rule can.
+
+    >>> find_error(b'{"error": {"message": "no car 7", "code": "no_such_car"}}', "7")
+    '.error.code: "no_such_car"'
+    """
+    leaves = _leaves(msgspec.json.decode(body), "", _DEPTH)
+    found = (leaf for leaf in leaves if _is_error(*leaf, record_id))
+    return next((f"{place}: {json.dumps(v, ensure_ascii=False)}" for place, v in found), "")
+
+
+def _is_error(place: str, value: Any, record_id: str) -> bool:
+    if not _ERROR.fullmatch(place) or value.__class__ not in {str, int}:
+        return False
+    is_plain = str(value).isprintable() and "${" not in str(value)
+    return is_plain and not re.search(rf"\b{re.escape(record_id)}\b", str(value))
+
+
+def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Give place and value of all that is no object; a list is known by its first item."""
+    members: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         members = value.items()
     elif isinstance(value, list):
         members = enumerate(value[:1])
     for name, member in members:
         place = f"{path}.{name}"
-        if isinstance(member, dict | list):
-            if depth > 1:
-                yield from _signs_in(member, place, depth - 1)
-        elif _is_sign(str(name), member):
-            yield f"{place}: {str(member).lower() if isinstance(member, bool) else member}"
+        if not isinstance(member, dict | list):
+            yield place, member
+        elif depth > 1:
+            yield from _leaves(member, place, depth - 1)
 
 
 def _is_sign(name: str, value: Any) -> bool:

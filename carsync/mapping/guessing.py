@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.mapping.discovery import is_writable
+from carsync.mapping.fields import parse_path
 
 _DEPTH = 3
 _SAMPLE = 100
@@ -83,15 +84,36 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
     return guesses
 
 
-def list_unused(records: Sequence[dict[str, Any]], guesses: Sequence[Guess]) -> list[str]:
-    """Return the fields of a page's records, by their first name, without a guessed column.
+def list_unused(records: Sequence[dict[str, Any]], paths: Iterable[str]) -> list[str]:
+    """Return the fields of a page's records, by their first name, that none of the `paths` reads.
 
-    >>> list_unused([{"ref": "a1", "hp": 90}], guess_columns([{"ref": "a1", "hp": 90}]))
+    >>> list_unused([{"ref": "a1", "hp": 90}], ["ref"])
     ['hp']
     """
-    used = {guess.path.partition(".")[0] for guess in guesses}
+    used = {path.partition(".")[0] for path in paths}
     names = dict.fromkeys(name for record in records[:_SAMPLE] for name in record)
     return [name for name in names if is_writable(name) and name not in used]
+
+
+def list_absent(records: Sequence[dict[str, Any]], paths: Iterable[str]) -> list[str]:
+    """Return those of the `paths` that none of the records has; null is a value.
+
+    >>> list_absent([{"price": None, "lots": [{"bid": 1}]}], ["price", "lots.0.bid", "lots.0.lot"])
+    ['lots.0.lot']
+    """
+    sample = records[:_SAMPLE]
+    return [path for path in paths if not any(_has(record, path) for record in sample)]
+
+
+def _has(value: Any, path: str) -> bool:
+    for name in parse_path(path):
+        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            return False
+    return True
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

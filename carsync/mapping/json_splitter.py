@@ -49,7 +49,7 @@ class Splitter:
         for _, begin, end in self._parts(text, start):
             elements.append(text[begin:end])
             if len(elements) > most:
-                raise MalformedJsonError(f"it holds more than {most:,} records")
+                raise MalformedJsonError(f"it holds more records than {most:,}")
         end = text.index("]", end)
         return elements, f"{text[: start + 1]}{text[end:]}"
 

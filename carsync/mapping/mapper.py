@@ -24,11 +24,19 @@ from carsync.mapping.converters import (
     compile_reader,
     read_part,
 )
-from carsync.mapping.decoder import DecodedPage, PageDecoder
+from carsync.mapping.decoder import DecodedPage, PageDecoder, common_fields
 from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
 from carsync.mapping.rules import Rules, check_rules, constant_value, raw_paths, template_parts
-from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, Reject, Row
+from carsync.model import (
+    MAX_ORIGINAL_CHARS,
+    Column,
+    OriginalKind,
+    PageNotes,
+    Reject,
+    Row,
+    Unread,
+)
 
 MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
@@ -53,6 +61,7 @@ class PageContent(Struct, frozen=True):
     rejects: tuple[Reject, ...]
     records: int
     values: tuple[Any, ...] = ()
+    notes: PageNotes = PageNotes()
 
 
 class Mapper:
@@ -60,7 +69,8 @@ class Mapper:
 
     `columns` are the staged columns in row order, `id` first and `data_hash` last.
     `constants` are the columns with the same value in every row; no row carries them.
-    `defaults` are the mapped columns with their defaults, `id` and constants aside.
+    `defaults` are the mapped columns with their defaults, `id` and constants aside. `paths`
+    are the columns that are read from records, each with its path.
     `hash_scheme` names the rules of the hashes, `fingerprint` is a digest of all rules.
     """
 
@@ -80,16 +90,18 @@ class Mapper:
             for name, rule in varying.items()
             if name not in {"id", "external_id"}
         }
+        self.paths = {n: rule.path for n, rule in varying.items() if rule.path is not None}
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         hashed = (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
         digest = hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16)
         self.fingerprint = digest.hexdigest()
-        mapped = [parse_path(rule.path) for rule in varying.values() if rule.path is not None]
+        mapped = [parse_path(path) for path in self.paths.values()]
         self._record_type = RecordType([*mapped, *raw_paths(varying.values())])
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
         self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
+        self._slots = [(n, self._record_type.slot(parse_path(p))) for n, p in self.paths.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
@@ -101,9 +113,12 @@ class Mapper:
         """
         return cls(check_rules(config.mapping), config.api.pagination, paths)
 
-    def map_page(self, body: bytes) -> PageContent:
-        """Map the body of an answer; raise `PageError` (`BAD_PAGE`) for what is no feed page."""
-        return self._map(self._page_decoder.decode(body))
+    def map_page(self, body: bytes, *, list_fields: bool = False) -> PageContent:
+        """Map the body of an answer; raise `PageError` (`BAD_PAGE`) for what is no feed page.
+
+        `list_fields`: the notes list the fields that most records have, which takes a while.
+        """
+        return self._map(self._page_decoder.decode(body), list_fields=list_fields)
 
     def map_array(self, body: bytes) -> PageContent:
         """Map a bare JSON array of records; raise `PageError` for anything else."""
@@ -113,7 +128,7 @@ class Mapper:
         """Map one record alone; raise `PageError` where the text is not JSON."""
         return self._map(self._list_decoder.decode_record(body))
 
-    def _map(self, page: DecodedPage) -> PageContent:
+    def _map(self, page: DecodedPage, *, list_fields: bool = False) -> PageContent:
         faults = _Faults()
         for ordinal, record in enumerate(page.records):
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
@@ -137,20 +152,45 @@ class Mapper:
                 for n in sorted(faults.reasons)
             )
             rows = tuple(row for row in rows if row[0] not in faults.reasons)
-        return PageContent(rows, rejects, count, page.values)
+        absent = tuple(name for name, slot in self._slots if _is_empty(found[slot]))
+        fields = common_fields(page.texts()) if list_fields else ()
+        notes = PageNotes(faults.count_unread(values["id"]), absent, fields)
+        return PageContent(rows, rejects, count, page.values, notes)
+
+
+def _is_empty(values: list[Any]) -> bool:
+    """Say whether all values are missing; nearly always the first one tells."""
+    return bool(values) and values[0] is None and values.count(None) == len(values)
 
 
 class _Faults:
-    """The first reason why each rejected record of a page is rejected, by ordinal."""
+    """What is wrong with the values of a page.
+
+    `reasons` has the first reason why each rejected record is rejected, by ordinal.
+    """
 
     def __init__(self) -> None:
         self.reasons: dict[int, tuple[str | None, str]] = {}
+        self._unread: dict[str, dict[int, str]] = {}
 
     def add(self, ordinal: int, column: str | None, reason: str) -> None:
         self.reasons.setdefault(ordinal, (column, reason))
 
-    def run(self, column: str, read: Reader, found: list[Any]) -> list[Any]:
-        """Read the values `found`; note each record whose value is refused, with None for it."""
+    def count_unread(self, ids: Iterable[Any]) -> dict[str, Unread]:
+        """Count by column the values that became the default, in records that are not rejected."""
+        counted = {}
+        for column, unread in self._unread.items():
+            kept = [ordinal for ordinal in unread if ordinal not in self.reasons]
+            if kept:
+                record_id = next(islice(ids, kept[0], None))
+                counted[column] = Unread(len(kept), record_id, unread[kept[0]])
+        return counted
+
+    def run(self, column: str, read: Reader, found: list[Any], default: Scalar) -> list[Any]:
+        """Read the values `found`; a value that cannot be read becomes `default`, and is counted.
+
+        Without a default, and where no row can hold the value, the record is rejected.
+        """
         try:
             return list(map(read, found))
         except RejectedValueError:
@@ -160,8 +200,12 @@ class _Faults:
             try:
                 values.append(read(value))
             except RejectedValueError as exc:
-                self.add(ordinal, column, str(exc))
-                values.append(None)
+                if default is not None and isinstance(exc, UnreadableValueError):
+                    self._unread.setdefault(column, {})[ordinal] = str(exc)
+                    values.append(default)
+                else:
+                    self.add(ordinal, column, str(exc))
+                    values.append(None)
         return values
 
 
@@ -186,7 +230,8 @@ class _Plan:
             return [None] * len(found[0])
         values = self._read_uniform(found[self._slot]) if self._read_uniform else None
         if values is None or (self._demands_all and None in values):
-            return faults.run(self.name, self._read, found[self._slot])
+            default = None if self._demands_all else self._default
+            return faults.run(self.name, self._read, found[self._slot], default)
         if self._default is not None and None in values:
             return [self._default if value is None else value for value in values]
         return values
@@ -237,17 +282,12 @@ def _id_reader(rule: ColumnRule) -> Reader:
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
-    """Add to a reader what its rule says about missing and unreadable values."""
+    """Add to a reader what its rule says about missing values."""
     if default is None and not required:
         return reader
 
     def read_completed(value: Any) -> Any:
-        try:
-            read = reader(value)
-        except UnreadableValueError:
-            if required:
-                raise
-            return default
+        read = reader(value)
         if read is None and required:
             raise RejectedValueError(_MISSING)
         return default if read is None else read

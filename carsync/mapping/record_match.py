@@ -11,6 +11,7 @@ from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import MappedPage
 
 _WRAPPER = "data"
+ERROR_OBJECT = "the answer is an error object"
 _DEPTH = 2
 """The record is looked for this deep in other envelopes (`{"result": {"vehicle": record}}`)."""
 
@@ -50,7 +51,7 @@ def describe_answer(body: bytes) -> str:
     if isinstance(found, list):
         return f"the answer is a list of {len(found):,}"
     if isinstance(found, dict) and {"error", "errors"} & found.keys():
-        return "the answer is an error object"
+        return ERROR_OBJECT
     return "the answer is not the record asked for"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 from carsync.config.sections import Config
-from carsync.errors import ConfigError
+from carsync.errors import ConfigError, DatabaseError
 from carsync.postgres import connection
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
@@ -51,3 +52,17 @@ def refuse_transaction_pooler(config: Config) -> None:
             hint="connect directly or through a pooler in session mode (on Supabase the "
             "Session pooler, port 5432 instead of 6543)",
         )
+
+
+def try_opening(connect: Callable[[], Connection], wanted: int) -> tuple[int, str]:
+    """Open `wanted` sessions at once and close them: the limits of a pooler cannot be asked for.
+
+    Returns how many were open, and why there were no more.
+    """
+    with ExitStack() as stack:
+        for opened in range(wanted):
+            try:
+                stack.enter_context(closing(connect()))
+            except DatabaseError as exc:
+                return opened, exc.detail
+    return wanted, ""

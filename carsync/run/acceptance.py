@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from carsync import formatting
 from carsync.config.sections import Acceptance
 from carsync.model import Check, CheckVerdict
 from carsync.state.figures import Figures
@@ -28,24 +29,34 @@ def evaluate(
     errors = figures.error_rate if figures.attempts else None
     rows, growth = acceptance.min_rows_per_second, acceptance.max_rss_slope_mb_per_min
     return (
-        _check("duration", minutes, "≤", acceptance.max_minutes, "{:.1f} min"),
-        _check("pages per second", pages_per_s, "≥", pages, "{:.1f}/s"),
-        _check("rows per second of a busy writer", rows_per_s, "≥", rows, "{:,.0f}/s"),
-        _check("failed attempts", errors, "≤", acceptance.max_error_rate, "{:.2%}"),
-        _check("memory growth", figures.rss_slope_mb_per_min, "≤", growth, "{:.1f} MB/min"),
+        _check("duration", minutes, "≤", acceptance.max_minutes, " min"),
+        _check("pages per second", pages_per_s, "≥", pages, "/s"),
+        _check("rows per second of a busy writer", rows_per_s, "≥", rows, "/s", decimals=0),
+        _check("failed attempts", errors, "≤", acceptance.max_error_rate, " %", scale=100),
+        _check("memory growth", figures.rss_slope_mb_per_min, "≤", growth, " MB/min"),
     )
 
 
 def _check(
-    name: str, measured: float | None, sign: Literal["≤", "≥"], target: float | None, form: str
+    name: str,
+    measured: float | None,
+    sign: Literal["≤", "≥"],
+    target: float | None,
+    unit: str,
+    *,
+    decimals: int = 1,
+    scale: float = 1,
 ) -> Check:
+    """Judge a figure; figure and target are shown `scale` times as large, in `unit`."""
     verdict: CheckVerdict = "n/a"
+    known = [scale * value for value in (measured, target) if value is not None]
     if measured is not None and target is not None:
         is_met = measured <= target if sign == "≤" else measured >= target
         verdict = "pass" if is_met else "fail"
+    shown, least = formatting.apart(known[0], known[-1], decimals) if known else ("", "")
     return Check(
         name,
-        "off" if target is None else f"{sign} {form.format(target)}",
-        "not measured" if measured is None else form.format(measured),
+        "off" if target is None else f"{sign} {least}{unit}",
+        "not measured" if measured is None else f"{shown}{unit}",
         verdict,
     )

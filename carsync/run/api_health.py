@@ -82,7 +82,8 @@ class ApiHealth:
         """End the run where the breaker opened too often in a row."""
         if event.openings >= self._breaker.give_up_after:
             raise ApiUnavailableError(
-                f"the API kept failing: the circuit breaker opened {event.openings} times in a row",
+                f"the API kept failing: the circuit breaker opened "
+                f"{formatting.plural(event.openings, 'time')} in a row",
                 detail=self.problem,
                 hint=self._hint or _API_HINT,
             )

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from carsync import timing
 from carsync.config.sections import Config
+from carsync.destination.column_values import ColumnValues
 from carsync.engine.base import Engine
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
@@ -53,6 +54,10 @@ class RunContext:
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
         self.notes: list[str] = []
         """Sentences that the report says again."""
+        self.columns: tuple[ColumnValues, ...] | None = None
+        """What became of the columns' values; None before all pages are read."""
+        self.fields: tuple[str, ...] = ()
+        """Fields that records have, or had in earlier runs."""
         self.said_by_id: dict[str, str] = {}
         """What the last answer by id said of a record, in words; empty for a plain answer."""
         self.resumed_pages = self.resumed_rows = 0

@@ -1,20 +1,40 @@
-"""Deactivation of one run: gather the evidence, and where it asks for proof ask for the cars."""
+"""Deactivation of one run: gather the evidence, and where it asks for proof ask for the cars.
+
+Held cars are asked for once more before an operator approves their deactivation.
+"""
 
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
+from carsync.config.dsn import place_of
+from carsync.config.sections import Config
 from carsync.deactivation import candidates
-from carsync.deactivation.by_id import Ask, controls_wanted, verify
+from carsync.deactivation.by_id import Ask, Verdicts, controls_wanted, verify
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
-from carsync.model import Decision, ProbeVerdict
+from carsync.engine.local.fleet import Fleet
+from carsync.errors import CarsyncError, DatabaseError, LockedError
+from carsync.model import ORDINARY, Decision, ProbeVerdict
+from carsync.run.api_health import ApiHealth
+from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext
-from carsync.state import runs
+from carsync.run.listener import RunListener
+from carsync.run.probes import ProbeRunner
+from carsync.run.signals import StopSignal
+from carsync.run.supervisor import EngineSupervisor
+from carsync.state import runs, target_lock
+from carsync.state.checkpoint import load_or_none
+from carsync.state.clock import Moment
+from carsync.state.file_lock import FileLock
 
 
 def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
@@ -27,8 +47,8 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     plan = candidates.plan_deactivation(connection, context.run)
     if plan.duplicates >= plan.seen > 0:
         context.note(
-            f"{plan.duplicates:,} records were listed more than once, {plan.seen:,} are "
-            f"different: {context.paginator.repeat_hint}"
+            f"{formatting.plural(plan.duplicates, 'record', 'was', 'were')} listed more than once, "
+            f"and only {plan.seen:,} differ from each other: {context.paginator.repeat_hint}"
         )
     pages = context.plan
     signs = pages.drift
@@ -43,7 +63,7 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         return decision
     ids = candidates.list_candidates(connection, context.run, limit)
     controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
-    found = verify(probe, ids, controls, _impossible_id(controls))
+    found = verify(probe, ids, controls, impossible_id([control for control, _ in controls]))
     _explain_answers(context, ids, dict(controls), found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
@@ -71,12 +91,14 @@ def _explain_answers(
             signs.pop(sign, None)
     for sign, cars in signs.most_common(1):
         context.note(
-            f"{cars:,} cars that no page lists are answered by id with {sign}, as no listed car "
-            f"is: if it means gone, set api.record.gone_when: {{{sign}}}"
+            f"asked by id for {formatting.plural(cars, 'car')} that no page lists, the API answers "
+            f"with {sign}, but not for listed cars: if this means that a car is gone, set "
+            f"api.record.gone_when: {{{sign}}}"
         )
     silent = Counter(said[i] for i in ids if i not in verdicts and said.get(i))
     for words, cars in silent.most_common(1):
-        context.note(f"by id, for {cars:,} cars that no page lists: {words}")
+        unlisted = formatting.plural(cars, "car")
+        context.note(f"asked by id for {unlisted} that no page lists, the API answers: {words}")
 
 
 def _as_long_as_before(context: RunContext) -> bool:
@@ -86,8 +108,119 @@ def _as_long_as_before(context: RunContext) -> bool:
     return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
 
 
-def _impossible_id(controls: Sequence[tuple[str, int]]) -> str:
+def impossible_id(others: Sequence[str]) -> str:
     """Return the id of no car, looking like the others: a number where they are numbers."""
-    if all(i.isascii() and i.isdigit() for i, _ in controls):
+    if all(i.isascii() and i.isdigit() for i in others):
         return str(random.randrange(10**17, 10**18))
     return str(uuid.uuid4())
+
+
+# ── before an approval ───────────────────────────────────────────────────────
+
+
+class AskedAgain(Struct, frozen=True):
+    """What the API says by id of held cars before they are approved.
+
+    `alive` has the cars that it knows, each with its tell-tale fields. `gone` and `unclear` are
+    counts. `objection` says in words why no answer was asked for, or believed.
+    """
+
+    alive: dict[str, str]
+    gone: int
+    unclear: int
+    objection: str = ""
+
+
+def why_not_asked(config: Config) -> str:
+    """Say which key keeps held cars from being asked for by id; empty where none does."""
+    rules = config.sync.deactivate
+    if not config.api.base_url:
+        return "api.base_url is not set"
+    if config.api.record is None:
+        return "api.record is null"
+    if rules.second_proof != "by_id":
+        return f"sync.deactivate.second_proof is {rules.second_proof}"
+    return "" if rules.max_probes else "sync.deactivate.max_probes is 0"
+
+
+def ask_again(
+    config: Config, checkpoint_file: Path, ids: Sequence[str], stop: StopSignal
+) -> AskedAgain:
+    """Ask the API by id for held cars, with the limits, the budget and the controls of a run.
+
+    No run may go on meanwhile. An API that cannot be asked is the answer's `objection`.
+    Raises `LockedError` and `DatabaseError`.
+    """
+    if why := why_not_asked(config):
+        return AskedAgain({}, 0, len(ids), why)
+    context = RunContext(config, ORDINARY, RunListener(), stop)
+    try:
+        with FileLock(checkpoint_file) as lock, context.connect() as connection:
+            target_lock.acquire(connection, context.target)
+            return _ask_again(context, checkpoint_file, lock, ids)
+    except (LockedError, DatabaseError):
+        raise
+    except CarsyncError as exc:
+        return AskedAgain({}, 0, len(ids), exc.problem)
+
+
+def _ask_again(
+    context: RunContext, checkpoint_file: Path, lock: FileLock, ids: Sequence[str]
+) -> AskedAgain:
+    answers: Verdicts = {}
+    asked = ids[: context.config.sync.deactivate.max_probes]
+    controls = candidates.list_listed(
+        context.connection, context.target, context.source, controls_wanted(len(asked))
+    )
+    stranger = impossible_id([*controls, *asked])
+    probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
+
+    def ask(record_ids: Sequence[str], pages: Mapping[str, int]) -> Verdicts:
+        if pages:  # where a control was listed is not known any more: it may have left since
+            return dict.fromkeys(record_ids, ProbeVerdict.GONE)
+        if answers and not any(v is not ProbeVerdict.NOTHING for v in answers.values()):
+            return {}  # the API is down: the first answers have shown it
+        found = probes.ask(record_ids, {})
+        answers.update(found or dict.fromkeys(record_ids, ProbeVerdict.NOTHING))
+        return found
+
+    try:
+        supervisor.engine.start()
+        found = verify(ask, asked, [(i, 0) for i in controls], stranger)
+        if not controls:  # what is alive is told apart without them
+            ask([*asked, stranger], {})
+    finally:
+        supervisor.engine.kill()
+    said = context.said_by_id
+    says_yes_to_all = answers.get(stranger) is ProbeVerdict.ALIVE
+    is_alive = {i: answers.get(i) is ProbeVerdict.ALIVE and not says_yes_to_all for i in asked}
+    alive = {i: said.get(i, "") for i in asked if is_alive[i]}
+    gone = sum(found.verdicts.get(i) is ProbeVerdict.GONE for i in asked)
+    return AskedAgain(alive, gone, len(ids) - len(alive) - gone, found.objection)
+
+
+def _prepare_probes(
+    context: RunContext, checkpoint_file: Path, lock: FileLock
+) -> tuple[ProbeRunner, EngineSupervisor]:
+    """Make an engine that stages nothing; the checkpoint remembers when it asked the API."""
+    config, place = context.config, place_of(context.config)
+    previous = load_or_none(checkpoint_file, place)
+    context.checkpoint = CheckpointWriter(
+        checkpoint_file,
+        lock,
+        source=context.source,
+        target=str(context.target),
+        place=place,
+        fingerprints=context.fingerprints,
+        previous=previous,
+        dry_run=True,
+    )
+    idle_s = idle_since(previous, Moment.now())
+    without_writers = replace(config, database=replace(config.database, writers=0))
+
+    def new_engine(used: bool) -> Fleet:
+        return Fleet(without_writers, 0, "", (), idle_s=0.0 if used else idle_s)
+
+    health = ApiHealth(config.limits, context.metrics, time.monotonic)
+    supervisor = EngineSupervisor(context, new_engine, health)
+    return ProbeRunner(context, supervisor, health), supervisor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from carsync import formatting
 from carsync.deactivation import candidates
 from carsync.errors import ConfigError
 from carsync.run.context import RunContext
@@ -51,8 +52,8 @@ class FeedEnds:
         if self._plan.page_behind == page:  # the totals have not grown
             self._plan.disprove_totals(page)
             self._context.note(
-                f"the feed goes on behind page {page - 1:,}, the last one that it reports: "
-                "its totals are not believed"
+                f"the feed goes on behind page {page - 1:,}, although it reports this page as the "
+                "last one: carsync ignores its totals and reads on"
             )
 
     def _unseen(self, ids: Collection[str]) -> set[str]:
@@ -70,8 +71,8 @@ class FeedEnds:
         if not before or self._unseen(before) != before or before & self._ids(first):
             return  # not there, or another name of the first page
         raise ConfigError(
-            f"the feed begins before page {first}: page {first - 1} lists {len(before):,} records "
-            "that no other page lists",
+            f"the feed begins before page {first}: page {first - 1} lists "
+            f"{formatting.plural(len(before), 'record')} that no other page lists",
             hint=f"set api.pagination.first_page: {first - 1}",
         )
 

@@ -1,11 +1,13 @@
-"""A run whose values changed as no market changes: held whole until a person approves it."""
+"""A run in which too many values changed at once: held whole until a person approves it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from carsync.config.sections import Config
-from carsync.destination import merge, plausibility, staging
+from carsync.destination import column_values, merge, plausibility, staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
@@ -37,29 +39,57 @@ def is_held_whole(run: Run) -> bool:
     return run.state == "held" and run.counts is None
 
 
-def judge_values(context: RunContext) -> None:
-    """Raise `ImplausibleError` where a merge would change more than `sync.plausible` allows.
+def judge_values(context: RunContext, records: int) -> None:
+    """Tell what became of the columns' values in the `records` that were read, and judge it.
 
     Nothing is judged before the first merge, and after a change of the mapping, which is
-    announced.
+    announced. Raises `ImplausibleError` where a merge would change more than `sync.plausible`
+    allows.
     """
-    rules, run = context.config.sync.plausible, context.run
-    before = runs.last_merged(context.connection, context.target, context.source)
-    if rules is None or before is None:
+    conn, run = context.connection, context.run
+    before = runs.last_merged(conn, context.target, context.source)
+    defaults = context.mapper.defaults
+    forecast = None if before is None else plausibility.foresee(conn, run, defaults)
+    context.columns, fields = column_values.gather(conn, run.run_id, forecast)
+    _tell_fields(context, before, fields)
+    for words in column_values.describe_unread(context.columns, records):
+        context.note(words)
+    if before is None or forecast is None:
         return
-    key = "mapping"
-    if before.fingerprints.get(key) != run.fingerprints.get(key):
-        return
-    shares = [rules.max_changed_share, rules.max_emptied_share]
-    least = min((share for share in shares if share is not None), default=1.0)
-    forecast = plausibility.foresee(context.connection, run, context.mapper.defaults, least=least)
-    if problems := plausibility.find_implausible(forecast, rules):
+    rules = context.config.sync.plausible
+    problems = plausibility.find_implausible(forecast, rules) if rules else []
+    if problems and _has_same_mapping(before, run):
         raise ImplausibleError(
-            "the feed's values changed as no market changes: nothing was merged",
+            "too many values changed at once: nothing was merged",
             detail="; ".join(problems),
-            hint=f"see what would change, and merge it if it is right: `carsync approve "
-            f"{run.run_id}`; the next run reads the feed anew",
+            hint=f"see what would change with `carsync approve {run.run_id} --dry-run`, then "
+            f"merge it with `carsync approve {run.run_id}` if it is right",
         )
+    for words in column_values.describe_emptied(context.columns, forecast.known):
+        context.note(words)
+
+
+def _tell_fields(context: RunContext, before: Run | None, fields: Sequence[str]) -> None:
+    """Tell which fields are new since the run `before`, and which columns' paths lead nowhere."""
+    summary = (before.summary if before else None) or {}
+    known = set(summary.get("fields", ()))
+    context.fields = tuple(sorted({*known, *fields}))
+    absent = [column.name for column in context.columns or () if column.is_absent]
+    words = "check mapping.columns"
+    columns = summary.get("columns")
+    if before is not None and columns is not None and _has_same_mapping(before, context.run):
+        gone_before = {column["name"] for column in columns if column["is_absent"]}
+        absent = [name for name in absent if name not in gone_before]
+        words = "records of the last run had one"
+    if context.options.max_pages is None:
+        for sentence in column_values.describe_absent(absent, context.mapper.paths, words):
+            context.note(sentence)
+    for sentence in column_values.describe_new(sorted(set(fields) - known) if known else []):
+        context.note(sentence)
+
+
+def _has_same_mapping(run: Run, other: Run) -> bool:
+    return run.fingerprints.get("mapping") == other.fingerprints.get("mapping")
 
 
 def review(config: Config, conn: Connection, run: Run) -> HeldRun:
@@ -104,7 +134,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     except BaseException:
         runs.finish_run(conn, taken, "held", ExitCode.HELD, {})
         raise
-    words = {"problem": "", "detail": "it was held, and approved", "hint": ""}
+    words = {"problem": "", "detail": "it was held, then approved and merged", "hint": ""}
     runs.finish_run(conn, taken, "complete", ExitCode.OK, {**words, "state": "complete"})
     staging.drop(conn, run.run_id)
     merge.analyze_after(conn, run.target, counts)
@@ -123,9 +153,13 @@ def _figures(run: Run) -> dict[str, int]:
 def _refuse(config: Config, conn: Connection, run: Run, mapper: Mapper) -> None:
     hint = "run `carsync sync` again: it reads the feed"
     if not staging.exists(conn, run.run_id):
-        raise ApprovalError(f"what run {run.run_id} staged is gone", hint=hint)
+        raise ApprovalError(
+            f"what run {run.run_id} read is gone", detail="a later run has replaced it", hint=hint
+        )
     if _figures(run).get("pages_failed"):
         raise ApprovalError(f"not all pages of run {run.run_id} could be read", hint=hint)
     if changed := differences(run.fingerprints, fingerprints(config, mapper)):
         words = "; ".join(changed)
-        raise ApprovalError(f"run {run.run_id} was made by other rules", detail=words, hint=hint)
+        raise ApprovalError(
+            f"the configuration has changed since run {run.run_id}", detail=words, hint=hint
+        )

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from carsync import failpoints, timing
+from carsync import failpoints, formatting, timing
 from carsync.engine.base import Engine
 from carsync.engine.messages import (
     BreakerOpened,
@@ -46,6 +46,7 @@ from carsync.run.feed_ends import FeedEnds
 from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
+from carsync.source.pagination.base import end_status_hint
 from carsync.source.pagination.repeats import RepeatDetector
 from carsync.source.retry import next_delay_s
 
@@ -188,7 +189,7 @@ class Intake:
         words = f"page {event.page:,} lists the same records as page {other:,}"
         if self._repeats.like_the_first > self._plan.has_totals:
             hint = self._context.paginator.repeat_hint
-            raise ConfigError(f"{words}: no page but that can be read", hint=hint)
+            raise ConfigError(f"{words}: only one page can be read", hint=hint)
         if self._plan.end_at_repeat():
             self._context.note(f"{words}: the feed ends there")
 
@@ -241,15 +242,13 @@ class Intake:
         if event.kind not in kinds or self._is_end_explained:
             return
         self._is_end_explained = True
-        known = self._config.api.pagination.end_status
-        statuses = ", ".join(str(status) for status in (*known, event.status or 200))
         self._context.note(
-            f"page {event.page:,}, behind the last one with records: {event.problem}; if the API "
-            f"answers so where its feed ends, set api.pagination.end_status: [{statuses}]"
+            f"{formatting.of_page(event.page, event.problem)}; it is behind the last page with "
+            "records: " + end_status_hint(self._config.api.pagination, event.status)
         )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
-        log.warning("page %d given up: %s", page, problem, extra=extra)
+        log.warning("given up: %s", formatting.of_page(page, problem), extra=extra)
         self._out.pop(page, None)
         self._plan.fail(page, problem)
 
@@ -330,9 +329,10 @@ def _words(event: EngineLost | WorkerFailed) -> str:
 def judge_rejects(rejects: int, records: int, max_share: float) -> None:
     """Raise `RejectBudgetError` when more than `max_share` of the records cannot be mapped."""
     if rejects > max_share * records:
+        share, most = formatting.shares(rejects / records, max_share)
         raise RejectBudgetError(
-            f"{rejects:,} of {records:,} records cannot be mapped, more than "
-            f"sync.max_reject_share ({max_share:.1%})",
-            hint="nothing was merged: see the reasons with `carsync rejects list`, correct the "
-            "mapping or raise sync.max_reject_share, then run again: it reads the whole feed again",
+            f"{formatting.part(rejects, records, 'record')} cannot be mapped ({share}), more than "
+            f"sync.max_reject_share ({most}); nothing was merged",
+            hint="see the reasons with `carsync rejects list`, correct the mapping or raise "
+            "sync.max_reject_share, then run again: it reads the whole feed again",
         )

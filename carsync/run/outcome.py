@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.errors import CarsyncError, CheckpointError
 from carsync.exit_codes import ExitCode
 from carsync.model import Check, Decision, EndState, MergeCounts, RunOptions
@@ -52,8 +53,9 @@ def merged(
             "partial",
             ExitCode.PARTIAL,
             counts,
-            f"{counts.stale:,} cars were written by another program after their page was requested",
-            "the feed's values may be older, so these rows were left as they are",
+            f"{formatting.plural(counts.stale, 'car', 'was', 'were')} written by another program "
+            "after the page was requested",
+            "the feed's values may be older than the table's, so carsync left them as they are",
         )
     return Outcome("complete", ExitCode.OK, counts)
 
@@ -63,28 +65,32 @@ def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int)
     if failed_pages:
         page, why = min(failed_pages.items())
         problem = (
-            f"{len(failed_pages):,} of {planned:,} pages could not be read; the others are "
-            "merged, no car is deactivated"
+            f"{formatting.part(len(failed_pages), planned, 'page')} could not be read; the others "
+            "are merged, no car is deactivated"
         )
-        return Outcome("partial", ExitCode.PARTIAL, counts, problem, f"page {page}: {why}")
-    problem = f"only the first {planned:,} pages were read (--max-pages); no car is deactivated"
+        return Outcome("partial", ExitCode.PARTIAL, counts, problem, formatting.of_page(page, why))
+    read = formatting.plural(planned, "page", "was", "were")
+    problem = f"only {read} read (--max-pages); no car is deactivated"
     hint = "run again without --max-pages: it reads the whole feed"
     return Outcome("partial", ExitCode.PARTIAL, counts, problem, hint=hint)
 
 
 def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
-    hint = "check why the numbers of the feed do not fit"
+    hint = "find out why the feed did not list all of its cars"
     if counts.held:
         hint = f"look at the held cars and approve them with `carsync approve {run_id}`"
     reasons, most = list(decision.reasons), decision.max_deactivations
     if decision.action in {"prove", "deactivate"} and counts.held > most:
         reasons.append(  # more were absent in the merge than the decision was over
-            f"{counts.held:,} cars were absent when the run was merged, and at most "
-            f"{most:,} may be deactivated (sync.deactivate)"
+            f"{formatting.plural(counts.held, 'car', 'was', 'were')} absent when the run was "
+            f"merged, and at most {most:,} may be deactivated (sync.deactivate)"
         )
-    problem = f"{counts.held:,} deactivations are held"
+    problem = f"{formatting.plural(counts.held, 'deactivation', 'is', 'are')} held"
     if not counts.held:
-        problem = f"the feed was read incompletely: {counts.seen:,} cars; no car was deactivated"
+        seen = formatting.plural(counts.seen, "car")
+        if decision.expected > counts.seen:
+            seen = formatting.part(counts.seen, decision.expected, "car")
+        problem = f"the feed was read incompletely: {seen}; nothing was deactivated"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
 
 
@@ -117,6 +123,6 @@ def judged(outcome: Outcome, checks: tuple[Check, ...]) -> Outcome:
     missed = [check for check in checks if check.verdict == "fail"]
     if not missed or outcome.exit_code is not ExitCode.OK:
         return outcome
-    words = "; ".join(f"{check.name} {check.measured}, wanted {check.target}" for check in missed)
-    problem = f"{len(missed)} acceptance check{'s' * (len(missed) > 1)} failed"
+    words = "; ".join(f"{check.name} {check.measured}, target {check.target}" for check in missed)
+    problem = f"{formatting.plural(len(missed), 'acceptance check')} failed"
     return replace(outcome, exit_code=ExitCode.ACCEPTANCE, problem=problem, detail=words)

@@ -31,7 +31,7 @@ from carsync.state.rejects import StoredReject
 from carsync.state.runs import Run
 
 ALTERED = "their stored text was cut short or altered, so it is not the whole record"
-OTHER_ROW = "PostgreSQL refused their row, another mapping made it, and the text was not kept"
+OTHER_ROW = "PostgreSQL refused their row, the mapping has changed since, and the text was not kept"
 
 
 class ReplayPreview(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import ExitCode, advise
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state.checkpoint import LastRun
@@ -19,6 +20,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     `counts` is None where nothing was merged; `notes` are sentences worth reading
     (why deactivations were held, signs of drift). `problem`, `detail` and `hint` are
     the error's, if any. A `dry_run` was rolled back; at most `max_pages` were read.
+    `columns` are those whose values are worth a look, None where not all pages were read;
+    `fields` are those that records have, or had before.
     """
 
     run_id: int | None
@@ -38,6 +41,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     dry_run: bool = False
     max_pages: int | None = None
+    columns: tuple[ColumnValues, ...] | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:

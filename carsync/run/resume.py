@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.model import StagedPage, Target
@@ -61,7 +62,8 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
     ledger = mark_ledger(context, run.run_id)
     context.resumed_rows = sum(page.rows for page in ledger)
     kept = context.resumed_pages = context.plan.staged_count
-    context.say(f"resuming run {run.run_id}: {kept:,} pages are staged already")
+    staged = formatting.plural(kept, "page", "is", "are")
+    context.say(f"resuming run {run.run_id}: {staged} staged already")
     if checkpoint is not None and checkpoint.token == found.token:
         _reconcile(context, checkpoint, {page.page for page in ledger})
     return run
@@ -83,11 +85,12 @@ def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int
     if lost_count:
         which = f" ({show_pages(lost)})" if lost else ""
         context.note(
-            f"the ledger lost {lost_count:,} of {known:,} staged pages{which}; "
-            "they are fetched again (PostgreSQL empties unlogged tables when it crashes)"
+            f"the ledger lost {formatting.part(lost_count, known, 'staged page')}{which}; carsync "
+            "fetches what was lost again (PostgreSQL empties unlogged tables when it crashes)"
         )
     if gained > 0:
-        context.say(f"{gained:,} pages were staged after the checkpoint's last save; they are kept")
+        later = formatting.plural(gained, "page", "was", "were")
+        context.say(f"{later} staged after the checkpoint's last save, and kept")
 
 
 def lost_pages(checkpoint: CheckpointState, staged: Set[int]) -> list[int] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import change_log, migrations, undo
 from carsync.destination.commit import exactly_once
@@ -109,8 +110,8 @@ def refusal(run_id: int, outcome: UndoCounts) -> RevertError:
     """Return the error for rows that cannot be taken back."""
     first = outcome.refused[0]
     return RevertError(
-        f"{len(outcome.refused):,} of the changes of run {run_id} cannot be taken back; "
-        "nothing was changed",
+        f"{formatting.plural(len(outcome.refused), 'change')} of run {run_id} cannot be taken "
+        "back; nothing was changed",
         detail=f"e.g. car {first.id} ({first.action}) {first.reason}",
-        hint=f"to take back the other {outcome.total:,}: --skip-changed",
+        hint=f"to take back the other changes ({outcome.total:,}), use --skip-changed",
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from carsync import failpoints
+from functools import partial
+
+from carsync import failpoints, formatting
 from carsync.destination import migrations, staging
-from carsync.errors import ConfigError, DatabaseError, LockedError
+from carsync.errors import ConfigError, DatabaseError, DatabaseUnavailableError, LockedError
 from carsync.mapping.mapper import target_columns
+from carsync.model import PARENT_SESSIONS
+from carsync.postgres.connect import open_database, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
 from carsync.state import runs
@@ -83,6 +87,35 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
         runs.abandon_runs(connection, target, source, kept)
         staging.drop_stale(connection, target, source, kept)
     return run if run is not None else _start(context)
+
+
+def fit_writers(context: RunContext) -> int:
+    """Return how many writers the run starts with: `database.writers`, or as many as fit.
+
+    A pooler, or a limit of the role, may give fewer sessions; one is left for the parent.
+    Raises `DatabaseUnavailableError` where there is none for a writer, before the API is asked.
+    """
+    database = context.config.database
+    wanted = database.writers + PARENT_SESSIONS - 1  # the parent's own is open
+    connect = partial(open_database, context.config, "carsync trial", context.should_cancel)
+    opened, refused = try_opening(connect, wanted)
+    if opened == wanted:
+        return database.writers
+    if not opened:
+        raise DatabaseUnavailableError(
+            "PostgreSQL gives this run one session, and it needs another one to write",
+            detail=refused,
+            hint="raise the limit of the role or of the pooler, or close other clients; "
+            "database.writers: 1 is enough",
+        )
+    fitting = max(1, opened + 1 - PARENT_SESSIONS)
+    context.note(
+        f"PostgreSQL gives this run {formatting.plural(opened + 1, 'session')} at once, and "
+        f"database.writers: {database.writers} needs {database.writers + PARENT_SESSIONS} "
+        f"({refused}): it goes on with {formatting.plural(fitting, 'writer')}; set "
+        f"database.writers: {fitting}, or raise the limit"
+    )
+    return fitting
 
 
 def _start(context: RunContext) -> Run:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from carsync import timing
+from carsync import formatting, timing
 from carsync.engine.base import Engine
 from carsync.engine.messages import EngineLost
 from carsync.errors import WorkersDiedError
@@ -44,7 +44,7 @@ class EngineSupervisor:
         back_off_s = timing.current().restart_back_off_s
         if self._restarts >= len(back_off_s):
             raise WorkersDiedError(
-                f"worker processes kept dying ({self._restarts} restarts)",
+                f"worker processes kept dying ({formatting.plural(self._restarts, 'restart')})",
                 detail=f"{lost.name} {lost.reason}",
                 hint="look at the log and at memory (a SIGKILL may be the kernel's OOM killer); "
                 "run again: it resumes",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from carsync import failpoints, timing
 from carsync.config.dsn import place_of
@@ -69,6 +69,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
+        self._writers = context.config.database.writers
 
     # ── the run ──────────────────────────────────────────────────────────────
 
@@ -110,6 +111,7 @@ class SyncRun:
                 start.check_origin(context)
                 context.begin(start.resume_or_start(context, previous))
                 failpoints.reach("sync.begun")
+                self._writers = start.fit_writers(context)
                 try:
                     end = self._read_and_merge()
                 except ConfigError:  # what was read is not the feed: no run may go on with it
@@ -142,7 +144,7 @@ class SyncRun:
             # The whole run is judged, the resumed part included.
             rejects, records = staging.count_records(context.connection, context.run.run_id)
             judge_rejects(rejects, records, self._config.sync.max_reject_share)
-            judge_values(context)
+            judge_values(context, records)
             context.phase("deciding")
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
@@ -168,7 +170,9 @@ class SyncRun:
         """Build an engine; `used`: another has asked the API just before it."""
         run, columns = self._context.run, self._context.mapper.columns
         idle_s = 0.0 if used else self._idle_s
-        return Fleet(self._config, run.run_id, run.token, columns, idle_s=idle_s)
+        database = replace(self._config.database, writers=self._writers)
+        config = replace(self._config, database=database)
+        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
@@ -229,5 +233,7 @@ class SyncRun:
             notes=tuple(context.notes),
             dry_run=self._options.dry_run,
             max_pages=self._options.max_pages,
+            columns=context.columns,
+            fields=context.fields,
             **asdict(end),
         )

@@ -17,7 +17,7 @@ import urllib3
 from msgspec import Struct
 
 from carsync import __version__
-from carsync.config.sections import Api
+from carsync.config.sections import Api, Record
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.source.auth.base import load_authenticator
@@ -51,6 +51,19 @@ class Answer(Struct, frozen=True):
     date: str = ""
 
 
+class RecordAnswer(Struct, frozen=True):
+    """What an answer by id proves, with the `body` of a 200.
+
+    `reason` says what the answer was where it was no 200; `rule` is the line of `api.record` by
+    which it would mean that the car is gone.
+    """
+
+    verdict: ProbeVerdict
+    body: bytes = b""
+    reason: str = ""
+    rule: str = ""
+
+
 class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
@@ -80,11 +93,10 @@ class ApiClient:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
         return self._get(self.paginator.request(page, token))
 
-    def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
-        """Ask for one record: `gone_status` is gone, 200 is alive (with its body), else nothing.
+    def probe(self, record_id: str) -> RecordAnswer:
+        """Ask for one record: `gone_status` is gone, 200 is alive, else nothing is proved.
 
-        Returns the verdict, the reason (nothing) and the body (alive). Raises
-        `PageError` only for failures that every request shares: 401/403 and 429.
+        Raises `PageError` only for failures that every request shares: 401/403 and 429.
         """
         record = self._api.record
         assert record is not None
@@ -93,11 +105,14 @@ class ApiClient:
             answer = self._get(ApiRequest(path))
         except PageError as exc:
             if exc.status in record.gone_status:
-                return ProbeVerdict.GONE, "", b""
+                return RecordAnswer(ProbeVerdict.GONE, reason=f"HTTP {exc.status}")
             if exc.kind in {FailureKind.AUTH, FailureKind.RATE_LIMITED}:
                 raise
-            return ProbeVerdict.NOTHING, exc.problem, b""
-        return ProbeVerdict.ALIVE, "", answer.body
+            is_clear = exc.status is not None and (exc.status < 300 or 400 <= exc.status < 500)
+            rule = gone_status_rule(record, exc.status) if is_clear else ""
+            reason = "; ".join(filter(None, (exc.problem, exc.hint)))
+            return RecordAnswer(ProbeVerdict.NOTHING, reason=reason, rule=rule)
+        return RecordAnswer(ProbeVerdict.ALIVE, answer.body)
 
     def enforce_deadlines(self) -> None:
         """Shut every connection whose request is past its total deadline.
@@ -174,6 +189,16 @@ class ApiClient:
             problem = f"the answer has the content encoding {encoding[:20]!r}"
             raise PageError(FailureKind.BAD_PAGE, problem)
         return gunzip(wire, self._api.max_body_bytes)
+
+
+def gone_status_rule(record: Record, status: int | None) -> str:
+    """Return the line of `api.record` by which this status, too, means that a car is gone.
+
+    >>> gone_status_rule(Record(), 204)
+    'gone_status: [404, 410, 204]'
+    """
+    statuses = ", ".join(str(known) for known in (*record.gone_status, status))
+    return f"gone_status: [{statuses}]"
 
 
 def _timed_out(total_s: float) -> PageError:

@@ -34,7 +34,7 @@ def check_status(response: requests.Response, key: str) -> None:
     headers = response.headers
     retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
     said = _read_words(response, key)
-    detail = f"it says: {said}" if said else ""
+    detail = f'it says "{said}"' if said else ""
     if status in {401, 403}:
         raise PageError(
             FailureKind.AUTH,
@@ -65,7 +65,7 @@ def _redirected(response: requests.Response, key: str) -> PageError:
     where = _clean(f"{told.scheme}://{told.netloc}{told.path}" if told.netloc else told.path, key)
     hint = "set api.base_url to the address that it redirects to"
     if told.netloc in {"", asked.netloc} and told.scheme in {"", asked.scheme}:
-        hint = "set api.path (or api.record.path) to the path that it redirects to, slash and all"
+        hint = "set api.path (or api.record.path) to exactly the path that it redirects to"
     return PageError(
         FailureKind.CLIENT,
         f"the API redirects (HTTP {response.status_code}) to {where or 'nowhere'}; "

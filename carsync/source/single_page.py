@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from carsync.config.sections import Api
 from carsync.errors import FailureKind, PageError
@@ -10,6 +12,7 @@ from carsync.source.client import Answer, ApiClient
 from carsync.source.deadline import in_time
 
 _GRACE_S = 2.0
+_Result = TypeVar("_Result")
 
 
 def ask_page(api: Api, page: int | None = None) -> Answer:
@@ -19,8 +22,15 @@ def ask_page(api: Api, page: int | None = None) -> Answer:
     """
     client = ApiClient(api, connections=1)
     number = client.paginator.first if page is None else page
+    return once_in_time(client, api, partial(client.get_page, number))
+
+
+def once_in_time(client: ApiClient, api: Api, work: Callable[[], _Result]) -> _Result:
+    """Do `work`, one request of `client`, within its deadline, and close the client.
+
+    Raises what `work` raises, and `PageError` where no complete answer came in time.
+    """
     within_s = api.timeout.total_s + api.timeout.connect_s + _GRACE_S
-    work = partial(client.get_page, number)
     try:
         return in_time(work, within_s, name="page", turn=client.enforce_deadlines)
     except TimeoutError:

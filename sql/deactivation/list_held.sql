@@ -1,9 +1,9 @@
--- The cars whose deactivation a run held, by id, and why one stays active: the
+-- The first cars whose deactivation a run held, by id, and why one stays active: the
 -- table tells something of it that the run did not know.
 SELECT a.id,
        t.title,
        CASE
-           WHEN t.id IS NULL THEN 'is in the table no more'
+           WHEN t.id IS NULL THEN 'is no longer in the table'
            WHEN t.source_api IS DISTINCT FROM %(source)s THEN 'belongs to another source now'
            WHEN t.is_active IS NOT TRUE THEN 'is inactive already'
            WHEN NOT {is_untouched} THEN 'was written since'
@@ -14,3 +14,4 @@ LEFT JOIN {target} AS t ON t.id = a.id
 WHERE a.held_by_run = %(run_id)s
   AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
 ORDER BY a.id
+LIMIT %(limit)s

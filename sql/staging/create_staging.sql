@@ -11,7 +11,8 @@ CREATE UNLOGGED TABLE {ledger} (
     reported_pages integer,
     reported_records bigint,
     next_token text,
-    fetched_at timestamptz NOT NULL
+    fetched_at timestamptz NOT NULL,
+    notes jsonb
 ) WITH (autovacuum_enabled = false);
 COMMENT ON TABLE {staging} IS {purpose};
 COMMENT ON TABLE {ledger} IS {purpose};

@@ -17,6 +17,7 @@ from carsync.model import Reject
 from carsync.redaction import Secret, clean, redact
 from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
+from tests.support.mappers import mapper_of
 
 KEY = 'hush-7f3a"91bc-5e1d-0c44-8a2b-1f6e-77d0-4b9c-e3a5-2d80-6c1f'
 
@@ -49,6 +50,14 @@ def test_an_id_that_holds_the_key_is_none() -> None:
     reject = Reject(0, f"a{KEY}", None, "", "{}")
     assert reject.without(Secret(KEY)).record_id is None
     assert reject.without(Secret("another one")) == reject.without(None) == reject
+
+
+def test_an_example_of_an_unreadable_value_holds_no_part_of_the_key() -> None:
+    mapper = mapper_of(year={"path": "year", "type": "integer", "default": 0})
+    body, _ = page_reply([{"id": 1, "year": f"you sent {KEY}"}]).encode()
+    notes = mapper.map_page(body.partition(b"\r\n\r\n")[2]).notes
+    assert KEY[:9] in notes.unread["year"].reason
+    assert "hush-7f3" not in notes.without(Secret(KEY)).unread["year"].reason
 
 
 def test_every_form_of_a_key_goes_whole_before_beginnings_are_looked_for() -> None:

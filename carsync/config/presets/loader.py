@@ -6,8 +6,9 @@ import difflib
 from importlib import resources
 
 import msgspec
+from msgspec.structs import replace
 
-from carsync.config.sections import ColumnRule, HashRules, MappingRules, Section
+from carsync.config.sections import ColumnRule, HashAlgorithm, HashRules, MappingRules, Section
 from carsync.errors import ConfigError
 
 _FILES = resources.files("carsync.config.presets")
@@ -67,3 +68,19 @@ def resolve(mapping: MappingRules) -> MappingRules:
         fields = [name for name in preset.hash_.fields if columns.get(name) is not None]
     hash_rules = HashRules(algorithm=algorithm, fields=fields)
     return MappingRules(preset=mapping.preset, columns=columns, hash_=hash_rules)
+
+
+def with_algorithm(mapping: MappingRules, algorithm: HashAlgorithm) -> MappingRules:
+    """Return a resolved mapping as it would be with another hash algorithm.
+
+    Hash fields that the preset chose for the algorithm are chosen anew; those that the
+    configuration lists itself stay.
+    """
+
+    def chosen(hash_rules: HashRules) -> MappingRules:
+        return resolve(replace(mapping, hash_=hash_rules))
+
+    given = mapping.hash_
+    by_preset = chosen(HashRules(algorithm=given.algorithm)).hash_.fields
+    fields = None if given.fields == by_preset else given.fields
+    return chosen(HashRules(algorithm=algorithm, fields=fields))

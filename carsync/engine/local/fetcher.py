@@ -195,7 +195,7 @@ class Fetcher:
                 lease.page,
                 lease.attempt,
                 exc.kind,
-                f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem,
+                f"{exc.problem}: {exc.detail}" if exc.detail else exc.problem,
                 exc.hint,
                 exc.status,
                 exc.retry_after_s,
@@ -217,7 +217,7 @@ class Fetcher:
             answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
             failure = exc.kind
         failpoints.reach("probe.answered")
-        told = (answer.verdict, time.monotonic() - started_s, answer.detail, retry_after_s, failure)
+        told = (answer.verdict, time.monotonic() - started_s, answer.words, retry_after_s, failure)
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, answer.ids, answer.info))
 
     def _tell_gate(self, admission: Admission, *, ok: bool) -> None:

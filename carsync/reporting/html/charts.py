@@ -112,11 +112,11 @@ def clock_unit(end_s: float) -> str:
     """Say what `clock` writes.
 
     >>> clock_unit(60)
-    'min:s at work'
+    'time (min:s)'
     """
     if end_s >= 2 * 86400:
-        return "days, hours at work"
-    return "h:min at work" if end_s >= 3600 else "min:s at work"
+        return "time (days, hours)"
+    return "time (h:min)" if end_s >= 3600 else "time (min:s)"
 
 
 def line_chart(chart: Chart) -> str:

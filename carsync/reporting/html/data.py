@@ -9,6 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from carsync import __version__
+from carsync.deactivation import approval
+from carsync.deactivation.approval import HeldCar
+from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
 from carsync.postgres.wait import Connection
@@ -23,6 +26,8 @@ from carsync.state.samples import FailedPage, Sample
 PAGES = 15
 """At most this many pages with failed attempts are listed."""
 REJECTS = 5
+HELD = 50
+"""At most this many held cars are listed."""
 EXCERPT_CHARS = 241
 """One more than the page shows, so that it can say that a text goes on."""
 
@@ -61,6 +66,8 @@ class ReportData(Struct, frozen=True, kw_only=True):
 
     `outcome` and `next_step` are sentences. `exit_code`, `finished_at`, `duration_s` and
     `figures` are None where the run recorded no end, `counts` where nothing was merged.
+    `held_cars` are the first of the cars that the run still holds; there are none once they were
+    approved, or a later run was merged.
     `related` are sentences on other runs: the one whose rejects this run replays, the one that
     it takes back, the one that took it back.
     """
@@ -90,6 +97,7 @@ class ReportData(Struct, frozen=True, kw_only=True):
     figures: Figures | None
     counts: Mapping[str, int] | None
     checks: tuple[Check, ...]
+    columns: tuple[ColumnValues, ...] = ()
     changes: ChangeSummary
     points: Sequence[Point]
     sessions: Sequence[run_details.RunSession]
@@ -98,6 +106,8 @@ class ReportData(Struct, frozen=True, kw_only=True):
     failed_pages_total: int
     reject_reasons: Sequence[ReasonCount]
     reject_examples: Sequence[RejectExample]
+    held_cars: Sequence[HeldCar] = ()
+    held_total: int = 0
 
 
 def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> ReportData:
@@ -110,6 +120,7 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
     past, run, report = details.past, details.past.run, details.past.report
     words, next_step = _outcome(past)
     summary = run.summary or {}
+    held = (run.counts or {}).get("held", 0)
     return ReportData(
         **{name: getattr(run, name) for name in _OF_THE_RUN},
         **{name: summary.get(name, "") for name in _OF_THE_END},
@@ -125,6 +136,7 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
         related=_related(details),
         figures=report.figures if report else None,
         checks=report.checks if report else (),
+        columns=(report.columns if report else None) or (),
         changes=changes.summarize(conn, run),
         points=_points(details.samples),
         sessions=details.sessions,
@@ -133,6 +145,8 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
         failed_pages_total=details.failures_kept.pages,
         reject_reasons=details.reasons,
         reject_examples=_reject_examples(conn, past),
+        held_cars=approval.list_held(conn, run, HELD) if held else (),
+        held_total=held,
     )
 
 
@@ -155,11 +169,11 @@ def _related(details: run_details.RunDetails) -> tuple[str, ...]:
         found.append("A dry run: what it merged was rolled back.")
     if details.past.kind == "sample":
         found.append("Only the first pages were read; so no car is deactivated.")
-    approval = (details.past.run.summary or {}).get("approval")
-    if approval:
+    approved = (details.past.run.summary or {}).get("approval")
+    if approved:
         found.append(
-            f"The held cars were approved by {approval['by']} at {approval['at']}: "
-            f"{approval['deactivated']:,} deactivated, {approval['left_out']:,} left out."
+            f"The held cars were approved by {approved['by']} at {approved['at']}: "
+            f"{approved['deactivated']:,} deactivated, {approved['left_out']:,} left out."
         )
     return tuple(found)
 

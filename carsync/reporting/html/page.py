@@ -72,8 +72,10 @@ def render(data: ReportData, template: str, style: str) -> str:
         tone=tone(data),
         tiles=tiles(data),
         counts=counts(data),
-        notes=[*data.related, *(note for note in data.notes if note != data.detail)],
+        notes=[*data.related, *wording.further(data.notes, data.problem, data.detail)],
         actions=ACTION_NAMES,
+        values=[(column.name, wording.column_values(column)) for column in data.columns],
+        absent=", ".join(column.name for column in data.columns if column.is_absent),
         drawings=drawings(data),
         error_total=sum(data.errors.values()),
         bar=charts.share_bar,
@@ -125,10 +127,10 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Gone", "deactivated", "deactivated"),
         ("Taken out", "deleted", "inserted by the reverted run"),
         ("Held", "held", "absent, left active"),
-        ("Unchanged", "unchanged", "not written"),
+        ("Unchanged", "unchanged", "as in the table"),
         ("Rejected", "rejected", "did not fit into a row"),
         ("Duplicates", "duplicate", "listed twice"),
-        ("Older", "stale", "written since"),
+        ("Older", "stale", "changed meanwhile by others"),
     ]
     always = {"inserted", "updated", "reactivated", "deactivated", "unchanged"}
     return [
@@ -197,6 +199,18 @@ def sentence(value: str) -> str:
     return shown if shown.endswith((".", "!", "?", "…")) else shown + "."
 
 
+def spans(value: str) -> list[tuple[bool, str]]:
+    """Return the parts of a text, and of each whether it stands in backticks, which go.
+
+    >>> spans("run `carsync sync` again"), spans("a lone ` goes too")
+    ([(False, 'run '), (True, 'carsync sync'), (False, ' again')], [(False, 'a lone  goes too')])
+    """
+    parts = value.split("`")
+    if len(parts) % 2 == 0:
+        parts[-2:] = [parts[-2] + parts[-1]]
+    return [(bool(n % 2), part) for n, part in enumerate(parts)]
+
+
 def money(value: float) -> str:
     """Write a price without decimals that are none.
 
@@ -238,8 +252,8 @@ def _finding(chart: Chart) -> str:
     if others:
         first = sorted(v for v in others[0].values if v is not None)
         return (
-            f"Half of the answers came within {charts.number(_middle(first))} {chart.unit} "
-            f"most of the time; the slowest hundredth took {charts.number(known[-1])} at worst."
+            f"Most of the time, half of the answers came within {charts.number(_middle(first))} "
+            f"{chart.unit}. At worst, 1 in 100 answers took longer than {charts.number(known[-1])}."
         )
     usual, peak = charts.number(_middle(known)), charts.number(known[-1])
     return f"Mostly {usual}, at most {peak} {chart.unit}."
@@ -263,6 +277,7 @@ def _slower(seen: Figures) -> str:
 _FILTERS: dict[str, Callable[..., Any]] = {
     "text": text,
     "sentence": sentence,
+    "spans": spans,
     "title_text": lambda value: text(value, TITLE_CHARS),
     "count": formatting.count,
     "plural": formatting.plural,

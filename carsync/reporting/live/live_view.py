@@ -95,7 +95,7 @@ def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     if planned is None:
         text = f"{formatting.plural(done, 'page')}, {wording.TOTAL_UNKNOWN}"
     else:
-        text = f"{done:,} of {planned:,} pages ({formatting.share(done, planned)})"
+        text = f"{formatting.part(done, planned, 'page')} ({formatting.share(done, planned)})"
     if figures.pages_resumed:
         text += f" · {figures.pages_resumed:,} kept"
     if figures.eta_s:

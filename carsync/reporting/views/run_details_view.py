@@ -45,6 +45,7 @@ def render_details(details: RunDetails, now: datetime, width: int, *, color: boo
         ("sessions", _sessions(details)),
         ("over time", _over_time(details.samples, chart)),
         (_errors_head(details), _failed_pages(details, width)),
+        ("values", _values(details, width)),
         (f"open rejects: {open_rejects:,}", _reasons(details, width)),
     ):
         if section:
@@ -158,10 +159,10 @@ def _failed_pages(details: RunDetails, width: int) -> list[str]:
         lines += _two_columns(f"page {page.page}", _page_words(page), width)
     if details.failures_kept.pages > len(shown):
         more = details.failures_kept.pages - len(shown)
-        lines.append(f"  and {formatting.plural(more, 'page')} more (--json has them)")
+        lines.append(f"  and {formatting.plural(more, 'more page')} (--json has them)")
     total = sum(details.failed_attempts.values())
     if total > details.failures_kept.failures > 0:
-        lines.append(f"  of these attempts {details.failures_kept.failures:,} are kept by page")
+        lines.append(f"  only {details.failures_kept.failures:,} of these attempts are listed here")
     return lines
 
 
@@ -180,9 +181,21 @@ def _reasons(details: RunDetails, width: int) -> list[str]:
         lines += _two_columns(f"{reason.count:,}", words, width)
     if len(details.reasons) > SHOWN_REASONS:
         more = len(details.reasons) - SHOWN_REASONS
-        lines.append(f"  and {formatting.plural(more, 'reason')} more")
+        lines.append(f"  and {formatting.plural(more, 'more reason')}")
     if lines:
         lines.append(f"  see them: `carsync rejects list --run {details.past.run.run_id}`")
+    return lines
+
+
+def _values(details: RunDetails, width: int) -> list[str]:
+    """Say column by column which values could not be read, and which cars lost theirs."""
+    columns = (details.past.report.columns if details.past.report else None) or ()
+    lines: list[str] = []
+    for column in columns:
+        if words := wording.column_values(column):
+            lines += _two_columns(column.name, "; ".join(map(formatting.printable, words)), width)
+    if absent := [column.name for column in columns if column.is_absent]:
+        lines += _two_columns("nowhere", f"no record has a value for {', '.join(absent)}", width)
     return lines
 
 

@@ -216,9 +216,9 @@ def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Name the first failed pages, one line each, and say how many more there are."""
     total = max(state.pages_given_up, len(state.pages_failed))
     shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
-    lines = [_cut(f"page {page}: {problem}", width) for page, problem in shown]
+    lines = [_cut(formatting.of_page(int(page), problem), width) for page, problem in shown]
     if total > len(shown):
-        lines.append(f"and {formatting.plural(total - len(shown), 'page')} more")
+        lines.append(f"and {formatting.plural(total - len(shown), 'more page')}")
     return [("failed" if n == 0 else "", line) for n, line in enumerate(lines)]
 
 

@@ -25,9 +25,9 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
         lines += ["", *counts_grid(report.counts)]
     if report.checks:
         lines += ["", *_check_table(report.checks, color)]
-    if report.notes:
+    if notes := wording.further(report.notes, report.problem, report.detail):
         lines += [""]
-        for note in report.notes:
+        for note in notes:
             lines += wrap("note", note, color)
     lines += [""]
     if report.dry_run:
@@ -66,7 +66,7 @@ def _pages(figures: Figures) -> str:
     done, planned = figures.pages_done, figures.pages_planned
     text = formatting.count(done) if planned is None else wording.pages(done, planned)
     if figures.pages_resumed:
-        text += f" · {figures.pages_resumed:,} kept from the interrupted run"
+        text += f" · {figures.pages_resumed:,} staged before the interruption"
     if figures.pages_given_up:
         text += f" · {figures.pages_given_up:,} failed"
     return text

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import asdict
 
 from carsync import formatting
+from carsync.destination.column_values import ColumnValues
 from carsync.state.figures import Figures, KeptFigures, Latency
 
 TOTAL_UNKNOWN = "total not known yet"
@@ -34,6 +37,22 @@ def rows(figures: KeptFigures) -> str:
     """Write how many rows are staged, and how many records were rejected, if any."""
     rejects = f" · {figures.rejects:,} rejected" if figures.rejects else ""
     return f"{figures.rows_staged:,} staged{rejects}"
+
+
+def column_values(column: ColumnValues) -> list[str]:
+    """Write how many values of a column could not be read, and how many cars have none any more.
+
+    >>> column_values(ColumnValues("price", 2, "7", "'x' is not a number", 1, "8", "500"))
+    ["2 unreadable values, car 7: 'x' is not a number", 'emptied in 1 car, car 8 had 500']
+    """
+    words = []
+    if column.unread:
+        values = formatting.plural(column.unread, "unreadable value")
+        words.append(f"{values}, car {column.unread_id}: {column.unread_why}")
+    if column.emptied:
+        cars = formatting.plural(column.emptied, "car")
+        words.append(f"emptied in {cars}, car {column.emptied_id} had {column.emptied_from}")
+    return words
 
 
 def rates(pages_per_s: float, rows_per_s: float) -> str:
@@ -73,6 +92,15 @@ def errors(figures: KeptFigures, *, with_retries: bool = False) -> str:
     if figures.breaker_openings:
         parts.append(f"breaker opened {formatting.plural(figures.breaker_openings, 'time')}")
     return " · ".join(parts)
+
+
+def further(notes: Sequence[str], problem: str, detail: str) -> list[str]:
+    """Return the notes that problem and detail do not say already.
+
+    >>> further(["a total moved", "1 page is missing"], "cars are held", "a total moved; so be it")
+    ['1 page is missing']
+    """
+    return [note for note in notes if note not in problem and note not in detail]
 
 
 def slope(mb_per_min: float) -> str:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from carsync.config.sections import Api
+from carsync.config.sections import Api, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
 from carsync.source.kinds import load_kind
@@ -109,3 +109,13 @@ def read_total(value: Any) -> int | None:
     if value > MAX_TOTAL:
         raise PageError(FailureKind.BAD_PAGE, f"the page reports a total of {value:.3g}")
     return int(value)
+
+
+def end_status_hint(pagination: Pagination, status: int | None) -> str:
+    """Name the key by which an answer with this status (None: 200) is the feed's end.
+
+    >>> end_status_hint(Pagination(), 400)
+    'if the API answers so where its feed ends, set api.pagination.end_status: [404, 400]'
+    """
+    statuses = ", ".join(str(known) for known in (*pagination.end_status, status or 200))
+    return f"if the API answers so where its feed ends, set api.pagination.end_status: [{statuses}]"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from carsync import formatting
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator, read_total
 from carsync.source.request import ApiRequest, Parameter
@@ -32,7 +33,7 @@ class PageNumberPaginator(Paginator):
         """The key of the parameter's name."""
         name = self._pagination.page_param
         return (
-            f"check that the API's name for the page number is api.pagination.page_param ({name})?"
+            f"check that api.pagination.page_param ({name}) is what the API calls the page number"
         )
 
     def request(self, page: int, token: str | None) -> ApiRequest:
@@ -71,11 +72,14 @@ class PageNumberPaginator(Paginator):
         if pages is None:
             if expected_pages is None or position > expected_pages or records >= asked:
                 return None
-            return f"page {page:,} of {expected_pages:,} holds {records:,} records and no totals"
+            listed = formatting.plural(records, "record")
+            return f"page {page:,} of {expected_pages:,} holds {listed} and no totals"
         if total is not None and pages > max(1, total):
-            return f"the feed reports {pages:,} pages for {total:,} records"
+            listed = formatting.plural(total, "record")
+            return f"the feed reports {formatting.plural(pages, 'page')} for {listed}"
         if expected_pages is not None and 2 * pages < expected_pages:
-            return f"the feed reports {pages:,} pages, and {expected_pages:,} before"
+            reported = formatting.plural(pages, "page")
+            return f"the feed reports {reported}, but reported {expected_pages:,} before"
         if records == 0:
             is_end = position > pages or total == 0
             is_end |= 1 < position == pages and total is not None and attempt > 1
@@ -83,7 +87,8 @@ class PageNumberPaginator(Paginator):
         size = _served_size(info, asked)
         if position >= pages or records >= size:
             return None
-        return f"page {page:,} of {pages:,} holds {records:,} records instead of {size:,}"
+        listed = formatting.plural(records, "record")
+        return f"page {page:,} of {pages:,} holds {listed} instead of {size:,}"
 
 
 def _served_size(info: PageInfo, asked: int) -> int:

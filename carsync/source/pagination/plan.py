@@ -141,7 +141,7 @@ class PagePlan:
         for behind in range(index + 1, len(self._states)):  # which only that page could name
             if self._states[behind] == _State.WAITING and not self._is_known(behind):
                 self._states[behind] = _State.FAILED
-                self.failed[behind + self.first] = f"page {page} before it could not be read"
+                self.failed[behind + self.first] = f"page {page}, before it, could not be read"
 
     @property
     def was_answered(self) -> bool:
@@ -194,9 +194,9 @@ class PagePlan:
         total = self.reported_records
         if not self.has_totals:
             ends = self._is_parallel and self._ends_full
-            return f"the feed ends with a full page ({self._filled:,}): it may be cut there" * ends
+            return f"the last page ({self._filled:,}) is full: the feed may be cut there" * ends
         if self._filled < self._limit and (total or 0) > self._records:
-            return f"page {self._filled + self.first:,} is empty, and the feed reports more"
+            return f"page {self._filled + self.first:,} is empty, but the feed reports more records"
         if total and total % ROUND_TOTAL == 0:
             return f"the reported total is a round {total:,}: the feed may be cut there"
         return ""

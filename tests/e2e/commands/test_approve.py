@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import requests
 
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import Fill, OpenSite
+from tests.support.fake_api import Reply
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite
+from tests.support.small_feed import SmallFeed, SmallSite, car
 
 SHRINKING = FeedOptions(cars=200, changed_share=0.05, added_share=0, removed_share=0.2)
 
@@ -45,3 +51,87 @@ def test_approve_deactivates_exactly_the_cars_that_a_capped_run_held(
     oracle.recover()
     late = site.run("approve", run, "--yes")
     assert late.exit_code == 0, "the record of the approval outlives later runs"
+
+
+# ── the API is asked once more ───────────────────────────────────────────────
+
+HELD = {"2", "3", "5", "8"}
+
+
+@pytest.fixture
+def feed() -> Iterator[SmallFeed]:
+    with SmallFeed() as feed:
+        feed.size = 20
+        feed.ids = list(range(1, 31))
+        feed.tell = feed.honest_record
+        yield feed
+
+
+@pytest.fixture
+def held(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
+    """Give a site whose second run holds four cars that the API calls gone."""
+    site = SmallSite(feed, dsn, tmp_path)
+    site.sync()
+    feed.ids = [i for i in feed.ids if str(i) not in HELD]
+    site.sync(expect=6)
+    yield site
+    site.close()
+
+
+def test_a_held_car_that_the_api_has_again_is_left_out_and_named(
+    feed: SmallFeed, held: SmallSite
+) -> None:
+    feed.tell = lambda i: Reply(body={"data": car(i)}) if i == 3 else feed.honest_record(i)
+    feed.arrivals.clear()
+    look = held.run("approve", "2", "--dry-run", "--json").report
+    assert {each["id"] for each in look["cars"]} == HELD - {"3"}
+    assert look["by_id"] == {"alive": 1, "gone": 3, "unclear": 0, "objection": ""}
+    assert feed.pages_asked() == []
+    assert len(feed.arrivals) < 30
+    approved = held.run("approve", "2", "--yes", "--json").report
+    assert approved["left_out"] == [{"id": "3", "reason": "the API, asked by id, still has it"}]
+    assert approved["deactivated"] == 3
+    assert held.inactive() == HELD - {"3"}
+
+
+def test_without_a_listed_car_what_is_alive_is_told_all_the_same(
+    feed: SmallFeed, dsn: str, tmp_path: Path
+) -> None:
+    site = SmallSite(feed, dsn, tmp_path)
+    site.sync()
+    everything, feed.ids = feed.ids, []
+    site.sync(expect=6)
+    feed.tell = lambda i: Reply(body={"data": car(i)}) if i in everything[1:] else Reply(404, {})
+    approved = site.run("approve", "2", "--yes", "--json").report
+    assert approved["by_id"]["alive"] == 29
+    assert site.inactive() == {"1"}
+
+
+ANSWERS = {
+    "down": (Reply(500, {}), "the API gave no usable answer"),
+    "404 to every id": (Reply(404, {}), "the API knows none of them by id"),
+    "200 to every id": (None, "for a car that cannot exist"),
+}
+
+
+@pytest.mark.parametrize(("answer", "why"), ANSWERS.values(), ids=ANSWERS)
+def test_an_api_that_proves_nothing_is_told_and_the_answer_decides(
+    feed: SmallFeed, held: SmallSite, answer: Reply | None, why: str
+) -> None:
+    feed.tell = lambda i: answer or Reply(body={"data": car(i)})
+    held.variables["CARSYNC_TIMING"] = "probe_patience_s=2"
+    approved = held.run("approve", "2", "--yes", "--json")
+    assert "has not confirmed of 4 of 4 cars that it is gone" in approved.err
+    assert why in approved.report["by_id"]["objection"]
+    assert held.inactive() == HELD
+
+
+def test_where_by_id_requests_are_not_configured_nothing_is_asked(
+    feed: SmallFeed, held: SmallSite
+) -> None:
+    feed.arrivals.clear()
+    held.settings["api.record"] = None
+    approved = held.run("approve", "2", "--yes")
+    assert "4 cars are gone: api.record is null" in approved.err
+    assert held.inactive() == HELD
+    assert feed.arrivals == []

@@ -27,7 +27,9 @@ def test_three_planted_problems_are_named_with_their_remedies(site: SimulatedSit
     fine = site.run("check", "--json")
     assert fine.exit_code == 0, fine
     assert fine.report["problems"] == 0
-    assert len(site.api.pages_asked()) == 1
+    assert len(site.api.pages_asked()) == 3, (
+        "the first page, one behind the end, one before the first"
+    )
     state = site.folder / "state"
     state.write_text("a file where a folder should be")
     before = ask(site.dsn, STATE)

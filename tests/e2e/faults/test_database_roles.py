@@ -165,3 +165,20 @@ def test_a_role_that_may_not_create_the_schema_is_told_so(
         assert site.api.log == []
     finally:
         ask(site.dsn, f'DROP ROLE "{name}"')
+
+
+def test_a_role_of_few_sessions_syncs_with_the_writers_that_fit(
+    grown_site: SimulatedSite,
+) -> None:
+    site = grown_site
+    site.variables["PARALLEL_BATCHES"] = "6"
+    with role(site) as name:
+        ask(site.dsn, f'ALTER ROLE "{name}" CONNECTION LIMIT 1')
+        ended = site.sync(expect=4)
+        assert "database.writers" in ended.report["hint"]
+        assert site.api.log == [], "the API is not asked by a run that cannot write"
+        ask(site.dsn, f'ALTER ROLE "{name}" CONNECTION LIMIT 5')
+        ended = site.sync()
+        assert "5 sessions at once" in ended.said
+        assert "set database.writers: 3" in ended.said
+        site.assert_exact(1)

@@ -96,6 +96,20 @@ def test_a_pooler_in_session_mode_works(grown_site: SimulatedSite) -> None:
         assert site.sync().counts.keys() == {"seen", "unchanged"}
 
 
+def test_a_pool_of_few_sessions_is_synced_through_with_the_writers_that_fit(
+    grown_site: SimulatedSite,
+) -> None:
+    """A run whose writers waited for a session ended when the first of them gave up."""
+    site = grown_site
+    site.variables["PARALLEL_BATCHES"] = "6"
+    site.api.change(latency_ms=(400, 400))
+    with pgbouncer(site.dsn, "session", pool_size=5) as through:
+        site.variables["DATABASE_URL"] = through
+        ended = site.sync(database__connect_timeout_s=1, limits__concurrency=1)
+        assert "set database.writers: 3" in ended.said
+        site.assert_exact(1)
+
+
 @pytest.mark.parametrize(
     ("mode", "pool_size"),
     [

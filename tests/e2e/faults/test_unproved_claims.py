@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,13 @@ def site(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
 def _without_path(site: SmallSite, has_path: bool) -> None:
     if not has_path:
         site.settings["api.record"] = None
+
+
+def _operator(site: SmallSite) -> Operator:
+    operator = Operator(site)  # type: ignore[arg-type]  # needs no simulator
+    for key, value in site.settings.items():
+        operator.configure(key, value)
+    return operator
 
 
 # ── totals ───────────────────────────────────────────────────────────────────
@@ -147,7 +155,15 @@ def test_what_the_cap_holds_is_asked_for_by_id(
         )
     ended = site.sync(expect=6)
     assert ended.counts.get("held", 0) == (5 if is_gone else 0)
-    assert is_gone or "the feed was read incompletely: 6 cars" in ended.said
+    words = "the feed was read incompletely: 6 of 11 cars; nothing was deactivated"
+    assert is_gone or words in ended.said
+    if not is_gone:
+        refused = site.run("approve", str(ended.report["run_id"])).said
+        assert "holds no cars, so there is nothing to approve" in refused
+        assert words in refused
+        shown = _operator(site).open("held").said
+        assert words in shown
+        assert "Nothing is held" in shown
     assert site.living() == set(range(1, 12))
 
 
@@ -238,25 +254,33 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "rule"),
     [
-        (Reply(body=None), "the answer holds nothing"),
-        (Reply(204, b""), "HTTP 204"),
-        (Reply(body={"error": "unknown"}), "an error object"),
-        (Reply(body=[]), "the answer holds nothing"),
-        (Reply(301, b"", {"Location": "/cars/7/"}), "redirects (HTTP 301) to /cars/7/"),
+        (Reply(body=None), "holds nothing; {}: [404, 410, 200]", {"gone_status": [404, 410, 200]}),
+        (Reply(204, b""), "HTTP 204; {}: [404, 410, 204]", {"gone_status": [404, 410, 204]}),
+        (Reply(400, {}), "HTTP 400; {}: [404, 410, 400]", {"gone_status": [404, 410, 400]}),
+        (
+            Reply(body={"error": "unknown"}),
+            'an error object; {}: {{.error: "unknown"}}',
+            {"gone_when": {".error": "unknown"}},
+        ),
+        (Reply(body=[]), "holds nothing; {}: [404, 410, 200]", {"gone_status": [200]}),
+        (Reply(301, b"", {"Location": "/cars/7/"}), "redirects (HTTP 301) to /cars/7/", {}),
     ],
 )
-def test_an_unclear_answer_by_id_is_named(
-    feed: SmallFeed, site: SmallSite, answer: Reply, words: str
+def test_an_unclear_answer_by_id_is_named_with_the_rule_that_reads_it(
+    feed: SmallFeed, site: SmallSite, answer: Reply, words: str, rule: dict[str, Any]
 ) -> None:
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i in feed.ids else answer
     site.sync()
     feed.ids.remove(7)
-    assert words in site.sync(expect=6).said
-    if 200 <= answer.status < 300 and not isinstance(answer.body, dict):
-        site.sync(api__record__gone_status=[404, answer.status])
+    said = site.sync(expect=6).said
+    for key, value in rule.items():
+        named = f"if it means that the car is gone, set api.record.{key}"
+        assert words.format(named) in said
+        site.sync(**{f"api__record__{key}": value})
         assert site.inactive() == {"7"}
+    assert rule or words in said
 
 
 # ── a quota ──────────────────────────────────────────────────────────────────
@@ -336,7 +360,7 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
     run_id = ended.report["run_id"]
     shown = site.run("approve", str(run_id), "--dry-run")
-    assert "price: 40 would change, 40 become empty" in shown.said
+    assert "price: 40 cars would change; in 40 the value would become empty" in shown.said
     assert "1 1000 → 0" in shown.said
     assert site.rows() == before
     approved = site.run("approve", str(run_id), "--yes", "--json")
@@ -360,7 +384,7 @@ def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
         }
     )
     ended = site.sync(expect=6)
-    assert "as if the ids were others" in ended.said
+    assert "as if each car had another id" in ended.said
     assert site.living() == set(feed.ids)
     site.sync(expect=6, sync__plausible=None)  # then the cap holds the missing ones
     assert len(site.living()) == 80
@@ -398,11 +422,9 @@ def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
     before = site.rows()
     _priced(feed, {})
     site.sync(expect=6)
-    operator = Operator(site)  # type: ignore[arg-type]  # needs no simulator
-    for key, value in site.settings.items():
-        operator.configure(key, value)
+    operator = _operator(site)
     asked = operator.refuse("held")
-    assert "price: 40 would change, 40 become empty" in asked.said
+    assert "price: 40 cars would change; in 40 the value would become empty" in asked.said
     assert site.rows() == before
     operator.open("held", "--yes")
     assert site.rows() != before

@@ -138,5 +138,5 @@ def test_pages_that_only_one_of_ledger_and_checkpoint_knows_are_kept_or_fetched_
     (note,) = [note for note in ended.report["notes"] if "the ledger lost" in note]
     assert note.startswith("the ledger lost 3 of 10 staged pages (")
     assert str(min(lost)) in note
-    assert "they are fetched again" in note
-    assert "6 pages were staged after the checkpoint's last save; they are kept" in ended.said
+    assert "fetches what was lost again" in note
+    assert "6 pages were staged after the checkpoint's last save, and kept" in ended.said

@@ -73,7 +73,7 @@ def test_cars_written_deactivated_moved_or_deleted_since_are_left_out_and_named(
         "4": "was written since",
         "5": "is inactive already",
         "6": "belongs to another source now",
-        "7": "is in the table no more",
+        "7": "is no longer in the table",
     }
     approve(rig, rig.run.run_id, *"456789")
     assert active(rig) == "01234"  # 6 is of another source
@@ -145,7 +145,7 @@ def test_held_set_expires(rig: Rig) -> None:
 def test_later_merged_run_supersedes(rig: Rig, action: Any, hint: str) -> None:
     held = rig.run.run_id
     rig.sync(cars(range(4)), action=action)
-    with pytest.raises(ApprovalError, match=f"superseded by run {rig.run.run_id}") as caught:
+    with pytest.raises(ApprovalError, match=f"run {rig.run.run_id} has replaced it") as caught:
         approve(rig, held, *"456789")
     assert hint in caught.value.hint
     assert len(rig.active()) == 10
@@ -154,7 +154,7 @@ def test_later_merged_run_supersedes(rig: Rig, action: Any, hint: str) -> None:
 def test_superseded_between_the_look_and_the_yes_is_refused(rig: Rig) -> None:
     held, shown = rig.run.run_id, [car.id for car in review(rig).to_approve]
     rig.sync(cars(range(10)))
-    with pytest.raises(ApprovalError, match="superseded"):
+    with pytest.raises(ApprovalError, match="has replaced it"):
         approve(rig, held, *shown)
     assert len(rig.active()) == 10
 
@@ -168,7 +168,7 @@ def test_run_that_is_unknown_elsewhere_unmerged_or_holds_nothing_is_refused(rig:
     with pytest.raises(ApprovalError, match="another table or source"):
         approve(rig, rig.run.run_id, "4", target=Target("public", "bikes"))
     first = rig.run.run_id - 1
-    with pytest.raises(ApprovalError, match="holds no deactivation"):
+    with pytest.raises(ApprovalError, match="holds no cars"):
         approve(rig, first, "4")
     rig.begin()
     with pytest.raises(ApprovalError, match="was not merged") as caught:
@@ -207,7 +207,7 @@ def test_command_shows_asks_and_deactivates(rig: Rig, command: Any) -> None:
     yes = command(rig.run.run_id, answer="y\n")
     assert yes.exit_code == 0, yes.output
     assert yes.stdout == "5 cars deactivated.\n"
-    assert "Deactivate these 5 cars?" in yes.stderr
+    assert "Deactivate 5 cars?" in yes.stderr
     assert "9  was written since" in yes.stderr
     assert active(rig) == "01239"
     again = command(rig.run.run_id, "--yes")

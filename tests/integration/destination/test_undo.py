@@ -114,7 +114,7 @@ def test_rows_written_since_are_refused_and_listed(rig: Rig, dsn: str) -> None:
     }
     _, looked = revert(dsn, run_id, look=True)
     assert reasons(looked) == expected
-    with pytest.raises(RevertError, match=r"4 of the changes of run .* nothing was changed"):
+    with pytest.raises(RevertError, match=r"4 changes of run .* nothing was changed"):
         revert(dsn, run_id)
     assert table(rig.conn) == before
     _, outcome = revert(dsn, run_id, skip_changed=True)

@@ -15,7 +15,7 @@ def test_missing_page_refuses_the_merge(rig: Rig) -> None:
     rig.sync(cars(range(5)))
     rig.begin()
     rig.stage(page(1, cars(range(3))))
-    with pytest.raises(StagingLostError, match="1 pages of run"):
+    with pytest.raises(StagingLostError, match=r"not all pages of run .* 1 missing"):
         merge.merge(rig.conn, rig.request(2))
     assert len(rig.active()) == 5
 
@@ -59,5 +59,4 @@ def test_a_ledger_that_does_not_add_up_names_both_sums(rig: Rig) -> None:
     ask(rig.conn, f"UPDATE carsync.ledger_{rig.run.run_id} SET rows = 4")
     with pytest.raises(StagingLostError, match="does not add up") as caught:
         merge.merge(rig.conn, rig.request(1))
-    assert "4 rows" in caught.value.detail
-    assert "3 and 0" in caught.value.detail
+    assert "rows: 4 in the ledger, 3 staged" in caught.value.detail

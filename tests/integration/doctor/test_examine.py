@@ -99,9 +99,11 @@ def test_settings_and_limits_of_the_role_are_seen(conn: Connection, role: str) -
     assert "statement_timeout 120 s" in found["role settings"].seen
     assert "default_transaction_read_only on" in found["role settings"].seen
     assert found["role settings"].level is Level.OK, "a run's sessions override both"
-    assert list(problems(found)) == ["connections"]
+    assert problems(found) == {}
+    assert found["connections"].level is Level.WARNING
     assert "8 needed" in found["connections"].seen
     assert "limit of 5" in found["connections"].seen
+    assert "set database.writers: 3" in found["connections"].fix
 
 
 def test_an_empty_database_needs_what_the_first_run_creates(empty_dsn: str) -> None:
@@ -172,7 +174,7 @@ def test_the_first_page_tells_an_adopter_which_hashes_the_table_has(
     assert wrong.level is Level.WARNING
     assert "mapping.hash.algorithm: md5, by which 20 are the same" in wrong.fix
     assert right.level is Level.OK
-    assert "20 are in the table, 20 with the same hash" in right.seen
+    assert "20 in the table, 20 with the same hash" in right.seen
     assert "20 of 20 cars" in other.seen
 
 

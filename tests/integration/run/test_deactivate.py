@@ -145,7 +145,7 @@ def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: 
         context.note = notes.append
         decide_and_prove(context, lambda ids, pages: {})
         assert len(notes) == pages - 1
-    assert "api.pagination.page_param (page)?" in notes[0]
+    assert "api.pagination.page_param (page) is what" in notes[0]
 
 
 def test_the_cap_holds_for_cars_that_came_after_the_decision(rig: Rig) -> None:

@@ -278,9 +278,9 @@ def test_a_record_is_gone_alive_or_unproven(
 ) -> None:
     api.on("/cars/a%2Fb", reply)
 
-    found, _, _ = transport(api).probe("a/b")
+    found = transport(api).probe("a/b")
 
-    assert found is verdict
+    assert found.verdict is verdict
     assert api.arrivals[0].path == "/cars/a%2Fb"
 
 
@@ -357,4 +357,4 @@ def test_an_unknown_charset_is_named(api: ScriptedApi) -> None:
 )
 def test_a_refusal_quotes_the_servers_own_words(api: ScriptedApi, body: object, said: str) -> None:
     error = failure(api, Reply(400, body))
-    assert error.detail == (f"it says: {said}" if said else "")
+    assert error.detail == (f'it says "{said}"' if said else "")

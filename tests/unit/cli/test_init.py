@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import structs
 
 from carsync.cli.app import app
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
+from carsync.config.sections import Record
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper
-from tests.support.fake_api import ScriptedApi, page_reply
+from tests.support.fake_api import Arrival, Reply, ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
+from tests.support.small_feed import SmallFeed, car
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +121,61 @@ def test_a_feed_that_echoes_the_key_does_not_bring_it_into_the_file(
     assert ended.exit_code == (0 if field == "value" else 2), ended.output
     written = "".join(path.read_text() for path in Path().glob("*.yaml"))
     assert "hush-7f3" not in ended.output + written
+
+
+class SlashFeed(SmallFeed):
+    """Knows a car only by a path that ends with a slash."""
+
+    def answer(self, arrival: Arrival) -> Reply:
+        if arrival.page is None and not arrival.path.endswith("/"):
+            self.arrivals.append(arrival)
+            return Reply(301, b"", {"Location": f"{arrival.path}/"})
+        return super().answer(replace(arrival, path=arrival.path.rstrip("/")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "record"),
+    [
+        (Reply(404, {}), Record()),
+        (Reply(204, b""), Record(gone_status=(404, 410, 204))),
+        (Reply(body={"data": None}), Record(gone_status=(404, 410, 200))),
+        (Reply(body={"error": "${HOME} {"}), Record()),
+        (Reply(body={"error": "no: such #car"}), Record(gone_when={".error": "no: such #car"})),
+        (Reply(body={"data": car(3)}), Record()),
+    ],
+)
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_file_says_how_a_car_was_read_by_its_id(
+    answer: Reply, record: Record, slash: str
+) -> None:
+    with SlashFeed() if slash else SmallFeed() as feed:
+        feed.tell = lambda i: feed.honest_record(i) if i in feed.ids else answer
+        ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
+        assert ended.exit_code == 0, ended.output
+        assert len(feed.arrivals) == (4 if slash else 3)
+    written = parse(Path("carsync.yaml").read_text(), {}).api.record
+    assert written == structs.replace(record, path=f"/cars/{{id}}{slash}")
+
+
+@pytest.mark.parametrize("answer", [Reply(404, {}), Reply(body=[car(1)]), Reply(body=None)])
+def test_a_feed_without_cars_by_id_gets_a_file_that_does_not_ask_for_them(answer: Reply) -> None:
+    with SmallFeed() as feed:
+        feed.tell = lambda i: answer
+        ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
+    assert "no car is read at /cars/{id}" in ended.stderr
+    assert parse(Path("carsync.yaml").read_text(), {}).api.record is None
+
+
+def test_a_record_for_any_id_is_no_answer_by_id() -> None:
+    with SmallFeed() as feed:
+        feed.tell = lambda i: Reply(body={"data": car(i)})
+        run("--base-url", feed.base_url, "--auth", "none", "--yes")
+    assert parse(Path("carsync.yaml").read_text(), {}).api.record is None
+
+
+def test_by_id_requests_that_the_api_refuses_leave_the_usual_path() -> None:
+    with SmallFeed() as feed:
+        feed.tell = lambda i: Reply(429)
+        ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
+    assert "slow down" in ended.stderr
+    assert parse(Path("carsync.yaml").read_text(), {}).api.record == Record()

@@ -55,7 +55,7 @@ def test_everything_adds_up_deactivates_without_further_proof() -> None:
 def test_failed_pages_leave_deactivation_to_another_run() -> None:
     decision = judge(GOOD, 990, (), 1, RULES)
     assert decision.action == "skip"
-    assert "1 pages" in decision.reasons[0]
+    assert "1 page could not be read" in decision.reasons[0]
 
 
 def test_disabled_never_deactivates() -> None:
@@ -282,7 +282,8 @@ def test_only_cars_that_the_api_calls_gone_are_proven() -> None:
     assert decision.action == "prove"
     assert decision.proof == Proof(gone=["1", "3"], alive=["2"], next_run=False)
     assert decision.reasons == (
-        "of 10 absent cars asked for by id, 1 are alive and 7 got no clear answer",
+        "the API was asked by id for 10 cars that no page lists: 1 still in the feed, "
+        "7 without a clear answer",
     )
 
 
@@ -294,7 +295,7 @@ def test_a_clear_answer_for_each_leaves_no_doubt() -> None:
 
 def test_cars_that_were_not_asked_for_wait() -> None:
     decision = judge(plan(candidates=12), 990, (), 0, RULES, **answers(GONE))
-    assert "2 cars were not asked for by id and wait" in decision.reasons[-1]
+    assert "was not asked by id for 2 more cars, which must wait" in decision.reasons[-1]
     assert "max_probes is 10" in decision.reasons[-1]
 
 

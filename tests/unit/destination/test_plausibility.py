@@ -26,12 +26,15 @@ def emptied(number: int) -> tuple[ColumnForecast, ...]:
     [
         (QUIET, ""),
         (replace(QUIET, changed=50), ""),
-        (replace(QUIET, changed=51), "51 of 100 known cars (51.0 %) would change"),
+        (replace(QUIET, changed=51), "51 of 100 known cars would change (51.0 %"),
         (replace(QUIET, columns=emptied(20)), ""),
         (replace(QUIET, columns=emptied(21)), "price would become empty, or its default, in 21"),
         (replace(QUIET, known=70, absent=31), ""),
         (replace(QUIET, known=69, absent=30), ""),
-        (replace(QUIET, known=69, absent=31), "31 of 100 cars (31.0 %) are new, and 31 of 100"),
+        (
+            replace(QUIET, known=69, absent=31),
+            "does not know 31 of 100 cars of the feed (31.0 %",
+        ),
         (Forecast(9, 9, 9, 9, 0, emptied(9)), ""),  # too few to say anything
         (Forecast(0, 0, 0, 0, 0), ""),
     ],

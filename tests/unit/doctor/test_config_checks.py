@@ -18,7 +18,7 @@ def test_the_defaults_with_a_key_give_no_cause_for_worry() -> None:
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        ("limits: {burst: 900}", "burst", "900 requests at once"),
+        ("limits: {burst: 900}", "burst", "a burst of 900"),
         ("limits: {burst: 1}", "burst", "will not be reached"),
         ("limits: {requests_per_second: 0}", "rate", "no rate limit"),
         ("limits: {requests_per_second: 0, burst: 5}", "burst", "no effect"),

@@ -96,19 +96,19 @@ def test_what_a_server_lacks_is_named(facts: dict[str, Any], name: str, words: s
     assert words in found[name]
 
 
-@pytest.mark.parametrize(
-    ("facts", "opened", "refused", "words"),
-    [
-        ({"used": 92}, 1, "", "8 needed, 5 free (max_connections leaves 97"),
-        ({"role_limit": 10}, 1, "", "8 needed, 7 free (role r has a limit of 10)"),
-        ({"database_limit": 12}, 1, "", "3 free (the database has a limit of 12)"),
-        ({"role_limit": 0}, 1, "", "0 free"),
-        ({"pooled": True}, 4, "MaxClientsInSessionMode", "4 connections of the 8"),
-    ],
-)
-def test_too_few_connections_are_a_problem(
-    facts: dict[str, Any], opened: int, refused: str, words: str
+FEW = [
+    ({"used": 92}, 1, "8 needed, 5 free (max_connections leaves 97", 3),
+    ({"role_limit": 10}, 1, "8 needed, 7 free (role r has a limit of 10)", 5),
+    ({"database_limit": 12}, 1, "3 free (the database has a limit of 12)", 1),
+    ({"pooled": True}, 4, "4 of 8 connections: no more", 2),
+]
+
+
+@pytest.mark.parametrize(("facts", "opened", "words", "writers"), FEW)
+def test_too_few_connections_are_told_with_the_writers_that_fit(
+    facts: dict[str, Any], opened: int, words: str, writers: int
 ) -> None:
+    refused = "no more"
     assert bad(judged(server_checks.judge_connections, SERVER, 6, 1, "")) == {}
     assert (
         bad(judged(server_checks.judge_connections, replace(SERVER, pooled=True), 6, 8, "")) == {}
@@ -117,7 +117,16 @@ def test_too_few_connections_are_a_problem(
         judged(server_checks.judge_connections, replace(SERVER, **facts), 6, opened, refused)
     )
     assert words in found["connections"]
+    assert f"set database.writers: {writers} " in found["connections"]
+    assert found["connections"].startswith("warning"), "a run starts with those it gets"
+
+
+@pytest.mark.parametrize("facts", [{"role_limit": 0}, {"pooled": True}])
+def test_no_connection_to_write_is_a_problem(facts: dict[str, Any]) -> None:
+    few = replace(SERVER, **facts)
+    found = bad(judged(server_checks.judge_connections, few, 6, 1, "no more"))
     assert found["connections"].startswith("problem")
+    assert "database.writers: 1" in found["connections"]
 
 
 def test_the_checks_of_a_sound_server_are_those_that_are_named_in_their_order() -> None:

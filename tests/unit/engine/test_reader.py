@@ -13,7 +13,7 @@ from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo, ProbeVerdict
-from carsync.source.client import Answer
+from carsync.source.client import Answer, RecordAnswer
 
 KEY = "hush-7f3a-91bc-5e1d"
 CONFIG = """
@@ -29,10 +29,10 @@ mapping:
 class Feed:
     """A reader whose client answers what it is told, or raises it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
         self.answer: bytes | PageError = b""
-        self.by_id = (ProbeVerdict.ALIVE, "", b"")
-        self.reader = FeedReader(parse(CONFIG, {"API_KEY": KEY}), 1)
+        self.by_id = RecordAnswer(ProbeVerdict.ALIVE)
+        self.reader = FeedReader(parse(CONFIG, {"API_KEY": KEY}, overrides), 1)
         monkeypatch.setattr(self.reader.client, "get_page", self._get_page)
         monkeypatch.setattr(self.reader.client, "probe", lambda record_id: self.by_id)
 
@@ -88,12 +88,29 @@ def test_a_page_says_whether_it_lists_a_record(feed: Feed) -> None:
 
 
 def test_a_200_counts_only_where_it_holds_the_record_itself(feed: Feed) -> None:
-    feed.by_id = (ProbeVerdict.ALIVE, "", b'{"data": {"id": "a"}}')
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"data": {"id": "a"}}')
     assert feed.reader.probe(ProbeLease("a", 1)) == ProbeAnswer(ProbeVerdict.ALIVE)
     nothing = ProbeAnswer(ProbeVerdict.NOTHING, "the answer is not the record asked for")
     assert feed.reader.probe(ProbeLease("b", 1)) == nothing
-    feed.by_id = (ProbeVerdict.GONE, "", b"")
+    feed.by_id = RecordAnswer(ProbeVerdict.GONE)
     assert feed.reader.probe(ProbeLease("b", 1)) == ProbeAnswer(ProbeVerdict.GONE)
+
+
+def test_an_answer_that_proves_nothing_names_the_key_that_would_read_it(feed: Feed) -> None:
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b"null")
+    answer = feed.reader.probe(ProbeLease("b", 1))
+    assert "api.record.gone_status: [404, 410, 200]" in answer.words
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, f'{{"error": "no such {KEY}"}}'.encode())
+    answer = feed.reader.probe(ProbeLease("b", 1))
+    assert 'api.record.gone_when: {.error: "no such ***"}' in answer.words
+
+
+def test_an_error_object_is_gone_where_the_rule_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed(monkeypatch, "api.record.gone_when={.error: no such car}")
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"error": "no such car"}')
+    assert feed.reader.probe(ProbeLease("b", 1)).verdict is ProbeVerdict.GONE
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"error": "out of order"}')
+    assert feed.reader.probe(ProbeLease("b", 1)).verdict is ProbeVerdict.NOTHING
 
 
 def test_a_look_tells_what_a_page_lists_and_a_refusal_that_none_is_there(feed: Feed) -> None:

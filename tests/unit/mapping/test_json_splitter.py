@@ -46,7 +46,7 @@ def test_a_list_is_found_by_its_path(text: str, path: tuple[str, ...], elements:
         ("[1", (), "at character 2"),
         ("[" + "[" * 50_000, (), "the text is cut short"),
         ("[" + "[" * 50_000 + "}", (), "brackets do not match"),
-        ("[1, 2, 3]", (), "more than 2 records"),
+        ("[1, 2, 3]", (), "more records than 2"),
     ],
 )
 def test_what_is_no_such_list_is_refused_with_the_place(

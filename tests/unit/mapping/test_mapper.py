@@ -14,7 +14,7 @@ from carsync.config.sections import HashRules, MappingRules, Pagination
 from carsync.errors import PageError
 from carsync.mapping import mapper as mapper_module
 from carsync.mapping.mapper import PageContent
-from carsync.model import MAX_ORIGINAL_CHARS, Column
+from carsync.model import MAX_ORIGINAL_CHARS, Column, Unread
 from tests.support.folders import GOLDEN_FILE
 from tests.support.mappers import PRESET as MAPPER
 from tests.support.mappers import load_mapper, map_one, mapper_of, record, reject_of, rows_of
@@ -351,3 +351,16 @@ def test_a_row_does_not_depend_on_the_records_beside_it(
 def _by_ordinal(content: PageContent) -> dict[int, tuple[Any, ...]]:
     rejects = {r.ordinal: (r.record_id, r.column, r.reason) for r in content.rejects}
     return {row[0]: row[1:] for row in content.rows} | rejects
+
+
+def test_values_that_became_the_default_are_counted_once_in_records_that_make_a_row() -> None:
+    mapper = mapper_of(n={"path": "n", "type": "integer", "default": 0}, vin={"path": "vin"})
+    values = ["7", '"1,000"', "null", "1e12", "false", '{"a": 1}', '"x", "vin": [1]']
+    texts = [f'{{"id": {i}, "n": {value}}}' for i, value in enumerate(values)]
+    notes = mapper.map_page(page(*texts)).notes
+    assert notes.unread == {"n": Unread(4, "1", "'1,000' is not a number")}
+    alone = [mapper.map_page(page(text)).notes.unread for text in texts]
+    assert [found["n"].count if found else 0 for found in alone] == [0, 1, 0, 1, 1, 1, 0]
+    assert notes.absent == ()
+    assert mapper.map_page(page('{"id": 1}', '{"id": 2}')).notes.absent == ("n", "vin")
+    assert mapper.map_page(page()).notes.absent == ()

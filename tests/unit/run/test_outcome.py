@@ -82,7 +82,7 @@ def test_a_run_that_failed_anyway_keeps_its_own_exit_code() -> None:
 def test_a_taste_is_no_success_and_says_how_to_read_the_rest() -> None:
     ending = merged(1, MergeCounts(inserted=300), GOOD, {}, 3, is_part=True)
     assert (ending.state, ending.exit_code) == ("partial", ExitCode.PARTIAL)
-    assert "only the first 3 pages" in ending.problem
+    assert "only 3 pages were read" in ending.problem
     assert next_step(ending.exit_code, ending.hint).startswith("run again without --max-pages")
 
 

@@ -163,7 +163,7 @@ def test_a_run_whose_changes_are_forgotten_or_were_not_recorded(conn: Connection
     rig.sync(cars(range(3)))
     data, html = told(conn, rig.run.run_id)
     assert data.changes.kept == "nothing"
-    assert "No car was written." in html
+    assert "no car had to be changed" in html
 
 
 def test_relatives_and_an_approval_are_told(conn: Connection) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from carsync.config.parser import parse
-from carsync.config.presets.loader import load_preset, preset_names, read_preset, resolve
+from carsync.config.presets.loader import (
+    load_preset,
+    preset_names,
+    read_preset,
+    resolve,
+    with_algorithm,
+)
 from carsync.config.sections import ColumnRule, HashRules, MappingRules
 from carsync.errors import ConfigError
 from carsync.mapping.rules import check_rules
@@ -40,6 +46,17 @@ def test_every_column_is_hashed_unless_the_hashes_are_the_old_script_s() -> None
     mapping = resolve(MappingRules())
     assert mapping.hash_ == HashRules(algorithm="xxh3_128", fields=None)
     assert set(check_rules(mapping).hash_fields) == mapping.columns.keys() - {"id"}
+
+
+def test_another_algorithm_hashes_what_the_preset_says_for_it() -> None:
+    md5, every = HashRules(algorithm="md5"), HashRules(algorithm="xxh3_128")
+    for mapping in (resolve(MappingRules(hash_=rules)) for rules in (md5, every)):
+        assert with_algorithm(mapping, "md5").hash_ == HashRules(
+            algorithm="md5", fields=load_preset("auctionsapi").hash_.fields
+        )
+        assert with_algorithm(mapping, "xxh3_128").hash_ == HashRules(algorithm="xxh3_128")
+    own = resolve(MappingRules(hash_=HashRules(fields=["make"])))
+    assert with_algorithm(own, "md5").hash_ == HashRules(algorithm="md5", fields=["make"])
 
 
 def test_own_hash_rules_replace_the_preset_s() -> None:

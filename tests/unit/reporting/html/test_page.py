@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from carsync.deactivation.approval import HeldCar
 from carsync.model import Check
 from carsync.reporting.html import page, time_series
 from carsync.reporting.html.data import Point, RejectExample, ReportData
@@ -200,6 +201,35 @@ def test_every_part_tells_what_is_known() -> None:
         assert told in text, told
 
 
+def test_what_was_held_is_listed() -> None:
+    cars = [HeldCar("7", "Kia K5"), HeldCar("8", None, "was written since")]
+    html = shown_page(data(state="held", exit_code=6, held_cars=cars, held_total=3))
+    text = " ".join(Reader(html).shown.split())
+    assert "3 cars are held" in text
+    assert "Kia K5 7" in text
+    assert "8was written since" in text
+    assert "and 1 more car:" in text
+    whole = data(state="held", exit_code=6)
+    assert "the whole run is held" in shown(whole)
+
+
+def test_backticks_become_code_and_stay_nowhere() -> None:
+    words = "run `carsync <sync>` again, a lone ` too"
+    told = dict.fromkeys(("outcome", "next_step", "problem", "detail", "hint"), words)
+    html = shown_page(
+        data(
+            **told,
+            notes=(f"note: {words}",),
+            failed_pages=(FailedPage(5, 1, {}, 1, "client_error", 400, words, True, AT),),
+            reject_reasons=(ReasonCount("year", words, 1),),
+            reject_examples=(RejectExample(1, 1, None, None, words, "{}"),),
+            errors={"client_error": 1},
+        )
+    )
+    assert "`" not in html
+    assert html.count("<code>carsync &lt;sync&gt;</code>") == 8
+
+
 def test_what_is_not_known_is_said() -> None:
     bare = data(
         state="running",
@@ -221,7 +251,7 @@ def test_what_is_not_known_is_said() -> None:
 @pytest.mark.parametrize(
     ("kept", "told"),
     [
-        ("nothing", "No car was written."),
+        ("nothing", "no car had to be changed"),
         ("forgotten", "history.changes_keep_days"),
         ("not recorded", "were not recorded"),
     ],
@@ -234,7 +264,7 @@ def test_why_no_change_is_listed(kept: ChangesKept, told: str) -> None:
 
 def test_rejects_that_are_no_longer_open_are_not_called_none() -> None:
     text = shown(data(counts={"rejected": 3}))
-    assert "3 records, but none is still open" in text
+    assert "None is kept. The run rejected 3 records" in text
 
 
 @pytest.mark.parametrize(

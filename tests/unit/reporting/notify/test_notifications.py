@@ -155,7 +155,7 @@ def test_slack_gets_what_an_operator_asks_first() -> None:
     notice = about_run(Notify(), told, before(), NOW, "mars")
     assert notice is not None
     assert slack(notice).splitlines() == [
-        "🟡 *carsync · external → public.cars: held for approval: deactivations, or the whole run*",
+        "🟡 *carsync · external → public.cars: held: a person must look*",
         "run 42 · mars",
         "812 deactivations are held",
         "2 inserted, 812 held",

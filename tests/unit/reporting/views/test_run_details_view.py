@@ -34,13 +34,15 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
     told = stored | {
-        "meaning": "held for approval: deactivations, or the whole run",
+        "meaning": "held: a person must look",
         "next_step": "look; or do nothing: the next run decides again",
+        "columns": None,
+        "fields": [],
     }
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)
     text = render_details(some_details(past), NOW, 80)
-    assert "1,212 of 2,000 (60.6 %) · 400 kept from the interrupted run · 1 failed" in text
+    assert "1,212 of 2,000 (60.6 %) · 400 staged before the interruption · 1 failed" in text
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -73,8 +75,8 @@ def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> N
         "  1  2026-01-02 03:05:21 UTC · 39 s · 780 pages staged · cut off while fetching",
         "  2  2026-01-02 03:05:21 UTC · 9 s · 180 pages staged",
         "failed attempts: 39 (429: 39) on 12 pages, 1 given up",
-        "  and 11 pages more (--json has them)",
-        "  of these attempts 20 are kept by page",
+        "  and 11 more pages (--json has them)",
+        "  only 20 of these attempts are listed here",
         "open rejects: 3",
         "  3         year: … is no integer",
     ):

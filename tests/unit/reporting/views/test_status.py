@@ -68,7 +68,7 @@ def test_failed_pages_beyond_the_first_are_counted() -> None:
     failed = {str(page): "timeout" for page in range(1, 101)}
     text = shown(pages_failed=failed, pages_given_up=1234)
     assert text.count("timeout\n") == 3
-    assert "and 1,231 pages more" in text
+    assert "and 1,231 more pages" in text
 
 
 def test_a_failed_acceptance_check_of_the_last_run_is_named() -> None:

@@ -40,7 +40,7 @@ def test_the_whole_summary() -> None:
         "",
         "  outcome  complete, but an acceptance check failed (exit 7)",
         "  time     1 min 43 s · ended 2026-01-02 03:05:21 UTC",
-        "  pages    2,000 of 2,000 (100.0 %) · 400 kept from the interrupted run",
+        "  pages    2,000 of 2,000 (100.0 %) · 400 staged before the interruption",
         "  rows     81,197 staged · 3 rejected",
         "  rate     19.9 pages/s · 2,001 rows/s · 21,034 rows/s of a busy writer",
         "  latency  mean 410 ms · p50 401 ms · p95 512 ms · p99 640 ms",

@@ -56,7 +56,7 @@ def test_404_is_the_end_of_a_feed_without_totals(
 def test_any_page_can_be_asked_for_and_the_first_has_the_configured_number() -> None:
     assert PageNumberPaginator.parallel
     assert (paginator().first, paginator(first_page=0).first) == (1, 0)
-    assert "page_param (p)?" in paginator(page_param="p").repeat_hint
+    assert "page_param (p) is what" in paginator(page_param="p").repeat_hint
 
 
 def test_what_cannot_be_the_page_is_named() -> None:
@@ -104,8 +104,8 @@ class TestCheckPage:
             (3, 49, 20, 1000, 20, "page 3 of 20 holds 49 records instead of 50"),
             (7, 0, None, None, 2000, "page 7 of 2,000 holds 0 records and no totals"),
             (7, 40, None, None, 2000, "page 7 of 2,000 holds 40 records and no totals"),
-            (7, 0, 0, 0, 2000, "the feed reports 0 pages, and 2,000 before"),
-            (7, 0, 3, 300, 2000, "the feed reports 3 pages, and 2,000 before"),
+            (7, 0, 0, 0, 2000, "the feed reports 0 pages, but reported 2,000 before"),
+            (7, 0, 3, 300, 2000, "the feed reports 3 pages, but reported 2,000 before"),
         ],
     )
     def test_no_pages(

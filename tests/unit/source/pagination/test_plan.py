@@ -513,7 +513,7 @@ def test_a_feed_in_one_answer_is_one_page_whatever_last_page_it_reports() -> Non
 @pytest.mark.parametrize(
     ("sizes", "info", "words"),
     [
-        ([100, 100, 0], PageInfo(), "full page"),
+        ([100, 100, 0], PageInfo(), "is full: the feed may be cut there"),
         ([100, 40, 0], PageInfo(), ""),
         ([100] * 10, PageInfo(10, 1000), "round 1,000"),
         ([100] * 10, PageInfo(10, 999), ""),

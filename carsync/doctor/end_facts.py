@@ -1,0 +1,77 @@
+"""Tries where the feed ends and begins: the page behind its end, and the one before its first."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from msgspec import Struct
+
+from carsync.doctor.feed_asker import FeedAsker
+from carsync.errors import PageError
+from carsync.model import PageInfo
+from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.plan import PagePlan
+
+Ids = frozenset[str]
+
+
+class EndFacts(Struct, frozen=True):
+    """What pages beyond both ends of the feed list.
+
+    `behind` is the page behind the last one that the feed reports or, without totals, behind
+    all that a run reads; `fault` is why it could not be read. `beside` are the ids of a page
+    to compare it with: the last one reported; or the second page where `behind` repeats the
+    first; or the page after `behind`. `before_ids` stand on the page before the first one.
+    """
+
+    first: int
+    first_ids: Ids
+    behind: int
+    has_totals: bool
+    behind_ids: Ids = frozenset()
+    fault: PageError | None = None
+    beside_ids: Ids = frozenset()
+    before_ids: Ids = frozenset()
+
+
+def try_ends(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> EndFacts | None:
+    """Ask for two or three pages more than the first one, which holds `ids`.
+
+    None for a feed whose pages cannot be asked for by number.
+    """
+    api = asker.config.api
+    paginator = load_paginator(api)
+    if not paginator.parallel:
+        return None
+    plan = PagePlan(api.pagination, paginator)
+    plan.mark_staged(paginator.first, records, info)
+    far = paginator.first + api.pagination.max_pages
+    behind, has_totals = plan.page_behind or far, plan.has_totals
+    facts = EndFacts(paginator.first, ids, behind, has_totals)
+    try:
+        behind_ids = asker.list_page(behind)
+        beside_ids = _list_beside(asker, facts, behind_ids) if behind_ids else frozenset()
+    except PageError as exc:
+        return EndFacts(paginator.first, ids, behind, has_totals, fault=exc)
+    before_ids: Ids = frozenset()
+    if paginator.first:
+        with suppress(PageError):
+            before_ids = asker.look(paginator.first - 1)
+    return EndFacts(
+        paginator.first,
+        ids,
+        behind,
+        has_totals,
+        behind_ids,
+        beside_ids=beside_ids,
+        before_ids=before_ids,
+    )
+
+
+def _list_beside(asker: FeedAsker, facts: EndFacts, behind_ids: Ids) -> Ids:
+    page = facts.behind + 1
+    if facts.has_totals:
+        page = facts.behind - 1
+    elif behind_ids == facts.first_ids:
+        page = facts.first + 1
+    return facts.first_ids if page == facts.first else asker.look(page)

@@ -1,0 +1,63 @@
+"""Further requests to the feed, as a run would make them: paced, within deadlines, counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from carsync.config.sections import Config
+from carsync.engine.messages import PageLease, ProbeLease
+from carsync.engine.reader import FeedReader, ProbeAnswer
+from carsync.errors import FailureKind, PageError
+from carsync.mapping.record_match import ids_of
+from carsync.source.rate_limit import TokenBucket
+from carsync.source.single_page import once_in_time
+
+LONGEST_WAIT_S = 10.0
+"""A further request that the rate limit lets wait longer is not made."""
+_Result = TypeVar("_Result")
+
+
+class FeedAsker:
+    """Asks for pages and records; `requests` counts them, the first page included.
+
+    Each request raises `PageError` as a run's would.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        limits = config.limits
+        rate, burst = limits.requests_per_second, limits.effective_burst
+        self._bucket = TokenBucket(rate, burst, time.monotonic)
+        self._bucket.reserve()  # the first page was read
+        self.requests = 1
+
+    def list_page(self, page: int) -> frozenset[str]:
+        """Return the ids that a page lists; the feed's end lists none."""
+        read = self._ask(self.config, lambda reader: reader.read_page(PageLease(page, 1)))
+        return frozenset(i for i in ids_of(read.mapped) if i is not None)
+
+    def look(self, page: int) -> frozenset[str]:
+        """Return the ids on a page that may not be there; none where the API refuses it."""
+        lease = ProbeLease(None, 1, PageLease(page, 1))
+        return frozenset(self._ask(self.config, lambda reader: reader.probe(lease)).ids)
+
+    def record(self, record_id: str, path: str) -> ProbeAnswer:
+        """Ask for a record by its id, at `path`."""
+        api = self.config.api
+        assert api.record is not None
+        record = replace(api.record, path=path)
+        config = replace(self.config, api=replace(api, record=record))
+        return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
+
+    def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
+        if (wait_s := self._bucket.reserve()) > LONGEST_WAIT_S:
+            problem = "not requested: the rate limit would let it wait too long"
+            raise PageError(FailureKind.RATE_LIMITED, problem)
+        time.sleep(wait_s)
+        self.requests += 1
+        reader = FeedReader(config, 1)
+        return once_in_time(reader.client, config.api, lambda: work(reader))

@@ -1,0 +1,10 @@
+-- Active cars that no run holds or missed, as controls for requests by id.
+SELECT t.id::text
+FROM {target} AS t
+WHERE t.source_api = %(source)s AND t.is_active
+  AND NOT EXISTS (
+      SELECT FROM carsync.absences AS a
+      WHERE a.id = t.id AND a.schema_name = %(schema)s AND a.table_name = %(table)s
+        AND a.source = %(source)s)
+ORDER BY random()
+LIMIT %(limit)s
