@@ -10,12 +10,13 @@ An impossible id is asked for too: where it is answered 200, no 200 counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from carsync import formatting
+from carsync.deactivation.id_shapes import group_by_shape
 from carsync.model import ProbeVerdict
 
 OPENING = 10
@@ -33,6 +34,8 @@ CHURNED_COUNT = 3
 """On a live feed a car just seen may have left its page since: believe this many, no more."""
 
 Verdicts = dict[str, ProbeVerdict]
+Draw = Callable[[str, int], Sequence[tuple[str, int]]]
+"""Draws control samples, (id, page) each, in random order: of a shape, at most so many."""
 Ask = Callable[[Sequence[str], Mapping[str, int]], Verdicts]
 """Asks for cars by id and returns their verdicts, without those that got no answer.
 
@@ -63,16 +66,34 @@ def controls_wanted(absent: int) -> int:
     return OPENING + sum(_controls_among(len(portion), len(portions)) for portion in portions)
 
 
-def verify(
-    ask: Ask, absent: Sequence[str], controls: Sequence[tuple[str, int]], impossible_id: str
-) -> Verification:
+def verify(ask: Ask, absent: Sequence[str], draw: Draw, impossible_id: str) -> Verification:
     """Ask for the `absent` cars by id and return the verdicts that can be believed.
 
-    `controls` are the control samples, (id, page) each, in random order. `impossible_id` is
-    the id of no car. Asking ends early where the API gives no clear answer to a whole portion,
-    its control samples included.
+    Each shape of ids has control samples of its own: a server that cannot find `IAA/3` may
+    find `7`. `impossible_id` is the id of no car. Asking ends early where the API gives no
+    clear answer to a whole portion, its control samples included.
     """
-    return _ProbeSession(ask, controls).verify(absent, impossible_id)
+    found: dict[str, Verification] = {}
+    for shape, ids in group_by_shape(absent).items():
+        controls = draw(shape, controls_wanted(len(ids)))
+        found[ids[0]] = _ProbeSession(ask, controls).verify(ids, impossible_id)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return Verification(
+        {i: verdict for each in found.values() for i, verdict in each.verdicts.items()},
+        any(each.has_path for each in found.values()),
+        "; ".join(_objections(found)),
+    )
+
+
+def _objections(found: Mapping[str, Verification]) -> Iterator[str]:
+    """Give what was not believed, with an id of each shape."""
+    for example, verification in found.items():
+        words = verification.objection
+        if not verification.has_path:
+            words = "the API says by id that all listed cars are gone"
+        if words:
+            yield f"for ids like {example!r}, {words}"
 
 
 class _ProbeSession:

@@ -48,17 +48,23 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     return [record_id for (record_id,) in found]
 
 
-def list_seen(conn: Connection, run_id: int, limit: int) -> list[tuple[str, int]]:
-    """Draw at most `limit` of the staged cars at random, as control samples: (id, page) each."""
+def list_seen(conn: Connection, run_id: int, shape: str, limit: int) -> list[tuple[str, int]]:
+    """Draw staged cars at random, as control samples: (id, page) each, at most `limit`.
+
+    `shape` is the regular expression that their ids match.
+    """
     query = sql.load("deactivation/list_staged_ids", **staging.tables(run_id))
-    found = sql.fetch(conn, "listing seen cars", query, {"limit": limit})
+    found = sql.fetch(conn, "listing seen cars", query, {"shape": shape, "limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
-def list_listed(conn: Connection, target: Target, source: str, limit: int) -> list[str]:
-    """Draw at most `limit` active cars that the last run saw at random, as control samples."""
+def list_listed(conn: Connection, target: Target, source: str, shape: str, limit: int) -> list[str]:
+    """Draw active cars that the last run saw at random, as control samples, at most `limit`.
+
+    `shape` is the regular expression that their ids match.
+    """
     query = sql.load("deactivation/list_listed", target=sql.table(target))
-    key = {**target.key(source), "limit": limit}
+    key = {**target.key(source), "shape": shape, "limit": limit}
     return [record_id for (record_id,) in sql.fetch(conn, "listing active cars", query, key)]
 
 

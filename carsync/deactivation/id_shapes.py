@@ -18,6 +18,7 @@ follows a dot may be taken for a format."""
 _PREFIX = re.compile(r"([A-Za-z]{1,6})[^A-Za-z0-9]?[0-9]+")
 _FOREIGN = r"[^\u0001-\u007f]"
 _ANY = "(?:[^x]|x)"
+_SHORT = 7
 _LONGEST = 255
 """As often as PostgreSQL repeats (section 9.7.3.1)."""
 
@@ -63,8 +64,10 @@ def _shape_of(record_id: str, *, is_coarse: bool) -> str:
 
 
 def _length_of(record_id: str) -> str:
-    """Return the expression for lengths of as many binary digits."""
+    """Return the expression for lengths of as many binary digits, the short ones together."""
     longest = 2 ** len(record_id).bit_length() - 1
+    if longest <= _SHORT:
+        return rf"(?={_ANY}{{0,{_SHORT}}}\Z)"
     if longest > _LONGEST:
         return f"(?={_ANY}{{{_LONGEST}}}{_ANY})"
     return rf"(?={_ANY}{{{(longest + 1) // 2},{longest}}}\Z)"

@@ -19,7 +19,7 @@ from carsync import formatting
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
-from carsync.deactivation.by_id import Ask, Verdicts, controls_wanted, verify
+from carsync.deactivation.by_id import Ask, Verdicts, verify
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, DatabaseError, LockedError
@@ -62,9 +62,15 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     if not limit:
         return decision
     ids = candidates.list_candidates(connection, context.run, limit)
-    controls = candidates.list_seen(connection, context.run.run_id, controls_wanted(len(ids)))
-    found = verify(probe, ids, controls, impossible_id([control for control, _ in controls]))
-    _explain_answers(context, ids, dict(controls), found.verdicts)
+    controls: dict[str, int] = {}
+
+    def draw(shape: str, count: int) -> list[tuple[str, int]]:
+        found = candidates.list_seen(connection, context.run.run_id, shape, count)
+        controls.update(found)
+        return found
+
+    found = verify(probe, ids, draw, impossible_id(ids))
+    _explain_answers(context, ids, controls, found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
     answers = ByIdAnswers(found, len(ids), answered_before)
@@ -169,11 +175,15 @@ def _ask_again(
 ) -> AskedAgain:
     answers: Verdicts = {}
     asked = ids[: context.config.sync.deactivate.max_probes]
-    controls = candidates.list_listed(
-        context.connection, context.target, context.source, controls_wanted(len(asked))
-    )
-    stranger = impossible_id([*controls, *asked])
+    controls: list[str] = []
+    stranger = impossible_id(asked)
     probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
+
+    def draw(shape: str, count: int) -> list[tuple[str, int]]:
+        key = (context.connection, context.target, context.source)
+        found = candidates.list_listed(*key, shape, count)
+        controls.extend(found)
+        return [(i, 0) for i in found]
 
     def ask(record_ids: Sequence[str], pages: Mapping[str, int]) -> Verdicts:
         if pages:  # where a control was listed is not known any more: it may have left since
@@ -186,7 +196,7 @@ def _ask_again(
 
     try:
         supervisor.engine.start()
-        found = verify(ask, asked, [(i, 0) for i in controls], stranger)
+        found = verify(ask, asked, draw, stranger)
         if not controls:  # what is alive is told apart without them
             ask([*asked, stranger], {})
     finally:

@@ -1,7 +1,8 @@
--- Active cars that no run holds or missed, as controls for requests by id.
+-- Active cars that no run holds or missed, as controls for requests by id: those whose ids
+-- have the shape.
 SELECT t.id::text
 FROM {target} AS t
-WHERE t.source_api = %(source)s AND t.is_active
+WHERE t.source_api = %(source)s AND t.is_active AND t.id::text ~ %(shape)s
   AND NOT EXISTS (
       SELECT FROM carsync.absences AS a
       WHERE a.id = t.id AND a.schema_name = %(schema)s AND a.table_name = %(table)s

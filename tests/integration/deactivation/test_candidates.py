@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from carsync.deactivation import candidates
+from carsync.deactivation.id_shapes import group_by_shape
 from carsync.destination import merge
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, Rig, cars, page, reject
@@ -28,8 +31,8 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     listed = candidates.list_candidates(rig.conn, rig.run, 100)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
     assert len(candidates.list_candidates(rig.conn, rig.run, 2)) == 2
-    assert len(candidates.list_seen(rig.conn, rig.run.run_id, 1)) == 1
-    seen = candidates.list_seen(rig.conn, rig.run.run_id, 100)
+    assert len(candidates.list_seen(rig.conn, rig.run.run_id, "", 1)) == 1
+    seen = candidates.list_seen(rig.conn, rig.run.run_id, "", 100)
     assert {i: page_number for i, page_number in seen if i != "2"} == {"0": 1, "1": 1, "3": 2}
     assert len(seen) == 4, "each car once"
     assert merge.merge(rig.conn, rig.request(2)).deactivated == 6
@@ -82,3 +85,13 @@ def test_only_active_cars_of_the_source_are_candidates(rig: Rig) -> None:
     assert (plan.active, plan.candidates) == (3, 2)
     listed = candidates.list_candidates(rig.conn, rig.run, 9)
     assert sorted(listed) == ["1", "2"]
+
+
+def test_postgresql_reads_the_shapes_of_ids_as_python_does(rig: Rig) -> None:
+    ids: list[Any] = ["7", "12345678", "IAA/3", "COP-4", "a.b", "a%2Fb", "é1", "x\ny", "1\\2"]
+    ids += ["]^-", "a" * 300]
+    rig.begin()
+    rig.stage(page(1, cars(ids)))
+    for shape, group in group_by_shape(ids).items():
+        seen = candidates.list_seen(rig.conn, rig.run.run_id, shape, 100)
+        assert [i for i, _ in seen] == group

@@ -155,7 +155,7 @@ def test_the_cap_holds_for_cars_that_came_after_the_decision(rig: Rig) -> None:
         ask(
             rig.conn,
             "INSERT INTO cars (id, is_active, source_api)"
-            " SELECT 'rival ' || n, true, 'external' FROM generate_series(1, 2) AS n",
+            " SELECT 100 + n, true, 'external' FROM generate_series(1, 2) AS n",
         )
 
     counts = run(rig, ALIVE, GONE, max_share=0.4, before_merge=insert)

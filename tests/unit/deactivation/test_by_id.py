@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -14,11 +15,16 @@ from carsync.deactivation.by_id import PORTION, controls_wanted, verify
 from carsync.model import ProbeVerdict
 
 GONE, ALIVE, NOTHING = ProbeVerdict.GONE, ProbeVerdict.ALIVE, ProbeVerdict.NOTHING
-LISTED = {f"listed-{n}": n // 20 + 1 for n in range(400)}
-SLIPPED = [f"slipped-{n}" for n in range(30)]
+LISTED = {str(1000 + n): n // 20 + 1 for n in range(400)}
+SLIPPED = [str(2000 + n) for n in range(30)]
 """Alive, and on no page that was read."""
-SOLD = [f"sold-{n}" for n in range(130)]
+SOLD = [str(3000 + n) for n in range(130)]
 IMPOSSIBLE = "impossible"
+
+
+def drawing(cars: Sequence[tuple[str, int]]) -> by_id.Draw:
+    """Return what draws the first of these cars with ids of a shape."""
+    return lambda shape, count: [car for car in cars if re.search(shape, car[0])][:count]
 
 
 class FakeApi:
@@ -47,7 +53,7 @@ class FakeApi:
     def hear(self, absent: Sequence[str] = (*SLIPPED, *SOLD), seed: int = 1) -> by_id.Verification:
         controls = list(LISTED.items())
         random.Random(seed).shuffle(controls)
-        return verify(self.ask, absent, controls[: controls_wanted(len(absent))], IMPOSSIBLE)
+        return verify(self.ask, absent, drawing(controls), IMPOSSIBLE)
 
 
 def gone(heard: by_id.Verification) -> set[str]:
@@ -136,7 +142,7 @@ def test_too_many_cars_that_left_void_the_proof() -> None:
 
 
 def test_without_controls_nothing_is_believed() -> None:
-    heard = verify(FakeApi().ask, SOLD, [], IMPOSSIBLE)
+    heard = verify(FakeApi().ask, SOLD, drawing([]), IMPOSSIBLE)
     assert heard.verdicts == {}
     assert heard.objection
 
@@ -154,7 +160,7 @@ def test_any_sequence_of_answers_ends_within_a_bounded_number_of_requests(
 @pytest.mark.parametrize("begin", range(1010, 1070, 7))
 def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
     """An API that is taken down says 404 for a car and for the page that listed it."""
-    sold = [f"sold-{n}" for n in range(900)]
+    sold = [str(3000 + n) for n in range(900)]
     api = FakeApi()
 
     def ask(cars: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
@@ -164,8 +170,7 @@ def test_404_for_everything_the_pages_too_voids_the_proof(begin: int) -> None:
         }
 
     api._lie = lambda car, asked: GONE if asked >= begin else None
-    controls = list(LISTED.items())[: controls_wanted(930)]
-    heard = verify(ask, [*sold, *SLIPPED], controls, IMPOSSIBLE)
+    heard = verify(ask, [*sold, *SLIPPED], drawing(list(LISTED.items())), IMPOSSIBLE)
     assert not gone(heard) & set(SLIPPED)
 
 
@@ -174,3 +179,19 @@ def test_cars_that_are_never_answered_clearly_do_not_keep_the_others_waiting() -
     broken = SOLD[: PORTION + 10]
     heard = FakeApi(lambda car, asked: NOTHING if car in broken else None).hear(SOLD)
     assert gone(heard) == set(SOLD) - set(broken)
+
+
+@pytest.mark.parametrize("finds_them", [True, False])
+def test_a_404_counts_only_where_a_listed_car_with_such_an_id_is_known(finds_them: bool) -> None:
+    """A server that cannot find ids with a slash says of numbers what is true all the same."""
+    listed = {**LISTED, **{f"IAA/{n}": 1 for n in range(5)}}
+
+    def lie(car: str, asked: int) -> ProbeVerdict | None:
+        return GONE if "/" in car and not finds_them else None
+
+    api = FakeApi(lie, listed)
+    absent = ["IAA/8", *SLIPPED, *SOLD, "COP/1"]
+    heard = verify(api.ask, absent, drawing(list(listed.items())), IMPOSSIBLE)
+    assert gone(heard) == {*SOLD, "IAA/8"} if finds_them else gone(heard) == set(SOLD)
+    assert "for ids like 'COP/1', the run saw no car" in heard.objection
+    assert ("for ids like 'IAA/8', the API says by id that" in heard.objection) != finds_them

@@ -38,7 +38,7 @@ def test_ids_of_different_shapes_are_no_controls_for_each_other(one: str, other:
 @pytest.mark.parametrize(
     "ids",
     [
-        ["1000000", "9999999", "4711"],
+        ["1000000", "9999999", "4711", "7"],
         ["550e8400-e29b-41d4-a716-446655440000", "f47ac10b-58cc-4372-a567-0e02b2c3d479"],
         ["WAUZZZ8K9BA123456", "1HGCM82633A004352"],
         ["IAA/3", "IAA/4"],
