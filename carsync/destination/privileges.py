@@ -29,6 +29,11 @@ def describe(cur: Cursor, target: Target) -> Relation | None:
     return Relation(*found[0]) if found else None
 
 
+def list_open_writers(cur: Cursor, target: Target) -> list[str]:
+    """Return the roles that may write to the target without anybody having named it for them."""
+    return [role for (role,) in sql.rows(cur, "schema/list_open_writers", asdict(target))]
+
+
 def check(target: Target, relation: Relation | None) -> None:
     """Raise `DatabasePermissionError` where the role cannot see or write all rows.
 

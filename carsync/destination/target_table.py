@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from msgspec.structs import asdict
@@ -60,7 +60,8 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
         definitions = sql.comma_separated(sql.definition(c.name, c.type) for c in wanted)
         parts = {"target": sql.table(target), "columns": definitions}
         sql.run(cur, sql.load("schema/create_target", **parts))
-        return [f"created table {target} with {formatting.plural(len(wanted) + 1, 'column')}"]
+        created = f"created table {target} with {formatting.plural(len(wanted) + 1, 'column')}"
+        return [created, *_close(cur, target)]
     missing = missing_columns(cur, target, columns)
     if not missing:
         return []
@@ -76,6 +77,17 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
             "each row that the feed lists once"
         )
     return done
+
+
+def _close(cur: Cursor, target: Target) -> Iterator[str]:
+    """Take the right to write a new table from those whom default privileges gave it.
+
+    On Supabase these are the roles of everybody who has the project's public key.
+    """
+    for role in privileges.list_open_writers(cur, target):
+        parts = {"target": sql.table(target), "role": sql.identifier(role)}
+        sql.run(cur, sql.load("schema/close_target", **parts))
+        yield f"closed table {target} to writes of {role}, which default privileges allowed"
 
 
 def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> tuple[Column, ...]:

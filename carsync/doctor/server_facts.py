@@ -116,7 +116,8 @@ def describe_privileges(conn: Connection, target: Target) -> Privileges:
     with connection.transaction(conn, doing) as cur:
         found = sql.one(cur, sql.load("doctor/describe_privileges"), name)
         lacking: Mapping[str, Sequence[str]] = dict(sql.rows(cur, sql.load("doctor/list_lacking")))
-    return Privileges(*(*found, lacking))
+        writers = privileges.list_open_writers(cur, target)
+    return Privileges(*(*found, lacking, writers))
 
 
 def describe_tables(

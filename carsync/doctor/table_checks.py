@@ -23,6 +23,7 @@ class Privileges(Struct, frozen=True):
     """What the role may do, step by step; None for a schema or a table that does not exist.
 
     `lacking` maps carsync's own tables to the privileges that the role lacks on them.
+    `open_writers` are roles that may write to the target by default privileges, or PUBLIC.
     """
 
     role: str
@@ -36,6 +37,7 @@ class Privileges(Struct, frozen=True):
     owns_target: bool | None
     may_analyze: bool | None
     lacking: Mapping[str, Sequence[str]]
+    open_writers: Sequence[str] = ()
 
 
 class TableFacts(Struct, frozen=True):
@@ -88,6 +90,14 @@ def judge_privileges(
             "new columns",
             f"{held.role} does not own {target}, and only its owner may add columns",
             f"ALTER TABLE {target} OWNER TO {held.role}, or run `carsync migrate` as the owner",
+        )
+    if held.open_writers:
+        named = ", ".join(held.open_writers)
+        found.warn(
+            "open to writes",
+            f"{target} may be changed by {named} (default privileges, or a grant to PUBLIC)",
+            f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON {target} FROM {named}"
+            f", or ALTER TABLE {target} ENABLE ROW LEVEL SECURITY with policies for its readers",
         )
     if held.may_analyze is False:
         found.ok("ANALYZE", f"only the owner of {target} may; autovacuum does it later")

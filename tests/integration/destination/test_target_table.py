@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 
 from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
 from carsync.destination.migrations import migrate, pending
 from carsync.destination.target_table import wanted_columns
+from carsync.doctor.server_facts import describe_privileges
 from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column
 from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, car, cars
+
+ANON, SERVICE = f"anon_{os.getpid()}", f"service_{os.getpid()}"
 
 
 def columns_of(conn: Connection, table: str = "cars") -> dict[str, str]:
@@ -143,3 +149,46 @@ def test_a_row_that_lacks_what_is_compared_is_written_once(rig: Rig, name: str) 
 def test_a_column_of_an_unknown_type_is_refused() -> None:
     with pytest.raises(ConfigError, match="money is not known"):
         wanted_columns([Column("fee", "money")])
+
+
+@pytest.fixture
+def anon(empty_conn: Connection) -> Iterator[str]:
+    """A role to which default privileges grant all on new tables, as Supabase's `anon`."""
+    ask(empty_conn, f"CREATE ROLE {ANON}")
+    ask(empty_conn, f"CREATE ROLE {SERVICE} BYPASSRLS")
+    given = f"ON TABLES TO {ANON}, {SERVICE}, PUBLIC"
+    ask(empty_conn, f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL {given}")
+    yield ANON
+    for role in (ANON, SERVICE):
+        ask(empty_conn, f"DROP OWNED BY {role}")
+        ask(empty_conn, f"DROP ROLE {role}")
+
+
+def rights(conn: Connection, role: str) -> set[str]:
+    every = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"]
+    found = {r: ask(conn, f"SELECT has_table_privilege('{role}', 'cars', '{r}')") for r in every}
+    return {r for r, ((may,),) in found.items() if may}
+
+
+def test_a_created_table_is_read_by_whom_default_privileges_name_and_written_by_none_of_them(
+    empty_conn: Connection, anon: str
+) -> None:
+    said = migrate(empty_conn, TARGET, ())
+    assert rights(empty_conn, anon) == {"SELECT"}
+    assert "DELETE" in rights(empty_conn, SERVICE), "no policy would bind it either"
+    assert [words for words in said if words.startswith("closed table")] == [
+        f"closed table public.cars to writes of {role}, which default privileges allowed"
+        for role in (anon, "public")
+    ]
+
+
+def test_an_adopted_table_stays_as_open_as_it_was_and_is_warned_of(
+    empty_conn: Connection, anon: str
+) -> None:
+    ask(empty_conn, "CREATE TABLE cars (id text PRIMARY KEY)")
+    ask(empty_conn, "GRANT ALL ON cars TO pg_monitor")  # somebody meant it
+    migrate(empty_conn, TARGET, ())
+    assert "DELETE" in rights(empty_conn, anon)
+    assert list(describe_privileges(empty_conn, TARGET).open_writers) == [anon, "public"]
+    ask(empty_conn, "ALTER TABLE cars ENABLE ROW LEVEL SECURITY")
+    assert list(describe_privileges(empty_conn, TARGET).open_writers) == []

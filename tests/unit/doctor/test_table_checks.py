@@ -103,3 +103,12 @@ def test_the_checks_of_sound_tables_are_those_that_are_named_in_their_order() ->
     table_checks.judge_hashes(found, TABLE, "xxh3_128:v1:make,year", None, "external")
     table_checks.judge_runs(found, TABLE)
     assert [finding.name for finding in found.all] == list(table_checks.CHECKS)
+
+
+def test_a_table_that_anybody_may_write_is_warned_of() -> None:
+    held = replace(HELD, open_writers=("anon", "public"))
+    found = Findings(ExitCode.DATABASE)
+    table_checks.judge_privileges(found, "public.cars", held, ())
+    (warning,) = (each for each in found.all if each.name == "open to writes")
+    assert "may be changed by anon, public" in warning.seen
+    assert "REVOKE" in warning.fix
