@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from enum import IntEnum
 
 from carsync.config.sections import Pagination
@@ -72,6 +73,7 @@ class PagePlan:
         self._totals_disproved = self._is_repeated = False
         self._ends_full = False
         self._first_records = 0
+        self._sizes: Counter[int] = Counter()  # of staged pages, by their number of records
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
@@ -122,6 +124,7 @@ class PagePlan:
         self._states[index] = _State.STAGED
         self.staged_count += 1
         self._records += records
+        self._sizes[records] += 1
 
     def give_back(self, page: int) -> None:
         """Let a leased page be leased again."""
@@ -200,6 +203,23 @@ class PagePlan:
         if total and total % ROUND_TOTAL == 0:
             return f"the reported total is a round {total:,}: the feed may be cut there"
         return ""
+
+    @property
+    def gaps(self) -> str:
+        """Why cars may be missing from the same pages every night, in words; else empty.
+
+        Pages before the last are as full as the others, unless an answer was cut. Where most of
+        them are not, the feed leaves records out after it cut its pages.
+        """
+        largest = self._drift.sizes.largest
+        held = sum(self._sizes.values()) - self._sizes[0]
+        not_full = self._filled - self._sizes[largest] - (held > 0 and not self._ends_full)
+        if self._is_repeated or not self.misses_records or not 0 < not_full <= self._filled / 2:
+            return ""
+        return (
+            f"{not_full:,} of {self._filled:,} pages hold fewer records than the others: "
+            "cars may be missing there"
+        )
 
     @property
     def misses_records(self) -> bool:
