@@ -206,20 +206,35 @@ class PagePlan:
 
     @property
     def gaps(self) -> str:
-        """Why cars may be missing from the same pages every night, in words; else empty.
+        """Why cars may be missing from the same pages every night, in words; else empty."""
+        short, _ = self._not_full
+        if not short:
+            return ""
+        return (
+            f"{short:,} of {self._filled:,} pages hold fewer records than the others: "
+            "cars may be missing there"
+        )
+
+    @property
+    def holes(self) -> int:
+        """How many pages are empty between full ones, where no total says that all was read."""
+        return self._not_full[1]
+
+    @property
+    def _not_full(self) -> tuple[int, int]:
+        """Count the pages before the last that are short, and empty; 0 where that is no sign.
 
         Pages before the last are as full as the others, unless an answer was cut. Where most of
         them are not, the feed leaves records out after it cut its pages.
         """
-        largest = self._drift.sizes.largest
-        held = sum(self._sizes.values()) - self._sizes[0]
-        not_full = self._filled - self._sizes[largest] - (held > 0 and not self._ends_full)
-        if self._is_repeated or not self.misses_records or not 0 < not_full <= self._filled / 2:
-            return ""
-        return (
-            f"{not_full:,} of {self._filled:,} pages hold fewer records than the others: "
-            "cars may be missing there"
-        )
+        if not self._filled:
+            return 0, 0
+        full = self._sizes[self._drift.sizes.largest]
+        held = self._sizes.total() - self._sizes[0]
+        short, empty = held - full - (held > 0 and not self._ends_full), self._filled - held
+        if self._is_repeated or not self.misses_records or short + empty > self._filled / 2:
+            return 0, 0
+        return short, empty
 
     @property
     def misses_records(self) -> bool:
