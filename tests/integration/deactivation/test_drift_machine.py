@@ -63,9 +63,10 @@ FOR_A_HUMAN = (
     "the run saw no car",
     "may be cut there",
     "and the feed reports more",
+    "for a car that cannot exist",
 )
 """Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on,
-no total and a last page that is full, an empty last page."""
+no total and a last page that is full, an empty last page, a 200 for every id."""
 
 ENDS = (ExitCode.OK, ExitCode.API, ExitCode.PARTIAL, ExitCode.HELD, ExitCode.SIGTERM)
 
