@@ -254,9 +254,9 @@ def _all_at_once(asked: PageAsked) -> Said:
 @_of_pages
 def _car_twice(asked: PageAsked) -> Said:
     """The first car is listed again behind the last one, and the total counts it twice."""
-    total = len(asked.listing) + 1
-    again = asked.page == -(-total // asked.size)
-    shown = asked.records + asked.listing.records(0, 1) * again
+    first = asked.listing.records(0, 1)
+    total = len(asked.listing) + len(first)
+    shown = asked.records + first * (asked.page == -(-total // asked.size))
     return asked.answer(shown, total=total, last_page=-(-total // asked.size))
 
 

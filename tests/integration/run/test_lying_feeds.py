@@ -219,6 +219,7 @@ def plain_conn(dsn: str) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.mark.timeout(trials(600, 36_000))
 def test_exit_0_means_that_the_table_equals_a_feed_that_lies(
     dsn: str, plain_conn: Connection, tmp_path: Path
 ) -> None:
