@@ -174,7 +174,7 @@ class Trial:
     def _may_miss(self, app: Simulator, ids: Set[str]) -> Set[str]:
         """Return the cars that no page lists, where nothing but their records would tell."""
         lie = self.lies[0]
-        if lie not in HIDING:
+        if lie not in {*HIDING, "page-empty"}:
             return set()
         listing = SnapshotListing(app.feed, app.snapshot)
         told = self.options
@@ -182,6 +182,8 @@ class Trial:
         asked = [PageAsked(listing, n + 1, self.size, depth=told.lie_depth) for n in pages]
         listed = {str(record["id"]) for a in asked for record in PAGE_LIES[lie](a).body["data"]}
         hidden = ids - listed
+        if lie == "page-empty" and listed:
+            return set()  # an empty feed is empty to whoever knows no car of it
         has_total = told.with_meta and self.totals != {"total_records": None}
         if lie in {"depth-capped", "page-halved"} and has_total and len(hidden) > 1:
             return set()  # the total tells; of a single car it is let pass
