@@ -241,6 +241,8 @@ class Fetcher:
             self._open_until_s = 0.0
             refusal = self._gate.refused(admission.number, is_clear)
             self._rate, self._refused_by = refusal.rate, f"HTTP {exc.status}"
+            if refusal.is_slower:
+                self._tell_rate()
             is_failure = not (is_clear or refusal.is_slower)
             is_limiters = is_clear or refusal.is_slower or refusal.again
             kind = FailureKind.RATE_LIMITED if is_limiters else FailureKind.SERVER
@@ -258,7 +260,7 @@ class Fetcher:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
 
     def _tell_rate(self) -> None:
-        """Tell the parent once a second what the gate said last of the rate."""
+        """Tell the parent what the gate said last of the rate: when it falls, and every second."""
         if (rate := self._rate) != self._told_rate:
             self._told_rate = rate
             self._send(RateChanged(rate, self._refused_by))
