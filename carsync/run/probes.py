@@ -92,7 +92,7 @@ class ProbeRunner:
                 answers[event.record_id] = event
                 if event.verdict is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif event.failure in _PASSING and failed[asked.record_id] + 1 < _most(event):
+                elif event.failure in _PASSING and failed[asked.record_id] + 1 < self._most(event):
                     failed[asked.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
@@ -124,6 +124,12 @@ class ProbeRunner:
             log.debug("asked for %s: %s", what, event.detail, extra={"event": "probe_failed"})
         return asked
 
+    def _most(self, event: ProbeAnswered) -> int:
+        """Return how often a record is asked for; patiently where the API is known to be up."""
+        is_refused = event.failure is FailureKind.RATE_LIMITED
+        is_up = self._health.has_pages or self._is_proved
+        return ATTEMPTS * RATE_LIMITED_SHARE if is_refused and is_up else ATTEMPTS
+
     def _hand_out(self, waiting: deque[ProbeLease]) -> bool:
         """Hand out as much as the engine has room for; say whether any answer is still to come."""
         engine = self._supervisor.engine
@@ -134,9 +140,3 @@ class ProbeRunner:
             engine.lease(leases)
             failpoints.reach("probe.leased")
         return bool(waiting or self._out)
-
-
-def _most(event: ProbeAnswered) -> int:
-    """Return how often a record is asked for whose attempts fail so."""
-    is_refused = event.failure is FailureKind.RATE_LIMITED
-    return ATTEMPTS * RATE_LIMITED_SHARE if is_refused else ATTEMPTS
