@@ -143,8 +143,8 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     if plan.candidates and not seen:
         found.append("the feed lists no record")
     if evidence.holes:
-        pages = formatting.plural(evidence.holes, "empty page")
-        found.append(f"the feed has {pages} between pages with records")
+        pages = formatting.plural(evidence.holes, "page", "is", "are")
+        found.append(f"{pages} empty, and later ones are not")
     if reported and _too_little_seen(evidence, seen, reported, rules.min_seen_share):
         share, least = formatting.shares(seen / reported, rules.min_seen_share)
         found.append(

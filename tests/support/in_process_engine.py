@@ -44,7 +44,7 @@ class InProcessEngine(Engine):
         self._waiting: list[Lease] = []
         self._queue: list[MappedPage] = []
 
-    def start(self, *, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
         """Start nothing."""
 
     def kill(self) -> None:

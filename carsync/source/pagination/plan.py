@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from enum import IntEnum
 
+from carsync import formatting
 from carsync.config.sections import Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator
@@ -210,10 +211,8 @@ class PagePlan:
         short, _ = self._not_full
         if not short:
             return ""
-        return (
-            f"{short:,} of {self._filled:,} pages hold fewer records than the others: "
-            "cars may be missing there"
-        )
+        pages = formatting.part(short, self._filled, "page")
+        return f"fewer records than elsewhere are on {pages}: cars may be missing there"
 
     @property
     def holes(self) -> int:

@@ -395,4 +395,4 @@ def test_an_empty_page_between_full_ones_holds_even_where_nobody_is_absent() -> 
     complete = DeactivationPlan(0, 100, 100, 0, 0)
     decision = decide(Evidence(complete, None, holes=1), Deactivate())
     assert decision.action == "hold"
-    assert decision.reasons == ("the feed has 1 empty page between pages with records",)
+    assert decision.reasons == ("1 page is empty, and later ones are not",)
