@@ -158,7 +158,7 @@ print("  check        " + str(sum(c["level"] == "ok" for c in found)) + " checks
 
 not_now() {
     explain "A sync would fail now. Fix this problem first, then run this again." \
-        "401 or 403: bin/runbook-rotate-keys. 429: bin/runbook-throttled."
+        "401 or 403: bin/runbook-rotate-keys. 429 or 503: bin/runbook-throttled."
     exit "$1"
 }
 

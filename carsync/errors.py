@@ -37,13 +37,13 @@ from carsync.redaction import clean
 class FailureKind(StrEnum):
     """Why one attempt failed; `source/retry.py` has the back-off of each kind."""
 
-    RATE_LIMITED = "rate_limited"  # 429, or 503 with Retry-After
+    RATE_LIMITED = "rate_limited"  # 420, 429, or 403 or 503 with Retry-After or of a limiter
     SERVER = "server_error"  # 5xx
     NETWORK = "network"  # refused, reset, name not resolved, TLS
     TIMEOUT = "timeout"  # connect, read or total deadline
     BAD_PAGE = "bad_page"  # 200 that is not the page asked for
     CLIENT = "client_error"  # any other 4xx, or a redirect: not retried
-    AUTH = "auth"  # 401/403: ends the run
+    AUTH = "auth"  # 401, or 403 before any good page: ends the run
 
 
 class CarsyncError(Exception):

@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.demo.feed import FeedOptions
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 
@@ -27,6 +28,23 @@ def _parse_latency(ctx: click.Context, param: click.Parameter, value: str) -> tu
     if not 0 <= bounds[0] <= bounds[1] < float("inf"):
         raise click.BadParameter(f"{value!r} is not MIN-MAX in milliseconds, e.g. 300-600")
     return bounds
+
+
+def _parse_lies(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Check the names of lies; `list` tells them and ends."""
+    if "list" in values:
+        lies = describe_lies()
+        width = max(map(len, lies))
+        click.echo("\n".join(f"{name:{width}}  {words}" for name, words in lies.items()))
+        ctx.exit()
+    for name in values:
+        if name not in PAGE_LIES and name not in CAR_LIES:
+            raise click.BadParameter(f"there is no lie {name!r}; `--lie list` tells all")
+    if len(PAGE_LIES.keys() & values) > 1 or len(CAR_LIES.keys() & values) > 1:
+        raise click.BadParameter("one lie of pages and one by id go together, no more")
+    return values
 
 
 def _share(option: str, default: float, words: str, name: str = "") -> Callable[[Any], Any]:
@@ -76,6 +94,21 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
 @click.option(
     "--empty-from", type=click.IntRange(1), help='Pages from this one on are {"data": []}.'
 )
+@click.option(
+    "--lie",
+    "lies",
+    metavar="NAME",
+    multiple=True,
+    callback=_parse_lies,
+    help="Lie in this way, e.g. total-capped; `list` tells all. May be given twice: one lie of "
+    "pages, one by id.",
+)
+@click.option(
+    "--lie-depth",
+    type=click.IntRange(1),
+    default=SimulatorOptions().lie_depth,
+    help="The page at which lies begin that need one.",
+)
 @click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
 def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
@@ -87,6 +120,7 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
     Examples:
       carsync simulate --port 8080
       carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
+      carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """
     feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
     options = SimulatorOptions(feed=feed, key=key or None, with_meta=not no_meta, **values)
@@ -113,6 +147,7 @@ def _usage(api: RunningSimulator) -> str:
         f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
         f"  a page:        curl -H 'X-API-Key: {app.options.key}' '{api.base_url}/cars?page=1'\n"
         f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
+        f"  a lie:         curl -X POST '{api.origin}/_sim/lie?name=total-capped'\n"
         f"  the truth:     curl '{api.origin}/_sim/truth'\n"
         f"  arrivals:      curl '{api.origin}/_sim/log'"
     )

@@ -114,12 +114,17 @@ _MOST_FETCHERS = 4
 
 
 class Limits(Section, frozen=True):
-    """The rate of requests. `requests_per_second: 0`: no limit. `burst: null`: twice the rate."""
+    """The rate of requests. `requests_per_second: 0`: no limit. `burst: null`: twice the rate.
+
+    `adaptive`: the rate falls where the API refuses requests (429, 420, 503, or 403 after good
+    pages) and recovers slowly, up to `requests_per_second`.
+    """
 
     requests_per_second: NotNegative = 20.0
     burst: Count | None = None
     concurrency: Count = 16
     fetcher_processes: Count | None = None
+    adaptive: bool = True
     max_wait_s: NotNegative = 900.0
     retry: Retry = Retry()
     circuit_breaker: CircuitBreakerRules = CircuitBreakerRules()
@@ -270,6 +275,10 @@ class History(Section, frozen=True):
 
 class Acceptance(Section, frozen=True):
     """Targets that are checked at the end of a run; null switches a target off.
+
+    A run is judged by the rate that it was allowed: at `requests_per_second`, or at the lower
+    one that the API stood, it may last twice as long as its requests take, and read half as
+    many pages per second.
 
     Rates and the growth of memory are measured after `warmup_s` seconds. They are not
     checked in a shorter run.

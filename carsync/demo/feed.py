@@ -110,6 +110,11 @@ class Feed:
             return None
         return build_car(self._key, car_id, snapshot.versions[index])
 
+    def records(self, snapshot: FeedSnapshot, span: slice) -> list[dict[str, Any]]:
+        """Return the records at these places of a snapshot."""
+        cars = zip(snapshot.ids[span], snapshot.versions[span], strict=True)
+        return [build_car(self._key, *car) for car in cars]
+
     def page_count(self, snapshot: FeedSnapshot, page_size: int) -> int:
         """Return the number of the last page; an empty feed has one page."""
         return max(1, -(-len(snapshot.ids) // page_size))
@@ -119,8 +124,7 @@ class Feed:
     ) -> bytes:
         """Return page `page` (from 1) as JSON bytes; a page past the last one holds no records."""
         span = slice((page - 1) * page_size, page * page_size)
-        cars = zip(snapshot.ids[span], snapshot.versions[span], strict=True)
-        body: dict[str, Any] = {"data": [build_car(self._key, *car) for car in cars]}
+        body: dict[str, Any] = {"data": self.records(snapshot, span)}
         if with_meta:
             body["meta"] = {
                 "current_page": page,
@@ -147,6 +151,25 @@ class Feed:
         ids.extend(range(last.next_id, next_id))
         versions.extend([0] * (next_id - last.next_id))
         return FeedSnapshot(number, ids, versions, next_id)
+
+
+class SnapshotListing(Struct, frozen=True):
+    """A snapshot as a list of records, which are built when they are asked for."""
+
+    feed: Feed
+    snapshot: FeedSnapshot
+
+    def __len__(self) -> int:
+        return len(self.snapshot.ids)
+
+    def records(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Return the records from place `start` to before `stop`."""
+        return self.feed.records(self.snapshot, slice(start, stop))
+
+    def record(self, record_id: str) -> dict[str, Any] | None:
+        """Return the record with this id, or None where the snapshot does not list it."""
+        is_id = record_id.isascii() and record_id.isdigit() and len(record_id) < 19
+        return self.feed.record(self.snapshot, int(record_id)) if is_id else None
 
 
 def compress(body: bytes) -> bytes:

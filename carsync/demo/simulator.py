@@ -5,6 +5,7 @@
     GET  /_sim/log                         the arrivals since the last reset
     GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
     POST /_sim/snapshot?n=K                list the cars of snapshot K from now on
+    POST /_sim/lie?name=L                  lie in this way from now on; no name: be honest again
     POST /_sim/reset                       forget arrivals, attempts and the rate limit's past
 
 The routes under /_sim are never limited, delayed, spoilt or logged.
@@ -26,7 +27,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from carsync.demo.feed import Feed, FeedOptions, compress, in_parallel
+from carsync.demo.feed import Feed, FeedOptions, SnapshotListing, compress, in_parallel
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +45,8 @@ class SimulatorOptions(Struct, frozen=True):
     Shares (0 to 1) are of requests, drawn from (seed, page or id, attempt), so that a run
     meets the same faults again. `broken_share` is a share of pages, which always answer
     500. `rate` is in requests per second, 0 for no limit; `burst` is twice the rate by
-    default. `key` None lets everyone in.
+    default. `key` None lets everyone in. `lies` names lies of `lies.py`, one of pages and one
+    by id at most; some of them begin at page `lie_depth`.
     """
 
     feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
@@ -61,6 +64,8 @@ class SimulatorOptions(Struct, frozen=True):
     cut_share: float = 0.0
     broken_share: float = 0.0
     empty_from: int | None = None
+    lies: tuple[str, ...] = ()
+    lie_depth: int = 3
 
 
 class SimulatedAnswer(Struct, frozen=True):
@@ -110,7 +115,20 @@ class Simulator:
         self._key = None if options.key is None else options.key.encode("latin-1")
         self._cache: dict[tuple[int, int, int], bytes] = {}
         self._cached_bytes = 0
+        self.lie(*options.lies)
         self.reset()
+
+    def lie(self, *names: str) -> None:
+        """Lie in these ways from now on, and in no other; `KeyError` where there is no such lie."""
+        known = {name: PAGE_LIES.get(name) or CAR_LIES[name] for name in names}
+        self._page_lie: PageLie | None = None
+        self._car_lie: CarLie | None = None
+        for name in known:
+            if name in PAGE_LIES:
+                self._page_lie = PAGE_LIES[name]
+            else:
+                self._car_lie = CAR_LIES[name]
+        self._pages_asked = 0
 
     def show(self, number: int) -> None:
         """List the cars of snapshot `number` (0 or more) from now on."""
@@ -183,6 +201,8 @@ class Simulator:
             page_size = int(query.get("per_page", self.options.page_size))
         except ValueError:
             return _error(422, "page and per_page must be whole numbers")
+        if self._page_lie is not None and page >= 0 and page_size > 0:
+            return self._lie_of_page(self._page_lie, page, page_size)
         if page < 1 or page_size < 1:
             return _error(422, "page and per_page start at 1")
         page_size = min(page_size, self.options.max_page_size)
@@ -194,10 +214,18 @@ class Simulator:
         return self._spoil(f"page {page}", answer)
 
     def _answer_car(self, text: str) -> SimulatedAnswer:
-        known = text.isascii() and text.isdigit() and len(text) < 19
-        record = self.feed.record(self.snapshot, int(text)) if known else None
-        answer = _error(404, "no such car") if record is None else _json({"data": record})
-        return self._spoil(f"car {text}", answer)
+        asked = CarAsked(SnapshotListing(self.feed, self.snapshot), text)
+        said = asked.answer() if self._car_lie is None else self._car_lie(asked)
+        return self._spoil(f"car {text}", _said(said))
+
+    def _lie_of_page(self, lie: PageLie, page: int, page_size: int) -> SimulatedAnswer:
+        self._pages_asked += 1
+        listing = SnapshotListing(self.feed, self.snapshot)
+        size = min(page_size, self.options.max_page_size)
+        asked = PageAsked(
+            listing, page, size, self._pages_asked, self.options.lie_depth, self.options.with_meta
+        )
+        return self._spoil(f"page {page}", _said(lie(asked)))
 
     def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
         """Return `answer`, or the fault drawn for this attempt at `subject`."""
@@ -255,11 +283,28 @@ class Simulator:
                 return _json(self.truth(number, since))
             case "POST", "/_sim/snapshot" if number is not None:
                 self.show(number)
+            case "POST", "/_sim/lie":
+                return self._lie_by_name(query.get("name", ""))
             case "POST", "/_sim/reset":
                 self.reset()
             case _:
                 return _error(404, "no such control route")
         return _json({"snapshot": self.snapshot.number})
+
+    def _lie_by_name(self, names: str) -> SimulatedAnswer:
+        lies = names.split(",") if names else []
+        try:
+            self.lie(*lies)
+        except KeyError as exc:
+            return _error(422, f"no such lie: {exc.args[0]}")
+        return _json({"lies": lies})
+
+
+def _said(said: Said) -> SimulatedAnswer:
+    answer = _json(said.body, said.status) if said.has_body else SimulatedAnswer(said.status, b"")
+    if said.retry_after_s is None:
+        return answer
+    return replace(answer, headers=((b"retry-after", b"%d" % said.retry_after_s),))
 
 
 def _json(data: Any, status: int = 200) -> SimulatedAnswer:

@@ -17,10 +17,11 @@ class Engine(ABC):
     """
 
     @abstractmethod
-    def start(self, *, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
         """Start the workers; return before they are ready.
 
-        No request is sent before `silence_s` seconds from now. What cannot be started is
+        No request is sent before `silence_s` seconds from now; `lowered_to` is the rate in
+        requests per second that an engine before had fallen to. What cannot be started is
         reported by the next `events`.
         """
 

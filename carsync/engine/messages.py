@@ -16,25 +16,28 @@ class PageLease(Struct, frozen=True):
 
     `expected_pages` is what the feed reported so far (None: not known), so that an
     empty answer can be told from the feed's end. `token` is where the page is, for a
-    feed whose pages are known by the page before them alone.
+    feed whose pages are known by the page before them alone. `is_proved`: the API has
+    answered such a request in this session, so that a 403 need not mean the key.
     """
 
     page: int
     attempt: int
     expected_pages: int | None = None
     token: str | None = None
+    is_proved: bool = False
 
 
 class ProbeLease(Struct, frozen=True):
     """Leave for a worker to ask once whether the record `record_id` still exists.
 
     Where `page` is given, that page is asked whether it lists the record, or any record
-    where `record_id` is None.
+    where `record_id` is None. `is_proved` is as in `PageLease`.
     """
 
     record_id: str | None
     attempt: int
     page: PageLease | None = None
+    is_proved: bool = False
 
 
 Lease = PageLease | ProbeLease
@@ -105,6 +108,13 @@ class BreakerOpened(Struct, frozen=True):
     open_s: float
 
 
+class RateChanged(Struct, frozen=True):
+    """The shared rate is this many requests per second now; `reason` is the refusal it fell for."""
+
+    rate: float
+    reason: str
+
+
 class WorkerFailed(Struct, frozen=True):
     """A worker cannot go on; `error` names the class of the error that these words are of."""
 
@@ -134,6 +144,7 @@ Event = (
     | ProbeAnswered
     | PagesStaged
     | BreakerOpened
+    | RateChanged
     | WorkerFailed
     | EngineLost
 )

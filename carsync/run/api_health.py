@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from carsync import formatting, timing
 from carsync.config.sections import Limits
-from carsync.engine.messages import BreakerOpened, PageFailed
+from carsync.engine.messages import BreakerOpened, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
@@ -31,11 +31,16 @@ class ApiHealth:
         self._clock = clock
         self._silent_until_s = 0.0
         self._fetched_s = self._clock()  # when the last page came
+        self.has_pages = False
+        """Whether any page came in this session."""
+        self.lowered_to: float | None = None
+        """The rate in requests per second, where the API made it fall; the gate forgets it, too."""
         self.problem = ""
         self._hint = ""
 
     def page_came(self) -> None:
         """Note that the API gave a page."""
+        self.has_pages = True
         self._fetched_s = self._clock()
 
     def page_failed(self, event: PageFailed) -> None:
@@ -49,6 +54,18 @@ class ApiHealth:
         retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
         self._metrics.pause("rate_limited", retry_after_s)
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
+
+    def rate_changed(self, event: RateChanged) -> None:
+        """Note the rate that the API stands, and tell it the first time."""
+        log.log(
+            logging.WARNING if self.lowered_to is None else logging.DEBUG,
+            "the API refuses requests (%s): asking at %.3g requests/s, more again by and by",
+            event.reason,
+            event.rate,
+            extra={"event": "rate_changed", "rate": event.rate, "reason": event.reason},
+        )
+        self.lowered_to = event.rate
+        self._metrics.rate_changed(event)
 
     def judge_wait(self, retry_after_s: float | None) -> None:
         """End the run where the API asks for a longer wait than `limits.max_wait_s`."""

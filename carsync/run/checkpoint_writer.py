@@ -78,6 +78,7 @@ class CheckpointWriter:
             "rows_per_s": figures.rows_per_s,
             "eta_s": figures.eta_s,
             "latency": figures.latency,
+            "slowed": figures.slowed,
             "pages_planned": plan.planned,
             "pages_done": plan.staged_count,
             "pages_ranges": plan.ranges(),

@@ -51,7 +51,8 @@ class RunContext:
         self.paginator = load_paginator(config.api)
         self.mapper = Mapper.load(config)
         self.plan = PagePlan(config.api.pagination, self.paginator, options.max_pages)
-        self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s)
+        rate = config.limits.requests_per_second
+        self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.columns: tuple[ColumnValues, ...] | None = None

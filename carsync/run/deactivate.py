@@ -54,9 +54,11 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     signs = pages.drift
     if context.resumed_pages:
         signs += ("the run was resumed: its pages were read at different times",)
-    cut = pages.cut if pages.has_totals or _as_long_as_before(context) else ""
+    cut = pages.gaps
+    if pages.has_totals or _as_long_as_before(context):
+        cut = cut or pages.cut
     reported, failed = pages.reported_records, len(pages.failed)
-    evidence = Evidence(plan, reported, signs, failed, pages.is_truncated, cut)
+    evidence = Evidence(plan, reported, signs, failed, pages.is_truncated, cut, pages.holes)
     decision = decide(evidence, rules)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
     if not limit:

@@ -28,6 +28,7 @@ from carsync.engine.messages import (
     PageFetched,
     PageLease,
     PagesStaged,
+    RateChanged,
     WorkerFailed,
 )
 from carsync.errors import (
@@ -81,7 +82,7 @@ class Intake:
         self._out: dict[int, _Out] = {}
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
-        self._is_end_explained = False
+        self._is_end_explained = self._is_answered = False
         self._repeats = RepeatDetector(self._plan.first, self._config.api.pagination.page_size)
         self._records = 0
         self._rejects = 0
@@ -124,9 +125,12 @@ class Intake:
     # ── leases ───────────────────────────────────────────────────────────────
 
     def _lease(self) -> None:
-        """Fill the engine's room: retries that are due first, then new pages."""
+        """Fill the engine's room: retries that are due first, then new pages.
+
+        The first request of a session goes alone: it tells whether the key is good.
+        """
         engine = self._supervisor.engine
-        room = engine.room()
+        room = engine.room() if self._is_answered else 1 - len(self._out)
         leases: list[PageLease] = []
         while len(leases) < room and (lease := self._next_lease()) is not None:
             leases.append(lease)
@@ -143,7 +147,8 @@ class Intake:
             if next_page is None:
                 return None
             page, attempt = next_page, 1
-        return PageLease(page, attempt, self._plan.planned, self._plan.token(page))
+        token, is_proved = self._plan.token(page), self._health.has_pages
+        return PageLease(page, attempt, self._plan.planned, token, is_proved)
 
     # ── events ───────────────────────────────────────────────────────────────
 
@@ -166,12 +171,15 @@ class Intake:
                 self._page_failed(event)
             case BreakerOpened():
                 self._breaker_opened(event)
+            case RateChanged():
+                self._health.rate_changed(event)
             case WorkerFailed():
                 raise revive(event.error, event.problem, event.detail, event.hint)
 
     def _page_fetched(self, event: PageFetched) -> None:
         if (out := self._out.get(event.page)) is not None:
             out.in_hand = False
+        self._is_answered = True
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
@@ -203,6 +211,7 @@ class Intake:
     def _page_failed(self, event: PageFailed) -> None:
         if self._out.pop(event.page, None) is None:
             return  # it was given up meanwhile
+        self._is_answered = True
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
         self._health.page_failed(event)
         delay_s = next_delay_s(

@@ -8,11 +8,17 @@ from typing import Any
 
 import msgspec
 
-from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
+from carsync.engine.messages import (
+    PageFailed,
+    PageFetched,
+    PagesStaged,
+    ProbeAnswered,
+    RateChanged,
+)
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
 from carsync.run.latency import LatencyHistogram, RecentLatency
-from carsync.state.figures import Figures, Pause
+from carsync.state.figures import Figures, Pause, Slowed
 
 WINDOW_S = 30
 """Width of the window of `Figures.pages_per_s`, in seconds."""
@@ -44,10 +50,16 @@ class Metrics:
     """Counts what the children report to the parent; the run's time begins with the object.
 
     `clock` gives monotonic seconds. Rates and slope for the acceptance are
-    measured from `warmup_s` seconds on (`acceptance.warmup_s`).
+    measured from `warmup_s` seconds on (`acceptance.warmup_s`). `requests_per_second` is the
+    configured limit, 0 for none.
     """
 
-    def __init__(self, clock: Callable[[], float], warmup_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        warmup_s: float = 30.0,
+        requests_per_second: float = 0.0,
+    ) -> None:
         self._clock = clock
         self._started_at = clock()
         self._warm_from_s = warmup_s
@@ -66,6 +78,8 @@ class Metrics:
         self._fetched = self._rows_staged = 0
         self._busy_s = 0.0
         self._paused_until_s: dict[Pause, float] = {}
+        self._refused = 0  # attempts that a limiter may have refused
+        self._allowed = AllowedRate(requests_per_second, warmup_s)
 
     def page_fetched(self, event: PageFetched) -> None:
         """Count a good answer."""
@@ -81,6 +95,7 @@ class Metrics:
     def page_failed(self, event: PageFailed, *, given_up: bool = False) -> None:
         """Count a failed attempt at a page; the last one where the page is `given_up`."""
         self._errors[event.kind] += 1
+        self._refused += event.kind is FailureKind.RATE_LIMITED or event.status in {403, 503}
         self._counts.pages_given_up += given_up
         self._counts.retries += not given_up
 
@@ -117,8 +132,15 @@ class Metrics:
 
     def pause(self, why: Pause, seconds: float) -> None:
         """Note that nobody asks the API for this many seconds."""
-        until_s = self._elapsed_s() + seconds
+        now_s = self._elapsed_s()
+        until_s = now_s + seconds
+        if why == "rate_limited":
+            self._allowed.pause(now_s, until_s)
         self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
+
+    def rate_changed(self, event: RateChanged) -> None:
+        """Note the rate that the API is asked at from now on."""
+        self._allowed.change(self._elapsed_s(), event.rate, event.reason)
 
     def queue_depth(self, pages: int) -> None:
         """Note how many pages wait for a writer."""
@@ -145,7 +167,7 @@ class Metrics:
         reading_s = self._last_staged_s if done else now_s
         warm_s = reading_s - self._warm_from_s
         recent, mean = self._recent_pages.per_second(now_s), _ratio(staged, reading_s)
-        failed = self._errors.total()
+        failed = self._errors.total() - (self._refused if self._allowed.slowed else 0)
         errors = self._errors + self._proving_errors
         paused_s, pause = self._longest_pause(now_s)
         return Figures(
@@ -170,6 +192,8 @@ class Metrics:
             rss_slope_mb_per_min=self._memory.mb_per_min(),
             paused_s=paused_s,
             pause=pause,
+            allowed_per_s_mean=self._allowed.mean(now_s),
+            slowed=self._allowed.slowed,
             **_percentiles("latency", self._latency),
             **_percentiles("recent_latency", self._recent_latency.histogram(now_s)),
             **msgspec.structs.asdict(self._counts),
@@ -189,6 +213,46 @@ class Metrics:
         if not left:
             return 0.0
         return left / pages_per_s if pages_per_s else None
+
+
+class AllowedRate:
+    """The rate that the API is asked at: the `configured` one (0: no limit), or what it stands.
+
+    The mean begins at `from_s` seconds, and knows no time without a limit.
+    """
+
+    def __init__(self, configured: float, from_s: float) -> None:
+        self.slowed: Slowed | None = None
+        self._rate = self._configured = configured
+        self._until_s = from_s
+        self._sum = self._covered_s = 0.0
+
+    def change(self, now_s: float, rate: float, reason: str) -> None:
+        """Note that the rate is another from now on."""
+        self._cover(now_s, self._rate)
+        self._rate = rate
+        lowest = min(rate, self.slowed.lowest) if self.slowed else rate
+        is_over = rate == self._configured
+        self.slowed = Slowed(by=reason, rate=rate, lowest=lowest, is_over=is_over)
+
+    def pause(self, now_s: float, until_s: float) -> None:
+        """Note that no request is allowed until then."""
+        self._cover(now_s, self._rate)
+        self._cover(until_s, 0.0)
+
+    def mean(self, now_s: float) -> float | None:
+        """Return the mean rate up to now; None where nothing is known of it."""
+        self._cover(now_s, self._rate)
+        return self._sum / self._covered_s if self._covered_s else None
+
+    def _cover(self, until_s: float, rate: float) -> None:
+        seconds = until_s - self._until_s
+        if seconds <= 0:
+            return
+        self._until_s = until_s
+        if self._rate:
+            self._sum += seconds * rate
+            self._covered_s += seconds
 
 
 class MemorySlope:

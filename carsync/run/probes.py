@@ -7,18 +7,31 @@ import time
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from carsync import failpoints, timing
-from carsync.engine.messages import EngineLost, PageLease, ProbeAnswered, ProbeLease, WorkerFailed
+from carsync.engine.messages import (
+    EngineLost,
+    PageLease,
+    ProbeAnswered,
+    ProbeLease,
+    RateChanged,
+    WorkerFailed,
+)
 from carsync.errors import FailureKind, revive
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.context import RunContext
 from carsync.run.supervisor import TURN_S, EngineSupervisor
+from carsync.source.retry import RATE_LIMITED_SHARE
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
-"""One record is asked for this often in a round, where an attempt fails for a while."""
+"""One record is asked for this often in a round, where an attempt fails for a while.
+
+As for pages, `RATE_LIMITED_SHARE` times as often where a limiter refuses.
+"""
 _PASSING = frozenset(
     {FailureKind.RATE_LIMITED, FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT}
 )
@@ -34,6 +47,7 @@ class ProbeRunner:
         self._supervisor = supervisor
         self._health = health
         self._round = 0
+        self._is_proved = False  # a record was answered for: a 403 from then on is a limiter's
         self._out: dict[str | None, ProbeLease] = {}  # by record id: asked, not yet answered
 
     def ask(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
@@ -69,6 +83,8 @@ class ProbeRunner:
                     break
                 if isinstance(event, WorkerFailed):
                     raise revive(event.error, event.problem, event.detail, event.hint)
+                if isinstance(event, RateChanged):
+                    self._health.rate_changed(event)
                 if not isinstance(event, ProbeAnswered):
                     continue
                 if (asked := self._take(event)) is None:
@@ -76,7 +92,7 @@ class ProbeRunner:
                 answers[event.record_id] = event
                 if event.verdict is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif event.failure in _PASSING and failed[asked.record_id] < ATTEMPTS - 1:
+                elif event.failure in _PASSING and failed[asked.record_id] + 1 < self._most(event):
                     failed[asked.record_id] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
@@ -99,6 +115,7 @@ class ProbeRunner:
         if asked is None or asked.attempt != event.attempt:
             return None  # an answer to an earlier round, which was given up
         del self._out[event.record_id]
+        self._is_proved |= event.verdict is not ProbeVerdict.NOTHING
         self._context.metrics.probe(event, by_id=asked.page is None)
         if asked.page is None and event.record_id is not None:
             self._context.said_by_id[event.record_id] = event.detail
@@ -107,11 +124,18 @@ class ProbeRunner:
             log.debug("asked for %s: %s", what, event.detail, extra={"event": "probe_failed"})
         return asked
 
+    def _most(self, event: ProbeAnswered) -> int:
+        """Return how often a record is asked for; patiently where the API is known to be up."""
+        is_refused = event.failure is FailureKind.RATE_LIMITED
+        is_up = self._health.has_pages or self._is_proved
+        return ATTEMPTS * RATE_LIMITED_SHARE if is_refused and is_up else ATTEMPTS
+
     def _hand_out(self, waiting: deque[ProbeLease]) -> bool:
         """Hand out as much as the engine has room for; say whether any answer is still to come."""
         engine = self._supervisor.engine
         if room := min(engine.room(), len(waiting)):
-            leases = [waiting.popleft() for _ in range(room)]
+            proved = self._is_proved
+            leases = [replace(waiting.popleft(), is_proved=proved) for _ in range(room)]
             self._out.update((lease.record_id, lease) for lease in leases)
             engine.lease(leases)
             failpoints.reach("probe.leased")

@@ -22,7 +22,7 @@ class EngineSupervisor:
     """Keeps one engine at work, within a budget of restarts.
 
     `new_engine(used)` builds an engine; `used`: another has asked the API just before it.
-    A new one sends nothing for as long as the API asked the old one to wait.
+    A new one sends nothing for as long as the API asked the old one to wait, and no faster.
     """
 
     def __init__(
@@ -61,4 +61,5 @@ class EngineSupervisor:
             self._context.tick(self.engine, "restarting")
             time.sleep(TURN_S)
         self.engine = self._new_engine(True)
-        self.engine.start(silence_s=self._health.silence_s())
+        health = self._health
+        self.engine.start(silence_s=health.silence_s(), lowered_to=health.lowered_to)

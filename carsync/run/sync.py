@@ -198,6 +198,7 @@ class SyncRun:
         """Check the acceptance targets, then tell the runs table and the checkpoint the end."""
         context = self._context
         checks: tuple[Check, ...] = ()
+        self._note_slower()
         if end.counts is not None:
             rate = self._config.limits.requests_per_second
             checks = evaluate(self._config.acceptance, context.snapshot(), rate)
@@ -217,6 +218,18 @@ class SyncRun:
             context.note(f"{exc.problem} ({exc.detail})")
             report = self._report(outcome.unsaved(end, exc), checks)
         return report
+
+    def _note_slower(self) -> None:
+        """Tell in the report that the API made carsync ask slower than it is configured to."""
+        figures = self._context.snapshot()
+        if (slowed := figures.slowed) is None:
+            return
+        configured = self._config.limits.requests_per_second
+        self._context.notes.append(
+            f"the API refused requests ({slowed.by}): carsync asked slower, down to "
+            f"{slowed.lowest:.3g} requests/s, {slowed.rate:.3g} at the end "
+            f"(limits.requests_per_second is {configured:g})"
+        )
 
     def _report(self, end: Outcome, checks: tuple[Check, ...] = ()) -> RunReport:
         context = self._context

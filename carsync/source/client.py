@@ -96,7 +96,7 @@ class ApiClient:
     def probe(self, record_id: str) -> RecordAnswer:
         """Ask for one record: `gone_status` is gone, 200 is alive, else nothing is proved.
 
-        Raises `PageError` only for failures that every request shares: 401/403 and 429.
+        Raises `PageError` only for failures that every request shares: 401/403, 429 and 503.
         """
         record = self._api.record
         assert record is not None
@@ -106,7 +106,7 @@ class ApiClient:
         except PageError as exc:
             if exc.status in record.gone_status:
                 return RecordAnswer(ProbeVerdict.GONE, reason=f"HTTP {exc.status}")
-            if exc.kind in {FailureKind.AUTH, FailureKind.RATE_LIMITED}:
+            if exc.kind in {FailureKind.AUTH, FailureKind.RATE_LIMITED} or exc.status == 503:
                 raise
             is_clear = exc.status is not None and (exc.status < 300 or 400 <= exc.status < 500)
             rule = gone_status_rule(record, exc.status) if is_clear else ""

@@ -1,4 +1,4 @@
-"""The token bucket, and the gate that joins it with the circuit breaker.
+"""The token bucket, and the gate that joins it with circuit breaker and adaptive rate.
 
 One `Gate` lives in the manager process. Every fetcher asks it before every request, so
 its promise covers all processes: the API never sees more than `burst + rate × t` requests
@@ -13,6 +13,7 @@ from threading import Lock
 
 from msgspec import Struct
 
+from carsync.source.adaptive_rate import AdaptiveRate, Refusal
 from carsync.source.circuit_breaker import CircuitBreaker
 
 HORIZON_S = 0.1
@@ -22,6 +23,8 @@ ARRIVAL_JITTER_S = 0.1
 """The time from grant to arrival may vary by this much without breaking the promise."""
 
 _EARLY_S = 0.001
+_SOON_S = 1.0
+"""While nothing is let through, callers ask again after this long: the rate may return at once."""
 
 
 class TokenBucket:
@@ -32,6 +35,7 @@ class TokenBucket:
     granted, some later than others, so that they may arrive closer together. Of `burst`
     therefore only `capacity` is handed out; the rest covers an arrival jitter of
     `ARRIVAL_JITTER_S` (up to a quarter of `burst`; a burst below 4 has no such reserve).
+    `rate` may be lowered and raised again; below the first one there is no burst.
 
     Starts with the tokens of `idle_s` seconds, so that a bucket that takes over from
     another one grants no second burst. Not thread-safe; `Gate` is.
@@ -40,7 +44,7 @@ class TokenBucket:
     def __init__(
         self, rate: float, burst: int, clock: Callable[[], float], *, idle_s: float = math.inf
     ) -> None:
-        self.rate = rate
+        self.rate = self._full_rate = rate
         self.capacity = max(1, burst - min(math.ceil(rate * ARRIVAL_JITTER_S), burst // 4))
         self._clock = clock
         self._tokens = min(self.capacity, rate * idle_s) if rate else float(self.capacity)
@@ -85,11 +89,27 @@ class TokenBucket:
             self._silent_until = until
             self._tokens = min(self._tokens, 0.0)
 
+    def change_rate(self, rate: float) -> None:
+        """Grant at `rate` from now on; what is promised keeps its time.
+
+        A lower rate begins without the tokens in hand. One that is twice as high at least
+        begins at once, for callers that were sent away, too.
+        """
+        now = self._refill()
+        if rate < self.rate or not self.rate:
+            self._tokens = min(self._tokens, 0.0)
+        if self._tokens < 0:
+            self._tokens *= rate / self.rate if self.rate else 0.0
+        if rate >= 2 * self.rate:
+            self._next_turn = now
+        self.rate = rate
+
     def _refill(self) -> float:
         now = self._clock()
         elapsed = now - max(self._refilled_at, self._silent_until)
         if elapsed > 0:
-            self._tokens = min(self._tokens + elapsed * self.rate, float(self.capacity))
+            most = float(self.capacity) if self.rate == self._full_rate else 1.0
+            self._tokens = min(self._tokens + elapsed * self.rate, most)
         self._refilled_at = now
         return now
 
@@ -98,49 +118,75 @@ class Admission(Struct, frozen=True):
     """The answer of `Gate.admit`.
 
     Granted: wait `wait_s` seconds, then send. Not granted: ask again after `wait_s`
-    seconds. `failures` is the number of failures since the last success; with 0 the
-    success of this request need not be reported (a probe never gets 0).
+    seconds. `failures` is the number of failures and refusals since the last success; with 0
+    the success of this request need not be reported (a probe never gets 0). `number` names the
+    decision on the rate that the request is sent under, `rate` is the rate itself.
     """
 
     wait_s: float
     granted: bool
     failures: int
+    number: int = 0
+    rate: float = 0.0
 
 
 class Gate:
-    """Bucket and breaker behind one lock: one question per attempt.
+    """Bucket, breaker and adaptive rate behind one lock: one question per attempt.
 
     A request is granted at most `HORIZON_S` before its sending time. A caller whose token
     lies further ahead is sent away until shortly before that time and asks again, so that
     a `silence` reaches this caller too.
     """
 
-    def __init__(self, bucket: TokenBucket, breaker: CircuitBreaker) -> None:
+    def __init__(self, bucket: TokenBucket, breaker: CircuitBreaker, pace: AdaptiveRate) -> None:
         self._bucket = bucket
         self._breaker = breaker
+        self._pace = pace
         self._lock = Lock()
+        self._follow()
 
     def admit(self) -> Admission:
         """Say whether, and after how many seconds, one request may be sent."""
         with self._lock:
-            failures = self._breaker.failures
+            failures = self._breaker.failures + self._pace.refusals
             wait = self._breaker.wait_s()
             if wait > 0:
                 return Admission(wait, False, failures)
             if self._bucket.wait_s() > HORIZON_S + _EARLY_S:  # one may be back a little early
-                return Admission(self._bucket.turn_s(HORIZON_S), False, failures)
+                turn = self._bucket.turn_s(HORIZON_S)
+                return Admission(
+                    min(turn, _SOON_S) if self._pace.refusals else turn, False, failures
+                )
             self._breaker.enter()
-            return Admission(self._bucket.reserve(), True, failures)
+            self._pace.sent()
+            self._follow()
+            granted = (True, failures, self._pace.number, self._pace.rate)
+            return Admission(self._bucket.reserve(), *granted)
 
-    def report(self, ok: bool) -> int:
+    def report(self, ok: bool, let_through: int | None = None) -> int:
         """Note the end of a request; return what `CircuitBreaker.report` returns.
 
-        An answer such as 404 or 429 is a success here: the API is up.
+        An answer such as 404 or 429 is a success here: the API is up. `let_through` is the
+        `Admission.number` of a request that no limiter refused.
         """
         with self._lock:
+            if let_through is not None:
+                self._pace.let_through(let_through)
+                self._follow()
             return self._breaker.report(ok)
+
+    def refused(self, number: int, is_clear: bool) -> Refusal:
+        """Note that the API asked a request of this `Admission.number` to slow down."""
+        with self._lock:
+            refusal = self._pace.refused(number, is_clear=is_clear)
+            self._follow()
+            return refusal
 
     def silence(self, seconds: float) -> None:
         """Grant nothing before `seconds` from now (Retry-After)."""
         with self._lock:
             self._bucket.silence(seconds)
+
+    def _follow(self) -> None:
+        if self._bucket.rate != self._pace.rate:
+            self._bucket.change_rate(self._pace.rate)

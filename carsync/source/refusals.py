@@ -35,6 +35,15 @@ def check_status(response: requests.Response, key: str) -> None:
     retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
     said = _read_words(response, key)
     detail = f'it says "{said}"' if said else ""
+    asks_to_wait = status in {403, 503} and retry_after is not None
+    if status in {420, 429} or asks_to_wait:
+        raise PageError(
+            FailureKind.RATE_LIMITED,
+            f"the API asks to slow down (HTTP {status})",
+            status=status,
+            detail=detail,
+            retry_after_s=retry_after,
+        )
     if status in {401, 403}:
         raise PageError(
             FailureKind.AUTH,
@@ -42,14 +51,6 @@ def check_status(response: requests.Response, key: str) -> None:
             status=status,
             detail=detail,
             hint="check API_KEY (api.auth.key) and the header's name (api.auth.name)",
-        )
-    if status == 429 or (status == 503 and retry_after is not None):
-        raise PageError(
-            FailureKind.RATE_LIMITED,
-            f"the API asks to slow down (HTTP {status})",
-            status=status,
-            detail=detail,
-            retry_after_s=retry_after,
         )
     if 300 <= status < 400:
         raise _redirected(response, key)

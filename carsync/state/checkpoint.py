@@ -25,7 +25,7 @@ from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
 from carsync.state.checkpoint_errors import translating
 from carsync.state.clock import Moment
-from carsync.state.figures import KeptFigures, Latency
+from carsync.state.figures import KeptFigures, Latency, Slowed
 
 VERSION = 1
 MAX_FAILED_PAGES = 100
@@ -78,6 +78,7 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     rows_per_s: float = 0.0
     eta_s: float | None = None
     latency: Latency | None = None
+    slowed: Slowed | None = None
     problem: str = ""
     hint: str = ""
     exit_code: int | None = None

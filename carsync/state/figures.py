@@ -20,6 +20,18 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p99_s: float
 
 
+class Slowed(msgspec.Struct, frozen=True, kw_only=True):
+    """The API refused requests (`by`: HTTP 503), and the rate fell; requests per second.
+
+    `is_over`: the rate is the configured one again.
+    """
+
+    by: str
+    rate: float
+    lowest: float
+    is_over: bool = False
+
+
 class KeptFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a run at one moment that its samples and its checkpoint keep, too.
 
@@ -54,8 +66,10 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     `pages_staged` counts this session, `pages_resumed` those that an earlier one had staged.
     `latency_…` are those of all good answers. Mean rates end with the last page staged, so that
     the merge does not dilute them. `error_rate` is the share of attempts at pages that failed;
-    `attempts` and `errors` count all requests. For `paused_s` seconds more no page is asked
-    for, because of `pause`.
+    `attempts` and `errors` count all requests; refusals that made the rate fall are no failures.
+    `allowed_per_s_mean` is the rate that requests were allowed at, after the warm-up and with
+    nothing for the time of a Retry-After; None without a limit. For `paused_s` seconds more no
+    page is asked for, because of `pause`.
     """
 
     pages_resumed: int
@@ -79,6 +93,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     rss_slope_mb_per_min: float | None
     paused_s: float = 0.0
     pause: Pause | None = None
+    allowed_per_s_mean: float | None = None
+    slowed: Slowed | None = None
 
     @property
     def pages_done(self) -> int:

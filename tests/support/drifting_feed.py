@@ -1,54 +1,24 @@
-"""A feed that moves while it is read, and the engine that reads it: no process, no socket.
-
-The engine takes the place of `carsync.engine.local.fleet.Fleet`. All else of a run is carsync's
-own: what a worker decides of an answer (`FeedReader`), how it stages, and the whole parent.
-"""
+"""A feed that moves while it is read, and the engine that reads it: no process, no socket."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from msgspec.structs import replace
-
 from carsync.config.sections import Config
-from carsync.destination.stage_writer import StageWriter
-from carsync.engine.base import Engine
-from carsync.engine.messages import (
-    EngineLost,
-    Event,
-    Lease,
-    PageFailed,
-    PageLease,
-    PagesStaged,
-    ProbeAnswered,
-    ProbeLease,
-)
-from carsync.engine.reader import FeedReader, ProbeAnswer
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, PageAsked, Said
+from carsync.engine.messages import EngineLost, Event, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
-from carsync.model import Column, MappedPage, ProbeVerdict
+from carsync.model import Column, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
 from carsync.source.client import Answer, ApiClient
 from tests.conftest import ask
+from tests.support.in_process_engine import InProcessEngine
 
-Lie = Literal[
-    "none",
-    "caps the total",
-    "tells the page's total",
-    "counts the last page from 0",
-    "counts one too many",
-    "lowers the page size",
-    "repeats the last page",
-    "is cut",
-]
-CUT_AT = 3
-"""Pages of a feed that is cut, or whose total is capped."""
 Kind = Literal["good", "unmappable", "nameless"]
 Outcome = Literal["answer", "late", "fail", "crash", "stop"]
 Move = tuple[str, int, int]
@@ -86,7 +56,7 @@ class MovingFeed:
     """The feed, and the model's knowledge of one run: who was listed from its first request on."""
 
     def __init__(
-        self, conn: Connection, page_size: int, has_totals: bool, lie: Lie = "none"
+        self, conn: Connection, page_size: int, has_totals: bool, lies: tuple[str, ...] = ()
     ) -> None:
         self.listings: list[Listing] = []
         self.always: set[str] = set()
@@ -98,7 +68,9 @@ class MovingFeed:
         self._conn = conn
         self._size = page_size
         self._has_totals = has_totals
-        self._lie = lie
+        self._page_lie = next((PAGE_LIES[x] for x in lies if x in PAGE_LIES), PageAsked.answer)
+        self._car_lie = next((CAR_LIES[x] for x in lies if x in CAR_LIES), CarAsked.answer)
+        self._pages_asked = 0
         self._gone: list[Listing] = []
         self._born = 0
 
@@ -120,45 +92,31 @@ class MovingFeed:
             self.retired = set()
             self.drifted = self.rivalled = False
 
-    def body(self, page: int) -> bytes:
+    def page(self, page: int) -> Said:
         """Give the answer to a request for a page."""
-        size = self._size - 1 if self._lie == "lowers the page size" else self._size
-        last_page = max(1, math.ceil(len(self.listings) / size))
-        if self._lie == "repeats the last page":
-            page = min(page, last_page)
-        shown = self.listings[(page - 1) * size : page * size]
-        if self._lie == "is cut" and page > CUT_AT:
-            shown = []
-        answer: dict[str, Any] = {"data": [listing.record() for listing in shown]}
-        if self._has_totals:
-            answer["meta"] = self._meta(last_page, len(shown))
-        return json.dumps(answer).encode()
+        self._pages_asked += 1
+        asked = PageAsked(self, page, self._size, self._pages_asked, totals=self._has_totals)
+        return self._page_lie(asked)
 
-    def _meta(self, last_page: int, shown: int) -> dict[str, Any]:
-        total = len(self.listings)
-        match self._lie:
-            case "caps the total":
-                most = CUT_AT * self._size
-                return {"last_page": min(last_page, CUT_AT), "total": min(total, most)}
-            case "tells the page's total":
-                return {"total": shown}
-            case "counts the last page from 0":
-                return {"last_page": last_page - 1}
-            case "counts one too many":
-                return {"total": total + 1}
-            case "lowers the page size":
-                return {"total": total}
-        return {"last_page": last_page, "total": total}
+    def car(self, record_id: str) -> Said:
+        """Give the answer to a request by id."""
+        return self._car_lie(CarAsked(self, record_id))
 
-    def record(self, record_id: str) -> bytes | None:
-        """Give the answer to a request by id; None: 404."""
-        found = (x for x in self.listings if x.id == record_id)
-        listing = next(found, None)
-        return None if listing is None else json.dumps({"data": listing.record()}).encode()
+    def __len__(self) -> int:
+        return len(self.listings)
+
+    def records(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Give the records from place `start` to before `stop`."""
+        return [listing.record() for listing in self.listings[start:stop]]
+
+    def record(self, record_id: str) -> dict[str, Any] | None:
+        """Give the record with this id, where it is listed."""
+        found = (x.record() for x in self.listings if x.id == record_id)
+        return next(found, None)
 
     def whole(self) -> bytes:
         """Give all that is listed as one page."""
-        return json.dumps({"data": [listing.record() for listing in self.listings]}).encode()
+        return json.dumps({"data": self.records(0, len(self))}).encode()
 
     # ── moving ──
 
@@ -272,22 +230,30 @@ class Script:
 class FeedClient:
     """Answers a reader's requests from the feed, in the place of `ApiClient`."""
 
-    def __init__(self, feed: MovingFeed, answers_by_id: bool) -> None:
+    def __init__(self, feed: MovingFeed) -> None:
         self._feed = feed
-        self._answers_by_id = answers_by_id
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Give a page."""
-        body = self._feed.body(page)
+        said = self._feed.page(page)
+        if said.status != 200:
+            raise PageError(FailureKind.CLIENT, f"HTTP {said.status}", status=said.status)
+        body = json.dumps(said.body).encode()
         return Answer(body, len(body), 0.0, time.monotonic())
 
     def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
         """Give a record."""
-        body = self._feed.record(record_id) if self._answers_by_id else None
-        return (ProbeVerdict.GONE, "", b"") if body is None else (ProbeVerdict.ALIVE, "", body)
+        said = self._feed.car(record_id)
+        if said.status == 200:
+            return ProbeVerdict.ALIVE, "", json.dumps(said.body).encode()
+        verdict = ProbeVerdict.GONE if said.status == 404 else ProbeVerdict.NOTHING
+        return verdict, "", b""
+
+    def close(self) -> None:
+        """Have no connection."""
 
 
-class DriftingEngine(Engine):
+class DriftingEngine(InProcessEngine):
     """Answers the parent's leases from the feed, one a turn, in the script's order."""
 
     def __init__(
@@ -299,48 +265,12 @@ class DriftingEngine(Engine):
         feed: MovingFeed,
         script: Script,
         conn: Connection,
-        answers_by_id: bool,
     ) -> None:
+        super().__init__(config, run_id, token, columns, conn)
         self._run_id = run_id
         self._feed = feed
         self._script = script
-        self._reader = FeedReader(config, 1)
-        self._reader.client = cast(ApiClient, FeedClient(feed, answers_by_id))
-        self._stage_writer = StageWriter(conn, run_id, token, columns, "execute_values")
-        self._waiting: list[Lease] = []
-        self._queue: list[MappedPage] = []
-
-    def start(self, *, silence_s: float = 0.0) -> None:
-        """Start nothing."""
-
-    def kill(self) -> None:
-        """Lose what was not staged."""
-        self._waiting.clear()
-        self._queue.clear()
-
-    def stop(self) -> None:
-        """Answer no more; what is on the queue is staged."""
-        self._waiting.clear()
-
-    def is_running(self) -> bool:
-        """Have no worker."""
-        return False
-
-    def memory(self) -> dict[str, int]:
-        """Weigh nothing."""
-        return {}
-
-    def queue_depth(self) -> int:
-        """Count the pages that wait to be staged."""
-        return len(self._queue)
-
-    def room(self) -> int:
-        """Take six leases in hand."""
-        return 6 - len(self._waiting)
-
-    def lease(self, leases: Sequence[Lease]) -> None:
-        """Take leases."""
-        self._waiting += leases
+        self._reader.client = cast(ApiClient, FeedClient(feed))
 
     def events(self, timeout_s: float) -> list[Event]:
         """Answer one lease, or stage what waits."""
@@ -363,32 +293,7 @@ class DriftingEngine(Engine):
             self._script.crashes += 1
             return [EngineLost("fetcher 1", "was killed")]
         lease = self._waiting.pop(step.pick % len(self._waiting))
+        fails = step.outcome == "fail"
         if isinstance(lease, ProbeLease):
-            return [self._probe(lease, step)]
-        return self._read(lease, step)
-
-    def _probe(self, lease: ProbeLease, step: Step) -> ProbeAnswered:
-        answer = ProbeAnswer(ProbeVerdict.NOTHING)
-        if step.outcome != "fail":
-            answer = self._reader.probe(lease)
-        told = ProbeAnswered(lease.record_id, lease.attempt, answer.verdict, 0.0)
-        return replace(told, ids=answer.ids, info=answer.info)
-
-    def _read(self, lease: PageLease, step: Step) -> list[Event]:
-        try:
-            if step.outcome == "fail":
-                raise PageError(FailureKind.SERVER, "503")
-            read = self._reader.read_page(lease)
-        except PageError as exc:
-            words = (exc.kind, exc.problem, "", None, None, 0.0)
-            return [PageFailed(lease.page, lease.attempt, *words)]
-        self._queue.append(read.mapped)
-        staged = [] if step.outcome == "late" else self._stage_queue()
-        return [read.fetched(), *staged]
-
-    def _stage_queue(self) -> list[Event]:
-        if not self._queue:
-            return []
-        staged = self._stage_writer.stage(self._queue)
-        self._queue.clear()
-        return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]
+            return [self._probe(lease, fails=fails)]
+        return self._read(lease, fails=fails, is_late=step.outcome == "late")

@@ -36,7 +36,7 @@ class FakeEngine(Engine):
         self._turn_s = turn_s
         self._events: list[Event] = []
 
-    def start(self, *, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
         """Note the silence."""
         self.silence_s = silence_s
 

@@ -21,6 +21,7 @@ from carsync.engine.messages import (
     PageLease,
     ProbeAnswered,
     ProbeLease,
+    RateChanged,
     WorkerFailed,
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
@@ -66,7 +67,9 @@ class Fetcher:
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
-        self._unlimited = args.config.limits.requests_per_second == 0
+        self._adaptive = args.config.limits.adaptive
+        self._rate = self._told_rate = args.config.limits.requests_per_second
+        self._refused_by = ""
         self._open_until_s = 0.0
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
@@ -89,6 +92,7 @@ class Fetcher:
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
                 self._send(Heartbeat(self._overdue_s()))
+                self._tell_rate()
         if self._aborting.is_set():
             self._pages.abandon()
         self._pages.finish()
@@ -166,7 +170,8 @@ class Fetcher:
                 if self._stopping.wait(min(left_s, 1.0)):
                     return None
             if admission.granted:
-                if self._unlimited and admission.failures == 0:
+                self._rate = admission.rate
+                if admission.rate == 0 and admission.failures == 0:
                     self._open_until_s = time.monotonic() + OPEN_S
                 return admission
 
@@ -177,7 +182,7 @@ class Fetcher:
         except PageError as exc:
             self._page_failed(lease, exc, admission, time.monotonic() - started_s)
             return
-        self._tell_gate(admission, ok=True)
+        self._succeeded(admission)
         failpoints.reach("fetch.mapped")
         if self._put(number, read.mapped):
             failpoints.reach("fetch.queued")
@@ -187,14 +192,12 @@ class Fetcher:
     def _page_failed(
         self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float
     ) -> None:
-        self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
-        if exc.kind is FailureKind.RATE_LIMITED and exc.retry_after_s is not None:
-            self._silence(exc.retry_after_s)
+        kind = self._failed(exc, admission, is_proved=lease.is_proved)
         self._send(
             PageFailed(
                 lease.page,
                 lease.attempt,
-                exc.kind,
+                kind,
                 f"{exc.problem}: {exc.detail}" if exc.detail else exc.problem,
                 exc.hint,
                 exc.status,
@@ -209,25 +212,58 @@ class Fetcher:
         retry_after_s = failure = None
         try:
             answer = self._reader.probe(lease)
-            self._tell_gate(admission, ok=True)
+            self._succeeded(admission)
         except PageError as exc:
-            self._tell_gate(admission, ok=exc.kind not in _BREAKER_KINDS)
-            if (retry_after_s := exc.retry_after_s) is not None:
-                self._silence(retry_after_s)
+            retry_after_s = exc.retry_after_s
+            failure = self._failed(exc, admission, is_proved=lease.is_proved)
             answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
-            failure = exc.kind
         failpoints.reach("probe.answered")
         told = (answer.verdict, time.monotonic() - started_s, answer.words, retry_after_s, failure)
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, answer.ids, answer.info))
 
-    def _tell_gate(self, admission: Admission, *, ok: bool) -> None:
-        """Report an outcome; a success that changes nothing saves the round trip."""
-        if ok and admission.failures == 0:
-            return
+    def _succeeded(self, admission: Admission) -> None:
+        """Report a success; one that changes nothing saves the round trip."""
+        if admission.failures:
+            self._report(True, admission.number)
+
+    def _failed(self, exc: PageError, admission: Admission, *, is_proved: bool) -> FailureKind:
+        """Tell the gate of a failed request, and return the kind of failure that it was.
+
+        A 403 or a 503 may be a limiter's, the page's own, or say that nothing works: the gate
+        knows what became of the other requests.
+        """
+        if exc.retry_after_s is not None:
+            self._silence(exc.retry_after_s)
+        kind, is_failure = exc.kind, exc.kind in _BREAKER_KINDS
+        is_unclear = exc.status == 503 or (exc.status == 403 and is_proved)
+        is_clear = kind is FailureKind.RATE_LIMITED
+        if self._adaptive and (is_clear or is_unclear):
+            self._open_until_s = 0.0
+            refusal = self._gate.refused(admission.number, is_clear)
+            self._rate, self._refused_by = refusal.rate, f"HTTP {exc.status}"
+            if refusal.is_slower:
+                self._tell_rate()
+            is_failure = not (is_clear or refusal.is_slower)
+            is_limiters = is_clear or refusal.is_slower or refusal.again
+            kind = FailureKind.RATE_LIMITED if is_limiters else FailureKind.SERVER
+        if is_failure:
+            self._report(False)
+        elif admission.failures:
+            is_answer = kind not in {FailureKind.RATE_LIMITED, FailureKind.AUTH}
+            self._report(True, admission.number if is_answer else None)
+        return kind
+
+    def _report(self, ok: bool, let_through: int | None = None) -> None:
         self._open_until_s = 0.0
-        openings = self._gate.report(ok)
+        openings = self._gate.report(ok, let_through)
         if openings:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
+
+    def _tell_rate(self) -> None:
+        """Tell the parent what the gate said last of the rate: when it falls, and every second."""
+        if (rate := self._rate) != self._told_rate:
+            self._told_rate = rate
+            self._send(RateChanged(rate, self._refused_by))
 
     def _silence(self, seconds: float) -> None:
         """Let no thread of any process send for so long; another's at most `OPEN_S` more."""

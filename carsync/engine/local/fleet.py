@@ -70,7 +70,7 @@ class Fleet(Engine):
 
     # ── start ────────────────────────────────────────────────────────────────
 
-    def start(self, *, silence_s: float = 0.0) -> None:
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
         """Start manager, fetchers and writers; return before they are ready."""
         try:
             # The manager forgets the gate when the last proxy goes; workers take theirs from this.
@@ -79,6 +79,7 @@ class Fleet(Engine):
                 self._config.limits,
                 idle_s=self._idle_s,
                 silence_s=silence_s,
+                lowered_to=lowered_to,
                 within_s=timing.current().worker_boot_s,
             )
         except (OSError, EOFError) as exc:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from carsync import failpoints
 from carsync.engine.local.child import become_child
+from carsync.source.adaptive_rate import AdaptiveRate
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 _gate: Gate | None = None
 
 
-def _open_gate(rate: float, burst: int, idle_s: float, failures: int, open_s: float) -> None:
+def _open_gate(
+    rate: float, burst: int, idle_s: float, failures: int, open_s: float, lowered_to: float | None
+) -> None:
     """Build the gate inside the manager process, before it serves."""
     global _gate
     become_child()
@@ -33,6 +36,7 @@ def _open_gate(rate: float, burst: int, idle_s: float, failures: int, open_s: fl
     _gate = Gate(
         TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
         CircuitBreaker(failures, open_s, time.monotonic),
+        AdaptiveRate(rate, time.monotonic, lowered_to),
     )
 
 
@@ -49,16 +53,23 @@ class GateManager(BaseManager):
         return self._gate()  # type: ignore[attr-defined, no-any-return]
 
 
-GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "silence"))
+GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "refused", "silence"))
 
 
 def start_manager(
-    context: SpawnContext, limits: Limits, *, idle_s: float, silence_s: float, within_s: float
+    context: SpawnContext,
+    limits: Limits,
+    *,
+    idle_s: float,
+    silence_s: float,
+    within_s: float,
+    lowered_to: float | None = None,
 ) -> tuple[GateManager, Gate]:
     """Start the manager process and return it with a proxy of its gate; main thread only.
 
     `idle_s`: for how long nobody has asked the API; tokens accrued for that long. Nothing
-    is granted before `silence_s` seconds from now. Raises `OSError` or `EOFError` where
+    is granted before `silence_s` seconds from now; `lowered_to` is the rate that an earlier
+    gate had fallen to. Raises `OSError` or `EOFError` where
     the process does not answer `within_s` seconds; it is dead then.
     """
     # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
@@ -68,7 +79,7 @@ def start_manager(
     breaker = limits.circuit_breaker
     with _ended_when_late(manager, within_s):
         # Plain numbers, so that the manager's process loads nothing of the configuration.
-        numbers = (limits.effective_burst, idle_s, breaker.failures, breaker.open_s)
+        numbers = (limits.effective_burst, idle_s, breaker.failures, breaker.open_s, lowered_to)
         manager.start(_open_gate, (limits.requests_per_second, *numbers))
         gate = manager.gate()
         if silence_s > 0:

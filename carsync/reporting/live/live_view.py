@@ -116,6 +116,8 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
     if figures.pause and left_s > 0:
         why = _PAUSES[figures.pause]
         alarms.append((f"paused: {why} · {formatting.duration(left_s)} left", "warn"))
+    if words := wording.slowed(figures.slowed):
+        alarms.append((words, "warn"))
     if figures.pages_given_up:
         pages = formatting.plural(figures.pages_given_up, "page")
         alarms.append((f"given up: {pages} · no car will be deactivated", "bad"))

@@ -197,7 +197,7 @@ _OF_RUN: _Rows = {
     ),
     "run_records_total": ("records", "Records that the pages held."),
     "run_rejects_total": ("rejects", "Rejected records (carsync rejects list)."),
-    "run_attempts_total": ("attempts", "Requests for pages, retries included."),
+    "run_attempts_total": ("attempts", "Requests for pages and cars, retries included."),
     "run_failed_attempts_total": (_by_kind, "Requests for pages that failed, by class.", "class"),
     "run_retries_total": ("retries", "Failed requests that were, or will be, sent again."),
     "run_breaker_openings_total": ("breaker_openings", "How often the circuit breaker opened."),

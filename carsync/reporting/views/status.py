@@ -189,6 +189,8 @@ def _run_rows(
         rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
     if state.pages_per_s:
         rows.append(("rate", _rates(state, is_active)))
+    if words := wording.slowed(state.slowed):
+        rows.append(("asked", words))
     if state.latency is not None:
         rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.destination.column_values import ColumnValues
-from carsync.state.figures import Figures, KeptFigures, Latency
+from carsync.state.figures import Figures, KeptFigures, Latency, Slowed
 
 TOTAL_UNKNOWN = "total not known yet"
 
@@ -112,6 +112,17 @@ def slope(mb_per_min: float) -> str:
     return f"{mb_per_min:+.1f} MB/min"
 
 
+def slowed(slowed: Slowed | None) -> str:
+    """Say at which rate the API is asked since it refused requests; empty at the whole rate.
+
+    >>> slowed(Slowed(by="HTTP 503", rate=4.91, lowest=2.5))
+    'slowed to 4.91 requests/s (HTTP 503)'
+    """
+    if slowed is None or slowed.is_over:
+        return ""
+    return f"slowed to {slowed.rate:.3g} requests/s ({slowed.by})"
+
+
 def progress(figures: Figures) -> str:
     """Write the figures on one line; what is not known yet is left out."""
     done, planned = figures.pages_done, figures.pages_planned
@@ -125,6 +136,8 @@ def progress(figures: Figures) -> str:
     if figures.pause:
         why = "429" if figures.pause == "rate_limited" else "breaker open"
         parts.append(f"paused ({why}) {formatting.duration(figures.paused_s)}")
+    if words := slowed(figures.slowed):
+        parts.append(words)
     if figures.eta_s is not None:
         parts.append(f"eta {formatting.duration(figures.eta_s)}")
     return " · ".join(parts)

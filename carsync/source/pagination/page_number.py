@@ -88,7 +88,9 @@ class PageNumberPaginator(Paginator):
         if position >= pages or records >= size:
             return None
         listed = formatting.plural(records, "record")
-        return f"page {page:,} of {pages:,} holds {listed} instead of {size:,}"
+        fault = f"page {page:,} of {pages:,} holds {listed} instead of {size:,}"
+        cure = f"; if the API serves no larger pages, set api.pagination.page_size: {records}"
+        return fault + cure * (position == 1 and size == asked)
 
 
 def _served_size(info: PageInfo, asked: int) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from enum import IntEnum
 
+from carsync import formatting
 from carsync.config.sections import Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator
@@ -72,6 +74,7 @@ class PagePlan:
         self._totals_disproved = self._is_repeated = False
         self._ends_full = False
         self._first_records = 0
+        self._sizes: Counter[int] = Counter()  # of staged pages, by their number of records
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
         self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
@@ -122,6 +125,7 @@ class PagePlan:
         self._states[index] = _State.STAGED
         self.staged_count += 1
         self._records += records
+        self._sizes[records] += 1
 
     def give_back(self, page: int) -> None:
         """Let a leased page be leased again."""
@@ -200,6 +204,36 @@ class PagePlan:
         if total and total % ROUND_TOTAL == 0:
             return f"the reported total is a round {total:,}: the feed may be cut there"
         return ""
+
+    @property
+    def gaps(self) -> str:
+        """Why cars may be missing from the same pages every night, in words; else empty."""
+        short, _ = self._not_full
+        if not short:
+            return ""
+        pages = formatting.part(short, self._filled, "page")
+        return f"fewer records than elsewhere are on {pages}: cars may be missing there"
+
+    @property
+    def holes(self) -> int:
+        """How many pages are empty between full ones, where no total says that all was read."""
+        return self._not_full[1]
+
+    @property
+    def _not_full(self) -> tuple[int, int]:
+        """Count the pages before the last that are short, and empty; 0 where that is no sign.
+
+        Pages before the last are as full as the others, unless an answer was cut. Where most of
+        them are not, the feed leaves records out after it cut its pages.
+        """
+        if not self._filled:
+            return 0, 0
+        full = self._sizes[self._drift.sizes.largest]
+        held = self._sizes.total() - self._sizes[0]
+        short, empty = held - full - (held > 0 and not self._ends_full), self._filled - held
+        if self._is_repeated or not self.misses_records or short + empty > self._filled / 2:
+            return 0, 0
+        return short, empty
 
     @property
     def misses_records(self) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 import psycopg2
 import pytest
 
+from carsync.deactivation.by_id import controls_wanted
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
-from tests.support.site import Site, ask, worst_burst
+from tests.support.site import SimulatedSite, Site, ask, worst_burst
 
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 
@@ -105,6 +106,21 @@ def test_adopting_a_deployed_table_updates_nothing_that_has_its_md5(
     assert site.writes() == (120, 0 if with_hash else 120, 0)
 
     assert site.sync().counts == {"seen": 120, "unchanged": 120}
+
+
+def test_an_honest_feed_costs_its_pages_the_one_behind_them_and_the_by_id_requests(
+    grown_site: SimulatedSite,
+) -> None:
+    """And the run tells how many these were; 1 of the by-id requests is for an impossible id."""
+    site = grown_site
+    pages, absent = 15, 12
+    ended = site.sync()
+    asked = pages + 1 + absent + controls_wanted(absent) + 1
+    assert len(site.api.log) == ended.report["snapshot"]["attempts"] == asked
+    assert ended.counts["deactivated"] == absent
+    site.api.reset()
+    ended = site.sync()
+    assert len(site.api.log) == ended.report["snapshot"]["attempts"] == pages + 1
 
 
 def test_a_feed_without_totals_is_read_until_ten_pages_are_empty(open_site: OpenSite) -> None:

@@ -97,13 +97,22 @@ def test_a_throttled_run_asks_slower(operator: Operator) -> None:
     site = operator.site
     site.api.change(rate=5, burst=5)
     site.api.reset()
-    site.sync(expect=7)
-    refused = site.status()["errors"]["rate_limited"]
-    assert refused > 0
+    site.sync()
+    status = site.status()
+    assert status["errors"]["rate_limited"] > 0
+    assert status["slowed"]["by"] == "HTTP 429"
     assert_as_on_the_page("throttled", "", operator.refuse("throttled"))
     slower = operator.open("throttled", "--rate", "5", "--yes")
     assert_as_on_the_page("throttled", "--rate 5 --yes", slower)
     assert "rate_limited" not in site.status()["errors"]
+
+
+def test_a_page_that_fails_every_night_is_named(operator: Operator) -> None:
+    site = operator.site
+    site.api.change(broken_share=0.1)
+    (broken,) = site.api.truth()["broken_pages"]
+    site.sync(expect=5)
+    assert_as_on_the_page("failed", f" # page {broken} fails", operator.refuse("failed"))
 
 
 def test_a_new_api_key_is_put_in_place_once_it_works(operator: Operator) -> None:

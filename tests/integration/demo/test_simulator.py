@@ -218,3 +218,18 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [len(client.page(page).json()["data"]) for page in range(1, 11)] == [100] * 10
         cached = client.api.app._cache
         assert 0 < sum(map(len, cached.values())) <= 100_000
+
+
+def test_lies_are_told_from_the_start_or_by_name_later() -> None:
+    with serving(lies=("total-of-page", "by-id-404"), lie_depth=2) as lying:
+        first = lying.api.app.snapshot.ids[0]
+        assert lying.page(3).json()["meta"]["total"] == 50
+        assert lying.get(f"/cars/{first}").status_code == 404
+        assert lying.control("POST", "lie?name=quota-gone") == {"lies": ["quota-gone"]}
+        refused = lying.page(3)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "86500")
+        assert lying.get(f"/cars/{first}").status_code == 200
+        lying.control("POST", "lie")
+        assert lying.page(3).json()["meta"]["total"] == 250
+        with pytest.raises(requests.HTTPError, match="422"):
+            lying.control("POST", "lie?name=unknown")

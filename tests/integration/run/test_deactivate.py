@@ -32,7 +32,8 @@ def rig(conn: Connection) -> Rig:
 
 def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
     """Give what a decision wants to know of a run."""
-    usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True, "cut": ""}
+    usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True}
+    usual |= {"cut": "", "gaps": "", "holes": 0}
     return SimpleNamespace(
         config=config,
         connection=rig.conn,

@@ -26,3 +26,13 @@ def test_without_options_the_simulator_has_its_own_defaults(
     monkeypatch.setattr("carsync.cli.simulate.Simulator", record)
     CliRunner().invoke(simulate, [])
     assert built == [SimulatorOptions()]
+
+
+def test_lies_are_listed_and_checked() -> None:
+    listed = CliRunner().invoke(simulate, ["--lie", "list"])
+    assert listed.exit_code == 0
+    assert "total-capped " in listed.output
+    unknown = CliRunner().invoke(simulate, ["--lie", "honesty"])
+    assert "`--lie list` tells all" in unknown.output
+    two = CliRunner().invoke(simulate, ["--lie", "total-capped", "--lie", "feed-cut"])
+    assert "one lie of pages and one by id" in two.output

@@ -389,3 +389,10 @@ def test_proofs_keep_the_cap() -> None:
     assert judge(GOOD, 990, (), 0, RULES, **answers(GONE)).max_deactivations == 100
     assert judge(GOOD, 991, (), 0, rules(max_count=12)).max_deactivations == 12
     assert judge(GOOD, 990, (), 0, rules(max_count=9)).max_deactivations == 0, "held"
+
+
+def test_an_empty_page_between_full_ones_holds_even_where_nobody_is_absent() -> None:
+    complete = DeactivationPlan(0, 100, 100, 0, 0)
+    decision = decide(Evidence(complete, None, holes=1), Deactivate())
+    assert decision.action == "hold"
+    assert decision.reasons == ("1 page is empty, and later ones are not",)

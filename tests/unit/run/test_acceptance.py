@@ -85,6 +85,20 @@ class TestAcceptance:
         check = evaluate(Acceptance(), snapshot, rate)[1]
         assert (check.target, check.verdict) == (target, verdict)
 
+    def test_a_run_is_judged_by_the_rate_that_the_api_allowed(self) -> None:
+        slow = replace(
+            good_run(),
+            elapsed_s=2500.0,
+            pages_per_s_after_warmup=0.9,
+            rows_per_s=90.0,
+            writer_rows_per_busy_s=400.0,
+            allowed_per_s_mean=1.1,
+        )
+        checks = evaluate(Acceptance(), slow, 20.0)
+        assert {check.verdict for check in checks} == {"pass"}
+        unslowed = evaluate(Acceptance(), replace(slow, allowed_per_s_mean=20.0), 20.0)
+        assert [c.name for c in unslowed if c.verdict == "fail"] == ["duration", "pages per second"]
+
     def test_a_run_too_short_to_judge_is_judged_by_time_and_errors_only(self) -> None:
         clock = FakeClock()
         metrics = Metrics(clock)

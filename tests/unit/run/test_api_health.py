@@ -8,7 +8,7 @@ import pytest
 
 from carsync import timing
 from carsync.config.sections import CircuitBreakerRules, Limits
-from carsync.engine.messages import BreakerOpened, PageFailed
+from carsync.engine.messages import BreakerOpened, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.run.api_health import ApiHealth
 from carsync.run.metrics import Metrics
@@ -46,6 +46,18 @@ def test_the_longest_wait_that_the_api_asked_for_holds(rig: Rig) -> None:
     assert rig.metrics.snapshot(None, 0).pause == "rate_limited"
     rig.refuse(86_400.0)
     assert rig.health.silence_s() == MAX_RETRY_AFTER_S
+
+
+def test_the_rate_that_the_api_stands_is_kept_for_the_next_engine_and_told_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    for rate in (10.0, 5.0):
+        rig.health.rate_changed(RateChanged(rate, "HTTP 503"))
+    assert rig.health.lowered_to == 5.0
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        "the API refuses requests (HTTP 503): asking at 10 requests/s, more again by and by"
+    ]
 
 
 def test_a_run_ends_once_the_api_gave_no_page_for_long_and_asks_to_wait(rig: Rig) -> None:

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.engine.messages import PageFailed, PageFetched, PagesStaged, ProbeAnswered
+from carsync.engine.messages import (
+    PageFailed,
+    PageFetched,
+    PagesStaged,
+    ProbeAnswered,
+    RateChanged,
+)
 from carsync.errors import FailureKind
 from carsync.model import PageInfo, ProbeVerdict, StagedPage
 from carsync.run.metrics import MemorySlope, Metrics
+from carsync.state.figures import Slowed
 from tests.support.fake_clock import FakeClock
 
 MB = 10**6
@@ -55,6 +62,43 @@ class TestPauses:
         assert (got.pause, got.paused_s) == ("rate_limited", 30.0)
         clock.advance(30)
         assert metrics.snapshot(10, 0).pause is None
+
+
+class TestAllowedRate:
+    def test_the_mean_leaves_out_the_warm_up_and_counts_a_silence_as_nothing(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=30.0, requests_per_second=20.0)
+        clock.advance(40)  # 10 s at 20/s
+        metrics.rate_changed(RateChanged(2.0, "HTTP 503"))
+        clock.advance(10)  # 10 s at 2/s
+        metrics.pause("rate_limited", 20.0)
+        clock.advance(20)
+        assert metrics.snapshot(None, 0).allowed_per_s_mean == pytest.approx(220 / 40)
+
+    def test_without_a_limit_the_mean_begins_with_the_first_one(self) -> None:
+        clock = FakeClock()
+        metrics = Metrics(clock, warmup_s=0.0)
+        clock.advance(100)
+        assert metrics.snapshot(None, 0).allowed_per_s_mean is None
+        metrics.rate_changed(RateChanged(10.0, "HTTP 429"))
+        clock.advance(5)
+        assert metrics.snapshot(None, 0).allowed_per_s_mean == pytest.approx(10.0)
+
+    def test_the_lowest_rate_is_told_and_whether_it_is_over(self) -> None:
+        metrics = Metrics(FakeClock(), requests_per_second=20.0)
+        assert metrics.snapshot(None, 0).slowed is None
+        for rate in (10.0, 5.0, 20.0):
+            metrics.rate_changed(RateChanged(rate, "HTTP 420"))
+        slowed = Slowed(by="HTTP 420", rate=20.0, lowest=5.0, is_over=True)
+        assert metrics.snapshot(None, 0).slowed == slowed
+
+    def test_refusals_that_slowed_the_run_are_no_failed_attempts(self) -> None:
+        metrics = Metrics(FakeClock(), requests_per_second=20.0)
+        metrics.page_fetched(fetched())
+        metrics.page_failed(failed(FailureKind.RATE_LIMITED))
+        assert metrics.snapshot(None, 0).error_rate == 0.5
+        metrics.rate_changed(RateChanged(10.0, "HTTP 429"))
+        assert metrics.snapshot(None, 0).error_rate == 0
 
 
 class TestCounters:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carsync.source.adaptive_rate import AdaptiveRate
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, Gate, TokenBucket
 from tests.support.fake_clock import FakeClock
@@ -41,7 +42,11 @@ def excess(times: list[float], rate: float, burst: float) -> float:
 
 
 def open_gate(clock: FakeClock, rate: float = 20.0, burst: int = 40, failures: int = 10) -> Gate:
-    return Gate(TokenBucket(rate, burst, clock), CircuitBreaker(failures, 60.0, clock))
+    return Gate(
+        TokenBucket(rate, burst, clock),
+        CircuitBreaker(failures, 60.0, clock),
+        AdaptiveRate(rate, clock),
+    )
 
 
 class TestTokenBucket:
@@ -192,7 +197,7 @@ class TestGate:
         assert gate.report(ok=False) == 1
         assert [gate.admit() for _ in range(3)] == [Admission(60.0, False, 1)] * 3
         clock.advance(60)
-        assert gate.admit() == Admission(0.0, True, 1)
+        assert gate.admit() == Admission(0.0, True, 1, 0, 1.0)
         assert not gate.admit().granted
 
     def test_waiting_for_a_token_does_not_spend_the_probe(self) -> None:
@@ -235,7 +240,8 @@ class TestGate:
             inside -= 1
             return 0.0
 
-        gate = Gate(TokenBucket(1.0, 10, slow_clock), CircuitBreaker(1, 60.0, slow_clock))
+        breaker = CircuitBreaker(1, 60.0, slow_clock)
+        gate = Gate(TokenBucket(1.0, 10, slow_clock), breaker, AdaptiveRate(1.0, slow_clock))
         calls = [gate.admit, lambda: gate.silence(1.0), lambda: gate.report(ok=False)] * 4
         with ThreadPoolExecutor(len(calls)) as pool:
             for outcome in [pool.submit(call) for call in calls]:

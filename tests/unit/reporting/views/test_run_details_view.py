@@ -34,6 +34,7 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
     told = stored | {
+        "snapshot": stored["snapshot"] | {"allowed_per_s_mean": None, "slowed": None},
         "meaning": "held: a person must look",
         "next_step": "look; or do nothing: the next run decides again",
         "columns": None,

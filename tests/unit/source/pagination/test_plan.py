@@ -531,6 +531,46 @@ def test_a_feed_that_may_be_cut_at_the_same_depth_every_night_is_told(
 
 
 @pytest.mark.parametrize(
+    ("sizes", "info", "pages"),
+    [
+        ([100, 50, 100, 100, 0], PageInfo(), "1 of 4"),
+        ([100, 0, 100, 40, 0], PageInfo(), ""),
+        ([100, 50, 100, 40], PageInfo(4, 340), "1 of 4"),
+        ([100, 50, 100, 40], PageInfo(4, 290), ""),
+        ([100, 100, 40, 0], PageInfo(), ""),
+        ([99, 100, 97, 98, 96, 0], PageInfo(), ""),  # the feed filters its pages
+        ([0], PageInfo(), ""),
+    ],
+)
+def test_pages_that_are_not_as_full_as_the_others_may_lack_cars_every_night(
+    sizes: list[int], info: PageInfo, pages: str
+) -> None:
+    plan = plan_of(Pagination(stop_after_empty_pages=1))
+    read_all(plan, sizes, info)
+    assert plan.gaps.startswith(pages)
+    assert bool(plan.gaps) is bool(pages)
+    plan.end_at_repeat()  # the last page came again, as short as it is
+    assert not plan.gaps or plan.has_totals
+
+
+@pytest.mark.parametrize(
+    ("sizes", "info", "holes"),
+    [
+        ([100, 0, 100, 40, 0], PageInfo(), 1),
+        ([100, 40, 0], PageInfo(), 0),
+        ([100, 0, 0, 0, 30, 0], PageInfo(), 0),  # the feed filters its pages
+        ([0], PageInfo(), 0),
+    ],
+)
+def test_an_empty_page_between_full_ones_is_a_hole(
+    sizes: list[int], info: PageInfo, holes: int
+) -> None:
+    plan = plan_of(Pagination(stop_after_empty_pages=4))
+    read_all(plan, sizes, info)
+    assert plan.holes == holes
+
+
+@pytest.mark.parametrize(
     ("info", "misses"), [(PageInfo(), True), (PageInfo(2, 151), True), (PageInfo(2, 150), False)]
 )
 def test_a_feed_may_hold_more_than_was_read_unless_its_total_is_met(

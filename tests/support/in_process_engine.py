@@ -1,0 +1,113 @@
+"""An engine without processes: it reads in the parent's own thread, one lease a turn.
+
+The engine takes the place of `carsync.engine.local.fleet.Fleet`. All else of a run is carsync's
+own: what a worker decides of an answer (`FeedReader`), how it stages, and the whole parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from carsync.config.sections import Config
+from carsync.destination.stage_writer import StageWriter
+from carsync.engine.base import Engine
+from carsync.engine.messages import (
+    Event,
+    Lease,
+    PageFailed,
+    PageLease,
+    PagesStaged,
+    ProbeAnswered,
+    ProbeLease,
+)
+from carsync.engine.reader import FeedReader, ProbeAnswer
+from carsync.errors import FailureKind, PageError
+from carsync.model import Column, MappedPage, ProbeVerdict
+from carsync.postgres.wait import Connection
+
+
+class InProcessEngine(Engine):
+    """Reads one lease a turn, and stages each page over `conn` as soon as it is read."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_id: int,
+        token: str,
+        columns: tuple[Column, ...],
+        conn: Connection,
+    ) -> None:
+        self._reader = FeedReader(config, 1)
+        self._stage_writer = StageWriter(conn, run_id, token, columns, "execute_values")
+        self._waiting: list[Lease] = []
+        self._queue: list[MappedPage] = []
+
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
+        """Start nothing."""
+
+    def kill(self) -> None:
+        """Lose what was not staged."""
+        self._waiting.clear()
+        self._queue.clear()
+        self._reader.client.close()
+
+    def stop(self) -> None:
+        """Answer no more; what is on the queue is staged."""
+        self._waiting.clear()
+
+    def is_running(self) -> bool:
+        """Have no worker."""
+        return False
+
+    def memory(self) -> dict[str, int]:
+        """Weigh nothing."""
+        return {}
+
+    def queue_depth(self) -> int:
+        """Count the pages that wait to be staged."""
+        return len(self._queue)
+
+    def room(self) -> int:
+        """Take six leases in hand."""
+        return 6 - len(self._waiting)
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Take leases."""
+        self._waiting += leases
+
+    def events(self, timeout_s: float) -> list[Event]:
+        """Answer one lease, or stage what waits."""
+        if not self._waiting:
+            return self._stage_queue()
+        lease = self._waiting.pop(0)
+        return [self._probe(lease)] if isinstance(lease, ProbeLease) else self._read(lease)
+
+    def _probe(self, lease: ProbeLease, *, fails: bool = False) -> ProbeAnswered:
+        answer, failure = ProbeAnswer(ProbeVerdict.NOTHING), None
+        try:
+            if not fails:
+                answer = self._reader.probe(lease)
+        except PageError as exc:
+            answer, failure = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem), exc.kind
+        told = ProbeAnswered(lease.record_id, lease.attempt, answer.verdict, 0.0, answer.detail)
+        return replace(told, failure=failure, ids=answer.ids, info=answer.info)
+
+    def _read(self, lease: PageLease, *, fails: bool = False, is_late: bool = False) -> list[Event]:
+        try:
+            if fails:
+                raise PageError(FailureKind.SERVER, "503")
+            read = self._reader.read_page(lease)
+        except PageError as exc:
+            words = (exc.kind, exc.problem, exc.hint, exc.status, exc.retry_after_s, 0.0)
+            return [PageFailed(lease.page, lease.attempt, *words)]
+        self._queue.append(read.mapped)
+        return [read.fetched(), *([] if is_late else self._stage_queue())]
+
+    def _stage_queue(self) -> list[Event]:
+        if not self._queue:
+            return []
+        staged = self._stage_writer.stage(self._queue)
+        self._queue.clear()
+        return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]
