@@ -15,7 +15,8 @@
     │  ├─ DatabasePermissionError              a grant is missing
     │  ├─ DatabaseBusyError                    another session holds a lock for too long
     │  ├─ DatabaseConflictError                deadlock or write conflict: may be repeated
-    │  └─ StagingLostError                     the ledger no longer holds what was staged
+    │  ├─ StagingLostError                     the ledger no longer holds what was staged
+    │  └─ UnmergeableError                     what was staged cannot be merged: not resumable
     ├─ CheckpointError                exit 2   the checkpoint file cannot be written or read
     ├─ NoticeError                    exit 3   a web hook did not take a notice
     ├─ WorkersDiedError               exit 8   the restart budget is spent
@@ -161,6 +162,10 @@ class DatabaseConflictError(DatabaseError):
 
 class StagingLostError(DatabaseError):
     """The ledger lacks staged pages (PostgreSQL empties UNLOGGED tables in a crash)."""
+
+
+class UnmergeableError(DatabaseError):
+    """What was staged cannot be merged, nor could it be tomorrow: the next run reads it anew."""
 
 
 class CheckpointError(CarsyncError):

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from carsync.destination.staging import exists, tables
-from carsync.errors import StagingLostError
+from carsync.errors import StagingLostError, UnmergeableError
 from carsync.postgres import sql
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
@@ -56,7 +56,7 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     Each of `pages` must have its line, but for `failed_pages`. The sums of the lines must equal
     the rows and rejects that are there.
     Returns what is staged.
-    Raises `StagingLostError` where a page or a row is missing.
+    Raises `StagingLostError` where a page is missing, `UnmergeableError` where a row is.
     """
     query = sql.load("staging/check_ledger", **tables(run_id))
     planned = {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)}
@@ -69,11 +69,11 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
         )
     staged = measure(cur, run_id)
     if (rows, rejects) != (staged.rows, staged.rejects):
-        raise StagingLostError(
+        raise UnmergeableError(
             f"the ledger of run {run_id} does not add up",
             detail=f"rows: {rows:,} in the ledger, {staged.rows:,} staged; rejects: {rejects:,} in "
             f"the ledger, {staged.rejects:,} staged",
-            hint="run again with --fresh",
+            hint="the next run reads the feed anew",
         )
     return staged
 

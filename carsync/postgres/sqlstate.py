@@ -14,11 +14,15 @@ from carsync.errors import (
     DatabaseError,
     DatabasePermissionError,
     DatabaseUnavailableError,
+    UnmergeableError,
 )
 
 _REASON_CHARS = 500
 _GONE = frozenset({"57P01", "57P02", "57P03", "53300", "25P03", "25P04"})
 _CONFLICT = frozenset({"40001", "40P01"})
+_DATA = frozenset({"22", "23", "54"})
+"""Data exception, integrity constraint violation, program limit exceeded."""
+_READS_ANEW = "the next run reads the feed anew"
 _NO_SLOT = (
     "too many",
     "remaining connection slots",
@@ -41,6 +45,8 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
         kind = DatabaseBusyError
     elif code in _CONFLICT:
         kind = DatabaseConflictError
+    elif code[:2] in _DATA or code == "P0001":
+        kind = UnmergeableError
     elif code[:2] in {"08", "28", "3D"} or code in _GONE:
         kind = DatabaseUnavailableError
     return kind(
@@ -159,6 +165,8 @@ def _hint(code: str, said: str) -> str:
             "row-level security hides rows from this role: connect as the table's owner or as a "
             "role with BYPASSRLS"
         )
+    if code[:2] in _DATA or code == "P0001":
+        return "; ".join(filter(None, (_HINTS.get(code), _READS_ANEW)))
     if code in _HINTS:
         return _HINTS[code]
     return _connection_hint(said) if code[:2] in {"08", "57"} else "run again: it resumes"

@@ -22,7 +22,13 @@ from carsync.destination import staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
-from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError
+from carsync.errors import (
+    CarsyncError,
+    CheckpointError,
+    ConfigError,
+    LockedError,
+    UnmergeableError,
+)
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
 from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.run import finish, outcome, start
@@ -114,7 +120,7 @@ class SyncRun:
                 self._writers = start.fit_writers(context)
                 try:
                     end = self._read_and_merge()
-                except ConfigError:  # what was read is not the feed: no run may go on with it
+                except (ConfigError, UnmergeableError):  # no run may go on with what was read
                     staging.drop(connection, context.run.run_id)
                     raise
         except LockedError:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_api import Reply
+from tests.support.site import ask
 from tests.support.small_feed import SmallFeed, SmallSite
 
 CARS = 40
@@ -129,3 +130,18 @@ def test_new_fields_and_vanished_ones_are_told_once(feed: SmallFeed, site: Small
     again = site.sync().said
     assert "no record of the feed" not in again
     assert "are new" not in again
+
+
+def test_what_the_table_refuses_is_not_merged_again_but_read_anew(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    _lots(feed, lambda i: {"lot": str(i)})
+    site.sync()
+    ask(site.dsn, "CREATE UNIQUE INDEX ON cars (lot_number)")
+    _lots(feed, lambda i: {"lot": "1"})
+    refused = site.sync(expect=4)
+    assert "reads the feed anew" in refused.report["hint"]
+    assert "resumes" not in refused.report["hint"]
+    _lots(feed, lambda i: {"lot": str(i)})
+    assert site.sync_again(0).report["snapshot"]["pages_resumed"] == 0
+    assert feed.pages_asked()
