@@ -81,7 +81,7 @@ def test_a_feed_that_shows_a_part_of_itself_as_if_it_were_all(liar: Liar) -> Non
         if exit_code:
             assert "sync.deactivate.max_share" in ended.said
         else:
-            assert f"{CARS - shown} are alive" in ended.said
+            assert f"{CARS - shown} still in the feed" in ended.said
 
 
 def test_a_feed_that_loses_cars_but_not_their_count(liar: Liar) -> None:
