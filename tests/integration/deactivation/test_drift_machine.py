@@ -62,7 +62,7 @@ FOR_A_HUMAN = (
     "no record",
     "the run saw no car",
     "may be cut there",
-    "and the feed reports more",
+    "but the feed reports more",
     "for a car that cannot exist",
 )
 """Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on,
