@@ -272,7 +272,8 @@ class DriftMachine(RuleBasedStateMachine):
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
             report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)
         event(f"exit {report.exit_code}")
-        repeats = report.exit_code is ExitCode.CONFIG and self._lie in REPEATING
+        may_repeat = self._lie in REPEATING or feed.drifted  # so may pages that were swapped
+        repeats = report.exit_code is ExitCode.CONFIG and may_repeat
         assert repeats or report.exit_code in ENDS, report
         active = self._active()
         is_told = self._lie != "feed-cut"  # its totals agree with it: only by-id requests tell
