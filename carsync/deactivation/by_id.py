@@ -115,8 +115,8 @@ class _ProbeSession:
             if ProbeVerdict.ALIVE in self._ask(list(opening), opening).values():
                 return Verification(has_path=False)  # they did not all leave their pages
             return Verification(
-                objection="by-id requests cannot be tested: the API answers 404 for each listed "
-                "car that was tried, but each of these has left its page since"
+                objection="by-id requests prove nothing: the API answers 404 even for each car "
+                "that it listed and that was tried"
             )
         if ProbeVerdict.ALIVE not in verdicts:
             return Verification(objection="the API gave no usable answer to by-id requests")

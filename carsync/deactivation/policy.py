@@ -51,7 +51,8 @@ class Evidence(Struct, frozen=True):
     `reported_records` is the total that the API reported last; None: it reports none.
     `drift_signs` say in words how records moved between pages. `failed_pages` counts pages
     that were given up. `is_truncated`: the feed went on where reading had to stop. `cut` says
-    in words why the same tail may be missing every night; empty where it may not. `holes` counts
+    in words why the same tail may be missing every night; empty where it may not. `open_end`
+    says why the feed may go on behind its last page; empty where it may not. `holes` counts
     empty pages between full ones. `answers` is None before the candidates are asked for by id.
     """
 
@@ -62,6 +63,7 @@ class Evidence(Struct, frozen=True):
     is_truncated: bool = False
     cut: str = ""
     holes: int = 0
+    open_end: str = ""
     answers: ByIdAnswers | None = None
 
 
@@ -145,6 +147,8 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
     if evidence.holes:
         pages = formatting.plural(evidence.holes, "page", "is", "are")
         found.append(f"{pages} empty, and later ones are not")
+    if evidence.open_end:
+        found.append(evidence.open_end)
     if reported and _too_little_seen(evidence, seen, reported, rules.min_seen_share):
         share, least = formatting.shares(seen / reported, rules.min_seen_share)
         found.append(

@@ -58,7 +58,16 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     if pages.has_totals or _as_long_as_before(context):
         cut = cut or pages.cut
     reported, failed = pages.reported_records, len(pages.failed)
-    evidence = Evidence(plan, reported, signs, failed, pages.is_truncated, cut, pages.holes)
+    evidence = Evidence(
+        plan,
+        reported,
+        signs,
+        failed,
+        pages.is_truncated,
+        cut,
+        pages.holes,
+        pages.open_end,
+    )
     decision = decide(evidence, rules)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
     if not limit:

@@ -42,7 +42,7 @@ class FeedEnds:
         """Ask for the page behind the last one, and let the plan know what it lists."""
         answer = self._probes.look(page)
         if answer is None:
-            self._plan.end_seen(page)
+            self._plan.end_unclear(page)
             self._plan.doubt(f"the API gave no clear answer for page {page:,}, behind the last")
             return
         if not answer.ids or not self._unseen(answer.ids):

@@ -87,10 +87,10 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
         )
     problem = f"{formatting.plural(counts.held, 'deactivation', 'is', 'are')} held"
     if not counts.held:
-        seen = formatting.plural(counts.seen, "car")
+        problem = "the feed may hold more than was read; nothing was deactivated"
         if decision.expected > counts.seen:
             seen = formatting.part(counts.seen, decision.expected, "car")
-        problem = f"the feed was read incompletely: {seen}; nothing was deactivated"
+            problem = f"the feed was read incompletely: {seen}; nothing was deactivated"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
 
 

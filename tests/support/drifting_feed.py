@@ -15,7 +15,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.model import Column, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
-from carsync.source.client import Answer, ApiClient
+from carsync.source.client import Answer, ApiClient, RecordAnswer
 from tests.conftest import ask
 from tests.support.in_process_engine import InProcessEngine
 
@@ -241,13 +241,12 @@ class FeedClient:
         body = json.dumps(said.body).encode()
         return Answer(body, len(body), 0.0, time.monotonic())
 
-    def probe(self, record_id: str) -> tuple[ProbeVerdict, str, bytes]:
+    def probe(self, record_id: str) -> RecordAnswer:
         """Give a record."""
         said = self._feed.car(record_id)
         if said.status == 200:
-            return ProbeVerdict.ALIVE, "", json.dumps(said.body).encode()
-        verdict = ProbeVerdict.GONE if said.status == 404 else ProbeVerdict.NOTHING
-        return verdict, "", b""
+            return RecordAnswer(ProbeVerdict.ALIVE, json.dumps(said.body).encode())
+        return RecordAnswer(ProbeVerdict.GONE if said.status == 404 else ProbeVerdict.NOTHING)
 
     def close(self) -> None:
         """Have no connection."""

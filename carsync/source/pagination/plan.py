@@ -71,7 +71,7 @@ class PagePlan:
         self._observed = False
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
-        self._totals_disproved = self._is_repeated = False
+        self._totals_disproved = self._is_repeated = self._is_end_unclear = False
         self._ends_full = False
         self._first_records = 0
         self._sizes: Counter[int] = Counter()  # of staged pages, by their number of records
@@ -168,8 +168,14 @@ class PagePlan:
         return self._limit + self.first if self._end_seen < self._limit else None
 
     def end_seen(self, page: int) -> None:
-        """Note that a page behind the last one is not there, or that nobody can say."""
+        """Note that a page behind the last one is not there."""
         self._end_seen = self._index(page)
+        self._is_end_unclear = False
+
+    def end_unclear(self, page: int) -> None:
+        """Note that nobody can say whether a page behind the last one is there."""
+        self.end_seen(page)
+        self._is_end_unclear = True
 
     def end_at_repeat(self) -> bool:
         """Lease no further page where no total tells the end; say whether that ends the plan."""
@@ -234,6 +240,18 @@ class PagePlan:
         if self._is_repeated or not self.misses_records or short + empty > self._filled / 2:
             return 0, 0
         return short, empty
+
+    @property
+    def open_end(self) -> str:
+        """Why the feed may go on behind its last page, in words; empty where that is not likely.
+
+        The page behind it was asked for in vain. Where the last page is not full, and no total
+        says otherwise, nothing speaks for a further page.
+        """
+        is_met = self.reported_records in {None, self._records} and not self._ends_full
+        if not self._is_end_unclear or is_met:
+            return ""
+        return f"page {self._limit + self.first:,} may hold more records"
 
     @property
     def misses_records(self) -> bool:

@@ -109,7 +109,7 @@ def test_without_a_listed_car_what_is_alive_is_told_all_the_same(
 
 ANSWERS = {
     "down": (Reply(500, {}), "the API gave no usable answer"),
-    "404 to every id": (Reply(404, {}), "the API knows none of them by id"),
+    "404 to every id": (Reply(404, {}), "404 even for each car that it listed"),
     "200 to every id": (None, "for a car that cannot exist"),
 }
 
@@ -132,6 +132,6 @@ def test_where_by_id_requests_are_not_configured_nothing_is_asked(
     feed.arrivals.clear()
     held.settings["api.record"] = None
     approved = held.run("approve", "2", "--yes")
-    assert "4 cars are gone: api.record is null" in approved.err
+    assert "it is gone: api.record is null" in approved.err
     assert held.inactive() == HELD
     assert feed.arrivals == []

@@ -94,7 +94,7 @@ def test_children_that_keep_dying_end_the_run_resumable(site: SimulatedSite) -> 
     await_that(lambda: len(running.children()) == 3, "all of the new fleet")
     _manager(running).kill()
     ended = site.check(running, 8)
-    assert ended.report["problem"] == "worker processes kept dying (1 restarts)"
+    assert ended.report["problem"] == "worker processes kept dying (1 restart)"
     assert "it resumes" in ended.report["next_step"]
     site.api.release()
     site.sync()

@@ -428,3 +428,18 @@ def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
     assert site.rows() == before
     operator.open("held", "--yes")
     assert site.rows() != before
+
+
+def test_an_end_that_cannot_be_tried_is_no_end_where_the_last_page_is_full(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    """The total is only the page's, and the API fails behind each page that it reports last."""
+    feed.ids, failing = [1, 2, 3], Reply(500, {"message": "offset too large"})
+    feed.meta = lambda page: {"total": 1, "last_page": 1}
+    feed.show = lambda page: feed.honest_page(page) if page == 1 else failing
+    site.settings["limits.retry.max_attempts"] = 2
+    ended = site.sync(expect=6)
+    assert "page 2 may hold more records" in ended.said
+    feed.show = feed.honest_page
+    site.sync()
+    assert site.living() == {1, 2, 3}

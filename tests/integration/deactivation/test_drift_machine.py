@@ -62,7 +62,7 @@ FOR_A_HUMAN = (
     "no record",
     "the run saw no car",
     "may be cut there",
-    "and the feed reports more",
+    "but the feed reports more",
     "for a car that cannot exist",
 )
 """Why a quiet run holds for good: over the cap, nothing listed, no car to try by-id requests on,
@@ -272,7 +272,8 @@ class DriftMachine(RuleBasedStateMachine):
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
             report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)
         event(f"exit {report.exit_code}")
-        repeats = report.exit_code is ExitCode.CONFIG and self._lie in REPEATING
+        may_repeat = self._lie in REPEATING or feed.drifted  # so may pages that were swapped
+        repeats = report.exit_code is ExitCode.CONFIG and may_repeat
         assert repeats or report.exit_code in ENDS, report
         active = self._active()
         is_told = self._lie != "feed-cut"  # its totals agree with it: only by-id requests tell

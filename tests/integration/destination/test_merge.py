@@ -358,7 +358,7 @@ def test_reader_never_waits_and_never_sees_half_a_merge(
 
 def test_car_of_another_source_refuses_the_merge(rig: Rig) -> None:
     ask(rig.conn, "INSERT INTO cars (id, is_active, source_api) VALUES ('1', true, 'dealer')")
-    with pytest.raises(DatabaseError, match="belong to another source") as caught:
+    with pytest.raises(DatabaseError, match="belongs to another source") as caught:
         rig.sync([car("1"), car("2")])
     assert "sync.source: dealer" in caught.value.hint
     assert ask(rig.conn, "SELECT count(*) FROM cars") == [(1,)]

@@ -396,3 +396,9 @@ def test_an_empty_page_between_full_ones_holds_even_where_nobody_is_absent() -> 
     decision = decide(Evidence(complete, None, holes=1), Deactivate())
     assert decision.action == "hold"
     assert decision.reasons == ("1 page is empty, and later ones are not",)
+
+
+def test_an_open_end_holds_even_where_nobody_is_absent() -> None:
+    complete = DeactivationPlan(0, 100, 100, 0, 0)
+    decision = decide(Evidence(complete, 0, open_end="page 2 may hold more"), Deactivate())
+    assert decision.action == "hold"

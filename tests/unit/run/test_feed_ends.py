@@ -87,6 +87,14 @@ def test_no_clear_answer_leaves_a_doubt() -> None:
     run, looks = Run(PageInfo(2, 150)), Looks({3: None})
     assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
     assert "no clear answer for page 3" in run.plan.drift[0]
+    assert not run.plan.open_end, "the total is met, and the last page is not full"
+
+
+@pytest.mark.parametrize("info", [PageInfo(2, 0), PageInfo(2, 151)])
+def test_no_clear_answer_leaves_the_end_open_where_the_total_is_not_met(info: PageInfo) -> None:
+    run, looks = Run(info), Looks({3: None})
+    assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
+    assert "page 3 may hold more records" in run.plan.open_end
 
 
 @pytest.mark.parametrize("info", [PageInfo(), PageInfo(2, 151)])

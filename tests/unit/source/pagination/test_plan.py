@@ -547,7 +547,7 @@ def test_pages_that_are_not_as_full_as_the_others_may_lack_cars_every_night(
 ) -> None:
     plan = plan_of(Pagination(stop_after_empty_pages=1))
     read_all(plan, sizes, info)
-    assert plan.gaps.startswith(pages)
+    assert pages in plan.gaps
     assert bool(plan.gaps) is bool(pages)
     plan.end_at_repeat()  # the last page came again, as short as it is
     assert not plan.gaps or plan.has_totals
