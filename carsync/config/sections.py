@@ -260,7 +260,7 @@ class Checkpoint(Section, frozen=True):
     """The state file. An unfinished run younger than `max_age_h` hours is resumed."""
 
     path: str | None = None
-    max_age_h: NotNegative = 24.0
+    max_age_h: NotNegative = 12.0
 
 
 class History(Section, frozen=True):

@@ -94,7 +94,7 @@ class CheckpointWriter:
         if (merged := last_run(report)) is not None:
             changes["last_completed"] = merged
         if report.is_success:
-            changes["last_success_at"] = datetime.now(UTC)
+            changes["last_success_at"] = report.data_at
         self.note("ended", plan, report.figures, **changes)
 
     def _write(self, **changes: Any) -> None:

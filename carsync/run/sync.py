@@ -9,7 +9,7 @@ stay for the next run unless they were merged.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -246,6 +246,7 @@ class SyncRun:
             target=str(context.target),
             started_at=run.started_at if run else self._started_at,
             finished_at=datetime.now(UTC),
+            data_at=self._started_at - (run.waited if run else timedelta()),
             duration_s=time.monotonic() - self._started_s,
             figures=context.snapshot(),
             checks=checks,

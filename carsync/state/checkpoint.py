@@ -53,10 +53,10 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     is resumed only where all are equal. `pages_done` counts all staged pages, `pages_ranges`
     lists them ("1-500,502"). `pages_failed` maps a page to its problem, at most
     `MAX_FAILED_PAGES` of the `pages_given_up`. `rows_per_s` and `latency` are those of the
-    session so far. `last_success_at` is the end of the last run that left the table equal to
-    the feed (exit 0 or 7). `boot_id` and `updated_uptime_s` are `updated_at` by the clock that
-    nobody can set. `tried`: last update by a dry run, which uses the rate limit too and leaves
-    every other field as it is. `place` names server, database, table and source: a file is of no
+    session so far. `last_success_at` dates the data of the last run that left the table equal to
+    the feed (exit 0 or 7): no page is older. `boot_id` and `updated_uptime_s` are `updated_at`
+    by the clock that nobody can set. `tried`: last update by a dry run, which uses the rate
+    limit too and leaves every other field as it is. `place` names server, database, table and source: a file is of no
     use to a run of another place. No field ever holds a secret.
     """
 

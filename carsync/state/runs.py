@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -51,6 +51,11 @@ class Run(Struct, frozen=True):
     def target(self) -> Target:
         """The table the run writes."""
         return Target(self.schema_name, self.table_name)
+
+    @property
+    def waited(self) -> timedelta:
+        """How long before its newest session the run began, both by the server's clock."""
+        return (self.resumed_at or self.started_at) - self.started_at
 
 
 _COLUMNS = sql.identifiers(field.name for field in fields(Run))

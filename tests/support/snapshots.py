@@ -112,6 +112,7 @@ def report(**changes: Any) -> RunReport:
         "target": "public.cars",
         "started_at": NOW - timedelta(seconds=103),
         "finished_at": NOW,
+        "data_at": NOW,
         "duration_s": 103.4,
         "figures": snapshot(),
         "counts": COUNTS,

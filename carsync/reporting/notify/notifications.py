@@ -118,7 +118,7 @@ def about_run(
         host=host,
         sent_at=now,
         stale=stale or "",
-        last_success_at=report.finished_at if report.is_success else last_success_at,
+        last_success_at=report.data_at if report.is_success else last_success_at,
         **_run_fields(report),
     )
 

@@ -130,7 +130,7 @@ class TextFile(RunListener):
             return None
         state = load_or_none(self._checkpoint_file, self._place)
         recorded = state is not None and state.run_id == report.run_id
-        return (state.last_success_at if state and recorded else None) or report.finished_at
+        return (state.last_success_at if state and recorded else None) or report.data_at
 
     def _write(self) -> None:
         text = expose(replace(self._standing, written_at=self._now()))

@@ -67,6 +67,17 @@ def test_a_run_that_is_too_old_is_not_resumed(
     _assert_started_anew(site)
 
 
+def test_a_success_is_as_old_as_its_oldest_page(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    leave_unfinished(site)
+    ask(site.dsn, "UPDATE carsync.runs SET started_at = started_at - interval '3 hours'")
+    ended = site.sync()
+    assert ended.report["snapshot"]["pages_resumed"] > 0
+    assert site.run("status", "--max-age", "4h").exit_code == 0
+    assert site.run("status", "--max-age", "2h").exit_code == 7
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
