@@ -56,8 +56,8 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     session so far. `last_success_at` dates the data of the last run that left the table equal to
     the feed (exit 0 or 7): no page is older. `boot_id` and `updated_uptime_s` are `updated_at`
     by the clock that nobody can set. `tried`: last update by a dry run, which uses the rate
-    limit too and leaves every other field as it is. `place` names server, database, table and source: a file is of no
-    use to a run of another place. No field ever holds a secret.
+    limit too and leaves every other field as it is. `place` names server, database, table and
+    source: a file is of no use to a run of another place. No field ever holds a secret.
     """
 
     run_id: int | None
