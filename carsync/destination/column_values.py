@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -66,12 +67,10 @@ def describe_unread(columns: Sequence[ColumnValues], records: int) -> list[str]:
     ["price: 2 of 40 values could not be read and became the default; car 7: '1,000' is not a \
 number"]
     """
-    found = [c for c in columns if c.unread and c.unread >= REMARKABLE_SHARE * records]
-    found.sort(key=lambda column: -column.unread)
     return [
         f"{c.name}: {c.unread:,} of {records:,} values could not be read and became the default; "
         f"car {c.unread_id}: {c.unread_why}"
-        for c in found[:SHOWN]
+        for c in _remarkable(columns, attrgetter("unread"), records)
     ]
 
 
@@ -81,13 +80,19 @@ def describe_emptied(columns: Sequence[ColumnValues], known: int) -> list[str]:
     >>> describe_emptied([ColumnValues("price", emptied=2, emptied_id="7", emptied_from="5")], 40)
     ['price: 2 of 40 known cars lost the value; car 7 had 5']
     """
-    found = [c for c in columns if c.emptied and c.emptied >= REMARKABLE_SHARE * known]
-    found.sort(key=lambda column: -column.emptied)
     return [
         f"{c.name}: {formatting.part(c.emptied, known, 'known car')} lost the value; "
         f"car {c.emptied_id} had {formatting.printable(c.emptied_from or '')}"
-        for c in found[:SHOWN]
+        for c in _remarkable(columns, attrgetter("emptied"), known)
     ]
+
+
+def _remarkable(
+    columns: Sequence[ColumnValues], count: Callable[[ColumnValues], int], whole: int
+) -> list[ColumnValues]:
+    """Return the columns with the most values of a kind, where these are a share to tell."""
+    found = [c for c in columns if count(c) and count(c) >= REMARKABLE_SHARE * whole]
+    return sorted(found, key=count, reverse=True)[:SHOWN]
 
 
 def describe_absent(names: Sequence[str], paths: Mapping[str, str], ending: str) -> list[str]:

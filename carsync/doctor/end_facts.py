@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.doctor.feed_asker import FeedAsker
 from carsync.errors import PageError
@@ -46,26 +47,17 @@ def try_ends(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> EndFac
     plan = PagePlan(api.pagination, paginator)
     plan.mark_staged(paginator.first, records, info)
     far = paginator.first + api.pagination.max_pages
-    behind, has_totals = plan.page_behind or far, plan.has_totals
-    facts = EndFacts(paginator.first, ids, behind, has_totals)
+    facts = EndFacts(paginator.first, ids, plan.page_behind or far, plan.has_totals)
     try:
-        behind_ids = asker.list_page(behind)
+        behind_ids = asker.list_page(facts.behind)
         beside_ids = _list_beside(asker, facts, behind_ids) if behind_ids else frozenset()
     except PageError as exc:
-        return EndFacts(paginator.first, ids, behind, has_totals, fault=exc)
+        return replace(facts, fault=exc)
     before_ids: Ids = frozenset()
     if paginator.first:
         with suppress(PageError):
             before_ids = asker.look(paginator.first - 1)
-    return EndFacts(
-        paginator.first,
-        ids,
-        behind,
-        has_totals,
-        behind_ids,
-        beside_ids=beside_ids,
-        before_ids=before_ids,
-    )
+    return replace(facts, behind_ids=behind_ids, beside_ids=beside_ids, before_ids=before_ids)
 
 
 def _list_beside(asker: FeedAsker, facts: EndFacts, behind_ids: Ids) -> Ids:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.config.sections import Record
+from carsync.deactivation.impossible import impossible_id
 from carsync.doctor.feed_asker import FeedAsker
 from carsync.engine.reader import ProbeAnswer
 from carsync.model import ProbeVerdict
-from carsync.run.deactivate import impossible_id
 
 
 class RecordFacts(Struct, frozen=True):
@@ -42,10 +43,9 @@ def try_records(asker: FeedAsker, record: Record, record_id: str) -> RecordFacts
     """
     path = record.path
     slashed_path = path[:-1] if path.endswith("/") else f"{path}/"
-    listed, slashed, impossible = asker.record(record_id, path), None, None
-    if listed.verdict is not ProbeVerdict.ALIVE:
-        slashed = asker.record(record_id, slashed_path)
-    facts = RecordFacts(record_id, path, listed, slashed_path, slashed)
-    if facts.readable_path is not None:
-        impossible = asker.record(impossible_id([record_id]), facts.readable_path)
-    return RecordFacts(record_id, path, listed, slashed_path, slashed, impossible)
+    facts = RecordFacts(record_id, path, asker.record(record_id, path), slashed_path)
+    if facts.listed.verdict is not ProbeVerdict.ALIVE:
+        facts = replace(facts, slashed=asker.record(record_id, slashed_path))
+    if facts.readable_path is None:
+        return facts
+    return replace(facts, impossible=asker.record(impossible_id([record_id]), facts.readable_path))

@@ -5,9 +5,7 @@ Held cars are asked for once more before an operator approves their deactivation
 
 from __future__ import annotations
 
-import random
 import time
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, Verdicts, verify
+from carsync.deactivation.impossible import impossible_id
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, DatabaseError, LockedError
@@ -123,13 +122,6 @@ def _as_long_as_before(context: RunContext) -> bool:
     before = runs.last_merged(context.connection, context.target, context.source)
     summary = (before.summary or {}) if before else {}
     return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
-
-
-def impossible_id(others: Sequence[str]) -> str:
-    """Return the id of no car, looking like the others: a number where they are numbers."""
-    if all(i.isascii() and i.isdigit() for i in others):
-        return str(random.randrange(10**17, 10**18))
-    return str(uuid.uuid4())
 
 
 # ── before an approval ───────────────────────────────────────────────────────

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,9 +34,7 @@ from carsync.deactivation import approval
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.model import Column
-from carsync.postgres.connection import connect
 from carsync.postgres.wait import Connection
-from carsync.redaction import Secret
 from carsync.run import sync
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
@@ -294,13 +290,6 @@ class DriftMachine(RuleBasedStateMachine):
 
     def _active(self) -> dict[str, str]:
         return dict(ask(self._conn, "SELECT id, data_hash FROM cars WHERE is_active"))
-
-
-@pytest.fixture
-def plain_conn(dsn: str) -> Iterator[Connection]:
-    """A connection for the played writers, the rival and the judge."""
-    with closing(connect(Secret(dsn), application_name="drift", lock_timeout_s=5)) as connection:
-        yield connection
 
 
 @pytest.mark.timeout(trials(600, 36_000))

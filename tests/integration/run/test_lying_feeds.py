@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Set
-from contextlib import closing
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,7 @@ from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.model import Column
-from carsync.postgres.connection import connect
 from carsync.postgres.wait import Connection
-from carsync.redaction import Secret
 from carsync.run import sync
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
@@ -212,13 +209,6 @@ class Trial:
 
     def _active(self) -> dict[str, str]:
         return dict(ask(self._conn, "SELECT id, data_hash FROM cars WHERE is_active"))
-
-
-@pytest.fixture
-def plain_conn(dsn: str) -> Iterator[Connection]:
-    """A connection of the judge, and of the engine."""
-    with closing(connect(Secret(dsn), application_name="lies", lock_timeout_s=5)) as connection:
-        yield connection
 
 
 @pytest.mark.timeout(trials(600, 36_000))
