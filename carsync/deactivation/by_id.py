@@ -77,8 +77,9 @@ def verify(ask: Ask, absent: Sequence[str], draw: Draw, impossible_id: str) -> V
     for shape, ids in group_by_shape(absent).items():
         controls = draw(shape, controls_wanted(len(ids)))
         found[ids[0]] = _ProbeSession(ask, controls).verify(ids, impossible_id)
-    if len(found) == 1:
-        return next(iter(found.values()))
+    first = next(iter(found.values()))
+    if len(found) == 1 and first.objection != _NO_CONTROL:
+        return first
     return Verification(
         {i: verdict for each in found.values() for i, verdict in each.verdicts.items()},
         any(each.has_path for each in found.values()),
@@ -108,7 +109,7 @@ class _ProbeSession:
     def verify(self, absent: Sequence[str], impossible_id: str) -> Verification:
         opening = self._take(OPENING)
         if not opening:
-            return Verification(objection="the run saw no car to test by-id requests with")
+            return Verification(objection=_NO_CONTROL)
         found = self._ask_clearly([*opening, impossible_id], opening, {})
         verdicts = [found.get(i, ProbeVerdict.NOTHING) for i in opening]
         if all(verdict is ProbeVerdict.GONE for verdict in verdicts):
@@ -178,6 +179,7 @@ class _ProbeSession:
         return ""
 
 
+_NO_CONTROL = "the run saw no such car to test by-id requests with"
 _CLEAR = frozenset({ProbeVerdict.ALIVE, ProbeVerdict.GONE})
 
 

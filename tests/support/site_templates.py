@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from psycopg2.extensions import parse_dsn
 
-from carsync.config.dsn import target_name
+from carsync.config.dsn import place_of, target_name
 from carsync.mapping.mapper import Mapper
 from carsync.run.fingerprints import fingerprints
 from carsync.state.checkpoint import default_path, load, save
@@ -95,7 +95,7 @@ def _make_its_own(site: Site, path: Path) -> None:
     ask(site.dsn, "UPDATE carsync.runs SET fingerprints = %s", (json.dumps(own),))
     state = load(path)
     assert state is not None
-    save(path, replace(state, fingerprints=own))
+    save(path, replace(state, fingerprints=own, place=place_of(config)))
 
 
 def _kill_half_way(site: SimulatedSite) -> None:

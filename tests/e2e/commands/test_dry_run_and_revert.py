@@ -35,7 +35,7 @@ def test_dry_run_counts_what_the_next_run_does_and_a_revert_takes_it_back(
         " WHERE id IN (SELECT id FROM cars ORDER BY id LIMIT 4);"
         "UPDATE cars SET is_active = false"
         " WHERE id IN (SELECT id FROM cars ORDER BY id DESC LIMIT 5);"
-        "INSERT INTO cars (id, source_api, is_active) VALUES ('gone', 'external', true)",
+        "INSERT INTO cars (id, source_api, is_active) VALUES ('7999999', 'external', true)",
     )
     before, kept, checkpoint = site.rows(), record(site), site.checkpoint()
     assert checkpoint is not None

@@ -144,7 +144,7 @@ def test_an_api_that_cannot_be_reached(full_site: SimulatedSite) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as closed_soon:
         port = closed_soon.getsockname()[1]
     full_site.variables["API_BASE_URL"] = f"http://127.0.0.1:{port}/api"
-    ended = full_site.sync(expect=3)
+    ended = full_site.sync("--adopt-source", expect=3)
     assert_nobody_left(full_site)
     assert "refuses the connection" in ended.report["detail"]
     assert "api.base_url" in ended.report["hint"]

@@ -193,5 +193,5 @@ def test_a_404_counts_only_where_a_listed_car_with_such_an_id_is_known(finds_the
     absent = ["IAA/8", *SLIPPED, *SOLD, "COP/1"]
     heard = verify(api.ask, absent, drawing(list(listed.items())), IMPOSSIBLE)
     assert gone(heard) == {*SOLD, "IAA/8"} if finds_them else gone(heard) == set(SOLD)
-    assert "for ids like 'COP/1', the run saw no car" in heard.objection
+    assert "for ids like 'COP/1', the run saw no such car" in heard.objection
     assert ("for ids like 'IAA/8', the API says by id that" in heard.objection) != finds_them
