@@ -14,8 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync.columns import DEACTIVATED
-from carsync.deactivation import candidates
-from carsync.destination import change_log, conditions, privileges, staging
+from carsync.destination import change_log, conditions, privileges
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -23,7 +22,7 @@ from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
 
-CHANGED = "was written since"
+CHANGED = "was written or seen since"
 
 _MERGED_AT = sql.identifier("r", "merged_at")
 """When the run that held the cars was merged, as the statements know it."""
@@ -71,11 +70,7 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
     if approval is not None:
         return Review(approval=approval)
     _refuse_outdated(conn, run, within_h)
-    held = list_held(conn, run)
-    seen = _seen_since(conn, target, source, run_id, [car.id for car in held])
-    return Review(
-        tuple(car if car.left_out else replace(car, left_out=seen.get(car.id, "")) for car in held)
-    )
+    return Review(tuple(list_held(conn, run)))
 
 
 def list_held(conn: Connection, run: Run, limit: int | None = None) -> list[HeldCar]:
@@ -171,17 +166,3 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
             f"is {within_h:g}",
             hint="run `carsync sync` again, then approve the held cars of that run",
         )
-
-
-def _seen_since(
-    conn: Connection, target: Target, source: str, run_id: int, record_ids: list[str]
-) -> dict[str, str]:
-    """Return id → words for the cars that a later, unfinished run has read from the feed."""
-    seen: dict[str, str] = {}
-    key = {**target.key(source), "run_id": run_id}
-    later = sql.fetch(conn, "looking for unfinished runs", "deactivation/list_unfinished_runs", key)
-    for (later_id,) in later:
-        if staging.exists(conn, later_id):
-            found = candidates.find_seen(conn, later_id, record_ids)
-            seen |= dict.fromkeys(found, f"was seen by run {later_id}, which is not finished")
-    return seen

@@ -51,6 +51,7 @@ class StageWriter:
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._reject = sql.load("staging/insert_rejects", **claim)
+        self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
         self._copy = sql.load("staging/copy_staging", **parts)
         self._encode_json = _json_encoder(columns)
@@ -87,6 +88,7 @@ class StageWriter:
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
+            self._record_seen(cur, new_pages)
             query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
             lines = sql.rows(cur, query, {"pages": list(pages)})
             if len(lines) < len(pages):
@@ -165,6 +167,15 @@ class StageWriter:
         ]
         if lines:
             sql.insert_values(cur, self._reject, lines)
+
+    def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
+        """Record which cars are on the pages, so that it outlives the staging tables."""
+        found = (
+            *(row[1] for page in pages for row in page.rows),
+            *(reject.record_id for page in pages for reject in page.rejects),
+        )
+        if ids := [i for i in found if i is not None and _is_storable(i)]:
+            sql.run(cur, self._seen, {"ids": ids})
 
 
 def _short_names(columns: int) -> list[str]:

@@ -17,7 +17,7 @@ from carsync.model import Target
 from carsync.postgres.wait import Connection
 from carsync.state import runs, target_lock
 from tests.conftest import ask
-from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page, reject
+from tests.support.merge_rig import SOURCE, TARGET, Rig, car, cars, page, reject
 
 DAY_H = 24.0
 
@@ -87,15 +87,30 @@ def test_car_written_between_the_look_and_the_yes_is_left_out_and_named(rig: Rig
     assert active(rig) == "01238"
 
 
-def test_car_seen_by_an_unfinished_run_since_is_left_out_and_named(rig: Rig) -> None:
+def test_car_seen_by_a_run_that_died_since_is_left_out_though_its_pages_are_gone(rig: Rig) -> None:
     held = rig.run.run_id
     rig.begin()
-    rig.stage(page(1, cars([4]), [reject(7, "5")]))
-    found = review(rig, run_id=held)
-    assert set(left_out(found)) == {"4", "5"}
-    assert f"run {rig.run.run_id}, which is not finished" in left_out(found)["4"]
+    rig.stage(page(1, cars([0, 4]), [reject(7, "5"), reject(8, None)]))
+    rig.stage(page(2, [car("6\0")]), method="copy")
+    seen_by = rig.run.run_id
+    assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
+    assert f"was seen by run {seen_by}" in left_out(review(rig, run_id=held))["4"]
+    runs.abandon_runs(rig.conn, TARGET, SOURCE, None)
+    staging.drop_stale(rig.conn, TARGET, SOURCE, None)
+    rig.begin()
+    assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
     approve(rig, held, *"456789")
     assert active(rig) == "012345"
+
+
+def test_car_seen_between_the_look_and_the_yes_is_left_out(rig: Rig) -> None:
+    """A writer that was left over may still commit its page."""
+    held, shown = rig.run.run_id, [car.id for car in review(rig).to_approve]
+    rig.begin()
+    rig.stage(page(1, cars([4])))
+    ask(rig.conn, "DELETE FROM carsync.runs WHERE run_id = %s", rig.run.run_id)
+    approve(rig, held, *shown)
+    assert active(rig) == "01234"
 
 
 def test_unfinished_run_without_staging_tells_nothing(rig: Rig) -> None:
