@@ -385,3 +385,26 @@ def test_a_few_refused_rows_do_not_cost_a_reading_of_the_table_each(rig: Rig, ds
     while ask(rig.conn, scans)[0][0] == before:  # told when its session ends
         assert time.monotonic() < until_s
     assert ask(rig.conn, scans)[0][0] - before < 20
+
+
+def test_a_copy_of_the_tables_is_never_taken_for_untouched_rows(rig: Rig, dsn: str) -> None:
+    """Data dumped and put back in one transaction: all of its rows have one xmin."""
+    rig.sync(cars(range(10)))
+    first = rig.run.run_id
+    rig.sync(cars(range(12), "b"))
+    ask(rig.conn, "UPDATE cars SET make = 'written since' WHERE id < '5' OR id LIKE '1_'")
+    before = table(rig.conn)
+    put_back = "".join(
+        f"CREATE TEMP TABLE copied ON COMMIT DROP AS TABLE {name}; TRUNCATE {name};"
+        f"INSERT INTO {name} SELECT * FROM copied; DROP TABLE copied;"
+        for name in ("cars", "carsync.changes")
+    )
+    ask(rig.conn, put_back)
+    for run_id in (first, rig.run.run_id):
+        with pytest.raises(RevertError, match="were copied since"):
+            revert(dsn, run_id, skip_changed=True)
+    assert table(rig.conn) == before
+    rig.sync(cars(range(12), "c"))
+    by, _ = revert(dsn, rig.run.run_id)
+    assert table(rig.conn) == before, "what is written after it is taken back as ever"
+    revert(dsn, by)
