@@ -18,6 +18,7 @@ from carsync.destination import change_log, conditions, privileges
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
+from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
@@ -39,8 +40,7 @@ class HeldCar(Struct, frozen=True):
 class Review(Struct, frozen=True):
     """The cars that a run holds now, by id.
 
-    `approval` is set where the run was approved before: `at` (ISO 8601), `by` (the database's
-    user), `deactivated` and `left_out` (counts).
+    `approval` is the run's own, where it was approved before.
     """
 
     cars: tuple[HeldCar, ...] = ()
@@ -66,9 +66,8 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
     hours ago.
     """
     run = _find(conn, target, source, run_id)
-    approval = (run.summary or {}).get("approval")
-    if approval is not None:
-        return Review(approval=approval)
+    if run.approval is not None:
+        return Review(approval=run.approval)
     _refuse_outdated(conn, run, within_h)
     return Review(tuple(list_held(conn, run)))
 
@@ -118,10 +117,15 @@ def approve(
         ids = [car.id for car in shown if not car.left_out]
         key = {**target.key(source), "run_id": run_id, "ids": ids}
         gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
-        counted = {"deactivated": len(gone), "left_out": len(shown) - len(gone), "run_id": run_id}
-        sql.run(cur, "deactivation/record_approval", counted)
+        record(cur, run_id, len(gone), len(shown) - len(gone))
     cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
     return Review(tuple(cars))
+
+
+def record(cur: Cursor, run_id: int, deactivated: int, left_out: int) -> None:
+    """Put on record that the database's user approved the run, and what became of the cars."""
+    counts = {"deactivated": deactivated, "left_out": left_out, "run_id": run_id}
+    sql.run(cur, "deactivation/record_approval", counts)
 
 
 def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:

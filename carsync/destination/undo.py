@@ -129,9 +129,8 @@ def _check_record(cur: Cursor, run: Run) -> None:
             "were written after the run",
             hint="restore the table from a backup, or run `carsync sync`",
         )
-    counts = run.counts or {}
-    approval = (run.summary or {}).get("approval") or {}
-    expected = sum(counts.get(name, 0) for name in ROW_ACTIONS) + approval.get("deactivated", 0)
+    counts = run.counts_now or {}
+    expected = sum(counts.get(name, 0) for name in ROW_ACTIONS)
     if found < expected:
         raise RevertError(
             f"run {run.run_id} made {formatting.plural(expected, 'change')}, but only {found:,} "

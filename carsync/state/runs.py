@@ -53,6 +53,23 @@ class Run(Struct, frozen=True):
         return Target(self.schema_name, self.table_name)
 
     @property
+    def approval(self) -> dict[str, Any] | None:
+        """What an approval did: `at` (ISO 8601), `by` (the database's user) and two counts.
+
+        The counts of cars are `deactivated` and `left_out`. None where nobody approved the run.
+        """
+        return (self.summary or {}).get("approval")
+
+    @property
+    def counts_now(self) -> dict[str, int] | None:
+        """The merge's counts, with the cars that an approval deactivated since."""
+        if self.counts is None or self.approval is None:
+            return self.counts
+        gone = int(self.approval["deactivated"])
+        changed = {"deactivated": gone, "held": -gone}
+        return self.counts | {name: self.counts.get(name, 0) + n for name, n in changed.items()}
+
+    @property
     def waited(self) -> timedelta:
         """How long before its newest session the run began, both by the server's clock."""
         return (self.resumed_at or self.started_at) - self.started_at

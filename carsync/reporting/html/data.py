@@ -15,7 +15,7 @@ from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
 from carsync.postgres.wait import Connection
-from carsync.reporting.views import run_details
+from carsync.reporting.views import run_details, wording
 from carsync.run.report import outcome
 from carsync.state import changes, rejects
 from carsync.state.changes import ChangeSummary
@@ -33,7 +33,7 @@ EXCERPT_CHARS = 241
 
 _OF_THE_RUN = (
     *("run_id", "source", "exit_code", "started_at", "merged_at", "finished_at", "version"),
-    *("hash_scheme", "fingerprints", "counts"),
+    *("hash_scheme", "fingerprints"),
 )
 _OF_THE_END = ("problem", "detail", "hint")
 _RELATIONS: dict[run_details.RelationKind, str] = {
@@ -120,11 +120,12 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
     past, run, report = details.past, details.past.run, details.past.report
     words, next_step = _outcome(past)
     summary = run.summary or {}
-    held = (run.counts or {}).get("held", 0)
+    held = (run.counts_now or {}).get("held", 0)
     return ReportData(
         **{name: getattr(run, name) for name in _OF_THE_RUN},
         **{name: summary.get(name, "") for name in _OF_THE_END},
         kind=past.kind,
+        counts=run.counts_now,
         target=str(run.target),
         state=past.state,
         outcome=words,
@@ -169,12 +170,8 @@ def _related(details: run_details.RunDetails) -> tuple[str, ...]:
         found.append("A dry run: what it merged was rolled back.")
     if details.past.kind == "sample":
         found.append("Only the first pages were read; so no car is deactivated.")
-    approved = (details.past.run.summary or {}).get("approval")
-    if approved:
-        found.append(
-            f"The held cars were approved by {approved['by']} at {approved['at']}: "
-            f"{approved['deactivated']:,} deactivated, {approved['left_out']:,} left out."
-        )
+    if details.past.run.approval is not None:
+        found.append(f"It was held, and approved at {wording.approval(details.past.run.approval)}.")
     return tuple(found)
 
 

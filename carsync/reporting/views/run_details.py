@@ -220,6 +220,8 @@ def as_line(past: PastRun) -> dict[str, Any]:
         "duration_s": past.duration_s,
         "exit_code": run.exit_code,
         "counts": run.counts,
+        "deactivated": (run.counts_now or {}).get("deactivated"),
+        "approval": run.approval,
         "pages_per_s": report.figures.pages_per_s_mean if report else None,
         "problem": report.problem if report else "",
         "version": run.version,

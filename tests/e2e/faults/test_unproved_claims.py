@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,10 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     assert approved.exit_code == 0, approved
     assert approved.report["merged"]["updated"] == 40
     assert site.rows() != before
+    told = site.run("runs", "show", str(run_id)).out
+    assert re.search(r"outcome +complete \(exit 0\)", told)
+    assert re.search(r"updated +40", told)
+    assert re.search(r"approved +20.* by ", told)
     site.sync()
     assert site.run("revert", str(run_id), "--yes").exit_code == 0
 

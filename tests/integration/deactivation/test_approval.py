@@ -15,9 +15,13 @@ from carsync.destination import staging
 from carsync.errors import ApprovalError, LockedError
 from carsync.model import Target
 from carsync.postgres.wait import Connection
+from carsync.reporting.views.run_details import as_line, gather, list_past
+from carsync.reporting.views.run_details_view import render_details
+from carsync.reporting.views.run_list import render_list
 from carsync.state import runs, target_lock
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, car, cars, page, reject
+from tests.support.snapshots import NOW
 
 DAY_H = 24.0
 
@@ -257,3 +261,17 @@ def test_command_waits_for_no_run_and_keeps_none_waiting(rig: Rig, command: Any)
     busy = command(rig.run.run_id, "--yes")
     assert busy.exit_code == LockedError.exit_code
     assert len(rig.active()) == 10
+
+
+def test_what_an_approval_did_is_told_wherever_past_runs_are(rig: Rig, command: Any) -> None:
+    """The runbook that looks for the run that deactivated cars reads this list."""
+    run_id, user = rig.run.run_id, ask(rig.conn, "SELECT session_user")[0][0]
+    approve(rig, run_id, "4", "5")
+    past = list_past(rig.conn, TARGET, 2)
+    line = as_line(past[0])
+    assert (line["deactivated"], line["counts"]["deactivated"]) == (2, 0)
+    assert line["approval"]["by"] == user
+    cells = dict(zip(*map(str.split, render_list(past[:1], NOW, 60).splitlines()), strict=False))
+    assert (cells["gone"], cells["held"]) == ("2", "4")
+    shown = render_details(gather(rig.conn, TARGET, run_id, pages=1), NOW, 80)
+    assert f"by {user}: 2 cars deactivated, 0 left out" in shown
