@@ -46,6 +46,27 @@ def _operator(site: SmallSite) -> Operator:
 # ── totals ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
+    feed: SmallFeed, site: SmallSite, status: int
+) -> None:
+    """The pages that it no longer has answer as an API without a page behind its end does."""
+    feed.ids, feed.tell = list(range(1, 31)), feed.honest_record
+    site.sync()
+
+    def shrink(page: int) -> Reply:
+        if page == 3:
+            feed.ids = list(range(1, 21))
+        is_there = page <= len(feed.ids)
+        return feed.honest_page(page) if is_there else Reply(status, {"message": "no such page"})
+
+    feed.show = shrink
+    ended = site.sync(sync__deactivate__max_share=0.5)
+    assert site.living() == set(range(1, 21))
+    assert ended.report["snapshot"]["pages_failed"] == 0
+    assert "the feed shrank from 30 to 20 pages while it was read" in ended.said
+
+
 @pytest.mark.parametrize("has_path", PROOFS)
 @pytest.mark.parametrize("meta", [{"total": 10}, {"total": 10, "last_page": 10}, {"last_page": 10}])
 def test_a_capped_total_hides_no_car(
