@@ -30,6 +30,19 @@ def failed(exc: CarsyncError) -> Outcome:
     return Outcome(state, exc.exit_code, None, exc.problem, exc.detail, exc.hint)
 
 
+def lost(run_id: int) -> Outcome:
+    """Return the outcome of a run whose merge was committed, and is not in the database."""
+    return Outcome(
+        "failed",
+        ExitCode.DATABASE,
+        None,
+        "the merge was committed, but the database has lost it",
+        f"it does not know that run {run_id} was merged: a standby that lagged behind took over, "
+        "or a backup was put back",
+        "run `carsync sync` again; a synchronous standby loses no commit",
+    )
+
+
 def merged(
     run_id: int,
     counts: MergeCounts,

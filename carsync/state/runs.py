@@ -143,12 +143,22 @@ def record_merge(
 
 
 def finish_run(
-    conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
+    conn: Connection,
+    run: Run,
+    state: RunState,
+    exit_code: int,
+    summary: Mapping[str, Any],
+    *,
+    is_merged: bool = False,
 ) -> bool:
-    """Record how the run ended; False where another process took it over meanwhile."""
+    """Record how the run ended.
+
+    False where another process took it over meanwhile, or where the database does not know of
+    the merge that was committed (`is_merged`): a failover, or a backup put back, lost it.
+    """
     end = {"state": state, "exit_code": int(exit_code), "summary": json.dumps(dict(summary))}
     with connection.transaction(conn, "recording the run's end") as cur:
-        key = {"run_id": run.run_id, "token": run.token}
+        key = {"run_id": run.run_id, "token": run.token, "is_merged": is_merged}
         return sql.run(cur, "runs/finish_run", {**key, **end}) == 1
 
 
