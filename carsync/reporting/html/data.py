@@ -12,7 +12,6 @@ from carsync import __version__
 from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar
 from carsync.destination.column_values import ColumnValues
-from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
 from carsync.postgres.wait import Connection
 from carsync.reporting.views import run_details, wording
@@ -154,10 +153,9 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
 def _outcome(past: run_details.PastRun) -> tuple[str, str]:
     """Say how the run ended, or how it stands, and what the operator does now."""
     run = past.run
-    if run.exit_code is not None:
-        next_step = (run.summary or {}).get("next_step", advise(run.exit_code).next_step)
-        return outcome(run.exit_code), next_step
     why, next_step = run_details.fate(past)
+    if run.exit_code is not None:
+        return outcome(run.exit_code), (run.summary or {}).get("next_step", next_step)
     if past.is_running:
         return "it is in progress", next_step
     return why or "its end is not recorded", next_step

@@ -265,12 +265,13 @@ def fate(past: PastRun) -> tuple[str, str]:
         )
     if past.run.counts is not None:
         return "", "nothing to do; it was merged"
-    if past.run.state == "running":
-        return (
-            "its process ended unexpectedly",
-            "run `carsync sync` again: it resumes the newest run if it can",
-        )
-    return "", "run `carsync sync` again"
+    died = "its process ended unexpectedly" if past.run.state == "running" else ""
+    if past.kind == "revert":
+        return died, f"nothing was changed; run `carsync revert {past.run.reverts}` again"
+    if past.kind == "replay":
+        return died, "nothing was changed; run `carsync rejects replay` again"
+    resumes = ": it resumes the newest run if it can" if died else ""
+    return died, f"run `carsync sync` again{resumes}"
 
 
 def _past(conn: Connection, run: Run, newest: int) -> PastRun:

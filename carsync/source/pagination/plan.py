@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections import Counter
 from enum import IntEnum
 
@@ -73,7 +72,7 @@ class PagePlan:
         self._observed = False
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
-        self._shrunk_to = sys.maxsize  # pages that a feed has left, of those planned first
+        self._shrunk_to: int | None = None  # pages that the feed has left of those planned first
         self._totals_disproved = self._is_repeated = self._is_end_unclear = False
         self._ends_full = False
         self._first_records = 0
@@ -365,7 +364,8 @@ class PagePlan:
             return self._chained
         reported = self._reported
         if reported is not None:
-            reported = min(reported, self._longest, self._shrunk_to)
+            reported = min(reported, self._longest)
+            reported = reported if self._shrunk_to is None else min(reported, self._shrunk_to)
         elif self._is_repeated:
             return len(self._states)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +13,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carsync.config.sections import Config, Database
 from carsync.deactivation import approval
 from carsync.destination.undo import UndoCounts
-from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
+from carsync.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    RevertError,
+)
+from carsync.model import ROW_ACTIONS
 from carsync.postgres import connection
+from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.reporting.views.run_details import fate, list_past
 from carsync.run.revert import Revert
+from carsync.run.signals import StopSignal
 from carsync.state import runs
 from carsync.state.runs import Run
 from tests.conftest import ask
@@ -267,6 +279,28 @@ def test_a_locked_row_ends_it_and_nothing_is_changed(rig: Rig, dsn: str) -> None
     newest = runs.list_runs(rig.conn, TARGET, 1)[0]
     assert (newest.state, newest.counts, newest.reverts) == ("failed", None, run_id)
     assert revert(dsn, run_id)[1].counts.updated == 3
+
+
+def test_a_revert_that_is_stopped_is_recorded_as_what_it_is(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(3)))
+    rig.sync(cars(range(3), "b"))
+    run_id, stop = rig.run.run_id, StopSignal()
+    config = Config(database=Database(dsn=Secret(dsn), lock_timeout_s=30))
+    with (
+        closing(connection.connect(Secret(dsn), application_name="rival")) as rival,
+        closing(open_database(config, "carsync test", lambda: stop.requested)) as opened,
+    ):
+        ask(rival, "BEGIN; SELECT FROM cars FOR UPDATE")
+        timer = threading.Timer(0.5, stop._handle, (signal.SIGTERM, None))
+        timer.start()
+        with pytest.raises(DatabaseError):
+            Revert(config, opened, run_id, ROW_ACTIONS).carry_out(skip_changed=False, stop=stop)
+        timer.join()
+    newest = list_past(rig.conn, TARGET, 1)[0]
+    assert (newest.state, newest.run.exit_code, newest.run.counts) == ("interrupted", 143, None)
+    assert newest.run.summary is not None
+    assert newest.run.summary["problem"]
+    assert fate(newest) == ("", f"nothing was changed; run `carsync revert {run_id}` again")
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
