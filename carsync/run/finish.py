@@ -13,27 +13,23 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.report import RunReport, summary_data
-from carsync.state import changes, rejects, runs, samples, target_lock
+from carsync.state import runs, target_lock
 
 log = logging.getLogger(__name__)
 
 
 def clean_up(context: RunContext, counts: MergeCounts) -> None:
-    """After the merge: drop the staging table, refresh statistics, prune what is old.
+    """After the merge: drop the staging table and refresh statistics.
 
     The merge stands where this fails; the next run cleans up.
     """
-    connection, target, source = context.connection, context.target, context.source
+    connection = context.connection
     try:
         staging.drop(connection, context.run.run_id)
         failpoints.reach("sync.staging_dropped")
         if context.options.dry_run:
             return
-        merge.analyze_after(connection, target, counts)
-        keep = context.config.history
-        rejects.prune(connection, target, source)
-        changes.prune(connection, target, source, keep.changes_keep_days)
-        samples.prune(connection, target, source, keep.details_keep_days)
+        merge.analyze_after(connection, context.target, counts)
     except DatabaseError as exc:
         log.warning("after the merge: %s", exc.problem)
 

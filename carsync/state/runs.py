@@ -178,6 +178,12 @@ def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
     return [run_id for (run_id,) in found]
 
 
+def list_retired(conn: Connection, days: int) -> list[tuple[Target, str]]:
+    """Return the targets and sources without a run in the last `days` days."""
+    found = sql.fetch(conn, "looking for retired sources", "runs/list_retired", {"days": days})
+    return [(Target(schema, table), source) for schema, table, source in found]
+
+
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
     """Return the newest run of target and source if it is unmerged and at most that old."""
     key = {**target.key(source), "max_age_s": max_age_h * 3600}
