@@ -15,7 +15,15 @@ from carsync import failpoints
 from carsync.config.sections import LoadMethod
 from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
-from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
+from carsync.model import (
+    MAX_ORIGINAL_CHARS,
+    Column,
+    MappedPage,
+    PageInfo,
+    Reject,
+    Row,
+    StagedPage,
+)
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
@@ -54,6 +62,13 @@ class StageWriter:
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
         self._copy = sql.load("staging/copy_staging", **parts)
+        values = [sql.identifier("r", name) for name in _short_names(len(columns))[1:]]
+        self._same: dict[str, sql.Composable] = {
+            "staging": staging_table(run_id),
+            "fields": fields,
+            "columns": sql.identifiers(self._names, "s"),
+            "values": sql.comma_separated(values),
+        }
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
@@ -74,6 +89,19 @@ class StageWriter:
             if not errors.is_bad_value(exc):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
+
+    def count_same(self, rows: Sequence[Row]) -> int:
+        """Return how many of the rows are staged already, with the very same values."""
+        query = sql.load("staging/count_same", **self._same)
+        key = {"rows": self._encode_json(rows)}
+        return int(sql.fetch(self._conn, "comparing records", query, key)[0][0])
+
+    def stage_unlisted(self, rows: Sequence[Row], age_s: float) -> None:
+        """Stage rows of records that no page lists, asked for `age_s` seconds ago."""
+        query = sql.load("staging/find_free_page", ledger=self._ledger)
+        ((page,),) = sql.fetch(self._conn, "staging records", query)
+        numbered = tuple((ordinal, *row[1:]) for ordinal, row in enumerate(rows))
+        self.stage([MappedPage(page, numbered, (), len(rows), PageInfo(), age_s)])
 
     def _stage(
         self,

@@ -61,6 +61,16 @@ def merged(
         return _partial(counts, failed_pages, planned)
     if counts.held or decision.action == "hold":
         return _held(run_id, counts, decision)
+    if decision.missed:
+        return Outcome(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{formatting.plural(decision.missed, 'listed car', 'was', 'were')} on no page that "
+            "was read; all others are merged",
+            "the API, asked by id, has them: they slipped between pages while these were read. The "
+            "answers by id cannot be merged, because their values are not those of the pages",
+        )
     if counts.stale:
         return Outcome(
             "partial",

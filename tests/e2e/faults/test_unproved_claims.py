@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.fake_api import Reply
 from tests.support.runbook_runner import Operator
+from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record": None}
@@ -273,6 +274,46 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
     assert site.inactive() == set()
     site.sync(api__record__gone_when={".archived": True})
     assert site.inactive() == {"7"}
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["same form", "another form"])
+def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
+    feed: SmallFeed, site: SmallSite, is_same: bool
+) -> None:
+    """Car 1 is sold while page 2 is read: car 11, with a new price, moves up to that page."""
+    feed.size, feed.ids = 5, list(range(1, 31))
+    site.variables["PAGE_SIZE"] = "5"
+    prices: dict[int, int] = {}
+
+    def record(number: int) -> Meta:
+        return car(number, lots=[{"buy_now": prices.get(number, 1000)}])
+
+    def show(page: int) -> Reply:
+        body = {"data": [record(i) for i in feed.ids[5 * page - 5 : 5 * page]]}
+        if page == 2 and prices and 1 in feed.ids:
+            feed.ids.remove(1)
+        return Reply(body={**body, "meta": feed.meta(page)})
+
+    def tell(number: int) -> Reply:
+        body = {"data": record(number) if is_same else car(number)}
+        return Reply(body=body) if number in feed.ids else Reply(404, {})
+
+    feed.show, feed.tell = show, tell
+    site.sync()
+    prices[11] = 2000
+    if is_same:
+        site.variables["CARSYNC_FAILPOINT"] = f"sync.decided=die@{site.folder / 'dead'}"
+        dead = site.start("sync", limits__concurrency=1).end()
+        assert "1 car was on no page that was read, and could be read by id" in dead.said
+        feed.arrivals.clear()
+    ended = site.sync(expect=0 if is_same else 5, limits__concurrency=1)
+    assert site.inactive() == set(), "it was on page 1"
+    query = "SELECT price::int FROM public.cars WHERE id = '11'"
+    assert ask(site.dsn, query) == [(2000 if is_same else 1000,)]
+    if is_same:
+        assert feed.pages_asked() == [7], "the run was resumed"
+    else:
+        assert "1 listed car was on no page that was read" in ended.said
 
 
 @pytest.mark.parametrize(
