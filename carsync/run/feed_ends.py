@@ -49,8 +49,9 @@ class FeedEnds:
             return
         self._context.metrics.pages_gone(gone)
         self._context.note(
-            f"the feed shrank from {before:,} to {self._plan.planned or 0:,} pages while it was "
-            f"read: {formatting.plural(len(gone), 'page')} behind its end could not be read"
+            f"the feed shrank from {formatting.plural(before, 'page')} to "
+            f"{self._plan.planned or 0:,} while it was read: "
+            f"{formatting.plural(len(gone), 'page')} behind its end could not be read"
         )
 
     def _try_end(self, page: int) -> None:

@@ -111,7 +111,7 @@ def test_failed_pages_behind_the_end_that_the_feed_reports_by_now_are_left_out()
     assert ends.are_proved()
     assert looks.asked == [1, 3], "the end that is reported now is tried, too"
     assert (run.plan.planned, run.plan.failed, run.plan.open_end) == (2, {}, "")
-    assert "shrank from 4 to 2 pages" in run.notes[0]
+    assert "shrank from 4 pages to 2" in run.notes[0]
 
 
 @pytest.mark.parametrize("now", [PageInfo(4, 350), PageInfo(1, 80), PageInfo()])
