@@ -199,7 +199,8 @@ class Decision(Struct, frozen=True):
     """What to do with the candidates, and why, in words for the operator.
 
     The merge deactivates at most `max_deactivations` cars; it holds all of them where more
-    are absent by then. `expected` is how many cars the feed has, as far as is known.
+    are absent by then. `expected` is how many cars the feed has, as far as is known. `missed`
+    counts cars that the API has by id and that could not be read.
     """
 
     action: DeactivationAction
@@ -207,6 +208,7 @@ class Decision(Struct, frozen=True):
     proof: Proof = Proof()
     max_deactivations: int = 0
     expected: int = 0
+    missed: int = 0
 
 
 SKIP = Decision("skip")

@@ -85,9 +85,7 @@ def revert(
             console.ask(f"Take back {formatting.plural(found.total, 'change')}?")
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with session() as revert:
-            by, found = revert.carry_out(
-                skip_changed=skip_changed, should_cancel=lambda: stop.requested
-            )
+            by, found = revert.carry_out(skip_changed=skip_changed, stop=stop)
     if as_json:
         click.echo(json.dumps(_data(run_id, by, found, dry_run)))
     if refused:

@@ -14,16 +14,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync.columns import DEACTIVATED
-from carsync.deactivation import candidates
-from carsync.destination import change_log, conditions, privileges, staging
+from carsync.destination import change_log, conditions, privileges
 from carsync.errors import ApprovalError
 from carsync.model import Target
 from carsync.postgres import connection, sql
+from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
 
-CHANGED = "was written since"
+CHANGED = "was written or seen since"
 
 _MERGED_AT = sql.identifier("r", "merged_at")
 """When the run that held the cars was merged, as the statements know it."""
@@ -40,8 +40,7 @@ class HeldCar(Struct, frozen=True):
 class Review(Struct, frozen=True):
     """The cars that a run holds now, by id.
 
-    `approval` is set where the run was approved before: `at` (ISO 8601), `by` (the database's
-    user), `deactivated` and `left_out` (counts).
+    `approval` is the run's own, where it was approved before.
     """
 
     cars: tuple[HeldCar, ...] = ()
@@ -67,15 +66,10 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
     hours ago.
     """
     run = _find(conn, target, source, run_id)
-    approval = (run.summary or {}).get("approval")
-    if approval is not None:
-        return Review(approval=approval)
+    if run.approval is not None:
+        return Review(approval=run.approval)
     _refuse_outdated(conn, run, within_h)
-    held = list_held(conn, run)
-    seen = _seen_since(conn, target, source, run_id, [car.id for car in held])
-    return Review(
-        tuple(car if car.left_out else replace(car, left_out=seen.get(car.id, "")) for car in held)
-    )
+    return Review(tuple(list_held(conn, run)))
 
 
 def list_held(conn: Connection, run: Run, limit: int | None = None) -> list[HeldCar]:
@@ -123,10 +117,15 @@ def approve(
         ids = [car.id for car in shown if not car.left_out]
         key = {**target.key(source), "run_id": run_id, "ids": ids}
         gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
-        counted = {"deactivated": len(gone), "left_out": len(shown) - len(gone), "run_id": run_id}
-        sql.run(cur, "deactivation/record_approval", counted)
+        record(cur, run_id, len(gone), len(shown) - len(gone))
     cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
     return Review(tuple(cars))
+
+
+def record(cur: Cursor, run_id: int, deactivated: int, left_out: int) -> None:
+    """Put on record that the database's user approved the run, and what became of the cars."""
+    counts = {"deactivated": deactivated, "left_out": left_out, "run_id": run_id}
+    sql.run(cur, "deactivation/record_approval", counts)
 
 
 def _find(conn: Connection, target: Target, source: str, run_id: int) -> Run:
@@ -171,17 +170,3 @@ def _refuse_outdated(conn: Connection, run: Run, within_h: float) -> None:
             f"is {within_h:g}",
             hint="run `carsync sync` again, then approve the held cars of that run",
         )
-
-
-def _seen_since(
-    conn: Connection, target: Target, source: str, run_id: int, record_ids: list[str]
-) -> dict[str, str]:
-    """Return id → words for the cars that a later, unfinished run has read from the feed."""
-    seen: dict[str, str] = {}
-    key = {**target.key(source), "run_id": run_id}
-    later = sql.fetch(conn, "looking for unfinished runs", "deactivation/list_unfinished_runs", key)
-    for (later_id,) in later:
-        if staging.exists(conn, later_id):
-            found = candidates.find_seen(conn, later_id, record_ids)
-            seen |= dict.fromkeys(found, f"was seen by run {later_id}, which is not finished")
-    return seen

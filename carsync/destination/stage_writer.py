@@ -15,7 +15,15 @@ from carsync import failpoints
 from carsync.config.sections import LoadMethod
 from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
-from carsync.model import MAX_ORIGINAL_CHARS, Column, MappedPage, Reject, Row, StagedPage
+from carsync.model import (
+    MAX_ORIGINAL_CHARS,
+    Column,
+    MappedPage,
+    PageInfo,
+    Reject,
+    Row,
+    StagedPage,
+)
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
@@ -51,8 +59,16 @@ class StageWriter:
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._reject = sql.load("staging/insert_rejects", **claim)
+        self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
         self._copy = sql.load("staging/copy_staging", **parts)
+        values = [sql.identifier("r", name) for name in _short_names(len(columns))[1:]]
+        self._same: dict[str, sql.Composable] = {
+            "staging": staging_table(run_id),
+            "fields": fields,
+            "columns": sql.identifiers(self._names, "s"),
+            "values": sql.comma_separated(values),
+        }
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
@@ -74,6 +90,19 @@ class StageWriter:
                 raise
             return self._stage(once, begun_s, self._load_carefully)
 
+    def count_same(self, rows: Sequence[Row]) -> int:
+        """Return how many of the rows are staged already, with the very same values."""
+        query = sql.load("staging/count_same", **self._same)
+        key = {"rows": self._encode_json(rows)}
+        return int(sql.fetch(self._conn, "comparing records", query, key)[0][0])
+
+    def stage_unlisted(self, rows: Sequence[Row], age_s: float) -> None:
+        """Stage rows of records that no page lists, asked for `age_s` seconds ago."""
+        query = sql.load("staging/find_free_page", ledger=self._ledger)
+        ((page,),) = sql.fetch(self._conn, "staging records", query)
+        numbered = tuple((ordinal, *row[1:]) for ordinal, row in enumerate(rows))
+        self.stage([MappedPage(page, numbered, (), len(rows), PageInfo(), age_s)])
+
     def _stage(
         self,
         pages: dict[int, MappedPage],
@@ -87,6 +116,7 @@ class StageWriter:
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
             self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
+            self._record_seen(cur, new_pages)
             query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
             lines = sql.rows(cur, query, {"pages": list(pages)})
             if len(lines) < len(pages):
@@ -165,6 +195,15 @@ class StageWriter:
         ]
         if lines:
             sql.insert_values(cur, self._reject, lines)
+
+    def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
+        """Record which cars are on the pages, so that it outlives the staging tables."""
+        found = (
+            *(row[1] for page in pages for row in page.rows),
+            *(reject.record_id for page in pages for reject in page.rejects),
+        )
+        if ids := [i for i in found if i is not None and _is_storable(i)]:
+            sql.run(cur, self._seen, {"ids": ids})
 
 
 def _short_names(columns: int) -> list[str]:

@@ -119,17 +119,18 @@ def take_back(
 
 def _check_record(cur: Cursor, run: Run) -> None:
     """Raise `RevertError` where the changes were recorded elsewhere, or some are gone."""
-    if run.changes_origin != change_log.origin(cur):
+    found, copied = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
+    is_here = run.changes_origin == change_log.origin(cur)
+    if copied or not is_here:
+        fate = "copied since" if is_here else "recorded on another server, or in another table"
         raise RevertError(
-            f"the changes of run {run.run_id} were recorded on another server, or in another table",
+            f"the changes of run {run.run_id} were {fate}",
             detail="the database was restored or moved since, so carsync cannot know which rows "
             "were written after the run",
             hint="restore the table from a backup, or run `carsync sync`",
         )
-    counts = run.counts or {}
-    approval = (run.summary or {}).get("approval") or {}
-    expected = sum(counts.get(name, 0) for name in ROW_ACTIONS) + approval.get("deactivated", 0)
-    (found,) = sql.one(cur, "undo/count_changes", {"run_id": run.run_id})
+    counts = run.counts_now or {}
+    expected = sum(counts.get(name, 0) for name in ROW_ACTIONS)
     if found < expected:
         raise RevertError(
             f"run {run.run_id} made {formatting.plural(expected, 'change')}, but only {found:,} "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from carsync.errors import CarsyncError, FailureKind
-from carsync.model import PageInfo, ProbeVerdict, StagedPage
+from carsync.model import PageInfo, ProbeVerdict, Row, StagedPage
 
 
 class PageLease(Struct, frozen=True):
@@ -75,8 +75,8 @@ class PageFailed(Struct, frozen=True):
 class ProbeAnswered(Struct, frozen=True):
     """What the API said of one record, and how long it asked to wait.
 
-    `ids` and `info` are of a page that was asked for any record. `failure` is why the
-    attempt failed, where it did (429, time-out, …).
+    `ids` and `info` are of a page that was asked for any record, `row` is of a record that was
+    found by its id. `failure` is why the attempt failed, where it did (429, time-out, …).
     """
 
     record_id: str | None
@@ -88,6 +88,7 @@ class ProbeAnswered(Struct, frozen=True):
     failure: FailureKind | None = None
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
+    row: Row | None = None
 
 
 class PagesStaged(Struct, frozen=True):

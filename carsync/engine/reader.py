@@ -14,7 +14,7 @@ from carsync.mapping.gone_rule import GoneRule, find_error, find_signs
 from carsync.mapping.hashing import digest_of_ids
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import ERROR_OBJECT, describe_answer, find_record, ids_of
-from carsync.model import MappedPage, PageInfo, ProbeVerdict
+from carsync.model import MappedPage, PageInfo, ProbeVerdict, Row
 from carsync.redaction import redact
 from carsync.source.client import Answer, ApiClient, gone_status_rule
 
@@ -42,6 +42,7 @@ class ProbeAnswer(Struct, frozen=True):
     """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
 
     `rule` is the line of `api.record` by which an answer that proves nothing would mean gone.
+    `row` is the record's, where the record was found and fits into one.
     """
 
     verdict: ProbeVerdict
@@ -49,6 +50,7 @@ class ProbeAnswer(Struct, frozen=True):
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
     rule: str = ""
+    row: Row | None = None
 
     @property
     def cure(self) -> str:
@@ -134,7 +136,9 @@ class FeedReader:
             return self._judge_answer(answer.body, lease.record_id)
         if self._gone_rule.matches(record):
             return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
-        return ProbeAnswer(answer.verdict, ", ".join(find_signs(record)))
+        rows = self._mapper.map_record(record).rows
+        words = ", ".join(find_signs(record))
+        return ProbeAnswer(answer.verdict, words, row=rows[0] if rows else None)
 
     def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
         """Judge a 200 without the record, which may be this API's 404."""

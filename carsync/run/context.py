@@ -14,7 +14,7 @@ from carsync.engine.base import Engine
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
 from carsync.mapping.mapper import Mapper
-from carsync.model import RunOptions, RunState
+from carsync.model import Row, RunOptions, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
@@ -61,6 +61,8 @@ class RunContext:
         """Fields that records have, or had in earlier runs."""
         self.said_by_id: dict[str, str] = {}
         """What the last answer by id said of a record, in words; empty for a plain answer."""
+        self.rows_by_id: dict[str, Row] = {}
+        """The rows of the records that the API gave by id."""
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])

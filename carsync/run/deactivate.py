@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, Verdicts, verify
 from carsync.deactivation.impossible import impossible_id
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
+from carsync.destination.stage_writer import StageWriter
 from carsync.engine.local.fleet import Fleet
 from carsync.errors import CarsyncError, DatabaseError, LockedError
 from carsync.model import ORDINARY, Decision, ProbeVerdict
@@ -79,12 +80,41 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         controls.update(found)
         return found
 
+    asked_s = time.monotonic()
     found = verify(probe, ids, draw, impossible_id(ids))
     _explain_answers(context, ids, controls, found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
     answers = ByIdAnswers(found, len(ids), answered_before)
-    return decide(replace(evidence, answers=answers), rules)
+    decision = decide(replace(evidence, answers=answers), rules)
+    missed = [i for i in decision.proof.alive if not context.said_by_id.get(i)]
+    if decision.action != "prove" or not missed:
+        return decision
+    return replace(decision, missed=_read_missed(context, missed, controls, asked_s))
+
+
+def _read_missed(
+    context: RunContext, missed: Sequence[str], controls: Collection[str], asked_s: float
+) -> int:
+    """Stage the cars that slipped between pages as the API gave them by id.
+
+    That is done where most of the `controls` are, by id, just what their pages say.
+    Returns how many of the cars `missed` could not be read.
+    """
+    config, run = context.config, context.run
+    columns, method = context.mapper.columns, config.database.load_method
+    writer = StageWriter(
+        context.connection, run.run_id, run.token, columns, method, config.api.auth.key
+    )
+    known = context.rows_by_id
+    listed = [known[i] for i in controls if i in known]
+    rows = [known[i] for i in missed if i in known]
+    if not rows or 2 * writer.count_same(listed) <= len(listed):
+        return len(missed)
+    writer.stage_unlisted(rows, time.monotonic() - asked_s)
+    cars = formatting.plural(len(rows), "car", "was", "were")
+    context.note(f"{cars} on no page that was read, and could be read by id")
+    return len(missed) - len(rows)
 
 
 def _explain_answers(

@@ -30,6 +30,7 @@ class FeedEnds:
         False: it lists records that no page listed, and the plan goes on. Raises `ConfigError`
         where the feed begins before its first page.
         """
+        self._try_shrinking()
         page = self._plan.page_behind
         if page is not None:
             self._try_end(page)
@@ -37,6 +38,21 @@ class FeedEnds:
             return False
         self._try_begin()
         return True
+
+    def _try_shrinking(self) -> None:
+        """Ask for the feed's length anew where its last pages failed: they may be gone by now."""
+        if not self._plan.fails_at_end:
+            return
+        before, answer = self._plan.planned or 0, self._probes.look(self._plan.first)
+        gone = self._plan.shrink(answer.info) if answer else []
+        if not gone:
+            return
+        self._context.metrics.pages_gone(gone)
+        self._context.note(
+            f"the feed shrank from {formatting.plural(before, 'page')} to "
+            f"{self._plan.planned or 0:,} while it was read: "
+            f"{formatting.plural(len(gone), 'page')} behind its end could not be read"
+        )
 
     def _try_end(self, page: int) -> None:
         """Ask for the page behind the last one, and let the plan know what it lists."""

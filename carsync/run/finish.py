@@ -13,47 +13,49 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.report import RunReport, summary_data
-from carsync.state import changes, rejects, runs, samples, target_lock
+from carsync.state import runs, target_lock
 
 log = logging.getLogger(__name__)
 
 
 def clean_up(context: RunContext, counts: MergeCounts) -> None:
-    """After the merge: drop the staging table, refresh statistics, prune what is old.
+    """After the merge: drop the staging table and refresh statistics.
 
     The merge stands where this fails; the next run cleans up.
     """
-    connection, target, source = context.connection, context.target, context.source
+    connection = context.connection
     try:
         staging.drop(connection, context.run.run_id)
         failpoints.reach("sync.staging_dropped")
         if context.options.dry_run:
             return
-        merge.analyze_after(connection, target, counts)
-        keep = context.config.history
-        rejects.prune(connection, target, source)
-        changes.prune(connection, target, source, keep.changes_keep_days)
-        samples.prune(connection, target, source, keep.details_keep_days)
+        merge.analyze_after(connection, context.target, counts)
     except DatabaseError as exc:
         log.warning("after the merge: %s", exc.problem)
 
 
-def record(context: RunContext, state: EndState, report: RunReport) -> None:
+def record(context: RunContext, state: EndState, report: RunReport) -> bool:
     """Record the end in `carsync.runs`, over a connection of its own; forget a dry run.
 
     A database that is down must not hide the report: nothing is raised then.
+    Returns False where the merge was committed and the database does not know of it.
     """
-    run = context.run
+    run, is_merged = context.run, report.counts is not None
     try:
         with closing(open_database(context.config, "carsync", context.keep_going)) as connection:
             if context.options.dry_run:
                 _forget(context, connection)
-                return
-            runs.finish_run(connection, run, state, report.exit_code, summary_data(report))
+                return True
+            end = (state, report.exit_code, summary_data(report))
+            if not runs.finish_run(connection, run, *end, is_merged=is_merged):
+                if not is_merged:
+                    log.warning("%s; its end is not recorded", runs.not_ours(run.run_id).problem)
+                return not is_merged
             context.sampler.update(report.figures, "ended")
             context.sampler.write(connection)
     except CarsyncError as exc:
         log.warning("the end of run %d is not recorded: %s", run.run_id, exc.problem)
+    return True
 
 
 def _forget(context: RunContext, connection: Connection) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.config.sections import Config
+from carsync.deactivation import approval
 from carsync.destination import column_values, merge, plausibility, staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
 from carsync.errors import ApprovalError, ImplausibleError
-from carsync.exit_codes import ExitCode
+from carsync.exit_codes import ExitCode, advise
 from carsync.mapping.mapper import Mapper
 from carsync.model import MergeCounts
+from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences, fingerprints
@@ -134,11 +137,28 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     except BaseException:
         runs.finish_run(conn, taken, "held", ExitCode.HELD, {})
         raise
-    words = {"problem": "", "detail": "it was held, then approved and merged", "hint": ""}
-    runs.finish_run(conn, taken, "complete", ExitCode.OK, {**words, "state": "complete"})
+    _record_end(conn, taken, counts)
     staging.drop(conn, run.run_id)
     merge.analyze_after(conn, run.target, counts)
     return counts
+
+
+def _record_end(conn: Connection, run: Run, counts: MergeCounts) -> None:
+    """Record the end of a run that was held, and who approved it."""
+    advice = advise(ExitCode.OK)
+    end = {
+        "state": "complete",
+        "exit_code": ExitCode.OK,
+        "meaning": advice.meaning,
+        "next_step": advice.next_step,
+        "counts": asdict(counts),
+        "problem": "",
+        "detail": "it was held, then approved and merged",
+        "hint": "",
+    }
+    runs.finish_run(conn, run, "complete", ExitCode.OK, end)
+    with connection.transaction(conn, "recording the approval") as cur:
+        approval.record(cur, run.run_id, 0, 0)
 
 
 def _pages(run: Run) -> int:

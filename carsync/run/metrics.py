@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -69,6 +69,7 @@ class Metrics:
         self._latency = LatencyHistogram()
         self._recent_latency = RecentLatency(WINDOW_S)
         self._errors: Counter[FailureKind] = Counter()
+        self._last_errors: dict[int, FailureKind] = {}  # of pages that were given up
         self._probes: Counter[ProbeVerdict] = Counter()
         self._proving = 0
         self._proving_errors: Counter[FailureKind] = Counter()
@@ -96,12 +97,21 @@ class Metrics:
         """Count a failed attempt at a page; the last one where the page is `given_up`."""
         self._errors[event.kind] += 1
         self._refused += event.kind is FailureKind.RATE_LIMITED or event.status in {403, 503}
-        self._counts.pages_given_up += given_up
+        if given_up:
+            self._counts.pages_given_up += 1
+            self._last_errors[event.page] = event.kind
         self._counts.retries += not given_up
 
     def pages_given_up(self, pages: int) -> None:
         """Count pages that were given up without another attempt."""
         self._counts.pages_given_up += pages
+
+    def pages_gone(self, pages: Iterable[int]) -> None:
+        """Take back that pages were given up: the feed does not have them any more."""
+        for page in pages:
+            self._counts.pages_given_up -= 1
+            if (kind := self._last_errors.pop(page, None)) is not None:
+                self._errors[kind] -= 1
 
     def pages_staged(self, event: PagesStaged) -> None:
         """Count what a writer committed."""

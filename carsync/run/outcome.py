@@ -30,6 +30,19 @@ def failed(exc: CarsyncError) -> Outcome:
     return Outcome(state, exc.exit_code, None, exc.problem, exc.detail, exc.hint)
 
 
+def lost(run_id: int) -> Outcome:
+    """Return the outcome of a run whose merge was committed, and is not in the database."""
+    return Outcome(
+        "failed",
+        ExitCode.DATABASE,
+        None,
+        "the merge was committed, but the database has lost it",
+        f"it does not know that run {run_id} was merged: a standby that lagged behind took over, "
+        "or a backup was put back",
+        "run `carsync sync` again; a synchronous standby loses no commit",
+    )
+
+
 def merged(
     run_id: int,
     counts: MergeCounts,
@@ -48,6 +61,16 @@ def merged(
         return _partial(counts, failed_pages, planned)
     if counts.held or decision.action == "hold":
         return _held(run_id, counts, decision)
+    if decision.missed:
+        return Outcome(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{formatting.plural(decision.missed, 'listed car', 'was', 'were')} on no page that "
+            "was read; all others are merged",
+            "the API, asked by id, has them: they slipped between pages while these were read. The "
+            "answers by id cannot be merged, because their values are not those of the pages",
+        )
     if counts.stale:
         return Outcome(
             "partial",

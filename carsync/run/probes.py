@@ -119,6 +119,8 @@ class ProbeRunner:
         self._context.metrics.probe(event, by_id=asked.page is None)
         if asked.page is None and event.record_id is not None:
             self._context.said_by_id[event.record_id] = event.detail
+            if event.row is not None:
+                self._context.rows_by_id[event.record_id] = event.row
         if event.failure is not None:
             what = f"page {asked.page}" if event.record_id is None else event.record_id
             log.debug("asked for %s: %s", what, event.detail, extra={"event": "probe_failed"})

@@ -6,8 +6,8 @@ that a revert can be taken back in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
+from contextlib import closing, suppress
 
 from carsync import formatting
 from carsync.config.sections import Config
@@ -16,10 +16,11 @@ from carsync.destination.commit import exactly_once
 from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
-from carsync.model import MergeCounts, RowAction
+from carsync.model import EndState, MergeCounts, RowAction
 from carsync.postgres import connection
-from carsync.postgres.connect import refuse_transaction_pooler
+from carsync.postgres.connect import open_database, refuse_transaction_pooler
 from carsync.postgres.wait import Connection, patient
+from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
 from carsync.state.runs import Run
 
@@ -58,10 +59,8 @@ class Revert:
         with patient(conn), connection.transaction(conn, "looking at changes", keep=False) as cur:
             return undo.take_back(cur, self._target, self._run, self._start(), self._actions)
 
-    def carry_out(
-        self, *, skip_changed: bool, should_cancel: Callable[[], bool]
-    ) -> tuple[int, UndoCounts]:
-        """Take the run back.
+    def carry_out(self, *, skip_changed: bool, stop: StopSignal) -> tuple[int, UndoCounts]:
+        """Take the run back, unless a signal comes first.
 
         Returns the reverting run's id and the rows taken back and refused.
         Raises `RevertError` where rows are refused, unless `skip_changed`.
@@ -75,16 +74,28 @@ class Revert:
             return outcome.counts
 
         try:
-            counts = exactly_once(self._config, self._connection, by.run_id, work, should_cancel)
+            counts = exactly_once(
+                self._config, self._connection, by.run_id, work, lambda: stop.requested
+            )
         except CarsyncError as exc:
-            with suppress(DatabaseError):
-                runs.finish_run(self._connection, by, "failed", exc.exit_code, {})
+            self._record_failure(by, exc, stop)
             raise
         outcome = found[-1] if found else UndoCounts(counts)
         with suppress(DatabaseError):  # it is done all the same
             summary = {"refused": len(outcome.refused)}
             runs.finish_run(self._connection, by, "partial", ExitCode.OK, summary)
         return by.run_id, outcome
+
+    def _record_failure(self, by: Run, exc: CarsyncError, stop: StopSignal) -> None:
+        """Record why nothing was taken back, over a connection that no signal cancels."""
+        state: EndState = "interrupted" if stop.requested else "failed"
+        exit_code = stop.exit_code if stop.requested else exc.exit_code
+        summary = {"problem": exc.problem, "detail": exc.detail}
+        with (
+            suppress(DatabaseError),
+            closing(open_database(self._config, "carsync revert")) as connection,
+        ):
+            runs.finish_run(connection, by, state, exit_code, summary)
 
     def _start(self) -> Run:
         return runs.start_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from carsync import failpoints, formatting
@@ -12,9 +13,14 @@ from carsync.model import PARENT_SESSIONS
 from carsync.postgres.connect import open_database, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
-from carsync.state import runs
+from carsync.state import changes, rejects, runs, samples
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
+
+log = logging.getLogger(__name__)
+
+RETIRED_DAYS = 90
+"""A source without a run for so long is retired: nobody resumes, replays or reverts its runs."""
 
 
 def prepare_schema(context: RunContext) -> None:
@@ -86,7 +92,29 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
         kept = run.run_id if run else None
         runs.abandon_runs(connection, target, source, kept)
         staging.drop_stale(connection, target, source, kept)
+        _prune(context)
     return run if run is not None else _start(context)
+
+
+def _prune(context: RunContext) -> None:
+    """Delete what is old of past runs, merged or not, and all details of retired sources.
+
+    The run goes on where this fails; the next one tries again.
+    """
+    connection, target, source = context.connection, context.target, context.source
+    keep = context.config.history
+    try:
+        rejects.prune(connection, target, source)
+        samples.prune(connection, target, source, keep.details_keep_days)
+        changes.prune(connection, target, source, keep.changes_keep_days)
+        for retired in runs.list_retired(connection, RETIRED_DAYS):
+            if retired != (target, source):
+                staging.drop_stale(connection, *retired, None)
+                rejects.prune(connection, *retired, is_retired=True)
+                samples.prune(connection, *retired, 0)
+                changes.prune(connection, *retired, 0)
+    except DatabaseError as exc:
+        log.warning("what is old could not be deleted: %s", exc.problem)
 
 
 def fit_writers(context: RunContext) -> int:

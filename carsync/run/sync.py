@@ -213,8 +213,9 @@ class SyncRun:
             end = outcome.of_options(end, self._options)
         report = self._report(end, checks)
         failpoints.reach("sync.closing")
-        if context.has_begun:
-            finish.record(context, end.state, report)
+        if context.has_begun and not finish.record(context, end.state, report):
+            end = outcome.lost(context.run.run_id)
+            report = self._report(end)
         failpoints.reach("sync.recorded")
         try:
             if context.checkpoint is not None:

@@ -83,10 +83,14 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
             sql.run(cur, "rejects/update_reject", {**asdict(reject), **key})
 
 
-def prune(conn: Connection, target: Target, source: str) -> int:
-    """Delete the rejects of runs older than the `KEPT_RUNS` newest merged ones, and count them."""
+def prune(conn: Connection, target: Target, source: str, *, is_retired: bool = False) -> int:
+    """Delete rejects, and count them; those of a source that `is_retired` go all.
+
+    Else the rejects of the `KEPT_RUNS` newest merged runs stay, and those of the newest run.
+    """
+    keep = 0 if is_retired else KEPT_RUNS
     with connection.transaction(conn, "pruning rejects") as cur:
-        return sql.run(cur, "rejects/prune_rejects", {**target.key(source), "keep": KEPT_RUNS})
+        return sql.run(cur, "rejects/prune_rejects", {**target.key(source), "keep": keep})
 
 
 def _scope(

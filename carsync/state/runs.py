@@ -53,6 +53,23 @@ class Run(Struct, frozen=True):
         return Target(self.schema_name, self.table_name)
 
     @property
+    def approval(self) -> dict[str, Any] | None:
+        """What an approval did: `at` (ISO 8601), `by` (the database's user) and two counts.
+
+        The counts of cars are `deactivated` and `left_out`. None where nobody approved the run.
+        """
+        return (self.summary or {}).get("approval")
+
+    @property
+    def counts_now(self) -> dict[str, int] | None:
+        """The merge's counts, with the cars that an approval deactivated since."""
+        if self.counts is None or self.approval is None:
+            return self.counts
+        gone = int(self.approval["deactivated"])
+        changed = {"deactivated": gone, "held": -gone}
+        return self.counts | {name: self.counts.get(name, 0) + n for name, n in changed.items()}
+
+    @property
     def waited(self) -> timedelta:
         """How long before its newest session the run began, both by the server's clock."""
         return (self.resumed_at or self.started_at) - self.started_at
@@ -126,12 +143,22 @@ def record_merge(
 
 
 def finish_run(
-    conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
+    conn: Connection,
+    run: Run,
+    state: RunState,
+    exit_code: int,
+    summary: Mapping[str, Any],
+    *,
+    is_merged: bool = False,
 ) -> bool:
-    """Record how the run ended; False where another process took it over meanwhile."""
+    """Record how the run ended.
+
+    False where another process took it over meanwhile, or where the database does not know of
+    the merge that was committed (`is_merged`): a failover, or a backup put back, lost it.
+    """
     end = {"state": state, "exit_code": int(exit_code), "summary": json.dumps(dict(summary))}
     with connection.transaction(conn, "recording the run's end") as cur:
-        key = {"run_id": run.run_id, "token": run.token}
+        key = {"run_id": run.run_id, "token": run.token, "is_merged": is_merged}
         return sql.run(cur, "runs/finish_run", {**key, **end}) == 1
 
 
@@ -149,6 +176,12 @@ def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
     with connection.transaction(conn, "forgetting dry runs") as cur:
         found = sql.rows(cur, "runs/forget_trials", target.key(source))
     return [run_id for (run_id,) in found]
+
+
+def list_retired(conn: Connection, days: int) -> list[tuple[Target, str]]:
+    """Return the targets and sources without a run in the last `days` days."""
+    found = sql.fetch(conn, "looking for retired sources", "runs/list_retired", {"days": days})
+    return [(Target(schema, table), source) for schema, table, source in found]
 
 
 def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:

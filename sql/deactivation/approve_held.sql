@@ -1,5 +1,5 @@
--- Deactivate those of the cars shown (`ids`) that the run held and nobody wrote since, and
--- record it as the run's own doing.
+-- Deactivate those of the cars shown (`ids`) that the run held and nobody wrote or saw since,
+-- and record it as the run's own doing.
 WITH written AS (
     UPDATE {target} AS t
     SET is_active = false, updated_at = now()
@@ -10,7 +10,7 @@ WITH written AS (
         JOIN carsync.runs AS r ON r.run_id = a.held_by_run
         WHERE a.held_by_run = %(run_id)s
           AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
-          AND a.id IN (SELECT unnest(%(ids)s::text[]))
+          AND a.id IN (SELECT unnest(%(ids)s::text[])) AND a.seen_by_run IS NULL
           AND {is_expected}
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync version", {was_names})

@@ -1,3 +1,3 @@
 -- Cars this run saw on the feed, and the pages that listed them, as controls for requests by id:
 -- those whose ids have the shape.
-SELECT id, page FROM {staging} WHERE id ~ %(shape)s ORDER BY random() LIMIT %(limit)s
+SELECT id, page FROM {staging} WHERE id ~ %(shape)s AND page >= 0 ORDER BY random() LIMIT %(limit)s

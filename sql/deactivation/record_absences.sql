@@ -9,4 +9,4 @@ FROM {delta} AS d
 WHERE d.action = 'absent'
 ON CONFLICT (schema_name, table_name, source, id) DO UPDATE
 SET absent_since_run = coalesce(known.absent_since_run, excluded.absent_since_run),
-    held_by_run = excluded.held_by_run
+    held_by_run = excluded.held_by_run, seen_by_run = NULL

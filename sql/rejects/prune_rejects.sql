@@ -1,12 +1,18 @@
--- Rejects of runs older than the newest merged ones, which a later reading superseded.
+-- Rejects of all runs but the newest merged ones and the newest one, which may be unfinished:
+-- a later reading superseded the others, or they failed.
 DELETE FROM carsync.rejects AS j
 USING carsync.runs AS r
 WHERE r.run_id = j.run_id
   AND r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(source)s
-  AND r.run_id < (
-      SELECT min(kept.run_id)
-      FROM (SELECT run_id FROM carsync.runs
-            WHERE schema_name = %(schema)s AND table_name = %(table)s AND source = %(source)s
-              AND replay_of IS NULL AND reverts IS NULL AND counts IS NOT NULL
-            ORDER BY run_id DESC
-            LIMIT %(keep)s) AS kept)
+  AND r.run_id NOT IN (
+      SELECT run_id FROM carsync.runs
+      WHERE schema_name = %(schema)s AND table_name = %(table)s AND source = %(source)s
+        AND replay_of IS NULL AND reverts IS NULL AND counts IS NOT NULL
+      ORDER BY run_id DESC
+      LIMIT %(keep)s)
+  AND r.run_id NOT IN (
+      SELECT run_id FROM carsync.runs
+      WHERE schema_name = %(schema)s AND table_name = %(table)s AND source = %(source)s
+        AND replay_of IS NULL AND reverts IS NULL
+      ORDER BY run_id DESC
+      LIMIT least(%(keep)s, 1))

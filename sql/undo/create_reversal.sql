@@ -1,10 +1,11 @@
 -- What the run changed, and why a row is left as it is (NULL: it can be taken back). A row is
 -- as the run left it if the transaction that wrote the line wrote the row last (xmin), or
 -- reverts did that took back all that was written since; and if what the line tells of it is
--- still so: a trigger may have written it once more.
+-- still so: a trigger may have written it once more. A line that is a copy has no version.
 CREATE UNLOGGED TABLE {reversal} WITH (autovacuum_enabled = false) AS
 WITH RECURSIVE lines AS MATERIALIZED (
-    SELECT c.run_id, c.id, c.action, c.xmin AS version, c.overwrote, c.before, c.after, r.reverts
+    SELECT c.run_id, c.id, c.action, c.overwrote, c.before, c.after, r.reverts,
+           CASE WHEN c.xmin = ANY (r.change_xids) THEN c.xmin END AS version
     FROM carsync.changes AS c
     JOIN carsync.runs AS r ON r.run_id = c.run_id
     WHERE c.run_id >= {reverted} AND r.schema_name = {schema} AND r.table_name = {table}

@@ -31,6 +31,7 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run.revert import Revert
+from carsync.run.signals import StopSignal
 from carsync.state import runs
 from carsync.state.runs import Run
 from tests.support import records
@@ -218,4 +219,4 @@ def revert(
         work = Revert(config, opened, run_id, only or ROW_ACTIONS)
         if look:
             return 0, work.look()
-        return work.carry_out(skip_changed=skip_changed, should_cancel=lambda: False)
+        return work.carry_out(skip_changed=skip_changed, stop=StopSignal())

@@ -106,9 +106,10 @@ _PAST = """#!/bin/sh
 case "$1 $2" in
 "runs --limit") cat <<'END'
 {"runs": [
-  {"run_id": 9, "merged_at": "2026-11-24T02:00:00Z", "counts": {"deactivated": 3, "seen": 90}},
-  {"run_id": 8, "merged_at": "2026-11-22T02:00:00Z", "counts": {"deactivated": 40, "seen": 60}},
-  {"run_id": 7, "merged_at": null, "counts": null}]}
+  {"run_id": 9, "merged_at": "2026-11-24T02:00:00Z", "deactivated": 3, "approval": null},
+  {"run_id": 8, "merged_at": "2026-11-22T02:00:00Z", "deactivated": 40,
+   "approval": {"at": "2026-11-25T08:00:00+00:00", "by": "ops", "deactivated": 40}},
+  {"run_id": 7, "merged_at": null, "deactivated": null, "approval": null}]}
 END
 ;;
 *) exit 9 ;;
@@ -122,6 +123,7 @@ esac
         ([], "What did run 8 see?", 9),
         (["--at", "2026-11-24 03:10"], "What did run 9 see?", 9),
         (["--at", "2026-11-22T23:00+01:00"], "What did run 8 see?", 9),
+        (["--at", "2026-11-25 09:00"], "What did run 8 see?", 9),
         (["--at", "2026-11-20"], "No run deactivated any car", 0),
     ],
 )

@@ -219,7 +219,8 @@ class Fetcher:
             answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
         failpoints.reach("probe.answered")
         told = (answer.verdict, time.monotonic() - started_s, answer.words, retry_after_s, failure)
-        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, answer.ids, answer.info))
+        found = (answer.ids, answer.info, answer.row)
+        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found))
 
     def _succeeded(self, admission: Admission) -> None:
         """Report a success; one that changes nothing saves the round trip."""

@@ -12,10 +12,9 @@ from carsync import __version__
 from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar
 from carsync.destination.column_values import ColumnValues
-from carsync.exit_codes import advise
 from carsync.model import Check, RunState, Target
 from carsync.postgres.wait import Connection
-from carsync.reporting.views import run_details
+from carsync.reporting.views import run_details, wording
 from carsync.run.report import outcome
 from carsync.state import changes, rejects
 from carsync.state.changes import ChangeSummary
@@ -33,7 +32,7 @@ EXCERPT_CHARS = 241
 
 _OF_THE_RUN = (
     *("run_id", "source", "exit_code", "started_at", "merged_at", "finished_at", "version"),
-    *("hash_scheme", "fingerprints", "counts"),
+    *("hash_scheme", "fingerprints"),
 )
 _OF_THE_END = ("problem", "detail", "hint")
 _RELATIONS: dict[run_details.RelationKind, str] = {
@@ -120,11 +119,12 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
     past, run, report = details.past, details.past.run, details.past.report
     words, next_step = _outcome(past)
     summary = run.summary or {}
-    held = (run.counts or {}).get("held", 0)
+    held = (run.counts_now or {}).get("held", 0)
     return ReportData(
         **{name: getattr(run, name) for name in _OF_THE_RUN},
         **{name: summary.get(name, "") for name in _OF_THE_END},
         kind=past.kind,
+        counts=run.counts_now,
         target=str(run.target),
         state=past.state,
         outcome=words,
@@ -153,10 +153,9 @@ def gather(conn: Connection, target: Target, run_id: int, now: datetime) -> Repo
 def _outcome(past: run_details.PastRun) -> tuple[str, str]:
     """Say how the run ended, or how it stands, and what the operator does now."""
     run = past.run
-    if run.exit_code is not None:
-        next_step = (run.summary or {}).get("next_step", advise(run.exit_code).next_step)
-        return outcome(run.exit_code), next_step
     why, next_step = run_details.fate(past)
+    if run.exit_code is not None:
+        return outcome(run.exit_code), (run.summary or {}).get("next_step", next_step)
     if past.is_running:
         return "it is in progress", next_step
     return why or "its end is not recorded", next_step
@@ -169,12 +168,8 @@ def _related(details: run_details.RunDetails) -> tuple[str, ...]:
         found.append("A dry run: what it merged was rolled back.")
     if details.past.kind == "sample":
         found.append("Only the first pages were read; so no car is deactivated.")
-    approved = (details.past.run.summary or {}).get("approval")
-    if approved:
-        found.append(
-            f"The held cars were approved by {approved['by']} at {approved['at']}: "
-            f"{approved['deactivated']:,} deactivated, {approved['left_out']:,} left out."
-        )
+    if details.past.run.approval is not None:
+        found.append(f"It was held, and approved at {wording.approval(details.past.run.approval)}.")
     return tuple(found)
 
 

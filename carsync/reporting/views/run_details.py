@@ -220,6 +220,8 @@ def as_line(past: PastRun) -> dict[str, Any]:
         "duration_s": past.duration_s,
         "exit_code": run.exit_code,
         "counts": run.counts,
+        "deactivated": (run.counts_now or {}).get("deactivated"),
+        "approval": run.approval,
         "pages_per_s": report.figures.pages_per_s_mean if report else None,
         "problem": report.problem if report else "",
         "version": run.version,
@@ -263,12 +265,13 @@ def fate(past: PastRun) -> tuple[str, str]:
         )
     if past.run.counts is not None:
         return "", "nothing to do; it was merged"
-    if past.run.state == "running":
-        return (
-            "its process ended unexpectedly",
-            "run `carsync sync` again: it resumes the newest run if it can",
-        )
-    return "", "run `carsync sync` again"
+    died = "its process ended unexpectedly" if past.run.state == "running" else ""
+    if past.kind == "revert":
+        return died, f"nothing was changed; run `carsync revert {past.run.reverts}` again"
+    if past.kind == "replay":
+        return died, "nothing was changed; run `carsync rejects replay` again"
+    resumes = ": it resumes the newest run if it can" if died else ""
+    return died, f"run `carsync sync` again{resumes}"
 
 
 def _past(conn: Connection, run: Run, newest: int) -> PastRun:

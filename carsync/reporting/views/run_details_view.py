@@ -95,6 +95,8 @@ def _related(details: RunDetails) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if past.report is not None and past.state != past.report.state:
         rows.append(("since then", past.state))
+    if past.run.approval is not None:
+        rows.append(("approved", wording.approval(past.run.approval)))
     for how, others in details.relations:
         name, words = _RELATIONS[how]
         rows.append((name, words.format(others)))

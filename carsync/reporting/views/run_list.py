@@ -83,7 +83,7 @@ def _briefly(duration: str) -> str:
 
 
 def _counted(name: str) -> Callable[[PastRun], str]:
-    return lambda past: f"{past.run.counts.get(name, 0):,}" if past.run.counts else "–"
+    return lambda past: f"{past.run.counts_now.get(name, 0):,}" if past.run.counts_now else "–"
 
 
 def _pages_per_s(past: PastRun) -> str:

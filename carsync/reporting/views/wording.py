@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import asdict
 
@@ -53,6 +54,17 @@ def column_values(column: ColumnValues) -> list[str]:
         cars = formatting.plural(column.emptied, "car")
         words.append(f"emptied in {cars}, car {column.emptied_id} had {column.emptied_from}")
     return words
+
+
+def approval(approval: Mapping[str, Any]) -> str:
+    """Write who approved a run, when, and what became of the cars that it held.
+
+    >>> approval({"at": "2026-11-29 03:42", "by": "ops", "deactivated": 1, "left_out": 2})
+    '2026-11-29 03:42 by ops: 1 car deactivated, 2 left out'
+    """
+    gone, left_out = approval["deactivated"], approval["left_out"]
+    words = f": {formatting.plural(gone, 'car')} deactivated, {left_out:,} left out"
+    return f"{approval['at']} by {approval['by']}" + words * bool(gone or left_out)
 
 
 def rates(pages_per_s: float, rows_per_s: float) -> str:

@@ -35,7 +35,8 @@ class PagePlan:
     The first page is read alone. Where the feed reports totals, all pages up to
     the highest last page ever reported are planned: a plan grows and never
     shrinks, because pages that a shrinking feed no longer needs come back empty
-    and cost little, and unread ones cost cars. Totals are a claim: `page_behind` is the page
+    and cost little, and unread ones cost cars. Where they fail, `shrink` leaves them out once
+    the feed itself says that it is shorter now. Totals are a claim: `page_behind` is the page
     that tries it, and where it lists records `disprove_totals` makes the plan go on as for a
     feed without totals. But a feed whose last page moves on
     with each page read has no end: a plan grows to `GROWTH` times the total first
@@ -71,6 +72,7 @@ class PagePlan:
         self._observed = False
         self._records = 0  # on the staged pages
         self._end_seen = -1  # index of a page that was asked for and is not there
+        self._shrunk_to: int | None = None  # pages that the feed has left of those planned first
         self._totals_disproved = self._is_repeated = self._is_end_unclear = False
         self._ends_full = False
         self._first_records = 0
@@ -109,6 +111,9 @@ class PagePlan:
             self._first_records = records if index == 0 else self._first_records
         if not self._is_parallel:
             self._tokens[page + 1] = info.next_token
+        self._observe_totals(info)
+
+    def _observe_totals(self, info: PageInfo) -> None:
         if info.total_records is not None:
             self.reported_records = info.total_records
         self._drift.total_records.add(info.total_records)
@@ -146,6 +151,33 @@ class PagePlan:
             if self._states[behind] == _State.WAITING and not self._is_known(behind):
                 self._states[behind] = _State.FAILED
                 self.failed[behind + self.first] = f"page {page}, before it, could not be read"
+
+    @property
+    def fails_at_end(self) -> bool:
+        """Whether pages that the feed reported failed, and nothing behind them was read."""
+        last = self._states.rfind(_State.STAGED) + self.first
+        return self.has_totals and any(page > last for page in self.failed)
+
+    def shrink(self, info: PageInfo) -> list[int]:
+        """Leave out the failed pages behind the end that the feed reports now; return them.
+
+        The feed shrank while it was read. Where half of it would be gone the total is not believed.
+        """
+        self._observe_totals(info)
+        pages = info.total_pages
+        if pages is None:
+            pages = self._pages_for(info.total_records)
+        if not self.has_totals or pages is None or 2 * pages < self._limit:
+            return []
+        end = max(pages, self._states.rfind(_State.STAGED) + 1)
+        gone = [page for page in self.failed if self._index(page) >= end]
+        if gone:
+            self._shrunk_to = end
+            self._cursor = min(self._cursor, end)
+            del self._states[end:]
+        for page in gone:
+            del self.failed[page]
+        return gone
 
     @property
     def was_answered(self) -> bool:
@@ -333,6 +365,7 @@ class PagePlan:
         reported = self._reported
         if reported is not None:
             reported = min(reported, self._longest)
+            reported = reported if self._shrunk_to is None else min(reported, self._shrunk_to)
         elif self._is_repeated:
             return len(self._states)
         else:

@@ -19,6 +19,15 @@ Poison = Callable[[Mapping[str, str]], None]
 MENDED = {"mapping__columns__title": {"template": "{make} {model}"}}
 """The mapping fix: a title of the feed's own is looked for no more; its hashes are other ones."""
 
+UNMERGED = (
+    "WITH run AS (INSERT INTO carsync.runs (schema_name, table_name, source, state, version,"
+    " hash_scheme, started_at) SELECT 'public', 'cars', %s, 'failed', '0', 'h',"
+    " now() - %s::interval RETURNING run_id)"
+    " INSERT INTO carsync.rejects (run_id, page, ordinal, reason, original, fetched_at,"
+    " original_kind) SELECT run_id, 1, 1, 'bad', '{}', now(), 'record' FROM run RETURNING 1"
+)
+"""A run that failed, with one reject."""
+
 
 @pytest.fixture
 def poison(site: SimulatedSite, monkeypatch: pytest.MonkeyPatch) -> Poison:
@@ -82,9 +91,15 @@ def test_poisoned_records_cost_themselves_and_nobody_goes(
         " counts) SELECT 'public', 'cars', 'external', 'complete', '0', 'h', '{}'"
         " FROM generate_series(1, 10)",
     )
+    for source, age in (("external", "1 day"), ("external", "1 hour"), ("retired", "91 days")):
+        ask(site.dsn, UNMERGED, (source, age))
+    (retired,) = ask(site.dsn, "SELECT max(run_id) FROM carsync.runs")[0]
+    ask(site.dsn, f"CREATE TABLE carsync.staging_{retired} (); SELECT 1")
     poison({})
     oracle.recover()
-    assert ask(site.dsn, "SELECT count(*) FROM carsync.rejects") == [(0,)], "pruned"
+    left = "SELECT run_id FROM carsync.rejects"
+    assert ask(site.dsn, left) == [(retired - 1,)], "the newest unfinished run's stay"
+    assert ask(site.dsn, f"SELECT to_regclass('carsync.staging_{retired}')") == [(None,)]
 
 
 def test_rejects_are_listed_replayed_and_settled(site: SimulatedSite, poison: Poison) -> None:

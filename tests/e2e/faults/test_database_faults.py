@@ -182,6 +182,26 @@ def test_a_merge_cut_at_its_commit_is_neither_lost_nor_run_twice(
         assert again.counts.keys() == {"seen", "unchanged"}
 
 
+def test_a_commit_that_a_failover_lost_is_no_success(
+    open_site: OpenSite, fill: Fill, tmp_path: Path
+) -> None:
+    """The standby that takes over knows the run, its token too, but not what it committed last."""
+    site, pause = grown(open_site(FEED), fill), tmp_path / "pause"
+    oracle = Oracle(site, snapshots=(0, 1))
+    lose = "UPDATE carsync.runs SET state = 'running', counts = NULL, merged_at = NULL"
+    site.variables["CARSYNC_FAILPOINT"] = f"sync.closing=pause@{pause}"
+    running = site.start("sync", "--json")
+    await_that(pause.exists, "the end")
+    ask(site.dsn, f"{lose} WHERE run_id = (SELECT max(run_id) FROM carsync.runs) RETURNING 1")
+    pause.unlink()
+    ended = site.check(running, 4)
+    assert "the database has lost" in ended.said
+    assert ended.report["counts"] is None
+    assert runs(site)[-1] == ("running", False)
+    del site.variables["CARSYNC_FAILPOINT"]
+    oracle.recover()
+
+
 @pytest.mark.parametrize(("when", "code"), [("before", 4), ("after", 0)])
 def test_the_outcome_of_a_cut_merge_is_looked_up_until_the_database_is_back(
     proxied_site: SimulatedSite, proxy: PgProxy, when: CommitCut, code: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.fake_api import Reply
 from tests.support.runbook_runner import Operator
+from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record": None}
@@ -43,6 +45,27 @@ def _operator(site: SmallSite) -> Operator:
 
 
 # ── totals ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
+    feed: SmallFeed, site: SmallSite, status: int
+) -> None:
+    """The pages that it no longer has answer as an API without a page behind its end does."""
+    feed.ids, feed.tell = list(range(1, 31)), feed.honest_record
+    site.sync()
+
+    def shrink(page: int) -> Reply:
+        if page == 3:
+            feed.ids = list(range(1, 21))
+        is_there = page <= len(feed.ids)
+        return feed.honest_page(page) if is_there else Reply(status, {"message": "no such page"})
+
+    feed.show = shrink
+    ended = site.sync(sync__deactivate__max_share=0.5)
+    assert site.living() == set(range(1, 21))
+    assert ended.report["snapshot"]["pages_failed"] == 0
+    assert "the feed shrank from 30 pages to 20 while it was read" in ended.said
 
 
 @pytest.mark.parametrize("has_path", PROOFS)
@@ -253,6 +276,46 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
     assert site.inactive() == {"7"}
 
 
+@pytest.mark.parametrize("is_same", [True, False], ids=["same form", "another form"])
+def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
+    feed: SmallFeed, site: SmallSite, is_same: bool
+) -> None:
+    """Car 1 is sold while page 2 is read: car 11, with a new price, moves up to that page."""
+    feed.size, feed.ids = 5, list(range(1, 31))
+    site.variables["PAGE_SIZE"] = "5"
+    prices: dict[int, int] = {}
+
+    def record(number: int) -> Meta:
+        return car(number, lots=[{"buy_now": prices.get(number, 1000)}])
+
+    def show(page: int) -> Reply:
+        body = {"data": [record(i) for i in feed.ids[5 * page - 5 : 5 * page]]}
+        if page == 2 and prices and 1 in feed.ids:
+            feed.ids.remove(1)
+        return Reply(body={**body, "meta": feed.meta(page)})
+
+    def tell(number: int) -> Reply:
+        body = {"data": record(number) if is_same else car(number)}
+        return Reply(body=body) if number in feed.ids else Reply(404, {})
+
+    feed.show, feed.tell = show, tell
+    site.sync()
+    prices[11] = 2000
+    if is_same:
+        site.variables["CARSYNC_FAILPOINT"] = f"sync.decided=die@{site.folder / 'dead'}"
+        dead = site.start("sync", limits__concurrency=1).end()
+        assert "1 car was on no page that was read, and could be read by id" in dead.said
+        feed.arrivals.clear()
+    ended = site.sync(expect=0 if is_same else 5, limits__concurrency=1)
+    assert site.inactive() == set(), "it was on page 1"
+    query = "SELECT price::int FROM public.cars WHERE id = '11'"
+    assert ask(site.dsn, query) == [(2000 if is_same else 1000,)]
+    if is_same:
+        assert feed.pages_asked() == [7], "the run was resumed"
+    else:
+        assert "1 listed car was on no page that was read" in ended.said
+
+
 @pytest.mark.parametrize(
     ("answer", "words", "rule"),
     [
@@ -367,6 +430,10 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     assert approved.exit_code == 0, approved
     assert approved.report["merged"]["updated"] == 40
     assert site.rows() != before
+    told = site.run("runs", "show", str(run_id)).out
+    assert re.search(r"outcome +complete \(exit 0\)", told)
+    assert re.search(r"updated +40", told)
+    assert re.search(r"approved +20.* by ", told)
     site.sync()
     assert site.run("revert", str(run_id), "--yes").exit_code == 0
 

@@ -15,9 +15,13 @@ from carsync.destination import staging
 from carsync.errors import ApprovalError, LockedError
 from carsync.model import Target
 from carsync.postgres.wait import Connection
+from carsync.reporting.views.run_details import as_line, gather, list_past
+from carsync.reporting.views.run_details_view import render_details
+from carsync.reporting.views.run_list import render_list
 from carsync.state import runs, target_lock
 from tests.conftest import ask
-from tests.support.merge_rig import SOURCE, TARGET, Rig, cars, page, reject
+from tests.support.merge_rig import SOURCE, TARGET, Rig, car, cars, page, reject
+from tests.support.snapshots import NOW
 
 DAY_H = 24.0
 
@@ -87,15 +91,30 @@ def test_car_written_between_the_look_and_the_yes_is_left_out_and_named(rig: Rig
     assert active(rig) == "01238"
 
 
-def test_car_seen_by_an_unfinished_run_since_is_left_out_and_named(rig: Rig) -> None:
+def test_car_seen_by_a_run_that_died_since_is_left_out_though_its_pages_are_gone(rig: Rig) -> None:
     held = rig.run.run_id
     rig.begin()
-    rig.stage(page(1, cars([4]), [reject(7, "5")]))
-    found = review(rig, run_id=held)
-    assert set(left_out(found)) == {"4", "5"}
-    assert f"run {rig.run.run_id}, which is not finished" in left_out(found)["4"]
+    rig.stage(page(1, cars([0, 4]), [reject(7, "5"), reject(8, None)]))
+    rig.stage(page(2, [car("6\0")]), method="copy")
+    seen_by = rig.run.run_id
+    assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
+    assert f"was seen by run {seen_by}" in left_out(review(rig, run_id=held))["4"]
+    runs.abandon_runs(rig.conn, TARGET, SOURCE, None)
+    staging.drop_stale(rig.conn, TARGET, SOURCE, None)
+    rig.begin()
+    assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
     approve(rig, held, *"456789")
     assert active(rig) == "012345"
+
+
+def test_car_seen_between_the_look_and_the_yes_is_left_out(rig: Rig) -> None:
+    """A writer that was left over may still commit its page."""
+    held, shown = rig.run.run_id, [car.id for car in review(rig).to_approve]
+    rig.begin()
+    rig.stage(page(1, cars([4])))
+    ask(rig.conn, "DELETE FROM carsync.runs WHERE run_id = %s", rig.run.run_id)
+    approve(rig, held, *shown)
+    assert active(rig) == "01234"
 
 
 def test_unfinished_run_without_staging_tells_nothing(rig: Rig) -> None:
@@ -242,3 +261,17 @@ def test_command_waits_for_no_run_and_keeps_none_waiting(rig: Rig, command: Any)
     busy = command(rig.run.run_id, "--yes")
     assert busy.exit_code == LockedError.exit_code
     assert len(rig.active()) == 10
+
+
+def test_what_an_approval_did_is_told_wherever_past_runs_are(rig: Rig, command: Any) -> None:
+    """The runbook that looks for the run that deactivated cars reads this list."""
+    run_id, user = rig.run.run_id, ask(rig.conn, "SELECT session_user")[0][0]
+    approve(rig, run_id, "4", "5")
+    past = list_past(rig.conn, TARGET, 2)
+    line = as_line(past[0])
+    assert (line["deactivated"], line["counts"]["deactivated"]) == (2, 0)
+    assert line["approval"]["by"] == user
+    cells = dict(zip(*map(str.split, render_list(past[:1], NOW, 60).splitlines()), strict=False))
+    assert (cells["gone"], cells["held"]) == ("2", "4")
+    shown = render_details(gather(rig.conn, TARGET, run_id, pages=1), NOW, 80)
+    assert f"by {user}: 2 cars deactivated, 0 left out" in shown

@@ -13,7 +13,7 @@ import pytest
 from psycopg2.sql import SQL
 
 from carsync.deactivation import approval, candidates
-from carsync.destination import merge, migrations
+from carsync.destination import merge, migrations, staging
 from carsync.errors import (
     DatabaseError,
     DatabaseUnavailableError,
@@ -189,6 +189,11 @@ def test_next_run_proof_needs_two_absences_in_a_row(rig: Rig) -> None:
     assert (third.deactivated, third.held) == (0, 0)
     fourth = rig.sync(cars(range(8)), action="prove")
     assert (fourth.deactivated, fourth.held) == (0, 1), "seen in between: counting starts again"
+    rig.begin()
+    rig.stage(page(1, cars(range(9))))
+    staging.drop(rig.conn, rig.run.run_id)
+    fifth = rig.sync(cars(range(8)), action="prove")
+    assert (fifth.deactivated, fifth.held) == (0, 1), "seen in between, by a run that died"
 
 
 def test_held_run_is_no_first_proof(rig: Rig) -> None:

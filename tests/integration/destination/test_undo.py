@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +13,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carsync.config.sections import Config, Database
 from carsync.deactivation import approval
 from carsync.destination.undo import UndoCounts
-from carsync.errors import DatabaseBusyError, DatabaseUnavailableError, RevertError
+from carsync.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    RevertError,
+)
+from carsync.model import ROW_ACTIONS
 from carsync.postgres import connection
+from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.reporting.views.run_details import fate, list_past
 from carsync.run.revert import Revert
+from carsync.run.signals import StopSignal
 from carsync.state import runs
 from carsync.state.runs import Run
 from tests.conftest import ask
@@ -269,6 +281,28 @@ def test_a_locked_row_ends_it_and_nothing_is_changed(rig: Rig, dsn: str) -> None
     assert revert(dsn, run_id)[1].counts.updated == 3
 
 
+def test_a_revert_that_is_stopped_is_recorded_as_what_it_is(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(3)))
+    rig.sync(cars(range(3), "b"))
+    run_id, stop = rig.run.run_id, StopSignal()
+    config = Config(database=Database(dsn=Secret(dsn), lock_timeout_s=30))
+    with (
+        closing(connection.connect(Secret(dsn), application_name="rival")) as rival,
+        closing(open_database(config, "carsync test", lambda: stop.requested)) as opened,
+    ):
+        ask(rival, "BEGIN; SELECT FROM cars FOR UPDATE")
+        timer = threading.Timer(0.5, stop._handle, (signal.SIGTERM, None))
+        timer.start()
+        with pytest.raises(DatabaseError):
+            Revert(config, opened, run_id, ROW_ACTIONS).carry_out(skip_changed=False, stop=stop)
+        timer.join()
+    newest = list_past(rig.conn, TARGET, 1)[0]
+    assert (newest.state, newest.run.exit_code, newest.run.counts) == ("interrupted", 143, None)
+    assert newest.run.summary is not None
+    assert newest.run.summary["problem"]
+    assert fate(newest) == ("", f"nothing was changed; run `carsync revert {run_id}` again")
+
+
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_a_break_around_commit_is_looked_up(
     rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch, is_committed: bool
@@ -385,3 +419,26 @@ def test_a_few_refused_rows_do_not_cost_a_reading_of_the_table_each(rig: Rig, ds
     while ask(rig.conn, scans)[0][0] == before:  # told when its session ends
         assert time.monotonic() < until_s
     assert ask(rig.conn, scans)[0][0] - before < 20
+
+
+def test_a_copy_of_the_tables_is_never_taken_for_untouched_rows(rig: Rig, dsn: str) -> None:
+    """Data dumped and put back in one transaction: all of its rows have one xmin."""
+    rig.sync(cars(range(10)))
+    first = rig.run.run_id
+    rig.sync(cars(range(12), "b"))
+    ask(rig.conn, "UPDATE cars SET make = 'written since' WHERE id < '5' OR id LIKE '1_'")
+    before = table(rig.conn)
+    put_back = "".join(
+        f"CREATE TEMP TABLE copied ON COMMIT DROP AS TABLE {name}; TRUNCATE {name};"
+        f"INSERT INTO {name} SELECT * FROM copied; DROP TABLE copied;"
+        for name in ("cars", "carsync.changes")
+    )
+    ask(rig.conn, put_back)
+    for run_id in (first, rig.run.run_id):
+        with pytest.raises(RevertError, match="were copied since"):
+            revert(dsn, run_id, skip_changed=True)
+    assert table(rig.conn) == before
+    rig.sync(cars(range(12), "c"))
+    by, _ = revert(dsn, rig.run.run_id)
+    assert table(rig.conn) == before, "what is written after it is taken back as ever"
+    revert(dsn, by)

@@ -89,7 +89,10 @@ def test_a_page_says_whether_it_lists_a_record(feed: Feed) -> None:
 
 def test_a_200_counts_only_where_it_holds_the_record_itself(feed: Feed) -> None:
     feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"data": {"id": "a"}}')
-    assert feed.reader.probe(ProbeLease("a", 1)) == ProbeAnswer(ProbeVerdict.ALIVE)
+    feed.lists({"id": "a"}, total=1)
+    row = feed.reader.read_page(PageLease(1, 1)).mapped.rows[0]
+    alive = ProbeAnswer(ProbeVerdict.ALIVE, row=row)
+    assert feed.reader.probe(ProbeLease("a", 1)) == alive, "as its page lists it"
     nothing = ProbeAnswer(ProbeVerdict.NOTHING, "the answer is not the record asked for")
     assert feed.reader.probe(ProbeLease("b", 1)) == nothing
     feed.by_id = RecordAnswer(ProbeVerdict.GONE)

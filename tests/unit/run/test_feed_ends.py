@@ -97,6 +97,38 @@ def test_no_clear_answer_leaves_the_end_open_where_the_total_is_not_met(info: Pa
     assert "page 3 may hold more records" in run.plan.open_end
 
 
+def _failing(run: Run, *pages: int) -> Run:
+    while run.plan.next_page():
+        pass
+    for page in pages:
+        run.plan.fail(page, "HTTP 404")
+    return run
+
+
+def test_failed_pages_behind_the_end_that_the_feed_reports_by_now_are_left_out() -> None:
+    run, looks = _failing(Run(PageInfo(4, 350)), 3, 4), Looks({1: ["1"]}, PageInfo(2, 150))
+    ends: Any = FeedEnds(run, looks)  # type: ignore[arg-type]
+    assert ends.are_proved()
+    assert looks.asked == [1, 3], "the end that is reported now is tried, too"
+    assert (run.plan.planned, run.plan.failed, run.plan.open_end) == (2, {}, "")
+    assert "shrank from 4 pages to 2" in run.notes[0]
+
+
+@pytest.mark.parametrize("now", [PageInfo(4, 350), PageInfo(1, 80), PageInfo()])
+def test_a_total_that_did_not_fall_or_fell_by_half_explains_no_failure(now: PageInfo) -> None:
+    run, looks = _failing(Run(PageInfo(4, 350)), 3, 4), Looks({1: ["1"]}, now)
+    ends: Any = FeedEnds(run, looks)  # type: ignore[arg-type]
+    ends.are_proved()
+    assert sorted(run.plan.failed) == [3, 4]
+
+
+def test_a_failed_page_that_lists_records_again_is_read_again() -> None:
+    run, looks = _failing(Run(PageInfo(3, 250)), 3), Looks({1: ["1"], 3: ["7"]}, PageInfo(2, 150))
+    ends: Any = FeedEnds(run, looks)  # type: ignore[arg-type]
+    assert not ends.are_proved()
+    assert run.plan.next_page() == 3
+
+
 @pytest.mark.parametrize("info", [PageInfo(), PageInfo(2, 151)])
 def test_records_before_the_first_page_end_the_run(info: PageInfo) -> None:
     looks = Looks({0: ("7", "8"), 1: ("1", "2")})

@@ -186,7 +186,7 @@ def test_relatives_and_an_approval_are_told(conn: Connection) -> None:
     )
     data, html = told(conn, rig.run.run_id)
     assert data.kind == "replay"
-    assert "approved by &lt;me&gt; at today: 5 deactivated" in html
+    assert "approved at today by &lt;me&gt;: 5 cars deactivated, 1 left out" in html
 
 
 def test_sessions_follow_each_other_in_time_and_their_errors_add_up(conn: Connection) -> None:

@@ -87,6 +87,8 @@ def test_how_runs_bear_on_each_other_is_known_from_both_sides() -> None:
         (a_past("partial"), "", "it was merged"),
         (replace(a_past("running", counts=None), state="interrupted"), "unexpectedly", "sync`"),
         (a_past("failed", counts=None), "", "run `carsync sync` again"),
+        (replace(a_past("failed", counts=None, reverts=40), kind="revert"), "", "revert 40` again"),
+        (replace(a_past("failed", counts=None, replay_of=4), kind="replay"), "", "replay` again"),
     ],
 )
 def test_the_fate_of_a_run_and_what_to_do(past: PastRun, why: str, step: str) -> None:
