@@ -79,6 +79,11 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
     return done
 
 
+def list_triggers(cur: Cursor, target: Target) -> list[str]:
+    """Return the triggers that see what is written to the target."""
+    return [name for (name,) in sql.rows(cur, "schema/list_triggers", asdict(target))]
+
+
 def _close(cur: Cursor, target: Target) -> Iterator[str]:
     """Take the right to write a new table from those whom default privileges gave it.
 

@@ -48,6 +48,15 @@ def merged(
         return _partial(counts, failed_pages, planned)
     if counts.held or decision.action == "hold":
         return _held(run_id, counts, decision)
+    if counts.kept:
+        return Outcome(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{formatting.plural(counts.kept, 'car', 'is', 'are')} not as the feed has them: the "
+            "table's own trigger keeps them otherwise, or the table refuses to let them go",
+            hint="`carsync check` names the triggers; nothing to do where that is meant",
+        )
     if counts.stale:
         return Outcome(
             "partial",
