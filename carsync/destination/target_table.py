@@ -13,7 +13,7 @@ from carsync.config.sections import ColumnType
 from carsync.destination import privileges
 from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column, Target
-from carsync.postgres import sql
+from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 
 _TEXTS = frozenset({"text", "character varying", "citext", "character"})
@@ -70,6 +70,8 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
         sql.run(cur, sql.load("schema/add_column", **parts))
     names = [column.name for column in missing]
     done = [f"adopted table {target}: added {', '.join(names)}"]
+    if triggers := list_triggers(cur, target):
+        done.append(f"triggers of {target} see what a sync writes: {', '.join(triggers)}")
     empty = [name for name in COMPARED if name in names]
     if empty and relation.rows_estimate > 0:
         done.append(
@@ -113,6 +115,7 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
     # Name → type, whether it must be given, whether the server computes it.
     found = {name: facts for name, *facts in sql.rows(cur, "schema/list_columns", asdict(target))}
     _check_key(target, found.get("id", [""])[0], relation.id_is_unique)
+    _check_updates(cur, target)
     for column in wanted:
         if column.name in found:
             type_, _, computed = found[column.name]
@@ -127,6 +130,26 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="map these columns, or give them a default in the table",
         )
     return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_updates(cur: Cursor, target: Target) -> None:
+    if rules := [name for (name,) in sql.rows(cur, "schema/list_rules", asdict(target))]:
+        raise DatabaseError(
+            f"{target} has rules on INSERT or UPDATE: {', '.join(rules)}",
+            detail="PostgreSQL takes no merge (WITH, ON CONFLICT) on such a table",
+            hint=f'DROP RULE "{rules[0]}" ON {target}; a trigger can do the same',
+        )
+    try:
+        with connection.savepoint(cur):
+            sql.run(cur, sql.load("schema/plan_update", target=sql.table(target)))
+    except errors.UNPUBLISHED as exc:
+        _, said = sqlstate.explain_refusal(exc)
+        raise DatabaseError(
+            f"{target} does not take updates: {said}",
+            detail="it is published, and no REPLICA IDENTITY tells the subscribers which row it is",
+            hint=f"ALTER TABLE {target} ADD PRIMARY KEY (id), or REPLICA IDENTITY FULL; or take it "
+            "out of the publication",
+        ) from exc
 
 
 def _check_type(target: Target, column: Column, type_: str, computed: bool) -> None:

@@ -17,6 +17,12 @@ from carsync.postgres import sqlstate
 DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 """What an INSERT raises where a unique index holds the key already."""
 
+UNPUBLISHED: tuple[type[Exception], ...] = (
+    errors.ObjectNotInPrerequisiteState,
+    errors.InvalidColumnReference,
+)
+"""What an UPDATE raises where a publication cannot tell which row it is about."""
+
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:

@@ -151,6 +151,8 @@ _HINTS = {
     "42703": "the table lacks a column: run `carsync migrate`",
     "42P01": "a table is missing: run `carsync migrate`",
     "3F000": "a schema is missing: run `carsync migrate`",
+    "0A000": "rules of the table are in the way: drop them (`carsync check` names them)",
+    "55000": "where the table is published, give it a PRIMARY KEY or REPLICA IDENTITY FULL",
     "55P03": "another session holds a lock on the table: see pg_stat_activity, or raise "
     "database.lock_timeout_s",
     "57014": "a statement was cancelled or ran into statement_timeout",
