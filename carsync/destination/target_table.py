@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 from msgspec.structs import asdict
 
@@ -17,6 +17,8 @@ from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 
 _TEXTS = frozenset({"text", "character varying", "citext", "character"})
+_KEYS = frozenset({"text", "character varying"})
+"""Types that hold an id as it is: `character` adds blanks, and loses them in comparisons."""
 _NUMBERS = frozenset({"numeric", "double precision"})
 _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
@@ -112,17 +114,18 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="set database.schema and database.table to a table, or to a free name",
         )
     privileges.check(target, relation)
-    # Name → type, whether it must be given, whether the server computes it.
+    # Name → type, must be given, is computed by the server, is equal only to the same.
     found = {name: facts for name, *facts in sql.rows(cur, "schema/list_columns", asdict(target))}
+    _check_equality(target, found)
     _check_key(target, found.get("id", [""])[0], relation.id_is_unique)
     _check_updates(cur, target)
     for column in wanted:
         if column.name in found:
-            type_, _, computed = found[column.name]
+            type_, _, computed, _ = found[column.name]
             _check_type(target, column, type_, computed)
     # Without a mapping nothing is known of what will be written.
     written = {"id", *(c.name for c in columns or wanted), *MANAGED}
-    demanding = [name for name, (_, must, _) in found.items() if must and name not in written]
+    demanding = [name for name, (_, must, *_) in found.items() if must and name not in written]
     if demanding:
         raise DatabaseError(
             f"{target} needs values that the mapping does not provide",
@@ -130,6 +133,20 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="map these columns, or give them a default in the table",
         )
     return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_equality(target: Target, found: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a table in which "ab1" is the car "AB1": a feed, and carsync, tell them apart."""
+    for name in ("id", "source_api"):
+        type_, *_, is_exact = found.get(name, ["", True])
+        if not is_exact:
+            raise DatabaseError(
+                f"{target}.{name}: its type {type_}, or its collation, takes different texts for "
+                "equal",
+                detail="the feed's ids may differ in case or accents alone, and carsync would "
+                "update or deactivate the wrong car",
+                hint=f'ALTER TABLE {target} ALTER COLUMN {name} TYPE text COLLATE "C"',
+            )
 
 
 def _check_updates(cur: Cursor, target: Target) -> None:
@@ -168,7 +185,7 @@ def _check_type(target: Target, column: Column, type_: str, computed: bool) -> N
 
 
 def _check_key(target: Target, id_type: str, id_is_unique: bool) -> None:
-    if id_type not in _TEXTS:
+    if id_type not in _KEYS:
         raise DatabaseError(
             f"{target} has no text column id" if not id_type else f"{target}.id has type {id_type}",
             hint="carsync keeps the feed's own ids: make column id text, or choose another table",

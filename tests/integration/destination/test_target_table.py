@@ -107,6 +107,19 @@ UNFIT = [
         "CREATE TABLE cars (id text PRIMARY KEY, make text GENERATED ALWAYS AS (id) STORED)",
         "computed by the database",
     ),
+    ("CREATE TABLE cars (id character(12) PRIMARY KEY)", "id has type character"),
+    # As the extension's type, and a collation of ICU, neither of which every server has.
+    ("CREATE DOMAIN citext AS text; CREATE TABLE cars (id citext PRIMARY KEY)", "id: its type"),
+    (
+        "CREATE DOMAIN citext AS text;CREATE TABLE cars (id text PRIMARY KEY, source_api citext)",
+        "source_api: its type citext, or",
+    ),
+    (
+        "CREATE COLLATION alike (provider = libc, locale = 'C');"
+        "CREATE TABLE cars (id text COLLATE alike PRIMARY KEY);"
+        "UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'alike'",
+        "id: its type text, or its collation",
+    ),
     (
         "CREATE TABLE cars (id text PRIMARY KEY);"
         "CREATE RULE note AS ON UPDATE TO cars DO ALSO NOTIFY cars",
