@@ -133,13 +133,15 @@ def test_savepoint_undoes_its_block_only(conn: Connection) -> None:
 
 def test_savepoints_that_were_undone_do_not_nest(conn: Connection) -> None:
     """Ten thousand refused rows, one after the other, would be as many levels deep."""
-    with (
-        pytest.raises(DatabaseError) as caught,
-        connection.transaction(conn, "testing") as cur,
-    ):
-        with suppress(psycopg2.Error), connection.savepoint(cur):
-            cur.execute("SELECT 1/0")
-        cur.execute("RELEASE SAVEPOINT carsync")
+
+    def undo_and_look() -> None:
+        with connection.transaction(conn, "testing") as cur:
+            with suppress(psycopg2.Error), connection.savepoint(cur):
+                cur.execute("SELECT 1/0")
+            cur.execute("RELEASE SAVEPOINT carsync")
+
+    with pytest.raises(DatabaseError) as caught:
+        undo_and_look()
     assert 'savepoint "carsync" does not exist' in caught.value.detail
 
 
