@@ -149,7 +149,8 @@ class Column(Struct, frozen=True):
 class MergeCounts(Struct, frozen=True):
     """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included.
 
-    Only a revert deletes: cars that the run it takes back had inserted.
+    Only a revert deletes: cars that the run it takes back had inserted. `kept` are cars that the
+    table itself, by a trigger, keeps otherwise than the run wants them.
     """
 
     seen: int = 0
@@ -163,6 +164,7 @@ class MergeCounts(Struct, frozen=True):
     rejected: int = 0
     duplicate: int = 0
     deleted: int = 0
+    kept: int = 0
 
 
 class Target(Struct, frozen=True):

@@ -139,6 +139,8 @@ def _sum_up(done: Replayed, counts: MergeCounts) -> str:
     ]
     if counts.stale:
         parts.append(f"{counts.stale:,} left as they are (written since)")
+    if counts.kept:
+        parts.append(f"{counts.kept:,} kept otherwise by a trigger of the table")
     if done.refused:
         parts.append(f"{done.refused:,} refused by PostgreSQL")
     return f"Replayed as run {done.replay_run_id}: {', '.join(parts)}."

@@ -17,13 +17,15 @@ from carsync.columns import DEACTIVATED
 from carsync.destination import change_log, conditions, privileges
 from carsync.errors import ApprovalError
 from carsync.model import Target
-from carsync.postgres import connection, sql
-from carsync.postgres.sql import Cursor
+from carsync.postgres import connection, sql, sqlstate
+from carsync.postgres.halving import by_halves
+from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
 
 CHANGED = "was written or seen since"
+KEPT = "is kept active by a trigger of the table"
 
 _MERGED_AT = sql.identifier("r", "merged_at")
 """When the run that held the cars was merged, as the statements know it."""
@@ -114,12 +116,33 @@ def approve(
             is_expected=conditions.expected(source, _MERGED_AT),
             **change_log.recording(cur, target, run_id, DEACTIVATED, records=records),
         )
+        told = {car.id: car.left_out or CHANGED for car in shown}
         ids = [car.id for car in shown if not car.left_out]
-        key = {**target.key(source), "run_id": run_id, "ids": ids}
-        gone = {record_id for (record_id,) in sql.rows(cur, query, key)}
-        record(cur, run_id, len(gone), len(shown) - len(gone))
-    cars = (c if c.left_out or c.id in gone else replace(c, left_out=CHANGED) for c in shown)
-    return Review(tuple(cars))
+        told |= _deactivate(cur, query, {**target.key(source), "run_id": run_id}, ids)
+        gone = sum(not left_out for left_out in told.values())
+        record(cur, run_id, gone, len(shown) - gone)
+    return Review(tuple(replace(car, left_out=told[car.id]) for car in shown))
+
+
+def _deactivate(
+    cur: Cursor, query: Composable, key: dict[str, Any], ids: list[str]
+) -> dict[str, str]:
+    """Deactivate the cars, all but those that the table refuses; return why others stay.
+
+    Of a car that is deactivated the text is empty. A car that was written since is not in it.
+    """
+    told: dict[str, str] = {}
+
+    def attempt(places: range) -> None:
+        some = {**key, "ids": ids[places.start : places.stop]}
+        told.update((car, "" if is_gone else KEPT) for car, is_gone in sql.rows(cur, query, some))
+
+    def refuse(place: int, exc: Exception) -> None:
+        told[ids[place]] = f"PostgreSQL refused it: {sqlstate.explain_refusal(exc)[1]}"
+
+    sql.run(cur, "session/set_constraints")
+    by_halves(cur, range(len(ids)), attempt, refuse)
+    return told
 
 
 def record(cur: Cursor, run_id: int, deactivated: int, left_out: int) -> None:

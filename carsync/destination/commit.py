@@ -15,11 +15,9 @@ from carsync.errors import DatabaseBusyError, DatabaseConflictError, DatabaseUna
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
 from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_backend
-from carsync.postgres.wait import Connection
+from carsync.postgres.wait import Connection, rest
 
 log = logging.getLogger(__name__)
-
-_TURN_S = 0.1
 
 
 def exactly_once(
@@ -57,14 +55,8 @@ def exactly_once(
                 "PostgreSQL rolled the merge back for another session; it is repeated: %s",
                 exc.detail,
             )
-            _rest(back_off_s * (1 + random.random()), should_cancel)
+            rest(back_off_s * (1 + random.random()), should_cancel)
     raise AssertionError("unreachable")
-
-
-def _rest(seconds: float, should_cancel: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s and not should_cancel():
-        time.sleep(_TURN_S)
 
 
 def _look_up_outcome(
@@ -87,4 +79,4 @@ def _look_up_outcome(
             if time.monotonic() > deadline or should_cancel():
                 log.warning("the outcome of the merge is not known: %s", exc.problem)
                 return None
-            _rest(1.0, should_cancel)
+            rest(1.0, should_cancel)

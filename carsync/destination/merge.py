@@ -16,13 +16,16 @@ from msgspec.structs import replace
 from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
 from carsync.destination import change_log, conditions, privileges, verify
+from carsync.destination.refused_rows import RefusedRows
 from carsync.destination.staging import tables
+from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
 from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection, patient
+from carsync.redaction import Secret
 from carsync.state import runs
 from carsync.state.runs import Run
 
@@ -35,7 +38,9 @@ class MergeRequest(Struct, frozen=True):
 
     `run` is the run's line, with the token of this process. `columns` and `constants` are the
     mapper's. `pages` are all planned pages, of which `failed_pages` were given up. `decision`
-    is over the absent cars. `records`: changes are recorded in `carsync.changes`.
+    is over the absent cars. `records`: changes are recorded in `carsync.changes`. The merge
+    fails where the table refuses more than `max_reject_share` of the records, earlier rejects
+    included; a reject keeps nothing of the API's `key`.
     """
 
     run: Run
@@ -45,6 +50,8 @@ class MergeRequest(Struct, frozen=True):
     failed_pages: frozenset[int] = frozenset()
     decision: Decision = SKIP
     records: bool = True
+    max_reject_share: float = 1.0
+    key: Secret | None = None
 
     @property
     def is_replay(self) -> bool:
@@ -67,6 +74,7 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     with patient(conn), connection.transaction(conn, "merging", keep=keep) as cur:
         failpoints.reach("merge.begun")
         sql.run(cur, "session/set_merge")
+        sql.run(cur, "session/set_constraints")
         runs.fence_run(cur, run)
         failpoints.reach("merge.fenced")
         privileges.check(run.target, privileges.describe(cur, run.target))
@@ -112,6 +120,7 @@ class _Merge:
         self._request = request
         self._staged = staged
         self._since = sql.literal(staged.oldest_fetch)
+        self._has_triggers = bool(list_triggers(cur, run.target))
         self._parameters = {
             **run.target.key(run.source),
             "run_id": run.run_id,
@@ -142,15 +151,16 @@ class _Merge:
 
     def carry_out(self) -> MergeCounts:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
-        self._settle_rejects()
         duplicates = 0
         if self._staged.rows > self._staged.ids:
             duplicates = self._run("staging/delete_duplicates")
         planned = self._compare()
         failpoints.reach("merge.compared")
-        counts = replace(self._write_seen(planned), duplicate=duplicates)
+        refusals = self._expect_refusals(planned)
+        counts = replace(self._write_seen(planned, refusals), duplicate=duplicates)
+        self._settle_rejects()
         if not self._request.is_replay:
-            counts = self._settle_absent(planned.get("absent", 0), counts)
+            counts = self._settle_absent(planned.get("absent", 0), counts, refusals)
             failpoints.reach("merge.deactivated")
         self._record(counts)
         self._run("merge/drop_delta")
@@ -184,53 +194,86 @@ class _Merge:
             self._run("deactivation/discard_alive")
         return dict(sql.rows(self._cur, self._load("merge/count_delta")))
 
-    def _write_seen(self, planned: dict[str, int]) -> MergeCounts:
+    def _expect_refusals(self, planned: dict[str, int]) -> RefusedRows:
+        request, staged = self._request, self._staged
+        return RefusedRows(
+            self._cur,
+            request.run.run_id,
+            request.run.target,
+            request.columns,
+            self._parts,
+            rows=sum(planned.values()),
+            records=staged.rows + staged.rejects,
+            rejects=staged.rejects,
+            max_share=request.max_reject_share,
+            key=request.key,
+        )
+
+    def _write_seen(self, planned: dict[str, int], refusals: RefusedRows) -> MergeCounts:
         """Update the changed, bring back the returned, insert the new."""
         staged = self._staged
         if planned.get("foreign"):
             self._refuse_foreign(planned["foreign"])
-        updated = reactivated = inserted = 0
+        done = dict.fromkeys(("update", "reactivate", "insert"), 0)
+        kept = 0
         if planned.get("update") or planned.get("reactivate"):
-            updated, reactivated = self._update_changed()
+            done["update"], done["reactivate"] = self._update_changed(refusals)
             failpoints.reach("merge.updated")
         if planned.get("insert"):
-            inserted = self._insert_new()
+            done["insert"] = self._insert_new(refusals)
             failpoints.reach("merge.inserted")
-        written = updated + reactivated + inserted
-        to_write = sum(planned.get(name, 0) for name in ("update", "reactivate", "insert", "stale"))
+        if self._has_triggers and any(planned.get(action) for action in done):
+            for action, as_asked, otherwise in self._count_as_asked():
+                done[action] = as_asked
+                kept += otherwise
+        to_write = sum(planned.get(action, 0) for action in (*done, "stale"))
         return MergeCounts(
             seen=staged.seen,
-            inserted=inserted,
-            updated=updated,
-            reactivated=reactivated,
+            inserted=done["insert"],
+            updated=done["update"],
+            reactivated=done["reactivate"],
             unchanged=staged.ids - to_write,
-            stale=to_write - written,
-            rejected=staged.rejects,
+            stale=to_write - sum(done.values()) - refusals.refused - kept,
+            rejected=staged.rejects + refusals.refused,
+            kept=kept,
         )
 
-    def _update_changed(self) -> tuple[int, int]:
+    def _count_as_asked(self) -> list[tuple[Any, ...]]:
+        """Count, by action, the cars as they are now: what a trigger made of what was written."""
+        touched = {"touched_at": conditions.touched_at()}
+        is_untouched = conditions.untouched_since(sql.identifier("d", "fetched_at"))
+        query = self._load("merge/count_as_asked", is_untouched=is_untouched, **touched)
+        return sql.rows(self._cur, query)
+
+    def _update_changed(self, refusals: RefusedRows) -> list[int]:
         fetched_at = sql.identifier("d", "fetched_at")
-        query = self._load(
-            "merge/update_changed",
+        parts = {
             **self._recording(self._written),
-            is_untouched=conditions.untouched_since(fetched_at),
+            "is_untouched": conditions.untouched_since(fetched_at),
+        }
+        done = refusals.write(
+            lambda chosen: self._load("merge/update_changed", **parts, is_chosen=chosen), {}
         )
-        updated, reactivated = sql.one(self._cur, query)
-        return updated, reactivated
+        return done or [0, 0]
 
-    def _insert_new(self) -> int:
+    def _insert_new(self, refusals: RefusedRows) -> int:
         """Insert the new cars and count them.
 
         ON CONFLICT costs a quarter more and a WAL record a row, so it is used only where
         another session did insert one of them in the meantime.
         """
+
+        def load(is_chosen: Composable, on_conflict: Composable) -> Composable:
+            return self._load("merge/insert_new", on_conflict=on_conflict, is_chosen=is_chosen)
+
         try:
             with connection.savepoint(self._cur):
-                query = self._load("merge/insert_new", on_conflict=sql.NOTHING)
-                return int(sql.one(self._cur, query)[0])
-        except errors.DUPLICATE_KEY:
-            query = self._load("merge/insert_new", on_conflict=sql.load("merge/keep_rivals"))
-            return int(sql.one(self._cur, query)[0])
+                return int(sql.one(self._cur, load(sql.literal(True), sql.NOTHING))[0])
+        except Exception as exc:
+            if not errors.is_refusal(exc):
+                raise
+        keep_rivals = sql.load("merge/keep_rivals")
+        return sum(refusals.write(lambda chosen: load(chosen, keep_rivals), {}))
 
     def _refuse_foreign(self, number: int) -> None:
         run = self._request.run
@@ -245,7 +288,9 @@ class _Merge:
             "else use another table for this feed",
         )
 
-    def _settle_absent(self, absent: int, counts: MergeCounts) -> MergeCounts:
+    def _settle_absent(
+        self, absent: int, counts: MergeCounts, refusals: RefusedRows
+    ) -> MergeCounts:
         """Deactivate, or hold and remember, the cars that were not seen.
 
         All are held where more are absent than were decided over: somebody else's rows, say.
@@ -255,17 +300,32 @@ class _Merge:
         if action in {"deactivate", "prove"} and absent > decision.max_deactivations:
             action = "hold"
             self._parameters["needs_proof"] = False
-        deactivated = held = 0
-        if action in {"deactivate", "prove"}:
-            deactivated = self._run(
-                "deactivation/deactivate_absent",
-                **self._recording(DEACTIVATED),
-                is_expected=conditions.expected(self._request.run.source, self._since),
-            )
+        found: dict[str, int] = {}
+        held = 0
+        if absent and action in {"deactivate", "prove"}:
+            found = self._deactivate(refusals)
         self._run("deactivation/forget_absences")
         if action in {"prove", "hold"}:
             held = self._run("deactivation/record_absences")
-        return replace(counts, deactivated=deactivated, held=held)
+        kept = counts.kept + found.get("kept", 0)
+        return replace(counts, deactivated=found.get("gone", 0), held=held, kept=kept)
+
+    def _deactivate(self, refusals: RefusedRows) -> dict[str, int]:
+        """Deactivate the absent cars that may go; return how many are gone, kept and still absent.
+
+        The table refuses some, or a trigger takes it back: these are kept.
+        """
+        is_expected = conditions.expected(self._request.run.source, self._since)
+        is_going = sql.load("deactivation/going", is_expected=is_expected)
+        parts = {**self._recording(DEACTIVATED), "is_going": is_going}
+        refusals.write(
+            lambda chosen: self._load("deactivation/deactivate_absent", **parts, is_chosen=chosen),
+            self._parameters,
+            refusals.keep,
+        )
+        if self._has_triggers:
+            self._run("deactivation/keep_active", is_going=is_going)
+        return dict(sql.rows(self._cur, self._load("merge/count_delta")))
 
     def _record(self, counts: MergeCounts) -> None:
         request = self._request

@@ -7,6 +7,8 @@ with a checksum and applied under an advisory lock, all in one transaction.
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from collections.abc import Iterable
 from importlib.resources import files
 
@@ -15,11 +17,16 @@ from msgspec.structs import asdict
 
 from carsync.destination import privileges
 from carsync.destination.target_table import fit, missing_columns
-from carsync.errors import DatabaseError
+from carsync.errors import DatabaseBusyError, DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
+from carsync.postgres.sessions import describe_rivals
 from carsync.postgres.sql import Cursor
-from carsync.postgres.wait import Connection, patient
+from carsync.postgres.wait import Connection, patient, rest
+
+_BACK_OFF_S = 1.0
+"""Between two tries to get a table's exclusive lock, which readers wait behind, up to twice as
+long by chance: they go on meanwhile."""
 
 
 class Migration(Struct, frozen=True):
@@ -47,12 +54,33 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     """Bring schema `carsync` and the target up to date, in one transaction.
 
     `columns` are those that the mapping writes.
+    No reader of the target waits longer than a second for it: where other sessions hold the
+    target for longer, the transaction is rolled back and tried again, up to the session's
+    `lock_timeout`.
     Returns a sentence for each step; none where all is up to date.
-    Raises `DatabaseError` where an existing table cannot be adopted, and
-    `DatabasePermissionError` for a missing grant.
+    Raises `DatabaseError` where an existing table cannot be adopted, `DatabasePermissionError`
+    for a missing grant, and `DatabaseBusyError`.
     """
+    wanted = tuple(columns)
+    (lock_timeout_ms,) = sql.fetch(conn, "migrating", "session/find_lock_timeout")[0]
+    until_s = time.monotonic() + lock_timeout_ms / 1000
+    while True:
+        pause_s = _BACK_OFF_S * (1 + random.random())
+        try:
+            return _migrate(conn, target, wanted)
+        except DatabaseBusyError as exc:
+            is_cancelled = conn.should_cancel is not None and conn.should_cancel()
+            if is_cancelled or time.monotonic() + pause_s > until_s:
+                if rivals := describe_rivals(conn, target, readers=True):
+                    exc.detail += f"; locks on {target} are held by {rivals}"
+                raise
+        rest(pause_s, conn.should_cancel)
+
+
+def _migrate(conn: Connection, target: Target, columns: tuple[Column, ...]) -> list[str]:
     with patient(conn), connection.transaction(conn, "migrating") as cur:
         sql.run(cur, "schema/lock_migrations")
+        sql.run(cur, "session/set_ddl")
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
@@ -61,7 +89,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
             cur.execute(migration.text)
             sql.run(cur, "schema/record_migration", asdict(migration))
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
-        return done + fit(cur, target, tuple(columns))
+        return done + fit(cur, target, columns)
 
 
 def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list[str]:

@@ -13,18 +13,12 @@ from msgspec.structs import astuple, replace
 
 from carsync import failpoints
 from carsync.config.sections import LoadMethod
+from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import ledger_table, staged_page, staging_table
 from carsync.errors import DatabaseError
-from carsync.model import (
-    MAX_ORIGINAL_CHARS,
-    Column,
-    MappedPage,
-    PageInfo,
-    Reject,
-    Row,
-    StagedPage,
-)
-from carsync.postgres import connection, errors, sql, sqlstate
+from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
+from carsync.postgres import connection, errors, sql
+from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
@@ -58,7 +52,6 @@ class StageWriter:
         self._ledger = ledger_table(run_id)
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
-        self._reject = sql.load("staging/insert_rejects", **claim)
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
         self._copy = sql.load("staging/copy_staging", **parts)
@@ -86,7 +79,7 @@ class StageWriter:
         try:
             return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not errors.is_bad_value(exc):
+            if not errors.is_refusal(exc):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
 
@@ -115,7 +108,7 @@ class StageWriter:
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
-            self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
+            insert_rejects(cur, self._run_id, ((p.page, r) for p in new_pages for r in p.rejects))
             self._record_seen(cur, new_pages)
             query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
             lines = sql.rows(cur, query, {"pages": list(pages)})
@@ -150,51 +143,33 @@ class StageWriter:
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""
         for page in pages:
-            if refused := self._load_halving(cur, page):
-                self._insert_rejects(cur, ((page.page, reject) for reject in refused))
+            if refused := self._load_by_halves(cur, page):
+                insert_rejects(cur, self._run_id, ((page.page, reject) for reject in refused))
                 query = sql.load("staging/correct_ledger", ledger=self._ledger)
                 sql.run(cur, query, {"page": page.page, "refused": len(refused)})
 
-    def _load_halving(self, cur: Cursor, page: MappedPage) -> list[Reject]:
-        """Load a page, or else its halves, down to the refused rows; return these as rejects.
+    def _load_by_halves(self, cur: Cursor, page: MappedPage) -> list[Reject]:
+        """Load a page but for its refused rows; return these as rejects.
 
         COPY names the column in its errors.
         """
-        try:
-            with connection.savepoint(cur):
-                self._load_copy(cur, [page])
-            return []
-        except errors.BAD_VALUE as exc:
-            if len(page.rows) == 1:
-                return [self._refusal(page.rows[0], exc)]
-        half = len(page.rows) // 2
-        return [
-            reject
-            for rows in (page.rows[:half], page.rows[half:])
-            for reject in self._load_halving(cur, replace(page, rows=rows))
-        ]
+        refused = []
+
+        def attempt(places: range) -> None:
+            self._load_copy(cur, [replace(page, rows=page.rows[places.start : places.stop])])
+
+        def refuse(place: int, exc: Exception) -> None:
+            refused.append(self._refusal(page.rows[place], exc))
+
+        by_halves(cur, range(len(page.rows)), attempt, refuse)
+        return refused
 
     def _refusal(self, row: Row, exc: BaseException) -> Reject:
         """Return the reject for a mapped row that PostgreSQL refused; `id` is its first column."""
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
-        column, reason = sqlstate.explain_refusal(exc)
-        reason = f"PostgreSQL refused it: {reason}"
         known_id = record_id if _is_storable(record_id) else None
-        reject = Reject(ordinal, known_id, column, reason, text, "row")
-        reject = reject.without(self._key)
-        if len(reject.original) > MAX_ORIGINAL_CHARS:
-            original = reject.original[:MAX_ORIGINAL_CHARS]
-            return replace(reject, original=original, original_kind="altered")
-        return reject
-
-    def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
-        lines = [
-            (page, r.ordinal, r.record_id, r.column, r.reason, r.original, r.original_kind)
-            for page, r in rejects
-        ]
-        if lines:
-            sql.insert_values(cur, self._reject, lines)
+        return refused_row(ordinal, known_id, text, exc, self._key)
 
     def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
         """Record which cars are on the pages, so that it outlives the staging tables."""

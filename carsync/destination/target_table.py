@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 from msgspec.structs import asdict
 
@@ -13,10 +13,12 @@ from carsync.config.sections import ColumnType
 from carsync.destination import privileges
 from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column, Target
-from carsync.postgres import sql
+from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor
 
 _TEXTS = frozenset({"text", "character varying", "citext", "character"})
+_KEYS = frozenset({"text", "character varying"})
+"""Types that hold an id as it is: `character` adds blanks, and loses them in comparisons."""
 _NUMBERS = frozenset({"numeric", "double precision"})
 _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
@@ -70,6 +72,8 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
         sql.run(cur, sql.load("schema/add_column", **parts))
     names = [column.name for column in missing]
     done = [f"adopted table {target}: added {', '.join(names)}"]
+    if triggers := list_triggers(cur, target):
+        done.append(f"triggers of {target} see what a sync writes: {', '.join(triggers)}")
     empty = [name for name in COMPARED if name in names]
     if empty and relation.rows_estimate > 0:
         done.append(
@@ -77,6 +81,11 @@ def fit(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
             "each row that the feed lists once"
         )
     return done
+
+
+def list_triggers(cur: Cursor, target: Target) -> list[str]:
+    """Return the triggers that see what is written to the target."""
+    return [name for (name,) in sql.rows(cur, "schema/list_triggers", asdict(target))]
 
 
 def _close(cur: Cursor, target: Target) -> Iterator[str]:
@@ -105,16 +114,18 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="set database.schema and database.table to a table, or to a free name",
         )
     privileges.check(target, relation)
-    # Name → type, whether it must be given, whether the server computes it.
+    # Name → type, must be given, is computed by the server, is equal only to the same.
     found = {name: facts for name, *facts in sql.rows(cur, "schema/list_columns", asdict(target))}
+    _check_equality(target, found)
     _check_key(target, found.get("id", [""])[0], relation.id_is_unique)
+    _check_updates(cur, target)
     for column in wanted:
         if column.name in found:
-            type_, _, computed = found[column.name]
+            type_, _, computed, _ = found[column.name]
             _check_type(target, column, type_, computed)
     # Without a mapping nothing is known of what will be written.
     written = {"id", *(c.name for c in columns or wanted), *MANAGED}
-    demanding = [name for name, (_, must, _) in found.items() if must and name not in written]
+    demanding = [name for name, (_, must, *_) in found.items() if must and name not in written]
     if demanding:
         raise DatabaseError(
             f"{target} needs values that the mapping does not provide",
@@ -122,6 +133,40 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
             hint="map these columns, or give them a default in the table",
         )
     return tuple(column for column in wanted if column.name not in found)
+
+
+def _check_equality(target: Target, found: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a table in which "ab1" is the car "AB1": a feed, and carsync, tell them apart."""
+    for name in ("id", "source_api"):
+        type_, *_, is_exact = found.get(name, ["", True])
+        if not is_exact:
+            raise DatabaseError(
+                f"{target}.{name}: its type {type_}, or its collation, takes different texts for "
+                "equal",
+                detail="the feed's ids may differ in case or accents alone, and carsync would "
+                "update or deactivate the wrong car",
+                hint=f'ALTER TABLE {target} ALTER COLUMN {name} TYPE text COLLATE "C"',
+            )
+
+
+def _check_updates(cur: Cursor, target: Target) -> None:
+    if rules := [name for (name,) in sql.rows(cur, "schema/list_rules", asdict(target))]:
+        raise DatabaseError(
+            f"{target} has rules on INSERT or UPDATE: {', '.join(rules)}",
+            detail="PostgreSQL takes no merge (WITH, ON CONFLICT) on such a table",
+            hint=f'DROP RULE "{rules[0]}" ON {target}; a trigger can do the same',
+        )
+    try:
+        with connection.savepoint(cur):
+            sql.run(cur, sql.load("schema/plan_update", target=sql.table(target)))
+    except errors.UNPUBLISHED as exc:
+        _, said = sqlstate.explain_refusal(exc)
+        raise DatabaseError(
+            f"{target} does not take updates: {said}",
+            detail="it is published, and no REPLICA IDENTITY tells the subscribers which row it is",
+            hint=f"ALTER TABLE {target} ADD PRIMARY KEY (id), or REPLICA IDENTITY FULL; or take it "
+            "out of the publication",
+        ) from exc
 
 
 def _check_type(target: Target, column: Column, type_: str, computed: bool) -> None:
@@ -140,7 +185,7 @@ def _check_type(target: Target, column: Column, type_: str, computed: bool) -> N
 
 
 def _check_key(target: Target, id_type: str, id_is_unique: bool) -> None:
-    if id_type not in _TEXTS:
+    if id_type not in _KEYS:
         raise DatabaseError(
             f"{target} has no text column id" if not id_type else f"{target}.id has type {id_type}",
             hint="carsync keeps the feed's own ids: make column id text, or choose another table",

@@ -15,7 +15,8 @@ from carsync import formatting
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
 from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
-from carsync.postgres import connection, errors, sql, sqlstate
+from carsync.postgres import sql, sqlstate
+from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection
 from carsync.state import runs
@@ -211,8 +212,17 @@ def _refuse_referenced(cur: Cursor, target: Target, parts: dict[str, Composable]
 
 def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> None:
     """Take one step for all rows, or for all but those that the table itself refuses."""
-    parts = {**parts, "step": sql.rendered(cur, sql.load(step, **parts))}
-    if not _try(cur, parts, 1, rows + 1):
+    query = sql.rendered(cur, sql.load(step, **parts))
+
+    def attempt(places: range) -> None:
+        sql.run(cur, query, {"first": places.start, "end": places.stop})
+
+    def refuse(place: int, exc: Exception) -> None:
+        _, said = sqlstate.explain_refusal(exc)
+        refused = {"place": place, "reason": f"PostgreSQL refused: {said}"}
+        sql.run(cur, sql.load("undo/refuse_change", **parts), refused)
+
+    def prepare() -> None:
         for name in (
             "undo/index_places",
             "undo/index_ids",
@@ -220,38 +230,9 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> N
             "session/set_piecemeal",
         ):
             sql.run(cur, sql.load(name, **parts))
-        _halve(cur, parts, 1, rows + 1)
-        sql.run(cur, "session/set_merge")
 
-
-def _halve(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> None:
-    """Take the step for the halves of the rows from place `first` up to `end`.
-
-    Taken together, the rows are refused.
-    """
-    if end - first == 1:
-        return
-    middle = (first + end) // 2
-    for start, stop in ((first, middle), (middle, end)):
-        if not _try(cur, parts, start, stop):
-            _halve(cur, parts, start, stop)
-
-
-def _try(cur: Cursor, parts: dict[str, Composable], first: int, end: int) -> bool:
-    """Take the step for the rows from place `first` up to `end`; False where one is refused.
-
-    The refusal is noted where there is only one row.
-    """
-    try:
-        with connection.savepoint(cur):
-            sql.run(cur, parts["step"], {"first": first, "end": end})
-    except errors.REFUSED as exc:
-        if end - first == 1:
-            _, said = sqlstate.explain_refusal(exc)
-            query = sql.load("undo/refuse_change", **parts)
-            sql.run(cur, query, {"place": first, "reason": f"PostgreSQL refused: {said}"})
-        return False
-    return True
+    by_halves(cur, range(1, rows + 1), attempt, refuse, prepare)
+    sql.run(cur, "session/set_merge")
 
 
 def _outcome(cur: Cursor, parts: dict[str, Composable], before: int) -> UndoCounts:

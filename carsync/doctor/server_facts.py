@@ -13,6 +13,7 @@ from functools import partial
 
 from carsync.config.sections import Config
 from carsync.destination import migrations, privileges
+from carsync.destination.target_table import list_triggers
 from carsync.doctor.server_checks import OVERRIDDEN, Endpoint, ServerFacts
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError
@@ -131,6 +132,7 @@ def describe_tables(
         error = exc
     with connection.transaction(conn, "looking at the target") as cur:
         relation = privileges.describe(cur, target)
+        triggers = list_triggers(cur, target)
     source = config.sync.source
     scheme, unfinished = None, None
     if error is None and not any("migration" in sentence for sentence in pending):
@@ -144,6 +146,7 @@ def describe_tables(
         scheme,
         target_lock.describe_holder(conn, target),
         unfinished,
+        triggers,
     )
 
 

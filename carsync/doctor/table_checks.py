@@ -44,7 +44,8 @@ class TableFacts(Struct, frozen=True):
     """The target and carsync's own tables as they are.
 
     `error` is what `migrate` would raise, `pending` what `migrate` would do. `rows` is the
-    planner's estimate, None without a table. `scheme` is the recorded hash scheme.
+    planner's estimate, None without a table. `scheme` is the recorded hash scheme. `triggers`
+    see what is written to the target.
     """
 
     error: CarsyncError | None
@@ -53,6 +54,7 @@ class TableFacts(Struct, frozen=True):
     scheme: str | None
     lock_holder: str
     unfinished_run: int | None
+    triggers: Sequence[str] = ()
 
 
 class Overlap(Struct, frozen=True):
@@ -162,6 +164,12 @@ def judge_tables(found: Findings, config: Config, target: str, facts: TableFacts
     else:
         rows = f"about {formatting.plural(facts.rows, 'row')}"
         found.ok("target table", f"{target}: SELECT, INSERT, UPDATE; {rows}, no row hidden")
+    if facts.triggers:
+        found.ok(
+            "triggers",
+            f"{', '.join(facts.triggers)} may change what a run writes: a car that is then not as "
+            "in the feed is counted as kept, a record that one refuses is rejected",
+        )
     if not facts.pending:
         found.ok("migrations", "none pending")
     elif config.database.auto_migrate:

@@ -183,6 +183,7 @@ def savepoint(cur: Cursor) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(psycopg2.Error):
-            cur.execute("ROLLBACK TO SAVEPOINT carsync")
+            # The savepoint stays after it is rolled back to, and all later ones would nest in it.
+            cur.execute("ROLLBACK TO SAVEPOINT carsync; RELEASE SAVEPOINT carsync")
         raise
     cur.execute("RELEASE SAVEPOINT carsync")

@@ -14,26 +14,14 @@ from psycopg2 import errors
 from carsync.errors import DatabaseError
 from carsync.postgres import sqlstate
 
-BAD_VALUE: tuple[type[Exception], ...] = (
-    psycopg2.DataError,
-    errors.NotNullViolation,
-    errors.CheckViolation,
-    errors.ProgramLimitExceeded,  # a text or an array larger than jsonb holds
-    errors.StatementTooComplex,  # JSON nested more deeply than the server's stack
-    ValueError,
-)
-"""What a statement raises for a value no column can hold; for NUL psycopg2 says ValueError."""
-
 DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
 """What an INSERT raises where a unique index holds the key already."""
 
-REFUSED: tuple[type[Exception], ...] = (
-    psycopg2.IntegrityError,
-    psycopg2.DataError,
-    errors.RaiseException,
-    errors.TriggeredActionException,
+UNPUBLISHED: tuple[type[Exception], ...] = (
+    errors.ObjectNotInPrerequisiteState,
+    errors.InvalidColumnReference,
 )
-"""What a statement raises for a row that the table's own rules, or its triggers, refuse."""
+"""What an UPDATE raises where a publication cannot tell which row it is about."""
 
 
 @contextmanager
@@ -45,9 +33,15 @@ def translating(doing: str) -> Iterator[None]:
         raise translate(exc, doing) from exc
 
 
-def is_bad_value(exc: BaseException | None) -> bool:
-    """Tell whether a value, and not the statement or the server, was to blame."""
-    return isinstance(exc, BAD_VALUE) or isinstance(getattr(exc, "__cause__", None), BAD_VALUE)
+def is_refusal(exc: BaseException) -> bool:
+    """Tell whether a row, and not the statement or the server, was to blame.
+
+    `exc` may be the translated error. Of NUL and lone surrogates Python says `ValueError`.
+    """
+    cause = exc.__cause__ if isinstance(exc, DatabaseError) else exc
+    if isinstance(cause, psycopg2.Error):
+        return cause.pgcode is not None and sqlstate.is_refusal(cause.pgcode)
+    return isinstance(cause, ValueError)
 
 
 def translate(exc: psycopg2.Error, doing: str) -> DatabaseError:
@@ -60,6 +54,11 @@ def translate(exc: psycopg2.Error, doing: str) -> DatabaseError:
     if isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError):
         return sqlstate.no_connection(said, doing)
     return DatabaseError(f"psycopg2 failed while {doing}", detail=said)
+
+
+def hint(exc: BaseException) -> str:
+    """Return what to do about an error of psycopg2; empty where that is not known."""
+    return translate(exc, "").hint if isinstance(exc, psycopg2.Error) else ""
 
 
 def _first_lines(exc: psycopg2.Error) -> str:

@@ -112,10 +112,13 @@ def _end(conn: Connection, name: str, parameters: Mapping[str, Any]) -> None:
         time.sleep(_POLL_S)
 
 
-def describe_rivals(conn: Connection, target: Target) -> str:
-    """Say in words which sessions hold locks on the target's rows; empty where none does."""
+def describe_rivals(conn: Connection, target: Target, *, readers: bool = False) -> str:
+    """Say in words which sessions hold locks on the target's rows; empty where none does.
+
+    `readers`: those that only read it are in the way too.
+    """
     query = sql.load("session/list_rivals", target=sql.literal(_quoted(target)))
-    found = sql.fetch(conn, "looking for rival sessions", query)
+    found = sql.fetch(conn, "looking for rival sessions", query, {"readers": readers})
     return "; ".join(
         f"{who} (PostgreSQL pid {pid}, {state}, its last query began {since:%F %T} UTC)"
         for pid, who, state, since in found

@@ -20,8 +20,9 @@ from carsync.errors import (
 _REASON_CHARS = 500
 _GONE = frozenset({"57P01", "57P02", "57P03", "53300", "25P03", "25P04"})
 _CONFLICT = frozenset({"40001", "40P01"})
-_DATA = frozenset({"22", "23", "54"})
-"""Data exception, integrity constraint violation, program limit exceeded."""
+_NO_ROW = re.compile("0[0-38A]|2[568]|3[DF]|4[02]|5[3578]|72|F0|HV|XX")
+"""Classes of codes that say nothing of a row's values: they are the server's, the connection's or
+the statement's. All others, those that a trigger makes up included, are about the row."""
 _READS_ANEW = "the next run reads the feed anew"
 _NO_SLOT = (
     "too many",
@@ -45,7 +46,7 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
         kind = DatabaseBusyError
     elif code in _CONFLICT:
         kind = DatabaseConflictError
-    elif code[:2] in _DATA or code == "P0001":
+    elif is_refusal(code):
         kind = UnmergeableError
     elif code[:2] in {"08", "28", "3D"} or code in _GONE:
         kind = DatabaseUnavailableError
@@ -54,6 +55,15 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
         detail=f"{said} (SQLSTATE {code})",
         hint=_hint(code, said),
     )
+
+
+def is_refusal(code: str) -> bool:
+    """Tell whether a row's values are refused: by a type, a constraint, an index or a trigger.
+
+    >>> is_refusal("23505"), is_refusal("PT409"), is_refusal("40P01")
+    (True, True, False)
+    """
+    return not _NO_ROW.match(code)
 
 
 def explain_refusal(exc: BaseException) -> tuple[str | None, str]:
@@ -141,6 +151,8 @@ _HINTS = {
     "42703": "the table lacks a column: run `carsync migrate`",
     "42P01": "a table is missing: run `carsync migrate`",
     "3F000": "a schema is missing: run `carsync migrate`",
+    "0A000": "rules of the table are in the way: drop them (`carsync check` names them)",
+    "55000": "where the table is published, give it a PRIMARY KEY or REPLICA IDENTITY FULL",
     "55P03": "another session holds a lock on the table: see pg_stat_activity, or raise "
     "database.lock_timeout_s",
     "57014": "a statement was cancelled or ran into statement_timeout",
@@ -165,7 +177,7 @@ def _hint(code: str, said: str) -> str:
             "row-level security hides rows from this role: connect as the table's owner or as a "
             "role with BYPASSRLS"
         )
-    if code[:2] in _DATA or code == "P0001":
+    if is_refusal(code):
         return "; ".join(filter(None, (_HINTS.get(code), _READS_ANEW)))
     if code in _HINTS:
         return _HINTS[code]

@@ -24,6 +24,7 @@ LONG_S = 4 * 3600.0
 STRIKES = 2
 """So often in a row the watchdog may see nobody at work on the statement."""
 _TURN_S = 0.2
+_REST_TURN_S = 0.1
 
 
 class StatementWatchdog(Protocol):
@@ -70,6 +71,13 @@ def is_idle(conn: Connection) -> bool:
     """Say whether `conn` is open and in no transaction, as far as is known here."""
     status = conn.get_transaction_status()
     return not conn.closed and status == extensions.TRANSACTION_STATUS_IDLE
+
+
+def rest(seconds: float, should_cancel: Callable[[], bool] | None) -> None:
+    """Do nothing for so long, or until `should_cancel`."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s and not (should_cancel and should_cancel()):
+        time.sleep(_REST_TURN_S)
 
 
 @contextmanager

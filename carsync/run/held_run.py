@@ -129,6 +129,8 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
         constants=mapper.constants,
         pages=range(first, first + _pages(run)),
         records=config.history.changes_keep_days > 0,
+        max_reject_share=config.sync.max_reject_share,
+        key=config.api.auth.key,
     )
     try:
         counts = exactly_once(

@@ -71,6 +71,15 @@ def merged(
             "the API, asked by id, has them: they slipped between pages while these were read. The "
             "answers by id cannot be merged, because their values are not those of the pages",
         )
+    if counts.kept:
+        return Outcome(
+            "partial",
+            ExitCode.PARTIAL,
+            counts,
+            f"{formatting.plural(counts.kept, 'car', 'is', 'are')} not as the feed has them: the "
+            "table's own trigger keeps them otherwise, or the table refuses to let them go",
+            hint="`carsync check` names the triggers; nothing to do where that is meant",
+        )
     if counts.stale:
         return Outcome(
             "partial",

@@ -116,7 +116,7 @@ class Replay:
             replay_of=self._run.run_id,
         )
         try:
-            pages, refused = self._stage(run)
+            pages = self._stage(run)
             between = range(pages[0], pages[-1] + 1)
             request = merge.MergeRequest(
                 run=run,
@@ -125,13 +125,14 @@ class Replay:
                 pages=between,
                 failed_pages=frozenset(between) - frozenset(pages),
                 records=self._config.history.changes_keep_days > 0,
+                key=self._config.api.auth.key,
             )
             counts = merge.merge(self._connection, request)
         except CarsyncError as exc:
             with suppress(DatabaseError):
                 self._finish(run, exc.exit_code)
             raise
-        done = Replayed(outlook, run.run_id, refused, counts)
+        done = Replayed(outlook, run.run_id, counts.rejected, counts)
         self._finish(run, ExitCode.OK)
         return done
 
@@ -221,26 +222,21 @@ class Replay:
 
     # ── staging and merging ──────────────────────────────────────────────────
 
-    def _stage(self, run: Run) -> tuple[list[int], int]:
-        """Stage the rows that map now under their own page numbers.
-
-        Returns the pages and the number of rows that PostgreSQL refused.
-        """
+    def _stage(self, run: Run) -> list[int]:
+        """Stage the rows that map now under their own page numbers; return the pages."""
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
         method, key = self._config.database.load_method, self._config.api.auth.key
         writer = StageWriter(self._connection, run.run_id, run.token, columns, method, key)
         pages = []
-        refused = 0
         for page in self._pages():
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)
             if page.rows:
                 mapped = MappedPage(page.number, page.rows, (), len(page.rows), PageInfo(), 0.0)
-                (line,) = writer.stage([mapped])
-                refused += line.rejects
+                writer.stage([mapped])
                 pages.append(page.number)
         staging.date_replayed(self._connection, run.run_id, self._run.run_id)
-        return pages, refused
+        return pages
 
     def _finish(self, run: Run, exit_code: ExitCode) -> None:
         """Record the end and drop the staging tables, which the next sync drops otherwise."""

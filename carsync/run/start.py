@@ -40,6 +40,8 @@ def prepare_schema(context: RunContext) -> None:
     elif context.config.database.auto_migrate:
         for sentence in migrations.migrate(connection, target, columns):
             context.say(sentence)
+    else:
+        migrations.pending(connection, target, columns)  # raises where the table does not fit
     scheme = runs.find_hash_scheme(connection, target, context.source)
     if scheme is not None and scheme != mapper.hash_scheme:
         context.note(

@@ -193,6 +193,8 @@ class SyncRun:
             failed_pages=frozenset(context.plan.failed),
             decision=decision,
             records=self._config.history.changes_keep_days > 0,
+            max_reject_share=self._config.sync.max_reject_share,
+            key=self._config.api.auth.key,
         )
         work = partial(merge, context.connection, request)
         run_id = context.run.run_id

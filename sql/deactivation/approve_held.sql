@@ -15,11 +15,13 @@ WITH written AS (
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync version", {was_names})
     WHERE t.id = was."carsync id"
-    RETURNING was."carsync id" AS id, 'deactivated' AS action,
+    RETURNING was."carsync id" AS id,
+        CASE WHEN t.is_active THEN 'updated' ELSE 'deactivated' END AS action,
         was."carsync version" AS overwrote, {before} AS before, {after} AS after
-), recorded AS ({record})
-DELETE FROM carsync.absences AS a
-USING written
-WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
-  AND a.id = written.id
-RETURNING a.id
+), recorded AS ({record}), settled AS (
+    DELETE FROM carsync.absences AS a
+    USING written
+    WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
+      AND a.id = written.id AND written.action = 'deactivated'
+)
+SELECT id, action = 'deactivated' FROM written

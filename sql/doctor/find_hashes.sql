@@ -1,4 +1,7 @@
--- Source and hash of the cars of a page that the table has; both may be missing columns.
-SELECT t.id, to_jsonb(t) ->> 'source_api' AS source, to_jsonb(t) ->> 'data_hash' AS data_hash
+-- Source and hash of the cars of a page that the table has; both may be missing columns, or of
+-- a type that fills up with blanks.
+SELECT t.id,
+       rtrim(to_jsonb(t) ->> 'source_api') AS source,
+       rtrim(to_jsonb(t) ->> 'data_hash') AS data_hash
 FROM {target} AS t
 WHERE t.id = ANY (%(ids)s)

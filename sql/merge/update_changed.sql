@@ -9,7 +9,7 @@ WITH written AS (
         SELECT d.id, d.action, t.xmin, {was}
         FROM {target} AS t
         JOIN {delta} AS d ON d.id = t.id
-        WHERE d.action IN ('update', 'reactivate')
+        WHERE d.action IN ('update', 'reactivate') AND {is_chosen}
           AND (t.data_hash IS DISTINCT FROM d.data_hash
                OR t.is_active IS NOT TRUE
                OR t.source_api IS DISTINCT FROM {source})
@@ -20,7 +20,8 @@ WITH written AS (
     JOIN {staging} AS s ON s.id = was."carsync id"
     WHERE t.id = was."carsync id"
     RETURNING was."carsync id" AS id,
-        CASE was."carsync action" WHEN 'update' THEN 'updated' ELSE 'reactivated' END AS action,
+        CASE WHEN was."carsync action" = 'reactivate' AND t.is_active
+             THEN 'reactivated' ELSE 'updated' END AS action,
         was."carsync version" AS overwrote, {before} AS before, {after} AS after
 ), recorded AS ({record})
 SELECT count(*) FILTER (WHERE action = 'updated') AS updated,

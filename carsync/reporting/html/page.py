@@ -127,6 +127,7 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Gone", "deactivated", "deactivated"),
         ("Taken out", "deleted", "inserted by the reverted run"),
         ("Held", "held", "absent, left active"),
+        ("Kept", "kept", "otherwise than in the feed, by a trigger of the table"),
         ("Unchanged", "unchanged", "as in the table"),
         ("Rejected", "rejected", "did not fit into a row"),
         ("Duplicates", "duplicate", "listed twice"),

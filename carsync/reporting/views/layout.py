@@ -32,13 +32,13 @@ TONES: dict[RunState, Tone] = {
 
 def counts_grid(counts: MergeCounts, width: int = WIDTH) -> list[str]:
     """Lay out the counts of a merge, numbers aligned: in two columns of five where they fit."""
-    cells = [f"{name:<12}{getattr(counts, name):>11,}" for name in _COUNTS]
+    cells = [f"  {name:<12}{getattr(counts, name):>11,}" for name in _COUNTS]
+    more = [f"  {'kept':<12}{counts.kept:>11,}"] if counts.kept else []
     half = len(cells) // 2
-    if width < 2 + 2 * len(cells[0]) + 6:
-        return [f"  {cell}" for cell in cells]
-    return [
-        f"  {left}      {right}" for left, right in zip(cells[:half], cells[half:], strict=True)
-    ]
+    if width < 2 * len(cells[0]) + 4:
+        return cells + more
+    pairs = zip(cells[:half], cells[half:], strict=True)
+    return [f"{left}    {right}" for left, right in pairs] + more
 
 
 def column_width(number: int, width: int) -> int:

@@ -145,3 +145,15 @@ def test_what_the_table_refuses_is_not_merged_again_but_read_anew(
     _lots(feed, lambda i: {"lot": str(i)})
     assert site.sync_again(0).report["snapshot"]["pages_resumed"] == 0
     assert feed.pages_asked()
+    ask(
+        site.dsn,
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';"
+        "CREATE TRIGGER keep BEFORE UPDATE ON cars FOR EACH ROW WHEN (OLD.id = '7') "
+        "EXECUTE FUNCTION keep()",
+    )
+    _lots(feed, lambda i: {"lot": "3" if i == 2 else str(100 * i if i > 3 else i)})
+    told = site.sync(expect=5)
+    counts = told.report["counts"]
+    assert (counts["rejected"], counts["kept"], counts["updated"]) == (1, 1, CARS - 4)
+    assert "1 car is not as the feed has them" in told.said
+    assert "refuses car 2: duplicate key" in told.said

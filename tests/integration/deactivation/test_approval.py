@@ -91,6 +91,25 @@ def test_car_written_between_the_look_and_the_yes_is_left_out_and_named(rig: Rig
     assert active(rig) == "01238"
 
 
+def test_a_car_that_the_table_does_not_let_go_stays_alone_and_is_named(rig: Rig) -> None:
+    ask(
+        rig.conn,
+        "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.id = '5' THEN RAISE EXCEPTION 'sold, but not paid'; END IF; "
+        "NEW.is_active := NEW.id = '6'; RETURN NEW; END $$;"
+        "CREATE TRIGGER guard BEFORE UPDATE ON cars FOR EACH ROW EXECUTE FUNCTION guard()",
+    )
+    done = approve(rig, rig.run.run_id, *"456789")
+    assert left_out(done) == {
+        "5": "PostgreSQL refused it: sold, but not paid",
+        "6": "is kept active by a trigger of the table",
+    }
+    assert active(rig) == "012356"
+    run = runs.find_run(rig.conn, rig.run.run_id)
+    assert run is not None
+    assert (run.summary or {})["approval"]["deactivated"] == 4
+
+
 def test_car_seen_by_a_run_that_died_since_is_left_out_though_its_pages_are_gone(rig: Rig) -> None:
     held = rig.run.run_id
     rig.begin()

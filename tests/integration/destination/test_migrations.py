@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -9,7 +10,8 @@ import pytest
 
 from carsync.destination import migrations
 from carsync.destination.migrations import migrate, pending
-from carsync.errors import DatabaseError
+from carsync.errors import DatabaseBusyError, DatabaseError
+from carsync.model import Column
 from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
@@ -55,6 +57,33 @@ def test_two_at_once_migrate_once(empty_dsn: str) -> None:
         done = sorted(pool.map(run, range(4)), key=len)
     assert [len(sentences) for sentences in done[:3]] == [0, 0, 0]
     assert len(done[3]) > 4
+
+
+def test_readers_never_queue_behind_a_migration_that_waits_for_a_report(
+    dsn: str, conn: Connection
+) -> None:
+    def migrate_over(lock_timeout_s: float) -> list[str]:
+        name, limit = "carsync migrate", lock_timeout_s
+        opened = connection.connect(Secret(dsn), application_name=name, lock_timeout_s=limit)
+        with closing(opened):
+            return migrate(opened, TARGET, (*COLUMNS, Column("seats", "integer")))
+
+    with closing(connection.connect(Secret(dsn), application_name="report")) as report:
+        ask(report, "BEGIN; SELECT count(*) FROM cars")
+        with pytest.raises(DatabaseBusyError, match="while migrating") as caught:
+            migrate_over(1.5)
+        assert "report" in caught.value.detail
+        with ThreadPoolExecutor(1) as pool:
+            migrated = pool.submit(migrate_over, 30)
+            waits: list[float] = []
+            while len(waits) < 25:
+                begun_s = time.monotonic()
+                ask(conn, "SELECT count(*) FROM cars")
+                waits.append(time.monotonic() - begun_s)
+                time.sleep(0.1)
+            ask(report, "COMMIT")
+            assert migrated.result() == ["adopted table public.cars: added seats"]
+    assert max(waits) < 1.8
 
 
 def test_everything_of_carsync_is_closed_to_others(conn: Connection) -> None:

@@ -107,6 +107,29 @@ UNFIT = [
         "CREATE TABLE cars (id text PRIMARY KEY, make text GENERATED ALWAYS AS (id) STORED)",
         "computed by the database",
     ),
+    ("CREATE TABLE cars (id character(12) PRIMARY KEY)", "id has type character"),
+    # As the extension's type, and a collation of ICU, neither of which every server has.
+    ("CREATE DOMAIN citext AS text; CREATE TABLE cars (id citext PRIMARY KEY)", "id: its type"),
+    (
+        "CREATE DOMAIN citext AS text;CREATE TABLE cars (id text PRIMARY KEY, source_api citext)",
+        "source_api: its type citext, or",
+    ),
+    (
+        "CREATE COLLATION alike (provider = libc, locale = 'C');"
+        "CREATE TABLE cars (id text COLLATE alike PRIMARY KEY);"
+        "UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'alike'",
+        "id: its type text, or its collation",
+    ),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY);"
+        "CREATE RULE note AS ON UPDATE TO cars DO ALSO NOTIFY cars",
+        "has rules on INSERT or UPDATE: note",
+    ),
+    (
+        "CREATE TABLE cars (id text UNIQUE) PARTITION BY LIST (id);"
+        "CREATE TABLE cars_a PARTITION OF cars DEFAULT; CREATE PUBLICATION site FOR TABLE cars",
+        "does not take updates",
+    ),
 ]
 
 
@@ -149,6 +172,18 @@ def test_a_row_that_lacks_what_is_compared_is_written_once(rig: Rig, name: str) 
 def test_a_column_of_an_unknown_type_is_refused() -> None:
     with pytest.raises(ConfigError, match="money is not known"):
         wanted_columns([Column("fee", "money")])
+
+
+def test_a_trigger_of_an_adopted_table_is_named(empty_conn: Connection) -> None:
+    ask(
+        empty_conn,
+        "CREATE TABLE cars (id text PRIMARY KEY) PARTITION BY LIST (id);"
+        "CREATE TABLE cars_a PARTITION OF cars DEFAULT;"
+        "CREATE TRIGGER touch BEFORE UPDATE ON cars_a FOR EACH ROW "
+        "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    )
+    assert any("touch" in words for words in migrate(empty_conn, TARGET, COLUMNS))
+    assert migrate(empty_conn, TARGET, COLUMNS) == []
 
 
 @pytest.fixture

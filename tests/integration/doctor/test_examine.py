@@ -140,6 +140,21 @@ def test_versions_of_the_schema_are_told_apart(conn: Connection, dsn: str) -> No
     assert "upgrade carsync" in problems(findings_of(config(dsn)))["migrations"]
 
 
+def test_triggers_rules_and_a_missing_replica_identity_are_named(
+    conn: Connection, dsn: str
+) -> None:
+    ask(
+        conn,
+        "CREATE TRIGGER touch BEFORE UPDATE ON cars FOR EACH ROW "
+        "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    )
+    assert "touch may change" in findings_of(config(dsn))["triggers"].seen
+    ask(conn, "ALTER TABLE cars REPLICA IDENTITY NOTHING; CREATE PUBLICATION site FOR TABLE cars")
+    assert "REPLICA IDENTITY FULL" in problems(findings_of(config(dsn)))["target table"]
+    ask(conn, "CREATE RULE copy AS ON INSERT TO cars DO ALSO NOTIFY cars")
+    assert 'DROP RULE "copy"' in problems(findings_of(config(dsn)))["target table"]
+
+
 def test_a_held_lock_an_unfinished_run_and_a_changed_scheme_are_seen(
     conn: Connection, dsn: str
 ) -> None:

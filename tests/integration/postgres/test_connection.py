@@ -131,6 +131,20 @@ def test_savepoint_undoes_its_block_only(conn: Connection) -> None:
     assert ask(conn, "SELECT n FROM t ORDER BY n") == [(1,), (3,)]
 
 
+def test_savepoints_that_were_undone_do_not_nest(conn: Connection) -> None:
+    """Ten thousand refused rows, one after the other, would be as many levels deep."""
+
+    def undo_and_look() -> None:
+        with connection.transaction(conn, "testing") as cur:
+            with suppress(psycopg2.Error), connection.savepoint(cur):
+                cur.execute("SELECT 1/0")
+            cur.execute("RELEASE SAVEPOINT carsync")
+
+    with pytest.raises(DatabaseError) as caught:
+        undo_and_look()
+    assert 'savepoint "carsync" does not exist' in caught.value.detail
+
+
 def test_composed_percent_signs_and_braces_survive(conn: Connection) -> None:
     query = pg_sql.SQL("SELECT {value} AS {name}, %(given)s").format(
         value=sql.literal("100 % {x} %s %(y)s"), name=sql.identifier('a"%s')

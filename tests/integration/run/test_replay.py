@@ -386,15 +386,33 @@ def test_a_text_cut_or_altered_is_not_replayed_as_if_it_were_the_record(site: Si
     assert [line[0] for line in site.open()] == ["1", "2", "3"]
 
 
-def test_a_row_that_postgresql_refused_is_replayed_once_the_table_takes_it(site: Site) -> None:
-    ask(site.conn, "ALTER TABLE cars ALTER make TYPE varchar(5)")
+@pytest.mark.parametrize(
+    ("narrow", "widen", "column", "reason"),
+    [
+        (
+            "ALTER TABLE cars ALTER make TYPE varchar(5)",
+            "ALTER TABLE cars ALTER make TYPE text",
+            "make",
+            "value too long for type character varying(5)",
+        ),
+        (
+            "CREATE INDEX narrow ON cars ((1 / nullif(length(make) - 8, 8)))",
+            "DROP INDEX narrow",
+            None,
+            "division by zero",
+        ),
+    ],
+    ids=["staging", "merge"],
+)
+def test_a_row_that_postgresql_refused_is_replayed_once_the_table_takes_it(
+    site: Site, narrow: str, widen: str, column: str | None, reason: str
+) -> None:
+    ask(site.conn, narrow)
     site.sync([record(1), record(2, "Mercedes", 2001)])
-    assert site.open() == [
-        ("2", "make", "PostgreSQL refused it: value too long for type character varying(5)")
-    ]
+    assert site.open() == [("2", column, f"PostgreSQL refused it: {reason}")]
     assert site.replay(site.broken).refused == 1, "the same again"
-    assert [line[:2] for line in site.open()] == [("2", "make")]
-    ask(site.conn, "ALTER TABLE cars ALTER make TYPE text")
+    assert [line[:2] for line in site.open()] == [("2", column)]
+    ask(site.conn, widen)
     assert site.replay().outlook.left_out == ((OTHER_ROW, 1),), "made by another mapping"
     done = site.replay(site.broken)
     assert done.counts is not None

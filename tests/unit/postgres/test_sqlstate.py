@@ -12,6 +12,7 @@ from carsync.errors import (
     DatabaseError,
     DatabasePermissionError,
     DatabaseUnavailableError,
+    UnmergeableError,
 )
 from carsync.postgres import sqlstate
 
@@ -28,8 +29,9 @@ from carsync.postgres import sqlstate
         ("53300", DatabaseUnavailableError, "database.writers"),
         ("57P01", DatabaseUnavailableError, "when the server is back"),
         ("08006", DatabaseUnavailableError, "when the server is back"),
+        ("PT409", UnmergeableError, "reads the feed anew"),
         ("53100", DatabaseError, "disk of the database server is full"),
-        ("99999", DatabaseError, "run again: it resumes"),
+        ("XX000", DatabaseError, "run again: it resumes"),
     ],
 )
 def test_a_code_decides_class_and_hint(code: str, kind: type[DatabaseError], hint: str) -> None:

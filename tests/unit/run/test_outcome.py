@@ -50,6 +50,8 @@ def test_a_hold_without_cars_is_no_success() -> None:
 
 
 def test_cars_that_a_rival_wrote_are_no_success() -> None:
+    kept = merged(1, MergeCounts(kept=2, stale=2), GOOD, {}, 20)
+    assert (kept.exit_code, "2 cars are not as the feed has them" in kept.problem) == (5, True)
     ending = merged(1, MergeCounts(stale=2), GOOD, {}, 20)
     assert ending.exit_code is ExitCode.PARTIAL
     assert "2 cars were written by another program" in ending.problem

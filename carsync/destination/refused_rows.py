@@ -1,0 +1,169 @@
+"""Rows that only the target itself refuses, in the merge: each costs itself.
+
+A unique or functional index, a generated column, a trigger: staging cannot have them, so that
+what they refuse is known only once it is written. Then the merge writes by halves; a record
+that is refused alone becomes a reject, and an absent car that is refused stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from carsync import formatting
+from carsync.destination.staging import ledger_table
+from carsync.errors import UnmergeableError
+from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject, Target
+from carsync.postgres import errors, sql, sqlstate
+from carsync.postgres.halving import by_halves
+from carsync.postgres.sql import Composable, Cursor
+from carsync.redaction import Secret
+
+log = logging.getLogger(__name__)
+
+_TOLD = 3
+"""So many refusals of a merge are logged one by one; all records are in `carsync.rejects`."""
+
+
+class RefusedRows:
+    """Writes a merge's delta piece by piece, and deals with what the target refuses of it.
+
+    `parts` are the merge's, `rows` is the length of its delta. Of `records` a share of
+    `max_share` may be rejected, `rejects` of them being so already.
+    """
+
+    def __init__(
+        self,
+        cur: Cursor,
+        run_id: int,
+        target: Target,
+        columns: Sequence[Column],
+        parts: Mapping[str, Composable],
+        *,
+        rows: int,
+        records: int,
+        rejects: int,
+        max_share: float,
+        key: Secret | None,
+    ) -> None:
+        self.refused = 0
+        self._cur = cur
+        self._run_id = run_id
+        self._target = target
+        mapped = sql.comma_separated(map(_as_json, columns))
+        self._parts = {**parts, "mapped": mapped}
+        self._places = range(rows)
+        self._left = max_share * records - rejects
+        self._max_share = max_share
+        self._key = key
+        self._is_numbered = False
+
+    def write(
+        self,
+        load: Callable[[Composable], Composable],
+        parameters: Mapping[str, Any],
+        refuse: Callable[[int, Exception], None] | None = None,
+    ) -> list[int]:
+        """Execute a statement for all rows, or all but the refused ones; return its counts summed.
+
+        `load` composes the statement for the rows that a condition chooses. `refuse` deals with
+        a refused row; without it the row's record becomes a reject. Where all are refused there
+        are no counts.
+        Raises `UnmergeableError` where too many are refused.
+        """
+        everything = load(sql.literal(True))
+        pieces = sql.rendered(self._cur, load(sql.load("merge/chosen")))
+        sums: list[int] = []
+
+        def attempt(places: range) -> None:
+            query = everything if len(places) == len(self._places) else pieces
+            bounds = {"first": places.start, "end": places.stop}
+            counts = sql.one(self._cur, query, {**parameters, **bounds})
+            sums[:] = [a + b for a, b in zip(sums or [0] * len(counts), counts, strict=True)]
+
+        by_halves(self._cur, self._places, attempt, refuse or self._reject, self._number)
+        sql.run(self._cur, "session/set_merge")
+        return sums
+
+    def keep(self, place: int, exc: Exception) -> None:
+        """Leave an absent car as it is."""
+        self._number()
+        found = self._rows("keep_refused", place)
+        if not found:  # a trigger that refuses the statement, whatever its rows
+            raise exc
+        [(record_id,)] = found
+        self._count(record_id, exc)
+
+    def _reject(self, place: int, exc: Exception) -> None:
+        self._number()
+        found = self._rows("find_refused", place)
+        if not found:
+            raise exc
+        [(page, ordinal, record_id, text)] = found
+        reject = refused_row(ordinal, record_id, text, exc, self._key)
+        self._count(record_id, exc)
+        self._run("drop_refused", {"place": place})
+        insert_rejects(self._cur, self._run_id, [(page, reject)])
+        query = sql.load("staging/correct_ledger", ledger=ledger_table(self._run_id))
+        sql.run(self._cur, query, {"page": page, "refused": 1})
+
+    def _count(self, record_id: str, exc: Exception) -> None:
+        self.refused += 1
+        _, reason = sqlstate.explain_refusal(exc)
+        if self.refused <= _TOLD:
+            log.warning("%s refuses car %s: %s", self._target, record_id, reason)
+        if self.refused > self._left:
+            _, most = formatting.shares(self._max_share, self._max_share)
+            raise UnmergeableError(
+                f"{self._target} refuses more records than sync.max_reject_share allows ({most}); "
+                "nothing was merged",
+                detail=f"e.g. car {record_id}: {reason}",
+                hint=errors.hint(exc),
+            ) from exc
+
+    def _number(self) -> None:
+        """Give each row of the delta its place; the statements look rows up from now on."""
+        if not self._is_numbered:
+            self._run("number_delta")
+            self._is_numbered = True
+        sql.run(self._cur, "session/set_piecemeal")
+
+    def _rows(self, name: str, place: int) -> list[tuple[Any, ...]]:
+        return sql.rows(self._cur, sql.load(f"merge/{name}", **self._parts), {"place": place})
+
+    def _run(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
+        sql.run(self._cur, sql.load(f"merge/{name}", **self._parts), parameters)
+
+
+def _as_json(column: Column) -> Composable:
+    value = sql.identifier("s", column.name)
+    if column.type == "jsonb":
+        return sql.load("merge/as_text", value=value, name=sql.identifier(column.name))
+    return value
+
+
+def refused_row(
+    ordinal: int, record_id: str | None, text: str, exc: BaseException, key: Secret | None
+) -> Reject:
+    """Return the reject for a mapped row, `text` being its JSON, that PostgreSQL refused."""
+    column, reason = sqlstate.explain_refusal(exc)
+    reason = f"PostgreSQL refused it: {reason}"
+    reject = Reject(ordinal, record_id, column, reason, text, "row").without(key)
+    if len(reject.original) > MAX_ORIGINAL_CHARS:
+        original = reject.original[:MAX_ORIGINAL_CHARS]
+        return replace(reject, original=original, original_kind="altered")
+    return reject
+
+
+def insert_rejects(cur: Cursor, run_id: int, rejects: Iterable[tuple[int, Reject]]) -> None:
+    """Store rejects of a run, each with its page, which the ledger has."""
+    lines = [
+        (page, r.ordinal, r.record_id, r.column, r.reason, r.original, r.original_kind)
+        for page, r in rejects
+    ]
+    if lines:
+        parts = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
+        sql.insert_values(cur, sql.load("staging/insert_rejects", **parts), lines)

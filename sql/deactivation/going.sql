@@ -1,0 +1,11 @@
+-- The absent car is to be deactivated. Where each needs a proof, only those go that the API
+-- said are gone, or that an earlier complete run missed too where that counts as proof
+-- (`next_run`).
+d.action = 'absent'
+AND {is_expected}
+AND (NOT %(needs_proof)s
+     OR d.id IN (SELECT unnest(%(gone)s::text[]))
+     OR %(next_run)s AND d.id IN (
+         SELECT a.id FROM carsync.absences AS a
+         WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
+           AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))

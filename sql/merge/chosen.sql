@@ -1,0 +1,1 @@
+d.place >= %(first)s AND d.place < %(end)s

@@ -1,0 +1,2 @@
+-- In milliseconds.
+SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'
