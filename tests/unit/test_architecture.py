@@ -249,6 +249,24 @@ def test_foreign_libraries_are_imported_in_their_place_only() -> None:
     assert misplaced == []
 
 
+def test_one_module_prints_for_all_commands() -> None:
+    """Another print would be another door for what a feed or a table holds."""
+    doors = {
+        (module, ast.unparse(node))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node).startswith(("click.", "sys.stdout.", "sys.stderr."))
+        and node.attr in {"echo", "secho", "write", "writelines", "buffer"}
+    }
+    assert doors == {
+        ("cli.console", "click.echo"),  # the report, a file
+        ("cli.console", "sys.stdout.write"),
+        ("cli.reference.__main__", "sys.stdout.write"),  # for developers: names of files
+        ("demo.console", "sys.stdout.write"),
+    }
+
+
 def test_pure_modules_know_no_clock_file_socket_or_process() -> None:
     pure = {module: libraries(module) for module in MODULES if lies_in(module, PURE)}
     assert {module: names & IMPURE for module, names in pure.items() if names & IMPURE} == {}
