@@ -47,7 +47,7 @@ LIBRARIES = {
         "postgres.connection",
         "postgres.sql",
     ],
-    "yaml": ["config.parser", "cli.reference.documents"],
+    "yaml": ["config.parser", "config.yaml_text", "cli.reference.documents"],
     "psutil": ["engine.local.fleet"],
     "xxhash": [
         "config.dsn",
