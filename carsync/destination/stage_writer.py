@@ -99,7 +99,8 @@ class StageWriter:
         claims = [
             (
                 *(p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info)),
-                *(p.age_s + passed_s, msgspec.json.encode(p.notes).decode()),
+                p.age_s + passed_s,
+                sql.storable(cur, msgspec.json.encode(p.notes).decode()),
             )
             for p in pages
         ]
@@ -159,10 +160,12 @@ class StageWriter:
         return reject
 
     def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
-        lines = [
-            (page, r.ordinal, r.record_id, r.column, r.reason, r.original, r.original_kind)
-            for page, r in rejects
-        ]
+        lines = []
+        for page, r in rejects:
+            texts = (r.record_id, r.column, r.reason, r.original)
+            *told, original = (sql.storable(cur, text) for text in texts)
+            kind = r.original_kind if original == r.original else "altered"
+            lines.append((page, r.ordinal, *told, original, kind))
         if lines:
             sql.insert_values(cur, self._reject, lines)
 

@@ -129,7 +129,11 @@ def finish_run(
     conn: Connection, run: Run, state: RunState, exit_code: int, summary: Mapping[str, Any]
 ) -> bool:
     """Record how the run ended; False where another process took it over meanwhile."""
-    end = {"state": state, "exit_code": int(exit_code), "summary": json.dumps(dict(summary))}
+    end = {
+        "state": state,
+        "exit_code": int(exit_code),
+        "summary": json.dumps(dict(summary), ensure_ascii=False),
+    }
     with connection.transaction(conn, "recording the run's end") as cur:
         key = {"run_id": run.run_id, "token": run.token}
         return sql.run(cur, "runs/finish_run", {**key, **end}) == 1
