@@ -1,18 +1,32 @@
-"""How numbers become text for an operator, the same everywhere: counts, sizes, bars. Pure."""
+"""How numbers and lines become text for an operator, the same everywhere. Pure."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NewType
+from uuid import uuid4
 
 from carsync.errors import FailureKind
 
 Tone = Literal["plain", "strong", "good", "warn", "bad"]
 
+Displayed = NewType("Displayed", str)
+"""A text that went through `display`, which a terminal may have."""
+
 _SGR: dict[Tone, str] = {"plain": "0", "strong": "1", "good": "32", "warn": "33", "bad": "31"}
+_OURS = f";{uuid4().int}m"
+"""The end of a style on its way to `display_line`; no text from outside knows it."""
+_STYLE = re.compile(rf"\x1b\[(\d+){_OURS}")
+_OBEYED = re.compile(
+    r"\x1b\[(?:0|1|3[1-3])m|([\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069])"
+)
+"""Our styles, and what terminals obey: controls (ECMA-48) and changes of direction (UAX #9)."""
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e]")
 
 _ERROR_NAMES: dict[str, str] = {
     FailureKind.RATE_LIMITED: "429",
@@ -243,12 +257,12 @@ def parts(text: str, width: int) -> list[str]:
 
 
 def paint(text: str, tone: Tone, color: bool) -> str:
-    """Colour `text` for a terminal (ECMA-48, SGR), or leave it as it is.
+    """Colour `text` for a terminal, or leave it as it is; `display_line` writes the colour.
 
     >>> paint("failed", "bad", False)
     'failed'
     """
-    return f"\x1b[{_SGR[tone]}m{text}\x1b[0m" if color else text
+    return f"\x1b[{_SGR[tone]}{_OURS}{text}\x1b[0{_OURS}" if color else text
 
 
 def columns(
@@ -280,6 +294,48 @@ def printable(text: str) -> str:
     ' [2JKia Rio'
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def display_line(line: str) -> str:
+    r"""Return a line as it may be shown: styled by `paint` alone (ECMA-48, SGR), and one line.
+
+    >>> display_line(paint("\x1b[2JKia", "good", True) + "\nRio \x1b[1m")
+    '\x1b[32m [2JKia\x1b[0m Rio  [1m'
+    """
+    parts = _STYLE.split(line)  # every second one is a style
+    shown = (f"\x1b[{p}m" if n % 2 else printable(p) for n, p in enumerate(parts))
+    return "".join(shown).rstrip()
+
+
+def display(lines: Iterable[str]) -> Displayed:
+    """Return lines as one text that may be shown: the only way from a line to a terminal."""
+    return Displayed("\n".join(map(display_line, lines)))
+
+
+def harmless(text: str) -> str:
+    r"""Return a text of any origin without what a terminal would obey, colours aside.
+
+    >>> harmless("\x1b[2JKia\n\x1b[31mRio\x1b[0m")
+    ' [2JKia\n\x1b[31mRio\x1b[0m'
+    """
+    return _OBEYED.sub(lambda found: " " if found[1] else found[0], text)
+
+
+def display_json(encoded: str, encoding: str | None) -> str:
+    r"""Return JSON with escapes for what a terminal would obey or `encoding` cannot show.
+
+    >>> display_json('{"make": "起亚\x9b2J\x7f"}', "utf-8")
+    '{"make": "起亚\\u009b2J\\u007f"}'
+    """
+    is_wide = (encoding or "ascii").lower().startswith("utf")
+
+    def escape(found: re.Match[str]) -> str:
+        character = found[0]
+        if character == "\n" or (is_wide and character.isprintable()):
+            return character
+        return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
+
+    return _NOT_PLAIN.sub(escape, encoded)
 
 
 def fit(text: str, encoding: str | None) -> str:

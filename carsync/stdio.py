@@ -7,8 +7,9 @@ import errno
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
+from carsync.formatting import harmless
 from carsync.redaction import clean
 
 _STDIN, _STDOUT, _STDERR = range(3)
@@ -26,11 +27,15 @@ class _Forgiving(io.FileIO):
 
 
 class _Clean(io.TextIOWrapper):
-    """A stream that no secret of this process leaves by: log, traceback, or a library's print."""
+    """A stream that no secret leaves by and nothing that a terminal obeys, whoever prints."""
 
     def write(self, text: str, /) -> int:
-        super().write(clean(text))
+        self.draw(harmless(text))
         return len(text)
+
+    def draw(self, text: str) -> None:
+        """Write what may move the cursor."""
+        super().write(clean(text))
 
 
 def secure() -> None:
@@ -48,7 +53,22 @@ def secure() -> None:
             os.set_inheritable(number, True)
     sys.stdin = sys.stdin or open(_STDIN, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stdout or open(_STDOUT, "w", closefd=False)  # noqa: SIM115
+    _guard_output()
     forgive()
+
+
+def _guard_output() -> None:
+    """Let nothing that a terminal obeys, and no secret, out by standard output."""
+    was = sys.stdout
+    if isinstance(was, io.TextIOWrapper):
+        was.flush()
+        sys.stdout = _Clean(
+            io.BufferedWriter(io.FileIO(_STDOUT, "w", closefd=False)),
+            encoding=was.encoding,
+            errors=was.errors,
+            line_buffering=was.line_buffering,
+            write_through=was.write_through,
+        )
 
 
 def forgive() -> None:
@@ -63,6 +83,15 @@ def forgive() -> None:
         errors="backslashreplace",
         line_buffering=True,
     )
+
+
+def draw(stream: TextIO, text: str) -> None:
+    """Write what moves the cursor of a terminal, which no other text may do."""
+    if isinstance(stream, _Clean):
+        stream.draw(text)
+    else:
+        stream.write(text)
+    stream.flush()
 
 
 def drop_output() -> None:

@@ -101,7 +101,10 @@ def _approve_deactivations(
         with _locked(config) as connection:
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
-    click.echo(_as_json(run_id, found, done, asked) if as_json else _words(run_id, found, done))
+    if as_json:
+        console.show_json(_as_json(run_id, found, done, asked))
+    else:
+        console.say(*_words(run_id, found, done))
 
 
 def _ask_again(config: Config, ids: list[str]) -> AskedAgain:
@@ -153,23 +156,23 @@ def _tell_asked(asked: AskedAgain, to_approve: int) -> None:
 def _show_cars(found: Review) -> None:
     show_some([f"{car.id}  {car.title or ''}" for car in found.to_approve])
     if found.left_out:
-        click.echo("Left out:", err=True)
+        console.say("Left out:", err=True)
         show_some([f"{car.id}  {car.left_out}" for car in found.left_out])
 
 
-def _words(run_id: int, found: Review, done: Review | None) -> str:
+def _words(run_id: int, found: Review, done: Review | None) -> list[str]:
     before = found.approval or (done.approval if done else None)
     if before:
-        return (
+        return [
             f"Run {run_id} was already approved on {before['at']} by {before['by']}: "
             f"{formatting.plural(before['deactivated'], 'car')} deactivated."
-        )
+        ]
     if done is None:
         held = formatting.plural(len(found.to_approve), "car")
-        return f"{held} to approve, {len(found.left_out):,} left out."
+        return [f"{held} to approve, {len(found.left_out):,} left out."]
     late = [car for car in done.left_out if car not in found.left_out]
-    named = "".join(f"\n  {car.id}  {car.left_out}" for car in late[:SHOWN])
-    return f"{formatting.plural(len(done.to_approve), 'car')} deactivated.{named}"
+    named = [f"  {car.id}  {car.left_out}" for car in late[:SHOWN]]
+    return [f"{formatting.plural(len(done.to_approve), 'car')} deactivated.", *named]
 
 
 def _as_json(run_id: int, found: Review, done: Review | None, asked: AskedAgain | None) -> str:
@@ -203,9 +206,9 @@ def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_
         with _locked(config) as connection:
             counts = held_run.approve(config, connection, _again(connection, held.run))
     if as_json:
-        click.echo(json.dumps(_run_data(held, counts)))
+        console.show_json(json.dumps(_run_data(held, counts)))
     elif counts is not None:
-        click.echo(
+        console.say(
             f"Run {held.run.run_id} is merged: {formatting.plural(counts.inserted, 'car')} "
             f"inserted, {counts.updated:,} updated, {counts.reactivated:,} reactivated."
         )
@@ -220,7 +223,7 @@ def _again(connection: Connection, shown: Run) -> Run:
 
 def _show_columns(held: HeldRun) -> None:
     seen = held.forecast
-    click.echo(
+    console.say(
         f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. Already in the table: "
         f"{seen.known:,}, of which {seen.changed:,} would change. Not read: "
         f"{formatting.plural(seen.absent, 'active car')}.",
@@ -229,7 +232,7 @@ def _show_columns(held: HeldRun) -> None:
     columns = {column.name: column for column in seen.columns}
     for name, examples in held.examples.items():
         changed, emptied = columns[name].changed, columns[name].emptied
-        click.echo(
+        console.say(
             f"{name}: {formatting.plural(changed, 'car')} would change; in {emptied:,} the value "
             "would become empty, or its default",
             err=True,

@@ -57,7 +57,7 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
         _tell("")
     code = verdict(groups, strict=strict)
     if as_json:
-        click.echo(json.dumps(render.as_data(groups, code), indent=2))
+        console.show_json(json.dumps(render.as_data(groups, code), indent=2))
     else:
         console.show(render.render(groups, code, color=wants_color(sys.stdout, os.environ)))
     ctx.exit(int(code))
@@ -66,7 +66,7 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
 def _tell(title: str) -> None:
     """Show on a terminal, on one line, what is being examined; an empty title clears the line."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        click.echo(f"\r\x1b[K{f'checking {title} …' if title else ''}", nl=False, err=True)
+        console.show_passing(f"checking {title} …" if title else "")
 
 
 def _origin(config: Config, path: Path | None) -> Origin:

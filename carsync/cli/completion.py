@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from carsync.cli import console
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -37,4 +39,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     assert cls is not None
     # Not `cls.source`, which starts bash to ask for its version.
     script = ShellComplete.source(cls(ctx.find_root().command, {}, "carsync", "_CARSYNC_COMPLETE"))
-    click.echo(script.strip())
+    console.say(*script.strip().splitlines())

@@ -7,6 +7,7 @@ import json
 import click
 import msgspec
 
+from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options
 from carsync.config.keys import json_schema, shown
 
@@ -26,7 +27,7 @@ def schema() -> None:
     Example:
       carsync config schema > carsync.schema.json
     """
-    click.echo(json.dumps(json_schema(), indent=2))
+    console.show_json(json.dumps(json_schema(), indent=2))
 
 
 @config.command()
@@ -48,4 +49,4 @@ def show(source: ConfigSource) -> None:
         name: "***" if shown(f"api.params.{name}", value) == "***" else value
         for name, value in params.items()
     }
-    click.echo(json.dumps(effective, indent=2))
+    console.show_json(json.dumps(effective, indent=2))

@@ -1,4 +1,8 @@
-"""What commands write to standard error: sentences for people, or lines of the JSON log."""
+"""What commands print: lines for people, JSON for programs, and errors for both.
+
+No command prints in another way, so that what a feed or a table holds cannot move a cursor,
+colour a line or begin one.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from collections.abc import Sequence
 
 import click
 
-from carsync import formatting, logging_setup
+from carsync import formatting, logging_setup, stdio
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
+from carsync.formatting import Displayed
 
 log = logging.getLogger("carsync.cli")
 
@@ -24,20 +29,45 @@ def warn(text: str) -> None:
     if logging_setup.is_json():
         log.warning("%s", text)
     else:
-        click.echo(text, err=True)
+        say(text, err=True)
 
 
-def show(text: str) -> None:
-    """Print `text`; a character that standard output cannot encode becomes a plainer one."""
-    click.echo(formatting.fit(text, sys.stdout.encoding))
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines for people, on standard error with `err`; each stays one line."""
+    if lines:
+        show(formatting.display(lines), err=err)
+
+
+def show(text: Displayed, *, err: bool = False) -> None:
+    """Print the text of a view; a character that cannot be encoded becomes a plainer one."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{formatting.fit(text, stream.encoding)}\n")
+    stream.flush()
+
+
+def show_json(encoded: str | bytes) -> None:
+    """Print JSON with its true values; no terminal obeys them."""
+    text = encoded if isinstance(encoded, str) else encoded.decode()
+    sys.stdout.write(f"{formatting.display_json(text, sys.stdout.encoding)}\n")
+    sys.stdout.flush()
+
+
+def show_passing(text: str) -> None:
+    """Show on a terminal, on one line, what is being done; an empty text clears the line."""
+    shown = formatting.fit(formatting.printable(text), sys.stderr.encoding)
+    stdio.draw(sys.stderr, f"\r\x1b[K{shown}")
+
+
+def show_file(content: bytes) -> None:
+    """Print a file as it is."""
+    click.echo(content, nl=False)
 
 
 def show_some(lines: Sequence[str]) -> None:
     """Show the first `SHOWN` lines of a list, and say how many more there are."""
-    for line in lines[:SHOWN]:
-        click.echo(f"  {formatting.printable(line)}", err=True)
+    say(*(f"  {line}" for line in lines[:SHOWN]), err=True)
     if len(lines) > SHOWN:
-        click.echo(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+        say(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
 
 
 def ask(question: str) -> None:
@@ -50,7 +80,7 @@ def ask(question: str) -> None:
     except click.Abort:
         if sys.stdin is not None and sys.stdin.isatty():
             raise
-        click.echo(err=True)
+        say("", err=True)
         raise ConfigError(
             "nothing was changed: there is no terminal for a question",
             hint="look with --dry-run, then run the command again with --yes",
@@ -78,6 +108,5 @@ def tell_error(
         log.log(level, "%s", problem, exc_info=bug, extra=extra)
         return
     mark = "<3>" if logging_setup.in_journal() else ""
-    click.echo(f"{mark}carsync: {problem}", err=True)
-    for name, text in further.items():
-        click.echo(f"{mark}{name}: {text}", err=True)
+    further = {"carsync": problem, **further}
+    say(*(f"{mark}{name}: {text}" for name, text in further.items()), err=True)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from carsync.cli import console
 from carsync.demo.command import forget_configuration
 from carsync.demo.console import Console
 from carsync.demo.scenario import DemoOptions, play
@@ -78,14 +79,13 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _await_enter() -> None:
-    click.echo("Press Enter to stop the demo and remove its files. ", nl=False)
     with suppress(EOFError, SystemExit):
-        input()
-    click.echo()
+        input("Press Enter to stop the demo and remove its files. ")
+    console.say("")
 
 
 def _await_signal() -> None:
-    click.echo("Runs until it is stopped (Ctrl-C, or `kill` this process).")
+    console.say("Runs until it is stopped (Ctrl-C, or `kill` this process).")
     with suppress(SystemExit):
         while True:
             time.sleep(1)

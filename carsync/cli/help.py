@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from carsync.cli import console
+
 
 @click.command("help")
 @click.argument("names", metavar="[COMMAND]...", nargs=-1)
@@ -26,4 +28,4 @@ def help_(ctx: click.Context, names: tuple[str, ...]) -> None:
         if found is None:
             raise click.UsageError(f"No such command '{name}'.", shown)
         shown = click.Context(found, info_name=name, parent=shown, **found.context_settings)
-    click.echo(shown.get_help())
+    console.say(*shown.get_help().splitlines())

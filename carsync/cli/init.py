@@ -14,6 +14,7 @@ import click
 from msgspec.structs import replace
 
 from carsync import formatting
+from carsync.cli import console
 from carsync.cli.init_file import Answers, Looked, write
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, resolve
@@ -193,7 +194,7 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
     """Make one request and fit the answers to the first page."""
     unknown = replace(answers, preset=_USUAL.preset) if answers.preset == "" else answers
     config = parse(write(unknown, Looked()), os.environ, origin="the new file")
-    click.echo(f"looking at {answers.base_url}{answers.path} …", err=True)
+    console.say(f"looking at {answers.base_url}{answers.path} …", err=True)
     try:
         body = ask_page(config.api).body
     except PageError as exc:
@@ -204,7 +205,7 @@ def _look(answers: Answers) -> tuple[Answers, Looked]:
                 hint="nothing was written; see API_KEY, --path, --auth and --auth-name, or write "
                 "the file without looking: --no-request",
             ) from None
-        click.echo(f"the first page could not be read: {exc}", err=True)
+        console.say(f"the first page could not be read: {exc}", err=True)
         return unknown, Looked()
     fitted, looked = _fit(answers, unknown, config, body)
     return fitted, _try_record(fitted, looked, body)
@@ -216,10 +217,10 @@ def _fit(answers: Answers, unknown: Answers, config: Config, body: bytes) -> tup
         return answers, Looked()
     layout, records = _layout(body, answers.records)
     if answers.preset == "" and (fitting := _fitting_preset(config, body)) is not None:
-        click.echo(f"the preset {fitting} fits the first page", err=True)
+        console.say(f"the preset {fitting} fits the first page", err=True)
         return replace(answers, preset=fitting), Looked(layout if _is_unusual(layout) else None)
     if layout is None:
-        click.echo("no list of records was found in the answer", err=True)
+        console.say("no list of records was found in the answer", err=True)
         return unknown, Looked()
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""
     return _fitted(answers, layout), _guesses(layout, records, secret)
@@ -235,10 +236,10 @@ def _try_record(answers: Answers, looked: Looked, body: bytes) -> Looked:
     try:
         facts = try_records(FeedAsker(config), config.api.record, record_id)
     except PageError as exc:
-        click.echo(f"a car by its id was not read: {exc.problem}", err=True)
+        console.say(f"a car by its id was not read: {exc.problem}", err=True)
         return looked
     if facts.readable_path is None:
-        click.echo(f"no car is read at {facts.path}: {facts.listed.detail}", err=True)
+        console.say(f"no car is read at {facts.path}: {facts.listed.detail}", err=True)
     return replace(looked, record=facts)
 
 
@@ -271,7 +272,7 @@ def _guesses(layout: PageLayout, records: _Records, secret: str) -> Looked:
     found = guess_columns(records)
     guesses = [replace(guess, example=redact(guess.example, secret)) for guess in found]
     if not guesses or guesses[0].column != "id":
-        click.echo("no field of the records looks like an id", err=True)
+        console.say("no field of the records looks like an id", err=True)
         guesses = []
     return Looked(layout, guesses, list_unused(records, [guess.path for guess in guesses]))
 
@@ -321,17 +322,17 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
         said += f" with the preset {answers.preset}"
     else:
         said += ": fill in mapping.columns before you continue"
-    click.echo(said)
+    console.say(said)
     if looked.unused:
         more = " …" if len(looked.unused) > _SHOWN_FIELDS else ""
-        fields = formatting.printable(", ".join(looked.unused[:_SHOWN_FIELDS]))
-        click.echo(f"without a column: {fields}{more}")
+        fields = ", ".join(looked.unused[:_SHOWN_FIELDS])
+        console.say(f"without a column: {fields}{more}")
     missing = [] if answers.auth == "none" or os.environ.get("API_KEY") else ["API_KEY=…"]
     if not any(map(os.environ.get, ("DATABASE_URL", "SUPABASE_DB_URL", "SUPABASE_URL"))):
         missing.append("DATABASE_URL=…")
-    click.echo("next:")
+    console.say("next:")
     if missing:
-        click.echo(f"  export {' '.join(missing)}")
-    click.echo(f"  carsync preview --config {name} --limit 3   # shows the mapped rows")
-    click.echo(f"  carsync check --config {name}               # examines all that a run needs")
-    click.echo(f"  carsync sync --config {name}                # does the run")
+        console.say(f"  export {' '.join(missing)}")
+    console.say(f"  carsync preview --config {name} --limit 3   # shows the mapped rows")
+    console.say(f"  carsync check --config {name}               # examines all that a run needs")
+    console.say(f"  carsync sync --config {name}                # does the run")

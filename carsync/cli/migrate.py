@@ -7,6 +7,7 @@ from contextlib import closing
 
 import click
 
+from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options
 from carsync.destination import migrations
 from carsync.mapping.mapper import Mapper, target_columns
@@ -33,9 +34,9 @@ def migrate(source: ConfigSource, as_json: bool) -> None:
     with closing(open_database(config, "carsync migrate")) as connection:
         done = migrations.migrate(connection, config.target, target_columns(mapper))
     if as_json:
-        click.echo(json.dumps(done))
+        console.show_json(json.dumps(done))
         return
     for sentence in done:
-        click.echo(sentence)
+        console.say(sentence)
     if not done:
-        click.echo("Nothing to do: the schema is up to date.")
+        console.say("Nothing to do: the schema is up to date.")

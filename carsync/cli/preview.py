@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
@@ -50,8 +51,8 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
     for reject in content.rejects:
         who = f"id {reject.record_id}" if reject.record_id is not None else "no id"
         column = f", column {reject.column}" if reject.column else ""
-        click.echo(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
-    click.echo(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
+        console.say(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
+    console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
 
 
 def _map_file(mapper: Mapper, file: Path) -> PageContent:
@@ -83,4 +84,4 @@ def _print_rows(config: Config, mapper: Mapper, content: PageContent, limit: int
             is_json = column.type == "jsonb" and value is not None
             shown[column.name] = json.loads(value) if is_json else value
         data_hash = shown.pop("data_hash")
-        click.echo(msgspec.json.encode({**shown, **fixed, "data_hash": data_hash}).decode())
+        console.show_json(msgspec.json.encode({**shown, **fixed, "data_hash": data_hash}))

@@ -55,7 +55,9 @@ def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -
         found = stored.list_open(*which, limit, chars)
     if as_json:
         total = sum(reason.count for reason in reasons)
-        click.echo(msgspec.json.encode({"open": total, "reasons": reasons, "rejects": found}))
+        console.show_json(
+            msgspec.json.encode({"open": total, "reasons": reasons, "rejects": found})
+        )
         return
     _show(reasons, found, "" if run_id is None else f" of run {run_id}")
 
@@ -83,41 +85,42 @@ def replay(
         work = Replay(config, connection, run_id)
         outlook = work.look()
         for line in _describe(outlook):
-            click.echo(line, err=True)
+            console.say(line, err=True)
         if outlook.mapped and not yes and not dry_run:
             console.ask(f"Replay {formatting.plural(outlook.mapped, 'record')}?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)
     if as_json:
-        click.echo(json.dumps(_data(done)))
+        console.show_json(json.dumps(_data(done)))
     elif done.counts is not None:
-        click.echo(_sum_up(done, done.counts))
+        console.say(_sum_up(done, done.counts))
 
 
 def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> None:
     total = sum(reason.count for reason in reasons)
     if not total:
-        click.echo(f"No open rejects{whose}.")
+        console.say(f"No open rejects{whose}.")
         return
-    click.echo(f"{formatting.plural(total, 'open reject')}{whose}")
+    console.say(f"{formatting.plural(total, 'open reject')}{whose}")
     for reason in reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
-        click.echo(f"  {reason.count:>8,}  {column}{formatting.printable(reason.reason)}")
+        console.say(f"  {reason.count:>8,}  {column}{reason.reason}")
     if len(reasons) > SHOWN_REASONS:
         more = formatting.plural(len(reasons) - SHOWN_REASONS, "more reason")
-        click.echo(f"            … and {more}")
+        console.say(f"            … and {more}")
     for reject in found:
         known = reject.record_id is not None
-        who = f"id {formatting.printable(reject.record_id or '')}" if known else "no id"
+        who = f"id {reject.record_id}" if known else "no id"
         column = f"{reject.column}: " if reject.column else ""
-        click.echo(
-            f"\nrun {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
-            f"read {formatting.moment(reject.fetched_at)}"
+        console.say(
+            "",
+            f"run {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
+            f"read {formatting.moment(reject.fetched_at)}",
         )
-        click.echo(f"  {column}{formatting.printable(reject.reason)}")
+        console.say(f"  {column}{reject.reason}")
         more = "…" if len(reject.original) >= SHOWN_CHARS else ""
-        click.echo(f"  {formatting.printable(reject.original)}{more}")
+        console.say(f"  {reject.original}{more}")
     if total > len(found):
-        click.echo(f"\n… and {total - len(found):,} more (--limit)")
+        console.say("", f"… and {total - len(found):,} more (--limit)")
 
 
 def _describe(outlook: ReplayPreview) -> list[str]:

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from carsync import formatting
+from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options
 from carsync.errors import ConfigError
 from carsync.postgres.connect import open_database
@@ -62,13 +63,13 @@ def report(
     with closing(open_database(config, "carsync report")) as connection:
         data = gather(connection, config.target, run_id, datetime.now(UTC))
     if as_json:
-        click.echo(msgspec.json.encode(data))
+        console.show_json(msgspec.json.encode(data))
         return
     page = render(data, read_template("report.html"), read_template("report.css"))
     content = page.encode("utf-8", "replace")
     try:
         if place is None:
-            click.echo(content, nl=False)
+            console.show_file(content)
             return
         # Several may write the same page, each beside it under a name of its own.
         suffix = f"{os.getpid()}.tmp"
@@ -77,7 +78,7 @@ def report(
         raise  # nobody reads it: no error of ours
     except OSError as exc:
         raise _refusal(exc, place or Path("/dev/stdout")) from exc
-    click.echo(f"{place}: {formatting.size(len(content))}", err=True)
+    console.say(f"{place}: {formatting.size(len(content))}", err=True)
 
 
 def _place(run_id: int, output: str | None, force: bool) -> Path:

@@ -87,14 +87,14 @@ def revert(
         with session() as revert:
             by, found = revert.carry_out(skip_changed=skip_changed, stop=stop)
     if as_json:
-        click.echo(json.dumps(_data(run_id, by, found, dry_run)))
+        console.show_json(json.dumps(_data(run_id, by, found, dry_run)))
     if refused:
         error = refusal(run_id, found)
         if not as_json:
             raise error
         ctx.exit(int(error.exit_code))
     if not as_json:
-        click.echo(_words(run_id, by, found))
+        console.say(*_words(run_id, by, found))
 
 
 @contextmanager
@@ -110,7 +110,9 @@ def _session(
             yield Revert(config, connection, run_id, actions)
         except CarsyncError as exc:
             if stop.requested:
-                click.echo(f"carsync: stopped: {exc}", err=True)
+                console.tell_error(
+                    f"stopped: {exc.problem}", exc.detail, exc.hint, exit_code=stop.exit_code
+                )
                 raise SystemExit(int(stop.exit_code)) from exc
             raise
 
@@ -119,14 +121,14 @@ def _show(run_id: int, found: UndoCounts) -> None:
     if found.refused:
         reasons = Counter(line.reason for line in found.refused)
         changes = formatting.plural(len(found.refused), "change")
-        click.echo(f"{changes} of run {run_id} cannot be taken back:", err=True)
+        console.say(f"{changes} of run {run_id} cannot be taken back:", err=True)
         show_some([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
         show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
 
 
-def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
+def _words(run_id: int, by: int | None, found: UndoCounts) -> list[str]:
     if not found.total:
-        return f"Run {run_id} changed nothing that can be taken back."
+        return [f"Run {run_id} changed nothing that can be taken back."]
     counts = found.counts
     parts = [
         f"{formatting.plural(number, noun)} {what}"
@@ -140,15 +142,16 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> str:
         if number
     ]
     what = ", ".join(parts) or "no car"
-    notes = ""
+    notes = []
     if found.before:
-        notes += f"\nnote: {formatting.plural(found.before, 'car')} taken back before"
+        notes.append(f"note: {formatting.plural(found.before, 'car')} taken back before")
     if found.rewritten:
         columns = ", ".join(found.rewritten)
-        notes += f"\nnote: not restored, because a trigger of the table writes it: {columns}"
+        notes.append(f"note: not restored, because a trigger of the table writes it: {columns}")
     if by is None:
-        return f"Dry run, nothing was changed. To take run {run_id} back means: {what}.{notes}"
-    return f"Run {run_id} is taken back by run {by}: {what}.{notes}\nhint: {NEXT_SYNC}"
+        said = f"Dry run, nothing was changed. To take run {run_id} back means: {what}."
+        return [said, *notes]
+    return [f"Run {run_id} is taken back by run {by}: {what}.", *notes, f"hint: {NEXT_SYNC}"]
 
 
 def _data(run_id: int, by: int | None, found: UndoCounts, dry_run: bool) -> dict[str, Any]:

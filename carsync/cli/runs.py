@@ -57,13 +57,13 @@ def runs(
     with closing(open_database(config, "carsync runs")) as connection:
         found = past.list_past(connection, config.target, limit)
     if as_json:
-        click.echo(json.dumps({"runs": [past.as_line(run) for run in found]}))
+        console.show_json(json.dumps({"runs": [past.as_line(run) for run in found]}))
     elif found:
         color = wants_color(sys.stdout, os.environ)
         console.show(render_list(found, datetime.now(UTC), _width(), color=color))
     else:
-        click.echo(f"No run of {config.target} yet.")
-        click.echo("hint: run `carsync sync`", err=True)
+        console.say(f"No run of {config.target} yet.")
+        console.say("hint: run `carsync sync`", err=True)
 
 
 @runs.command()
@@ -90,7 +90,7 @@ def show(ctx: click.Context, run_id: int, source: ConfigSource, as_json: bool) -
     with closing(open_database(config, "carsync runs show")) as connection:
         details = past.gather(connection, config.target, run_id, pages=pages)
     if as_json:
-        click.echo(json.dumps(past.as_data(details)))
+        console.show_json(json.dumps(past.as_data(details)))
     else:
         color = wants_color(sys.stdout, os.environ)
         console.show(render_details(details, datetime.now(UTC), _width(), color=color))
@@ -101,16 +101,16 @@ def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
         has_changes = past.has_schema(connection)
         found = list_car_changes(connection, config.target, car_id, limit) if has_changes else []
     if as_json:
-        click.echo(json.dumps({"car": car_id, "changes": msgspec.to_builtins(found)}))
+        console.show_json(json.dumps({"car": car_id, "changes": msgspec.to_builtins(found)}))
         return
     for change in found:
         when = formatting.moment(change.merged_at) if change.merged_at else "not merged"
         columns = ", ".join(sorted(change.after or {}))
         line = f"run {change.run_id}  {when}  {change.action}  {columns}"
-        console.show(formatting.printable(line.rstrip()))
+        console.say(line.rstrip())
     if not found:
-        click.echo(f"No recorded run changed a car {formatting.printable(car_id)}.")
-        click.echo("hint: changes are kept for history.changes_keep_days", err=True)
+        console.say(f"No recorded run changed a car {car_id}.")
+        console.say("hint: changes are kept for history.changes_keep_days", err=True)
 
 
 def _width() -> int:

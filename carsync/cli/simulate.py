@@ -10,6 +10,7 @@ import click
 from msgspec.structs import fields
 
 from carsync import formatting
+from carsync.cli import console
 from carsync.demo.feed import FeedOptions
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.server import RunningSimulator, running
@@ -37,7 +38,7 @@ def _parse_lies(
     if "list" in values:
         lies = describe_lies()
         width = max(map(len, lies))
-        click.echo("\n".join(f"{name:{width}}  {words}" for name, words in lies.items()))
+        console.say(*(f"{name:{width}}  {words}" for name, words in lies.items()))
         ctx.exit()
     for name in values:
         if name not in PAGE_LIES and name not in CAR_LIES:
@@ -131,8 +132,8 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         with running(app, port=port) as api:
-            click.echo(f"API_BASE_URL={api.base_url} API_KEY={key or 'none'}")
-            click.echo(_usage(api), err=True)
+            console.say(f"API_BASE_URL={api.base_url} API_KEY={key or 'none'}")
+            console.say(*_usage(api).splitlines(), err=True)
             signal.sigwait(STOP_SIGNALS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)

@@ -108,10 +108,10 @@ def status(
         _print_status(seen, sessions)
     elif watch_every_s is None:
         asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
-        click.echo(json.dumps(seen.data() | asked, indent=2))
+        console.show_json(json.dumps(seen.data() | asked, indent=2))
     stale = None if max_age_s is None else staleness(seen.state, seen.now, max_age_s)
     if stale is not None and not code:
-        console.warn(formatting.fit(stale, sys.stderr.encoding))
+        console.warn(stale)
         code = ExitCode.ACCEPTANCE
     raise click.exceptions.Exit(code)
 
@@ -133,7 +133,7 @@ class _Seen(Struct, frozen=True):
         return {**view.as_data(*self.facts), "checkpoint": str(self.path)}
 
     def lines(self, color: bool, width: int) -> list[str]:
-        return view.render(*self.facts, color=color, width=width).splitlines()
+        return view.status_lines(*self.facts, color=color, width=width)
 
 
 def _look(path: Path, place: str, resume_within_h: float) -> _Seen:
@@ -155,7 +155,7 @@ def _print_status(seen: _Seen, sessions: list[DatabaseSession] | None) -> None:
     lines = seen.lines(color, columns_of(sys.stdout, WIDTH))
     if sessions is not None:
         lines += ["", *view.session_lines(sessions)]
-    console.show("\n".join(lines))
+    console.say(*lines)
 
 
 def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
@@ -172,8 +172,10 @@ def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
                 canvas.draw(partial(seen.lines, color))
             else:
                 line = json.dumps(seen.data()) if as_json else view.render_line(*seen.facts)
-                if line != told:
-                    console.show(line if as_json else f"{formatting.moment(seen.now)}  {line}")
+                if line != told and as_json:
+                    console.show_json(line)
+                elif line != told:
+                    console.say(f"{formatting.moment(seen.now)}  {line}")
                 told = line
             time.sleep(every_s)
     except KeyboardInterrupt:
@@ -182,7 +184,7 @@ def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
         if canvas is not None:
             canvas.end()
     if as_json:
-        click.echo(json.dumps(seen.data()))
+        console.show_json(json.dumps(seen.data()))
     if not watched or seen.state is None:
         return ExitCode.OK
     return ExitCode.WORKERS if seen.state.exit_code is None else seen.state.exit_code

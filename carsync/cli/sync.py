@@ -7,11 +7,13 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
-from carsync import formatting, logging_setup, stdio
+from carsync import logging_setup, stdio
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, checkpoint_path, config_options
 from carsync.config.sections import Config
@@ -135,18 +137,18 @@ def _listeners(
 def _tell_end(report: RunReport, *, as_json: bool) -> None:
     """Print how the run ended, as JSON or as a summary."""
     if as_json:
-        _print(json.dumps(summary_data(report)))
+        _print(partial(console.show_json, json.dumps(summary_data(report))))
     elif report.run_id is not None:
         color = wants_color(sys.stdout, os.environ)
-        _print(formatting.fit(render_summary(report, color=color), sys.stdout.encoding))
+        _print(partial(console.show, render_summary(report, color=color)))
     elif not logging_setup.is_json():  # a run that never began: the log has said why, as JSON
         console.tell_error(report.problem, report.detail, report.hint, exit_code=report.exit_code)
 
 
-def _print(text: str) -> None:
-    """Print `text`; where it cannot be written, the run has ended as it has all the same."""
+def _print(show: Callable[[], None]) -> None:
+    """Print the end; where it cannot be written, the run has ended as it has all the same."""
     try:
-        click.echo(text)
+        show()
     except OSError as exc:
         stdio.drop_output()
         console.warn(f"the summary could not be written: {exc.strerror or exc}")

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from carsync.config import yaml_text
 from carsync.config.environment import environment_layer
 from carsync.config.keys import (
     RENAMED,
@@ -185,7 +186,7 @@ def _value_at(tree: Any, path: str) -> Any:
 
 def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml_text.load(text)
         if tree is None:
             return {}
         if isinstance(tree, dict):
@@ -248,7 +249,7 @@ def _split_override(override: str) -> tuple[str, Any]:
             hint="use the environment variable or the file",
         )
     try:
-        return path, yaml.safe_load(value)
+        return path, yaml_text.load(value)
     except yaml.YAMLError:
         return path, value
 

@@ -10,6 +10,10 @@ from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
+_PATH = re.compile(r"(|(?:/(?!/)|(?![a-z]+:)[\w{])[^\s\\#\x00-\x1f\x7f]*)", re.IGNORECASE)
+"""What can only lie below a host (RFC 3986, section 3.3); a query may follow, a fragment not."""
+_AUTHORITY_ENDS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+"""Signs at which one reader of a URL ends its host and another does not."""
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -17,6 +21,7 @@ def check_relations(config: Config) -> None:
     """Check URLs, the connection string, and keys against each other; raise `ConfigError`."""
     if config.api.base_url is not None:
         _check_base_url(config.api.base_url)
+    _check_path("api.path", config.api.path)
     if config.notify.url is not None:
         _check_notify_url(config.notify.url.reveal())
     textfile = config.metrics.textfile
@@ -54,6 +59,7 @@ def _check_record(config: Config) -> None:
             detail=f"got {record.path!r}",
             hint="e.g. /cars/{id}",
         )
+    _check_path("api.record.path", record.path)
     columns = config.mapping.columns
     unknown = [n for n in record.gone_when if not n.startswith(".") and n not in columns]
     if unknown:
@@ -63,8 +69,21 @@ def _check_record(config: Config) -> None:
         )
 
 
+def _check_path(key: str, path: str) -> None:
+    """Refuse what could be read as an address of its own: the key would go there."""
+    if not _PATH.fullmatch(path):
+        raise ConfigError(
+            f"{key} is not a path below api.base_url",
+            detail=f"its value is {shown(key, path)}",
+            hint="it begins with one `/`, and holds no blank, backslash or `#`; the host stands "
+            "in api.base_url",
+        )
+
+
 def _split_url(url: str) -> SplitResult | None:
     """Split an http(s) URL; None for anything else, also for a port that is no number."""
+    if _AUTHORITY_ENDS.search(url):
+        return None
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -90,7 +109,7 @@ def _check_base_url(base_url: str) -> None:
             detail=f"its value is {shown('api.base_url', base_url)}",
             hint="it looks like https://api.example.com/v1",
         )
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ConfigError(
             "api.base_url must not contain a user name or password",
             hint="use api.auth, which keeps the key out of logs",

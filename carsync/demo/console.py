@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterable
-
-import click
 
 from carsync import formatting
 from carsync.demo.checker import CheckResult
@@ -26,8 +25,11 @@ class Console:
 
     def say(self, text: str = "", tone: Tone | None = None) -> None:
         """Write a line, or several."""
-        text = formatting.fit(text, self._encoding)
-        click.echo(formatting.paint(text, tone, self._color) if tone else text)
+        lines = formatting.fit(text, self._encoding).split("\n")
+        if tone:
+            lines = [formatting.paint(line, tone, self._color) for line in lines]
+        sys.stdout.write(f"{formatting.display(lines)}\n")
+        sys.stdout.flush()
 
     def chapter(self, name: str, text: str) -> None:
         """Begin a chapter of the demo."""

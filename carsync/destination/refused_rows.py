@@ -160,10 +160,12 @@ def refused_row(
 
 def insert_rejects(cur: Cursor, run_id: int, rejects: Iterable[tuple[int, Reject]]) -> None:
     """Store rejects of a run, each with its page, which the ledger has."""
-    lines = [
-        (page, r.ordinal, r.record_id, r.column, r.reason, r.original, r.original_kind)
-        for page, r in rejects
-    ]
+    lines = []
+    for page, r in rejects:
+        texts = (r.record_id, r.column, r.reason, r.original)
+        *told, original = (sql.storable(cur, text) for text in texts)
+        kind = r.original_kind if original == r.original else "altered"
+        lines.append((page, r.ordinal, *told, original, kind))
     if lines:
         parts = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
         sql.insert_values(cur, sql.load("staging/insert_rejects", **parts), lines)

@@ -122,7 +122,8 @@ class StageWriter:
         claims = [
             (
                 *(p.page, len(p.rows), len(p.rejects), p.records, *astuple(p.info)),
-                *(p.age_s + passed_s, msgspec.json.encode(p.notes).decode()),
+                p.age_s + passed_s,
+                sql.storable(cur, msgspec.json.encode(p.notes).decode()),
             )
             for p in pages
         ]

@@ -9,7 +9,7 @@ from typing import Any
 from carsync import formatting
 from carsync.doctor.findings import Finding, Group, Level, count
 from carsync.exit_codes import ExitCode
-from carsync.formatting import Tone
+from carsync.formatting import Displayed, Tone
 
 WIDTH = 80
 _NAME = 14
@@ -21,7 +21,7 @@ _SIGNS: dict[Level, tuple[str, Tone]] = {
 }
 
 
-def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> str:
+def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> Displayed:
     """Lay out the findings by group; checks skipped for one reason share a line."""
     lines = []
     for group in groups:
@@ -29,7 +29,7 @@ def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> str:
         for finding in _joined(group.findings):
             lines += _line(finding, color)
         lines.append("")
-    return "\n".join([*lines, _summary(groups, verdict, color)])
+    return formatting.display([*lines, _summary(groups, verdict, color)])
 
 
 def _joined(findings: Sequence[Finding]) -> list[Finding]:
@@ -53,7 +53,7 @@ def _line(finding: Finding, color: bool) -> list[str]:
             *(formatting.paint(f"    {more}", tone, color) for more in wrapped[1:]),
         ]
     indent = 4 + _NAME + 2
-    seen = _wrap(formatting.printable(finding.seen), indent)
+    seen = _wrap(finding.seen, indent)
     name = finding.name.ljust(_NAME)
     if finding.level is not Level.OK:
         name = formatting.paint(name, tone, color)

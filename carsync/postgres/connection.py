@@ -91,6 +91,7 @@ def _set_up_session(conn: Connection, lock_timeout_s: float, statement_timeout_s
         "DateStyle": "ISO, YMD",
         "IntervalStyle": "postgres",
         "extra_float_digits": "1",  # the text of a float is all of it
+        "quote_all_identifiers": "off",  # the catalogue says `text`, not `"text"`
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",
         "client_min_messages": "warning",

@@ -13,12 +13,14 @@ from typing import IO, Any
 from psycopg2 import extensions, extras, sql
 
 from carsync.errors import DatabaseError
+from carsync.formatting import fit
 from carsync.model import Target
 from carsync.postgres.errors import translating
 from carsync.postgres.wait import Connection, blocking
 
 Cursor = extensions.cursor
 Composable = sql.Composable
+_HOLD_ALL = {"UTF8", "SQL_ASCII"}
 Query = Composable | str
 """A statement, or the name by which `load` finds one that has no `{name}`."""
 
@@ -89,8 +91,22 @@ def rendered(cur: Cursor, query: Composable) -> Composable:
     return sql.SQL(query.as_string(cur))
 
 
+def storable(cur: Cursor, value: Any) -> Any:
+    """Return a parameter without what the database's encoding cannot hold (LATIN1 has no `…`).
+
+    For what carsync says and quotes; a row of the feed that does not fit is refused instead.
+    """
+    encoding = cur.connection.get_parameter_status("server_encoding")
+    if encoding is None or encoding in _HOLD_ALL:
+        return value
+    if isinstance(value, list):
+        return [storable(cur, each) for each in value]
+    return fit(value, extensions.encodings[encoding]) if isinstance(value, str) else value
+
+
 def _execute(cur: Cursor, query: Query, parameters: Mapping[str, Any] | None) -> None:
-    cur.execute(load(query) if isinstance(query, str) else query, parameters or {})
+    fitting = {name: storable(cur, value) for name, value in (parameters or {}).items()}
+    cur.execute(load(query) if isinstance(query, str) else query, fitting)
 
 
 def run(cur: Cursor, query: Query, parameters: Mapping[str, Any] | None = None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import requests
 import urllib3
@@ -87,6 +87,7 @@ class ApiClient:
         self._session = open_session(connections, headers, proxy=api.proxy, ca_bundle=api.ca_bundle)
         self._template = self._session.prepare_request(requests.Request("GET", api.base_url))
         self._base_url = (self._template.url or "").rstrip("/")
+        self._origin = urlsplit(self._base_url)[:2]
         self._deadlines: dict[int, float] = {}
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
@@ -137,6 +138,8 @@ class ApiClient:
         prepared.url = "/".join([self._base_url, *([path.removeprefix("/")] if path else [])])
         if params := {**dict(parse_qsl(query)), **self._api.params, **request.params}:
             prepared.url += f"?{urlencode(params)}"
+        if urlsplit(prepared.url)[:2] != self._origin:  # as requests reads it, for its connection
+            raise PageError(FailureKind.CLIENT, "the address of a request has another origin")
         prepared.headers.update(request.headers)
         return prepared
 

@@ -59,7 +59,8 @@ def count_reasons(
     """Count the rejects that `list_open` lists by reason, the most frequent first."""
     scope = _scope(conn, target, source, run_id)
     found = sql.fetch(conn, "counting rejects", "rejects/count_reasons", scope)
-    return [ReasonCount(*line) for line in found]
+    told = [ReasonCount(column, kind.replace("\1", "…"), count) for column, kind, count in found]
+    return sorted(told, key=lambda one: (-one.count, one.column or "", one.reason))
 
 
 def list_pages(conn: Connection, run_id: int) -> list[int]:

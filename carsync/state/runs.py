@@ -156,7 +156,11 @@ def finish_run(
     False where another process took it over meanwhile, or where the database does not know of
     the merge that was committed (`is_merged`): a failover, or a backup put back, lost it.
     """
-    end = {"state": state, "exit_code": int(exit_code), "summary": json.dumps(dict(summary))}
+    end = {
+        "state": state,
+        "exit_code": int(exit_code),
+        "summary": json.dumps(dict(summary), ensure_ascii=False),
+    }
     with connection.transaction(conn, "recording the run's end") as cur:
         key = {"run_id": run.run_id, "token": run.token, "is_merged": is_merged}
         return sql.run(cur, "runs/finish_run", {**key, **end}) == 1

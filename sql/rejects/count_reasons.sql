@@ -1,6 +1,7 @@
--- The same, counted by column and reason; what a reason quotes of the value is left out.
+-- The same, counted by column and reason; chr(1) stands for what a reason quotes
+-- of the value: no encoding of a database lacks it.
 SELECT j.column_name,
-       regexp_replace(j.reason, '^(?:''.*''|".*"|-?[0-9][0-9.e+-]*)', '…') AS kind,
+       regexp_replace(j.reason, '^(?:''.*''|".*"|-?[0-9][0-9.e+-]*)', chr(1)) AS kind,
        count(*)
 FROM carsync.rejects AS j
 JOIN carsync.runs AS r ON r.run_id = j.run_id
@@ -9,4 +10,3 @@ WHERE r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(s
   AND CASE WHEN %(run_id)s::bigint IS NULL THEN j.run_id >= %(since_run)s
            ELSE j.run_id = %(run_id)s END
 GROUP BY 1, 2
-ORDER BY 3 DESC, 1, 2

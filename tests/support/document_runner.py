@@ -19,6 +19,7 @@ ELSEWHERE = {
     "bin/demo": "tests/e2e/commands/test_demo.py",
     "bin/test": "bin/test",
     "python3 -m venv ": "tests/integration/packaging/test_packaging.py",
+    "~/carsync/bin/pip install ": "tests/unit/test_requirements.py",
     "export PATH=~/carsync/bin:$PATH": "tests/integration/packaging/test_packaging.py",
     "sudo /opt/carsync/bin/carsync-feed ": "tests/integration/packaging/test_systemd_files.py",
     "systemctl ": "test_documents.py::test_what_systemd_is_asked_it_understands",

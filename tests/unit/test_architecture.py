@@ -47,7 +47,7 @@ LIBRARIES = {
         "postgres.connection",
         "postgres.sql",
     ],
-    "yaml": ["config.parser", "cli.reference.documents"],
+    "yaml": ["config.parser", "config.yaml_text", "cli.reference.documents"],
     "psutil": ["engine.local.fleet"],
     "xxhash": [
         "config.dsn",
@@ -247,6 +247,24 @@ def test_foreign_libraries_are_imported_in_their_place_only() -> None:
         if not lies_in(module, LIBRARIES.get(library, []))
     ]
     assert misplaced == []
+
+
+def test_one_module_prints_for_all_commands() -> None:
+    """Another print would be another door for what a feed or a table holds."""
+    doors = {
+        (module, ast.unparse(node))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node).startswith(("click.", "sys.stdout.", "sys.stderr."))
+        and node.attr in {"echo", "secho", "write", "writelines", "buffer"}
+    }
+    assert doors == {
+        ("cli.console", "click.echo"),  # the report, a file
+        ("cli.console", "sys.stdout.write"),
+        ("cli.reference.__main__", "sys.stdout.write"),  # for developers: names of files
+        ("demo.console", "sys.stdout.write"),
+    }
 
 
 def test_pure_modules_know_no_clock_file_socket_or_process() -> None:

@@ -22,6 +22,28 @@ with open("/dev/null") as file:
 """
 
 
+HOSTILE = "Kia\x1b[2J\x1b]0;x\x07\x9b1A\r\u202e"
+PRINTS = f"""
+import sys, traceback
+from carsync import stdio
+stdio.secure()
+print({HOSTILE!a}, "\\x1b[32mgood\\x1b[0m")
+print({HOSTILE!a}, file=sys.stderr)
+stdio.draw(sys.stdout, "\\x1b[K")
+raise ValueError({HOSTILE!a})
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii:backslashreplace"])
+def test_nothing_that_a_terminal_obeys_leaves_a_process_whoever_prints(encoding: str) -> None:
+    ended = shell(f'PYTHONIOENCODING={encoding} "$@"', "-c", PRINTS)
+    said = "Kia [2J ]0;x  1A  "
+    assert ended.stdout == f"{said} \x1b[32mgood\x1b[0m\n\x1b[K"
+    assert said in ended.stderr
+    assert ended.stderr.endswith(f"ValueError: {said}\n")
+    assert ended.stderr.replace("\n", "").isprintable()
+
+
 def shell(line: str, *program: str) -> subprocess.CompletedProcess[str]:
     command = ["sh", "-c", line, "sh", sys.executable, *program]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from carsync import formatting
+from carsync import formatting, stdio
 
 _CANNOT_REDRAW = {"", "dumb", "unknown"}
 _SPARE_COLUMNS = 4  # an arrow or dots take more columns in ASCII
@@ -102,7 +102,7 @@ class Canvas:
         self._redraw("")
 
     def write_above(self, text: str) -> None:
-        """Print `text`, as it is, above the block."""
+        """Print lines, as they are, above the block."""
         self._redraw(text if text.endswith("\n") else f"{text}\n")
 
     def end(self) -> None:
@@ -114,9 +114,11 @@ class Canvas:
     def _redraw(self, above: str) -> None:
         back, (columns, rows) = self._back(), self._size()
         lines: list[tuple[str, int]] = []
+        above = formatting.harmless(above)
         if self._render is not None:
             spare = 0 if formatting.fit("█→", self._encoding) == "█→" else _SPARE_COLUMNS
             rendered = self._render(max(columns - spare, 1))[: max(rows - 1, 1)]
+            rendered = [formatting.display_line(line) for line in rendered]
             lines = [crop(_COLOR.sub("", x) if self._no_color else x, columns) for x in rendered]
         body = "".join(f"{line}{_ERASE_LINE}\n" for line, _ in lines)
         cleared = _ERASE_BELOW if above else ""
@@ -134,5 +136,4 @@ class Canvas:
         return f"\r\x1b[{rows}A" if rows else ""
 
     def _write(self, text: str) -> None:
-        self._stream.write(formatting.fit(text, self._encoding))
-        self._stream.flush()
+        stdio.draw(self._stream, formatting.fit(text, self._encoding))

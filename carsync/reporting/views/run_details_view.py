@@ -9,12 +9,13 @@ from datetime import datetime
 from msgspec.structs import fields
 
 from carsync import formatting
+from carsync.formatting import Displayed
 from carsync.model import MergeCounts
 from carsync.reporting.views import wording
 from carsync.reporting.views.layout import counts_grid, title, wrap
 from carsync.reporting.views.run_details import RelationKind, RunDetails, errors_since, fate
 from carsync.reporting.views.run_list import took
-from carsync.reporting.views.summary import render_summary
+from carsync.reporting.views.summary import summary_lines
 from carsync.run.report import outcome
 from carsync.state.samples import FailedPage, Sample
 
@@ -30,11 +31,13 @@ _RELATIONS: dict[RelationKind, tuple[str, str]] = {
 }
 
 
-def render_details(details: RunDetails, now: datetime, width: int, *, color: bool = False) -> str:
+def render_details(
+    details: RunDetails, now: datetime, width: int, *, color: bool = False
+) -> Displayed:
     """Return all details as text: how the run ended first, then how it went."""
     past = details.past
     if past.report is not None:
-        lines = render_summary(past.report, color=color).splitlines()
+        lines = summary_lines(past.report, color=color)
     else:
         lines = _unfinished(details, now, color)
     related = _related(details)
@@ -50,7 +53,7 @@ def render_details(details: RunDetails, now: datetime, width: int, *, color: boo
     ):
         if section:
             lines += ["", formatting.paint(name, "strong", color), *section]
-    return "\n".join(lines)
+    return formatting.display(lines)
 
 
 def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
@@ -172,15 +175,14 @@ def _page_words(page: FailedPage) -> str:
     by_number = sorted(page.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
     words = [f"{n:,} × {formatting.error_name(kind)}" for kind, n in by_number]
     words += ["given up"] if page.given_up else []
-    return f"{', '.join(words)} · {formatting.printable(page.problem)}"
+    return f"{', '.join(words)} · {page.problem}"
 
 
 def _reasons(details: RunDetails, width: int) -> list[str]:
     lines: list[str] = []
     for reason in details.reasons[:SHOWN_REASONS]:
         column = f"{reason.column}: " if reason.column else ""
-        words = formatting.printable(f"{column}{reason.reason}")
-        lines += _two_columns(f"{reason.count:,}", words, width)
+        lines += _two_columns(f"{reason.count:,}", f"{column}{reason.reason}", width)
     if len(details.reasons) > SHOWN_REASONS:
         more = len(details.reasons) - SHOWN_REASONS
         lines.append(f"  and {formatting.plural(more, 'more reason')}")
@@ -195,7 +197,7 @@ def _values(details: RunDetails, width: int) -> list[str]:
     lines: list[str] = []
     for column in columns:
         if words := wording.column_values(column):
-            lines += _two_columns(column.name, "; ".join(map(formatting.printable, words)), width)
+            lines += _two_columns(column.name, "; ".join(words), width)
     if absent := [column.name for column in columns if column.is_absent]:
         lines += _two_columns("nowhere", f"no record has a value for {', '.join(absent)}", width)
     return lines

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from carsync import formatting
+from carsync.formatting import Displayed
 from carsync.reporting.views.layout import TONES
 from carsync.reporting.views.run_details import PastRun
 
@@ -22,7 +23,9 @@ class _Column(Struct, frozen=True):
     short: _Column | None = None
 
 
-def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False) -> str:
+def render_list(
+    runs: Sequence[PastRun], now: datetime, width: int, *, color: bool = False
+) -> Displayed:
     """Return the runs as a table of at most `width` columns where that is possible."""
     columns = _columns(runs, now)
     while True:
@@ -47,7 +50,7 @@ def render_list(runs: Sequence[PastRun], now: datetime, width: int, *, color: bo
             place = columns.index(_STATE)
             cells[place] = formatting.paint(cells[place], TONES[past.state], color)
         lines.append(gap.join(cells).rstrip())
-    return "\n".join(lines)
+    return formatting.display(lines)
 
 
 def _pad(cell: str, column: _Column, width: int) -> str:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from carsync import formatting
+from carsync.formatting import Displayed
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views import layout, wording
@@ -129,16 +130,30 @@ def render(
     *,
     color: bool = False,
     width: int = layout.WIDTH,
-) -> str:
+) -> Displayed:
     """Return the status as text for a terminal of `width` columns, without a final line feed."""
+    seen = (state, now, lock_held, resume_within_h)
+    return formatting.display(status_lines(*seen, color=color, width=width))
+
+
+def status_lines(
+    state: CheckpointState | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float = 24.0,
+    *,
+    color: bool = False,
+    width: int = layout.WIDTH,
+) -> list[str]:
+    """Lay out the status, still to be displayed."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     verdict = judge(state, now, lock_held, resume_within_h)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
     shown = None if verdict.state == "none" else verdict.state
-    head = layout.title(name, shown, color, width)
+    head = [layout.title(name, shown, color, width)]
     if len(name) + len(shown or "no run yet") >= width:
-        head = "\n".join([*textwrap.wrap(name, width), layout.title("", shown, color, 0).lstrip()])
-    lines = [head, ""]
+        head = [*textwrap.wrap(name, width), layout.title("", shown, color, 0).lstrip()]
+    lines = [*head, ""]
     if state is not None:
         beside = width >= _TWO_COLUMNS
         column = layout.column_width(2, width) if beside else width
@@ -149,7 +164,7 @@ def render(
         lines += [""]
     if verdict.reason:
         lines += layout.wrap("why", verdict.reason, color, width)
-    return "\n".join([*lines, *layout.wrap("next", verdict.next_step, color, width)])
+    return [*lines, *layout.wrap("next", verdict.next_step, color, width)]
 
 
 def render_line(
@@ -262,7 +277,7 @@ def session_lines(sessions: Sequence[DatabaseSession]) -> list[str]:
         return ["no session of carsync in the database"]
     lines = ["sessions of carsync in the database"]
     for session in sessions:
-        who = f"pid {session.pid}  {formatting.printable(session.application)}"
+        who = f"pid {session.pid}  {session.application}"
         line = f"  {who}: {session.state} for {formatting.duration(session.age_s)}"
         line += f", waits for {session.wait}" if session.wait else ""
         if session.blocked_by:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from carsync import formatting
-from carsync.formatting import Tone
+from carsync.formatting import Displayed, Tone
 from carsync.model import Check, CheckVerdict
 from carsync.reporting.views import wording
 from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
@@ -15,8 +15,13 @@ from carsync.state.figures import Figures
 _VERDICT_TONES: dict[CheckVerdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
 
 
-def render_summary(report: RunReport, *, color: bool = False) -> str:
+def render_summary(report: RunReport, *, color: bool = False) -> Displayed:
     """Return the summary as text for an 80-column terminal, without a final line feed."""
+    return formatting.display(summary_lines(report, color=color))
+
+
+def summary_lines(report: RunReport, *, color: bool = False) -> list[str]:
+    """Lay out the summary, still to be displayed."""
     run = "run" if report.run_id is None else f"run {report.run_id}"
     run = "dry run" if report.dry_run else run
     head = title(f"{run} · {report.source} → {report.target}", report.state, color)
@@ -35,7 +40,7 @@ def render_summary(report: RunReport, *, color: bool = False) -> str:
     for name, text in (("problem", report.problem), ("detail", report.detail)):
         if text:
             lines += wrap(name, text, color)
-    return "\n".join([*lines, *wrap("next", next_step(report.exit_code, report.hint), color)])
+    return [*lines, *wrap("next", next_step(report.exit_code, report.hint), color)]
 
 
 def _work(report: RunReport) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ HOSTILE_SETTINGS = {
     "bytea_output": "escape",
     "search_path": "evil, public, pg_catalog",
     "extra_float_digits": "-15",
+    "quote_all_identifiers": "on",
 }
 EVIL = """
 CREATE SCHEMA evil;

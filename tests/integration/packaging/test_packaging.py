@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A build writes into its tree, where another worker of the same suite may be building.
     tree = folder / "tree"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "*.egg-info", "__pycache__"))
-    run(sys.executable, "-m", "build", "--outdir", folder, tree)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, tree)
     return folder
 
 
@@ -86,6 +86,7 @@ def test_the_sdist_carries_the_sources_and_the_tests(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     rest = {"LICENSE", "CHANGELOG.md", "README.md", "pyproject.toml", "setup.cfg", "bin/setup"}
+    rest |= {f"requirements/{name}.txt" for name in ("run", "demo", "test", "dev")} | {"bin/lock"}
     tests = {"tests/conftest.py", "tests/data/auction_records_md5.json"}
     assert set(shipped().values()) | rest | tests <= names
     assert not [name for name in names if name.endswith(".pyc")]

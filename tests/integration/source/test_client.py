@@ -314,6 +314,20 @@ def test_a_path_may_lack_its_slash_and_hold_a_query(
 
 
 @pytest.mark.parametrize(
+    "path", ["@{host}/x", "//{host}/x", "http://{host}/x", "\\\\{host}/x", ":80/x"]
+)
+def test_no_path_leads_the_key_to_another_origin(api: ScriptedApi, path: str) -> None:
+    with ScriptedApi() as other:
+        client = transport(api, path=path.format(host=other.base_url.partition("//")[2]))
+        with pytest.raises(PageError):
+            client.get_page(1)
+        client._base_url = other.base_url
+        with pytest.raises(PageError, match="another origin"):
+            client.get_page(1)
+        assert (other.arrivals, len(api.arrivals) > 0) == ([], True)
+
+
+@pytest.mark.parametrize(
     ("location", "where", "key"),
     [
         ("/cars/", "to /cars/", "api.path"),

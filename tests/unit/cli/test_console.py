@@ -35,6 +35,14 @@ def test_an_error_has_a_line_for_each_part_that_there_is(
     )
 
 
+def test_a_part_of_an_error_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = "HTTP 500 \x1b[2J\nhint: rm -rf /\x9b"
+    console.tell_error(answer, answer, answer, exit_code=ExitCode.API)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["carsync", "detail", "hint"]
+    assert "".join(lines).isprintable()
+
+
 def test_in_the_journal_each_line_of_an_error_is_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,18 @@ def test_preview_names_rejects_on_standard_error_with_their_reason(tmp_path: Pat
     assert all(line.partition(": ")[2] for line in said[:3])
 
 
+def test_a_feed_cannot_move_the_cursor_nor_begin_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "records.json"
+    make = "Kia\x1b[2J\n0 mapped, 0 rejected\x9b1A\x7f\u202e\r\U000e0001"
+    good = {"id": 1, "manufacturer": {"name": make}, "model": {"name": "起亚"}}
+    file.write_text(json.dumps([good, {"id": f"2{make}"}]))
+    result = run("preview", "--from-file", file)
+    (row,), (reject, counts) = result.stdout.splitlines(), result.stderr.splitlines()
+    assert (row + reject + counts).isprintable()
+    assert (json.loads(row)["make"], "起亚" in row) == (make, True)
+    assert counts == "1 mapped, 1 rejected"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "<html>", '{"data": []}', "5"])
 def test_preview_refuses_a_file_that_is_no_array(tmp_path: Path, text: str) -> None:
     file = tmp_path / "records.json"

@@ -61,14 +61,14 @@ def test_a_section_whose_keys_are_all_commented_out_has_its_defaults() -> None:
         ("/x/${V}/${W:-w}", {"V": "v"}, "/x/v/w"),
         ("${V}", {"V": "${W}"}, "${W}"),
         ("$V and {V}", {"V": "/a"}, "$V and {V}"),
-        ("${V:-}", {}, Config().api.path),
-        ("${V}", {"V": ""}, Config().api.path),
+        ("${V:-}", {}, Config().sync.source),
+        ("${V}", {"V": ""}, Config().sync.source),
     ],
 )
 def test_references_are_replaced_once_and_an_empty_one_leaves_the_default(
     text: str, environ: dict[str, str], read: str
 ) -> None:
-    assert parse(f"api: {{path: '{text}'}}", environ).api.path == read
+    assert parse(f"sync: {{source: '{text}'}}", environ).sync.source == read
 
 
 def test_a_reference_fills_numbers_booleans_and_lists() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from carsync.formatting import display, display_line
 from carsync.reporting.live.live_view import LiveState, live_lines
 from tests.support import snapshots
 from tests.support.snapshots import NOW
@@ -22,7 +23,7 @@ def state(phase: str = "fetching", **changes: Any) -> LiveState:
 
 def text_of(state: LiveState, width: int) -> str:
     """Return the view without its colours."""
-    return STYLE.sub("", "\n".join(live_lines(state, width)))
+    return STYLE.sub("", display(live_lines(state, width)))
 
 
 def drawn(width: int = 80, phase: str = "fetching", **changes: Any) -> str:
@@ -147,7 +148,7 @@ def test_huge_figures_are_all_there(width: int) -> None:
 
 def test_nothing_is_told_by_dimness_and_no_colour_but_the_terminal_s_own_is_used() -> None:
     lines = live_lines(state(pages_given_up=2, pause="breaker", paused_s=9.0), 80)
-    styles = {tuple(STYLE.findall(line)) for line in lines}
+    styles = {tuple(STYLE.findall(display_line(line))) for line in lines}
     bold, green, yellow, red, none = "1", "32", "33", "31", "0"
     assert styles == {
         (),

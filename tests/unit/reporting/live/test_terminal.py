@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from carsync.formatting import paint
 from carsync.reporting.live.live_view import LiveState, live_lines
 from carsync.reporting.live.terminal import Canvas, columns_of, crop, wants_color
 from tests.support import snapshots
@@ -141,7 +142,7 @@ def test_a_terminal_without_a_size_is_80_columns_wide(monkeypatch: pytest.Monkey
 
 
 def test_colours_are_kept_or_taken_out_but_bold_stays() -> None:
-    text = "\x1b[1mcarsync\x1b[0m \x1b[32mrunning\x1b[0m"
+    text = f"{paint('carsync', 'strong', True)} {paint('running', 'good', True)}"
     colored, plain = Screen(), Screen()
     Canvas(colored).draw(lambda width: [text])
     Canvas(plain, no_color=True).draw(lambda width: [text])
@@ -153,7 +154,7 @@ def test_colours_are_kept_or_taken_out_but_bold_stays() -> None:
 def test_letters_of_two_columns_are_counted_as_such() -> None:
     screen = Screen(columns=7)
     canvas = Canvas(screen)
-    canvas.draw(lambda width: ["\x1b[1m起亚汽车\x1b[0m"])
+    canvas.draw(lambda width: [paint("起亚汽车", "strong", True)])
     assert "\x1b[1m起亚汽\x1b[0m\x1b[K" in screen.getvalue()
     screen.size = os.terminal_size((3, 10))
     canvas.draw(lambda width: [""])

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import fields
 
+from carsync.formatting import display_line
 from carsync.model import EndState, MergeCounts, RunState
 from carsync.reporting.views.layout import (
     TONES,
@@ -49,7 +50,8 @@ def test_a_title_ends_with_the_state_and_fills_its_width(state: RunState | None)
     plain = title("run 42", state, False, 40)
     assert plain.endswith(f" {state or 'no run yet'}")
     assert len(plain) == 40
-    assert re.sub(r"\x1b\[\d+m", "", title("run 42", state, True, 40)) == plain
+    colored = display_line(title("run 42", state, True, 40))
+    assert re.sub(r"\x1b\[\d+m", "", colored) == plain
 
 
 def test_a_name_that_is_too_long_keeps_a_blank_before_the_state() -> None:

@@ -47,8 +47,8 @@ def test_without_replays_the_list_has_room_for_what_was_seen_at_80_columns() -> 
 
 
 def test_colours_change_no_place() -> None:
-    plain = render_list(RUNS, NOW, 80)
-    colored = render_list(RUNS, NOW, 80, color=True)
+    plain = str(render_list(RUNS, NOW, 80))
+    colored = str(render_list(RUNS, NOW, 80, color=True))
     assert ESC not in plain
     for code in ("\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[0m"):
         assert code in colored

@@ -148,7 +148,7 @@ def test_the_line_for_a_log_holds_what_is_asked_first() -> None:
 def test_colour_changes_no_word() -> None:
     state = snapshots.checkpoint()
     colored = render(state, NOW, lock_held=True, color=True)
-    plain = colored
+    plain = str(colored)
     for code in ("\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"):
         plain = plain.replace(code, "")
     assert plain == render(state, NOW, lock_held=True)
