@@ -14,6 +14,7 @@ _PATH = re.compile(r"(|(?:/(?!/)|(?![a-z]+:)[\w{])[^\s\\#\x00-\x1f\x7f]*)", re.I
 """What can only lie below a host (RFC 3986, section 3.3); a query may follow, a fragment not."""
 _AUTHORITY_ENDS = re.compile(r"[\s\\\x00-\x1f\x7f]")
 """Signs at which one reader of a URL ends its host and another does not."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, section 5.6.2)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -24,6 +25,13 @@ def check_relations(config: Config) -> None:
     _check_path("api.path", config.api.path)
     if config.notify.url is not None:
         _check_notify_url(config.notify.url.reveal())
+    checkpoint = config.checkpoint.path
+    if checkpoint is not None and not checkpoint.strip("/."):
+        raise ConfigError(
+            "checkpoint.path names no file",
+            detail=f"its value is {checkpoint!r}",
+            hint="e.g. /var/lib/carsync/cars.json; leave it out for a file in the state folder",
+        )
     textfile = config.metrics.textfile
     if textfile is not None and not textfile.endswith(".prom"):
         raise ConfigError(
@@ -39,6 +47,12 @@ def check_relations(config: Config) -> None:
         raise ConfigError(
             "api.auth.key contains characters that are not allowed in an HTTP header",
             hint="look for a line break or a blank at its end",
+        )
+    if not _HEADER_NAME.fullmatch(auth.name):
+        raise ConfigError(
+            "api.auth.name is not the name of an HTTP header",
+            detail=f"its value is {auth.name!r}",
+            hint="the name alone, without a colon or a blank: X-API-Key",
         )
     processes = config.limits.fetcher_processes
     if processes is not None and processes > config.limits.concurrency:

@@ -20,6 +20,7 @@ from carsync.destination.target_table import fit, missing_columns
 from carsync.errors import DatabaseBusyError, DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
+from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.sessions import describe_rivals
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection, patient, rest
@@ -59,7 +60,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     `lock_timeout`.
     Returns a sentence for each step; none where all is up to date.
     Raises `DatabaseError` where an existing table cannot be adopted, `DatabasePermissionError`
-    for a missing grant, and `DatabaseBusyError`.
+    for a missing grant or a schema of another role, and `DatabaseBusyError`.
     """
     wanted = tuple(columns)
     (lock_timeout_ms,) = sql.fetch(conn, "migrating", "session/find_lock_timeout")[0]
@@ -81,6 +82,7 @@ def _migrate(conn: Connection, target: Target, columns: tuple[Column, ...]) -> l
     with patient(conn), connection.transaction(conn, "migrating") as cur:
         sql.run(cur, "schema/lock_migrations")
         sql.run(cur, "session/set_ddl")
+        refuse_foreign_owners(cur, target)
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
@@ -89,6 +91,7 @@ def _migrate(conn: Connection, target: Target, columns: tuple[Column, ...]) -> l
             cur.execute(migration.text)
             sql.run(cur, "schema/record_migration", asdict(migration))
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
+        refuse_foreign_owners(cur, target)  # it may have been made between the two
         return done + fit(cur, target, columns)
 
 

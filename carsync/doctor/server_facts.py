@@ -20,6 +20,7 @@ from carsync.errors import CarsyncError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import try_opening
+from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.wait import Connection, within
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
@@ -34,9 +35,10 @@ _MOST_ADDRESSES = 4
 def find_endpoint(host: str, port: int) -> Endpoint:
     """Look up the host and try whether one of its addresses takes a connection.
 
-    No host, or one that begins with `/`, is a Unix socket of this machine.
+    No host, or one that begins with `/` or `@`, is a Unix socket of this machine (libpq's
+    manual, `host`).
     """
-    if not host or host.startswith("/"):
+    if not host or host.startswith(("/", "@")):
         return Endpoint(host, port, reached=host or "the default folder")
     try:
         addresses = look_up(host, port, _REACH_S)
@@ -67,6 +69,8 @@ def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, with a time limit for each statement."""
     with closing(_connect(config)) as conn, within(conn, _ANSWER_S):
         sql.fetch(conn, "forbidding writes", sql.load("session/forbid_writes"))
+        with connection.transaction(conn, "looking at the schema carsync") as cur:
+            refuse_foreign_owners(cur, config.target)
         yield conn
 
 

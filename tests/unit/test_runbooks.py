@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import click
 import pytest
 
 from carsync.cli.app import COMMANDS
-from tests.support.folders import BIN
+from tests.support.folders import BIN, poison
 
 BOOKS = sorted(path for path in BIN.glob("runbook-*") if path.suffix != ".md")
 PAGES = sorted(BIN.glob("runbook-*.md"))
@@ -133,12 +136,109 @@ def test_the_largest_deactivation_is_looked_for_in_the_day_before(
     past = tmp_path / "carsync"
     past.write_text(_PAST)
     past.chmod(0o755)
+    told = poison(tmp_path)
     done = subprocess.run(
         [BIN / "runbook-cars-vanished", *options],
         env={"PATH": "/usr/bin:/bin", "CARSYNC": str(past)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert said in done.stdout
     assert done.returncode == exit_code
+    assert not told.exists(), f"imported from the current folder: {told.read_text()}"
+
+
+_STUCK = """#!/bin/sh
+case "$1 $2" in
+"status --json") echo '{"state": "running", "lock_held": true, "recorded_state": "running",
+  "updated_age_s": 1000, "phase": "fetching", "run_id": 1, "checkpoint": "'$PWD/cars.json'"}' ;;
+"sync ") echo resumed ;;
+*) exit 4 ;;
+esac
+"""
+_HOLD = "import sys; from carsync.state.file_lock import *; FileLock(Path('cars.json')).acquire();"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: /proc says who holds a lock")
+@pytest.mark.parametrize("is_here", [True, False])
+def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path: Path, is_here: bool) -> None:
+    """The number in the file is another process's: a container's, or given away since."""
+    stuck = tmp_path / "carsync"
+    stuck.write_text(_STUCK)
+    stuck.chmod(0o755)
+    with (
+        subprocess.Popen(["sleep", "60"]) as bystander,
+        subprocess.Popen(
+            [sys.executable, "-c", f"{_HOLD} print(flush=True); sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=tmp_path,
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        if not is_here:
+            holder.kill()
+            holder.wait()
+        (tmp_path / "cars.json.lock").write_text(f"{bystander.pid}\n")
+        done = subprocess.run(
+            [BIN / "runbook-stuck", "--yes"],
+            env={"PATH": "/usr/bin:/bin", "CARSYNC": str(stuck)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        try:
+            assert bystander.poll() is None, done.stdout
+            assert holder.wait(10) == -(signal.SIGTERM if is_here else signal.SIGKILL)
+        finally:
+            bystander.kill()
+            holder.kill()
+    assert done.stderr == ""
+    assert done.returncode == (0 if is_here else 10), done.stdout
+    said = "resumed" if is_here else f"there it is process {bystander.pid}"
+    assert said in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("stuck --after 99999999999999999999", "--after needs a number of seconds"),
+        ("cars-vanished --at yesterday", "--at needs a time"),
+        ("cars-vanished --at 0001-01-01", "--at needs a time"),
+        ("cars-vanished --at", "--at needs a value"),
+        ("cars-vanished --run ''", "--run needs a value"),
+        ("held --config ''", "--config needs a file"),
+        ("held --config=", "no such option: --config="),
+        ("throttled --rate 1.2.3", "--rate needs a number"),
+        ("throttled --rate 0", "--rate needs a number"),
+        ("throttled --rate .", "--rate needs a number"),
+        ("rollback --wheel carsync", "is not a wheel of carsync"),
+        ("rotate-keys api-key .", "is no file"),
+        ("rotate-keys api-key latin1", "latin1 cannot be read: not UTF-8"),
+        ("rotate-keys api-key key --new-from latin1", "the new secret cannot be read: not UTF-8"),
+        ("rotate-keys api-key key --new-from none", "none"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_words(tmp_path: Path, words: str, said: str) -> None:
+    fake = tmp_path / "carsync"
+    fake.write_text("#!/bin/sh\necho '{}'\n")
+    fake.chmod(0o755)
+    (tmp_path / "latin1").write_bytes(b"caf\xe9\n")
+    (tmp_path / "key").write_text("key\n")
+    name, *arguments = shlex.split(words)
+    done = subprocess.run(
+        [BIN / f"runbook-{name}", *arguments],
+        env={"PATH": "/usr/bin:/bin", "CARSYNC": str(fake), "LC_ALL": "C.UTF-8"},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
