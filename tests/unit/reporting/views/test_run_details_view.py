@@ -37,6 +37,7 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         "snapshot": stored["snapshot"] | {"allowed_per_s_mean": None, "slowed": None},
         "meaning": "held: a person must look",
         "next_step": "look; or do nothing: the next run decides again",
+        "counts": stored["counts"] | {"kept": 0},
         "data_at": None,
         "columns": None,
         "fields": [],
