@@ -26,8 +26,8 @@ class _Forgiving(io.FileIO):
         return memoryview(data).nbytes if written is None else written
 
 
-class _Clean(io.TextIOWrapper):
-    """A stream that no secret leaves by and nothing that a terminal obeys, whoever prints."""
+class _Harmless(io.TextIOWrapper):
+    """A stream by which nothing leaves that a terminal obeys, whoever prints."""
 
     def write(self, text: str, /) -> int:
         self.draw(harmless(text))
@@ -35,7 +35,15 @@ class _Clean(io.TextIOWrapper):
 
     def draw(self, text: str) -> None:
         """Write what may move the cursor."""
-        super().write(clean(text))
+        super().write(text)
+
+
+class _Clean(_Harmless):
+    """A stream that no secret of this process leaves by: log, traceback, or a library's print."""
+
+    def draw(self, text: str) -> None:
+        """Write what may move the cursor, but no secret."""
+        super().draw(clean(text))
 
 
 def secure() -> None:
@@ -58,11 +66,11 @@ def secure() -> None:
 
 
 def _guard_output() -> None:
-    """Let nothing that a terminal obeys, and no secret, out by standard output."""
+    """Let nothing that a terminal obeys out by standard output; data keep their true values."""
     was = sys.stdout
     if isinstance(was, io.TextIOWrapper):
         was.flush()
-        sys.stdout = _Clean(
+        sys.stdout = _Harmless(
             io.BufferedWriter(io.FileIO(_STDOUT, "w", closefd=False)),
             encoding=was.encoding,
             errors=was.errors,
@@ -87,7 +95,7 @@ def forgive() -> None:
 
 def draw(stream: TextIO, text: str) -> None:
     """Write what moves the cursor of a terminal, which no other text may do."""
-    if isinstance(stream, _Clean):
+    if isinstance(stream, _Harmless):
         stream.draw(text)
     else:
         stream.write(text)
