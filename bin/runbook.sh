@@ -20,6 +20,7 @@ config=''
 changed=0
 steps=0
 set -eu
+export PYTHONSAFEPATH=1 # no module of the current folder
 
 # Options of one runbook: sets `taken` to the number of words that it took from "$@".
 option() { taken=0; }

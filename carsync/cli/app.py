@@ -77,4 +77,6 @@ def app(
 def run() -> None:
     """Run the command line and exit."""
     stdio.secure()
+    # Workers, and multiprocessing's own helper, import nothing from the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     app.main(prog_name="carsync")

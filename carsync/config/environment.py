@@ -41,6 +41,8 @@ FURTHER_VARIABLES: dict[str, str] = {
     "MONITOR_SERVICE_RESULT": "set by systemd for a unit started by `OnFailure=`: the "
     "result that `carsync notify --unit` reports",
     "MONITOR_EXIT_STATUS": "set by systemd: the exit code of the unit that failed",
+    "PYTHONSAFEPATH": "set by carsync itself, so that its workers import nothing from the current "
+    "folder",
     "NO_COLOR": "if not empty: no colours, anywhere",
     "FORCE_COLOR": "if not empty: colours also if the output is not a terminal; `NO_COLOR` wins",
     "CI": "if set, and not empty, `0` or `false`: lines instead of the live view",

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from carsync.cli.app import COMMANDS
-from tests.support.folders import BIN
+from tests.support.folders import BIN, poison
 
 BOOKS = sorted(path for path in BIN.glob("runbook-*") if path.suffix != ".md")
 PAGES = sorted(BIN.glob("runbook-*.md"))
@@ -131,12 +131,15 @@ def test_the_largest_deactivation_is_looked_for_in_the_day_before(
     past = tmp_path / "carsync"
     past.write_text(_PAST)
     past.chmod(0o755)
+    told = poison(tmp_path)
     done = subprocess.run(
         [BIN / "runbook-cars-vanished", *options],
         env={"PATH": "/usr/bin:/bin", "CARSYNC": str(past)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert said in done.stdout
     assert done.returncode == exit_code
+    assert not told.exists(), f"imported from the current folder: {told.read_text()}"

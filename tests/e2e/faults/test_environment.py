@@ -1,4 +1,4 @@
-"""A hostile environment: proxies, certificates and passwords that nobody configured, and no DNS."""
+"""A hostile environment: proxies, passwords and modules that nobody configured, and no DNS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
+from tests.support.folders import poison
 from tests.support.site import CARSYNC, SimulatedSite, Site
 
 NETRC_PASSWORD = "canary-netrc-5e1d"
@@ -20,14 +21,14 @@ def _car(number: int) -> dict[str, Any]:
     return {"id": number, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}}
 
 
-def test_proxies_bundles_and_netrc_of_the_environment_are_ignored(
-    scripted_api: ScriptedApi, scripted_site: Site
-) -> None:
+def test_what_lies_around_is_not_used(scripted_api: ScriptedApi, scripted_site: Site) -> None:
+    """Proxies, bundles and a netrc of the environment; modules in the current folder."""
     scripted_api.on("/cars", page_reply([_car(n) for n in range(20)], 1, 1, 20))
     host = scripted_api.base_url.removeprefix("http://").partition(":")[0]
     netrc = scripted_site.folder / ".netrc"
     netrc.write_text(f"machine {host} login someone password {NETRC_PASSWORD}\n")
     netrc.chmod(0o600)
+    told = poison(scripted_site.folder)
     with ScriptedApi() as proxy:
         proxy.on("/cars", Reply(500))
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -38,6 +39,7 @@ def test_proxies_bundles_and_netrc_of_the_environment_are_ignored(
         scripted_site.variables["NETRC"] = str(netrc)
         scripted_site.sync()
         assert proxy.connections == 0
+    assert not told.exists(), f"imported from the current folder: {told.read_text()}"
     assert len(scripted_site.active()) == 20
     for arrival in scripted_api.arrivals:
         assert "authorization" not in arrival.headers
