@@ -32,14 +32,15 @@ def replace(
 
     `data` are written beside the old file, flushed to the disk and renamed over it; where
     `is_durable` the new name is flushed too, and survives a power cut. `mode` None leaves
-    the file's mode to the umask. `suffix` names the file beside the old one: a fixed name is
-    overwritten where a kill left it, but serves one writer at a time.
+    the file's mode to the umask. `suffix` names the file beside the old one: what lies at a
+    fixed name, where a kill left it, is removed, but it serves one writer at a time.
 
     Raises `OSError`: the old file is untouched then, and nothing else is left behind.
     """
     temporary = path.with_name(f".{path.name}.{suffix}")
     _refuse_special(path)
     try:
+        temporary.unlink(missing_ok=True)
         _write_flushed(temporary, data, mode)
         failpoints.reach("checkpoint.written")
         temporary.replace(path)
@@ -64,7 +65,21 @@ def read(path: Path) -> bytes | None:
 def make_folder(folder: Path) -> None:
     """Make `folder` and its parents where missing, the folder itself for its owner only."""
     if not folder.is_dir():
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in reversed(missing):
+            give_to_owner(made, made.parent)
+
+
+def give_to_owner(made: int | Path, folder: Path) -> None:
+    """Give what root made in another user's folder to that user, whose service must write it.
+
+    `made` is a descriptor or a path, of which a symbolic link is not followed.
+    """
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        with contextlib.suppress(OSError):  # a container may forbid it; root's it stays
+            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=isinstance(made, int))
 
 
 def _refuse_special(path: Path) -> None:
@@ -75,8 +90,10 @@ def _refuse_special(path: Path) -> None:
 
 
 def _write_flushed(path: Path, data: bytes, mode: int | None) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    # O_EXCL: no link that lies there, symbolic or hard, leads to another file.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o666 if mode is None else mode), "wb") as file:
+        give_to_owner(file.fileno(), path.parent)
         if mode is not None:
             os.fchmod(file.fileno(), mode)
         file.write(data)

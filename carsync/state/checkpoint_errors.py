@@ -48,7 +48,9 @@ def _hint(code: int | None, folder: Path) -> str:
             return f"{folder} is read-only; under systemd set StateDirectory=carsync, {elsewhere}"
         case errno.EFBIG:
             return f"the limit on file sizes is too low (see ulimit -f), {elsewhere}"
-        case errno.ENOTDIR | errno.EEXIST | errno.ELOOP | errno.ENAMETOOLONG:
+        case errno.ELOOP:
+            return f"remove the symbolic link (see ls -la '{folder}'), {elsewhere}"
+        case errno.ENOTDIR | errno.EEXIST | errno.ENAMETOOLONG:
             return "a part of the path is not a folder; set checkpoint.path to another place"
         case _:
             return f"check the disk of {folder} (see dmesg), {elsewhere}"

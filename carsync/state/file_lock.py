@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Self
 
 from carsync.errors import CheckpointError, LockedError
-from carsync.state.atomic_file import make_folder
+from carsync.state.atomic_file import NotAFileError, give_to_owner, make_folder
 from carsync.state.checkpoint_errors import translating
 
+_CAUTIOUS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Open no file that another user laid a link to, and wait for no pipe."""
 _LOCK_ATTEMPTS = 10
 _LOCK_PAUSE_S = 0.01
 
@@ -38,9 +41,11 @@ class FileLock:
         """
         with translating("lock", self.path):
             make_folder(self.path.parent)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _CAUTIOUS, 0o600)
         try:
             with translating("lock", self.path):
+                _refuse_foreign(descriptor)
+                give_to_owner(descriptor, self.path.parent)
                 if not _flock(descriptor):
                     raise self._held_by_another(descriptor)
                 os.ftruncate(descriptor, 0)
@@ -68,7 +73,7 @@ class FileLock:
 
     def _is_in_place(self, descriptor: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+            return os.path.samestat(os.fstat(descriptor), self.path.lstat())
         except OSError:
             return False
 
@@ -105,7 +110,7 @@ def is_held(path: Path) -> bool:
     lock = lock_path(path)
     with translating("look at the lock of", lock):
         try:
-            descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(lock, os.O_RDONLY | _CAUTIOUS)
         except FileNotFoundError:
             return False
         try:
@@ -120,6 +125,13 @@ def is_held(path: Path) -> bool:
 def lock_path(checkpoint: Path) -> Path:
     """Return where the lock of the checkpoint at this path lies."""
     return checkpoint.with_name(f"{checkpoint.name}.lock")
+
+
+def _refuse_foreign(descriptor: int) -> None:
+    """Refuse to write into a file that has a name elsewhere too, or is none."""
+    found = os.fstat(descriptor)
+    if found.st_nlink > 1 or not stat.S_ISREG(found.st_mode):
+        raise NotAFileError
 
 
 def _flock(descriptor: int) -> bool:

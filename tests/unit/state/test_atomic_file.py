@@ -10,6 +10,7 @@ import pytest
 
 from carsync.state import atomic_file
 from carsync.state.atomic_file import NotAFileError
+from carsync.state.file_lock import FileLock
 
 
 @pytest.fixture
@@ -70,22 +71,34 @@ def test_writers_with_suffixes_of_their_own_do_not_meet(path: Path) -> None:
     assert path.read_bytes() == b"a page"
 
 
-def test_what_a_kill_left_is_overwritten_and_a_link_there_is_not_followed(path: Path) -> None:
-    beside = path.with_name(".file.tmp")
-    beside.write_bytes(b"left behind, and longer")
-    atomic_file.replace(path, b"data")
-    assert path.read_bytes() == b"data"
-    beside.symlink_to(path)
-    with pytest.raises(OSError):
-        atomic_file.replace(path, b"through the link")
-    assert path.read_bytes() == b"data"
-
-
-def test_a_pipe_beside_is_not_waited_for(path: Path) -> None:
-    os.mkfifo(path.with_name(".file.tmp"))
-    with pytest.raises(OSError):
+def test_what_lies_beside_is_removed_and_never_followed_or_waited_for(path: Path) -> None:
+    beside, another = path.with_name(".file.tmp"), path.with_name("another")
+    another.write_bytes(b"another's")
+    for lay in (
+        lambda: beside.write_bytes(b"left behind by a kill, and longer"),
+        lambda: beside.symlink_to(another),
+        lambda: beside.hardlink_to(another),
+        lambda: os.mkfifo(beside),
+    ):
+        lay()
         atomic_file.replace(path, b"data")
-    assert not path.exists()
+        assert path.read_bytes() == b"data"
+        assert another.read_bytes() == b"another's"
+        assert not beside.exists()
+        path.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ROOT ONLY: makes a folder another user's")
+def test_what_root_makes_in_another_user_s_folder_is_that_user_s(path: Path) -> None:
+    path.parent.chmod(0o755)
+    os.chown(path.parent, 65534, 65533)
+    checkpoint = path.parent / "a" / "b" / "cars.json"
+    with FileLock(checkpoint):
+        atomic_file.replace(checkpoint, b"data")
+    made = [*path.parent.rglob("*")]
+    assert len(made) == 4
+    for each in made:
+        assert (each.stat().st_uid, each.stat().st_gid) == (65534, 65533), each
 
 
 def test_what_is_no_file_is_named_as_such(path: Path) -> None:

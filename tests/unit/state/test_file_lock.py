@@ -5,16 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from carsync.errors import LockedError
+from carsync.errors import CheckpointError, LockedError
 from carsync.exit_codes import ExitCode
 from carsync.state.checkpoint import (
     save,
 )
-from carsync.state.file_lock import FileLock, is_held
+from carsync.state.file_lock import FileLock, is_held, lock_path
 from tests.support import snapshots
 
 
@@ -111,3 +112,18 @@ def test_a_lock_in_its_place_or_not_held_is_left_alone(path: Path) -> None:
         before = lock.path.stat()
         lock.keep()
         assert os.path.samestat(before, lock.path.stat())
+
+
+@pytest.mark.parametrize(
+    "lay", [Path.symlink_to, Path.hardlink_to, lambda lock, _: os.mkfifo(lock)]
+)
+def test_a_link_that_another_user_laid_is_not_written_through(
+    path: Path, lay: Callable[[Path, Path], None]
+) -> None:
+    victim = path.with_name("shadow")
+    victim.write_text("root:x")
+    lay(lock_path(path), victim)
+    with pytest.raises(CheckpointError) as caught:
+        FileLock(path).acquire()
+    assert str(lock_path(path)) in caught.value.detail
+    assert victim.read_text() == "root:x"
