@@ -18,6 +18,7 @@ from carsync.destination.target_table import fit, missing_columns
 from carsync.errors import DatabaseError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
+from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection, patient
 
@@ -49,10 +50,11 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     `columns` are those that the mapping writes.
     Returns a sentence for each step; none where all is up to date.
     Raises `DatabaseError` where an existing table cannot be adopted, and
-    `DatabasePermissionError` for a missing grant.
+    `DatabasePermissionError` for a missing grant or a schema of another role.
     """
     with patient(conn), connection.transaction(conn, "migrating") as cur:
         sql.run(cur, "schema/lock_migrations")
+        refuse_foreign_owners(cur, target)
         done = []
         for migration in _pending(cur):
             if migration.version == 1:
@@ -61,6 +63,7 @@ def migrate(conn: Connection, target: Target, columns: Iterable[Column]) -> list
             cur.execute(migration.text)
             sql.run(cur, "schema/record_migration", asdict(migration))
             done.append(f"applied migration {migration.version:04d}_{migration.name}")
+        refuse_foreign_owners(cur, target)  # it may have been made between the two
         return done + fit(cur, target, tuple(columns))
 
 

@@ -19,6 +19,7 @@ from carsync.errors import CarsyncError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import try_opening
+from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.wait import Connection, within
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
@@ -66,6 +67,8 @@ def read_only(config: Config) -> Iterator[Connection]:
     """Give a connection that cannot write, with a time limit for each statement."""
     with closing(_connect(config)) as conn, within(conn, _ANSWER_S):
         sql.fetch(conn, "forbidding writes", sql.load("session/forbid_writes"))
+        with connection.transaction(conn, "looking at the schema carsync") as cur:
+            refuse_foreign_owners(cur, config.target)
         yield conn
 
 

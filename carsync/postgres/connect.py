@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing
 from carsync.config.sections import Config
 from carsync.errors import ConfigError, DatabaseError
 from carsync.postgres import connection
+from carsync.postgres.errors import translating
+from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
 
@@ -19,6 +21,7 @@ def open_database(
 
     A statement that waits long is watched over a second connection. `should_cancel` is polled
     several times a second while a statement waits, not while connecting; yes cancels it.
+    Raises `DatabasePermissionError` where carsync's own schema is another role's.
     """
 
     def connect(name: str) -> Connection:
@@ -33,6 +36,8 @@ def open_database(
     conn = connect(application_name)
     try:
         backend = backend_of(conn)
+        with translating("looking at the schema carsync"), conn.cursor() as cur:
+            refuse_foreign_owners(cur, config.target)
     except BaseException:
         conn.close()
         raise
