@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 
 from carsync.config.sections import Config
@@ -10,6 +10,7 @@ from carsync.errors import ConfigError, DatabaseError
 from carsync.postgres import connection
 from carsync.postgres.errors import translating
 from carsync.postgres.ownership import refuse_foreign_owners
+from carsync.postgres.peer import peer_of
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
 
@@ -24,24 +25,30 @@ def open_database(
     Raises `DatabasePermissionError` where carsync's own schema is another role's.
     """
 
-    def connect(name: str) -> Connection:
+    def connect(name: str, options: Mapping[str, str] = connection.NO_OPTIONS) -> Connection:
         return connection.connect(
             config.require_dsn(),
             application_name=name,
             connect_timeout_s=config.database.connect_timeout_s,
             lock_timeout_s=config.database.lock_timeout_s,
             should_cancel=should_cancel,
+            options=options,
         )
 
     conn = connect(application_name)
     try:
-        backend = backend_of(conn)
+        backend, peer = backend_of(conn), peer_of(conn)
         with translating("looking at the schema carsync"), conn.cursor() as cur:
             refuse_foreign_owners(cur, config.target)
     except BaseException:
         conn.close()
         raise
-    conn.watchdog = SessionWatchdog(backend, lambda: connect(f"{application_name} watch"))
+    conn.watchdog = SessionWatchdog(
+        backend,
+        peer,
+        lambda: connect(f"{application_name} watch", peer.options),
+        silence_s=connection.connect_timeout(config.database.connect_timeout_s) - 1,
+    )
     return conn
 
 

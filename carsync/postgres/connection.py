@@ -7,8 +7,9 @@ Connections are in autocommit mode: nothing is left idle in a transaction, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 
 import psycopg2
 
@@ -21,6 +22,7 @@ from carsync.redaction import Secret
 
 _APPLICATION_NAME_BYTES = 63
 _POOLER_S = 5.0
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 def connect(
@@ -31,17 +33,18 @@ def connect(
     lock_timeout_s: float = 30.0,
     statement_timeout_s: float = 0.0,
     should_cancel: Callable[[], bool] | None = None,
+    options: Mapping[str, Any] = NO_OPTIONS,
 ) -> Connection:
     """Open a connection in autocommit mode, its session set up for unattended work.
 
     `should_cancel` is asked from the first statement on, see `wait.Connection`.
     `statement_timeout_s` 0 means none: a role's own (Supabase gives some roles two
     minutes) would end a long merge. A connection string may be a URL or `key=value`
-    pairs. Raises `DatabaseUnavailableError`, or `DatabaseError` for a string that
-    libpq cannot read, with no password in either.
+    pairs; `options` are laid over it. Raises `DatabaseUnavailableError`, or
+    `DatabaseError` for a string that libpq cannot read, with no password in either.
     """
     with translating("connecting to PostgreSQL"):
-        conn = _open(dsn, application_name, connect_timeout_s)
+        conn = _open(dsn, application_name, connect_timeout_s, options)
         conn.should_cancel = should_cancel
         try:
             with within(conn, max(2.0, connect_timeout_s)):
@@ -53,12 +56,22 @@ def connect(
     return conn
 
 
-def _open(dsn: Secret, application_name: str, connect_timeout_s: float) -> Connection:
+def connect_timeout(seconds: float) -> int:
+    """Return what libpq is given for this time; it counts whole seconds, the last one in part."""
+    return max(2, round(seconds))
+
+
+def _open(
+    dsn: Secret,
+    application_name: str,
+    connect_timeout_s: float,
+    options: Mapping[str, Any] = NO_OPTIONS,
+) -> Connection:
     with blocking():
         conn: Connection = psycopg2.connect(
             dsn.reveal(),
             connection_factory=Connection,
-            connect_timeout=max(2, round(connect_timeout_s)),
+            connect_timeout=connect_timeout(connect_timeout_s),
             application_name=application_name[:_APPLICATION_NAME_BYTES],
             client_encoding="UTF8",
             keepalives=1,
@@ -66,6 +79,7 @@ def _open(dsn: Secret, application_name: str, connect_timeout_s: float) -> Conne
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=60_000,
+            **options,
         )
     conn.autocommit = True
     return conn

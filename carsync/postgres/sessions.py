@@ -11,9 +11,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from carsync.errors import DatabaseError, DatabaseUnavailableError
+from carsync.errors import DatabaseError
 from carsync.model import Target
-from carsync.postgres import sql, sqlstate
+from carsync.postgres import sql
+from carsync.postgres.peer import Peer, answers
 from carsync.postgres.wait import Connection, within
 
 END_S = 20.0
@@ -62,21 +63,32 @@ def backend_of(conn: Connection) -> Backend:
 
 
 class SessionWatchdog:
-    """Watches one backend over a new connection each time, which `reopen` gives."""
+    """Watches one backend of the server at `peer` over a new connection each time.
 
-    def __init__(self, backend: Backend, reopen: Callable[[], Connection]) -> None:
+    `reopen` gives that connection, or fails; where nobody answers, not within `silence_s` seconds.
+    """
+
+    def __init__(
+        self, backend: Backend, peer: Peer, reopen: Callable[[], Connection], silence_s: float
+    ) -> None:
         self.backend = backend
+        self._peer = peer
         self._reopen = reopen
+        self._silence_s = min(silence_s, LOOK_ANSWER_S)
 
     def is_working(self) -> bool:
         """Say whether the backend is there and not idle.
 
-        A server that is out of connections answers, if only to refuse.
+        A server that answers only to refuse (the password was changed, no slot is free) gives
+        a sign of life too. What it says is in its own language, so nobody reads it here.
         """
+        began_s = time.monotonic()
         try:
             found = self._ask("session/find_backend")
-        except DatabaseUnavailableError as exc:
-            if sqlstate.is_out_of_connections(exc.detail):
+        except DatabaseError as exc:
+            is_answer = getattr(exc.__cause__, "pgcode", None) is not None
+            was_quick = time.monotonic() - began_s < self._silence_s
+            if is_answer or (was_quick and answers(self._peer, self._silence_s)):
                 return True
             raise
         return bool(found) and not str(found[0][0]).startswith("idle")

@@ -23,13 +23,6 @@ _CONFLICT = frozenset({"40001", "40P01"})
 _DATA = frozenset({"22", "23", "54"})
 """Data exception, integrity constraint violation, program limit exceeded."""
 _READS_ANEW = "the next run reads the feed anew"
-_NO_SLOT = (
-    "too many",
-    "remaining connection slots",
-    "max clients reached",
-    "MaxClients",
-    "no more connections allowed",
-)
 
 
 def explain(code: str, said: str, doing: str) -> DatabaseError:
@@ -59,12 +52,15 @@ def explain(code: str, said: str, doing: str) -> DatabaseError:
 def explain_refusal(exc: BaseException) -> tuple[str | None, str]:
     """Return which column refused a value, if the server says so, and why, in one line.
 
-    COPY names the column in the error's context (manual, COPY, "Notes").
+    COPY names the column in the error's context (manual, COPY, "Notes"), in the server's
+    language: "COPY cars, Zeile 1, Spalte price: …".
     """
     diagnostics = getattr(exc, "diag", None)
     said = getattr(diagnostics, "message_primary", None) or str(exc) or type(exc).__name__
     column = getattr(diagnostics, "column_name", None)
-    in_copy = re.search(r", column (.+?):", getattr(diagnostics, "context", None) or "")
+    in_copy = re.search(
+        r"^COPY [^,]+, \S+ \d+, \S+ (.+?) ?:", getattr(diagnostics, "context", None) or ""
+    )
     if column is None and in_copy:
         column = in_copy.group(1)
     return column, said.strip().partition("\n")[0][:_REASON_CHARS]
@@ -75,15 +71,6 @@ def no_connection(said: str, doing: str) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(
         f"no connection to PostgreSQL while {doing}", detail=said, hint=_connection_hint(said)
     )
-
-
-def is_out_of_connections(said: str) -> bool:
-    """Tell whether a server, or a pooler, refused a connection only because it has too many.
-
-    >>> is_out_of_connections("FATAL:  sorry, too many clients already")
-    True
-    """
-    return any(sign in said for sign in _NO_SLOT)
 
 
 def unreadable_dsn() -> DatabaseError:
@@ -113,7 +100,13 @@ _CONNECTION_HINTS = (
     (("Tenant or user not found",), "Supabase's pooler wants the user as postgres.PROJECT"),
     (("SSL", "certificate"), "see sslmode in the connection string, e.g. ?sslmode=require"),
     (
-        _NO_SLOT,
+        (
+            "too many",
+            "remaining connection slots",
+            "max clients reached",
+            "MaxClients",
+            "no more connections allowed",
+        ),
         "the server is out of connections: lower database.writers, or close other clients",
     ),
     (

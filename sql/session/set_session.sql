@@ -1,4 +1,5 @@
--- Set each parameter that this server knows, for the whole session. Names are resolved in
+-- Set each parameter that this server knows, for the whole session. Messages are English where
+-- the role may say so, for the reader's sake. Names are resolved in
 -- pg_catalog before all else, whatever a role's search_path says.
 SELECT pg_catalog.set_config(wanted.name, wanted.setting, false)
 FROM ROWS FROM (
@@ -7,6 +8,9 @@ FROM ROWS FROM (
 ) AS wanted(name, setting)
 JOIN pg_catalog.pg_settings AS known
     ON pg_catalog.lower(known.name) OPERATOR(pg_catalog.=) pg_catalog.lower(wanted.name)
+UNION ALL
+SELECT pg_catalog.set_config('lc_messages', 'C', false)
+WHERE pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'
 UNION ALL
 SELECT pg_catalog.set_config('search_path', pg_catalog.array_to_string(ARRAY(
     SELECT pg_catalog.quote_ident(schema)

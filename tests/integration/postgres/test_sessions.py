@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
+from psycopg2 import extensions
 
+from carsync.errors import DatabaseError
 from carsync.model import Target
 from carsync.postgres import connection, sessions
+from carsync.postgres.peer import peer_of
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import target_lock
 from tests.conftest import TARGET, ask
+from tests.support.pg_proxy import PgProxy
 
 
 @pytest.fixture
@@ -39,16 +44,43 @@ def test_a_backend_is_ended_by_its_pid_and_its_start(conn: Connection, other: Co
     sessions.end_backend(conn, backend)  # it is gone already
 
 
-def test_the_watchdog_tells_an_idle_server_process(conn: Connection, dsn: str) -> None:
-    backend = sessions.backend_of(conn)
+def _watchdog(conn: Connection, reopen: Callable[[], Connection]) -> sessions.SessionWatchdog:
+    return sessions.SessionWatchdog(sessions.backend_of(conn), peer_of(conn), reopen, 1.0)
 
+
+def test_the_watchdog_tells_an_idle_server_process(conn: Connection, dsn: str) -> None:
     def reopen() -> Connection:
         return connection.connect(Secret(dsn), application_name="carsync watch")
 
-    watchdog = sessions.SessionWatchdog(backend, reopen)
+    watchdog = _watchdog(conn, reopen)
     assert not watchdog.is_working()
-    gone = sessions.Backend(2**31 - 1, backend.started_at)
-    assert not sessions.SessionWatchdog(gone, reopen).is_working()
+    watchdog.backend = sessions.Backend(2**31 - 1, watchdog.backend.started_at)
+    assert not watchdog.is_working()
+
+
+def test_a_server_that_refuses_a_second_session_lives_and_a_silent_or_closed_one_does_not(
+    conn: Connection, dsn: str
+) -> None:
+    """The refusal comes before the login, so it has no SQLSTATE and the server's own language."""
+    database = extensions.parse_dsn(dsn)["dbname"]
+    with closing(PgProxy(dsn)) as proxy:
+
+        def reopen() -> Connection:
+            secret = Secret(extensions.make_dsn(proxy.dsn, user="nobody-that-exists"))
+            return connection.connect(secret, application_name="watch", connect_timeout_s=2)
+
+        through = connection.connect(Secret(proxy.dsn), application_name="test")
+        watchdog = _watchdog(through, reopen)
+        assert watchdog.is_working(), "it said that there is no such role"
+        ask(conn, f"ALTER DATABASE {database} CONNECTION LIMIT 0")
+        assert watchdog.is_working()
+        proxy.swallow()
+        with pytest.raises(DatabaseError):
+            watchdog.is_working()
+        proxy.recover()
+        proxy.refuse()
+        with pytest.raises(DatabaseError):
+            watchdog.is_working()
 
 
 def test_sessions_are_listed_with_the_lock_that_they_hold(
