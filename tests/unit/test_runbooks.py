@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -143,3 +145,56 @@ def test_the_largest_deactivation_is_looked_for_in_the_day_before(
     assert said in done.stdout
     assert done.returncode == exit_code
     assert not told.exists(), f"imported from the current folder: {told.read_text()}"
+
+
+_STUCK = """#!/bin/sh
+case "$1 $2" in
+"status --json") echo '{"state": "running", "lock_held": true, "recorded_state": "running",
+  "updated_age_s": 1000, "phase": "fetching", "run_id": 1, "checkpoint": "'$PWD/cars.json'"}' ;;
+"sync ") echo resumed ;;
+*) exit 4 ;;
+esac
+"""
+_HOLD = "import sys; from carsync.state.file_lock import *; FileLock(Path('cars.json')).acquire();"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LINUX ONLY: /proc says who holds a lock")
+@pytest.mark.parametrize("is_here", [True, False])
+def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path: Path, is_here: bool) -> None:
+    """The number in the file is another process's: a container's, or given away since."""
+    stuck = tmp_path / "carsync"
+    stuck.write_text(_STUCK)
+    stuck.chmod(0o755)
+    with (
+        subprocess.Popen(["sleep", "60"]) as bystander,
+        subprocess.Popen(
+            [sys.executable, "-c", f"{_HOLD} print(flush=True); sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=tmp_path,
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        if not is_here:
+            holder.kill()
+            holder.wait()
+        (tmp_path / "cars.json.lock").write_text(f"{bystander.pid}\n")
+        done = subprocess.run(
+            [BIN / "runbook-stuck", "--yes"],
+            env={"PATH": "/usr/bin:/bin", "CARSYNC": str(stuck)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        try:
+            assert bystander.poll() is None, done.stdout
+            assert holder.wait(10) == -(signal.SIGTERM if is_here else signal.SIGKILL)
+        finally:
+            bystander.kill()
+            holder.kill()
+    assert done.stderr == ""
+    assert done.returncode == (0 if is_here else 10), done.stdout
+    said = "resumed" if is_here else f"there it is process {bystander.pid}"
+    assert said in " ".join(done.stdout.split())
