@@ -199,7 +199,11 @@ def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | No
 
 
 def _reach_server(found: Findings, config: Config) -> str:
-    """Judge the way to the server; return why no more can be asked, empty if more can be."""
+    """Judge the way to the server; return why no more can be asked, empty if more can be.
+
+    libpq decides whether the server is reached: what is found here may lack a service file's
+    host, a hostaddr, or a name that only libpq knows, and says no more than why it failed.
+    """
     try:
         dsn = config.require_dsn()
     except ConfigError as exc:
@@ -213,14 +217,21 @@ def _reach_server(found: Findings, config: Config) -> str:
         trials.append((server_checks.judge_endpoint(trial, endpoint), trial))
     # Of several hosts libpq takes the first that answers.
     reached, best = next((trial for trial in trials if trial[0]), trials[0])
-    found.all += best.all
-    if not reached:
+    if not best.missing(["endpoint"]):
+        found.all += best.all
         return "the server is not reached"
     try:
         shares = server_facts.is_transaction_pooler(config)
     except CarsyncError as exc:
+        found.all += best.all
+        if not reached:
+            return "the server is not reached"
         found.failed("login", exc)
         return "the login failed"
+    if reached:
+        found.all += best.all
+    else:
+        found.ok("address", "the connection string leads to a server")
     if shares:
         found.problem(
             "endpoint",

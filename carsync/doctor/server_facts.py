@@ -34,9 +34,10 @@ _MOST_ADDRESSES = 4
 def find_endpoint(host: str, port: int) -> Endpoint:
     """Look up the host and try whether one of its addresses takes a connection.
 
-    No host, or one that begins with `/`, is a Unix socket of this machine.
+    No host, or one that begins with `/` or `@`, is a Unix socket of this machine (libpq's
+    manual, `host`).
     """
-    if not host or host.startswith("/"):
+    if not host or host.startswith(("/", "@")):
         return Endpoint(host, port, reached=host or "the default folder")
     try:
         addresses = look_up(host, port, _REACH_S)

@@ -16,6 +16,7 @@ from carsync.doctor.findings import Level
 from tests.conftest import ask
 from tests.e2e.faults.test_pgbouncer import PROGRAM, pgbouncer
 from tests.support.findings import findings_of, problems
+from tests.support.pg_proxy import PgProxy
 
 
 def config(dsn: str, text: str = "") -> Config:
@@ -28,6 +29,21 @@ def test_the_doctors_session_cannot_write(dsn: str) -> None:
         pytest.raises(psycopg2.errors.ReadOnlySqlTransaction),
     ):
         ask(session, "INSERT INTO public.cars (id) VALUES ('1')")
+
+
+def test_what_libpq_reaches_is_reached(dsn: str) -> None:
+    """Sockets, and a name that is none because libpq is given the address beside it."""
+    with closing(PgProxy(dsn)) as proxy:
+        named = extensions.make_dsn(proxy.dsn, host="no.such.invalid", hostaddr="127.0.0.1")
+        for through in (named, dsn):
+            found = findings_of(config(through))
+            assert problems(found) == {}
+            assert found["version"].level is Level.OK
+        proxy.refuse()
+        assert "no.such.invalid" in problems(findings_of(config(named)))["address"]
+    found = findings_of(config("host=@carsync-none dbname=x"))
+    assert found["address"].level is Level.OK
+    assert "@carsync-none" in problems(found)["login"]
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="LOUD: pgbouncer is not on the PATH")
