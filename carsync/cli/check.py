@@ -49,11 +49,11 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
     """
     try:
         config = source.load()
+        checkpoint = find_checkpoint_path(config)
     except ConfigError as exc:
         groups = examine.nothing_but(exc)
     else:
-        origin = _origin(config, source.path)
-        groups = examine.examine(config, origin, find_checkpoint_path(config), _tell)
+        groups = examine.examine(config, _origin(config, source.path), checkpoint, _tell)
         _tell("")
     code = verdict(groups, strict=strict)
     if as_json:

@@ -108,15 +108,25 @@ def require_database(config: Config) -> Config:
 
 
 def checkpoint_path(config: Config) -> Path:
-    """Return the path of this target's checkpoint; raise `ConfigError` if that needs a DSN."""
-    if config.checkpoint.path is not None:
-        return Path(config.checkpoint.path).expanduser()
-    return default_path(os.environ, Path.home(), place_of(require_database(config)))
+    """Return the path of this target's checkpoint.
+
+    Raises `ConfigError` if that needs a DSN, or a home directory of which nobody knows.
+    """
+    if (path := config.checkpoint.path) is None:
+        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - it never raises
+        path = str(default_path(os.environ, home, place_of(require_database(config))))
+    found = Path(os.path.expanduser(path))  # noqa: PTH111 - it never raises
+    if found.parts[0].startswith("~"):
+        raise ConfigError(
+            "this user has no home directory, and the checkpoint would lie there",
+            detail=f"neither HOME nor the system's users say what {found.parts[0]} is",
+            hint="set HOME, XDG_STATE_HOME or checkpoint.path to a place that this user may write",
+        )
+    return found
 
 
 def find_checkpoint_path(config: Config) -> Path | None:
-    """Return the path of this target's checkpoint; None where that needs a DSN that is not set."""
-    try:
-        return checkpoint_path(config)
-    except ConfigError:
+    """Do as `checkpoint_path`, but return None where that needs a DSN that is not set."""
+    if config.checkpoint.path is None and not config.database.dsn:
         return None
+    return checkpoint_path(config)

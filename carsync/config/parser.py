@@ -98,7 +98,7 @@ class _ConfigTree:
             config = msgspec.convert(self._tree, Config, strict=False, dec_hook=_decode_secret)
         except msgspec.ValidationError as exc:
             raise self._explain(str(exc)) from None
-        self._refuse_infinite(msgspec.to_builtins(config, enc_hook=str))
+        self._refuse_unusable(msgspec.to_builtins(config, enc_hook=str))
         return config
 
     def _source(self, path: str) -> str:
@@ -160,11 +160,19 @@ class _ConfigTree:
                 return f"{mapping}.{name}{rest}"
         return mapping
 
-    def _refuse_infinite(self, node: Any, path: str = "") -> None:
-        """Refuse a number that is not finite: YAML and `float()` read `.inf` and `nan`."""
+    def _refuse_unusable(self, node: Any, path: str = "") -> None:
+        """Refuse NUL, which no file name and no column holds, and a number that is not finite.
+
+        YAML and `float()` read `.inf` and `nan`.
+        """
         if isinstance(node, dict):
             for name, value in node.items():
-                self._refuse_infinite(value, f"{path}.{name}".lstrip("."))
+                self._refuse_unusable(value, f"{path}.{name}".lstrip("."))
+        elif isinstance(node, list):
+            for i, value in enumerate(node):
+                self._refuse_unusable(value, f"{path}[{i}]")
+        elif isinstance(node, str) and "\0" in node:
+            raise ConfigError(f"{path} in {self._source(path)}: must not contain a NUL character")
         elif isinstance(node, float) and not math.isfinite(node):
             raise ConfigError(
                 f"{path} in {self._source(path)}: must be a finite number",

@@ -14,9 +14,13 @@ from carsync.errors import ConfigError
 from carsync.model import Target
 from carsync.redaction import Secret
 
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=1)]
+MOST, MOST_WHOLE = 1e6, 2**31 - 1
+"""The greatest figures: what every wait, statement and column can hold. A million seconds are
+11 days; 2^31 - 1 is PostgreSQL's greatest integer."""
+Positive = Annotated[float, Meta(gt=0, le=MOST)]
+NotNegative = Annotated[float, Meta(ge=0, le=MOST)]
+Count = Annotated[int, Meta(ge=1, le=MOST_WHOLE)]
+Natural = Annotated[int, Meta(ge=0, le=MOST_WHOLE)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$", max_length=63)]
 
@@ -54,7 +58,7 @@ class Pagination(Section, frozen=True):
     page_param: str = "page"
     size_param: str | None = "per_page"
     page_size: Count = 100
-    first_page: Annotated[int, Meta(ge=0)] = 1
+    first_page: Natural = 1
     records: str = "data"
     total_pages: str | None = "meta.last_page"
     total_records: str | None = "meta.total"
@@ -222,10 +226,10 @@ class Deactivate(Section, frozen=True):
 
     enabled: bool = True
     max_share: Share = 0.10
-    max_count: Annotated[int, Meta(ge=0)] | None = None
+    max_count: Natural | None = None
     min_seen_share: Share = 0.995
     second_proof: Literal["by_id", "next_run", "none"] = "by_id"
-    max_probes: Annotated[int, Meta(ge=0)] = 10_000
+    max_probes: Natural = 10_000
     approve_within_h: NotNegative = 72.0
 
 

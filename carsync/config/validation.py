@@ -10,6 +10,7 @@ from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, section 5.6.2)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -19,6 +20,13 @@ def check_relations(config: Config) -> None:
         _check_base_url(config.api.base_url)
     if config.notify.url is not None:
         _check_notify_url(config.notify.url.reveal())
+    checkpoint = config.checkpoint.path
+    if checkpoint is not None and not checkpoint.strip("/."):
+        raise ConfigError(
+            "checkpoint.path names no file",
+            detail=f"its value is {checkpoint!r}",
+            hint="e.g. /var/lib/carsync/cars.json; leave it out for a file in the state folder",
+        )
     textfile = config.metrics.textfile
     if textfile is not None and not textfile.endswith(".prom"):
         raise ConfigError(
@@ -34,6 +42,12 @@ def check_relations(config: Config) -> None:
         raise ConfigError(
             "api.auth.key contains characters that are not allowed in an HTTP header",
             hint="look for a line break or a blank at its end",
+        )
+    if not _HEADER_NAME.fullmatch(auth.name):
+        raise ConfigError(
+            "api.auth.name is not the name of an HTTP header",
+            detail=f"its value is {auth.name!r}",
+            hint="the name alone, without a colon or a blank: X-API-Key",
         )
     processes = config.limits.fetcher_processes
     if processes is not None and processes > config.limits.concurrency:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.inspect import DictType, Field, StructType, UnionType
 
 from carsync.config.keys import choices
-from carsync.config.sections import Config
+from carsync.config.sections import MOST, Config
 
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>\w+):(?:\s+(?P<value>[^#]*?))?(?:\s+# (?P<text>.*))?$")
 _MORE = re.compile(r"^ +#(?P<text>.*)$")
@@ -105,7 +105,8 @@ def _describe(kind: Any) -> str:
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             name = "integer" if isinstance(kind, msgspec.inspect.IntType) else "number"
             signs = ((">", kind.gt), ("≥", kind.ge), ("<", kind.lt), ("≤", kind.le))
-            limits = " and ".join(f"{sign} {limit:g}" for sign, limit in signs if limit is not None)
+            met = [(sign, limit) for sign, limit in signs if limit is not None and limit < MOST]
+            limits = " and ".join(f"{sign} {limit:g}" for sign, limit in met)
             return f"{name} {limits}".rstrip()
         case msgspec.inspect.StrType():
             return "text" if kind.max_length is None else f"text, at most {kind.max_length} long"

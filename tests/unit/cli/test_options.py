@@ -21,6 +21,17 @@ def test_without_a_database_the_error_says_what_to_set(command: str) -> None:
     assert result.stdout == ""
 
 
+def test_a_user_without_a_home_directory_is_told_what_to_set() -> None:
+    """No HOME, and no line for this user in the system's users."""
+    for command in ("sync", "status", "check"):
+        variables = {"DATABASE_URL": "postgresql://h/d", "API_BASE_URL": "http://h"}
+        variables |= {"STATE_DIRECTORY": "", "XDG_STATE_HOME": ""}
+        result = run(command, **variables, HOME="~nobody-is-this")
+        assert result.exit_code == ExitCode.CONFIG
+        assert "no home directory" in result.output
+        assert "XDG_STATE_HOME" in result.output
+
+
 def test_a_service_role_key_alone_is_told_where_the_connection_string_is() -> None:
     result = run("sync", SUPABASE_URL="https://x.supabase.co", SUPABASE_SERVICE_ROLE_KEY=HUSH)
     assert result.exit_code == ExitCode.CONFIG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -124,6 +125,8 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(text: str, key: str,
         ("limits: {requests_per_second: .inf}", "limits.requests_per_second", "inf"),
         ("limits: {requests_per_second: .nan}", "limits.requests_per_second", "nan"),
         ("api: {timeout: {total_s: .inf}}", "api.timeout.total_s", "inf"),
+        ("api: {timeout: {connect_s: 10000000000}}", "api.timeout.connect_s", "10000000000"),
+        ("api: {max_body_bytes: 99999999999}", "api.max_body_bytes", "99999999999"),
         ("limits: 5", "limits", "5"),
         ("sync: {deactivate: {max_share: 10}}", "sync.deactivate.max_share", "10"),
         ("sync: {mode: incremental}", "sync.mode", "'incremental'"),
@@ -140,6 +143,18 @@ def test_a_wrong_value_is_shown_with_its_key(text: str, key: str, shown: str) ->
     assert error.problem.startswith(f"{key} in prod.yaml: ")
     assert error.detail == f"its value is {shown}"
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('sync: {source: "a\\0"}', "sync.source"),
+        ('mapping: {hash: {fields: ["\\0"]}}', "mapping.hash.fields[0]"),
+    ],
+)
+def test_nul_is_refused_wherever_it_stands(text: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(key)} in .*NUL character"):
+        parse(text, {})
 
 
 def test_a_wrong_value_is_blamed_on_the_place_it_came_from() -> None:

@@ -22,6 +22,11 @@ from tests.support.configs import HUSH, assert_silent, refused
         ('api: {auth: {key: "a\\nb"}}', "api.auth.key contains characters"),
         ("api: {auth: {key: ' a'}}", "api.auth.key contains characters"),
         ("limits: {fetcher_processes: 17}", "greater than limits.concurrency"),
+        ("checkpoint: {path: ''}", "checkpoint.path names no file"),
+        ("checkpoint: {path: ./}", "checkpoint.path names no file"),
+        ("api: {auth: {name: 'X:Key'}}", "api.auth.name is not the name of an HTTP header"),
+        ("api: {auth: {name: ''}}", "api.auth.name is not the name of an HTTP header"),
+        ("api: {auth: {name: Schlüssel}}", "api.auth.name is not the name of an HTTP header"),
     ],
 )
 def test_what_no_type_can_tell_is_refused_too(text: str, words: str) -> None:
