@@ -76,8 +76,8 @@ def _judge_state(found: Findings, facts: MachineFacts) -> None:
 
 def _judge_limits(found: Findings, config: Config, facts: MachineFacts) -> None:
     shm_is_full = facts.shm_free_bytes is not None and facts.shm_free_bytes < SHM_BYTES
-    if facts.shm_writable is False or shm_is_full:
-        seen = "full" if facts.shm_writable else "not writable"
+    if not facts.shm_writable or shm_is_full:
+        seen = {None: "not there", False: "not writable", True: "full"}[facts.shm_writable]
         found.problem(
             "shared memory",
             f"/dev/shm is {seen}: processes cannot create their semaphores",

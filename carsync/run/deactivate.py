@@ -21,6 +21,7 @@ from carsync.deactivation.by_id import Ask, Verdicts, verify
 from carsync.deactivation.impossible import impossible_id
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
 from carsync.engine.local.fleet import Fleet
+from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, DatabaseError, LockedError
 from carsync.model import ORDINARY, Decision, ProbeVerdict
 from carsync.run.api_health import ApiHealth
@@ -164,6 +165,7 @@ def ask_again(
         return AskedAgain({}, 0, len(ids), why)
     context = RunContext(config, ORDINARY, RunListener(), stop)
     try:
+        refuse_without_semaphores()
         with FileLock(checkpoint_file) as lock, context.connect() as connection:
             target_lock.acquire(connection, context.target)
             return _ask_again(context, checkpoint_file, lock, ids)

@@ -22,6 +22,7 @@ from carsync.destination import staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
+from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import (
     CarsyncError,
     CheckpointError,
@@ -86,6 +87,7 @@ class SyncRun:
         if timing.is_changed():
             self._context.note(f"{timing.VARIABLE} is set: deadlines are not the usual ones")
         try:
+            refuse_without_semaphores()
             with FileLock(self._checkpoint_file) as lock:
                 report = self._execute_locked(lock)
         except CarsyncError as exc:

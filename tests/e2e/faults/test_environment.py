@@ -52,6 +52,20 @@ def test_a_run_whose_log_and_summary_fill_the_disk_is_a_run(site: SimulatedSite)
     site.assert_exact()
 
 
+def test_a_machine_without_shared_memory_is_named_before_anything_is_touched(
+    site: SimulatedSite,
+) -> None:
+    without = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"']
+    if subprocess.run([*without, "sh", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("SKIPPED: needs root and unshare(1), to take /dev/shm away")
+    running = site.start("sync", "--json", program=[*without, "sh", *CARSYNC])
+    report = site.check(running, 2).report
+    assert "semaphores" in report["problem"]
+    assert "/dev/shm" in report["hint"]
+    assert site.api.log == []
+    assert site.rows() == []
+
+
 BIND_AND_RUN = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
 """In a mount name space of its own: `sh -c … FILE COMMAND…` with FILE as the resolv.conf(5)."""
 

@@ -48,6 +48,7 @@ def test_a_machine_with_room_for_a_run_is_fine() -> None:
         ({"shm_free_bytes": 4096}, "shared memory", "problem"),
         ({"shm_free_bytes": 0}, "shared memory", "problem"),
         ({"shm_writable": False}, "shared memory", "problem"),
+        ({"shm_free_bytes": None, "shm_writable": None}, "shared memory", "problem"),
         ({"open_files": 100}, "open files", "problem"),
         ({"available_bytes": 10**8}, "memory", "warning"),
     ],
