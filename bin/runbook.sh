@@ -34,15 +34,15 @@ begin() {
             ;;
         --yes) yes=1 && shift ;;
         -c | --config)
-            [ $# -ge 2 ] || misuse "$1 needs a file"
+            [ -n "${2:-}" ] || misuse "$1 needs a file"
             config=$2 && shift 2
             ;;
-        --config=*) config=${1#--config=} && shift ;;
+        --config=?*) config=${1#--config=} && shift ;;
         *)
             taken=0
             option "$@"
             [ "$taken" -gt 0 ] || misuse "no such option: $1"
-            [ $# -ge "$taken" ] || misuse "$1 needs a value"
+            [ "$taken" = 1 ] || [ -n "${2:-}" ] || misuse "$1 needs a value"
             shift "$taken"
             ;;
         esac

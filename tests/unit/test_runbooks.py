@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -198,3 +199,44 @@ def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path: Path, is_here
     assert done.returncode == (0 if is_here else 10), done.stdout
     said = "resumed" if is_here else f"there it is process {bystander.pid}"
     assert said in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("stuck --after 99999999999999999999", "--after needs a number of seconds"),
+        ("cars-vanished --at yesterday", "--at needs a time"),
+        ("cars-vanished --at 0001-01-01", "--at needs a time"),
+        ("cars-vanished --at", "--at needs a value"),
+        ("cars-vanished --run ''", "--run needs a value"),
+        ("held --config ''", "--config needs a file"),
+        ("held --config=", "no such option: --config="),
+        ("throttled --rate 1.2.3", "--rate needs a number"),
+        ("throttled --rate 0", "--rate needs a number"),
+        ("throttled --rate .", "--rate needs a number"),
+        ("rollback --wheel carsync", "is not a wheel of carsync"),
+        ("rotate-keys api-key .", "is no file"),
+        ("rotate-keys api-key latin1", "latin1 cannot be read: not UTF-8"),
+        ("rotate-keys api-key key --new-from latin1", "the new secret cannot be read: not UTF-8"),
+        ("rotate-keys api-key key --new-from none", "none"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_words(tmp_path: Path, words: str, said: str) -> None:
+    fake = tmp_path / "carsync"
+    fake.write_text("#!/bin/sh\necho '{}'\n")
+    fake.chmod(0o755)
+    (tmp_path / "latin1").write_bytes(b"caf\xe9\n")
+    (tmp_path / "key").write_text("key\n")
+    name, *arguments = shlex.split(words)
+    done = subprocess.run(
+        [BIN / f"runbook-{name}", *arguments],
+        env={"PATH": "/usr/bin:/bin", "CARSYNC": str(fake), "LC_ALL": "C.UTF-8"},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
