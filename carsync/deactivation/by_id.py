@@ -77,9 +77,9 @@ def verify(ask: Ask, absent: Sequence[str], draw: Draw, impossible_id: str) -> V
     for shape, ids in group_by_shape(absent).items():
         controls = draw(shape, controls_wanted(len(ids)))
         found[ids[0]] = _ProbeSession(ask, controls).verify(ids, impossible_id)
-    first = next(iter(found.values()))
-    if len(found) == 1 and first.objection != _NO_CONTROL:
-        return first
+    alone = next(iter(found.values())) if len(found) == 1 else None
+    if alone is not None and alone.objection != _NO_CONTROL:
+        return alone
     return Verification(
         {i: verdict for each in found.values() for i, verdict in each.verdicts.items()},
         any(each.has_path for each in found.values()),

@@ -102,15 +102,15 @@ def _read_missed(
     That is done where most of the `controls` are, by id, just what their pages say.
     Returns how many of the cars `missed` could not be read.
     """
-    config, run = context.config, context.run
-    columns, method = context.mapper.columns, config.database.load_method
-    writer = StageWriter(
-        context.connection, run.run_id, run.token, columns, method, config.api.auth.key
-    )
     known = context.rows_by_id
-    listed = [known[i] for i in controls if i in known]
     rows = [known[i] for i in missed if i in known]
-    if not rows or 2 * writer.count_same(listed) <= len(listed):
+    listed = [known[i] for i in controls if i in known]
+    if not rows or not listed:
+        return len(missed)
+    run, config, columns = context.run, context.config, context.mapper.columns
+    means = (config.database.load_method, config.api.auth.key)
+    writer = StageWriter(context.connection, run.run_id, run.token, columns, *means)
+    if 2 * writer.count_same(listed) <= len(listed):
         return len(missed)
     writer.stage_unlisted(rows, time.monotonic() - asked_s)
     cars = formatting.plural(len(rows), "car", "was", "were")

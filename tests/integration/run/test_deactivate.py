@@ -44,6 +44,7 @@ def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
         paginator=load_paginator(config.api),
         resumed_pages=0,
         said_by_id={},
+        rows_by_id={},
         note=print,
     )
 

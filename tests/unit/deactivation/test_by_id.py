@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.deactivation import by_id
-from carsync.deactivation.by_id import PORTION, controls_wanted, verify
+from carsync.deactivation.by_id import PORTION, Verification, controls_wanted, verify
 from carsync.model import ProbeVerdict
 
 GONE, ALIVE, NOTHING = ProbeVerdict.GONE, ProbeVerdict.ALIVE, ProbeVerdict.NOTHING
@@ -139,6 +139,11 @@ def test_too_many_cars_that_left_void_the_proof() -> None:
     heard = FakeApi(lambda car, asked: GONE if car[-1] in "13579" else None, moved).hear()
     assert heard.verdicts == {}
     assert "that it listed in this run" in heard.objection
+
+
+def test_where_no_car_is_absent_nothing_is_asked_and_nothing_is_known() -> None:
+    heard = verify(FakeApi().ask, [], drawing(list(LISTED.items())), IMPOSSIBLE)
+    assert heard == Verification(has_path=False)
 
 
 def test_without_controls_nothing_is_believed() -> None:
