@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import msgspec
 import xxhash
 
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.mapping.mapper import Mapper
+from carsync.redaction import names_secret
 
 _CHANGED = {
     "feed": "the feed's settings changed (api.base_url, path, params or pagination)",
@@ -20,10 +23,12 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     """Return one digest each for what must stay the same within a run.
 
     Pages staged from another feed, by another mapping or for another table must
-    never be mixed with this run's. `origin` is the feed however it is paged.
+    never be mixed with this run's. `origin` is the feed however it is paged, and whatever key
+    its parameters hold.
     """
     api = config.api
-    origin = [api.base_url, api.path, api.params]
+    params = {name: value for name, value in api.params.items() if not names_secret(name)}
+    origin = [_address(api.base_url or ""), api.path, params]
     return {
         "origin": _digest(origin),
         "feed": _digest([*origin, msgspec.to_builtins(api.pagination)]),
@@ -39,6 +44,19 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
     ['the mapping or its hash changed']
     """
     return [words for part, words in _CHANGED.items() if old.get(part) != new.get(part)]
+
+
+def _address(url: str) -> str:
+    """Return one text for all addresses of a feed: with or without TLS, default port and slash.
+
+    >>> _address("http://Feed.example.com:80/v1/"), _address("http://h:8080")
+    ('https://feed.example.com/v1', 'http://h:8080')
+    """
+    parts = urlsplit(url)
+    is_usual = parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)}
+    start = "https://" if is_usual else f"{parts.scheme}://"
+    port = "" if is_usual else f":{parts.port}"
+    return f"{start}{parts.hostname}{port}{parts.path}".rstrip("/")
 
 
 def _digest(value: object) -> str:
