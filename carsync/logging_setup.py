@@ -17,9 +17,11 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
+from carsync import stdio
 from carsync.formatting import printable
+from carsync.redaction import clean
 
 Format = Literal["text", "json"]
 VARIABLE = "CARSYNC_LOG_FORMAT"
@@ -43,10 +45,11 @@ def set_up(format_: Format, level: int) -> None:
     formatter: logging.Formatter = JsonFormatter()
     if format_ == "text":
         formatter = JournalFormatter() if in_journal() else TextFormatter(_TEXT)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _JsonHandler(sys.stderr) if format_ == "json" else logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    # Its warnings are of answers that are judged anyway, each with a traceback and the address.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     _bound.clear()
     as_json = format_ == "json"
     logging.captureWarnings(as_json)
@@ -113,9 +116,24 @@ class JournalFormatter(TextFormatter):
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
+class _JsonHandler(logging.StreamHandler[TextIO]):
+    """Writes lines whose values hold no secret past the stream that looks for secrets.
+
+    A password that is a name of the log, or a number, must not make a line unreadable.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:
+            stdio.write_clean(self.stream, self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, in ASCII, so that no text of the feed's can end the line.
 
+    Its texts hold no secret; names, numbers and what is bound stay as they are.
     `timestamp` (UTC, milliseconds), `level`, `logger`, `message`, `process`; then the bound
     fields; then the line's own; `exception` and `traceback` where there is one.
     """
@@ -127,15 +145,16 @@ class JsonFormatter(logging.Formatter):
             "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": clean(record.getMessage()),
             "process": process_name(),
         }
         data |= _bound
-        data |= {name: v for name, v in vars(record).items() if name not in _STANDARD}
+        own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        data |= {name: value if name == "event" else _plain(value) for name, value in own.items()}
         if record.exc_info and record.exc_info[0] is not None:
             data["exception"] = record.exc_info[0].__name__
-            data["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        return json.dumps(_plain(data))
+            data["traceback"] = clean("".join(traceback.format_exception(*record.exc_info)))
+        return json.dumps(data)
 
 
 def process_name() -> str:
@@ -145,7 +164,7 @@ def process_name() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it; a `Secret` becomes `***`."""
+    """Return `value` as JSON can hold it, with `***` for a secret."""
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -154,7 +173,7 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, int):
         return value
-    return str(value)
+    return clean(str(value))
 
 
 def _tell_uncaught(

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync.redaction import Secret, redact
+from carsync.redaction import Secret, is_by_chance, redact
 
 Row = tuple[Any, ...]
 
@@ -42,10 +42,10 @@ class Reject(Struct, frozen=True):
     def without(self, secret: Secret | None) -> Reject:
         """Return the reject with `***` for the API's key, which a record may quote.
 
-        An id that holds the key is none. Rows keep it: a short key stands in prices and
-        hashes by chance.
+        An id that holds the key is none. Rows keep it, and a short key stands everywhere by
+        chance: in ids, prices and hashes.
         """
-        plain = "" if secret is None else secret.reveal()
+        plain = _plain(secret)
         record_id = self.record_id and redact(self.record_id, plain)
         shown = replace(
             self,
@@ -54,6 +54,11 @@ class Reject(Struct, frozen=True):
             original=redact(self.original, plain),
         )
         return self if shown == self else replace(shown, original_kind="altered")
+
+
+def _plain(secret: Secret | None) -> str:
+    """Return the text of a secret that a record may quote; empty where it holds it by chance."""
+    return "" if secret is None or is_by_chance(secret.reveal()) else secret.reveal()
 
 
 class PageInfo(Struct, frozen=True):
@@ -92,9 +97,9 @@ class PageNotes(Struct, frozen=True, omit_defaults=True):
 
     def without(self, secret: Secret | None) -> PageNotes:
         """Return the notes with `***` for the API's key in their examples."""
-        if secret is None or not self.unread:
+        key = _plain(secret)
+        if not key or not self.unread:
             return self
-        key = secret.reveal()
         unread = {n: replace(u, reason=redact(u.reason, key)) for n, u in self.unread.items()}
         return replace(self, unread=unread)
 

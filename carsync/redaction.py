@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 _known: dict[str, None] = {}
 """The secrets of this process, for `clean`."""
-_SHORTEST_KNOWN = 4
-"""Shorter ones stand in texts by chance."""
-_PASSWORDS = (re.compile(r"://[^/?#:@]*:(.*)@"), re.compile(r"password\s*=\s*'?([^\s'&]+)"))
+_BY_CHANCE = re.compile(r".{0,3}|[0-9]{0,7}|true|false|null", re.DOTALL)
+"""What stands in texts and records by chance, and would be told by `***` in its place."""
+_PASSWORDS = (
+    re.compile(r"://[^/?#:@]*:(.*)@"),
+    re.compile(r"password\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'&\\]|\\.)+))"),
+)
 """The password in a URL, and in a keyword string or query (libpq, section 34.1.1)."""
+_PATH = re.compile(r"https?://[^/]*(/.{7,})")
+"""Of a web hook's address: libraries quote it without the host, or with the port."""
+_ESCAPE = re.compile(r"\\(.)")
+_SECRET_NAME = re.compile(r"(?:^|[_.-]|api)key$|token|secret|passw|signature", re.IGNORECASE)
 
 
 class Secret(str):
@@ -21,10 +28,11 @@ class Secret(str):
 
     def __new__(cls, text: str = "") -> Secret:
         """Make the secret known to `clean`, in a child process that receives it as well."""
-        passwords = [found for password in _PASSWORDS for found in password.findall(text)]
-        parts = passwords or [text]
-        known = dict.fromkeys(part for raw in parts for part in (raw, unquote(raw)))
-        _known.update((part, None) for part in known if len(part) >= _SHORTEST_KNOWN)
+        found = [each for pattern in _PASSWORDS for each in pattern.finditer(text)]
+        parts = [each[each.lastindex or 0] for each in found] or [text]
+        parts += _PATH.findall(text)
+        plain = (part for raw in parts for part in (raw, unquote(raw), _ESCAPE.sub(r"\1", raw)))
+        _known.update((part, None) for part in plain if not is_by_chance(part))
         return super().__new__(cls, text)
 
     def __repr__(self) -> str:
@@ -41,6 +49,24 @@ class Secret(str):
         return "".join(self)
 
 
+def is_by_chance(secret: str) -> bool:
+    """Say whether a secret is so short that texts and records hold it by chance.
+
+    >>> is_by_chance("true"), is_by_chance("1234"), is_by_chance("k7Hq")
+    (True, True, False)
+    """
+    return _BY_CHANCE.fullmatch(secret) is not None
+
+
+def names_secret(name: str) -> bool:
+    """Say whether a query parameter of this name holds a secret.
+
+    >>> names_secret("api_key"), names_secret("keyword")
+    (True, False)
+    """
+    return _SECRET_NAME.search(name) is not None
+
+
 _SHORTEST = 8
 """Fewer characters that begin like a secret are taken for chance."""
 
@@ -53,7 +79,8 @@ def redact(text: str, secret: str) -> str:
     """
     if not secret:
         return text
-    forms = (secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1])
+    encoded = (quote(secret, safe=""), quote_plus(secret))
+    forms = dict.fromkeys((secret, ascii(secret)[1:-1], json.dumps(secret)[1:-1], *encoded))
     for form in forms:  # whole ones first: a beginning of one form may be all of another
         if len(form) < _SHORTEST:  # within a longer word it is chance
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)

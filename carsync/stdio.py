@@ -35,6 +35,10 @@ class _Harmless(io.TextIOWrapper):
 
     def draw(self, text: str) -> None:
         """Write what may move the cursor."""
+        self.write_clean(text)
+
+    def write_clean(self, text: str) -> None:
+        """Write what holds no secret and nothing that a terminal obeys."""
         super().write(text)
 
 
@@ -99,6 +103,13 @@ def draw(stream: TextIO, text: str) -> None:
         stream.draw(text)
     else:
         stream.write(text)
+    stream.flush()
+
+
+def write_clean(stream: TextIO, line: str) -> None:
+    """Write a line whose maker took out secrets, and all that a terminal obeys."""
+    write = stream.write_clean if isinstance(stream, _Harmless) else stream.write
+    write(f"{line}\n")
     stream.flush()
 
 

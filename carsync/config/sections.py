@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from carsync.errors import ConfigError
 from carsync.model import Target
-from carsync.redaction import Secret
+from carsync.redaction import Secret, names_secret
 
 MOST, MOST_WHOLE = 1e6, 2**31 - 1
 """The greatest figures: what every wait, statement and column can hold. A million seconds are
@@ -92,6 +92,12 @@ class Api(Section, frozen=True):
     proxy: Secret | None = None
     ca_bundle: str | None = None
     pagination: Pagination = Pagination()
+
+    def __post_init__(self) -> None:
+        """Make a key that travels as a parameter known as a secret, in a child process too."""
+        for name, value in self.params.items():
+            if names_secret(name):
+                Secret(str(value))
 
 
 class Retry(Section, frozen=True):

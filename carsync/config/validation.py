@@ -10,8 +10,12 @@ from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
-_PATH = re.compile(r"(|(?:/(?!/)|(?![a-z]+:)[\w{])[^\s\\#\x00-\x1f\x7f]*)", re.IGNORECASE)
-"""What can only lie below a host (RFC 3986, section 3.3); a query may follow, a fragment not."""
+_PATH = re.compile(
+    r"(|(?:/(?!/)|(?![a-z]+:)[\w{])[^\s\\#?\x00-\x1f\x7f]*)(\?[^#]*)?", re.IGNORECASE
+)
+"""What can only lie below a host (RFC 3986, section 3.3); a query may follow, a fragment not.
+
+A query is encoded before it is sent, so it may hold blanks, as OData's `$filter` does."""
 _AUTHORITY_ENDS = re.compile(r"[\s\\\x00-\x1f\x7f]")
 """Signs at which one reader of a URL ends its host and another does not."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, section 5.6.2)

@@ -24,6 +24,9 @@ from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
 
+_MOST_ROWS = 10_000
+"""Of one page, in one statement."""
+
 
 class StageWriter:
     """Stages batches of pages of one run over one connection, as long as `token` is the run's.
@@ -132,8 +135,15 @@ class StageWriter:
         return {page for (page,) in cur.fetchall()}
 
     def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
-        bodies = [(page.page, self._encode_json(page.rows)) for page in pages if page.rows]
-        if bodies:
+        """Load in statements that are answered within seconds, however long a page is."""
+        whole: list[tuple[int, Sequence[Row]]] = []
+        rests: list[tuple[int, Sequence[Row]]] = []
+        for page in pages:
+            for at in range(0, len(page.rows), _MOST_ROWS):
+                rows = page.rows[at : at + _MOST_ROWS]
+                (whole if len(rows) == _MOST_ROWS else rests).append((page.page, rows))
+        for parts in filter(None, [*([part] for part in whole), rests]):
+            bodies = [(number, self._encode_json(rows)) for number, rows in parts]
             sql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:

@@ -22,6 +22,7 @@ from carsync.postgres import connection, sql
 from carsync.postgres.connect import try_opening
 from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.wait import Connection, within
+from carsync.run.fingerprints import find_other_feed
 from carsync.source.dns import look_up
 from carsync.state import runs, target_lock
 
@@ -138,11 +139,12 @@ def describe_tables(
         relation = privileges.describe(cur, target)
         triggers = list_triggers(cur, target)
     source = config.sync.source
-    scheme, unfinished = None, None
+    scheme, unfinished, other_feed = None, None, None
     if error is None and not any("migration" in sentence for sentence in pending):
         scheme = runs.find_hash_scheme(conn, target, source)
         run = runs.find_resumable(conn, target, source, config.checkpoint.max_age_h)
         unfinished = run.run_id if run else None
+        other_feed = find_other_feed(config, runs.last_merged(conn, target, source))
     return TableFacts(
         error,
         pending,
@@ -151,6 +153,7 @@ def describe_tables(
         target_lock.describe_holder(conn, target),
         unfinished,
         triggers,
+        other_feed,
     )
 
 

@@ -45,7 +45,7 @@ class TableFacts(Struct, frozen=True):
 
     `error` is what `migrate` would raise, `pending` what `migrate` would do. `rows` is the
     planner's estimate, None without a table. `scheme` is the recorded hash scheme. `triggers`
-    see what is written to the target.
+    see what is written to the target. `other_feed` is why `sync` would refuse this feed.
     """
 
     error: CarsyncError | None
@@ -55,6 +55,7 @@ class TableFacts(Struct, frozen=True):
     lock_holder: str
     unfinished_run: int | None
     triggers: Sequence[str] = ()
+    other_feed: CarsyncError | None = None
 
 
 class Overlap(Struct, frozen=True):
@@ -255,7 +256,9 @@ def _judge_overlap(found: Findings, scheme: str, overlap: Overlap, rows: str) ->
 
 
 def judge_runs(found: Findings, facts: TableFacts) -> None:
-    """Judge whether another run is in the way, or waits to be resumed."""
+    """Judge whether another run is in the way, or waits to be resumed, or had another feed."""
+    if facts.other_feed is not None:
+        found.failed("source", facts.other_feed)
     if facts.lock_holder:
         fix = "wait for its end; a sync would end with 75"
         found.warn("lock", f"{facts.lock_holder} holds the table's lock", fix)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlsplit
+
 import msgspec
 import xxhash
 
 from carsync.config.dsn import place_of
-from carsync.config.sections import Config
+from carsync.config.sections import Api, Config
+from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
+from carsync.redaction import names_secret
+from carsync.state.runs import Run
 
 _CHANGED = {
     "feed": "the feed's settings changed (api.base_url, path, params or pagination)",
@@ -22,14 +28,28 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     Pages staged from another feed, by another mapping or for another table must
     never be mixed with this run's. `origin` is the feed however it is paged.
     """
-    api = config.api
-    origin = [api.base_url, api.path, api.params]
     return {
-        "origin": _digest(origin),
-        "feed": _digest([*origin, msgspec.to_builtins(api.pagination)]),
+        "origin": _digest(_origin(config.api)),
+        "feed": _digest([*_origin(config.api), msgspec.to_builtins(config.api.pagination)]),
         "mapping": _digest([mapper.fingerprint, mapper.hash_scheme]),
         "table": _digest(place_of(config)),
     }
+
+
+def find_other_feed(config: Config, last: Run | None) -> ConfigError | None:
+    """Return the error that refuses a feed other than that of the source's `last` merged run.
+
+    What the first feed lists, the second one does not: its cars would be deactivated.
+    """
+    before = last.fingerprints.get("origin") if last else None
+    if last is None or before in {None, _digest(_origin(config.api))}:
+        return None
+    return ConfigError(
+        f"another feed wrote the cars of the source {config.sync.source}: api.base_url, path or "
+        f"params are not those of run {last.run_id}",
+        hint="give this feed a name of its own (sync.source); where it is the same feed at a new "
+        "address, run `carsync sync --adopt-source` once",
+    )
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
@@ -39,6 +59,25 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
     ['the mapping or its hash changed']
     """
     return [words for part, words in _CHANGED.items() if old.get(part) != new.get(part)]
+
+
+def _origin(api: Api) -> list[Any]:
+    """Return what names a feed, whatever key its parameters hold."""
+    params = {name: value for name, value in api.params.items() if not names_secret(name)}
+    return [_address(api.base_url or ""), api.path, params]
+
+
+def _address(url: str) -> str:
+    """Return one text for all addresses of a feed: with or without TLS, default port and slash.
+
+    >>> _address("http://Feed.example.com:80/v1/"), _address("http://h:8080")
+    ('https://feed.example.com/v1', 'http://h:8080')
+    """
+    parts = urlsplit(url)
+    is_usual = parts.port in {None, {"http": 80, "https": 443}.get(parts.scheme)}
+    start = "https://" if is_usual else f"{parts.scheme}://"
+    port = "" if is_usual else f":{parts.port}"
+    return f"{start}{parts.hostname}{port}{parts.path}".rstrip("/")
 
 
 def _digest(value: object) -> str:

@@ -7,12 +7,13 @@ from functools import partial
 
 from carsync import failpoints, formatting
 from carsync.destination import migrations, staging
-from carsync.errors import ConfigError, DatabaseError, DatabaseUnavailableError, LockedError
+from carsync.errors import DatabaseError, DatabaseUnavailableError, LockedError
 from carsync.mapping.mapper import target_columns
 from carsync.model import PARENT_SESSIONS
 from carsync.postgres.connect import open_database, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
+from carsync.run.fingerprints import find_other_feed
 from carsync.state import changes, rejects, runs, samples
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
@@ -51,20 +52,11 @@ def prepare_schema(context: RunContext) -> None:
 
 
 def check_origin(context: RunContext) -> None:
-    """Refuse a feed that is not the one that wrote this source's cars; raise `ConfigError`.
-
-    What the first feed lists, the second one does not: its cars would be deactivated.
-    """
+    """Refuse a feed that is not the one that wrote this source's cars; raise `ConfigError`."""
     last = runs.last_merged(context.connection, context.target, context.source)
-    before = last.fingerprints.get("origin") if last else None
-    if before in {None, context.fingerprints["origin"]} or context.options.adopt_source:
-        return
-    raise ConfigError(
-        f"another feed wrote the cars of the source {context.source}: api.base_url, path or params "
-        f"are not those of run {last.run_id if last else 0}",
-        hint="give this feed a name of its own (sync.source); where it is the same feed at a new "
-        "address, run `carsync sync --adopt-source` once",
-    )
+    error = find_other_feed(context.config, last)
+    if error is not None and not context.options.adopt_source:
+        raise error
 
 
 def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Run:

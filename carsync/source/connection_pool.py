@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -27,6 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.ssl_ import create_urllib3_context
 
 from carsync.redaction import Secret
+from carsync.source.certificates import check_ca_bundle, load_certificates
 from carsync.source.dns import look_up
 
 _ADDRESS_S = 1.0
@@ -103,14 +103,10 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     `ca_bundle` is a file or a folder (None: the bundle that requests brings). Raises
     `OSError` where it cannot be read.
     """
-    place = Path(ca_bundle or DEFAULT_CA_BUNDLE_PATH)
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
-    if place.is_dir():
-        context.load_verify_locations(capath=place)
-    else:
-        context.load_verify_locations(cafile=place)
+    load_certificates(context, ca_bundle or DEFAULT_CA_BUNDLE_PATH)
     return context
 
 
@@ -120,7 +116,7 @@ def open_session(
     """Open a session that takes nothing from the environment and keeps no cookie.
 
     TLS is checked, against the file `ca_bundle` where one is given. The caller refuses
-    redirects (`allow_redirects=False`).
+    redirects (`allow_redirects=False`). Raises `ConfigError` where that file cannot be used.
     """
     session = requests.Session()
     session.trust_env = False
@@ -132,6 +128,7 @@ def open_session(
     session.headers.update(headers)
     if proxy is not None:
         session.proxies = {"http": proxy.reveal(), "https": proxy.reveal()}
+    check_ca_bundle(ca_bundle)
     if ca_bundle is not None:
         session.verify = ca_bundle
     return session

@@ -6,6 +6,7 @@ What the operating system refuses stays an `OSError`: the caller knows what the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -105,5 +106,8 @@ def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in {errno.EINVAL, errno.EBADF}:  # CIFS and FUSE flush no folder
+            raise
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ import pytest
 from carsync.config.parser import parse
 from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
-from carsync.model import Reject
+from carsync.model import PageNotes, Reject, Unread
 from carsync.redaction import Secret, clean, redact
 from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
@@ -85,6 +85,12 @@ def test_a_secret_shows_itself_to_nobody_who_does_not_ask() -> None:
         ("host=db password=geheim dbname=shop", "geheim"),
         ("postgresql://db/shop?user=u&password=geheim&sslmode=require", "geheim"),
         ("https://hooks.example.com/T0/geheim", "https://hooks.example.com/T0/geheim"),
+        ("https://hooks.example.com/T0/geheim", "/T0/geheim"),
+        ("https://u:pw@hooks.example.com/T0/geheim", "/T0/geheim"),
+        (r"host=db password = 'ge heim\'s' dbname=shop", "ge heim's"),
+        (r"host=db password=ge\ heim dbname=shop", "ge heim"),
+        ("ge/heim+ü k", "ge%2Fheim%2B%C3%BC%20k"),
+        ("ge/heim+ü k", "ge%2Fheim%2B%C3%BC+k"),
     ],
 )
 def test_every_secret_that_was_ever_read_is_known(secret: str, hidden: str) -> None:
@@ -95,16 +101,21 @@ def test_every_secret_that_was_ever_read_is_known(secret: str, hidden: str) -> N
     assert hidden not in str(ConfigError(said, detail=said, hint=said))
 
 
-def test_short_secrets_stand_in_texts_by_chance() -> None:
-    Secret("a1")
-    assert clean("page a1") == "page a1"
+@pytest.mark.parametrize("secret", ["a1", "1234", "true", "null"])
+def test_short_secrets_stand_in_texts_by_chance(secret: str) -> None:
+    Secret(secret)
+    assert clean(f"page {secret}") == f"page {secret}"
+    reject = Reject(0, secret, None, secret, f'{{"id": {secret}}}')
+    assert reject.without(Secret(secret)) == reject
+    notes = PageNotes({"year": Unread(1, secret, secret)})
+    assert notes.without(Secret(secret)) == notes
 
 
 _PROGRAM = """
 import sys, logging, threading
 from urllib.parse import urlsplit
 from carsync import logging_setup, stdio
-from carsync.model import Reject
+from carsync.model import PageNotes, Reject, Unread
 from carsync.redaction import Secret
 stdio.secure()
 logging_setup.set_up(sys.argv[1], logging.DEBUG)
@@ -126,3 +137,26 @@ def test_no_secret_leaves_a_process_by_its_log_or_by_a_traceback(log_format: str
     assert run.returncode == 1
     assert run.stderr.count("ValueError: netloc 'u:***@db'") >= 2
     assert "geheim" not in run.stderr + run.stdout
+
+
+_SPOKEN = """
+import sys, logging
+from carsync import logging_setup, stdio
+from carsync.redaction import Secret
+stdio.secure()
+logging_setup.set_up("json", logging.DEBUG)
+logging_setup.bind(target="public.cars")
+key = Secret(sys.argv[1])
+logging.error("quoted: %s", key.reveal(), extra={"event": "error", "detail": key.reveal()})
+"""
+
+
+@pytest.mark.parametrize(
+    "secret", ["level", "timestamp", "error", "event", "public", '": "', '", "', "quoted: k"]
+)
+def test_a_word_of_the_log_as_a_secret_leaves_its_json_readable(secret: str) -> None:
+    command = [sys.executable, "-c", _SPOKEN, secret]
+    line = json.loads(subprocess.run(command, capture_output=True, check=True).stderr)
+    assert (line["level"], line["event"], line["target"]) == ("error", "error", "public.cars")
+    assert line["detail"] == "***"
+    assert secret not in line["message"].removeprefix("quoted: ")

@@ -16,7 +16,7 @@ import requests
 
 from carsync import __version__
 from carsync.config.sections import Notify
-from carsync.errors import NoticeError
+from carsync.errors import ConfigError, NoticeError
 from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
 from carsync.source.deadline import TURN_S, in_time
 from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
@@ -123,6 +123,8 @@ def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
             # The connection was closed meanwhile, which may look like the end of an answer.
             late = time.monotonic() - started_s > within_s
             return _timed_out(notify) if late else error
+    except ConfigError as exc:
+        return NoticeError(exc.problem, detail=exc.detail, hint=exc.hint)
     except Exception as exc:
         if time.monotonic() - started_s > within_s:
             return _timed_out(notify)

@@ -61,6 +61,9 @@ def test_another_feed_under_the_same_name_takes_no_car(sites: tuple[SmallSite, S
     refused = second.sync(expect=2)
     assert "sync.source" in refused.report["hint"]
     assert second.feed.arrivals == []
+    foreseen = second.start("check").end()
+    assert foreseen.exit_code == 2
+    assert "--adopt-source" in foreseen.out
     assert first.living() == set(first.feed.ids)
 
     second.feed.ids = first.feed.ids  # the same feed, at a new address

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carsync.config.sections import LoadMethod
-from carsync.destination import staging
+from carsync.destination import stage_writer, staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import DatabaseError, LockedError
 from carsync.model import Column, Row
@@ -54,6 +54,16 @@ def test_page_and_its_ledger_line_are_staged_together(rig: Rig, method: LoadMeth
     assert ask(rig.conn, "SELECT page, ordinal, record_id, reason FROM carsync.rejects") == [
         (1, 3, "9", "no make")
     ]
+
+
+@both_methods
+def test_a_long_page_is_staged_in_parts(
+    rig: Rig, method: LoadMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_writer, "_MOST_ROWS", 3)
+    pages = [page(1, cars(range(8))), page(2, cars(range(10, 12))), page(3, cars(range(20, 23)))]
+    assert [line.rows for line in rig.stage(*pages, method=method)] == [8, 2, 3]
+    assert [row[2] for row in staged(rig)] == [str(i) for i in (*range(8), 10, 11, *range(20, 23))]
 
 
 @both_methods

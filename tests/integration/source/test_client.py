@@ -301,6 +301,7 @@ def test_a_failure_all_requests_share_is_raised_by_a_probe(
         ("cars", "/cars", {}),
         ("/cars?country=kr&sort=id", "/cars", {"country": "kr", "sort": "id"}),
         ("/cars/", "/cars/", {}),
+        ("/cars?$filter=City eq 'Seoul'", "/cars", {"$filter": "City eq 'Seoul'"}),
     ],
 )
 def test_a_path_may_lack_its_slash_and_hold_a_query(

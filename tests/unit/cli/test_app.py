@@ -101,3 +101,11 @@ def test_colours_are_forced_and_forbidden_by_the_environment(
         monkeypatch.delenv(name, raising=False)
     path = f"checkpoint.path={tmp_path / 'none.json'}"
     assert ("\x1b[1m" in run("status", "--set", path, **environ).stdout) is colored
+
+
+def test_python_m_carsync_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    """Python itself imports there before: `importlib`, `contextlib` and the package's name."""
+    for name in ("json", "logging", "click", "msgspec", "yaml", "multiprocessing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    command = [sys.executable, "-m", "carsync", "config", "schema"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=60)

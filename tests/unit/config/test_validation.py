@@ -59,6 +59,7 @@ def test_what_no_type_can_tell_is_refused_too(text: str, words: str) -> None:
         "metrics: {textfile: /var/lib/x.prom}",
         "notify: {url: 'https://hooks.example.com/services/T/B'}",
         "limits: {fetcher_processes: 16}",
+        "api: {path: \"/Property?$filter=City eq 'Seoul'\"}",
     ],
 )
 def test_what_fits_passes(text: str) -> None:

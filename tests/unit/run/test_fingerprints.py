@@ -43,8 +43,30 @@ def test_another_key_or_password_lets_a_run_go_on() -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "https://feed.example.com/v1/",
+        "HTTPS://Feed.example.com:443/v1",
+        "http://feed.example.com/v1",
+        "http://feed.example.com:80/v1",
+    ],
+)
+def test_a_feed_at_the_same_address_written_otherwise_goes_on(address: str) -> None:
+    assert prints(API_BASE_URL=address) == prints()
+
+
+def test_another_key_among_the_parameters_lets_a_run_go_on() -> None:
+    one, other = (f"api.params={{country: kr, api_key: {key}}}" for key in ("k1", "k2"))
+    assert prints(one) == prints(other) == prints("api.params={country: kr}")
+
+
+@pytest.mark.parametrize(
     "override",
     [
+        "api.base_url=https://feed.example.com:8443/v1",
+        "api.base_url=http://feed.example.com:443/v1",
+        "api.base_url=https://feed.example.com/V1",
+        "api.params={keyword: kia}",
         "api.base_url=https://other.example.com/v1",
         "api.path=/vans",
         "api.params={country: kr}",

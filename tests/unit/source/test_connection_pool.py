@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from carsync.redaction import Secret
@@ -133,13 +134,14 @@ def test_the_connection_of_a_threads_request_is_shut(network: Network) -> None:
 
 
 def test_a_session_takes_nothing_from_its_surroundings() -> None:
+    bundle = DEFAULT_CA_BUNDLE_PATH
     session = open_session(
-        3, {"X-API-Key": "k"}, proxy=Secret("http://u:p@proxy.test"), ca_bundle="/ca.pem"
+        3, {"X-API-Key": "k"}, proxy=Secret("http://u:p@proxy.test"), ca_bundle=bundle
     )
     assert not session.trust_env
     assert dict(session.headers) == {"X-API-Key": "k"}
     assert session.proxies == dict.fromkeys(("http", "https"), "http://u:p@proxy.test")
-    assert session.verify == "/ca.pem"
+    assert session.verify == bundle
     policy = session.cookies.get_policy()
     assert isinstance(policy, http.cookiejar.DefaultCookiePolicy)
     assert policy.is_not_allowed("a.test")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,22 @@ def test_only_a_durable_file_s_folder_is_flushed(
     )
     atomic_file.replace(path, b"data", is_durable=is_durable)
     assert flushed == ([False, True] if is_durable else [False])
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EBADF, errno.EIO])
+def test_a_folder_that_cannot_be_flushed_is_no_failure(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """CIFS and FUSE flush files, and refuse folders; a broken disk is told."""
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="rror") if code == errno.EIO else nullcontext():
+        atomic_file.replace(path, b"data")
+    assert path.read_bytes() == b"data"
 
 
 def test_writers_with_suffixes_of_their_own_do_not_meet(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 import traceback
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from carsync import logging_setup
 from carsync.config.sections import Notify
 from carsync.errors import NoticeError
 from carsync.redaction import Secret
@@ -86,6 +88,21 @@ def test_what_will_not_pass_is_not_tried_again(hook: ScriptedApi, status: int) -
 def test_an_answer_that_holds_the_address_is_not_told(hook: ScriptedApi) -> None:
     hook.on(PATH, Reply(404, f"no such page: {PATH}".encode()))
     assert refused(hook.base_url).detail == ""
+
+
+def test_an_unreadable_bundle_is_named() -> None:
+    error = refused("https://127.0.0.1:9", ca_bundle="/nowhere/ca.pem")
+    assert "/nowhere/ca.pem: No such file" in error.detail
+
+
+def test_a_header_that_is_none_is_nobodys_concern(
+    hook: ScriptedApi, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """urllib3 would log it with the whole address, port included, and a traceback."""
+    logging_setup.set_up("text", logging.DEBUG)
+    hook.on(PATH, Reply(raw=b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 0\r\n\r\n"))
+    deliver(notify(hook.base_url), BODY)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_redirect_is_refused(hook: ScriptedApi) -> None:
