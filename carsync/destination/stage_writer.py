@@ -144,12 +144,14 @@ class StageWriter:
                 (whole if len(rows) == _MOST_ROWS else rests).append((page.page, rows))
         for parts in filter(None, [*([part] for part in whole), rests]):
             bodies = [(number, self._encode_json(rows)) for number, rows in parts]
-            sql.insert_values(cur, self._insert_json, bodies)
+            with connection.role_path(cur):
+                sql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
         text = "".join([copy_line((page.page, *row)) for page in pages for row in page.rows])
         if text:
-            sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
+            with connection.role_path(cur):
+                sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""

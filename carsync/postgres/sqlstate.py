@@ -108,7 +108,17 @@ _CONNECTION_HINTS = (
     ),
     (("no pg_hba.conf entry",), "the server's pg_hba.conf does not let this host or user in"),
     (("Tenant or user not found",), "Supabase's pooler wants the user as postgres.PROJECT"),
-    (("SSL", "certificate"), "see sslmode in the connection string, e.g. ?sslmode=require"),
+    (
+        ("client certificate",),
+        "the server wants a certificate of the client: sslcert and sslkey in DATABASE_URL",
+    ),
+    (
+        ("certificate",),
+        "it is not proved that this is the server: sslrootcert in DATABASE_URL must name the file "
+        "of its authority, and the host must be one that its certificate names",
+    ),
+    (("SSL",), "see sslmode in the connection string, e.g. ?sslmode=require"),
+    (("invalid",), "libpq does not take this value: correct it in DATABASE_URL"),
     (
         (
             "too many",

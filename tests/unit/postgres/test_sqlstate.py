@@ -55,6 +55,11 @@ def test_hidden_rows_are_named_whatever_the_code() -> None:
         ("FATAL: password authentication failed", "user name or password"),
         ("Tenant or user not found", "postgres.PROJECT"),
         ("timeout expired", "the server does not answer"),
+        ('root certificate file "/x" does not exist; … or change sslmode', "sslrootcert"),
+        ('server certificate for "a" does not match host name "b"', "sslrootcert"),
+        ("SSL error: certificate verify failed", "sslrootcert"),
+        ("SSL connection is required", "sslmode=require"),
+        ('invalid sslmode value: "bogus"', "correct it"),
         ("no more words", "when the server is back"),
     ],
 )
