@@ -8,8 +8,8 @@ import pytest
 
 from carsync.config.parser import parse
 from carsync.errors import ConfigError
-from carsync.postgres import connection
-from carsync.postgres.connect import open_database, refuse_transaction_pooler
+from carsync.postgres import connect
+from carsync.postgres.connect import open_database
 from carsync.redaction import Secret
 from tests.conftest import ask
 
@@ -44,11 +44,11 @@ def test_a_pooler_in_transaction_mode_is_refused(
         asked.append(dsn)
         return shares
 
-    monkeypatch.setattr(connection, "shares_server_sessions", shares_server_sessions)
+    monkeypatch.setattr(connect, "_shares_server_sessions", shares_server_sessions)
     config = parse("", {"DATABASE_URL": dsn})
     if shares:
         with pytest.raises(ConfigError, match="transaction mode"):
-            refuse_transaction_pooler(config)
+            open_database(config, "test")
     else:
-        refuse_transaction_pooler(config)
+        open_database(config, "test").close()
     assert [secret.reveal() for secret in asked] == [dsn]
