@@ -64,12 +64,14 @@ def _plain(secret: Secret | None) -> str:
 class PageInfo(Struct, frozen=True):
     """What an answer says of its feed: the totals, and where the next page is.
 
-    All None where it says nothing; `next_token` is known of feeds that are read page by page.
+    All None where it says nothing; `next_token` is known of feeds that are read page by page,
+    `has_more` of feeds that say whether a page follows.
     """
 
     total_pages: int | None = None
     total_records: int | None = None
     next_token: str | None = None
+    has_more: bool | None = None
 
 
 class Unread(Struct, frozen=True):

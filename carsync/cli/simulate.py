@@ -13,6 +13,7 @@ from carsync import formatting
 from carsync.cli import console
 from carsync.demo.feed import FeedOptions
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
+from carsync.demo.paging import PAGINGS
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 
@@ -110,6 +111,18 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     default=SimulatorOptions().lie_depth,
     help="The page at which lies begin that need one.",
 )
+@click.option(
+    "--paging",
+    type=click.Choice(PAGINGS),
+    default=SimulatorOptions().paging,
+    help="How the feed is cut into pages.",
+)
+@click.option(
+    "--token-life",
+    "token_life_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Cursors and links are valid for so many seconds.  [default: for ever]",
+)
 @click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
 def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
@@ -121,6 +134,7 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
     Examples:
       carsync simulate --port 8080
       carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
+      carsync simulate --paging cursor --token-life 60
       carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """
     feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})

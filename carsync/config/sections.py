@@ -6,7 +6,7 @@ Schema from them. Child processes import this module, so it stays light.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -52,14 +52,24 @@ Value = str | int | float | bool
 
 
 class Pagination(Section, frozen=True):
-    """Where pages, records and totals are. Paths are dotted; `""` is the answer itself."""
+    """Where pages, records and totals are. Paths are dotted; `""` is the answer itself.
 
-    type: Literal["page"] = "page"
+    `header:NAME` is a header of the answer, `header:NAME.a.b` a value in the JSON that it holds.
+    Of `next` null is the usual place of the kind: `meta.next_cursor`, `links.next`.
+    """
+
+    type: Literal["page", "offset", "cursor", "next_link", "link_header", "none"] = "page"
     page_param: str = "page"
     size_param: str | None = "per_page"
     page_size: Count = 100
     first_page: Natural = 1
+    offset_param: str = "offset"
+    first: Natural = 0
+    cursor_param: str = "cursor"
+    next: str | None = None
+    rel: str = "next"
     records: str = "data"
+    has_more: str | None = None
     total_pages: str | None = "meta.last_page"
     total_records: str | None = "meta.total"
     max_pages: Count = 5000
@@ -80,10 +90,16 @@ class Record(Section, frozen=True):
 
 
 class Api(Section, frozen=True):
-    """The feed. `record` says how to read one of its records; null: the API has no such request."""
+    """The feed. `record` says how to read one of its records; null: the API has no such request.
+
+    With `method: POST` the values of paging go into `body`, each at its dotted place.
+    """
 
     base_url: str | None = None
     path: str = "/cars"
+    method: Literal["GET", "POST"] = "GET"
+    body: dict[str, Any] = {}
+    form: bool = False
     record: Record | None = Record()
     auth: Auth = Auth()
     params: dict[str, Value] = {}

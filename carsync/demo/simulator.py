@@ -1,6 +1,7 @@
 """The simulated auction API, a plain ASGI application; `server.py` runs it.
 
-    GET  {prefix}/cars?page=N&per_page=S   {"data": [record…], "meta": {…}}
+    GET  {prefix}/cars?page=N&per_page=S   {"data": [record…], "meta": {…}}; see `paging.py`
+    POST {prefix}/cars                     the same, with paging in a form or a JSON body
     GET  {prefix}/cars/{id}                {"data": record}, or 404
     GET  /_sim/log                         the arrivals since the last reset
     GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
@@ -29,6 +30,7 @@ from msgspec.structs import asdict, replace
 
 from carsync.demo.feed import Feed, FeedOptions, SnapshotListing, compress, in_parallel
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
+from carsync.demo.paging import Paging, read_cut, shape
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,7 +48,8 @@ class SimulatorOptions(Struct, frozen=True):
     meets the same faults again. `broken_share` is a share of pages, which always answer
     500. `rate` is in requests per second, 0 for no limit; `burst` is twice the rate by
     default. `key` None lets everyone in. `lies` names lies of `lies.py`, one of pages and one
-    by id at most; some of them begin at page `lie_depth`.
+    by id at most; some of them begin at page `lie_depth`. `paging` is the kind of paging; lies
+    and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     """
 
     feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
@@ -66,6 +69,8 @@ class SimulatorOptions(Struct, frozen=True):
     empty_from: int | None = None
     lies: tuple[str, ...] = ()
     lie_depth: int = 3
+    paging: Paging = "page"
+    token_life_s: float | None = None
 
 
 class SimulatedAnswer(Struct, frozen=True):
@@ -176,7 +181,8 @@ class Simulator:
             retry_after = ((b"retry-after", b"%d" % wait_s),)
             answer = replace(_error(429, "too many requests"), headers=retry_after)
         else:
-            answer = self._answer(scope, path)
+            body = await _read_body(receive) if scope["method"] == "POST" else b""
+            answer = self._answer(scope, path, body)
         self.log.append((arrived_s, target, answer.status))
         low_ms, high_ms = self.options.latency_ms
         if high_ms > 0 and not wait_s:
@@ -184,13 +190,17 @@ class Simulator:
             await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
         await _respond(send, scope, answer)
 
-    def _answer(self, scope: Message, path: str) -> SimulatedAnswer:
-        if scope["method"] != "GET":
+    def _answer(self, scope: Message, path: str, body: bytes) -> SimulatedAnswer:
+        is_search = scope["method"] == "POST" and path == self._cars_path
+        if scope["method"] != "GET" and not is_search:
             return _error(405, "only GET is answered here")
         if self._key is not None and _header(scope, b"x-api-key") != self._key:
             return _error(401, "missing or wrong X-API-Key")
         if path == self._cars_path:
-            return self._answer_page(_query(scope))
+            query = {**_query(scope), **_in_body(scope, body)}
+            if self.options.paging == "page":
+                return self._answer_page(query)
+            return self._answer_cut(scope, query)
         if path.startswith(self._cars_path + "/"):
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
         return _error(404, "no such route")
@@ -212,6 +222,31 @@ class Simulator:
             return SimulatedAnswer(200, b'{"data":[]}')
         answer = SimulatedAnswer(200, self._page(page, page_size), gzipped=True)
         return self._spoil(f"page {page}", answer)
+
+    def _answer_cut(self, scope: Message, query: dict[str, str]) -> SimulatedAnswer:
+        """Answer a request for a page that has no number."""
+        options, listing = self.options, SnapshotListing(self.feed, self.snapshot)
+        life_s, now_s = options.token_life_s, time.monotonic()
+        try:
+            cut = read_cut(options.paging, query, options.page_size, options.max_page_size)
+        except ValueError:
+            return _error(422, "the place and the size of a page must be whole numbers")
+        if life_s is not None and cut.born_s is not None and now_s > cut.born_s + life_s:
+            return _error(410, "the cursor has expired")
+        if self._is_broken(cut.page):
+            return _error(500, "internal server error")
+        stop = len(listing) if options.paging == "none" else cut.start + cut.size
+        host = (_header(scope, b"host") or b"").decode("latin-1")
+        body, link = shape(
+            options.paging,
+            cut,
+            listing.records(cut.start, stop),
+            len(listing),
+            f"http://{host}{self._cars_path}",
+            None if life_s is None else now_s,
+        )
+        headers = () if link is None else ((b"link", link.encode("latin-1")),)
+        return self._spoil(f"page {cut.page}", replace(_json(body), headers=headers))
 
     def _answer_car(self, text: str) -> SimulatedAnswer:
         asked = CarAsked(SnapshotListing(self.feed, self.snapshot), text)
@@ -317,6 +352,29 @@ def _error(status: int, message: str) -> SimulatedAnswer:
 
 def _header(scope: Message, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _in_body(scope: Message, body: bytes) -> dict[str, str]:
+    """Return the parameters in a form, or in a JSON object, inner names behind a dot."""
+    if not body:
+        return {}
+    if b"json" not in (_header(scope, b"content-type") or b""):
+        return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
+    flat: dict[str, str] = {}
+    for name, value in msgspec.json.decode(body, type=dict[str, Any]).items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat.update({f"{name}.{i}" if i else name: str(v) for i, v in inner.items()})
+    return flat
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        body += part
+        if not message.get("more_body"):
+            return body
 
 
 def _query(scope: Message) -> dict[str, str]:

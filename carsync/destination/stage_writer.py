@@ -130,7 +130,10 @@ class StageWriter:
             )
             for p in pages
         ]
-        template = "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::float8, %s::jsonb)"
+        template = (
+            "(%s, %s, %s, %s, %s::integer, %s::bigint, %s::text, %s::boolean, %s::float8, "
+            "%s::jsonb)"
+        )
         sql.insert_values(cur, self._claim, claims, template)
         return {page for (page,) in cur.fetchall()}
 

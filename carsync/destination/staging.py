@@ -45,6 +45,12 @@ def drop(conn: Connection, run_id: int) -> None:
         sql.run(cur, sql.load("staging/drop_staging", **tables(run_id)))
 
 
+def clear(conn: Connection, run_id: int) -> None:
+    """Empty the run's staging table and ledger, and forget its rejects; no writer is at work."""
+    with connection.transaction(conn, "emptying the staging table") as cur:
+        sql.run(cur, sql.load("staging/clear_staging", **tables(run_id)), {"run_id": run_id})
+
+
 def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
     """Drop the staging tables that other runs of this target and source left.
 

@@ -54,7 +54,7 @@ def try_ends(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> EndFac
     except PageError as exc:
         return replace(facts, fault=exc)
     before_ids: Ids = frozenset()
-    if paginator.first:
+    if paginator.first and not paginator.is_exact:
         with suppress(PageError):
             before_ids = asker.look(paginator.first - 1)
     return replace(facts, behind_ids=behind_ids, beside_ids=beside_ids, before_ids=before_ids)

@@ -102,7 +102,7 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
     paginator = load_paginator(config.api)
     try:
         content = mapper.map_page(answer.body)
-        info = paginator.read(content.values)
+        info = paginator.read(content.values, answer.headers)
     except PageError as exc:
         return replace(page, fault=exc)
     secret = config.api.auth.key.reveal() if config.api.auth.key else ""

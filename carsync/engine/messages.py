@@ -17,7 +17,8 @@ class PageLease(Struct, frozen=True):
     `expected_pages` is what the feed reported so far (None: not known), so that an
     empty answer can be told from the feed's end. `token` is where the page is, for a
     feed whose pages are known by the page before them alone. `is_proved`: the API has
-    answered such a request in this session, so that a 403 need not mean the key.
+    answered such a request in this session, so that a 403 need not mean the key. `is_over`: the
+    feed said that it ended before this page, which is not asked for.
     """
 
     page: int
@@ -25,6 +26,7 @@ class PageLease(Struct, frozen=True):
     expected_pages: int | None = None
     token: str | None = None
     is_proved: bool = False
+    is_over: bool = False
 
 
 class ProbeLease(Struct, frozen=True):
@@ -41,6 +43,13 @@ class ProbeLease(Struct, frozen=True):
 
 
 Lease = PageLease | ProbeLease
+
+
+class PageNamed(Struct, frozen=True):
+    """The answer for a page is here, and names the next one; it is not checked or mapped yet."""
+
+    page: int
+    token: str
 
 
 class PageFetched(Struct, frozen=True):
@@ -140,7 +149,8 @@ class EngineLost(Struct, frozen=True):
 
 
 Event = (
-    PageFetched
+    PageNamed
+    | PageFetched
     | PageFailed
     | ProbeAnswered
     | PagesStaged

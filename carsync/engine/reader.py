@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -78,18 +80,27 @@ class FeedReader:
         self._rules = config.api.record or Record()
         self._gone_rule = GoneRule(self._rules.gone_when, self._mapper)
 
-    def read_page(self, lease: PageLease) -> PageRead:
+    def read_page(
+        self, lease: PageLease, tell_next: Callable[[str], None] | None = None
+    ) -> PageRead:
         """Ask for a page and map it; raise `PageError` where the answer is not that page.
 
-        The end of the feed may be an error's status; it is an empty page then.
+        The end of the feed may be an error's status; it is an empty page then. Of a feed that
+        is read page by page, `tell_next` hears the token of the next one before this one is
+        mapped, so that nobody waits for that.
         """
         started_s = time.monotonic()
         try:
+            if lease.is_over:
+                raise PageError(FailureKind.BAD_PAGE, "the feed ended before this page")
             answer = self._get_page(lease)
+            if tell_next is not None and not self._paginator.parallel:
+                self._peek(answer, tell_next)
             content, info = self._map(lease, answer)
         except PageError as exc:
             status = exc.status or (200 if exc.kind is FailureKind.BAD_PAGE else 0)
-            if not self._paginator.is_end(lease.page, status, lease.expected_pages):
+            expected = lease.expected_pages
+            if not lease.is_over and not self._paginator.is_end(lease.page, status, expected):
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
@@ -104,10 +115,19 @@ class FeedReader:
         failpoints.reach("fetch.answered")
         return answer
 
+    def _peek(self, answer: Answer, tell_next: Callable[[str], None]) -> None:
+        values = self._mapper.peek(answer.body)
+        if values is None:
+            return
+        with suppress(PageError):  # raised again where the page is mapped
+            token = self._paginator.read(values, answer.headers).next_token
+            if token is not None:
+                tell_next(token)
+
     def _map(self, lease: PageLease, answer: Answer) -> tuple[PageContent, PageInfo]:
         is_first = lease.page == self._paginator.first
         content = self._mapper.map_page(answer.body, list_fields=is_first)
-        info = self._paginator.read(content.values)
+        info = self._paginator.read(content.values, answer.headers)
         fault = self._paginator.find_fault(
             lease.page, content.records, info, lease.expected_pages, lease.attempt
         )
@@ -158,11 +178,12 @@ class FeedReader:
     def _look(self, lease: PageLease) -> ProbeAnswer:
         """Ask for a page that may not be there; a refusal that is the page's own says so."""
         try:
-            content = self._mapper.map_page(self._get_page(lease).body)
+            answer = self._get_page(lease)
+            content = self._mapper.map_page(answer.body)
         except PageError as exc:
             if exc.kind not in {FailureKind.CLIENT, FailureKind.BAD_PAGE}:
                 raise
             return ProbeAnswer(ProbeVerdict.GONE, exc.problem)
         ids = tuple(i for i in ids_of(content) if i is not None)
         verdict = ProbeVerdict.ALIVE if content.records else ProbeVerdict.GONE
-        return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values))
+        return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values, answer.headers))

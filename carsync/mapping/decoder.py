@@ -65,6 +65,8 @@ class PageDecoder:
         self._envelope = RecordType([self._records, *self._paths], {self._records: listed})
         self._texts = RecordType([self._records], {self._records: list[msgspec.Raw]})
         self._decode_page = msgspec.json.Decoder(self._envelope.type).decode
+        self._beside = RecordType(self._paths)
+        self._decode_beside = msgspec.json.Decoder(self._beside.type).decode
         self._decode_texts = msgspec.json.Decoder(self._texts.type).decode
         self._decode_record = msgspec.json.Decoder(record).decode
 
@@ -83,6 +85,14 @@ class PageDecoder:
         if len(records) > self._most_records:
             raise _bad_page(body, f"it holds {formatting.plural(len(records), 'record')}")
         return DecodedPage(records, self._values(found), lambda: self._read_texts(body))
+
+    def peek(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return the values beside the records, which are skipped; None where that fails."""
+        try:
+            found = self._beside.gather([self._decode_beside(body.removeprefix(_BOM))])
+        except _REFUSALS:
+            return None
+        return tuple(found[self._beside.slot(path)][0] for path in self._paths)
 
     def decode_record(self, body: bytes) -> DecodedPage:
         """Decode one record as a page of it alone; raise `PageError` where it is not JSON."""

@@ -47,10 +47,13 @@ class Unholdable:
 def parse_path(text: str) -> FieldPath:
     """Split a dotted path; `""` is the record, or the answer, itself.
 
-    >>> parse_path("lots.0.bid"), parse_path("")
-    (('lots', '0', 'bid'), ())
+    The names of OData's own fields hold a dot.
+
+    >>> parse_path("lots.0.bid"), parse_path("@odata.nextLink"), parse_path("")
+    (('lots', '0', 'bid'), ('@odata.nextLink',), ())
     """
-    return tuple(text.split(".")) if text else ()
+    parts = text.replace("@odata.", "@odata\0").split(".") if text else ()
+    return tuple(part.replace("\0", ".") for part in parts)
 
 
 def describe(value: Any) -> str:

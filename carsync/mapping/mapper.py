@@ -8,6 +8,7 @@ poisoned ones from the rest.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
@@ -97,7 +98,8 @@ class Mapper:
         self.fingerprint = digest.hexdigest()
         mapped = [parse_path(path) for path in self.paths.values()]
         self._record_type = RecordType([*mapped, *raw_paths(varying.values())])
-        most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100)
+        has_size = pagination.type != "none"
+        most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100) if has_size else math.inf
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
         self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
@@ -119,6 +121,10 @@ class Mapper:
         `list_fields`: the notes list the fields that most records have, which takes a while.
         """
         return self._map(self._page_decoder.decode(body), list_fields=list_fields)
+
+    def peek(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return what stands beside the records of an answer, in no time; None where it fails."""
+        return self._page_decoder.peek(body)
 
     def map_array(self, body: bytes) -> PageContent:
         """Map a bare JSON array of records; raise `PageError` for anything else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -50,8 +51,9 @@ class RunContext:
         self.source = config.sync.source
         self.paginator = load_paginator(config.api)
         self.mapper = Mapper.load(config)
-        self.plan = PagePlan(config.api.pagination, self.paginator, options.max_pages)
         rate = config.limits.requests_per_second
+        ahead = math.ceil(rate) or math.inf
+        self.plan = PagePlan(config.api.pagination, self.paginator, options.max_pages, ahead)
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
         self.notes: list[str] = []
         """Sentences that the report says again."""

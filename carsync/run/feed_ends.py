@@ -80,7 +80,8 @@ class FeedEnds:
     def _try_begin(self) -> None:
         """Ask for the page before the first one, where no total says that all was read."""
         first = self._plan.first
-        if self._begin_tried or not first or not self._plan.misses_records:
+        is_exact = self._context.paginator.is_exact  # no records lie before the first offset
+        if self._begin_tried or not first or is_exact or not self._plan.misses_records:
             return
         self._begin_tried = True
         before = self._ids(first - 1)

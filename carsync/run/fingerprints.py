@@ -16,7 +16,7 @@ from carsync.redaction import names_secret
 from carsync.state.runs import Run
 
 _CHANGED = {
-    "feed": "the feed's settings changed (api.base_url, path, params or pagination)",
+    "feed": "the feed's settings changed (api.base_url, path, params, body or pagination)",
     "mapping": "the mapping or its hash changed",
     "table": "the target table, its database or sync.source changed",
 }
@@ -28,9 +28,11 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     Pages staged from another feed, by another mapping or for another table must
     never be mixed with this run's. `origin` is the feed however it is paged.
     """
+    api, origin = config.api, _origin(config.api)
+    paging = [api.method, api.form, msgspec.to_builtins(api.pagination)]
     return {
-        "origin": _digest(_origin(config.api)),
-        "feed": _digest([*_origin(config.api), msgspec.to_builtins(config.api.pagination)]),
+        "origin": _digest(origin),
+        "feed": _digest([*origin, *paging]),
         "mapping": _digest([mapper.fingerprint, mapper.hash_scheme]),
         "table": _digest(place_of(config)),
     }
@@ -64,7 +66,8 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
 def _origin(api: Api) -> list[Any]:
     """Return what names a feed, whatever key its parameters hold."""
     params = {name: value for name, value in api.params.items() if not names_secret(name)}
-    return [_address(api.base_url or ""), api.path, params]
+    body = {name: value for name, value in api.body.items() if not names_secret(name)}
+    return [_address(api.base_url or ""), api.path, params, *([body] if body else [])]
 
 
 def _address(url: str) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carsync import failpoints, formatting, timing
+from carsync.destination import staging
 from carsync.engine.base import Engine
 from carsync.engine.messages import (
     BreakerOpened,
@@ -27,6 +28,7 @@ from carsync.engine.messages import (
     PageFailed,
     PageFetched,
     PageLease,
+    PageNamed,
     PagesStaged,
     RateChanged,
     WorkerFailed,
@@ -55,6 +57,8 @@ log = logging.getLogger(__name__)
 
 REST_OPENINGS = 2
 """Breaker openings in a row after which the remaining pages, all failed before, are given up."""
+MAX_RESTARTS = 2
+"""A feed whose next page is refused is read anew this often in a session."""
 MIN_RECORDS_TO_JUDGE = 1000
 """Before this many records were seen, `sync.max_reject_share` ends no run."""
 
@@ -83,6 +87,12 @@ class Intake:
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._is_end_explained = self._is_answered = False
+        self._expired = ""  # why the plan must begin anew
+        self._restarts = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Know of no page."""
         self._repeats = RepeatDetector(self._plan.first, self._config.api.pagination.page_size)
         self._records = 0
         self._rejects = 0
@@ -129,6 +139,10 @@ class Intake:
 
         The first request of a session goes alone: it tells whether the key is good.
         """
+        if self._expired:
+            if self._out:
+                return
+            self._restart()
         engine = self._supervisor.engine
         room = engine.room() if self._is_answered else 1 - len(self._out)
         leases: list[PageLease] = []
@@ -148,7 +162,24 @@ class Intake:
                 return None
             page, attempt = next_page, 1
         token, is_proved = self._plan.token(page), self._health.has_pages
-        return PageLease(page, attempt, self._plan.planned, token, is_proved)
+        is_over = self._plan.is_over(page)
+        return PageLease(page, attempt, self._plan.planned, token, is_proved, is_over)
+
+    def _restart(self) -> None:
+        """Drop what is staged, and read the feed from its first page."""
+        context, dropped = self._context, self._plan.staged_count
+        staging.clear(context.connection, context.run.run_id)
+        context.metrics.pages_dropped(dropped - context.resumed_pages)
+        context.resumed_pages = context.resumed_rows = 0
+        context.note(
+            f"{self._expired}: what led to this page is not valid any more, so carsync drops "
+            f"{formatting.plural(dropped, 'staged page')} and reads the feed from its first page"
+        )
+        self._plan.restart()
+        self._due.clear()
+        self._forget()
+        self._expired = ""
+        self._restarts += 1
 
     # ── events ───────────────────────────────────────────────────────────────
 
@@ -163,6 +194,8 @@ class Intake:
 
     def _handle(self, event: Event) -> None:
         match event:
+            case PageNamed():
+                self._plan.name_next(event.page, event.token)
             case PageFetched():
                 self._page_fetched(event)
             case PagesStaged():
@@ -183,11 +216,24 @@ class Intake:
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
+        self._judge_size()
         self._judge_repeats(event)
         self._records += event.records
         self._rejects += event.rejects
         if self._records >= MIN_RECORDS_TO_JUDGE:  # end early where far too many are rejected
             judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
+
+    def _judge_size(self) -> None:
+        """Stop where records lie between pages, because the API serves smaller ones."""
+        if (served := self._plan.clamped_to) is None:
+            return
+        asked = self._config.api.pagination.page_size
+        raise ConfigError(
+            f"the API serves pages of {formatting.plural(served, 'record')} instead of {asked:,}: "
+            "those between two pages would not be read",
+            hint=f"set api.pagination.page_size: {served}, or size_param to the name of the "
+            "parameter for the page size",
+        )
 
     def _judge_repeats(self, event: PageFetched) -> None:
         """Stop at a page that lists the same records as another: it is no page of its own."""
@@ -222,7 +268,13 @@ class Intake:
             random.random,
             rate_limited=self._rate_limited[event.page],
         )
-        self._context.attempt_failed(event, given_up=delay_s is None)
+        if self._plan.is_over(event.page):
+            delay_s = 0.0  # not asked for any more: an error behind the end is no page
+        is_expired = delay_s is None and self._has_expired(event)
+        self._context.attempt_failed(event, given_up=delay_s is None and not is_expired)
+        if is_expired:
+            self._expired = formatting.of_page(event.page, event.problem)
+            return
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:
@@ -244,6 +296,12 @@ class Intake:
             extra={**_attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
+
+    def _has_expired(self, event: PageFailed) -> bool:
+        """Say whether a page may be refused because its token was valid for a while only."""
+        is_refused = event.kind is FailureKind.CLIENT and event.status is not None
+        has_token = self._plan.token(event.page) is not None
+        return is_refused and has_token and self._restarts < MAX_RESTARTS
 
     def _explain_end(self, event: PageFailed) -> None:
         """Tell once how an error behind the last page is made the feed's end."""

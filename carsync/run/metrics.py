@@ -113,6 +113,11 @@ class Metrics:
             if (kind := self._last_errors.pop(page, None)) is not None:
                 self._errors[kind] -= 1
 
+    def pages_dropped(self, pages: int) -> None:
+        """Take back so many staged pages and all records: the feed is read anew."""
+        self._counts.pages_staged -= pages
+        self._counts.records = self._counts.rejects = 0
+
     def pages_staged(self, event: PagesStaged) -> None:
         """Count what a writer committed."""
         now_s, pages = self._elapsed_s(), len(event.pages)

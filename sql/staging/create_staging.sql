@@ -11,6 +11,7 @@ CREATE UNLOGGED TABLE {ledger} (
     reported_pages integer,
     reported_records bigint,
     next_token text,
+    has_more boolean,
     fetched_at timestamptz NOT NULL,
     notes jsonb
 ) WITH (autovacuum_enabled = false);

@@ -4,12 +4,13 @@
 -- Rejects of an earlier fetch of the page, whose staging was lost in a crash, go with it.
 WITH fresh AS (
     INSERT INTO {ledger}
-        (page, rows, rejects, records, reported_pages, reported_records, next_token, fetched_at,
-         notes)
-    SELECT page, rows, rejects, records, reported_pages, reported_records, next_token,
+        (page, rows, rejects, records, reported_pages, reported_records, next_token, has_more,
+         fetched_at, notes)
+    SELECT page, rows, rejects, records, reported_pages, reported_records, next_token, has_more,
            now() - make_interval(secs => age_s), notes
     FROM (VALUES %s) AS claimed
-        (page, rows, rejects, records, reported_pages, reported_records, next_token, age_s, notes)
+        (page, rows, rejects, records, reported_pages, reported_records, next_token, has_more, age_s,
+         notes)
     WHERE EXISTS (
         SELECT FROM carsync.runs
         WHERE run_id = {run_id} AND token = {token} AND state = 'running')

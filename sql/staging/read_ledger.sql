@@ -1,3 +1,3 @@
-SELECT page, rows, rejects, records, reported_pages, reported_records, next_token
+SELECT page, rows, rejects, records, reported_pages, reported_records, next_token, has_more
 FROM {ledger}
 ORDER BY page

@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,6 +20,7 @@ from carsync.engine.messages import (
     Lease,
     PageFailed,
     PageLease,
+    PageNamed,
     ProbeAnswered,
     ProbeLease,
     RateChanged,
@@ -178,7 +180,7 @@ class Fetcher:
     def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
         started_s = time.monotonic()
         try:
-            read = self._reader.read_page(lease)
+            read = self._reader.read_page(lease, partial(self._tell_next, lease.page))
         except PageError as exc:
             self._page_failed(lease, exc, admission, time.monotonic() - started_s)
             return
@@ -188,6 +190,9 @@ class Fetcher:
             failpoints.reach("fetch.queued")
             self._send(read.fetched())
             failpoints.reach("fetch.reported")
+
+    def _tell_next(self, page: int, token: str) -> None:
+        self._send(PageNamed(page, token))
 
     def _page_failed(
         self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float

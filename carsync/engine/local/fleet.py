@@ -131,9 +131,9 @@ class Fleet(Engine):
         return sum(worker.capacity - len(worker.leases) for worker in self.fetchers)
 
     def lease(self, leases: Sequence[Lease]) -> None:
-        """Hand out leases, to each fetcher as many as it has room for."""
+        """Hand out leases, to each fetcher as many as it has room for, the idlest first."""
         given = 0
-        for fetcher in self.fetchers:
+        for fetcher in sorted(self.fetchers, key=lambda fetcher: len(fetcher.leases)):
             part = leases[given : given + fetcher.capacity - len(fetcher.leases)]
             if part:
                 given += len(part)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import msgspec
 
 from carsync.config.sections import Api, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
 from carsync.source.kinds import load_kind
+from carsync.source.pagination.placing import fill, names_in, put
 from carsync.source.request import ApiRequest
 
 MAX_TOTAL = 2**31 - 1
@@ -18,6 +22,8 @@ MAX_TOTAL = 2**31 - 1
 
 _TOTAL = re.compile(r"\s*[0-9]{1,20}\s*")
 _MODULES = {"page": "page_number"}
+HEADER = "header:"
+_NO_MORE: tuple[Any, ...] = ("", "false", 0, {})
 
 
 class Paginator(ABC):
@@ -45,9 +51,24 @@ class Paginator(ABC):
         return self._pagination.page_size
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """Dotted paths of the values that `read` wants to know of an answer."""
+    def places(self) -> tuple[str, ...]:
+        """Where the values stand that `interpret` wants: dotted paths, or `header:NAME`."""
         return ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of the `places` that are paths in the body."""
+        return tuple(place for place in self.places if not place.startswith(HEADER))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether pages lie `page_size` records apart, however many the API serves."""
+        return False
+
+    @property
+    def next_key(self) -> str:
+        """The key that says where an answer names the page after it; empty where none does."""
+        return "" if self._pagination.has_more is None else "api.pagination.has_more"
 
     @property
     def repeat_hint(self) -> str:
@@ -59,11 +80,22 @@ class Paginator(ABC):
         """Return the request of a page; `token` is None for the first one and where parallel."""
 
     @abstractmethod
-    def read(self, values: Sequence[Any]) -> PageInfo:
+    def interpret(self, found: Mapping[str, Any]) -> PageInfo:
+        """Return what an answer says of the feed; `found` has a value for each of the `places`.
+
+        Raises `PageError` (`BAD_PAGE`) for what cannot be believed.
+        """
+
+    def read(self, values: Sequence[Any], headers: Mapping[str, str]) -> PageInfo:
         """Return what an answer says of the feed; `values` stand at `paths` (None: nowhere).
 
         Raises `PageError` (`BAD_PAGE`) for what cannot be believed.
         """
+        found = dict(zip(self.paths, values, strict=True))
+        for place in self.places:
+            if place.startswith(HEADER):
+                found[place] = _read_header(place.removeprefix(HEADER), headers)
+        return self.interpret(found)
 
     @abstractmethod
     def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
@@ -81,6 +113,59 @@ class Paginator(ABC):
 
         What the `attempt` before may have got by accident, the next one may believe.
         """
+
+    def _ask(self, **values: tuple[str | None, Any]) -> ApiRequest:
+        """Return the request that holds `values` of paging, each with its parameter's name.
+
+        Templates in `api.params` and `api.body` take their values; a value that stands in one,
+        or whose parameter is None, is no parameter of its own.
+        """
+        api = self._api
+        known = {name: value for name, (_, value) in values.items()}
+        placed = names_in(api.params) | names_in(api.body)
+        own = {
+            param: value
+            for name, (param, value) in values.items()
+            if param is not None and value is not None and name not in placed
+        }
+        params = {n: fill(v, known) for n, v in api.params.items() if names_in(v)}
+        if api.method == "GET":
+            return ApiRequest(api.path, {**params, **own})
+        body = fill(api.body, known)
+        if api.form:
+            kind, encoded = "application/x-www-form-urlencoded", urlencode({**body, **own}).encode()
+        else:
+            for place, value in own.items():
+                put(body, place, value)
+            kind, encoded = "application/json", msgspec.json.encode(body)
+        return ApiRequest(api.path, params, {"Content-Type": kind}, encoded)
+
+    def _says_more(self, found: Mapping[str, Any]) -> bool | None:
+        """Return whether an answer says that a page follows; None where no key tells its place."""
+        place = self._pagination.has_more
+        if place is None:
+            return None
+        value = found[place]
+        return isinstance(value, str | int | float | dict) and value not in _NO_MORE
+
+    def _listed(self, *places: str | None) -> tuple[str, ...]:
+        """Return the places that there are, each once."""
+        return tuple(dict.fromkeys(place for place in places if place is not None))
+
+
+def _read_header(name: str, headers: Mapping[str, str]) -> Any:
+    """Return a header's text, or the value at a dotted path in the JSON that it holds."""
+    name, *path = name.split(".")
+    text = next((v for known, v in headers.items() if known.lower() == name.lower()), None)
+    if not path or text is None:
+        return text
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.MsgspecError:
+        return None
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def load_paginator(api: Api) -> Paginator:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from carsync import formatting
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator, read_total
-from carsync.source.request import ApiRequest, Parameter
+from carsync.source.request import ApiRequest
 
 
 class PageNumberPaginator(Paginator):
@@ -23,10 +23,10 @@ class PageNumberPaginator(Paginator):
         return self._pagination.first_page
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of the totals, as far as the feed has any."""
-        totals = (self._pagination.total_pages, self._pagination.total_records)
-        return tuple(path for path in totals if path is not None)
+    def places(self) -> tuple[str, ...]:
+        """The places of the totals and of `has_more`, as far as the feed has any."""
+        keys = self._pagination
+        return self._listed(keys.total_pages, keys.total_records, keys.has_more)
 
     @property
     def repeat_hint(self) -> str:
@@ -38,17 +38,18 @@ class PageNumberPaginator(Paginator):
 
     def request(self, page: int, token: str | None) -> ApiRequest:
         """Return the request of the page with this number."""
-        params: dict[str, Parameter] = {self._pagination.page_param: page}
-        if self._pagination.size_param is not None:
-            params[self._pagination.size_param] = self._pagination.page_size
-        return ApiRequest(self._api.path, params)
+        keys = self._pagination
+        size = (keys.size_param, keys.page_size)
+        return self._ask(page=(keys.page_param, page), size=size)
 
-    def read(self, values: Sequence[Any]) -> PageInfo:
-        """Return the totals that an answer states."""
-        rest = list(values)
-        pages = read_total(rest.pop(0)) if self._pagination.total_pages is not None else None
-        records = read_total(rest.pop(0)) if self._pagination.total_records is not None else None
-        return PageInfo(pages, records)
+    def interpret(self, found: Mapping[str, Any]) -> PageInfo:
+        """Return the totals that an answer states, and whether it says that a page follows."""
+        pages, records = self._pagination.total_pages, self._pagination.total_records
+        return PageInfo(
+            None if pages is None else read_total(found[pages]),
+            None if records is None else read_total(found[records]),
+            has_more=self._says_more(found),
+        )
 
     def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
         """Say whether the status is one of `end_status`, behind what the feed reports."""

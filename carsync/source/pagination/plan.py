@@ -44,8 +44,13 @@ class PagePlan:
     plan reaches `stop_after_empty_pages` beyond the last page that held a record, so
     it ends once that many in a row were empty, at `max_pages` at the latest.
 
+    Where each answer says whether a page follows, the plan ends at the last one; it reaches no
+    more than `ahead` pages beyond what is known to be there.
+
     A feed that is not `parallel` is planned page by page, up to the page whose answer
-    names no next one. `is_truncated` says where a plan ended before the feed's end was seen.
+    names no next one. An answer that names a page for the second time, the same records once
+    more, and as many empty pages as above end it too. `is_truncated` says where a plan ended
+    before the feed's end was seen, `restart` begins it anew.
 
     A page is leased by `next_page`, may be given back, and ends staged
     (`mark_staged`, which also restores a resumed run) or failed. Methods ignore
@@ -54,19 +59,33 @@ class PagePlan:
     """
 
     def __init__(
-        self, pagination: Pagination, paginator: Paginator, only: int | None = None
+        self,
+        pagination: Pagination,
+        paginator: Paginator,
+        only: int | None = None,
+        ahead: float = math.inf,
     ) -> None:
         """Plan the whole feed, or `only` its first so many pages."""
         self._only = math.inf if only is None else only
+        self._ahead = ahead
         self.first = paginator.first
+        self._pagination = pagination
+        self._paginator = paginator
+        self._is_parallel = paginator.parallel
+        self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all pages, and plan the feed from its first one."""
         self.failed: dict[int, str] = {}
         """Pages given up permanently, and why."""
         self.staged_count = 0
         self.reported_records: int | None = None
         """The total that the feed reported last."""
-        self._pagination = pagination
-        self._is_parallel = paginator.parallel
         self._tokens: dict[int, str | None] = {}  # by page; of the one after each answer
+        self._named: dict[str, int] = {}  # the page that each token was first given for
+        self._circle = ""
+        self._more_at = self._end_at = -1  # highest page that said that one follows, or none
         self._states = bytearray()  # by page index; as long as the highest page ever touched
         self._cursor = 0  # no page below waits
         self._observed = False
@@ -79,7 +98,6 @@ class PagePlan:
         self._sizes: Counter[int] = Counter()  # of staged pages, by their number of records
         self._filled = 0  # pages up to and with the last one that held a record
         self._drift = DriftDetector()
-        self._look_ahead = min(pagination.stop_after_empty_pages, pagination.max_pages)
 
     def next_page(self) -> int | None:
         """Lease a page and return it; None where none can be leased now."""
@@ -109,9 +127,27 @@ class PagePlan:
             self._filled = max(self._filled, index + 1)
             self._drift.sizes.add(index, records)
             self._first_records = records if index == 0 else self._first_records
+        if info.has_more is not None:
+            self._more_at = max(self._more_at, index if info.has_more else -1)
+            self._end_at = max(self._end_at, -1 if info.has_more else index)
         if not self._is_parallel:
-            self._tokens[page + 1] = info.next_token
+            self.name_next(page, info.next_token)
         self._observe_totals(info)
+
+    def name_next(self, page: int, token: str | None) -> None:
+        """Learn from an answer where the page after it is (None: nowhere).
+
+        A token that was given for another page is not followed: the feed would have no end.
+        """
+        following, known = page + 1, self._tokens.get(page + 1)
+        if token is not None and (other := self._named.setdefault(token, following)) != following:
+            what = "itself" if other == page else f"page {other:,}"
+            self._circle = f"page {page:,} names {what} as the next one: the feed has no end"
+            token = None
+        if known is not None and token != known and self._state(self._index(following)):
+            self.doubt(f"page {page:,} named another next page when it was read again")
+            return
+        self._tokens[following] = token
 
     def _observe_totals(self, info: PageInfo) -> None:
         if info.total_records is not None:
@@ -179,6 +215,18 @@ class PagePlan:
             del self.failed[page]
         return gone
 
+    def is_over(self, page: int) -> bool:
+        """Say whether a page lies behind the one that said that none follows."""
+        return self._has_ended and self._index(page) > self._end_at
+
+    @property
+    def clamped_to(self) -> int | None:
+        """How many records the API's pages hold at most, where others lie between them."""
+        is_smaller = 0 < self._first_records < self._pagination.page_size
+        if not self._paginator.is_exact or not is_smaller or self._filled < 2:
+            return None
+        return self._first_records if self._drift.sizes.largest == self._first_records else None
+
     @property
     def was_answered(self) -> bool:
         """Whether any page was read."""
@@ -195,7 +243,7 @@ class PagePlan:
         None where no totals are believed, or where the plan does not reach their end.
         """
         reported = self._reported
-        if reported is None or self.is_truncated or self._limit == self._only:
+        if reported is None or self.is_truncated or self._limit == self._only or self._has_ended:
             return None
         return self._limit + self.first if self._end_seen < self._limit else None
 
@@ -211,7 +259,7 @@ class PagePlan:
 
     def end_at_repeat(self) -> bool:
         """Lease no further page where no total tells the end; say whether that ends the plan."""
-        ends = self._is_parallel and not self.has_totals and not self._is_repeated
+        ends = not self.has_totals and not self._is_repeated and not self._has_ended
         self._is_repeated |= ends
         return ends
 
@@ -235,7 +283,7 @@ class PagePlan:
         """Why the feed may end at the same depth every night, in words; empty where it may not."""
         total = self.reported_records
         if not self.has_totals:
-            ends = self._is_parallel and self._ends_full
+            ends = self._is_parallel and self._ends_full and not self._has_ended
             return f"the last page ({self._filled:,}) is full: the feed may be cut there" * ends
         if self._filled < self._limit and (total or 0) > self._records:
             return f"page {self._filled + self.first:,} is empty, but the feed reports more records"
@@ -280,10 +328,26 @@ class PagePlan:
         The page behind it was asked for in vain. Where the last page is not full, and no total
         says otherwise, nothing speaks for a further page.
         """
+        if self._circle and self.reported_records != self._records:
+            return self._circle
+        if self._is_lonely:
+            key = self._paginator.next_key
+            return f"the first page is full, and names no next one: check {key}"
         is_met = self.reported_records in {None, self._records} and not self._ends_full
         if not self._is_end_unclear or is_met:
             return ""
         return f"page {self._limit + self.first:,} may hold more records"
+
+    @property
+    def _is_lonely(self) -> bool:
+        """Whether the feed ended with its first page although more could be expected.
+
+        The key for the next page may then be wrong. A plain "no" is believed.
+        """
+        names_next = self._paginator.next_key and (not self._is_parallel or self._has_ended)
+        is_told = self.reported_records == self._records or self._only == 1
+        is_full = self._first_records >= self._pagination.page_size
+        return bool(names_next and is_full and self.staged_count == 1 and not is_told)
 
     @property
     def misses_records(self) -> bool:
@@ -315,13 +379,13 @@ class PagePlan:
     def is_truncated(self) -> bool:
         """Whether the plan ended before the feed's end was seen."""
         if not self._is_parallel:
-            return bool(self._states) and self._is_known(len(self._states))
+            return bool(self._states) and self._goes_on
         reported = self._reported
         if reported is not None:
             return reported > self._longest
-        return (
-            not self._is_repeated and self._filled + self._look_ahead > self._pagination.max_pages
-        )
+        if self._is_repeated or self._has_ended:
+            return False
+        return self._reach > self._pagination.max_pages
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -368,8 +432,10 @@ class PagePlan:
             reported = reported if self._shrunk_to is None else min(reported, self._shrunk_to)
         elif self._is_repeated:
             return len(self._states)
+        elif self._has_ended:
+            reported = self._end_at + 1
         else:
-            reported = min(self._filled + self._look_ahead, self._pagination.max_pages)
+            reported = min(self._reach, self._pagination.max_pages)
         return max(int(min(reported, self._only)), len(self._states))
 
     @property
@@ -377,7 +443,28 @@ class PagePlan:
         """Pages up to the last one that a page before it named, `max_pages` at the most."""
         last = len(self._states)
         most = min(self._only, self._pagination.max_pages)
-        return last + (self._is_known(last) and last < most)
+        return last + (self._goes_on and last < most)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the feed names a page behind all that were leased, and may yet hold records."""
+        last = len(self._states)
+        is_empty = last - self._filled >= self._look_ahead
+        return self._is_known(last) and not self._is_repeated and not is_empty
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the last page with records, or one behind it, said that none follows."""
+        return self._is_parallel and self._end_at >= max(0, self._filled - 1)
+
+    @property
+    def _reach(self) -> int:
+        """Pages up to which a feed without totals is read, as far as is known yet."""
+        most = self._filled + self._look_ahead
+        if self._more_at < 0:
+            return most
+        following = max(self._filled, self._more_at + 2)
+        return int(min(most, following + max(0, self._ahead - 1)))
 
     def _is_known(self, index: int) -> bool:
         """Say whether a page can be asked for: of some feeds only the page before it tells."""

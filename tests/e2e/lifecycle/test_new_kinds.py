@@ -33,14 +33,14 @@ class ThrowawayPaginator(Paginator):
     parallel = False
 
     @property
-    def paths(self):
+    def places(self):
         return ("meta.next",)
 
     def request(self, page, token):
         return ApiRequest(self._api.path, {} if token is None else {"cursor": token})
 
-    def read(self, values):
-        return PageInfo(next_token=values[0])
+    def interpret(self, found):
+        return PageInfo(next_token=found["meta.next"])
 
     def is_end(self, page, status, expected_pages):
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from carsync import __version__
-from carsync.config.sections import Api, Auth, Timeout
+from carsync.config.sections import Api, Auth, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.redaction import Secret
@@ -52,6 +52,46 @@ def test_a_page_is_asked_for_with_key_number_and_size(api: ScriptedApi) -> None:
     assert arrival.headers["x-api-key"] == KEY
     assert arrival.headers["accept-encoding"] == "gzip"
     assert arrival.headers["user-agent"] == f"carsync/{__version__}"
+
+
+def test_a_link_is_followed_on_the_configured_origin_alone(api: ScriptedApi) -> None:
+    api.on("/other/cars", page_reply([{"id": 1}]))
+    linked = transport(api, pagination=Pagination(type="next_link"))
+    linked.get_page(2, "/other/cars?c=a%2Fb==&per_page=100")
+    (arrival,) = api.arrivals
+    assert arrival.query == {"c": "a/b==", "per_page": "100"}
+    assert arrival.headers["x-api-key"] == KEY
+    with pytest.raises(PageError, match="another origin"):
+        linked.get_page(2, "@127.0.0.1:1/cars")
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "sent"),
+    [
+        (False, "application/json", b'{"filter":{"make":"Kia"},"page":{"number":3,"size":100}}'),
+        (True, "application/x-www-form-urlencoded", b"make=Kia&page.number=3&page.size=100"),
+    ],
+)
+def test_paging_travels_in_a_body(api: ScriptedApi, form: bool, kind: str, sent: bytes) -> None:
+    api.on("/cars", page_reply([]))
+    keys = Pagination(page_param="page.number", size_param="page.size")
+    body = {"make": "Kia"} if form else {"filter": {"make": "Kia"}}
+    posting = transport(api, method="POST", form=form, body=body, pagination=keys)
+    for _ in range(2):
+        posting.get_page(3)
+    posting.probe("7")
+    first, second, probed = api.arrivals
+    assert first.body == second.body == sent
+    assert first.headers["content-type"] == kind
+    assert (first.query, probed.body, probed.path) == ({}, b"", "/cars/7")
+    assert "content-type" not in probed.headers
+
+
+def test_names_with_brackets_arrive(api: ScriptedApi) -> None:
+    api.on("/cars", page_reply([]))
+    keys = Pagination(page_param="page[number]", size_param="page[size]", first_page=0)
+    transport(api, pagination=keys).get_page(0)
+    assert api.arrivals[0].query == {"page[number]": "0", "page[size]": "100"}
 
 
 def test_the_key_travels_as_bearer_or_not_at_all(api: ScriptedApi) -> None:

@@ -50,5 +50,5 @@ def test_the_file_is_accepted_and_says_what_was_answered(preset: str | None, aut
         mapper = Mapper.load(config, load_paginator(config.api).paths)
         page = json.dumps({NASTY: records, "total": 30, "pages": 10}).encode()
         content = mapper.map_page(page)
-        info = load_paginator(config.api).read(content.values)
+        info = load_paginator(config.api).read(content.values, {})
         assert (len(content.rows), info.total_records) == (3, 30)

@@ -43,7 +43,7 @@ def read_page(body: bytes, **pagination: Any) -> tuple[PageContent, PageInfo]:
     paginator = load_paginator(Api(pagination=keys))
     mapper = load_mapper(MappingRules(preset=None, columns=dict(columns)), keys, paginator.paths)
     content = mapper.map_page(body)
-    return content, paginator.read(content.values)
+    return content, paginator.read(content.values, {})
 
 
 def ids(content: PageContent) -> list[str]:

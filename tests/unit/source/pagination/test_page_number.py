@@ -41,7 +41,7 @@ def test_the_totals_are_read_where_the_feed_has_them(
 ) -> None:
     made = paginator(**keys)
     assert made.paths == paths
-    assert made.read(values) == info
+    assert made.read(values, {}) == info
 
 
 @pytest.mark.parametrize(

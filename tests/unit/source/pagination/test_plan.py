@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -579,3 +581,149 @@ def test_a_feed_may_hold_more_than_was_read_unless_its_total_is_met(
     plan = plan_of()
     read_all(plan, [100, 50], info)
     assert plan.misses_records is misses
+
+
+class TestFeedThatSaysWhetherAPageFollows:
+    MORE, LAST = PageInfo(has_more=True), PageInfo(has_more=False)
+
+    def plan(self, ahead: float = 1) -> PagePlan:
+        return plan_of(Pagination(stop_after_empty_pages=3, has_more="more"), ahead=ahead)
+
+    def test_no_page_behind_the_last_one_is_asked_for(self) -> None:
+        plan, asked = self.plan(), []
+        while (page := plan.next_page()) is not None:
+            asked.append(page)
+            plan.mark_staged(page, 100, self.MORE if page < 5 else self.LAST)
+        assert asked == [1, 2, 3, 4, 5]
+        assert (plan.planned, plan.is_truncated, plan.cut, plan.open_end) == (5, False, "", "")
+        assert plan.is_exhausted
+
+    def test_a_fast_feed_is_read_ahead(self) -> None:
+        plan = self.plan(ahead=20)
+        assert plan.next_page() == 1
+        plan.mark_staged(1, 100, self.MORE)
+        assert lease_all(plan) == [2, 3, 4]
+        plan.mark_staged(2, 60, self.LAST)
+        assert [plan.is_over(page) for page in (2, 3, 4)] == [False, True, True]
+        for page in (3, 4):
+            plan.mark_staged(page, 0, self.LAST)
+        assert (plan.planned, plan.is_exhausted, lease_all(plan)) == (4, True, [])
+
+    def test_empty_pages_in_between_are_not_the_end(self) -> None:
+        plan, asked = self.plan(), []
+        while (page := plan.next_page()) is not None:
+            asked.append(page)
+            plan.mark_staged(page, 100 if page in {1, 4} else 0, self.MORE)
+        assert asked == [1, 2, 3, 4, 5, 6, 7]  # three empty ones are, whatever they say
+
+    def test_records_behind_the_end_are_read_on(self) -> None:
+        plan = self.plan(ahead=20)
+        assert plan.next_page() == 1
+        plan.mark_staged(1, 100, self.MORE)
+        assert lease_all(plan) == [2, 3, 4]
+        plan.mark_staged(2, 100, self.LAST)
+        plan.mark_staged(4, 100, self.MORE)
+        assert not plan.is_over(5)
+        assert lease_all(plan) == [5, 6, 7]
+
+    def test_a_full_first_page_that_is_all_is_doubted(self) -> None:
+        plan = self.plan()
+        assert plan.next_page() == 1
+        plan.mark_staged(1, 100, self.LAST)
+        assert "check api.pagination.has_more" in plan.open_end
+
+
+class TestFeedReadPageByPage:
+    def plan(self, **keys: Any) -> PagePlan:
+        return plan_of(Pagination(type="cursor", stop_after_empty_pages=3, **keys))
+
+    def read(self, plan: PagePlan, tokens: Sequence[str | None], records: int = 100) -> list[int]:
+        """Read pages whose answers name `tokens` in turn."""
+        asked = []
+        for token in tokens:
+            if (page := plan.next_page()) is None:
+                break
+            asked.append(page)
+            plan.mark_staged(page, records, PageInfo(next_token=token))
+        return asked
+
+    def test_ends_with_the_page_that_names_no_next_one(self) -> None:
+        plan = self.plan()
+        assert self.read(plan, ["a", "b", None, "c"]) == [1, 2, 3]
+        assert [plan.token(page) for page in (1, 2, 3)] == [None, "a", "b"]
+        assert is_complete(plan)
+        assert (plan.planned, plan.open_end) == (3, "")
+
+    @pytest.mark.parametrize(
+        ("tokens", "words"),
+        [(["a", "b", "b"], "page 3 names itself"), (["a", "b", "c", "a"], "page 4 names page 2")],
+    )
+    def test_a_circle_is_not_followed_and_named(self, tokens: list[str], words: str) -> None:
+        plan = self.plan()
+        assert len(self.read(plan, tokens)) == len(tokens)
+        assert plan.next_page() is None
+        assert plan.is_exhausted
+        assert words in plan.open_end
+
+    def test_a_circle_behind_all_that_the_feed_reports_is_its_end(self) -> None:
+        plan = self.plan()
+        for token in ("a", "a"):
+            page = plan.next_page()
+            assert page is not None
+            plan.mark_staged(page, 50, PageInfo(total_records=100, next_token=token))
+        assert (plan.is_exhausted, plan.open_end) == (True, "")
+
+    def test_empty_pages_end_a_feed_that_names_pages_for_ever(self) -> None:
+        plan = self.plan()
+        assert self.read(plan, ["a"]) == [1]
+        assert self.read(plan, list("bcdefgh"), records=0) == [2, 3, 4]
+        assert is_complete(plan)
+
+    def test_the_same_records_again_end_it_too(self) -> None:
+        plan = self.plan()
+        self.read(plan, ["a", "b"])
+        assert plan.end_at_repeat()
+        assert plan.next_page() is None
+        assert is_complete(plan)
+
+    def test_max_pages_cuts_it(self) -> None:
+        plan = self.plan(max_pages=2)
+        assert self.read(plan, list("abcd")) == [1, 2]
+        assert (plan.is_exhausted, plan.is_truncated) == (True, True)
+
+    def test_a_full_first_page_without_a_next_one_is_doubted(self) -> None:
+        plan = self.plan()
+        self.read(plan, [None])
+        assert "check api.pagination.next" in plan.open_end
+        small, known = self.plan(), self.plan()
+        self.read(small, [None], records=99)
+        known.next_page()
+        known.mark_staged(1, 100, PageInfo(total_records=100))
+        assert small.open_end == known.open_end == ""
+
+    def test_a_page_is_leased_once_the_one_before_it_is_answered(self) -> None:
+        plan = self.plan()
+        self.read(plan, ["a"])
+        assert lease_all(plan) == [2]
+        plan.name_next(2, "b")
+        assert lease_all(plan) == [3]
+        assert not plan.is_exhausted
+
+    def test_a_page_read_again_that_names_another_next_one_is_a_sign_of_drift(self) -> None:
+        plan = self.plan()
+        self.read(plan, ["a"])
+        assert lease_all(plan) == [2]
+        plan.name_next(2, "b")
+        assert lease_all(plan) == [3]
+        plan.mark_staged(2, 100, PageInfo(next_token="z"))
+        assert plan.token(3) == "b"
+        assert any("page 2 named another next page" in sign for sign in plan.drift)
+
+    def test_restart_forgets_everything(self) -> None:
+        plan = self.plan()
+        self.read(plan, ["a", "b"])
+        plan.fail(3, "HTTP 410")
+        plan.restart()
+        assert (plan.staged_count, plan.failed, plan.ranges()) == (0, {}, "")
+        assert self.read(plan, ["a", "b", None]) == [1, 2, 3]
+        assert is_complete(plan)

@@ -1,0 +1,86 @@
+"""`api.pagination.type: next_link`: an answer holds the address of the next page.
+
+The key goes to the configured origin alone: a link that leads elsewhere is refused, and its
+path and query are all that is kept of any other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, quote, unquote_plus, urljoin, urlsplit
+
+from carsync.errors import FailureKind, PageError
+from carsync.source.pagination.chain import ChainPaginator
+from carsync.source.request import ApiRequest
+
+_SAFE = "%/?:@!$&'()*+,;=~[]"
+_PORTS = {"http": 80, "https": 443}
+
+
+class NextLinkPaginator(ChainPaginator):
+    """A page's token is its address without the origin, and without the API's key."""
+
+    @property
+    def next_place(self) -> str:
+        """Where an answer holds the link to the next page."""
+        return self._pagination.next or "links.next"
+
+    def request(self, page: int, token: str | None) -> ApiRequest:
+        """Return the request of the page at this link.
+
+        Some servers forget all parameters in their links: these get them again.
+        """
+        self._refuse_unnamed(page, token)
+        keys = self._pagination
+        first = self._ask(size=(keys.size_param, keys.page_size))
+        if token is None:
+            return first
+        sent = {**self._api.params, **first.params}
+        named = {name for name, _ in parse_qsl(urlsplit(token).query, keep_blank_values=True)}
+        params = {} if named & sent.keys() else sent
+        return ApiRequest(token, params, first.headers, first.body, is_link=True)
+
+    def read_token(self, value: Any) -> str | None:
+        """Return the link's path and query; it may be relative, or an object with its `href`.
+
+        Raises `PageError` where it leaves the configured origin.
+        """
+        if isinstance(value, dict):
+            value = value.get("href")
+        if not isinstance(value, str) or not value.strip():
+            return None
+        base = urlsplit(self._api.base_url or "")
+        feed = f"{(self._api.base_url or '').rstrip('/')}/{self._api.path.removeprefix('/')}"
+        try:
+            link = urlsplit(urljoin(feed if self._api.path else feed[:-1], value.strip()))
+            is_ours = _origin(link) == _origin(base) and "@" not in link.netloc
+        except ValueError:
+            is_ours = False
+        if not is_ours or not value.isprintable() or "\\" in value:
+            raise PageError(
+                FailureKind.CLIENT,
+                "the link to the next page leads to another origin than api.base_url",
+                hint="carsync sends the key to the origin of api.base_url alone (scheme, host and "
+                "port): correct api.base_url, or use another api.pagination.type",
+            )
+        query = self._without_key(link.query)
+        return quote((link.path or "/") + (f"?{query}" if query else ""), safe=_SAFE)
+
+    def _without_key(self, query: str) -> str:
+        """Return the query without parameters that hold the key, as some APIs echo it."""
+        key = self._api.auth.key.reveal() if self._api.auth.key else ""
+        if not key:
+            return query
+        pairs = query.split("&")
+        return "&".join(p for p in pairs if unquote_plus(p.partition("=")[2]) != key)
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port.
+
+    >>> _origin(urlsplit("HTTPS://Api.example.com/x")) == _origin(
+    ...     urlsplit("https://api.example.com:443")
+    ... )
+    True
+    """
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)

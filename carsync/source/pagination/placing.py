@@ -1,0 +1,63 @@
+"""Where the values of paging go: parameters of their own, templates, places in a body. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from carsync.source.request import Parameter
+
+_NAME = re.compile(r"\{(page|offset|size|cursor)\}")
+
+
+def fill(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return a copy of `value`, with the values of paging in its texts' templates.
+
+    A text that is one template alone becomes the value itself.
+
+    >>> fill({"sr": "|Date|{offset}|{size}", "from": "{offset}"}, {"offset": 100, "size": 50})
+    {'sr': '|Date|100|50', 'from': 100}
+    """
+    if isinstance(value, Mapping):
+        return {name: fill(member, values) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(member, values) for member in value]
+    if not isinstance(value, str):
+        return value
+    if (alone := _NAME.fullmatch(value)) and alone[1] in values:
+        return values[alone[1]]
+    return _NAME.sub(lambda found: _text(values.get(found[1], found[0])), value)
+
+
+def names_in(value: Any) -> set[str]:
+    """Return the values of paging for which `value` has a template.
+
+    >>> sorted(names_in({"sr": ["|{offset}|{size}"], "other": "{id}"}))
+    ['offset', 'size']
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return set().union(*map(names_in, value))
+    return set(_NAME.findall(value)) if isinstance(value, str) else set()
+
+
+def put(body: dict[str, Any], place: str, value: Parameter | list[Any]) -> None:
+    """Put `value` at a dotted place of a JSON body, which is changed.
+
+    >>> body = {"page": {"size": 10}}
+    >>> put(body, "page.number", 3), body
+    (None, {'page': {'size': 10, 'number': 3}})
+    """
+    *way, last = place.split(".")
+    for name in way:
+        inner = body.get(name)
+        if not isinstance(inner, dict):
+            inner = body[name] = {}
+        body = inner
+    body[last] = value
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,116 @@
+"""Feeds of every kind of paging: exact, resumed behind the last staged page, read anew."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from carsync.demo.feed import FeedOptions
+from tests.e2e.conftest import OpenSite
+from tests.support.site import SimulatedSite, await_that
+
+CARS = 245
+PAGES = 13
+FEED = FeedOptions(cars=CARS, seed=3, changed_share=0.05, added_share=0.03, removed_share=0.02)
+KINDS: dict[str, dict[str, Any]] = {
+    "offset": {"size_param": "limit"},
+    "cursor": {},
+    "next_link": {},
+    "link_header": {"records": ""},
+    "none": {},
+}
+LINKED = ["cursor", "next_link", "link_header"]
+
+
+def open_kind(open_site: OpenSite, kind: str, **options: Any) -> SimulatedSite:
+    site = open_site(FEED, paging=kind, **options)
+    pagination = {"type": kind, "total_pages": None, **KINDS[kind]}
+    site.settings.update({f"api.pagination.{key}": value for key, value in pagination.items()})
+    return site
+
+
+def requests(site: SimulatedSite) -> list[str]:
+    """Return what was asked of the feed itself, in order."""
+    return [path for _, path, _ in list(site.api.log) if path.partition("?")[0].endswith("/cars")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_reads_the_feed_exactly_and_then_writes_nothing(
+    open_site: OpenSite, kind: str
+) -> None:
+    site = open_kind(open_site, kind)
+    assert site.sync().counts == {"seen": CARS, "inserted": CARS}
+    site.assert_exact()
+    asked = requests(site)
+    assert len(asked) == {"none": 1, "offset": PAGES + 1}.get(kind, PAGES)
+    written = site.writes()
+    site.sync()
+    assert site.writes() == written
+    site.api.show(1)
+    site.sync()
+    site.assert_exact(1)
+
+
+@pytest.mark.parametrize("form", [False, True])
+@pytest.mark.parametrize("kind", ["offset", "cursor"])
+def test_paging_in_a_body_reads_the_same(open_site: OpenSite, kind: str, form: bool) -> None:
+    site = open_kind(open_site, kind)
+    site.settings.update({"api.method": "POST", "api.form": form, "api.body": {"filter": "all"}})
+    site.sync()
+    site.assert_exact()
+    assert {path for _, path, _ in site.api.log if "/cars" in path} >= {"/api/cars"}
+    assert not any("?" in path for path in requests(site))
+
+
+@pytest.mark.parametrize("kind", LINKED)
+def test_a_killed_run_goes_on_behind_the_last_staged_page(open_site: OpenSite, kind: str) -> None:
+    site = open_kind(open_site, kind)
+    site.api.hold(6)
+    running = site.start("sync", "--json")
+    site.await_staged(6)
+    await_that(lambda: len(requests(site)) == 7, "the request for the seventh page")
+    running.signal(signal.SIGKILL)
+    running.end()
+    site.api.release()
+    ended = site.sync()
+    assert "6 pages are staged already" in ended.said
+    site.assert_exact()
+    asked = requests(site)
+    assert len(asked) == PAGES + 1  # the seventh twice
+    assert len(set(asked)) == PAGES
+
+
+@pytest.mark.parametrize("kind", LINKED)
+def test_a_token_that_expired_meanwhile_begins_the_feed_anew(
+    open_site: OpenSite, kind: str
+) -> None:
+    site = open_kind(open_site, kind, token_life_s=3600)
+    site.settings["acceptance.max_error_rate"] = 0.2
+    site.api.hold(6)
+    running = site.start("sync", "--json")
+    site.await_staged(6)
+    running.signal(signal.SIGKILL)
+    running.end()
+    site.api.show(1)
+    site.api.change(token_life_s=-1.0)
+    site.api.release()
+    resumed = site.start("sync", "--json")
+    await_that(lambda: any(status == 410 for *_, status in site.api.log), "the refusal")
+    site.api.change(token_life_s=3600)
+    ended = site.check(resumed)
+    assert "reads the feed from its first page" in ended.said
+    site.assert_exact(1)
+    assert ended.report["snapshot"]["pages_staged"] == PAGES
+
+
+def test_tokens_that_never_live_long_enough_end_the_run_without_a_goodbye(
+    open_site: OpenSite,
+) -> None:
+    site = open_kind(open_site, "cursor")
+    site.sync()
+    site.api.change(token_life_s=-1.0)
+    ended = site.sync(expect=5)
+    assert "deactivated" not in ended.counts
+    assert ended.counts["seen"] == 20
