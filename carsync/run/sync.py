@@ -179,6 +179,8 @@ class SyncRun:
         run, columns = self._context.run, self._context.mapper.columns
         idle_s = 0.0 if used else self._idle_s
         database = replace(self._config.database, writers=self._writers)
+        if not self._context.paginator.parallel:  # each page is staged at once
+            database = replace(database, writers=min(2, self._writers), batch_size=1)
         config = replace(self._config, database=database)
         return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s)
 

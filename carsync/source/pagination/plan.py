@@ -15,6 +15,9 @@ from carsync.source.pagination.drift import DriftDetector
 
 GROWTH = 2
 """How many times its first reported length a feed may reach while it is read."""
+MOST_UNSTAGED = 1
+"""So many pages may wait to be staged while the next one is asked for, in a feed that is read page
+by page; they are fetched again after a crash."""
 ROUND_TOTAL = 1000
 """A total that is a multiple of this may be a cap; one in as many is one by chance."""
 
@@ -103,6 +106,8 @@ class PagePlan:
         """Lease a page and return it; None where none can be leased now."""
         if not self._observed and _State.LEASED in self._states:
             return None  # the first answer decides how to go on
+        if not self._is_parallel and self._states.count(_State.LEASED) > MOST_UNSTAGED:
+            return None
         limit = self._limit
         while self._cursor < limit and self._is_known(self._cursor):
             index = self._cursor

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+from collections import Counter
 from contextlib import suppress
 
 import psutil
@@ -15,11 +16,13 @@ import pytest
 
 from tests.support import effort
 from tests.support.fault_bench import Bench
-from tests.support.site import Running
+from tests.support.site import PAGE_SIZE, Running, ask
 
 LONGEST_RUN_S = 1.2
 """About as long as a run of the bench takes from its first child to its end."""
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGINT)
+
+_IS_MERGED = "SELECT merged_at IS NOT NULL FROM carsync.runs ORDER BY run_id DESC LIMIT 1"
 
 
 def _victims(running: Running) -> list[psutil.Process]:
@@ -63,3 +66,34 @@ def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     assert ended.exit_code in {0, 8, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
     oracle.judge(ended)
     oracle.recover()
+
+
+@pytest.mark.parametrize("kind", ["cursor", "next_link"])
+@pytest.mark.parametrize("seed", range(effort.trials(4, 150)))
+def test_a_run_that_reads_page_by_page_and_is_killed(bench: Bench, seed: int, kind: str) -> None:
+    """At most the page that waits to be staged and the one in flight are asked for again."""
+    dice = random.Random(f"{kind}{seed}")
+    site = bench.site
+    site.api.change(paging=kind, page_size=PAGE_SIZE, latency_ms=(20.0, 20.0))
+    site.settings.update({"api.pagination.type": kind, "api.pagination.page_size": 7})
+    try:
+        oracle = bench.next_oracle()
+        kills = 0
+        for _ in range(dice.choice([1, 2, 3])):
+            running = bench.start()
+            _let_pass(running, dice.uniform(0.3, 2 * LONGEST_RUN_S))
+            running.process.kill()
+            oracle.judge(running.end(within_s=60))
+            kills += 1
+            if ask(site.dsn, _IS_MERGED) == [(True,)]:  # the next run reads all pages anew
+                site.api.reset()
+                kills = 0
+        ended = oracle.recover()
+        asked = Counter(path for _, path, _ in site.api.log if path.startswith("/api/cars?"))
+        assert sum(asked.values()) - len(asked) <= 2 * kills
+        assert max(asked.values()) <= 1 + kills
+        assert ended.report["state"] == "complete"
+    finally:
+        site.api.change(paging="page", page_size=PAGE_SIZE)
+        for key in ("type", "page_size"):
+            del site.settings[f"api.pagination.{key}"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from carsync import failpoints
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.site import SimulatedSite, await_that
@@ -114,3 +115,16 @@ def test_tokens_that_never_live_long_enough_end_the_run_without_a_goodbye(
     ended = site.sync(expect=5)
     assert "deactivated" not in ended.counts
     assert ended.counts["seen"] == 20
+
+
+@pytest.mark.parametrize("point", ["fetch.mapped", "stage.begun"])
+def test_nobody_waits_for_a_page_to_be_mapped_or_staged(open_site: OpenSite, point: str) -> None:
+    site = open_kind(open_site, "next_link")
+    mark = site.folder / "mark"
+    site.variables[failpoints.VARIABLE] = f"{point}:2=pause@{mark}"
+    running = site.start("sync", "--json")
+    await_that(mark.exists, "the pause")
+    await_that(lambda: len(requests(site)) == 3, "the request for the page after it")
+    mark.unlink()
+    site.check(running)
+    site.assert_exact()

@@ -707,6 +707,10 @@ class TestFeedReadPageByPage:
         assert lease_all(plan) == [2]
         plan.name_next(2, "b")
         assert lease_all(plan) == [3]
+        plan.name_next(3, "c")
+        assert lease_all(plan) == []  # page 2 waits to be staged
+        plan.mark_staged(2, 100, PageInfo(next_token="b"))
+        assert lease_all(plan) == [4]
         assert not plan.is_exhausted
 
     def test_a_page_read_again_that_names_another_next_one_is_a_sign_of_drift(self) -> None:
