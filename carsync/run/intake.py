@@ -216,6 +216,8 @@ class Intake:
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
+        if over := self._plan.revive_over():  # the answer that told the end came after theirs
+            self._context.metrics.pages_gone(over)
         self._judge_size()
         self._judge_repeats(event)
         self._records += event.records
@@ -306,7 +308,8 @@ class Intake:
     def _explain_end(self, event: PageFailed) -> None:
         """Tell once how an error behind the last page is made the feed's end."""
         kinds = {FailureKind.CLIENT, FailureKind.BAD_PAGE}
-        if event.kind not in kinds or self._is_end_explained:
+        has_key = self._config.api.pagination.has_more is not None
+        if event.kind not in kinds or self._is_end_explained or has_key:
             return
         self._is_end_explained = True
         self._context.note(

@@ -224,6 +224,15 @@ class PagePlan:
         """Say whether a page lies behind the one that said that none follows."""
         return self._has_ended and self._index(page) > self._end_at
 
+    def revive_over(self) -> list[int]:
+        """Let pages that failed behind the feed's end be leased again; return them."""
+        over = [page for page in self.failed if self.is_over(page)]
+        for page in over:
+            del self.failed[page]
+            self._states[self._index(page)] = _State.LEASED
+            self.give_back(page)
+        return over
+
     @property
     def clamped_to(self) -> int | None:
         """How many records the API's pages hold at most, where others lie between them."""

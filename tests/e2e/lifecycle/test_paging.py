@@ -10,7 +10,8 @@ import pytest
 from carsync import failpoints
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
-from tests.support.site import SimulatedSite, await_that
+from tests.support.fake_api import Arrival, Reply, ScriptedApi
+from tests.support.site import PAGE_SIZE, SimulatedSite, Site, await_that
 
 CARS = 245
 PAGES = 13
@@ -128,3 +129,36 @@ def test_nobody_waits_for_a_page_to_be_mapped_or_staged(open_site: OpenSite, poi
     mark.unlink()
     site.check(running)
     site.assert_exact()
+
+
+def serve_numbered(api: ScriptedApi, pages: int, behind: Reply) -> None:
+    """Serve pages by number as Laravel's simplePaginate does: no total, but `links.next`."""
+
+    def answer(arrival: Arrival) -> Reply:
+        api.arrivals.append(arrival)
+        page = arrival.page or 0
+        if not 1 <= page <= pages:
+            return behind
+        named = {"manufacturer": {"name": "Kia"}, "model": {"name": "Rio"}}
+        listed = [{"id": page * PAGE_SIZE + i, **named} for i in range(PAGE_SIZE)]
+        following = f"http://other.example/cars?page={page + 1}" if page < pages else None
+        delay_s = 0.1 if page == pages else 0.0
+        return Reply(body={"data": listed, "links": {"next": following}}, delay_s=delay_s)
+
+    api.answer = answer  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("rate", ["1", "0"])
+def test_has_more_is_the_end_whatever_stands_behind_it(
+    scripted_site: Site, scripted_api: ScriptedApi, rate: str
+) -> None:
+    serve_numbered(scripted_api, 4, Reply(400, {"message": "no such page"}))
+    scripted_site.variables["RPS"] = rate
+    scripted_site.settings.update({"api.pagination.has_more": "links.next", "api.record": None})
+    scripted_site.settings["acceptance.max_error_rate"] = 1
+    scripted_site.settings["acceptance.min_pages_per_second"] = None
+    ended = scripted_site.check(scripted_site.start("sync", "--json"))
+    assert ended.counts["inserted"] == 4 * PAGE_SIZE
+    behind = [a.page for a in scripted_api.arrivals if (a.page or 0) > 4]
+    assert behind == [] or rate == "0"
+    assert ended.report["snapshot"]["pages_failed"] == 0

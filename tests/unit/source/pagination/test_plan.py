@@ -609,6 +609,19 @@ class TestFeedThatSaysWhetherAPageFollows:
             plan.mark_staged(page, 0, self.LAST)
         assert (plan.planned, plan.is_exhausted, lease_all(plan)) == (4, True, [])
 
+    def test_pages_that_failed_behind_the_end_before_it_was_known_did_not_fail(self) -> None:
+        plan = self.plan(ahead=20)
+        assert plan.next_page() == 1
+        plan.mark_staged(1, 100, self.MORE)
+        assert lease_all(plan) == [2, 3, 4]
+        plan.fail(3, "HTTP 400")
+        plan.fail(4, "HTTP 400")
+        plan.mark_staged(2, 60, self.LAST)
+        assert plan.revive_over() == [3, 4]
+        assert lease_all(plan) == [3, 4]
+        assert plan.failed == {}
+        assert plan.revive_over() == []
+
     def test_empty_pages_in_between_are_not_the_end(self) -> None:
         plan, asked = self.plan(), []
         while (page := plan.next_page()) is not None:
