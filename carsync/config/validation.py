@@ -45,6 +45,10 @@ def check_relations(config: Config) -> None:
         )
     if config.database.dsn is not None:
         check_dsn(config.database.dsn.reveal())
+    if config.api.method == "GET" and (config.api.body or config.api.form):
+        raise ConfigError(
+            "api.body and api.form belong to api.method: POST", hint="set api.method: POST"
+        )
     _check_record(config)
     auth = config.api.auth
     if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):

@@ -226,6 +226,8 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     if page.objection is not None:
         fix = "ask the API's owner; a run would not accept this page"
         found.problem("page size", page.objection, fix)
+    elif rules.type == "none":
+        found.ok("page size", f"{page.records:,} in the one answer")
     elif page.records > asked:
         fix = f"set page_size: {page.records}, or size_param to the name that the API knows"
         found.warn("page size", seen, fix)

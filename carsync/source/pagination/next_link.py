@@ -14,6 +14,7 @@ from carsync.source.pagination.chain import ChainPaginator
 from carsync.source.request import ApiRequest
 
 _SAFE = "%/?:@!$&'()*+,;=~[]"
+_SHOWN_CHARS = 120
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -53,13 +54,16 @@ class NextLinkPaginator(ChainPaginator):
         feed = f"{(self._api.base_url or '').rstrip('/')}/{self._api.path.removeprefix('/')}"
         try:
             link = urlsplit(urljoin(feed if self._api.path else feed[:-1], value.strip()))
-            is_ours = _origin(link) == _origin(base) and "@" not in link.netloc
+            origin = _origin(link)
+            is_ours = origin in _allowed(_origin(base)) and "@" not in link.netloc
         except ValueError:
-            is_ours = False
+            is_ours, origin = False, ("", "", None)
         if not is_ours or not value.isprintable() or "\\" in value:
+            where = f"{origin[0]}://{origin[1]}:{origin[2]}"[:_SHOWN_CHARS]
             raise PageError(
                 FailureKind.CLIENT,
                 "the link to the next page leads to another origin than api.base_url",
+                detail=where if where.isprintable() else "",
                 hint="carsync sends the key to the origin of api.base_url alone (scheme, host and "
                 "port): correct api.base_url, or use another api.pagination.type",
             )
@@ -73,6 +77,15 @@ class NextLinkPaginator(ChainPaginator):
             return query
         pairs = query.split("&")
         return "&".join(p for p in pairs if unquote_plus(p.partition("=")[2]) != key)
+
+
+def _allowed(ours: tuple[str, str | None, int | None]) -> set[tuple[str, str | None, int | None]]:
+    """Return the origins that a link may name; what is requested stays on ours.
+
+    Behind a proxy that ends TLS, many frameworks write http:// into their links.
+    """
+    scheme, host, port = ours
+    return {ours, ("http", host, 80)} if (scheme, port) == ("https", 443) else {ours}
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:

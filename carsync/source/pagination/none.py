@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
 from carsync.source.pagination.chain import ChainPaginator
 from carsync.source.request import ApiRequest
@@ -29,4 +30,8 @@ class NonePaginator(ChainPaginator):
 
     def request(self, page: int, token: str | None) -> ApiRequest:
         """Return the request of the feed."""
+        if page > self.first:
+            raise PageError(
+                FailureKind.CLIENT, "the feed is one answer (api.pagination.type: none)"
+            )
         return self._ask()

@@ -18,6 +18,8 @@ from tests.support.configs import HUSH, assert_silent, refused
         ("api: {base_url: 'https://u@h/x'}", "user name or password"),
         ("api: {base_url: 'https://h/x?a=1'}", "must end before"),
         ("api: {record: {path: /cars}}", "api.record.path must contain {id}"),
+        ("api: {body: {make: Kia}}", "belong to api.method: POST"),
+        ("api: {form: true}", "belong to api.method: POST"),
         ("api: {path: '@host/x'}", "api.path is not a path"),
         ("api: {path: '//host/x'}", "api.path is not a path"),
         ("api: {path: 'https://host/x'}", "api.path is not a path"),

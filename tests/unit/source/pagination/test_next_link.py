@@ -28,6 +28,7 @@ def token_of(link: Any, **api: Any) -> str | None:
     [
         ("https://api.example.com/v1/cars?page=2", "/v1/cars?page=2"),
         ("https://API.example.com:443/v1/cars?page=2#top", "/v1/cars?page=2"),
+        ("http://api.example.com/v1/cars?page=2", "/v1/cars?page=2"),
         ("//api.example.com/v2/cars?c=a%2Fb==", "/v2/cars?c=a%2Fb=="),
         ("/v1/cars?page=2", "/v1/cars?page=2"),
         ("?page=2", "/v1/cars?page=2"),
@@ -45,7 +46,8 @@ def test_a_link_may_be_whole_or_relative(link: Any, token: str | None) -> None:
 @pytest.mark.parametrize(
     "link",
     [
-        "http://api.example.com/v1/cars?page=2",
+        "http://api.example.com:8080/v1/cars?page=2",
+        "http://www.example.com/v1/cars?page=2",
         "https://api.example.com:8443/v1/cars",
         "https://evil.example/v1/cars",
         "//evil.example/cars",
@@ -64,6 +66,12 @@ def test_a_link_to_another_origin_is_refused(link: str) -> None:
     assert caught.value.kind is FailureKind.CLIENT
     assert "another origin" in caught.value.problem
     assert "evil" not in caught.value.problem + caught.value.hint
+
+
+def test_a_link_from_plain_http_to_https_is_refused() -> None:
+    with pytest.raises(PageError) as caught:
+        token_of("https://api.example.com/cars", base_url="http://api.example.com")
+    assert caught.value.detail == "https://api.example.com:443"
 
 
 def test_the_key_is_not_kept_with_the_link() -> None:
