@@ -18,7 +18,7 @@ from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar, Review
 from carsync.errors import ApprovalError
 from carsync.model import MergeCounts
-from carsync.postgres.connect import open_database, refuse_transaction_pooler
+from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.run import held_run
 from carsync.run.deactivate import AskedAgain, ask_again, why_not_asked
@@ -59,7 +59,6 @@ def approve(source: ConfigSource, run_id: int, yes: bool, dry_run: bool, as_json
       carsync approve 17 --dry-run --json | jq .cars
     """
     config = source.load_with_database()
-    refuse_transaction_pooler(config)
     with _locked(config) as connection:
         run = runs.require_run(connection, config.target, config.sync.source, run_id, ApprovalError)
         held = held_run.review(config, connection, run) if held_run.is_held_whole(run) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from functools import cache
 
 from carsync.config.sections import Config
 from carsync.errors import ConfigError, DatabaseError
@@ -13,6 +14,7 @@ from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.peer import peer_of
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
+from carsync.redaction import Secret
 
 
 def open_database(
@@ -22,8 +24,10 @@ def open_database(
 
     A statement that waits long is watched over a second connection. `should_cancel` is polled
     several times a second while a statement waits, not while connecting; yes cancels it.
-    Raises `DatabasePermissionError` where carsync's own schema is another role's.
+    Raises `ConfigError` behind a pooler in transaction mode, and `DatabasePermissionError` where
+    carsync's own schema is another role's.
     """
+    _refuse_transaction_pooler(config)
 
     def connect(name: str, options: Mapping[str, str] = connection.NO_OPTIONS) -> Connection:
         return connection.connect(
@@ -52,15 +56,22 @@ def open_database(
     return conn
 
 
-def refuse_transaction_pooler(config: Config) -> None:
+@cache
+def _shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
+    return connection.shares_server_sessions(dsn, connect_timeout_s)
+
+
+def _refuse_transaction_pooler(config: Config) -> None:
     """Raise `ConfigError` where session locks are void: two runs could write at once.
 
-    Called before anything is set or locked, which would stay on the pooler's sessions.
+    Called before anything is set or locked: it would stay on the pooler's sessions, and hold for
+    the site's own queries.
     """
-    if connection.shares_server_sessions(config.require_dsn(), config.database.connect_timeout_s):
+    if _shares_server_sessions(config.require_dsn(), config.database.connect_timeout_s):
         raise ConfigError(
             "PostgreSQL is behind a connection pooler in transaction mode",
-            detail="connections share server sessions, so locks do not hold",
+            detail="connections share server sessions, so locks do not hold, and settings of one "
+            "hold for all",
             hint="connect directly or through a pooler in session mode (on Supabase the "
             "Session pooler, port 5432 instead of 6543)",
         )

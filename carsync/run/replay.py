@@ -22,7 +22,6 @@ from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
-from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.postgres.wait import Connection
 from carsync.run import resume
 from carsync.run.fingerprints import fingerprints
@@ -83,7 +82,6 @@ class Replay:
         self._target = config.target
         self._mapper = Mapper.load(config)
         self._prints = fingerprints(config, self._mapper)
-        refuse_transaction_pooler(config)
         target_lock.acquire(connection, self._target)
         self._refuse_old_schema()
         self._refuse_unfinished()

@@ -18,7 +18,7 @@ from carsync.errors import CarsyncError, DatabaseError, RevertError
 from carsync.exit_codes import ExitCode
 from carsync.model import EndState, MergeCounts, RowAction
 from carsync.postgres import connection
-from carsync.postgres.connect import open_database, refuse_transaction_pooler
+from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection, patient
 from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
@@ -44,7 +44,6 @@ class Revert:
         self._connection = conn
         self._target = config.target
         self._actions = actions
-        refuse_transaction_pooler(config)
         target_lock.acquire(conn, self._target)
         waiting = migrations.pending(conn, self._target, ())
         if old := [words for words in waiting if words.startswith("migration ")]:

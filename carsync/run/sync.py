@@ -31,7 +31,6 @@ from carsync.errors import (
     UnmergeableError,
 )
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
-from carsync.postgres.connect import refuse_transaction_pooler
 from carsync.run import finish, outcome, start
 from carsync.run.acceptance import evaluate
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
@@ -110,7 +109,6 @@ class SyncRun:
             dry_run=self._options.dry_run,
         )
         try:
-            refuse_transaction_pooler(self._config)
             with context.connect() as connection:
                 target_lock.acquire(connection, context.target)
                 failpoints.reach("sync.locked")

@@ -132,11 +132,13 @@ def test_a_pooler_in_another_mode_is_refused_with_nothing_touched(
         assert site.api.log == []
         held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
         assert ask(site.dsn, held) == [], "no lock stays on a session of the pool"
+        for command in (["runs"], ["migrate"], ["revert", "1"]):
+            refused = site.run(*command)
+            assert (refused.exit_code, "pooler in transaction" in refused.said) == (2, True)
         if mode == "transaction":
-            shown = [ask(through, f"SHOW {name}")[0][0] for name in ("lock_timeout", "TimeZone")]
-            assert shown == [
-                ask(site.dsn, f"SHOW {name}")[0][0] for name in ("lock_timeout", "TimeZone")
-            ]
+            names = ("lock_timeout", "search_path", "idle_in_transaction_session_timeout")
+            shown = [[ask(dsn, f"SHOW {name}") for name in names] for dsn in (through, site.dsn)]
+            assert shown[0] == shown[1], "nothing is set for the site's own queries"
     site.variables["DATABASE_URL"] = direct
     assert ask(site.dsn, "SELECT count(*) FROM carsync.runs") == [(1,)]
     oracle.recover()

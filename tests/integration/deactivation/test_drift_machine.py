@@ -264,7 +264,6 @@ class DriftMachine(RuleBasedStateMachine):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sync, "Fleet", new_engine)
-            patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
             report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)
         event(f"exit {report.exit_code}")

@@ -198,7 +198,6 @@ class Trial:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sync, "Fleet", new_engine)
-            patch.setattr(sync, "refuse_transaction_pooler", lambda *_: None)
             patch.setattr(os, "fsync", lambda _: None)
             return sync.sync(self._config, self._checkpoint, RunListener(), StopSignal())
 
