@@ -140,7 +140,9 @@ def empty_conn(empty_dsn: str) -> Iterator[Connection]:
 
 
 def _connect(dsn: str) -> Connection:
-    return connection.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
+    conn = connection.connect(Secret(dsn), application_name="carsync tests", lock_timeout_s=5)
+    ask(conn, "SET search_path = public")  # for the tests' own queries
+    return conn
 
 
 @contextmanager

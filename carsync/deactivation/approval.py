@@ -135,7 +135,9 @@ def _deactivate(
 
     def attempt(places: range) -> None:
         some = {**key, "ids": ids[places.start : places.stop]}
-        told.update((car, "" if is_gone else KEPT) for car, is_gone in sql.rows(cur, query, some))
+        with connection.role_path(cur):
+            written = sql.rows(cur, query, some)
+        told.update((car, "" if is_gone else KEPT) for car, is_gone in written)
 
     def refuse(place: int, exc: Exception) -> None:
         told[ids[place]] = f"PostgreSQL refused it: {sqlstate.explain_refusal(exc)[1]}"

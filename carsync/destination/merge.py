@@ -267,7 +267,7 @@ class _Merge:
             return self._load("merge/insert_new", on_conflict=on_conflict, is_chosen=is_chosen)
 
         try:
-            with connection.savepoint(self._cur):
+            with connection.savepoint(self._cur), connection.role_path(self._cur):
                 return int(sql.one(self._cur, load(sql.literal(True), sql.NOTHING))[0])
         except Exception as exc:
             if not errors.is_refusal(exc):

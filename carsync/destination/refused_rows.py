@@ -17,7 +17,7 @@ from carsync import formatting
 from carsync.destination.staging import ledger_table
 from carsync.errors import UnmergeableError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject, Target
-from carsync.postgres import errors, sql, sqlstate
+from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Composable, Cursor
 from carsync.redaction import Secret
@@ -81,7 +81,8 @@ class RefusedRows:
         def attempt(places: range) -> None:
             query = everything if len(places) == len(self._places) else pieces
             bounds = {"first": places.start, "end": places.stop}
-            counts = sql.one(self._cur, query, {**parameters, **bounds})
+            with connection.role_path(self._cur):
+                counts = sql.one(self._cur, query, {**parameters, **bounds})
             sums[:] = [a + b for a, b in zip(sums or [0] * len(counts), counts, strict=True)]
 
         by_halves(self._cur, self._places, attempt, refuse or self._reject, self._number)

@@ -134,12 +134,14 @@ class StageWriter:
     def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
         bodies = [(page.page, self._encode_json(page.rows)) for page in pages if page.rows]
         if bodies:
-            sql.insert_values(cur, self._insert_json, bodies)
+            with connection.role_path(cur):
+                sql.insert_values(cur, self._insert_json, bodies)
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
         text = "".join([copy_line((page.page, *row)) for page in pages for row in page.rows])
         if text:
-            sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
+            with connection.role_path(cur):
+                sql.copy_from(cur, self._copy, io.BytesIO(text.encode()))
 
     def _load_carefully(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""

@@ -15,7 +15,7 @@ from carsync import formatting
 from carsync.destination import change_log, privileges
 from carsync.errors import RevertError
 from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
-from carsync.postgres import sql, sqlstate
+from carsync.postgres import connection, sql, sqlstate
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection
@@ -215,7 +215,8 @@ def _apply(cur: Cursor, step: str, parts: dict[str, Composable], rows: int) -> N
     query = sql.rendered(cur, sql.load(step, **parts))
 
     def attempt(places: range) -> None:
-        sql.run(cur, query, {"first": places.start, "end": places.stop})
+        with connection.role_path(cur):
+            sql.run(cur, query, {"first": places.start, "end": places.stop})
 
     def refuse(place: int, exc: Exception) -> None:
         _, said = sqlstate.explain_refusal(exc)

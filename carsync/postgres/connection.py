@@ -191,6 +191,17 @@ def transaction(conn: Connection, doing: str, *, keep: bool = True) -> Iterator[
 
 
 @contextmanager
+def role_path(cur: Cursor) -> Iterator[None]:
+    """Resolve names by the role's own search_path in the block: the target's triggers may need it.
+
+    Only for the statement that writes what has triggers or constraints, inside a transaction.
+    """
+    run(cur, "session/take_role_path")
+    yield
+    run(cur, "session/leave_role_path")
+
+
+@contextmanager
 def savepoint(cur: Cursor) -> Iterator[None]:
     """Undo the block's statements, and only those, when it raises; the error goes on."""
     cur.execute("SAVEPOINT carsync")

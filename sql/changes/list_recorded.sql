@@ -3,7 +3,7 @@
 -- may change than a statement says: by a BEFORE UPDATE trigger, which partitions may have of
 -- their own.
 SELECT a.attname::text,
-       t.typname IN ('text', 'varchar', 'int4', 'int8', 'bool', 'timestamptz', 'timestamp')
+       t.typname IN ('text', 'int4', 'int8', 'bool', 'timestamptz', 'timestamp')
            AND coalesce(l.collisdeterministic, true) AS is_plain,
        c.relkind = 'p' OR EXISTS (
            SELECT FROM pg_catalog.pg_trigger AS g

@@ -6,15 +6,15 @@ WITH written AS (
     FROM (
         SELECT a.id, t.xmin, {was}
         FROM {target} AS t
-        JOIN carsync.absences AS a ON a.id = t.id
+        JOIN carsync.absences AS a ON a.id = t.id::text
         JOIN carsync.runs AS r ON r.run_id = a.held_by_run
         WHERE a.held_by_run = %(run_id)s
           AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
-          AND a.id IN (SELECT unnest(%(ids)s::text[])) AND a.seen_by_run IS NULL
+          AND a.id IN (SELECT pg_catalog.unnest(%(ids)s::text[])) AND a.seen_by_run IS NULL
           AND {is_expected}
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync version", {was_names})
-    WHERE t.id = was."carsync id"
+    WHERE t.id::text = was."carsync id"
     RETURNING was."carsync id" AS id,
         CASE WHEN t.is_active THEN 'updated' ELSE 'deactivated' END AS action,
         was."carsync version" AS overwrote, {before} AS before, {after} AS after

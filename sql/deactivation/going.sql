@@ -4,7 +4,7 @@
 d.action = 'absent'
 AND {is_expected}
 AND (NOT %(needs_proof)s
-     OR d.id IN (SELECT unnest(%(gone)s::text[]))
+     OR d.id IN (SELECT pg_catalog.unnest(%(gone)s::text[]))
      OR %(next_run)s AND d.id IN (
          SELECT a.id FROM carsync.absences AS a
          WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s

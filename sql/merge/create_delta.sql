@@ -5,7 +5,7 @@
 -- stale here. Where the run read the feed, no page was asked for before the last merge,
 -- though a clock that was set back may say so.
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
-SELECT coalesce(s.id, t.id) AS id,
+SELECT coalesce(s.id, t.id)::text AS id,
        s.fetched_at,
        s.data_hash,
        CASE

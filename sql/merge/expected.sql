@@ -1,2 +1,2 @@
 -- The run should have seen this car.
-t.source_api = {source} AND t.is_active AND {untouched_since}
+t.source_api::text = {source} AND t.is_active AND {untouched_since}

@@ -1,7 +1,8 @@
 -- The target's columns: name, type, whether a row may leave it out, whether it is computed, and
 -- whether two of its texts are equal only where they are the same.
 SELECT a.attname,
-       pg_catalog.format_type(a.atttypid, NULL) AS type,
+       CASE t.typname WHEN 'citext' THEN 'citext' -- wherever its extension is
+                      ELSE pg_catalog.format_type(a.atttypid, NULL) END AS type,
        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS must_be_given,
        a.attgenerated <> '' OR a.attidentity = 'a' AS is_computed,
        t.typname <> 'citext' AND coalesce(l.collisdeterministic, true) AS is_exact

@@ -1,6 +1,8 @@
 -- Set each parameter that this server knows, for the whole session. Messages are English where
--- the role may say so, for the reader's sake. Names are resolved in
--- pg_catalog before all else, whatever a role's search_path says.
+-- the role may say so, for the reader's sake. Names are resolved in pg_catalog alone: in another
+-- schema of the role's search_path, anybody who may create functions there could offer a closer
+-- match for the types of a call, to be run as this role. The role's own path is kept aside for
+-- what the target itself runs (`take_role_path`).
 SELECT pg_catalog.set_config(wanted.name, wanted.setting, false)
 FROM ROWS FROM (
     pg_catalog.unnest(%(names)s::pg_catalog.text[]),
@@ -12,7 +14,9 @@ UNION ALL
 SELECT pg_catalog.set_config('lc_messages', 'C', false)
 WHERE pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'
 UNION ALL
-SELECT pg_catalog.set_config('search_path', pg_catalog.array_to_string(ARRAY(
+SELECT pg_catalog.set_config('carsync.role_path', pg_catalog.array_to_string(ARRAY(
     SELECT pg_catalog.quote_ident(schema)
     FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS path(schema)
     WHERE schema OPERATOR(pg_catalog.<>) 'pg_catalog'), ', '), false)
+UNION ALL
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)

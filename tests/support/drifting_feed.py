@@ -24,16 +24,16 @@ Outcome = Literal["answer", "late", "fail", "crash", "stop"]
 Move = tuple[str, int, int]
 """What happens to the feed or, by a rival, to the table: a name and two numbers to choose by."""
 
-TOUCH = "UPDATE cars SET data_hash = 'rival', updated_at = {} WHERE id = %s"
+TOUCH = "UPDATE public.cars SET data_hash = 'rival', updated_at = {} WHERE id = %s"
 RIVAL_SQL = {
     "rival writes": TOUCH.format("clock_timestamp()"),
     "rival writes from a fast clock": TOUCH.format("clock_timestamp() + '1 hour'::interval"),
-    "rival retires": "UPDATE cars SET is_active = false, updated_at = clock_timestamp() "
+    "rival retires": "UPDATE public.cars SET is_active = false, updated_at = clock_timestamp() "
     "WHERE id = %s",
-    "rival inserts": "INSERT INTO cars (id, make, model, is_active, source_api, updated_at) "
+    "rival inserts": "INSERT INTO public.cars (id, make, model, is_active, source_api, updated_at) "
     "VALUES (%s, 'Kia', 'Rio', true, 'external', clock_timestamp()) ON CONFLICT DO NOTHING",
-    "rival inserts without a time": "INSERT INTO cars (id, make, model, is_active, source_api) "
-    "VALUES (%s, 'Kia', 'Rio', true, 'external') ON CONFLICT DO NOTHING",
+    "rival inserts without a time": "INSERT INTO public.cars (id, make, model, is_active, "
+    "source_api) VALUES (%s, 'Kia', 'Rio', true, 'external') ON CONFLICT DO NOTHING",
 }
 
 

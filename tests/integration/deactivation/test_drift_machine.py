@@ -147,7 +147,7 @@ class DriftMachine(RuleBasedStateMachine):
         lies = tuple(name for name in (lie, by_id_lie) if name)
         self._feed = MovingFeed(self._conn, PAGE_SIZE, has_totals, lies)
         self._feed.add(cars)
-        load = "INSERT INTO cars (id, make, price, data_hash, is_active, source_api) VALUES "
+        load = "INSERT INTO public.cars (id, make, price, data_hash, is_active, source_api) VALUES "
         with self._conn.cursor() as cur:
             rows = self._mapper.map_page(self._feed.whole()).rows
             execute_values(cur, f"{load} %s", [(*row[1:], True, SOURCE) for row in rows])
@@ -288,7 +288,7 @@ class DriftMachine(RuleBasedStateMachine):
         assert rejected & active_before <= active.keys()
 
     def _active(self) -> dict[str, str]:
-        return dict(ask(self._conn, "SELECT id, data_hash FROM cars WHERE is_active"))
+        return dict(ask(self._conn, "SELECT id, data_hash FROM public.cars WHERE is_active"))
 
 
 @pytest.mark.timeout(trials(600, 36_000))

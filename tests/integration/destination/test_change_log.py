@@ -73,7 +73,11 @@ def test_before_is_what_the_statement_overwrote_whoever_wrote_it_last(
         def write(name: str) -> None:
             if name == step:
                 ask(rival, "BEGIN")
-                ask(rival, "UPDATE cars SET price = 77.00, score = 1 WHERE id = %s", record_id)
+                ask(
+                    rival,
+                    "UPDATE public.cars SET price = 77.00, score = 1 WHERE id = %s",
+                    record_id,
+                )
                 xids.extend(ask(rival, "SELECT txid_current()::text"))
                 pool.submit(commit)
             reach(name)

@@ -89,7 +89,7 @@ def test_a_conflict_is_not_repeated_after_a_second_signal(config: Config, conn: 
 
 def test_a_lock_that_was_not_got_names_who_holds_it(config: Config, conn: Connection) -> None:
     with closing(open_database(config, "the rival")) as rival:
-        ask(rival, "BEGIN; LOCK TABLE cars")
+        ask(rival, "BEGIN; LOCK TABLE public.cars")
         work, _ = failing(DatabaseBusyError("busy", detail="too long"), 1)
         with pytest.raises(DatabaseBusyError) as caught:
             exactly_once(config, conn, 1, work, never)

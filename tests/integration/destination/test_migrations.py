@@ -69,7 +69,7 @@ def test_readers_never_queue_behind_a_migration_that_waits_for_a_report(
             return migrate(opened, TARGET, (*COLUMNS, Column("seats", "integer")))
 
     with closing(connection.connect(Secret(dsn), application_name="report")) as report:
-        ask(report, "BEGIN; SELECT count(*) FROM cars")
+        ask(report, "BEGIN; SELECT count(*) FROM public.cars")
         with pytest.raises(DatabaseBusyError, match="while migrating") as caught:
             migrate_over(1.5)
         assert "report" in caught.value.detail

@@ -271,7 +271,7 @@ def test_a_locked_row_ends_it_and_nothing_is_changed(rig: Rig, dsn: str) -> None
     run_id, after = rig.run.run_id, table(rig.conn)
     with closing(connection.connect(Secret(dsn), application_name="rival")) as rival:
         ask(rival, "BEGIN")
-        ask(rival, "SELECT FROM cars WHERE id = '1' FOR UPDATE")
+        ask(rival, "SELECT FROM public.cars WHERE id = '1' FOR UPDATE")
         with pytest.raises(DatabaseBusyError, match="reverting") as caught:
             revert(dsn, run_id, lock_timeout_s=0.2)
     assert "rival" in caught.value.detail
@@ -290,7 +290,7 @@ def test_a_revert_that_is_stopped_is_recorded_as_what_it_is(rig: Rig, dsn: str) 
         closing(connection.connect(Secret(dsn), application_name="rival")) as rival,
         closing(open_database(config, "carsync test", lambda: stop.requested)) as opened,
     ):
-        ask(rival, "BEGIN; SELECT FROM cars FOR UPDATE")
+        ask(rival, "BEGIN; SELECT FROM public.cars FOR UPDATE")
         timer = threading.Timer(0.5, stop._handle, (signal.SIGTERM, None))
         timer.start()
         with pytest.raises(DatabaseError):
@@ -332,7 +332,7 @@ def test_a_break_around_commit_is_looked_up(
 @pytest.fixture
 def bench(dsn: str) -> Iterator[tuple[Rig, str]]:
     with closing(connection.connect(Secret(dsn), application_name="bench")) as opened:
-        ask(opened, EXTRAS)
+        ask(opened, f"SET search_path = public; {EXTRAS}")
         yield Rig(opened), dsn
 
 
@@ -366,7 +366,7 @@ def test_who_refers_to_a_car_meanwhile_is_waited_for_and_keeps_his_row(rig: Rig,
         closing(connection.connect(Secret(dsn), application_name="rival")) as rival,
         ThreadPoolExecutor(1) as pool,
     ):
-        ask(rival, "BEGIN; INSERT INTO favourites VALUES ('1')")
+        ask(rival, "BEGIN; INSERT INTO public.favourites VALUES ('1')")
         working = pool.submit(revert, dsn, rig.run.run_id, skip_changed=True)
         until_s = time.monotonic() + 20
         while not ask(rig.conn, "SELECT 1 FROM pg_locks WHERE NOT granted"):

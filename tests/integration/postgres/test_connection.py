@@ -43,7 +43,7 @@ def test_session_overrides_what_role_or_database_set(dsn: str) -> None:
         ask(conn, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         ask(conn, f"ALTER DATABASE {name} SET TimeZone = 'Asia/Seoul'")
     with closing(connect(dsn)) as conn:
-        ask(conn, "CREATE TABLE t ()")
+        ask(conn, "CREATE TABLE public.t ()")
         assert ask(conn, "SHOW TimeZone") == [("UTC",)]
 
 

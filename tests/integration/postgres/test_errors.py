@@ -21,7 +21,7 @@ def connect(dsn: str) -> Connection:
 
 
 STATEMENTS = [
-    ("SELECT no_such_column FROM cars", DatabaseError, "carsync migrate"),
+    ("SELECT no_such_column FROM public.cars", DatabaseError, "carsync migrate"),
     ("SELECT * FROM no_such_table", DatabaseError, "carsync migrate"),
     ("SET ROLE pg_monitor; SELECT * FROM carsync.runs", DatabasePermissionError, "grant"),
     ("SET statement_timeout = 1; SELECT pg_sleep(9)", DatabaseError, "statement_timeout"),
@@ -42,10 +42,10 @@ def test_refused_statement_has_problem_detail_and_hint(
 
 def test_lock_timeout_names_the_setting(conn: Connection, dsn: str) -> None:
     with closing(connect(dsn)) as rival, connection.transaction(rival, "blocking") as cur:
-        cur.execute("LOCK TABLE cars")
+        cur.execute("LOCK TABLE public.cars")
         ask(conn, "SET lock_timeout = 50")
         with pytest.raises(DatabaseError) as caught:
-            sql.fetch(conn, "testing", SQL("SELECT 1 FROM cars"))
+            sql.fetch(conn, "testing", SQL("SELECT 1 FROM public.cars"))
     assert "database.lock_timeout_s" in caught.value.hint
 
 

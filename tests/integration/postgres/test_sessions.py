@@ -99,7 +99,7 @@ def test_rivals_are_the_sessions_that_hold_locks_on_the_table(
 ) -> None:
     assert sessions.describe_rivals(conn, TARGET) == ""
     with connection.transaction(other, "locking") as cur:
-        cur.execute("LOCK TABLE cars IN ROW EXCLUSIVE MODE")
+        cur.execute("LOCK TABLE public.cars IN ROW EXCLUSIVE MODE")
         words = sessions.describe_rivals(conn, TARGET)
     assert f"PostgreSQL pid {other.info.backend_pid}" in words
     assert ask(conn, "SELECT 1") == [(1,)]

@@ -207,7 +207,7 @@ class Trial:
         return {row[1]: row[-1] for row in rows}
 
     def _active(self) -> dict[str, str]:
-        return dict(ask(self._conn, "SELECT id, data_hash FROM cars WHERE is_active"))
+        return dict(ask(self._conn, "SELECT id, data_hash FROM public.cars WHERE is_active"))
 
 
 @pytest.mark.timeout(trials(600, 36_000))

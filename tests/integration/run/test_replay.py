@@ -85,7 +85,7 @@ class Site:
         return connection.connect(Secret(self.dsn), application_name="carsync test replay")
 
     def cars(self) -> dict[str, Any]:
-        query = "SELECT id, make, year, is_active FROM cars"
+        query = "SELECT id, make, year, is_active FROM public.cars"
         return {car: tuple(rest) for car, *rest in ask(self.conn, query)}
 
     def open(self) -> list[tuple[Any, ...]]:
@@ -95,7 +95,7 @@ class Site:
         return ask(self.conn, query + " ORDER BY page, ordinal")
 
     def writes(self) -> list[tuple[Any, ...]]:
-        return ask(self.conn, "SELECT xmin::text, ctid::text, id FROM cars ORDER BY id")
+        return ask(self.conn, "SELECT xmin::text, ctid::text, id FROM public.cars ORDER BY id")
 
 
 @pytest.fixture
@@ -127,11 +127,13 @@ def test_a_replay_equals_a_sync_by_the_mended_mapping(site: Site, empty_dsn: str
     pages = [[record(1), bad(2, "Škoda", 2001)], [bad(3, "BMW", 0)]]
     site.sync(*pages)
     site.replay()
-    replayed = ask(site.conn, "SELECT id, make, year, data_hash, source_api FROM cars ORDER BY 1")
+    replayed = ask(
+        site.conn, "SELECT id, make, year, data_hash, source_api FROM public.cars ORDER BY 1"
+    )
     with closing(connection.connect(Secret(empty_dsn), application_name="t")) as other:
         Site(empty_dsn, other).sync(*pages, config=site.mended)
         assert replayed == ask(
-            other, "SELECT id, make, year, data_hash, source_api FROM cars ORDER BY 1"
+            other, "SELECT id, make, year, data_hash, source_api FROM public.cars ORDER BY 1"
         )
 
 
@@ -159,10 +161,10 @@ def test_looking_changes_nothing(site: Site) -> None:
 
 def test_data_older_than_what_the_table_holds_never_overwrites_it(site: Site) -> None:
     site.sync([record(2, "old"), record(3, "old")], age_s=7200)
-    ask(site.conn, "UPDATE cars SET updated_at = now() - interval '2 h',"
+    ask(site.conn, "UPDATE public.cars SET updated_at = now() - interval '2 h',"
         " created_at = NULL, last_synced_at = NULL")  # fmt: skip
     site.sync([bad(2, "replayed"), bad(3, "replayed")], age_s=3600)
-    ask(site.conn, "UPDATE cars SET make = 'rival', updated_at = now() - interval '50 min'"
+    ask(site.conn, "UPDATE public.cars SET make = 'rival', updated_at = now() - interval '50 min'"
         " WHERE id = '2'")  # fmt: skip
     done = site.replay()
     assert done.counts is not None
@@ -390,13 +392,13 @@ def test_a_text_cut_or_altered_is_not_replayed_as_if_it_were_the_record(site: Si
     ("narrow", "widen", "column", "reason"),
     [
         (
-            "ALTER TABLE cars ALTER make TYPE varchar(5)",
-            "ALTER TABLE cars ALTER make TYPE text",
+            "ALTER TABLE public.cars ALTER make TYPE varchar(5)",
+            "ALTER TABLE public.cars ALTER make TYPE text",
             "make",
             "value too long for type character varying(5)",
         ),
         (
-            "CREATE INDEX narrow ON cars ((1 / nullif(length(make) - 8, 8)))",
+            "CREATE INDEX narrow ON public.cars ((1 / nullif(length(make) - 8, 8)))",
             "DROP INDEX narrow",
             None,
             "division by zero",
