@@ -24,6 +24,10 @@ from carsync.redaction import Secret
 
 log = logging.getLogger(__name__)
 
+_SAMPLE = 100
+_SURE = 10
+"""Where so many are refused that the share of all would be so many times what is allowed, the
+rest is not tried: the places are a sample, for they are in no order of the feed's."""
 _TOLD = 3
 """So many refusals of a merge are logged one by one; all records are in `carsync.rejects`."""
 
@@ -57,6 +61,7 @@ class RefusedRows:
         self._parts = {**parts, "mapped": mapped}
         self._places = range(rows)
         self._left = max_share * records - rejects
+        self._before = 0
         self._max_share = max_share
         self._key = key
         self._is_numbered = False
@@ -77,6 +82,7 @@ class RefusedRows:
         everything = load(sql.literal(True))
         pieces = sql.rendered(self._cur, load(sql.load("merge/chosen")))
         sums: list[int] = []
+        self._before = self.refused
 
         def attempt(places: range) -> None:
             query = everything if len(places) == len(self._places) else pieces
@@ -96,7 +102,7 @@ class RefusedRows:
         if not found:  # a trigger that refuses the statement, whatever its rows
             raise exc
         [(record_id,)] = found
-        self._count(record_id, exc)
+        self._count(place, record_id, exc)
 
     def _reject(self, place: int, exc: Exception) -> None:
         self._number()
@@ -105,18 +111,20 @@ class RefusedRows:
             raise exc
         [(page, ordinal, record_id, text)] = found
         reject = refused_row(ordinal, record_id, text, exc, self._key)
-        self._count(record_id, exc)
+        self._count(place, record_id, exc)
         self._run("drop_refused", {"place": place})
         insert_rejects(self._cur, self._run_id, [(page, reject)])
         query = sql.load("staging/correct_ledger", ledger=ledger_table(self._run_id))
         sql.run(self._cur, query, {"page": page, "refused": 1})
 
-    def _count(self, record_id: str, exc: Exception) -> None:
+    def _count(self, place: int, record_id: str, exc: Exception) -> None:
         self.refused += 1
+        now = self.refused - self._before
+        projected = now * len(self._places) / (place + 1) if now >= _SAMPLE else 0
         _, reason = sqlstate.explain_refusal(exc)
         if self.refused <= _TOLD:
             log.warning("%s refuses car %s: %s", self._target, record_id, reason)
-        if self.refused > self._left:
+        if self.refused > self._left or projected > _SURE * self._left:
             _, most = formatting.shares(self._max_share, self._max_share)
             raise UnmergeableError(
                 f"{self._target} refuses more records than sync.max_reject_share allows ({most}); "
