@@ -14,6 +14,7 @@ from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.peer import peer_of
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
+from carsync.redaction import Secret
 
 
 def open_database(
@@ -55,7 +56,9 @@ def open_database(
     return conn
 
 
-_shares_server_sessions = cache(connection.shares_server_sessions)
+@cache
+def _shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
+    return connection.shares_server_sessions(dsn, connect_timeout_s)
 
 
 def _refuse_transaction_pooler(config: Config) -> None:
