@@ -42,7 +42,7 @@ def prepare_schema(context: RunContext) -> None:
         for sentence in migrations.migrate(connection, target, columns):
             context.say(sentence)
     else:
-        migrations.pending(connection, target, columns)  # raises where the table does not fit
+        migrations.check_target(connection, target, columns)
     scheme = runs.find_hash_scheme(connection, target, context.source)
     if scheme is not None and scheme != mapper.hash_scheme:
         context.note(
