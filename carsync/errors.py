@@ -57,10 +57,10 @@ class CarsyncError(Exception):
     exit_code: ExitCode = ExitCode.BUG
 
     def __init__(self, problem: str, *, detail: str = "", hint: str = "") -> None:
-        super().__init__(clean(problem))
         self.problem = clean(problem)
         self.detail = clean(detail)
         self.hint = clean(hint)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         lines = [self.problem]

@@ -154,7 +154,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             data["exception"] = record.exc_info[0].__name__
             data["traceback"] = clean("".join(traceback.format_exception(*record.exc_info)))
-        return json.dumps(data)
+        return json.dumps(data).replace("\x7f", "\\u007f")
 
 
 def process_name() -> str:

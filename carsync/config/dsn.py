@@ -54,17 +54,17 @@ def _identity(dsn: str) -> tuple[str, str, str, str]:
     percent signs and all, the ports with the hosts.
     """
     if url := _URL.fullmatch(dsn):
-        named = dict(parse_qsl(url["query"] or ""))
-        user = (url["login"] or "").partition(":")[0] or named.get("user", "")
-        host = url["hosts"] or named.get("host", "")
-        name = (url["path"] or "").lstrip("/") or named.get("dbname", "")
+        named = dict(parse_qsl(url["query"] or ""))  # which wins
+        user = named.get("user") or (url["login"] or "").partition(":")[0]
+        host = named.get("host") or url["hosts"] or named.get("hostaddr", "")
+        name = named.get("dbname") or (url["path"] or "").lstrip("/")
     else:
         named = _read(dsn) or {}
         user, name = named.get("user", ""), named.get("dbname", "")
         host = named.get("host") or named.get("hostaddr", "")
     return (
         user or os.environ.get("PGUSER", ""),
-        host or os.environ.get("PGHOST", ""),
+        host or os.environ.get("PGHOST") or os.environ.get("PGHOSTADDR", ""),
         named.get("port") or os.environ.get("PGPORT", ""),
         name or os.environ.get("PGDATABASE", ""),
     )

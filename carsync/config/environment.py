@@ -32,6 +32,7 @@ FURTHER_VARIABLES: dict[str, str] = {
     "XDG_STATE_HOME": "without `STATE_DIRECTORY`: the checkpoint is in `$XDG_STATE_HOME/carsync`, "
     "or in `~/.local/state/carsync`",
     "PGHOST": "the host of the database, if the connection string has none (libpq reads it)",
+    "PGHOSTADDR": "its address, likewise",
     "PGPORT": "the port of the database, likewise",
     "PGUSER": "the role, likewise",
     "PGDATABASE": "the name of the database, likewise",

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from carsync import formatting
-from carsync.deactivation.id_shapes import group_by_shape
+from carsync.deactivation.id_shapes import Shape, group_by_shape
 from carsync.model import ProbeVerdict
 
 OPENING = 10
@@ -34,7 +34,7 @@ CHURNED_COUNT = 3
 """On a live feed a car just seen may have left its page since: believe this many, no more."""
 
 Verdicts = dict[str, ProbeVerdict]
-Draw = Callable[[str, int], Sequence[tuple[str, int]]]
+Draw = Callable[[Shape, int], Sequence[tuple[str, int]]]
 """Draws control samples, (id, page) each, in random order: of a shape, at most so many."""
 Ask = Callable[[Sequence[str], Mapping[str, int]], Verdicts]
 """Asks for cars by id and returns their verdicts, without those that got no answer.

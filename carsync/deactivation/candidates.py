@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
+
+from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
@@ -48,24 +51,28 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     return [record_id for (record_id,) in found]
 
 
-def list_seen(conn: Connection, run_id: int, shape: str, limit: int) -> list[tuple[str, int]]:
+def list_seen(conn: Connection, run_id: int, shape: Shape, limit: int) -> list[tuple[str, int]]:
     """Draw staged cars at random, as control samples: (id, page) each, at most `limit`.
 
-    `shape` is the regular expression that their ids match.
+    Their ids are of the `shape`.
     """
     query = sql.load("deactivation/list_staged_ids", **staging.tables(run_id))
-    found = sql.fetch(conn, "listing seen cars", query, {"shape": shape, "limit": limit})
+    with patient(conn):
+        found = sql.fetch(conn, "listing seen cars", query, {**asdict(shape), "limit": limit})
     return list({record_id: (record_id, page) for record_id, page in found}.values())
 
 
-def list_listed(conn: Connection, target: Target, source: str, shape: str, limit: int) -> list[str]:
+def list_listed(
+    conn: Connection, target: Target, source: str, shape: Shape, limit: int
+) -> list[str]:
     """Draw active cars that the last run saw at random, as control samples, at most `limit`.
 
-    `shape` is the regular expression that their ids match.
+    Their ids are of the `shape`.
     """
     query = sql.load("deactivation/list_listed", target=sql.table(target))
-    key = {**target.key(source), "shape": shape, "limit": limit}
-    return [record_id for (record_id,) in sql.fetch(conn, "listing active cars", query, key)]
+    key = {**target.key(source), **asdict(shape), "limit": limit}
+    with patient(conn):
+        return [record_id for (record_id,) in sql.fetch(conn, "listing active cars", query, key)]
 
 
 def find_seen(conn: Connection, run_id: int, ids: list[str]) -> list[str]:

@@ -99,10 +99,23 @@ def pending(conn: Connection, target: Target, columns: Iterable[Column]) -> list
     """Return a sentence for each step that `migrate` would take; raise what it would raise."""
     with connection.transaction(conn, "looking for pending migrations") as cur:
         waiting = [f"migration {m.version:04d}_{m.name} is pending" for m in _pending(cur)]
-        if not privileges.describe(cur, target):
-            return [*waiting, f"table {target} does not exist"]
-        missing = missing_columns(cur, target, tuple(columns))
-        return waiting + [f"column {target}.{column.name} is missing" for column in missing]
+        return waiting + _lacking(cur, target, tuple(columns))
+
+
+def check_target(conn: Connection, target: Target, columns: Iterable[Column]) -> None:
+    """Raise what `migrate` would raise because of the table, whatever is pending.
+
+    The database may be at the version of a newer carsync: who puts a release back migrates nothing.
+    """
+    with connection.transaction(conn, "looking at the table") as cur:
+        _lacking(cur, target, tuple(columns))
+
+
+def _lacking(cur: Cursor, target: Target, columns: tuple[Column, ...]) -> list[str]:
+    if not privileges.describe(cur, target):
+        return [f"table {target} does not exist"]
+    missing = missing_columns(cur, target, columns)
+    return [f"column {target}.{column.name} is missing" for column in missing]
 
 
 def _pending(cur: Cursor) -> list[Migration]:

@@ -56,6 +56,8 @@ class StageWriter:
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
+        self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
+        self._absent: frozenset[str] | None = None
         self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
         self._copy = sql.load("staging/copy_staging", **parts)
         values = [sql.identifier("r", name) for name in _short_names(len(columns))[1:]]
@@ -188,13 +190,20 @@ class StageWriter:
         return refused_row(ordinal, known_id, text, exc, self._key)
 
     def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
-        """Record which cars are on the pages, so that it outlives the staging tables."""
+        """Record which absent cars are on the pages, so that it outlives the staging tables.
+
+        No other run of the source adds absent cars meanwhile: this one has the target's lock.
+        """
+        if self._absent is None:
+            self._absent = frozenset(i for (i,) in sql.rows(cur, self._list_absent))
+        if not self._absent:
+            return
         found = (
             *(row[1] for page in pages for row in page.rows),
             *(reject.record_id for page in pages for reject in page.rejects),
         )
-        if ids := [i for i in found if i is not None and _is_storable(i)]:
-            sql.run(cur, self._seen, {"ids": ids})
+        if ids := self._absent.intersection(found):
+            sql.run(cur, self._seen, {"ids": list(ids)})
 
 
 def _short_names(columns: int) -> list[str]:

@@ -14,6 +14,7 @@ from carsync.postgres.ownership import refuse_foreign_owners
 from carsync.postgres.peer import peer_of
 from carsync.postgres.sessions import SessionWatchdog, backend_of
 from carsync.postgres.wait import Connection
+from carsync.redaction import Secret
 
 
 def open_database(
@@ -28,17 +29,7 @@ def open_database(
     """
     _refuse_transaction_pooler(config)
 
-    def connect(name: str, options: Mapping[str, str] = connection.NO_OPTIONS) -> Connection:
-        return connection.connect(
-            config.require_dsn(),
-            application_name=name,
-            connect_timeout_s=config.database.connect_timeout_s,
-            lock_timeout_s=config.database.lock_timeout_s,
-            should_cancel=should_cancel,
-            options=options,
-        )
-
-    conn = connect(application_name)
+    conn = connect_as(config, application_name, should_cancel)
     try:
         backend, peer = backend_of(conn), peer_of(conn)
         with translating("looking at the schema carsync"), conn.cursor() as cur:
@@ -49,13 +40,35 @@ def open_database(
     conn.watchdog = SessionWatchdog(
         backend,
         peer,
-        lambda: connect(f"{application_name} watch", peer.options),
+        lambda: connect_as(config, f"{application_name} watch", should_cancel, peer.options),
         silence_s=connection.connect_timeout(config.database.connect_timeout_s) - 1,
     )
     return conn
 
 
-_shares_server_sessions = cache(connection.shares_server_sessions)
+def connect_as(
+    config: Config,
+    application_name: str,
+    should_cancel: Callable[[], bool] | None = None,
+    options: Mapping[str, str] = connection.NO_OPTIONS,
+) -> Connection:
+    """Open a connection as the configuration says, which nobody watches; see `open_database`.
+
+    `options` are laid over the connection string.
+    """
+    return connection.connect(
+        config.require_dsn(),
+        application_name=application_name,
+        connect_timeout_s=config.database.connect_timeout_s,
+        lock_timeout_s=config.database.lock_timeout_s,
+        should_cancel=should_cancel,
+        options=options,
+    )
+
+
+@cache
+def _shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
+    return connection.shares_server_sessions(dsn, connect_timeout_s)
 
 
 def _refuse_transaction_pooler(config: Config) -> None:

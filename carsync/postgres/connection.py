@@ -137,7 +137,7 @@ def shares_server_sessions(dsn: Secret, connect_timeout_s: float) -> bool:
     or, where the pool has but one, none in time. One that pools statements refuses BEGIN.
     """
     with (
-        translating("looking for a pooler"),
+        translating("connecting to PostgreSQL"),
         closing(_open(dsn, "carsync", connect_timeout_s)) as first,
         closing(_open(dsn, "carsync", connect_timeout_s)) as second,
         first.cursor() as a,

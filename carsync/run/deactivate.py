@@ -18,6 +18,7 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, Verdicts, verify
+from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.impossible import impossible_id
 from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
 from carsync.destination.stage_writer import StageWriter
@@ -76,7 +77,7 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     ids = candidates.list_candidates(connection, context.run, limit)
     controls: dict[str, int] = {}
 
-    def draw(shape: str, count: int) -> list[tuple[str, int]]:
+    def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
         found = candidates.list_seen(connection, context.run.run_id, shape, count)
         controls.update(found)
         return found
@@ -214,7 +215,7 @@ def _ask_again(
     stranger = impossible_id(asked)
     probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
 
-    def draw(shape: str, count: int) -> list[tuple[str, int]]:
+    def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
         key = (context.connection, context.target, context.source)
         found = candidates.list_listed(*key, shape, count)
         controls.extend(found)

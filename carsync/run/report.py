@@ -19,9 +19,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `counts` is None where nothing was merged; `notes` are sentences worth reading
     (why deactivations were held, signs of drift). `problem`, `detail` and `hint` are
-    the error's, if any. No page is older than `data_at` (None:
-    stored by a carsync that did not know). A `dry_run` was rolled back; at most
-    `max_pages` were read.
+    the error's, if any. No page is older than `data_at` (None: stored by a carsync that did
+    not know). A `dry_run` was rolled back; at most `max_pages` were read.
     `columns` are those whose values are worth a look, None where not all pages were read;
     `fields` are those that records have, or had before.
     """

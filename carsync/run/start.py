@@ -10,7 +10,7 @@ from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, DatabaseUnavailableError, LockedError
 from carsync.mapping.mapper import target_columns
 from carsync.model import PARENT_SESSIONS
-from carsync.postgres.connect import open_database, try_opening
+from carsync.postgres.connect import connect_as, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import find_other_feed
@@ -42,7 +42,7 @@ def prepare_schema(context: RunContext) -> None:
         for sentence in migrations.migrate(connection, target, columns):
             context.say(sentence)
     else:
-        migrations.pending(connection, target, columns)  # raises where the table does not fit
+        migrations.check_target(connection, target, columns)
     scheme = runs.find_hash_scheme(connection, target, context.source)
     if scheme is not None and scheme != mapper.hash_scheme:
         context.note(
@@ -119,7 +119,7 @@ def fit_writers(context: RunContext) -> int:
     """
     database = context.config.database
     wanted = database.writers + PARENT_SESSIONS - 1  # the parent's own is open
-    connect = partial(open_database, context.config, "carsync trial", context.should_cancel)
+    connect = partial(connect_as, context.config, "carsync trial", context.should_cancel)
     opened, refused = try_opening(connect, wanted)
     if opened == wanted:
         return database.writers

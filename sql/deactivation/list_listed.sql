@@ -2,7 +2,8 @@
 -- have the shape.
 SELECT t.id::text
 FROM {target} AS t
-WHERE t.source_api = %(source)s AND t.is_active AND t.id::text ~ %(shape)s
+WHERE t.source_api = %(source)s AND t.is_active AND t.id::text ~ %(pattern)s
+  AND length(t.id::text) BETWEEN %(shortest)s AND %(longest)s
   AND NOT EXISTS (
       SELECT FROM carsync.absences AS a
       WHERE a.id = t.id AND a.schema_name = %(schema)s AND a.table_name = %(table)s

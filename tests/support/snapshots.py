@@ -7,13 +7,18 @@ from typing import Any
 
 import msgspec
 
+from carsync import formatting
+from carsync.formatting import Displayed
 from carsync.model import Check, MergeCounts
+from carsync.reporting.views.status import status_lines
 from carsync.run.metrics import Metrics
 from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState, LastRun
 from carsync.state.figures import Figures, Latency
 
 NOW = datetime(2026, 1, 2, 3, 5, 21, tzinfo=UTC)
+DAY_H = 24.0
+"""How long an unfinished run can be resumed in these tests."""
 
 COUNTS = MergeCounts(
     seen=200_000,
@@ -118,3 +123,10 @@ def report(**changes: Any) -> RunReport:
         "counts": COUNTS,
     }
     return RunReport(**{**usual, **changes})
+
+
+def render_status(
+    state: CheckpointState | None, now: datetime, lock_held: bool, **options: Any
+) -> Displayed:
+    """Return what `carsync status` shows of a checkpoint."""
+    return formatting.display(status_lines(state, now, lock_held, DAY_H, **options))

@@ -19,7 +19,7 @@ from carsync.exit_codes import ExitCode
 from carsync.logging_setup import JournalFormatter, JsonFormatter, TextFormatter
 from carsync.redaction import Secret
 
-HOSTILE = 'Kia\n{"level":"info"}\r\u2028\x85\x1b[2J\x00"\ud800'
+HOSTILE = 'Kia\n{"level":"info"}\r\u2028\x85\x1b[2J\x00"\ud800\x7f'
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,7 @@ def record(message: str, *args: Any, level: int = logging.INFO, **extra: Any) ->
 def as_json(*args: Any, **extra: Any) -> dict[str, Any]:
     line = JsonFormatter().format(record(*args, **extra))
     assert line.isascii()
+    assert line.isprintable()
     assert len(line.splitlines()) == 1
     data: dict[str, Any] = json.loads(line)
     return data

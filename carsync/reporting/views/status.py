@@ -16,7 +16,6 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from carsync import formatting
-from carsync.formatting import Displayed
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views import layout, wording
@@ -27,7 +26,7 @@ SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
 """A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
 
 MIN_WIDTH, MAX_WIDTH = 40, 200
-"""Columns within which `render` follows the terminal."""
+"""Columns within which `status_lines` follows the terminal."""
 
 _SHOWN_FAILED_PAGES = 3
 _TWO_COLUMNS = 140
@@ -101,7 +100,7 @@ def _age_s(state: CheckpointState, now: datetime) -> float:
 
 
 def as_data(
-    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
 ) -> dict[str, Any]:
     """Return what `--json` prints: the checkpoint's fields, the true state and the next step.
 
@@ -122,30 +121,16 @@ def as_data(
     }
 
 
-def render(
-    state: CheckpointState | None,
-    now: datetime,
-    lock_held: bool,
-    resume_within_h: float = 24.0,
-    *,
-    color: bool = False,
-    width: int = layout.WIDTH,
-) -> Displayed:
-    """Return the status as text for a terminal of `width` columns, without a final line feed."""
-    seen = (state, now, lock_held, resume_within_h)
-    return formatting.display(status_lines(*seen, color=color, width=width))
-
-
 def status_lines(
     state: CheckpointState | None,
     now: datetime,
     lock_held: bool,
-    resume_within_h: float = 24.0,
+    resume_within_h: float,
     *,
     color: bool = False,
     width: int = layout.WIDTH,
 ) -> list[str]:
-    """Lay out the status, still to be displayed."""
+    """Lay out the status for a terminal of `width` columns, still to be displayed."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     verdict = judge(state, now, lock_held, resume_within_h)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
@@ -168,7 +153,7 @@ def status_lines(
 
 
 def render_line(
-    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float = 24.0
+    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
 ) -> str:
     """Return the status on one line, for a log; what is not known yet is left out."""
     verdict = judge(state, now, lock_held, resume_within_h)

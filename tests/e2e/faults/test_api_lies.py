@@ -269,20 +269,15 @@ def test_a_storm_of_refusals_with_hostile_retry_after_is_ridden_out_politely(
     assert len(refused) == 2 * (PAGES + 1), "the page behind the last one too"
 
 
-@pytest.mark.parametrize("value", ["Fri, 31 Dec 9999 23:59:59 GMT", "9" * 23][: trials(1, 2)])
-def test_a_retry_after_without_end_silences_all_and_a_signal_ends_the_run(
-    open_site: OpenSite, value: str
-) -> None:
+def test_a_retry_after_of_days_silences_all_and_a_signal_ends_the_run(open_site: OpenSite) -> None:
     site = open_site(FeedOptions(cars=CARS), api=LyingApi)
     assert isinstance(site.api, LyingApi)
     site.widen()
     oracle = Oracle(site)
     site.api.page_lie = lambda page, answer: (
-        SimulatedAnswer(429, b"", headers=((b"retry-after", value.encode()),))
-        if page > 5
-        else answer
+        SimulatedAnswer(429, b"", headers=((b"retry-after", b"900000"),)) if page > 5 else answer
     )
-    running = site.start("sync", "--json", limits__max_wait_s=1e12)
+    running = site.start("sync", "--json", limits__max_wait_s=1e6)
     site.await_staged(1)  # more, where page 6 is not the first to be answered
     await_that(lambda: any(status == 429 for *_, status in list(site.api.log)), "a refusal")
     # Those under way or granted just before may still arrive; then there is silence.

@@ -182,8 +182,8 @@ def test_a_role_without_privileges(full_site: SimulatedSite, migrates: bool) -> 
     with _stranger(full_site.dsn) as dsn:
         full_site.variables["DATABASE_URL"] = dsn
         ended = full_site.sync(expect=4, database__auto_migrate=migrates)
-    assert "permission denied" in ended.said
-    assert "grant" in ended.report["hint"]
+    assert ("permission denied" if migrates else "public.cars") in ended.said
+    assert "grant" in ended.report["hint"].lower()
     assert_nobody_left(full_site)
     assert full_site.api.log == []
 

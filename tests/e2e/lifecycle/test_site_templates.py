@@ -16,7 +16,7 @@ NAMES = "SELECT n.nspname || '.' || c.relname, c.relkind::text, c.relpersistence
 NAMES += " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 NAMES += " WHERE n.nspname IN ('public', 'carsync') ORDER BY 1"
 OF_ONE_RUN = {"token", "duration_s", "version", "summary", "fingerprints", "moment", "stage"}
-OF_ONE_RUN |= {"latency", "rows_per_s", "eta_s", "boot_id", "pid", "updated_uptime_s"}
+OF_ONE_RUN |= {"place", "latency", "rows_per_s", "eta_s", "boot_id", "pid", "updated_uptime_s"}
 """Keys whose values no two runs share; whatever ends in `_at` is one too."""
 
 

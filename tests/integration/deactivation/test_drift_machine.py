@@ -56,7 +56,7 @@ SHARDS = 4
 FOR_A_HUMAN = (
     "sync.deactivate.max_share",
     "no record",
-    "the run saw no car",
+    "the run saw no such car",
     "may be cut there",
     "but the feed reports more",
     "for a car that cannot exist",

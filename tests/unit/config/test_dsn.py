@@ -125,6 +125,7 @@ def test_a_name_is_what_it_was_for_every_way_to_write_a_dsn(dsn: str, digest: st
         ("host=db user=u", {"PGPORT": "6432"}),
         ("", {"PGSERVICE": "one"}),
         ("service=one", {"PGHOST": "db.example.com"}),
+        ("dbname=shop", {"PGHOSTADDR": "192.0.2.1"}),
     ],
 )
 def test_what_libpq_takes_from_a_variable_is_a_part_of_the_name(
@@ -134,6 +135,13 @@ def test_what_libpq_takes_from_a_variable_is_a_part_of_the_name(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert target_name(dsn, "public", "cars") != before
+
+
+@pytest.mark.parametrize("parameter", ["host", "hostaddr", "user", "dbname", "port"])
+@pytest.mark.parametrize("dsn", ["postgresql:///", "postgresql://u:p@/shop"])
+def test_a_url_s_query_is_a_part_of_the_name(dsn: str, parameter: str) -> None:
+    names = {target_name(f"{dsn}?{parameter}={n}", "public", "cars") for n in (1, 2)}
+    assert len(names | {target_name(dsn, "public", "cars")}) == 3
 
 
 def test_services_and_sources_have_names_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,28 +229,10 @@ def test_every_save_notes_the_boot_and_its_uptime(path: Path) -> None:
 
 
 def test_a_dry_run_leaves_the_checkpoint_but_for_when_it_asked_the_api(path: Path) -> None:
-    dry = CheckpointWriter(
-        path,
-        FileLock(path),
-        source="s",
-        target="t",
-        place="",
-        fingerprints={},
-        previous=None,
-        dry_run=True,
-    )
+    dry = CheckpointWriter(path, FileLock(path), **NAMED, previous=None, dry_run=True)
     dry.begin(17, "a-token", STARTED)
     assert not path.exists()
-    writer = CheckpointWriter(
-        path,
-        FileLock(path),
-        source="s",
-        target="t",
-        place="",
-        fingerprints={},
-        previous=ENDED,
-        dry_run=True,
-    )
+    writer = CheckpointWriter(path, FileLock(path), **NAMED, previous=ENDED, dry_run=True)
     writer.begin(17, "a-token", STARTED)
     writer.end(plan_with(12, 20), report("complete", 0))
     kept = on_disk(path)

@@ -10,15 +10,13 @@ import pytest
 
 from carsync.model import Check
 from carsync.reporting.views import status as view
-from carsync.reporting.views.status import as_data, judge, render, render_line
+from carsync.reporting.views.status import as_data, judge, render_line
 from tests.support import snapshots
-from tests.support.snapshots import LAST, NOW
-
-DAY_H = 24.0
+from tests.support.snapshots import DAY_H, LAST, NOW, render_status
 
 
 def shown(lock_held: bool = True, now: datetime = NOW, **changes: Any) -> str:
-    return render(snapshots.checkpoint(**changes), now, lock_held)
+    return render_status(snapshots.checkpoint(**changes), now, lock_held)
 
 
 # The text
@@ -52,7 +50,7 @@ def test_a_run_at_work_shows_how_far_how_fast_and_until_when() -> None:
 
 
 def test_without_a_checkpoint_it_says_how_to_start() -> None:
-    text = render(None, NOW, lock_held=False)
+    text = render_status(None, NOW, lock_held=False)
     assert "no run yet" in text
     assert text.endswith("next: run `carsync sync`")
 
@@ -124,7 +122,7 @@ def test_every_state_fits_80_columns_and_ends_with_the_next_step(
 )
 def test_the_status_follows_the_width_of_the_terminal(width: int, changes: dict[str, Any]) -> None:
     state = snapshots.checkpoint(**changes)
-    text = render(state, NOW, True, width=width)
+    text = render_status(state, NOW, True, width=width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     words = " ".join(text.split())
@@ -136,22 +134,24 @@ def test_the_status_follows_the_width_of_the_terminal(width: int, changes: dict[
 
 
 def test_the_line_for_a_log_holds_what_is_asked_first() -> None:
-    assert render_line(snapshots.checkpoint(), NOW, True) == (
+    assert render_line(snapshots.checkpoint(), NOW, True, DAY_H) == (
         "run 42 · fetching · pages 812 of 2,000 (40.6 %) · 20.0 pages/s · 2,001 rows/s · "
         "eta 59 s · errors 3 (429: 2, timeout: 1) · given up 1 page"
     )
     ended = snapshots.checkpoint(state="complete", exit_code=0, pages_done=2000, errors={})
-    assert render_line(ended, NOW, False).startswith("run 42 · complete · pages 2,000 of 2,000")
-    assert render_line(None, NOW, True) == "wait: the first run is starting"
+    assert render_line(ended, NOW, False, DAY_H).startswith(
+        "run 42 · complete · pages 2,000 of 2,000"
+    )
+    assert render_line(None, NOW, True, DAY_H) == "wait: the first run is starting"
 
 
 def test_colour_changes_no_word() -> None:
     state = snapshots.checkpoint()
-    colored = render(state, NOW, lock_held=True, color=True)
+    colored = render_status(state, NOW, lock_held=True, color=True)
     plain = str(colored)
     for code in ("\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"):
         plain = plain.replace(code, "")
-    assert plain == render(state, NOW, lock_held=True)
+    assert plain == render_status(state, NOW, lock_held=True)
     assert colored != plain
 
 
@@ -219,7 +219,7 @@ def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
 
 
 def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
-    data = as_data(snapshots.checkpoint(), NOW, lock_held=False)
+    data = as_data(snapshots.checkpoint(), NOW, False, DAY_H)
     assert data["state"] == "interrupted"
     assert data["recorded_state"] == "running"
     assert data["lock_held"] is False
@@ -229,7 +229,7 @@ def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
     assert data["age_s"] == 72.0
     assert data["updated_age_s"] == 2.0
     assert data["last_success_age_s"] == 86400.0
-    assert as_data(None, NOW, lock_held=False)["state"] == "none"
+    assert as_data(None, NOW, False, DAY_H)["state"] == "none"
 
 
 def test_a_silent_run_is_not_called_fine() -> None:

@@ -8,10 +8,9 @@ import pytest
 
 from carsync.reporting.live.live_view import LiveState, live_lines
 from carsync.reporting.views import wording
-from carsync.reporting.views.status import render
 from carsync.reporting.views.summary import render_summary
 from tests.support import snapshots
-from tests.support.snapshots import NOW
+from tests.support.snapshots import NOW, render_status
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_all_views_word_the_same_figures_alike() -> None:
     latency = wording.latency(figures.latency)
     rates = wording.rates(20.0, figures.rows_per_s)
     summary = render_summary(snapshots.report(figures=figures))
-    status = render(snapshots.checkpoint(), NOW, lock_held=True)
+    status = render_status(snapshots.checkpoint(), NOW, lock_held=True)
     live = "\n".join(live_lines(LiveState(figures, "fetching", NOW, 0.0), 80))
     for view in (summary, status, live):
         for words in (latency, rates, wording.rows(figures)):
