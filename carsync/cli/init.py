@@ -16,9 +16,11 @@ from msgspec.structs import replace
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.init_file import Answers, Looked, write
+from carsync.config.api_sections import AuthType, Pagination
+from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset, preset_names, resolve
-from carsync.config.sections import AuthType, Config, MappingRules, Pagination
+from carsync.config.sections import Config
 from carsync.doctor.feed_asker import FeedAsker
 from carsync.doctor.record_facts import try_records
 from carsync.errors import ApiError, ConfigError, PageError

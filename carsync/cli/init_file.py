@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from carsync import formatting
-from carsync.config.sections import Api, AuthType, Database, Limits, MappingRules, Sync
+from carsync.config.api_sections import Api, AuthType
+from carsync.config.mapping_sections import MappingRules
+from carsync.config.sections import Database, Limits, Sync
 from carsync.doctor.record_facts import RecordFacts
 from carsync.mapping.discovery import PageLayout
 from carsync.mapping.guessing import Guess

@@ -29,8 +29,9 @@ from carsync.config.keys import (
     shown,
     type_of,
 )
+from carsync.config.mapping_sections import ColumnRule
 from carsync.config.presets.loader import resolve
-from carsync.config.sections import ColumnRule, Config
+from carsync.config.sections import Config
 from carsync.config.validation import check_relations
 from carsync.errors import ConfigError
 from carsync.redaction import Secret

@@ -1,119 +1,29 @@
 """Typed configuration: the sections, their keys and their defaults. Each key lives here once.
 
+Those below `api` and `mapping` have modules of their own.
+
 `parser.py` reads the sections from YAML text and an environment; `keys.py` derives the JSON
 Schema from them. Child processes import this module, so it stays light.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Literal, get_args
 
-from msgspec import Meta, Struct
-
+from carsync.config.api_sections import Api
+from carsync.config.mapping_sections import MappingRules
+from carsync.config.section_base import (
+    Count,
+    Identifier,
+    Natural,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+)
 from carsync.errors import ConfigError
 from carsync.model import Target
-from carsync.redaction import Secret, names_secret
-
-MOST, MOST_WHOLE = 1e6, 2**31 - 1
-"""The greatest figures: what every wait, statement and column can hold. A million seconds are
-11 days; 2^31 - 1 is PostgreSQL's greatest integer."""
-Positive = Annotated[float, Meta(gt=0, le=MOST)]
-NotNegative = Annotated[float, Meta(ge=0, le=MOST)]
-Count = Annotated[int, Meta(ge=1, le=MOST_WHOLE)]
-Natural = Annotated[int, Meta(ge=0, le=MOST_WHOLE)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$", max_length=63)]
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: frozen, unknown keys refused."""
-
-
-AuthType = Literal["header", "bearer", "none"]
-
-
-class Auth(Section, frozen=True):
-    """How the key is sent: as the header `name`, as `Authorization: Bearer`, or not at all."""
-
-    type: AuthType = "header"
-    name: str = "X-API-Key"
-    key: Secret | None = None
-
-
-class Timeout(Section, frozen=True):
-    """Deadlines in seconds. `total_s` is for one attempt, from first byte sent to last read."""
-
-    connect_s: Positive = 10.0
-    read_s: Positive = 30.0
-    total_s: Positive = 60.0
-
-
-Value = str | int | float | bool
-
-
-class Pagination(Section, frozen=True):
-    """Where pages, records and totals are. Paths are dotted; `""` is the answer itself.
-
-    `header:NAME` is a header of the answer, `header:NAME.a.b` a value in the JSON that it holds.
-    Of `next` null is the usual place of the kind: `meta.next_cursor`, `links.next`.
-    """
-
-    type: Literal["page", "offset", "cursor", "next_link", "link_header", "none"] = "page"
-    page_param: str = "page"
-    size_param: str | None = "per_page"
-    page_size: Count = 100
-    first_page: Natural = 1
-    offset_param: str = "offset"
-    first: Natural = 0
-    cursor_param: str = "cursor"
-    next: str | None = None
-    rel: str = "next"
-    records: str = "data"
-    has_more: str | None = None
-    total_pages: str | None = "meta.last_page"
-    total_records: str | None = "meta.total"
-    max_pages: Count = 5000
-    stop_after_empty_pages: Count = 10
-    end_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404,)
-
-
-class Record(Section, frozen=True):
-    """One record by its id, for `second_proof: by_id`; `path` holds `{id}`.
-
-    A car is gone where the answer has one of `gone_status`, or where one entry of `gone_when`
-    holds: a mapped column, or a field (`.` and its dotted path), has that value or one of them.
-    """
-
-    path: str = "/cars/{id}"
-    gone_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404, 410)
-    gone_when: dict[str, Value | list[Value]] = {}
-
-
-class Api(Section, frozen=True):
-    """The feed. `record` says how to read one of its records; null: the API has no such request.
-
-    With `method: POST` the values of paging go into `body`, each at its dotted place.
-    """
-
-    base_url: str | None = None
-    path: str = "/cars"
-    method: Literal["GET", "POST"] = "GET"
-    body: dict[str, Any] = {}
-    form: bool = False
-    record: Record | None = Record()
-    auth: Auth = Auth()
-    params: dict[str, Value] = {}
-    timeout: Timeout = Timeout()
-    max_body_bytes: Count = 64 * 1024 * 1024
-    proxy: Secret | None = None
-    ca_bundle: str | None = None
-    pagination: Pagination = Pagination()
-
-    def __post_init__(self) -> None:
-        """Make a key that travels as a parameter known as a secret, in a child process too."""
-        for name, value in self.params.items():
-            if names_secret(name):
-                Secret(str(value))
+from carsync.redaction import Secret
 
 
 class Retry(Section, frozen=True):
@@ -184,54 +94,6 @@ class Database(Section, frozen=True):
     auto_migrate: bool = True
     connect_timeout_s: Positive = 10.0
     lock_timeout_s: Positive = 30.0
-
-
-ColumnType = Literal["text", "integer", "numeric", "boolean", "timestamptz", "jsonb"]
-Scalar = str | int | float | bool | None
-
-
-class ColumnRule(Section, frozen=True):
-    """How one column gets its value.
-
-    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `template`
-    makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
-    record's own `year`. A value that JavaScript takes for false (0, -0, NaN, false, null,
-    the empty text) leaves its place empty. `default` replaces a value that is missing, that
-    cannot be read as `type`, or that lies outside `min`..`max`. Without a default, a missing
-    value is NULL, and an unreadable value rejects the record. `number: whole` reads the
-    whole text like JavaScript's `Number`; `prefix` reads the number at its start like
-    `parseFloat`. `equals` makes a boolean: true if the value equals it.
-    """
-
-    path: str | None = None
-    type: ColumnType = "text"
-    default: Scalar = None
-    constant: Scalar = None
-    template: str | None = None
-    min: float | None = None
-    max: float | None = None
-    strip: bool = False
-    required: bool = False
-    number: Literal["whole", "prefix"] = "whole"
-    equals: Scalar = None
-
-
-HashAlgorithm = Literal["xxh3_128", "md5"]
-
-
-class HashRules(Section, frozen=True):
-    """Which columns make a row's `data_hash`, and by which algorithm."""
-
-    algorithm: HashAlgorithm | None = None
-    fields: list[str] | None = None
-
-
-class MappingRules(Section, frozen=True, rename={"hash_": "hash"}):
-    """The preset's rules; `columns` replaces or adds rules. Null leaves a column out."""
-
-    preset: str | None = "auctionsapi"
-    columns: dict[str, ColumnRule | None] = {}
-    hash_: HashRules = HashRules()
 
 
 class Deactivate(Section, frozen=True):

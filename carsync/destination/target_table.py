@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
-from carsync.config.sections import ColumnType
+from carsync.config.mapping_sections import ColumnType
 from carsync.destination import privileges
 from carsync.errors import ConfigError, DatabaseError
 from carsync.model import Column, Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carsync import formatting
-from carsync.config.sections import Pagination
+from carsync.config.api_sections import Pagination
 from carsync.doctor.end_facts import EndFacts
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from carsync import formatting
 from carsync.config.dsn import place_of, places
 from carsync.config.environment import supabase_hint
+from carsync.config.mapping_sections import HashAlgorithm
 from carsync.config.presets.loader import with_algorithm
-from carsync.config.sections import Config, HashAlgorithm
+from carsync.config.sections import Config
 from carsync.doctor import (
     config_checks,
     end_checks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync.config.sections import Record
+from carsync.config.api_sections import Record
 from carsync.deactivation.impossible import impossible_id
 from carsync.doctor.feed_asker import FeedAsker
 from carsync.engine.reader import ProbeAnswer

@@ -9,7 +9,8 @@ from contextlib import suppress
 from msgspec import Struct
 
 from carsync import failpoints
-from carsync.config.sections import Config, Record
+from carsync.config.api_sections import Record
+from carsync.config.sections import Config
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.gone_rule import GoneRule, find_error, find_signs

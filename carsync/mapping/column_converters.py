@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
-from carsync.config.sections import ColumnRule
+from carsync.config.mapping_sections import ColumnRule
 from carsync.mapping.javascript import MAX_SAFE_INTEGER, WHITESPACE, are_safe_integers
 
 ColumnReader = Callable[[list[Any]], list[Any] | None]

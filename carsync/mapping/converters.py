@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from carsync.config.sections import ColumnRule
+from carsync.config.mapping_sections import ColumnRule
 from carsync.mapping.fields import Misplaced, Unholdable, describe
 from carsync.mapping.javascript import (
     MAX_SAFE_INTEGER,

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import xxhash
 
-from carsync.config.sections import HashAlgorithm
+from carsync.config.mapping_sections import HashAlgorithm
 from carsync.mapping.javascript import MAX_SAFE_INTEGER, are_safe_integers, js_number
 
 HashValue = str | int | float | bool | None

@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from carsync.config.sections import ColumnRule, Config, Pagination, Scalar
+from carsync.config.api_sections import Pagination
+from carsync.config.mapping_sections import ColumnRule, Scalar
+from carsync.config.sections import Config
 from carsync.mapping.column_converters import compile_uniform
 from carsync.mapping.converters import (
     Reader,

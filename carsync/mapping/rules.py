@@ -12,7 +12,13 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from carsync.columns import MANAGED
-from carsync.config.sections import ColumnRule, HashAlgorithm, HashRules, MappingRules, Scalar
+from carsync.config.mapping_sections import (
+    ColumnRule,
+    HashAlgorithm,
+    HashRules,
+    MappingRules,
+    Scalar,
+)
 from carsync.errors import ConfigError
 from carsync.mapping.converters import RejectedValueError, compile_reader
 from carsync.mapping.fields import FieldPath, parse_path

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 import xxhash
 
+from carsync.config.api_sections import Api
 from carsync.config.dsn import place_of
-from carsync.config.sections import Api, Config
+from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
 from carsync.redaction import names_secret

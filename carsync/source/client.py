@@ -19,7 +19,7 @@ import urllib3
 from msgspec import Struct
 
 from carsync import __version__
-from carsync.config.sections import Api, Record
+from carsync.config.api_sections import Api, Record
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.source.auth.base import load_authenticator

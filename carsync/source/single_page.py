@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from carsync.config.sections import Api
+from carsync.config.api_sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.source.client import Answer, ApiClient
 from carsync.source.deadline import in_time

@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from carsync.config.sections import Api, Deactivate, Pagination
+from carsync.config.api_sections import Api, Pagination
+from carsync.config.sections import Deactivate
 from carsync.deactivation.policy import DeactivationPlan, Evidence, decide
 from carsync.model import PageInfo
 from carsync.source.pagination.page_number import PageNumberPaginator

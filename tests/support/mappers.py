@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from carsync.config.api_sections import Api, Pagination
+from carsync.config.mapping_sections import ColumnRule, MappingRules
 from carsync.config.presets.loader import resolve
-from carsync.config.sections import Api, ColumnRule, Config, MappingRules, Pagination
+from carsync.config.sections import Config
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import Reject
 from tests.support.records import page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from carsync.config.sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.plan import PagePlan
 

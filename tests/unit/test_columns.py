@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carsync.columns import BOOKKEEPING, CLOCKS, COMPARED, DEACTIVATED, MANAGED, TARGET_COLUMNS
-from carsync.config.sections import ColumnRule, MappingRules
+from carsync.config.mapping_sections import ColumnRule, MappingRules
 from carsync.errors import ConfigError
 from tests.support.mappers import load_mapper
 

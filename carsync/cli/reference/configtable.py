@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.inspect import DictType, Field, StructType, UnionType
 
 from carsync.config.keys import choices
-from carsync.config.sections import MOST, Config
+from carsync.config.section_base import MOST
+from carsync.config.sections import Config
 
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>\w+):(?:\s+(?P<value>[^#]*?))?(?:\s+# (?P<text>.*))?$")
 _MORE = re.compile(r"^ +#(?P<text>.*)$")

@@ -8,7 +8,8 @@ from importlib import resources
 import msgspec
 from msgspec.structs import replace
 
-from carsync.config.sections import ColumnRule, HashAlgorithm, HashRules, MappingRules, Section
+from carsync.config.mapping_sections import ColumnRule, HashAlgorithm, HashRules, MappingRules
+from carsync.config.section_base import Section
 from carsync.errors import ConfigError
 
 _FILES = resources.files("carsync.config.presets")

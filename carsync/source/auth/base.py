@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from carsync.config.sections import Auth
+from carsync.config.api_sections import Auth
 from carsync.source.kinds import load_kind
 from carsync.source.request import ApiRequest
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from carsync.config.sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
 from carsync.source.kinds import load_kind

@@ -8,7 +8,7 @@ from collections import Counter
 from enum import IntEnum
 
 from carsync import formatting
-from carsync.config.sections import Pagination
+from carsync.config.api_sections import Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator
 from carsync.source.pagination.drift import DriftDetector

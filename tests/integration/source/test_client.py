@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from carsync import __version__
-from carsync.config.sections import Api, Auth, Pagination, Timeout
+from carsync.config.api_sections import Api, Auth, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.redaction import Secret

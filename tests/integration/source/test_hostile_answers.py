@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import Api, Auth, Timeout
+from carsync.config.api_sections import Api, Auth, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.redaction import Secret
 from carsync.source.client import ApiClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carsync.config.sections import Api, Auth, Pagination, Timeout
+from carsync.config.api_sections import Api, Auth, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.redaction import Secret
 from carsync.source import single_page

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 
 from carsync.cli.app import app
+from carsync.config.api_sections import Record
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
-from carsync.config.sections import Record
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper

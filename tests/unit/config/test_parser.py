@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carsync.config.keys import SECRET_KEYS
+from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
 from carsync.config.presets.loader import resolve
-from carsync.config.sections import Config, MappingRules
+from carsync.config.sections import Config
 from carsync.errors import ConfigError
 from tests.support.configs import ENVIRONMENT, HUSH, assert_silent, refused
 

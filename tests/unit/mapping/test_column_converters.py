@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.config.sections import ColumnRule
+from carsync.config.mapping_sections import ColumnRule
 from carsync.mapping.column_converters import compile_uniform
 from carsync.mapping.converters import compile_reader
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import ColumnRule
+from carsync.config.mapping_sections import ColumnRule
 from carsync.mapping.converters import (
     RejectedValueError,
     UnreadableValueError,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.config.sections import Api, ColumnRule, MappingRules, Pagination
+from carsync.config.api_sections import Api, Pagination
+from carsync.config.mapping_sections import ColumnRule, MappingRules
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import PageInfo

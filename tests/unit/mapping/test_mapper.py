@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carsync.config.api_sections import Pagination
+from carsync.config.mapping_sections import HashRules, MappingRules
 from carsync.config.parser import parse
-from carsync.config.sections import HashRules, MappingRules, Pagination
 from carsync.errors import PageError
 from carsync.mapping import mapper as mapper_module
 from carsync.mapping.mapper import PageContent

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carsync.config.sections import ColumnRule, MappingRules, Pagination
+from carsync.config.api_sections import Pagination
+from carsync.config.mapping_sections import ColumnRule, MappingRules
 from carsync.errors import PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from tests.support.effort import trials

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import ColumnRule, HashRules, MappingRules
+from carsync.config.mapping_sections import ColumnRule, HashRules, MappingRules
 from carsync.errors import ConfigError
 from carsync.mapping.rules import check_rules, constant_value, raw_paths
 from tests.support.mappers import load_mapper, mapper_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.config.sections import Pagination
+from carsync.config.api_sections import Pagination
 from carsync.model import PageInfo
 from carsync.run.resume import SHOWN_RANGES, lost_pages, show_pages
 from tests.support import snapshots

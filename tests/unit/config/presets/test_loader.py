@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from carsync.config.mapping_sections import ColumnRule, HashRules, MappingRules
 from carsync.config.parser import parse
 from carsync.config.presets.loader import (
     load_preset,
@@ -12,7 +13,6 @@ from carsync.config.presets.loader import (
     resolve,
     with_algorithm,
 )
-from carsync.config.sections import ColumnRule, HashRules, MappingRules
 from carsync.errors import ConfigError
 from carsync.mapping.rules import check_rules
 

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from carsync.config.sections import Auth
+from carsync.config.api_sections import Auth
 from carsync.source.auth.base import Authenticator, load_authenticator
 
 TYPES = get_args(get_type_hints(Auth)["type"])

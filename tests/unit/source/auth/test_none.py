@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync.config.sections import Auth
+from carsync.config.api_sections import Auth
 from carsync.redaction import Secret
 from carsync.source.auth.none import NoAuthenticator
 from carsync.source.request import ApiRequest

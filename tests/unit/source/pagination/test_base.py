@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from carsync.config.sections import Api, Pagination, Value
+from carsync.config.api_sections import Api, Pagination, Value
 from carsync.errors import FailureKind, PageError
 from carsync.source.pagination.base import MAX_TOTAL, Paginator, load_paginator, read_total
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from carsync.config.sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination
 from carsync.errors import PageError
 from carsync.model import PageInfo
 from carsync.source.pagination.base import Paginator, load_paginator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import Api, Auth, Pagination
+from carsync.config.api_sections import Api, Auth, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.redaction import Secret
 from carsync.source.pagination.base import Paginator, load_paginator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carsync.config.sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.offset import OffsetPaginator

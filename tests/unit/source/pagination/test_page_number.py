@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from carsync.config.sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.page_number import PageNumberPaginator
 from carsync.source.request import ApiRequest

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.config.sections import Pagination
+from carsync.config.api_sections import Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.plan import PagePlan, parse_ranges
 from tests.support.plans import plan_of

@@ -1,0 +1,54 @@
+"""Typed configuration: the sections below `mapping`, their keys and their defaults."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from carsync.config.section_base import Section
+
+ColumnType = Literal["text", "integer", "numeric", "boolean", "timestamptz", "jsonb"]
+Scalar = str | int | float | bool | None
+
+
+class ColumnRule(Section, frozen=True):
+    """How one column gets its value.
+
+    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `template`
+    makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
+    record's own `year`. A value that JavaScript takes for false (0, -0, NaN, false, null,
+    the empty text) leaves its place empty. `default` replaces a value that is missing, that
+    cannot be read as `type`, or that lies outside `min`..`max`. Without a default, a missing
+    value is NULL, and an unreadable value rejects the record. `number: whole` reads the
+    whole text like JavaScript's `Number`; `prefix` reads the number at its start like
+    `parseFloat`. `equals` makes a boolean: true if the value equals it.
+    """
+
+    path: str | None = None
+    type: ColumnType = "text"
+    default: Scalar = None
+    constant: Scalar = None
+    template: str | None = None
+    min: float | None = None
+    max: float | None = None
+    strip: bool = False
+    required: bool = False
+    number: Literal["whole", "prefix"] = "whole"
+    equals: Scalar = None
+
+
+HashAlgorithm = Literal["xxh3_128", "md5"]
+
+
+class HashRules(Section, frozen=True):
+    """Which columns make a row's `data_hash`, and by which algorithm."""
+
+    algorithm: HashAlgorithm | None = None
+    fields: list[str] | None = None
+
+
+class MappingRules(Section, frozen=True, rename={"hash_": "hash"}):
+    """The preset's rules; `columns` replaces or adds rules. Null leaves a column out."""
+
+    preset: str | None = "auctionsapi"
+    columns: dict[str, ColumnRule | None] = {}
+    hash_: HashRules = HashRules()
