@@ -120,7 +120,7 @@ def _ask_again(config: Config, ids: list[str]) -> AskedAgain:
     with stop.listening():
         asked = ask_again(config, checkpoint_path(config), ids, stop)
     if stop.requested:
-        console.warn("carsync: stopped; nothing was changed")
+        console.tell_error("stopped; nothing was changed", exit_code=stop.exit_code)
         raise SystemExit(int(stop.exit_code))
     return asked
 

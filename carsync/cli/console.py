@@ -6,9 +6,11 @@ colour a line or begin one.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -16,11 +18,15 @@ from carsync import formatting, logging_setup, stdio
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
 from carsync.formatting import Displayed
+from carsync.redaction import clean
 
 log = logging.getLogger("carsync.cli")
 
 SHOWN = 20
 """Lists for people show this many lines; JSON has all."""
+JSON_VERSION = 1
+"""Every JSON object of a command has this as `json_version`; it grows if a field goes."""
+_WANTS_JSON = "carsync.wants_json"
 _QUIET = {ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM}
 
 
@@ -50,6 +56,31 @@ def show_json(encoded: str | bytes) -> None:
     text = encoded if isinstance(encoded, str) else encoded.decode()
     sys.stdout.write(f"{formatting.display_json(text, sys.stdout.encoding)}\n")
     sys.stdout.flush()
+
+
+def show_answer(answer: dict[str, Any], *, is_short: bool = False) -> None:
+    """Print a command's answer as one JSON object: indented, or on one line if it `is_short`."""
+    data = {"json_version": JSON_VERSION, **answer}
+    show_json(json.dumps(data, indent=None if is_short else 2))
+
+
+def note_arguments(ctx: click.Context, arguments: Sequence[str]) -> None:
+    """Remember whether the command was asked for JSON, so that its errors are JSON too."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    ctx.meta[_WANTS_JSON] = "--json" in options
+
+
+def answer_error(problem: str, detail: str = "", hint: str = "", *, exit_code: int) -> None:
+    """Print the error as JSON on standard output, if the command was asked for JSON."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is None or not ctx.meta.get(_WANTS_JSON):
+        return
+    words = {"problem": problem, "detail": detail, "hint": hint}
+    told = {name: clean(text) for name, text in words.items()}
+    try:
+        show_answer({"error": {**told, "exit_code": int(exit_code)}}, is_short=True)
+    except OSError:
+        stdio.drop_output()
 
 
 def show_passing(text: str) -> None:
@@ -99,8 +130,9 @@ def tell_error(
 ) -> None:
     """Say why the command failed: problem, detail and hint on a line each, or one JSON line.
 
-    In JSON a `bug` comes with its traceback.
+    In JSON a `bug` comes with its traceback. With `--json` standard output gets the error too.
     """
+    answer_error(problem, detail, hint, exit_code=exit_code)
     further = {name: text for name, text in (("detail", detail), ("hint", hint)) if text}
     if logging_setup.is_json():
         extra = {"event": "error", "problem": problem, "exit_code": int(exit_code), **further}

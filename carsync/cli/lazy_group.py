@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 from carsync import __version__, logging_setup, stdio
 from carsync.cli import console
 from carsync.errors import CarsyncError
-from carsync.exit_codes import ExitCode
+from carsync.exit_codes import ExitCode, advise
 
 _STDOUT = 1
 
@@ -67,6 +67,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read what stands before the command's name."""
+        console.note_arguments(ctx, args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as exc:
@@ -81,6 +82,7 @@ class LazyGroup(click.Group):
         except click.ClickException as exc:
             ctx.exit(_show_click_error(exc, ctx))
         except (click.Abort, KeyboardInterrupt):
+            console.answer_error(advise(ExitCode.SIGINT).meaning, exit_code=ExitCode.SIGINT)
             ctx.exit(ExitCode.SIGINT)
         except Exception as exc:
             if isinstance(exc, BrokenPipeError) and _reader_is_gone():

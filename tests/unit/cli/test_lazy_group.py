@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -12,7 +13,9 @@ import click
 import pytest
 
 import carsync
+from carsync.cli import console
 from carsync.cli.app import COMMANDS, app
+from carsync.cli.options import ConfigSource
 from carsync.errors import (
     ApiError,
     CarsyncError,
@@ -22,6 +25,7 @@ from carsync.errors import (
     WorkersDiedError,
 )
 from carsync.exit_codes import ExitCode
+from carsync.redaction import Secret
 from tests.support.command_line import commands, fail_with, run
 
 
@@ -179,3 +183,55 @@ def test_every_option_of_the_group_is_handed_down_to_every_command() -> None:
     for name, command in commands():
         assert group_s <= {param.name for param in command.params}, name
         assert "--verbose" in run(*name.split(), "--help").stdout, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "status --json",  # no DSN
+        "runs show 1 --json",
+        "runs show --json",  # no argument
+        "runs --json --sett a=b",
+        "sync --json --set limits.rps=3",
+        "stauts --json",
+        "--json",
+        "report 1 -o x --json",
+    ],
+)
+def test_with_json_a_failure_is_an_object_on_standard_output_too(arguments: str) -> None:
+    result = run(*arguments.split())
+    answer = json.loads(result.stdout)
+    assert answer.keys() == {"json_version", "error"}
+    assert answer["json_version"] == console.JSON_VERSION
+    error = answer["error"]
+    assert error["exit_code"] == result.exit_code == ExitCode.CONFIG
+    assert f"carsync: {error['problem']}\n" in result.stderr
+    assert all(
+        f"{name}: {error[name]}\n" in result.stderr for name in ("detail", "hint") if error[name]
+    )
+
+
+def test_what_follows_two_dashes_asks_for_no_json() -> None:
+    assert run("runs", "show", "--", "--json").stdout == ""
+
+
+def test_a_bug_with_json_is_an_object_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = Secret("s3cret-in-a-bug")
+    monkeypatch.setattr(ConfigSource, "load", lambda self: 1 / 0 if not secret else int(secret))
+    result = run("status", "--json")
+    error = json.loads(result.stdout)["error"]
+    assert (result.exit_code, error["exit_code"]) == (ExitCode.BUG, ExitCode.BUG)
+    assert error["problem"].startswith("a bug: ValueError: ")
+    assert "s3cret-in-a-bug" not in result.stdout
+
+
+@pytest.mark.parametrize("error", [click.Abort(), KeyboardInterrupt()])
+def test_a_command_that_is_stopped_says_so_as_json(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def stop(self: ConfigSource) -> None:
+        raise error
+
+    monkeypatch.setattr(ConfigSource, "load", stop)
+    result = run("status", "--json")
+    assert json.loads(result.stdout)["error"]["exit_code"] == result.exit_code == ExitCode.SIGINT
