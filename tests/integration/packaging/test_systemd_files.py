@@ -137,14 +137,46 @@ def test_install_twice_then_a_second_feed_then_remove(prefix: Path) -> None:
     assert "Nothing to do." in again.stdout
     assert installed(prefix) == {**files, "etc/carsync/prod.yaml": "mine: 1\n"}
 
+    (prefix / "etc/carsync/north.yaml").write_text("api: {base_url: http://north.test}\n")
+    before = installed(prefix)
+    for command in ("install", "remove"):
+        misspelt = install(prefix, command, "--instance", "nroth", "--yes")
+        assert misspelt.returncode == 2
+        assert "there is no feed nroth: /etc/carsync/nroth.yaml is missing" in misspelt.stderr
+        assert "known feeds: north; for a new one: sudo install" in misspelt.stderr
+    assert installed(prefix) == before
+
     second = install(prefix, "install", "--instance", "north", "--yes")
     assert second.returncode == 0, second.stderr
     assert "etc/systemd/system/timers.target.wants/carsync@north.timer" in installed(prefix)
-    assert (prefix / "etc/carsync/north.yaml").exists()
+    assert installed(prefix)["etc/carsync/north.yaml"] == before["etc/carsync/north.yaml"]
 
     assert run(INSTALLER, "remove", "--yes", "--prefix", prefix).returncode == 0
     left = ["credentials/prod/API_KEY", "north.yaml", "prod.yaml"]
     assert list(installed(prefix)) == [f"etc/carsync/{name}" for name in left]
+
+
+def test_the_next_steps_are_those_that_are_left(prefix: Path) -> None:
+    described = prefix / "etc/carsync"
+    described.mkdir(parents=True)
+    (described / "own.yaml").write_text("api: {base_url: http://own.test} # not ${API_BASE_URL}\n")
+    (described / "ours.yaml").write_text("api:\n  base_url: ${API_BASE_URL}\n")
+
+    def next_steps(feed: str, **environ: str) -> str:
+        done = install(prefix, "install", "--instance", feed, "--yes", **environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("Next:")[2]
+
+    own = next_steps("own", DATABASE_URL=HUSH)
+    assert "the address" not in own, "the file says it, and the variable would win"
+    assert "credentials/own/API_KEY" in own
+    assert "the database" not in own
+    ours = next_steps("ours", API_KEY=HUSH)
+    assert "sudo tee -a /etc/carsync/ours.env" in ours, "other lines of the file stay"
+    assert "credentials/ours/DATABASE_URL" in ours
+    assert "the key" not in ours
+    (described / "ours.env").write_text("TZ=UTC\nAPI_BASE_URL=http://ours.test\n")
+    assert "the address" not in next_steps("ours")
 
 
 def test_an_upgrade_shows_what_changes_and_keeps_what_was_edited(prefix: Path) -> None:
@@ -236,6 +268,7 @@ def _age(unit: Path, prefix: Path) -> None:
         (["install", "--instance", "a/b"], "letters, digits"),
         (["install", "--instance", "prod"], "leave --instance out"),
         (["install", "--prefix"], "--prefix needs a value"),
+        (["upgrade", "--instance", "north"], "upgrade takes no --instance"),
     ],
 )
 def test_wrong_use_is_told_and_changes_nothing(arguments: list[str], words: str) -> None:
