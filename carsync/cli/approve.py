@@ -90,7 +90,8 @@ def _approve_deactivations(
         asked = _ask_again(config, ids)
         found = _without_living(found, asked)
         ids = [car.id for car in found.to_approve]
-    _show_cars(found)
+    if not (dry_run and as_json):
+        _show_cars(found, err=not dry_run)
     if asked is not None:
         _tell_asked(asked, len(ids))
     done: Review | None = None
@@ -152,11 +153,11 @@ def _tell_asked(asked: AskedAgain, to_approve: int) -> None:
         console.warn(f"The API, asked by id, confirms that {cars} gone.")
 
 
-def _show_cars(found: Review) -> None:
-    show_some([f"{car.id}  {car.title or ''}" for car in found.to_approve])
+def _show_cars(found: Review, *, err: bool) -> None:
+    show_some([f"{car.id}  {car.title or ''}" for car in found.to_approve], err=err)
     if found.left_out:
-        console.say("Left out:", err=True)
-        show_some([f"{car.id}  {car.left_out}" for car in found.left_out])
+        console.say("Left out:", err=err)
+        show_some([f"{car.id}  {car.left_out}" for car in found.left_out], err=err)
 
 
 def _words(run_id: int, found: Review, done: Review | None) -> list[str]:
@@ -197,7 +198,7 @@ def _as_json(run_id: int, found: Review, done: Review | None, asked: AskedAgain 
 
 def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     if not as_json:
-        _show_columns(held)
+        _show_columns(held, err=not dry_run)
     counts: MergeCounts | None = None
     if not dry_run:
         if not yes:
@@ -220,13 +221,13 @@ def _again(connection: Connection, shown: Run) -> Run:
     return run
 
 
-def _show_columns(held: HeldRun) -> None:
+def _show_columns(held: HeldRun, *, err: bool) -> None:
     seen = held.forecast
     console.say(
         f"{formatting.plural(seen.ids, 'car', 'was', 'were')} read. Already in the table: "
         f"{seen.known:,}, of which {seen.changed:,} would change. Not read: "
         f"{formatting.plural(seen.absent, 'active car')}.",
-        err=True,
+        err=err,
     )
     columns = {column.name: column for column in seen.columns}
     for name, examples in held.examples.items():
@@ -234,9 +235,11 @@ def _show_columns(held: HeldRun) -> None:
         console.say(
             f"{name}: {formatting.plural(changed, 'car')} would change; in {emptied:,} the value "
             "would become empty, or its default",
-            err=True,
+            err=err,
         )
-        show_some([f"{car.id}  {_shown(car.before)} → {_shown(car.after)}" for car in examples])
+        show_some(
+            [f"{car.id}  {_shown(car.before)} → {_shown(car.after)}" for car in examples], err=err
+        )
 
 
 def _shown(value: str | None) -> str:

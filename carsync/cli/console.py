@@ -94,11 +94,14 @@ def show_file(content: bytes) -> None:
     click.echo(content, nl=False)
 
 
-def show_some(lines: Sequence[str]) -> None:
-    """Show the first `SHOWN` lines of a list, and say how many more there are."""
-    say(*(f"  {line}" for line in lines[:SHOWN]), err=True)
+def show_some(lines: Sequence[str], *, err: bool) -> None:
+    """Show the first `SHOWN` lines of a list, and say how many more there are.
+
+    A list is what a dry run was asked for; before a question it goes to standard error (`err`).
+    """
+    say(*(f"  {line}" for line in lines[:SHOWN]), err=err)
     if len(lines) > SHOWN:
-        say(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=True)
+        say(f"  … and {len(lines) - SHOWN:,} more (all of them with --json)", err=err)
 
 
 def ask(question: str) -> None:

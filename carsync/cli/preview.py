@@ -27,7 +27,9 @@ from carsync.source.single_page import ask_page
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Map the records of FILE (a JSON array) instead of a page of the feed.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Show at most this many rows.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Show at most this many rows, and rejects."
+)
 @click.option(
     "--json",
     is_flag=True,
@@ -48,10 +50,12 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
     mapper = Mapper.load(config)
     content = _map_page(config, mapper, page) if file is None else _map_file(mapper, file)
     _print_rows(config, mapper, content, limit)
-    for reject in content.rejects:
+    for reject in content.rejects[:limit]:
         who = f"id {reject.record_id}" if reject.record_id is not None else "no id"
         column = f", column {reject.column}" if reject.column else ""
         console.say(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
+    if limit is not None and len(content.rejects) > limit:
+        console.say(f"… and {len(content.rejects) - limit:,} more rejects (--limit)", err=True)
     console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
 
 

@@ -84,8 +84,8 @@ def replay(
     with closing(open_database(config, "carsync rejects replay")) as connection:
         work = Replay(config, connection, run_id)
         outlook = work.look()
-        for line in _describe(outlook):
-            console.say(line, err=True)
+        if not (dry_run and as_json):
+            console.say(*_describe(outlook), err=not dry_run)
         if outlook.mapped and not yes and not dry_run:
             console.ask(f"Replay {formatting.plural(outlook.mapped, 'record')}?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)

@@ -77,7 +77,8 @@ def revert(
     session = partial(_session, config, stop, run_id, only or ROW_ACTIONS)
     with session() as revert:
         found = revert.look()
-    _show(run_id, found)
+    if not (dry_run and as_json):
+        _show_refused(run_id, found, err=not dry_run)
     refused = bool(found.refused) and not skip_changed
     by: int | None = None
     if found.total and not refused and not dry_run:
@@ -117,13 +118,13 @@ def _session(
             raise
 
 
-def _show(run_id: int, found: UndoCounts) -> None:
+def _show_refused(run_id: int, found: UndoCounts, *, err: bool) -> None:
     if found.refused:
         reasons = Counter(line.reason for line in found.refused)
         changes = formatting.plural(len(found.refused), "change")
-        console.say(f"{changes} of run {run_id} cannot be taken back:", err=True)
-        show_some([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()])
-        show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused])
+        console.say(f"{changes} of run {run_id} cannot be taken back:", err=err)
+        show_some([f"{number:>8,}  {reason}" for reason, number in reasons.most_common()], err=err)
+        show_some([f"{line.id}  {line.action}, {line.reason}" for line in found.refused], err=err)
 
 
 def _words(run_id: int, by: int | None, found: UndoCounts) -> list[str]:

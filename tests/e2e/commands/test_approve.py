@@ -131,6 +131,9 @@ def test_where_by_id_requests_are_not_configured_nothing_is_asked(
 ) -> None:
     feed.arrivals.clear()
     held.settings["api.record"] = None
+    look = held.run("approve", "2", "--dry-run")
+    assert [line.split()[0] for line in look.out.splitlines()] == [*sorted(HELD), "4"]
+    assert "it is gone: api.record is null" in look.err, "what a run without --yes tells as well"
     approved = held.run("approve", "2", "--yes")
     assert "it is gone: api.record is null" in approved.err
     assert held.inactive() == HELD

@@ -71,7 +71,7 @@ def test_a_warning_goes_where_the_log_goes(
 
 
 def test_a_long_list_is_cut_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    console.show_some(["\x1b[2Jcar"] + ["car"] * console.SHOWN)
+    console.show_some(["\x1b[2Jcar"] + ["car"] * console.SHOWN, err=True)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == console.SHOWN + 1
     assert lines[0].isprintable()

@@ -31,9 +31,9 @@ def test_preview_names_rejects_on_standard_error_with_their_reason(tmp_path: Pat
     good = {"id": 1, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}}
     records = [{**good, "manufacturer": None}, good, 5, {**good, "vin": "a\0b"}, {**good, "id": 2}]
     file.write_text(json.dumps(records))
-    result = run("preview", "--from-file", file, "--limit", "1")
+    result = run("preview", "--from-file", file)
     assert result.exit_code == 0
-    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1"]
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1", "2"]
     said = result.stderr.splitlines()
     assert [line.partition(":")[0] for line in said] == [
         "rejected record 0 (id 1, column make)",
@@ -42,6 +42,10 @@ def test_preview_names_rejects_on_standard_error_with_their_reason(tmp_path: Pat
         "2 mapped, 3 rejected",
     ]
     assert all(line.partition(": ")[2] for line in said[:3])
+    limited = run("preview", "--from-file", file, "--limit", "1")
+    assert [json.loads(line)["id"] for line in limited.stdout.splitlines()] == ["1"]
+    more = "… and 2 more rejects (--limit)"
+    assert limited.stderr.splitlines() == [said[0], more, said[3]], "no hundred lines after one row"
 
 
 def test_a_feed_cannot_move_the_cursor_nor_begin_a_line(tmp_path: Path) -> None:
