@@ -24,9 +24,9 @@ COMMANDS: dict[str, str] = {
     "report": "Write an HTML report of one run: speed, errors, changes, what to do next.",
     "preview": "Show the mapped rows of a page or a file; uses no database.",
     "migrate": "Create or adopt the target table and carsync's own tables.",
-    "config": "Show the JSON Schema, or the effective configuration without secrets.",
-    "demo": "Show four syncs of a simulated feed into a real PostgreSQL.",
-    "simulate": "Serve a simulated feed over HTTP, with faults if you ask for them.",
+    "config": "Print an example file, the JSON Schema, or the effective configuration.",
+    "demo": "Show four syncs of a simulated feed into a real PostgreSQL (extra `demo`).",
+    "simulate": "Serve a simulated feed over HTTP, with faults if you ask (extra `demo`).",
     "completion": "Print the completion script for bash, zsh or fish.",
     "help": "Show the help of a command.",
 }
@@ -37,8 +37,8 @@ COMMANDS: dict[str, str] = {
     cls=LazyGroup,
     help_by_name=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `carsync demo`. For a real run, set API_BASE_URL, API_KEY and DATABASE_URL, "
-    "check the mapping with `carsync preview`, then run `carsync sync`.",
+    epilog="Start with `carsync init`, which writes a configuration and names the next commands. "
+    "`carsync demo` needs the extra `demo`, which `bin/demo` of a clone installs.",
 )
 @click.version_option(__version__, "-V", "--version", message="carsync %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Log details (every retry, every batch).")
@@ -63,7 +63,7 @@ def app(
 
     \b
     Examples:
-      carsync demo
+      carsync init prod.yaml --base-url https://api.example.com/api
       carsync sync --config prod.yaml
       carsync help rejects replay
     """

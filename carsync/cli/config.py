@@ -1,23 +1,37 @@
-"""`carsync config`: the JSON Schema and the effective configuration."""
+"""`carsync config`: an example, the JSON Schema and the effective configuration."""
 
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 import click
 import msgspec
 
 from carsync.cli import console
-from carsync.cli.options import ConfigSource, config_options
+from carsync.cli.options import ConfigSource, config_options, json_always_option
 from carsync.config.keys import json_schema, shown
 
 
 @click.group()
 def config() -> None:
-    """Show the JSON Schema of the file, or the effective configuration."""
+    """Print an example file, the JSON Schema of the file, or the effective configuration."""
 
 
 @config.command()
+def example() -> None:
+    """Print a configuration file with every key, its default and its explanation.
+
+    \b
+    Example:
+      carsync config example > prod.yaml
+    """
+    file = files("carsync.config_files").joinpath("carsync.example.yaml")
+    console.show_file(file.read_bytes())
+
+
+@config.command()
+@json_always_option
 def schema() -> None:
     """Print the JSON Schema of the configuration file.
 
@@ -32,6 +46,7 @@ def schema() -> None:
 
 @config.command()
 @config_options
+@json_always_option
 def show(source: ConfigSource) -> None:
     """Print the effective configuration as JSON: file, environment and options together.
 

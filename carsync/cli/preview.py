@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from carsync.cli import console
-from carsync.cli.options import ConfigSource, config_options
+from carsync.cli.options import ConfigSource, config_options, json_always_option
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
@@ -30,12 +30,7 @@ from carsync.source.single_page import ask_page
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Show at most this many rows, and rejects."
 )
-@click.option(
-    "--json",
-    is_flag=True,
-    expose_value=False,
-    help="Print JSON lines (always the case; for scripts).",
-)
+@json_always_option
 def preview(source: ConfigSource, page: int | None, file: Path | None, limit: int | None) -> None:
     """Show the rows that the mapping makes, as JSON lines; rejects go to standard error.
 

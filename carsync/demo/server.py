@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from carsync.demo import INSTALL_HINT
 from carsync.demo.simulator import Simulator
 from carsync.errors import ConfigError
 
@@ -50,7 +51,7 @@ def running(app: Simulator, *, port: int = 0) -> Iterator[RunningSimulator]:
     if uvicorn is None:
         raise ConfigError(
             "the simulator needs uvicorn, which is not installed",
-            hint="pip install 'carsync[demo]'",
+            hint=INSTALL_HINT,
         )
     config = uvicorn.Config(
         app,

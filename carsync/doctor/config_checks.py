@@ -116,7 +116,11 @@ def _judge_deactivation(found: Findings, config: Config) -> None:
             "broken mapping"
         )
     if risks:
-        found.warn("deactivation", "; ".join(risks), "see sync in config/carsync.example.yaml")
+        found.warn(
+            "deactivation",
+            "; ".join(risks),
+            "see sync in the file that `carsync config example` prints",
+        )
         return
     proof = rules.second_proof
     if proof == "by_id" and (config.api.record is None or not rules.max_probes):

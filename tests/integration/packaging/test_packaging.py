@@ -62,7 +62,9 @@ def wheel(built: Path) -> Path:
 def test_the_wheel_carries_every_file_and_no_other(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        assert names == set(shipped())
+        manual = {name for name in names if name.endswith(".data/data/share/man/man1/carsync.1")}
+        assert names == set(shipped()) | manual
+        assert [archive.read(name) for name in manual] == [(ROOT / "docs/carsync.1").read_bytes()]
         for name, file in shipped().items():
             assert archive.read(name) == (ROOT / file).read_bytes(), name
         metadata = [name for name in archive.namelist() if ".dist-info/" in name]
@@ -121,3 +123,4 @@ def test_an_installed_wheel_finds_its_sql_presets_and_files(wheel: Path, tmp_pat
     data = ("carsync/sql/", "carsync/config_files/")
     assert found == {name for name in shipped() if name.startswith(data)}
     assert (place / "bin" / "carsync").exists()
+    assert (place / "share/man/man1/carsync.1").exists(), "where `man` looks beside `bin`"

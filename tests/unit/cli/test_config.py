@@ -10,6 +10,7 @@ import jsonschema
 from carsync.config.parser import parse
 from carsync.config.presets.loader import load_preset
 from tests.support.command_line import run
+from tests.support.folders import ROOT
 
 HUSH = "hush-7f3a"
 
@@ -18,6 +19,11 @@ def test_config_schema_prints_the_schema() -> None:
     schema = json.loads(run("config", "schema").stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert "limits" in json.dumps(schema)
+
+
+def test_the_example_is_printed_as_it_is() -> None:
+    printed = run("config", "example").stdout
+    assert printed == (ROOT / "config/carsync.example.yaml").read_text(encoding="utf-8")
 
 
 def test_config_show_prints_what_counts_and_never_a_secret(tmp_path: Path) -> None:

@@ -117,6 +117,24 @@ def test_a_name_is_what_it_was_for_every_way_to_write_a_dsn(dsn: str, digest: st
 
 
 @pytest.mark.parametrize(
+    "dsn",
+    [
+        "mysql://u:hush@db/shop",
+        "jdbc:postgresql://db/shop?password=hush",
+        "postgresql+psycopg2://u:hush@db/shop",
+        "Postgres://u:hush@db/shop",
+        "https://abcd.supabase.co/hush",
+    ],
+)
+def test_the_address_of_another_database_is_not_told_to_percent_encode(dsn: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_dsn(dsn)
+    assert "is not a connection string for PostgreSQL" in caught.value.problem
+    assert "percent" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("dsn", "variables"),
     [
         ("postgresql:///shop", {"PGHOST": "db.example.com"}),
@@ -210,7 +228,6 @@ def test_variables_of_libpq_stand_in_for_what_the_dsn_leaves_out(
         "postgres://u:hunter2/p@127.0.0.1:1/x",
         "postgresql://u:ab@hunter2@127.0.0.1:1/x",
         "postgresql://u:hunter2#x@127.0.0.1:1/x",
-        "mysql://u:hunter2@h/x",
         "hunter2",
     ],
 )

@@ -165,6 +165,32 @@ def test_a_wrong_value_is_blamed_on_the_place_it_came_from() -> None:
     error = refused("limits: 5", {"RPS": "5"})
     assert error.problem.startswith("limits in prod.yaml: ")
     assert "the variable RPS" in error.detail
+    assert refused(file, {}, "limit.burst=3").problem == "unknown key limit in --set"
+    assert refused(file, {}, "limits=5", "limits.burst=3").problem.startswith("limits in --set: ")
+    assert refused(file, {}, "api.a.b=3").problem == "unknown key api.a in --set"
+
+
+@pytest.mark.parametrize(
+    ("environ", "override", "who"),
+    [
+        ({"DATABASE_URL": "postgresql://u:p@w@h/d"}, "api.path=/a", "the variable DATABASE_URL"),
+        ({"API_BASE_URL": "ftp://x"}, "api.path=/a", "the variable API_BASE_URL"),
+        ({"API_BASE_URL": "http://x"}, "api.path=a b", "--set"),
+        ({"CONCURRENCY": "2"}, "limits.fetcher_processes=3", "--set"),
+        ({"API_KEY": "a\nb"}, "api.path=/a", "the variable API_KEY"),
+    ],
+)
+def test_what_the_relations_refuse_names_who_set_it(
+    environ: dict[str, str], override: str, who: str
+) -> None:
+    error = refused("limits: {concurrency: 4}", environ, override)
+    assert error.problem.endswith(f" (set by {who})")
+    assert "prod.yaml" not in error.problem
+
+
+def test_what_the_file_itself_says_wrong_is_blamed_on_nobody_else() -> None:
+    error = refused("api: {base_url: 'ftp://x'}", {"RPS": "5"})
+    assert error.problem == "api.base_url is not an http(s) URL"
 
 
 def test_a_key_with_few_choices_names_them() -> None:
