@@ -37,6 +37,14 @@ _NO_PRESET = "none"
 _USUAL = Answers(base_url="")
 _AUTH_TYPES: tuple[AuthType, ...] = get_args(AuthType)
 _WAYS = ", ".join(_AUTH_TYPES)
+FIRST_COMMANDS = (
+    ("carsync check --config {file}", "examines all that a run needs"),
+    ("carsync preview --config {file} --limit 3", "shows the mapped rows"),
+    ("carsync migrate --config {file}", "creates or adopts the table; writes no listing"),
+    ("carsync sync --config {file} --dry-run", "shows what a run would change"),
+    ("carsync sync --config {file}", "does the run"),
+)
+"""The way from a new file to the first run, as the README goes it too."""
 _Records = list[dict[str, Any]]
 
 
@@ -311,7 +319,7 @@ def _layout(body: bytes, records_path: str | None) -> tuple[PageLayout | None, _
 
 
 def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
-    """Say what was written and the next three commands."""
+    """Say what was written and the next commands."""
     name = shlex.quote(str(file))
     said = f"wrote {file}"
     if looked.guesses:
@@ -335,6 +343,6 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
     console.say("next:")
     if missing:
         console.say(f"  export {' '.join(missing)}")
-    console.say(f"  carsync preview --config {name} --limit 3   # shows the mapped rows")
-    console.say(f"  carsync check --config {name}               # examines all that a run needs")
-    console.say(f"  carsync sync --config {name}                # does the run")
+    commands = [(command.format(file=name), what) for command, what in FIRST_COMMANDS]
+    width = max(len(command) for command, _ in commands)
+    console.say(*(f"  {command:{width}}   # {what}" for command, what in commands))

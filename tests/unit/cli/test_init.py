@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 
 from carsync.cli.app import app
+from carsync.cli.init import FIRST_COMMANDS
 from carsync.config.api_sections import Record
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
@@ -18,7 +19,7 @@ from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper
 from tests.support.fake_api import Arrival, Reply, ScriptedApi, page_reply
-from tests.support.folders import GOLDEN_FILE
+from tests.support.folders import GOLDEN_FILE, ROOT
 from tests.support.small_feed import SmallFeed, car
 
 
@@ -179,3 +180,10 @@ def test_by_id_requests_that_the_api_refuses_leave_the_usual_path() -> None:
         ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
     assert "slow down" in ended.stderr
     assert parse(Path("carsync.yaml").read_text(), {}).api.record == Record()
+
+
+def test_the_next_commands_are_those_of_the_readme_in_their_order() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    step_by_step = readme.partition("Then go on step by step.")[2].split("```")[1]
+    lines = [line.partition("#")[0].strip() for line in step_by_step.splitlines()[1:]]
+    assert lines == [command.format(file="prod.yaml") for command, _ in FIRST_COMMANDS]
