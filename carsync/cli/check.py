@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -25,9 +24,12 @@ _OTHERS_MAY_READ = 0o044
 @click.command()
 @config_options
 @click.option("--strict", is_flag=True, help="Count a warning as a problem.")
+@click.option("--problems", is_flag=True, help="Show only what is wrong: problems and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.pass_context
-def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool) -> None:
+def check(
+    ctx: click.Context, source: ConfigSource, strict: bool, problems: bool, as_json: bool
+) -> None:
     """Examine everything that a run needs, and say how to fix each problem.
 
     Examines the configuration, this machine, the API, the database and its tables. The
@@ -41,6 +43,7 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
     \b
     Examples:
       carsync check --config prod.yaml
+      carsync check --config prod.yaml --problems
       carsync check --config prod.yaml --json | jq '.groups[].checks[] | select(.fix)'
 
     \b
@@ -57,9 +60,10 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
         _tell("")
     code = verdict(groups, strict=strict)
     if as_json:
-        console.show_json(json.dumps(render.as_data(groups, code), indent=2))
+        console.show_answer(render.answer(groups, code, only_wrong=problems))
     else:
-        console.show(render.render(groups, code, color=wants_color(sys.stdout, os.environ)))
+        color = wants_color(sys.stdout, os.environ)
+        console.show(render.render(groups, code, color=color, only_wrong=problems))
     ctx.exit(int(code))
 
 

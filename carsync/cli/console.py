@@ -6,13 +6,13 @@ colour a line or begin one.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
+import msgspec
+from msgspec import Struct
 
 from carsync import formatting, logging_setup, stdio
 from carsync.errors import ConfigError
@@ -58,10 +58,26 @@ def show_json(encoded: str | bytes) -> None:
     sys.stdout.flush()
 
 
-def show_answer(answer: dict[str, Any], *, is_short: bool = False) -> None:
-    """Print a command's answer as one JSON object: indented, or on one line if it `is_short`."""
-    data = {"json_version": JSON_VERSION, **answer}
-    show_json(json.dumps(data, indent=None if is_short else 2))
+class Failure(Struct, frozen=True):
+    """Why a command failed: the problem, what was seen, what to do, and the exit code."""
+
+    problem: str
+    detail: str
+    hint: str
+    exit_code: int
+
+
+class ErrorAnswer(Struct, frozen=True):
+    """What a command with `--json` prints if it fails."""
+
+    error: Failure
+
+
+def show_answer(answer: Struct, *, is_line: bool = False) -> None:
+    """Print a command's answer as one JSON object, with its version; on one line if `is_line`."""
+    data = {"json_version": JSON_VERSION, **msgspec.to_builtins(answer)}
+    encoded = msgspec.json.encode(data)
+    show_json(encoded if is_line else msgspec.json.format(encoded))
 
 
 def note_arguments(ctx: click.Context, arguments: Sequence[str]) -> None:
@@ -75,10 +91,9 @@ def answer_error(problem: str, detail: str = "", hint: str = "", *, exit_code: i
     ctx = click.get_current_context(silent=True)
     if ctx is None or not ctx.meta.get(_WANTS_JSON):
         return
-    words = {"problem": problem, "detail": detail, "hint": hint}
-    told = {name: clean(text) for name, text in words.items()}
+    failure = Failure(*map(clean, (problem, detail, hint)), int(exit_code))
     try:
-        show_answer({"error": {**told, "exit_code": int(exit_code)}}, is_short=True)
+        show_answer(ErrorAnswer(failure), is_line=True)
     except OSError:
         stdio.drop_output()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+
+from msgspec import Struct
 
 from carsync import formatting
 from carsync.doctor.findings import Finding, Group, Level, count
@@ -21,15 +22,27 @@ _SIGNS: dict[Level, tuple[str, Tone]] = {
 }
 
 
-def render(groups: Sequence[Group], verdict: ExitCode, *, color: bool) -> Displayed:
-    """Lay out the findings by group; checks skipped for one reason share a line."""
+def render(
+    groups: Sequence[Group], verdict: ExitCode, *, color: bool, only_wrong: bool = False
+) -> Displayed:
+    """Lay out the findings by group; checks skipped for one reason share a line.
+
+    With `only_wrong` warnings and problems alone are shown; the last line counts all.
+    """
     lines = []
-    for group in groups:
+    for group in wrong(groups) if only_wrong else groups:
         lines += [formatting.paint(group.title, "strong", color), ""]
         for finding in _joined(group.findings):
             lines += _line(finding, color)
         lines.append("")
     return formatting.display([*lines, _summary(groups, verdict, color)])
+
+
+def wrong(groups: Sequence[Group]) -> list[Group]:
+    """Return the warnings and problems alone, in those groups that have any."""
+    bad = {Level.WARNING, Level.PROBLEM}
+    found = (Group(g.title, tuple(f for f in g.findings if f.level in bad)) for g in groups)
+    return [group for group in found if group.findings]
 
 
 def _joined(findings: Sequence[Finding]) -> list[Finding]:
@@ -80,20 +93,44 @@ def _summary(groups: Sequence[Group], verdict: ExitCode, color: bool) -> str:
     return f"{formatting.paint(counted, tone, color)} (exit {int(verdict)})"
 
 
-def as_data(groups: Sequence[Group], verdict: ExitCode) -> dict[str, Any]:
-    """Return the findings as JSON data: groups of checks, and the exit code."""
-    return {
-        "exit_code": int(verdict),
-        "problems": count(groups, Level.PROBLEM),
-        "warnings": count(groups, Level.WARNING),
-        "groups": [
-            {
-                "name": group.title,
-                "checks": [
-                    {"name": f.name, "level": str(f.level), "seen": f.seen, "fix": f.fix or None}
-                    for f in group.findings
-                ],
-            }
-            for group in groups
+class CheckLine(Struct, frozen=True):
+    """One check of `carsync check`: what was seen, and how to fix it where it is wrong."""
+
+    name: str
+    level: Level
+    seen: str
+    fix: str | None
+
+
+class CheckGroup(Struct, frozen=True):
+    """The checks of one part of the way from the feed to the table."""
+
+    name: str
+    checks: list[CheckLine]
+
+
+class CheckAnswer(Struct, frozen=True):
+    """What `carsync check` found; its counts are of all checks, shown or not."""
+
+    exit_code: int
+    problems: int
+    warnings: int
+    skipped: int
+    groups: list[CheckGroup]
+
+
+def answer(groups: Sequence[Group], verdict: ExitCode, *, only_wrong: bool = False) -> CheckAnswer:
+    """Return the findings for JSON, with `only_wrong` the warnings and problems alone."""
+    shown = wrong(groups) if only_wrong else groups
+    return CheckAnswer(
+        exit_code=int(verdict),
+        problems=count(groups, Level.PROBLEM),
+        warnings=count(groups, Level.WARNING),
+        skipped=count(groups, Level.SKIPPED),
+        groups=[
+            CheckGroup(
+                g.title, [CheckLine(f.name, f.level, f.seen, f.fix or None) for f in g.findings]
+            )
+            for g in shown
         ],
-    }
+    )
