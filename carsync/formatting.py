@@ -321,6 +321,10 @@ def harmless(text: str) -> str:
     return _OBEYED.sub(lambda found: " " if found[1] else found[0], text)
 
 
+JSON_VERSION = 1
+"""Objects that commands print have this as `json_version`; it grows if a field goes."""
+
+
 def display_json(encoded: str, encoding: str | None) -> str:
     r"""Return JSON with escapes for what a terminal would obey or `encoding` cannot show.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
@@ -20,6 +19,8 @@ from carsync.errors import ApprovalError
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
+from carsync.reporting.answers.edits import tell_approval, tell_held_run
+from carsync.reporting.answers.encoding import encode
 from carsync.run import held_run
 from carsync.run.deactivate import AskedAgain, ask_again, why_not_asked
 from carsync.run.held_run import HeldRun
@@ -102,7 +103,7 @@ def _approve_deactivations(
             records = config.history.changes_keep_days > 0
             done = approval.approve(connection, *which, ids, records=records)
     if as_json:
-        console.show_json(_as_json(run_id, found, done, asked))
+        console.show_json(encode(tell_approval(run_id, found, done, asked)))
     else:
         console.say(*_words(run_id, found, done))
 
@@ -175,24 +176,6 @@ def _words(run_id: int, found: Review, done: Review | None) -> list[str]:
     return [f"{formatting.plural(len(done.to_approve), 'car')} deactivated.", *named]
 
 
-def _as_json(run_id: int, found: Review, done: Review | None, asked: AskedAgain | None) -> str:
-    left_out = [*found.left_out, *(done.left_out if done else [])]
-    by_id: dict[str, object] | None = None
-    if asked is not None:
-        counts = {"alive": len(asked.alive), "gone": asked.gone, "unclear": asked.unclear}
-        by_id = {**counts, "objection": asked.objection}
-    data = {
-        "run_id": run_id,
-        "held": len(found.cars),
-        "cars": [{"id": car.id, "title": car.title} for car in found.to_approve],
-        "left_out": [{"id": car.id, "reason": car.left_out} for car in left_out],
-        "deactivated": len(done.to_approve) if done else 0,
-        "already_approved": found.approval or (done.approval if done else None),
-        "by_id": by_id,
-    }
-    return json.dumps(data)
-
-
 # ── a whole run ──────────────────────────────────────────────────────────────
 
 
@@ -206,7 +189,7 @@ def _approve_run(config: Config, held: HeldRun, *, yes: bool, dry_run: bool, as_
         with _locked(config) as connection:
             counts = held_run.approve(config, connection, _again(connection, held.run))
     if as_json:
-        console.show_json(json.dumps(_run_data(held, counts)))
+        console.show_json(encode(tell_held_run(held, counts)))
     elif counts is not None:
         console.say(
             f"Run {held.run.run_id} is merged: {formatting.plural(counts.inserted, 'car')} "
@@ -244,17 +227,3 @@ def _show_columns(held: HeldRun, *, err: bool) -> None:
 
 def _shown(value: str | None) -> str:
     return "(empty)" if value is None else value[:MOST_CHARS]
-
-
-def _run_data(held: HeldRun, counts: MergeCounts | None) -> dict[str, object]:
-    columns = [
-        {**asdict(column), "examples": [asdict(car) for car in held.examples[column.name]]}
-        for column in held.forecast.columns
-        if column.name in held.examples
-    ]
-    forecast = {**asdict(held.forecast), "columns": columns}
-    return {
-        "run_id": held.run.run_id,
-        "forecast": forecast,
-        "merged": None if counts is None else asdict(counts),
-    }

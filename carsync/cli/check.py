@@ -16,6 +16,7 @@ from carsync.doctor import examine, render
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import verdict
 from carsync.errors import ConfigError
+from carsync.reporting.answers.encoding import encode_indented
 from carsync.reporting.live.terminal import wants_color
 
 _OTHERS_MAY_READ = 0o044
@@ -60,7 +61,7 @@ def check(
         _tell("")
     code = verdict(groups, strict=strict)
     if as_json:
-        console.show_answer(render.answer(groups, code, only_wrong=problems))
+        console.show_json(encode_indented(render.answer(groups, code, only_wrong=problems)))
     else:
         color = wants_color(sys.stdout, os.environ)
         console.show(render.render(groups, code, color=color, only_wrong=problems))

@@ -6,26 +6,23 @@ colour a line or begin one.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
 
 import click
-import msgspec
-from msgspec import Struct
 
 from carsync import formatting, logging_setup, stdio
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
-from carsync.formatting import Displayed
+from carsync.formatting import JSON_VERSION, Displayed
 from carsync.redaction import clean
 
 log = logging.getLogger("carsync.cli")
 
 SHOWN = 20
 """Lists for people show this many lines; JSON has all."""
-JSON_VERSION = 1
-"""Every JSON object of a command has this as `json_version`; it grows if a field goes."""
 _WANTS_JSON = "carsync.wants_json"
 _QUIET = {ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM}
 
@@ -58,28 +55,6 @@ def show_json(encoded: str | bytes) -> None:
     sys.stdout.flush()
 
 
-class Failure(Struct, frozen=True):
-    """Why a command failed: the problem, what was seen, what to do, and the exit code."""
-
-    problem: str
-    detail: str
-    hint: str
-    exit_code: int
-
-
-class ErrorAnswer(Struct, frozen=True):
-    """What a command with `--json` prints if it fails."""
-
-    error: Failure
-
-
-def show_answer(answer: Struct, *, is_line: bool = False) -> None:
-    """Print a command's answer as one JSON object, with its version; on one line if `is_line`."""
-    data = {"json_version": JSON_VERSION, **msgspec.to_builtins(answer)}
-    encoded = msgspec.json.encode(data)
-    show_json(encoded if is_line else msgspec.json.format(encoded))
-
-
 def note_arguments(ctx: click.Context, arguments: Sequence[str]) -> None:
     """Remember whether the command was asked for JSON, so that its errors are JSON too."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -91,9 +66,10 @@ def answer_error(problem: str, detail: str = "", hint: str = "", *, exit_code: i
     ctx = click.get_current_context(silent=True)
     if ctx is None or not ctx.meta.get(_WANTS_JSON):
         return
-    failure = Failure(*map(clean, (problem, detail, hint)), int(exit_code))
+    words = {"problem": clean(problem), "detail": clean(detail), "hint": clean(hint)}
+    error = {**words, "exit_code": int(exit_code)}
     try:
-        show_answer(ErrorAnswer(failure), is_line=True)
+        show_json(json.dumps({"json_version": JSON_VERSION, "error": error}))
     except OSError:
         stdio.drop_output()
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
-from typing import Any
 
 import click
-import msgspec
 
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options, limit_option
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
+from carsync.reporting.answers.edits import tell_rejects, tell_replay
+from carsync.reporting.answers.encoding import encode
 from carsync.run.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
 from carsync.state.rejects import ReasonCount, StoredReject
@@ -54,10 +53,7 @@ def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -
         reasons = stored.count_reasons(*which)
         found = stored.list_open(*which, limit, chars)
     if as_json:
-        total = sum(reason.count for reason in reasons)
-        console.show_json(
-            msgspec.json.encode({"open": total, "reasons": reasons, "rejects": found})
-        )
+        console.show_json(encode(tell_rejects(reasons, found)))
         return
     _show(reasons, found, "" if run_id is None else f" of run {run_id}")
 
@@ -90,7 +86,7 @@ def replay(
             console.ask(f"Replay {formatting.plural(outlook.mapped, 'record')}?")
         done = Replayed(outlook) if dry_run else work.carry_out(outlook)
     if as_json:
-        console.show_json(json.dumps(_data(done)))
+        console.show_json(encode(tell_replay(done)))
     elif done.counts is not None:
         console.say(_sum_up(done, done.counts))
 
@@ -147,10 +143,3 @@ def _sum_up(done: Replayed, counts: MergeCounts) -> str:
     if done.refused:
         parts.append(f"{done.refused:,} refused by PostgreSQL")
     return f"Replayed as run {done.replay_run_id}: {', '.join(parts)}."
-
-
-def _data(done: Replayed) -> dict[str, Any]:
-    data = msgspec.to_builtins(done)
-    outlook = data.pop("outlook")
-    left_out = [{"reason": why, "count": number} for why, number in outlook.pop("left_out")]
-    return {**outlook, "left_out": left_out, **data}

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import msgspec
 
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options
 from carsync.errors import ConfigError
 from carsync.postgres.connect import open_database
+from carsync.reporting.answers.encoding import encode
+from carsync.reporting.answers.runs import tell_report
 from carsync.reporting.html.data import gather
 from carsync.reporting.html.page import render
 from carsync.reporting.html.templates import read_template
@@ -63,7 +64,7 @@ def report(
     with closing(open_database(config, "carsync report")) as connection:
         data = gather(connection, config.target, run_id, datetime.now(UTC))
     if as_json:
-        console.show_json(msgspec.json.encode(data))
+        console.show_json(encode(tell_report(data)))
         return
     page = render(data, read_template("report.html"), read_template("report.css"))
     content = page.encode("utf-8", "replace")

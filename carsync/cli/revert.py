@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any
 
 import click
-from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
@@ -21,6 +18,8 @@ from carsync.destination.undo import UndoCounts
 from carsync.errors import CarsyncError
 from carsync.model import ROW_ACTIONS, RowAction
 from carsync.postgres.connect import open_database
+from carsync.reporting.answers.edits import tell_revert
+from carsync.reporting.answers.encoding import encode
 from carsync.run.revert import NEXT_SYNC, Revert, refusal
 from carsync.run.signals import StopSignal
 
@@ -87,14 +86,14 @@ def revert(
         # Nobody is kept waiting while the human thinks: the lock is taken anew.
         with session() as revert:
             by, found = revert.carry_out(skip_changed=skip_changed, stop=stop)
+    error = refusal(run_id, found) if refused else None
     if as_json:
-        console.show_json(json.dumps(_data(run_id, by, found, dry_run)))
-    if refused:
-        error = refusal(run_id, found)
-        if not as_json:
-            raise error
-        ctx.exit(int(error.exit_code))
-    if not as_json:
+        answer = tell_revert(run_id, by, found, dry_run, error)
+        console.show_json(encode(answer))
+        ctx.exit(int(error.exit_code) if error else 0)
+    elif error:
+        raise error
+    else:
         console.say(*_words(run_id, by, found))
 
 
@@ -153,16 +152,3 @@ def _words(run_id: int, by: int | None, found: UndoCounts) -> list[str]:
         said = f"Dry run, nothing was changed. To take run {run_id} back means: {what}."
         return [said, *notes]
     return [f"Run {run_id} is taken back by run {by}: {what}.", *notes, f"hint: {NEXT_SYNC}"]
-
-
-def _data(run_id: int, by: int | None, found: UndoCounts, dry_run: bool) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "dry_run": dry_run,
-        "reverted_by": by,
-        "counts": asdict(found.counts),
-        "refused": [asdict(line) for line in found.refused],
-        "taken_back_before": found.before,
-        "rewritten_by_triggers": list(found.rewritten),
-        "hint": NEXT_SYNC if by is not None else "",
-    }

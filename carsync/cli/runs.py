@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -10,13 +9,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import click
-import msgspec
 
 from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options, limit_option
 from carsync.config.sections import Config
 from carsync.postgres.connect import open_database
+from carsync.reporting.answers.encoding import encode
+from carsync.reporting.answers.runs import tell_car, tell_run, tell_runs
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.views import run_details as past
 from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_details
@@ -57,7 +57,7 @@ def runs(
     with closing(open_database(config, "carsync runs")) as connection:
         found = past.list_past(connection, config.target, limit)
     if as_json:
-        console.show_json(json.dumps({"runs": [past.as_line(run) for run in found]}))
+        console.show_json(encode(tell_runs(found)))
     elif found:
         color = wants_color(sys.stdout, os.environ)
         console.show(render_list(found, datetime.now(UTC), _width(), color=color))
@@ -90,7 +90,7 @@ def show(ctx: click.Context, run_id: int, source: ConfigSource, as_json: bool) -
     with closing(open_database(config, "carsync runs show")) as connection:
         details = past.gather(connection, config.target, run_id, pages=pages)
     if as_json:
-        console.show_json(json.dumps(past.as_data(details)))
+        console.show_json(encode(tell_run(details)))
     else:
         color = wants_color(sys.stdout, os.environ)
         console.show(render_details(details, datetime.now(UTC), _width(), color=color))
@@ -101,7 +101,7 @@ def _show_car(config: Config, car_id: str, limit: int, as_json: bool) -> None:
         has_changes = past.has_schema(connection)
         found = list_car_changes(connection, config.target, car_id, limit) if has_changes else []
     if as_json:
-        console.show_json(json.dumps({"car": car_id, "changes": msgspec.to_builtins(found)}))
+        console.show_json(encode(tell_car(car_id, found)))
         return
     for change in found:
         when = formatting.moment(change.merged_at) if change.merged_at else "not merged"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,11 +11,9 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.cli import console
@@ -26,6 +23,8 @@ from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
 from carsync.postgres.connect import open_database
 from carsync.postgres.sessions import DatabaseSession, list_sessions
+from carsync.reporting.answers.encoding import encode, encode_indented
+from carsync.reporting.answers.status import tell_status
 from carsync.reporting.live.terminal import Canvas, can_redraw, columns_of, wants_color
 from carsync.reporting.views import status as view
 from carsync.reporting.views.layout import WIDTH
@@ -107,8 +106,7 @@ def status(
     if not as_json:
         _print_status(seen, sessions)
     elif watch_every_s is None:
-        asked = {} if sessions is None else {"sessions": [asdict(each) for each in sessions]}
-        console.show_json(json.dumps(seen.data() | asked, indent=2))
+        console.show_json(encode_indented(seen.answer(sessions)))
     stale = None if max_age_s is None else staleness(seen.state, seen.now, max_age_s)
     if stale is not None and not code:
         console.warn(stale)
@@ -129,8 +127,8 @@ class _Seen(Struct, frozen=True):
     def facts(self) -> tuple[CheckpointState | None, datetime, bool, float]:
         return self.state, self.now, self.lock_held, self.resume_within_h
 
-    def data(self) -> dict[str, Any]:
-        return {**view.as_data(*self.facts), "checkpoint": str(self.path)}
+    def answer(self, sessions: list[DatabaseSession] | None = None) -> Struct:
+        return tell_status(self.path, *self.facts, sessions)
 
     def lines(self, color: bool, width: int) -> list[str]:
         return view.status_lines(*self.facts, color=color, width=width)
@@ -171,9 +169,10 @@ def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
             if canvas is not None:
                 canvas.draw(partial(seen.lines, color))
             else:
-                line = json.dumps(seen.data()) if as_json else view.render_line(*seen.facts)
-                if line != told and as_json:
-                    console.show_json(line)
+                answer = seen.answer() if as_json else None
+                line = str(answer) if answer else view.render_line(*seen.facts)
+                if line != told and answer:
+                    console.show_json(encode(answer))
                 elif line != told:
                     console.say(f"{formatting.moment(seen.now)}  {line}")
                 told = line
@@ -184,7 +183,7 @@ def _watch(look: Callable[[], _Seen], every_s: float, as_json: bool) -> int:
         if canvas is not None:
             canvas.end()
     if as_json:
-        console.show_json(json.dumps(seen.data()))
+        console.show_json(encode(seen.answer()))
     if not watched or seen.state is None:
         return ExitCode.OK
     return ExitCode.WORKERS if seen.state.exit_code is None else seen.state.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import os
 import sys
@@ -18,13 +17,15 @@ from carsync.cli import console
 from carsync.cli.options import ConfigSource, checkpoint_path, config_options
 from carsync.config.sections import Config
 from carsync.model import RunOptions
+from carsync.reporting.answers.encoding import encode
+from carsync.reporting.answers.runs import tell_summary
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.notify.notifier import Notifier
 from carsync.reporting.notify.systemd import service_manager
 from carsync.reporting.views.summary import render_summary
 from carsync.run.listener import Listeners, RunListener
-from carsync.run.report import RunReport, summary_data
+from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync as run_sync
 
@@ -137,7 +138,7 @@ def _listeners(
 def _tell_end(report: RunReport, *, as_json: bool) -> None:
     """Print how the run ended, as JSON or as a summary."""
     if as_json:
-        _print(partial(console.show_json, json.dumps(summary_data(report))))
+        _print(partial(console.show_json, encode(tell_summary(report))))
     elif report.run_id is not None:
         color = wants_color(sys.stdout, os.environ)
         _print(partial(console.show, render_summary(report, color=color)))

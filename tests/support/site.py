@@ -36,6 +36,7 @@ from carsync.demo.simulator import Message, Receive, Send, Simulator
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage, PageInfo
 from carsync.state.checkpoint import CheckpointState, load
+from tests.support.json_answers import assert_documented
 
 CARSYNC = [str(Path(sys.executable).with_name("carsync"))]
 DEADLINE_S = 30.0
@@ -176,8 +177,9 @@ class Ended:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What `--json` printed."""
+        """What `--json` printed, as docs/reference/json.md has it."""
         data: dict[str, Any] = json.loads(self.out)
+        assert_documented(data)
         return data
 
     @property

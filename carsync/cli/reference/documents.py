@@ -11,6 +11,7 @@ import yaml
 from carsync.cli.app import app
 from carsync.cli.reference.commandtree import entries
 from carsync.cli.reference.configtable import parts
+from carsync.cli.reference.jsonpage import json_page
 from carsync.cli.reference.manpage import man_page
 from carsync.cli.reference.pages import (
     commands_page,
@@ -35,6 +36,7 @@ def documents(folder: Path) -> dict[str, str]:
         "reference/commands.md": commands_page(tree),
         "reference/configuration.md": configuration_page(parts(example.read_text("utf-8"))),
         "reference/exit-codes.md": exit_codes_page(),
+        "reference/json.md": json_page(),
     }
     page = folder / METRICS_PAGE
     if page.exists():

@@ -27,13 +27,13 @@ def commands_page(tree: Sequence[Entry]) -> str:
         for block in entry.blocks:
             lines += ["", block.text, *(["", *_fence("sh", block.code)] if block.code else [])]
         rows = [(f"`{names}`", words) for names, words in entry.options]
-        lines += ["", *_table(("option", "what it does"), rows)]
+        lines += ["", *table(("option", "what it does"), rows)]
     lines += [
         "",
         "Each command ends with one of the [exit codes](exit-codes.md). The keys for `--set` are "
         "the keys of the [configuration](configuration.md).",
     ]
-    return _page(lines)
+    return as_page(lines)
 
 
 def exit_codes_page() -> str:
@@ -43,7 +43,7 @@ def exit_codes_page() -> str:
         for code, advice in ADVICE.items()
     ]
     lines = ["# Exit codes", "", MADE, ""]
-    lines += [*_table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
+    lines += [*table(("code", "name", "meaning", "what to do"), rows), "", "## Errors", ""]
     words = (
         "Every error has a problem, and usually a detail and a hint. Its class decides the exit "
         "code."
@@ -54,7 +54,7 @@ def exit_codes_page() -> str:
         if isinstance(cls, type) and issubclass(cls, CarsyncError) and cls is not CarsyncError:
             sentence = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
             classes.append((f"`{cls.__name__}`", str(cls.exit_code.value), sentence))
-    return _page([*lines, *_table(("class", "code", "what went wrong"), classes)])
+    return as_page([*lines, *table(("class", "code", "what went wrong"), classes)])
 
 
 def configuration_page(parts: Sequence[Part]) -> str:
@@ -74,14 +74,14 @@ def configuration_page(parts: Sequence[Part]) -> str:
             rows.append((f"`{name}`", key.kind, f"`{key.default}`", told))
         if not any(told for *_, told in rows):
             rows = [row[:3] for row in rows]
-        lines += _table(("key", "value", "default", "what it is")[: len(rows[0])], rows)
+        lines += table(("key", "value", "default", "what it is")[: len(rows[0])], rows)
         for key in part.keys:
             if key.examples:
                 lines += ["", f"For `{key.path}`, e.g.:", "", *_fence("yaml", key.examples)]
     lines += ["", "## Environment variables", "", "They win over the file; `--set` wins over them."]
     variables = [(f"`{name}`", f"sets `{path}`") for name, path in VARIABLES.items()]
     variables += [(f"`{name}`", words) for name, words in FURTHER_VARIABLES.items()]
-    return _page([*lines, "", *_table(("variable", "what it does"), variables)])
+    return as_page([*lines, "", *table(("variable", "what it does"), variables)])
 
 
 def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
@@ -92,9 +92,9 @@ def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
         lasting = f" for {rule['for']}" if "for" in rule else ""
         fires = f"`{' '.join(rule['expr'].split())}`{lasting}"
         alerts.append((f"`{rule['alert']}`", fires, rule["labels"]["severity"]))
-    metrics_table = _table(("metric", "type", "label", "meaning"), metrics)
-    tables = iter((metrics_table, _table(("alert", "fires where", "severity"), alerts)))
-    return _TABLE.sub(lambda part: f"{part[1]}\n{_page(next(tables))}\n{part[2]}", text)
+    metrics_table = table(("metric", "type", "label", "meaning"), metrics)
+    tables = iter((metrics_table, table(("alert", "fires where", "severity"), alerts)))
+    return _TABLE.sub(lambda part: f"{part[1]}\n{as_page(next(tables))}\n{part[2]}", text)
 
 
 _INTRODUCTION = (
@@ -112,7 +112,8 @@ def _fence(language: str, lines: Iterable[str]) -> list[str]:
     return [f"```{language}", *lines, "```"]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Give the lines of a Markdown table."""
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
     for row in rows:
@@ -129,5 +130,6 @@ def _anchor(heading: str) -> str:
     return "".join(kept).replace(" ", "-")
 
 
-def _page(lines: Iterable[str]) -> str:
+def as_page(lines: Iterable[str]) -> str:
+    """Return lines as the text of a file."""
     return "\n".join(lines) + "\n"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
@@ -203,57 +202,6 @@ def read_report(summary: Mapping[str, Any] | None) -> RunReport | None:
         return None
 
 
-def as_line(past: PastRun) -> dict[str, Any]:
-    """Return a run as `carsync runs --json` lists it: plain data, times as ISO-8601 UTC."""
-    run, report = past.run, past.report
-    return {
-        "run_id": run.run_id,
-        "kind": past.kind,
-        "state": past.state,
-        "recorded_state": run.state,
-        "target": str(run.target),
-        "source": run.source,
-        "started_at": _iso(run.started_at),
-        "resumed_at": _iso(run.resumed_at),
-        "merged_at": _iso(run.merged_at),
-        "finished_at": _iso(run.finished_at),
-        "duration_s": past.duration_s,
-        "exit_code": run.exit_code,
-        "counts": run.counts,
-        "deactivated": (run.counts_now or {}).get("deactivated"),
-        "approval": run.approval,
-        "pages_per_s": report.figures.pages_per_s_mean if report else None,
-        "problem": report.problem if report else "",
-        "version": run.version,
-        "replay_of": run.replay_of,
-        "reverts": run.reverts,
-    }
-
-
-def as_data(details: RunDetails) -> dict[str, Any]:
-    """Return all details of a run as plain data for `--json`."""
-    run = details.past.run
-    sessions = [msgspec.to_builtins(session) for session in details.sessions]
-    data: dict[str, Any] = {
-        **as_line(details.past),
-        "hash_scheme": run.hash_scheme,
-        "fingerprints": run.fingerprints,
-        "replayed_by": details.replayed_by,
-        "reverted_by": details.reverted_by,
-        "summary": run.summary,
-        "sessions": [{"session": session["number"], **session} for session in sessions],
-        "errors": {"by_class": details.failed_attempts, "kept": asdict(details.failures_kept)},
-        "failed_pages": details.failed_pages,
-        "rejects": {
-            "open": sum(reason.count for reason in details.reasons),
-            "reasons": details.reasons,
-        },
-        "samples": details.samples,
-    }
-    plain: dict[str, Any] = msgspec.to_builtins(data)
-    return plain
-
-
 def fate(past: PastRun) -> tuple[str, str]:
     """Say why the run stands as it does, and what to do."""
     if past.is_running:
@@ -308,7 +256,3 @@ def _unknown(conn: Connection, target: Target, run_id: int) -> ConfigError:
             detail = f"the nearest of {target}: {', '.join(map(str, found))}"
             hint = "list them with `carsync runs`"
     return ConfigError(f"there is no run {run_id}", detail=detail, hint=hint)
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat()

@@ -9,11 +9,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.model import RunState
@@ -97,28 +95,6 @@ def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -
 
 def _age_s(state: CheckpointState, now: datetime) -> float:
     return max((now - state.updated_at).total_seconds(), 0.0)
-
-
-def as_data(
-    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
-) -> dict[str, Any]:
-    """Return what `--json` prints: the checkpoint's fields, the true state and the next step.
-
-    `recorded_state` is the state in the file, `state` the true one ("none": no file).
-    """
-    verdict = judge(state, now, lock_held, resume_within_h)
-    shown = {**asdict(verdict), "lock_held": lock_held}
-    if state is None:
-        return shown
-    success_at = state.last_success_at
-    return {
-        **msgspec.to_builtins(state),
-        **shown,
-        "recorded_state": state.state,
-        "age_s": round((now - state.started_at).total_seconds(), 1),
-        "updated_age_s": round(_age_s(state, now), 1),
-        "last_success_age_s": success_at and round((now - success_at).total_seconds(), 1),
-    }
 
 
 def status_lines(

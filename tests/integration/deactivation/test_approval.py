@@ -15,7 +15,8 @@ from carsync.destination import staging
 from carsync.errors import ApprovalError, LockedError
 from carsync.model import Target
 from carsync.postgres.wait import Connection
-from carsync.reporting.views.run_details import as_line, gather, list_past
+from carsync.reporting.answers.runs import tell_runs
+from carsync.reporting.views.run_details import gather, list_past
 from carsync.reporting.views.run_details_view import render_details
 from carsync.reporting.views.run_list import render_list
 from carsync.state import runs, target_lock
@@ -287,9 +288,9 @@ def test_what_an_approval_did_is_told_wherever_past_runs_are(rig: Rig, command: 
     run_id, user = rig.run.run_id, ask(rig.conn, "SELECT session_user")[0][0]
     approve(rig, run_id, "4", "5")
     past = list_past(rig.conn, TARGET, 2)
-    line = as_line(past[0])
-    assert (line["deactivated"], line["counts"]["deactivated"]) == (2, 0)
-    assert line["approval"]["by"] == user
+    (line,) = tell_runs(past[:1]).runs
+    assert (line.deactivated, (line.counts or {})["deactivated"]) == (2, 0)
+    assert (line.approval or {})["by"] == user
     cells = dict(zip(*map(str.split, render_list(past[:1], NOW, 60).splitlines()), strict=False))
     assert (cells["gone"], cells["held"]) == ("2", "4")
     shown = render_details(gather(rig.conn, TARGET, run_id, pages=1), NOW, 80)

@@ -13,7 +13,6 @@ import click
 import pytest
 
 import carsync
-from carsync.cli import console
 from carsync.cli.app import COMMANDS, app
 from carsync.cli.options import ConfigSource
 from carsync.errors import (
@@ -25,6 +24,7 @@ from carsync.errors import (
     WorkersDiedError,
 )
 from carsync.exit_codes import ExitCode
+from carsync.formatting import JSON_VERSION
 from carsync.redaction import Secret
 from tests.support.command_line import commands, fail_with, run
 
@@ -202,7 +202,7 @@ def test_with_json_a_failure_is_an_object_on_standard_output_too(arguments: str)
     result = run(*arguments.split())
     answer = json.loads(result.stdout)
     assert answer.keys() == {"json_version", "error"}
-    assert answer["json_version"] == console.JSON_VERSION
+    assert answer["json_version"] == JSON_VERSION
     error = answer["error"]
     assert error["exit_code"] == result.exit_code == ExitCode.CONFIG
     assert f"carsync: {error['problem']}\n" in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,6 @@ from msgspec.structs import replace
 from carsync.reporting.views.run_details import (
     PastRun,
     RelationKind,
-    as_data,
-    as_line,
     errors_since,
     fate,
     kind_of,
@@ -104,17 +101,3 @@ def test_how_long_a_run_took_is_its_last_session_s_time() -> None:
     assert (a_past().duration_s, resumed.duration_s) == (103.0, 5.0)
     assert a_past("abandoned").duration_s is None
     assert a_past(finished_at=None).duration_s is None
-
-
-def test_data_hold_the_line_of_the_list_and_every_sample() -> None:
-    past = a_past("partial", report=snapshots.report(problem="p"), replay_of=41)
-    details = some_details(past, samples=[a_sample(0), a_sample(5)], replayed_by=(43,))
-    data = as_data(details)
-    assert data.items() >= as_line(past).items()
-    assert (data["kind"], data["problem"], data["pages_per_s"]) == ("replay", "p", 19.9)
-    assert data["started_at"].endswith("+00:00")
-    assert [sample["pages_staged"] for sample in data["samples"]] == [0, 100]
-    (session,) = data["sessions"]
-    assert (session["session"], session["pages_staged"], session["samples"]) == (1, 100, 2)
-    assert session["started_at"] < session["seen_until"]
-    assert json.loads(json.dumps(data))["replayed_by"] == [43]

@@ -8,8 +8,6 @@ from msgspec.structs import replace
 
 from carsync.reporting.views.run_details import (
     PastRun,
-    as_data,
-    as_line,
     read_report,
 )
 from carsync.reporting.views.run_details_view import render_details
@@ -87,12 +85,6 @@ def test_the_details_of_a_resumed_run_with_failures_and_rejects(width: int) -> N
     assert "  page 17   3 × 5xx, 1 × timeout, given up · the API answered" in text
     (pages,) = (line for line in lines if line.startswith("  pages/s "))
     assert pages.endswith("█  peak 20.0")
-    data = as_data(details)
-    assert len(data["samples"]) == 50
-    assert data["rejects"] == {
-        "open": 3,
-        "reasons": [{"column": "year", "reason": f"… is no integer{ESC}", "count": 3}],
-    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +112,6 @@ def test_a_run_without_a_last_word_is_told_from_its_record(past: PastRun, words:
     assert max(map(len, text.splitlines())) <= 80
     assert past.state in text.splitlines()[0]
     assert ("seen            200,000" in text) is (past.run.counts is not None)
-    assert as_line(past)["recorded_state"] == past.run.state
 
 
 def test_what_became_of_a_run_after_its_last_word_is_said_beside_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from carsync.model import Check
 from carsync.reporting.views import status as view
-from carsync.reporting.views.status import as_data, judge, render_line
+from carsync.reporting.views.status import judge, render_line
 from tests.support import snapshots
 from tests.support.snapshots import DAY_H, LAST, NOW, render_status
 
@@ -213,23 +213,6 @@ def test_the_time_within_which_a_run_resumes_is_the_configured_one() -> None:
     late = NOW + timedelta(hours=2)
     assert "not staged" in judge(snapshots.checkpoint(), late, False, 3.0).next_step
     assert "starts a new run" in judge(snapshots.checkpoint(), late, False, 1.0).next_step
-
-
-# Plain data
-
-
-def test_data_hold_the_file_s_fields_and_the_true_state() -> None:
-    data = as_data(snapshots.checkpoint(), NOW, False, DAY_H)
-    assert data["state"] == "interrupted"
-    assert data["recorded_state"] == "running"
-    assert data["lock_held"] is False
-    assert data["pages_done"] == 812
-    assert data["errors"] == {"rate_limited": 2, "timeout": 1}
-    assert data["last_completed"]["counts"]["inserted"] == 2000
-    assert data["age_s"] == 72.0
-    assert data["updated_age_s"] == 2.0
-    assert data["last_success_age_s"] == 86400.0
-    assert as_data(None, NOW, False, DAY_H)["state"] == "none"
 
 
 def test_a_silent_run_is_not_called_fine() -> None:

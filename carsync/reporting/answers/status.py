@@ -1,0 +1,112 @@
+"""`carsync status` as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import asdict
+
+from carsync.model import Check
+from carsync.postgres.sessions import DatabaseSession
+from carsync.reporting.views.status import Verdict, judge
+from carsync.state.checkpoint import CheckpointState, LastRun
+
+
+class LastCompleted(LastRun, frozen=True, kw_only=True):
+    """The last run whose merge was committed."""
+
+    checks: tuple[Check, ...]
+
+
+class StatusAnswer(CheckpointState, frozen=True, kw_only=True):
+    """What the checkpoint file holds, the true state of its run, and the next step."""
+
+    recorded_state: str
+    reason: str
+    next_step: str
+    lock_held: bool
+    checkpoint: str
+    pages_given_up: int = field(default=0, name="pages_given_up")
+    pages_failed_count: int
+    latency_mean_s: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+    age_s: float
+    updated_age_s: float
+    last_success_age_s: float | None
+    last_completed: LastCompleted | None = None
+    database_sessions: list[DatabaseSession] | UnsetType = UNSET
+    sessions: list[DatabaseSession] | UnsetType = UNSET
+
+
+class NoCheckpointAnswer(Struct, frozen=True, kw_only=True):
+    """What `carsync status` says where there is no checkpoint of this target: no run was here."""
+
+    state: Literal["none"] = "none"
+    reason: str
+    next_step: str
+    lock_held: bool
+    checkpoint: str
+    database_sessions: list[DatabaseSession] | UnsetType = UNSET
+    sessions: list[DatabaseSession] | UnsetType = UNSET
+
+
+def tell_status(
+    path: Path,
+    state: CheckpointState | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float,
+    sessions: Sequence[DatabaseSession] | None = None,
+) -> StatusAnswer | NoCheckpointAnswer:
+    """Return what `--json` prints: the checkpoint's fields, the true state and the next step."""
+    verdict = judge(state, now, lock_held, resume_within_h)
+    asked = UNSET if sessions is None else list(sessions)
+    if state is None:
+        return NoCheckpointAnswer(
+            reason=verdict.reason,
+            next_step=verdict.next_step,
+            lock_held=lock_held,
+            checkpoint=str(path),
+            database_sessions=asked,
+            sessions=asked,
+        )
+    return _tell(path, state, verdict, now, lock_held, asked)
+
+
+def _tell(
+    path: Path,
+    state: CheckpointState,
+    verdict: Verdict,
+    now: datetime,
+    lock_held: bool,
+    sessions: list[DatabaseSession] | UnsetType,
+) -> StatusAnswer:
+    latency, last, success_at = state.latency, state.last_completed, state.last_success_at
+    known = asdict(state) | {
+        "state": verdict.state,
+        "last_completed": last and LastCompleted(**asdict(last), checks=last.acceptance),
+    }
+    return StatusAnswer(
+        **known,
+        recorded_state=state.state,
+        reason=verdict.reason,
+        next_step=verdict.next_step,
+        lock_held=lock_held,
+        checkpoint=str(path),
+        pages_failed_count=state.pages_given_up,
+        latency_mean_s=latency.mean_s if latency else None,
+        latency_p50_s=latency.p50_s if latency else None,
+        latency_p95_s=latency.p95_s if latency else None,
+        latency_p99_s=latency.p99_s if latency else None,
+        age_s=round((now - state.started_at).total_seconds(), 1),
+        updated_age_s=round(max((now - state.updated_at).total_seconds(), 0.0), 1),
+        last_success_age_s=round((now - success_at).total_seconds(), 1) if success_at else None,
+        database_sessions=sessions,
+        sessions=sessions,
+    )
