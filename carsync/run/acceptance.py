@@ -25,17 +25,17 @@ def evaluate(
     pages = acceptance.min_pages_per_second
     allowed = figures.allowed_per_s_mean or requests_per_second
     if pages is not None and allowed:
-        pages = min(pages, allowed / 2)
+        pages = min(pages, _brief(allowed / 2))
     if most_minutes is not None and allowed:
         requests = figures.pages_staged + sum(figures.probes.values())
-        most_minutes = max(most_minutes, 2 * requests / allowed / 60)
+        most_minutes = max(most_minutes, _brief(2 * requests / allowed / 60))
     pages_per_s = figures.pages_per_s_after_warmup
     long_enough = pages_per_s is not None
     rows_per_s = figures.writer_rows_per_busy_s if long_enough else None
     errors = figures.error_rate if figures.attempts else None
     rows, growth = acceptance.min_rows_per_second, acceptance.max_rss_slope_mb_per_min
     if rows is not None:
-        rows = min(rows, 2 * figures.rows_per_s)
+        rows = min(rows, _brief(2 * figures.rows_per_s))
     return (
         _check("duration", minutes, "≤", most_minutes, " min"),
         _check("pages per second", pages_per_s, "≥", pages, "/s"),
@@ -43,6 +43,11 @@ def evaluate(
         _check("failed attempts", errors, "≤", acceptance.max_error_rate, " %", scale=100),
         _check("memory growth", figures.rss_slope_mb_per_min, "≤", growth, " MB/min"),
     )
+
+
+def _brief(target: float) -> float:
+    """Round a target that was computed to three digits: people read it."""
+    return float(f"{target:.3g}")
 
 
 def _check(

@@ -96,6 +96,11 @@ class TestAcceptance:
         )
         checks = evaluate(Acceptance(), slow, 20.0)
         assert {check.verdict for check in checks} == {"pass"}
+        tells = {
+            check.name: check.target
+            for check in evaluate(Acceptance(), replace(slow, rows_per_s=213.6633), 7 / 3)
+        }
+        assert tells["rows per second of a busy writer"] == "≥ 427/s", "three digits, for people"
         unslowed = evaluate(Acceptance(), replace(slow, allowed_per_s_mean=20.0), 20.0)
         assert [c.name for c in unslowed if c.verdict == "fail"] == ["duration", "pages per second"]
 
