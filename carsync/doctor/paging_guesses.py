@@ -153,7 +153,7 @@ def _by_links(signs: Signs) -> Iterator[PagingGuess]:
     for place, link in signs.next:
         shown = _shorten(link)
         pairs = dict(signs.links[0]) if signs.links else {}
-        said = f"the {'Link header' if place == LINK_HEADER else place} leads to {shown}"
+        said = f"{'the Link header' if place == LINK_HEADER else place} leads to {shown}"
         yield from _by_query(signs, pairs, said, is_next=True)
         for at, token in signs.tokens:
             param = next((name for name, value in pairs.items() if value == str(token)), None)

@@ -245,7 +245,7 @@ class _Examiner:
             return replace(asked, size_param=None, page_size=served)
         if count < served:
             return replace(asked, page_size=served)
-        before = asked.page_size if asked.type == "page" else served
+        before = asked.page_size if asked.type in ("page", "offset") else served
         is_last = total is not None and before + count >= total
         is_last |= total is None and _is_end(trial.page)
         return asked if count >= asked.page_size or is_last else replace(asked, page_size=count)

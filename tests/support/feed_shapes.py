@@ -17,6 +17,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import parse_path, walk
 from carsync.source.client import Answer
 from carsync.source.pagination.base import load_paginator
+from tests.support.fake_api import Arrival, Reply, ScriptedApi
 
 ORIGIN = "https://feed.test"
 TOTAL = 430
@@ -393,6 +394,45 @@ def refusal(status: int, words: str) -> PageError:
     """Return the error of an answer with this status, as the client raises it."""
     problem, detail = f"the API answered HTTP {status}", f'it says "{words}"'
     return PageError(FailureKind.CLIENT, problem, status=status, detail=detail)
+
+
+class ShapedApi(ScriptedApi):
+    """Serves a shape over HTTP at `path`; a car by its id at `record_path`, which holds `{id}`.
+
+    `refuse` may answer a request before the shape does.
+    """
+
+    def __init__(self, shape: Shape, path: str = "/cars", record_path: str = "/cars/{id}") -> None:
+        super().__init__()
+        self.shape = shape
+        self.total = TOTAL
+        self.path = path
+        self.record_path = record_path
+        self.refuse: Callable[[Arrival], Reply | None] = lambda arrival: None
+
+    def answer(self, arrival: Arrival) -> Reply:
+        """Log the request and answer it."""
+        self.arrivals.append(arrival)
+        if (refused := self.refuse(arrival)) is not None:
+            return refused
+        if arrival.path != self.path:
+            return self._tell(arrival.path)
+        try:
+            body, headers = self.shape(arrival.query, self.total)
+        except PageError as exc:
+            return Reply(exc.status or 500, {"message": exc.detail.removeprefix("it says ")})
+        ours = f"{self.base_url}{self.path}"
+        text = json.dumps(body).replace(f"{ORIGIN}/cars", ours).encode()
+        return Reply(
+            body=text, headers={n: v.replace(f"{ORIGIN}/cars", ours) for n, v in headers.items()}
+        )
+
+    def _tell(self, path: str) -> Reply:
+        before, _, after = self.record_path.partition("{id}")
+        number = path.removeprefix(before).removesuffix(after)
+        if path == f"{before}{number}{after}" and number.isdecimal() and int(number) <= self.total:
+            return Reply(body=cars(int(number) - 1, int(number), self.total)[0])
+        return Reply(404, {"detail": "Not found."})
 
 
 class ShapedFeed:

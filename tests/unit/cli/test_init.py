@@ -65,12 +65,12 @@ def test_the_questions_are_asked_and_the_next_commands_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
-    said = "https://x.test/v2\n/autos\nbearer\ny\nshop.autos\nautos\n"
+    said = "https://x.test/v2\n/autos\nbearer\nshop.autos\nautos\n"
     ended = run("my feed.yaml", "--no-request", answers=said)
     assert ended.exit_code == 0, ended.output
     config = parse(Path("my feed.yaml").read_text(), {})
     assert (config.api.base_url, config.api.path) == ("https://x.test/v2", "/autos")
-    assert (config.api.auth.type, config.mapping.hash_.algorithm) == ("bearer", "md5")
+    assert (config.api.auth.type, config.mapping.hash_.algorithm) == ("bearer", "xxh3_128")
     assert (config.database.schema, config.database.table) == ("shop", "autos")
     assert config.sync.source == "autos"
     for line in (
@@ -152,7 +152,7 @@ def test_the_file_says_how_a_car_was_read_by_its_id(
         feed.tell = lambda i: feed.honest_record(i) if i in feed.ids else answer
         ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
         assert ended.exit_code == 0, ended.output
-        assert len(feed.arrivals) == (4 if slash else 3)
+        assert len(feed.arrivals) == (5 if slash else 4)
     written = parse(Path("carsync.yaml").read_text(), {}).api.record
     assert written == structs.replace(record, path=f"/cars/{{id}}{slash}")
 
