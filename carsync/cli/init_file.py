@@ -21,7 +21,7 @@ from carsync.mapping.discovery import PageLayout
 from carsync.mapping.guessing import Guess
 from carsync.model import ProbeVerdict
 from carsync.redaction import names_secret
-from carsync.source.pagination.placing import put
+from carsync.source.pagination.placing import names_in, put
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -226,8 +226,11 @@ def _pagination(answers: Answers, looked: Looked) -> list[str]:
     keys, layout = found.pagination, looked.layout
     lines = ["  pagination:", *(f"    # {formatting.printable(note)}" for note in found.notes)]
     lines.append(f"    type: {keys.type}")
+    placed = {f"{name}_param" for name in names_in(answers.params)}
     for name in _KIND_KEYS[keys.type]:
         value = getattr(keys, name)
+        if name in placed:
+            continue
         if name == "first_page" and value == _USUAL.first_page and found.is_proved:
             continue
         if value != getattr(_USUAL, name) or name not in ("first", "next"):

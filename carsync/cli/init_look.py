@@ -60,6 +60,7 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
 
     Raises what `correct` raises.
     """
+    answers = replace(answers, told=_told_by_templates(answers))
     while True:
         console.say(f"looking at {answers.base_url}{answers.path} …", err=True)
         try:
@@ -91,8 +92,7 @@ def _parse(answers: Answers, looked: Looked) -> Config:
 
 def _first_answer(config: Config, answers: Answers) -> Answer:
     """Ask for the feed by its path alone; with a page's number where the API insists on one."""
-    placed = names_in(config.api.params) | names_in(config.api.body)
-    if placed:
+    if names_in(answers.params):
         return ask_page(config.api)
     bare = replace(config.api, pagination=Pagination(type="none", size_param=None))
     try:
@@ -209,7 +209,9 @@ def _fit(answers: Answers, page: ReadPage, body: bytes) -> Looked:
 
 def _find_paging(answers: Answers, config: Config, page: ReadPage, asker: FeedAsker) -> Found:
     """Find out how the feed is paged; raise `ConfigError` where records are out of reach."""
-    told = _told(answers, config)
+    told = answers.told
+    if told.first is None and answers.preset is not None:
+        told = replace(told, first=Pagination().first_page)  # a known feed
     size = _LIVE_SIZE if answers.is_live else None
     try:
         found = find_paging(page, config.api, told, asker.answer, size)
@@ -231,15 +233,12 @@ def _find_paging(answers: Answers, config: Config, page: ReadPage, asker: FeedAs
     return found
 
 
-def _told(answers: Answers, config: Config) -> Told:
-    """Return what is known of the paging; the templates in parameters tell its kind."""
-    placed = names_in(config.api.params) | names_in(config.api.body)
-    kinds = {"page", "offset", "cursor"} & placed
+def _told_by_templates(answers: Answers) -> Told:
+    """Return what is told of the paging; a template in a parameter tells its kind."""
     told = answers.told
-    if told.kind is None and kinds:
-        return replace(told, kind=kinds.pop())
-    if told.first is None and answers.preset is not None:
-        return replace(told, first=Pagination().first_page)  # a known feed
+    for kind in ("page", "offset", "cursor"):
+        if told.kind is None and kind in names_in(answers.params):
+            told = replace(told, kind=kind)
     return told
 
 

@@ -371,6 +371,55 @@ def counted_from_zero(query: Query, total: int) -> Served:
     return {"cars": cars(size * page, size * page + size, total)}, {}
 
 
+def auction_live(query: Query, total: int) -> Served:
+    """The preset's own API: no totals, unless `simple_paginate=0` asks for them."""
+    page, size = _page(query, "page", 15, "per_page", 1000)
+    served = cars(size * page - size, size * page, total)
+    records = [
+        {"id": c["id"], "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}} for c in served
+    ]
+    last = -(-total // size)
+    links = {
+        "first": link(query, page=1),
+        "next": link(query, page=page + 1) if page < last else None,
+    }
+    meta = {"current_page": page, "per_page": size}
+    if query.get("simple_paginate") == "0":
+        meta |= {"last_page": last, "total": total}
+    return {"data": records, "links": links, "meta": meta}, {}
+
+
+def encar(query: Query, total: int) -> Served:
+    offset, size = map(int, query.get("sr", "|ModifiedDate|0|20").split("|")[2:])
+    records = [
+        {"Id": str(c["id"]), "Manufacturer": "Kia"}
+        for c in cars(offset, offset + min(50, size), total)
+    ]
+    return {"Count": total, "SearchResults": records}, {}
+
+
+def wants_a_make(query: Query, total: int) -> Served:
+    if "make" not in query:
+        raise refusal(422, "make is obligatory")
+    return fastapi_page(query, total)
+
+
+def wants_a_page(query: Query, total: int) -> Served:
+    if "page" not in query:
+        raise refusal(422, "page: field required")
+    return fastapi_page(query, total)
+
+
+def capped(query: Query, total: int) -> Served:
+    return {"items": cars(0, 20, total), "total": total}, {}
+
+
+def nameless(query: Query, total: int) -> Served:
+    body, _ = fastapi_page(query, total)
+    body["items"] = [{"plate": f"P{c.pop('id')}", "make": "Kia"} for c in body["items"]]
+    return body, {}
+
+
 def everything(query: Query, total: int) -> Served:
     return cars(0, total, total), {}
 
@@ -417,8 +466,11 @@ class ShapedApi(ScriptedApi):
             return refused
         if arrival.path != self.path:
             return self._tell(arrival.path)
+        query = arrival.query
+        if arrival.body:  # a search by POST; all that it holds stands at its top
+            query = {name: str(value) for name, value in json.loads(arrival.body).items()}
         try:
-            body, headers = self.shape(arrival.query, self.total)
+            body, headers = self.shape(query, self.total)
         except PageError as exc:
             return Reply(exc.status or 500, {"message": exc.detail.removeprefix("it says ")})
         ours = f"{self.base_url}{self.path}"
