@@ -51,9 +51,10 @@ class FeedAsker:
         client = ApiClient(api, connections=1)
         return once_in_time(client, api, partial(client.get_page, page, token))
 
-    def list_page(self, page: int) -> frozenset[str]:
+    def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
-        read = self._ask(self.config, lambda reader: reader.read_page(PageLease(page, 1)))
+        lease = PageLease(page, 1, token=token)
+        read = self._ask(self.config, lambda reader: reader.read_page(lease))
         return frozenset(i for i in ids_of(read.mapped) if i is not None)
 
     def look(self, page: int) -> frozenset[str]:

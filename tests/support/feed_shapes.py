@@ -28,6 +28,8 @@ Shape = Callable[[Query, int], Served]
 
 def cars(start: int, stop: int, total: int) -> list[dict[str, Any]]:
     """Return the records from `start` on, before `stop`."""
+    if start < 0:
+        return []
     return [{"id": n + 1, "make": "Kia", "model": f"M{n % 7}"} for n in range(start, stop)][
         : max(0, total - start)
     ]
