@@ -62,6 +62,8 @@ def _list_dealer_s_cars(api: ScriptedApi) -> None:
         count = DEALER_PAGES * DEALER_PAGE_SIZE
         body = {"count": count, "pages": DEALER_PAGES, "items": items}
         api.on("/v2/listings", Reply(body=body), page=page)
+        if page == 1:
+            api.on("/v2/listings", Reply(body=body))
 
 
 @pytest.mark.parametrize("page", document_runner.pages(), ids=lambda page: page.stem)
