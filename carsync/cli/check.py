@@ -35,8 +35,9 @@ def check(ctx: click.Context, source: ConfigSource, strict: bool, as_json: bool)
     checkpoint and removes it at once, and its database session is read-only. If there is
     a pooler, it opens as many connections as a run needs, for a moment.
 
-    At most seven requests go to the API, at the configured rate: the first page, pages
-    behind the end and before the first one, a car by its id, and an id that cannot exist.
+    At most seven requests go to the API, at the configured rate: the first page and the one
+    after it, pages behind the end and before the first one, a car by its id, and an id that
+    cannot exist.
 
     \b
     Examples:

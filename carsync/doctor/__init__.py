@@ -4,6 +4,7 @@ config_checks ─ machine_checks ─ feed_checks ─ server_checks ─ table_che
 end_checks ─ record_checks                     the same, for what the feed says of itself
 machine_facts ─ feed_facts ─ server_facts      gather the facts, within deadlines
 end_facts ─ record_facts                       the same by a few more requests of feed_asker
+paging_signs ─ paging_guesses ─ paging_trial   how an unknown feed is paged: seen, guessed, proved
 examine                                        runs all of these, one after the other
 render                                         shows the findings as text and as JSON
 """

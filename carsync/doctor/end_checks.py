@@ -1,10 +1,10 @@
-"""Judges where the feed ends and begins, by pages beyond both ends."""
+"""Judges where the feed goes on, ends and begins, by a few pages beside the first one."""
 
 from __future__ import annotations
 
 from carsync import formatting
 from carsync.config.api_sections import Pagination
-from carsync.doctor.end_facts import EndFacts
+from carsync.doctor.end_facts import EndFacts, NextFacts
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind
 from carsync.source.pagination.base import end_status_hint
@@ -27,6 +27,16 @@ def judge(found: Findings, rules: Pagination, facts: EndFacts, repeat_hint: str)
         found.ok(NAME, f"{page} holds no record")
     else:
         _judge_records(found, rules, facts, page, repeat_hint)
+    if facts.second_ids - facts.first_ids:
+        listed = formatting.plural(len(facts.first_ids), "record")
+        found.warn(
+            "next page",
+            f"page {facts.first} holds {listed}, though {rules.page_size:,} were requested and "
+            f"page {facts.first + 1} lists more: the API caps its pages, or does not know "
+            f"{rules.size_param or 'a size'}",
+            f"set api.pagination.page_size: {len(facts.first_ids)}, or size_param to the name "
+            "that the API knows",
+        )
     if facts.before_ids and not facts.before_ids & facts.first_ids:
         before = facts.first - 1
         records = formatting.plural(len(facts.before_ids), "record")
@@ -35,6 +45,32 @@ def judge(found: Findings, rules: Pagination, facts: EndFacts, repeat_hint: str)
             f"page {before} lists {records} that page {facts.first} does not list",
             f"set api.pagination.first_page: {before}, if the feed begins there",
         )
+
+
+def judge_next(
+    found: Findings, rules: Pagination, facts: NextFacts, next_key: str, repeat_hint: str
+) -> None:
+    """Judge the page that the first one names, of a feed that is read page by page."""
+    is_all = facts.total is not None and facts.records >= facts.total
+    if not facts.is_named and not is_all and facts.records >= rules.page_size:
+        seen = "the first page is full, and names no next one"
+        found.warn(NAME, seen, f"check {next_key}, where the API names the next page")
+    elif not facts.is_named and not is_all and facts.total is not None:
+        seen = f"the first page names no next one, but the feed reports {facts.total:,} records"
+        found.problem(NAME, seen, f"check {next_key}, where the API names the next page")
+    elif not facts.is_named:
+        found.ok(NAME, "the first page names no next one: it is the whole feed")
+    elif facts.fault is not None:
+        seen = f"the page after the first one: {words(facts.fault)}"
+        found.problem(NAME, seen, facts.fault.hint or repeat_hint or f"check {next_key}")
+    elif 2 * len(facts.ids & facts.first_ids) > len(facts.first_ids):
+        seen = "the page after the first one lists its records again"
+        found.problem(NAME, seen, repeat_hint or f"check {next_key}")
+    elif not facts.ids:
+        found.ok(NAME, "the page after the first one holds no record")
+    else:
+        records = formatting.plural(len(facts.ids), "record")
+        found.ok(NAME, f"the page after the first one lists {records} more")
 
 
 def _judge_fault(found: Findings, rules: Pagination, facts: EndFacts, page: str) -> None:

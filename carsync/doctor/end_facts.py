@@ -1,4 +1,4 @@
-"""Tries where the feed ends and begins: the page behind its end, and the one before its first."""
+"""Tries where the feed goes on, ends and begins, by a few pages beside the first one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class EndFacts(Struct, frozen=True):
     all that a run reads; `fault` is why it could not be read. `beside` are the ids of a page
     to compare it with: the last one reported; or the second page where `behind` repeats the
     first; or the page after `behind`. `before_ids` stand on the page before the first one.
+    `second_ids` stand on the page after the first one, where that is short and no total tells
+    of more.
     """
 
     first: int
@@ -33,6 +35,37 @@ class EndFacts(Struct, frozen=True):
     fault: PageError | None = None
     beside_ids: Ids = frozenset()
     before_ids: Ids = frozenset()
+    second_ids: Ids = frozenset()
+
+
+class NextFacts(Struct, frozen=True):
+    """What the first page of a feed that is read page by page names, and what stands there.
+
+    `is_named`: it names a next page, which lists `ids`, or could not be read (`fault`).
+    """
+
+    first_ids: Ids
+    records: int
+    is_named: bool
+    total: int | None = None
+    ids: Ids = frozenset()
+    fault: PageError | None = None
+
+
+def try_next(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> NextFacts | None:
+    """Ask for the page that the first one, which holds `ids`, names; None for other feeds."""
+    api = asker.config.api
+    paginator = load_paginator(api)
+    if paginator.parallel or not paginator.next_key:
+        return None
+    token = info.next_token
+    facts = NextFacts(ids, records, token is not None, info.total_records)
+    if token is None:
+        return facts
+    try:
+        return replace(facts, ids=asker.list_page(paginator.first + 1, token))
+    except PageError as exc:
+        return replace(facts, fault=exc)
 
 
 def try_ends(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> EndFacts | None:
@@ -57,7 +90,12 @@ def try_ends(asker: FeedAsker, ids: Ids, records: int, info: PageInfo) -> EndFac
     if paginator.first and not paginator.is_exact:
         with suppress(PageError):
             before_ids = asker.look(paginator.first - 1)
-    return replace(facts, behind_ids=behind_ids, beside_ids=beside_ids, before_ids=before_ids)
+    facts = replace(facts, behind_ids=behind_ids, beside_ids=beside_ids, before_ids=before_ids)
+    is_short = not facts.has_totals and records < api.pagination.page_size
+    if is_short and not behind_ids and info.has_more is not False:
+        with suppress(PageError):
+            facts = replace(facts, second_ids=asker.look(paginator.first + 1))
+    return facts
 
 
 def _list_beside(asker: FeedAsker, facts: EndFacts, behind_ids: Ids) -> Ids:

@@ -137,9 +137,17 @@ def _examine_feed(
 def _try_claims(found: Findings, config: Config, page: FirstPage) -> None:
     """Try by a few more requests what the feed says of its ends, and how it answers by id."""
     asker = FeedAsker(config)
-    totals = PageInfo(page.pages, page.total)
-    if (ends := end_facts.try_ends(asker, frozenset(page.ids), page.records, totals)) is not None:
-        end_checks.judge(found, config.api.pagination, ends, load_paginator(config.api).repeat_hint)
+    rules, paginator, ids = config.api.pagination, load_paginator(config.api), frozenset(page.ids)
+    info = PageInfo(page.pages, page.total, page.next_token, page.has_more)
+    repeat_hint = paginator.repeat_hint
+    if page.paging is not None and page.paging.type != rules.type:
+        keys = feed_checks.describe_paging(page.paging).items()
+        looks = ", ".join(f"{key}: {value}" for key, value in keys)
+        repeat_hint += f"{'; or ' * bool(repeat_hint)}set api.pagination: {{{looks}}}, by its look"
+    if (ends := end_facts.try_ends(asker, ids, page.records, info)) is not None:
+        end_checks.judge(found, rules, ends, repeat_hint)
+    if (following := end_facts.try_next(asker, ids, page.records, info)) is not None:
+        end_checks.judge_next(found, rules, following, paginator.next_key, repeat_hint)
     record = config.api.record
     if record is None:
         found.ok(record_checks.NAME, "not asked (api.record: null)")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from carsync.config.api_sections import Api
 from carsync.config.sections import Config
 from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.record_match import ids_of
+from carsync.source.client import Answer, ApiClient
 from carsync.source.rate_limit import TokenBucket
 from carsync.source.single_page import once_in_time
 
@@ -35,9 +39,22 @@ class FeedAsker:
         self._bucket.reserve()  # the first page was read
         self.requests = 1
 
-    def list_page(self, page: int) -> frozenset[str]:
+    def with_config(self, config: Config) -> FeedAsker:
+        """Return an asker by another configuration, paced and counted with this one."""
+        other = copy.copy(self)
+        other.config = config
+        return other
+
+    def answer(self, api: Api, page: int, token: str | None) -> Answer:
+        """Return a page of the feed that `api` describes, as it came."""
+        self._wait()
+        client = ApiClient(api, connections=1)
+        return once_in_time(client, api, partial(client.get_page, page, token))
+
+    def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
-        read = self._ask(self.config, lambda reader: reader.read_page(PageLease(page, 1)))
+        lease = PageLease(page, 1, token=token)
+        read = self._ask(self.config, lambda reader: reader.read_page(lease))
         return frozenset(i for i in ids_of(read.mapped) if i is not None)
 
     def look(self, page: int) -> frozenset[str]:
@@ -54,10 +71,13 @@ class FeedAsker:
         return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
 
     def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
+        self._wait()
+        reader = FeedReader(config, 1)
+        return once_in_time(reader.client, config.api, lambda: work(reader))
+
+    def _wait(self) -> None:
         if (wait_s := self._bucket.reserve()) > LONGEST_WAIT_S:
             problem = "not requested: the rate limit would let it wait too long"
             raise PageError(FailureKind.RATE_LIMITED, problem)
         time.sleep(wait_s)
         self.requests += 1
-        reader = FeedReader(config, 1)
-        return once_in_time(reader.client, config.api, lambda: work(reader))

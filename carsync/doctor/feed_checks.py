@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from carsync import formatting
+from carsync.config.api_sections import Pagination
 from carsync.config.sections import Config
 from carsync.doctor.findings import Findings, words
 from carsync.errors import FailureKind, PageError
@@ -60,8 +61,10 @@ class Certificate(Struct, frozen=True):
 class FirstPage(Struct, frozen=True):
     """The first page as a run would read it.
 
-    `layout` is what a look without the configured paths finds. `fault` says why the answer
-    is no page by the configuration. `mapped` is the number of records that become rows;
+    `layout` is what a look without the configured paths finds, `paging` how the answer seems to
+    be paged. `fault` says why the answer is no page by the configuration. `has_more` is whether
+    it says that a page follows, `next_token` where. `mapped` is the number of records that
+    become rows;
     `reasons` are the reasons of the other records, each with its number of records.
     `absent` are the columns whose path no record has, `unread` the fields that no column reads.
     `objection` says why totals and records do not agree. `ids` are the records' own.
@@ -81,6 +84,9 @@ class FirstPage(Struct, frozen=True):
     unread: tuple[str, ...] = ()
     objection: str | None = None
     ids: tuple[str, ...] = ()
+    paging: Pagination | None = None
+    has_more: bool | None = None
+    next_token: str | None = None
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:
@@ -149,12 +155,12 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     found.ok("answer", f"HTTP 200 in {took}, {size}")
     if page.fault is not None:
         seen = page.fault.detail or page.fault.problem
-        found.problem("records", seen, _layout_hint(page.layout) or page.fault.hint)
+        found.problem("records", seen, _layout_hint(page) or page.fault.hint)
         return
     where = config.api.pagination.records or "the top"
     if page.records == 0:
         fix = (
-            _layout_hint(page.layout)
+            _layout_hint(page)
             or "check that this key may see cars, and that api.params is not too narrow"
         )
         found.warn("records", f"the first page has no record at {where}", fix)
@@ -179,19 +185,36 @@ def judge_skew(found: Findings, skew_s: float | None) -> None:
         found.ok("clock", "the same as the API's, within seconds")
 
 
-def _layout_hint(layout: PageLayout | None) -> str:
+def _layout_hint(page: FirstPage) -> str:
     """Name the keys that the answer's layout suggests; empty where no records were found."""
+    layout = page.layout
     if layout is None:
         return ""
-    keys = {
-        "records": layout.records or '""',
-        "total_pages": layout.total_pages or "null",
-        "total_records": layout.total_records or "null",
-    }
+    keys = {"records": layout.records or '""'}
+    if page.paging is None or page.paging.type == "page":
+        keys["total_pages"] = layout.total_pages or "null"
+    else:
+        keys = {**describe_paging(page.paging), **keys}
+    keys["total_records"] = layout.total_records or "null"
     objects = formatting.plural(layout.count, "object")
     named = ", ".join(f"{key}: {path}" for key, path in keys.items())
     where = layout.records or "the top"
     return f"the answer has {objects} at {where}: set api.pagination: {{{named}}}"
+
+
+def describe_paging(paging: Pagination) -> dict[str, str]:
+    """Return the keys that make this kind of paging, as they stand in a configuration.
+
+    >>> describe_paging(Pagination(type="next_link", next="next"))
+    {'type': 'next_link', 'next': 'next'}
+    """
+    values = {
+        "page": {"page_param": paging.page_param},
+        "offset": {"offset_param": paging.offset_param},
+        "cursor": {"cursor_param": paging.cursor_param, "next": paging.next or "null"},
+        "next_link": {"next": paging.next or "null"},
+    }
+    return {"type": paging.type, **values.get(paging.type, {})}
 
 
 def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
@@ -202,16 +225,18 @@ def _judge_totals(found: Findings, config: Config, page: FirstPage) -> None:
         total = proof if page.total is None else formatting.plural(page.total, "record")
         found.ok("totals", f"{pages}, {total}")
         return
-    hint = _layout_hint(page.layout) if page.layout and page.layout.total_records else ""
-    if (rules.total_pages is None and rules.total_records is None) and not hint:
+    hint = _layout_hint(page) if page.layout and page.layout.total_records else ""
+    is_numbered = rules.type in ("page", "offset")
+    places = (rules.total_pages if is_numbered else None, rules.total_records)
+    if not any(places) and not hint:
+        until = f"{rules.stop_after_empty_pages} are empty" if is_numbered else "one names no next"
         found.ok(
             "totals",
-            f"none configured: pages are read until {rules.stop_after_empty_pages} are empty, at "
-            f"most {rules.max_pages:,} "
+            f"none configured: pages are read until {until}, at most {rules.max_pages:,} "
             f"({formatting.plural(rules.max_pages * page.records, 'record')}); {proof}",
         )
         return
-    where = " or ".join(path for path in (rules.total_pages, rules.total_records) if path)
+    where = " or ".join(path for path in places if path)
     found.warn(
         "totals",
         f"no number at {where}; {proof}" if where else f"none configured; {proof}",
@@ -225,13 +250,24 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
     seen = f"{formatting.plural(page.records, 'record')}, but {asked:,} requested"
     if page.objection is not None:
         fix = "ask the API's owner; a run would not accept this page"
-        found.problem("page size", page.objection, fix)
+        objection, _, cure = page.objection.partition("; if the API")
+        if cure:
+            fix = f"if the API{cure}; or set size_param to the name that the API knows"
+        found.problem("page size", objection, fix)
+    elif rules.type == "none" and (page.total or 0) > page.records:
+        seen = f"the one answer holds {page.records:,} of {page.total:,} records"
+        found.problem("page size", seen, "set api.pagination.type to how the API has its pages")
     elif rules.type == "none":
         found.ok("page size", f"{page.records:,} in the one answer")
     elif page.records > asked:
         fix = f"set page_size: {page.records}, or size_param to the name that the API knows"
         found.warn("page size", seen, fix)
-    elif page.records < asked and ((page.pages or 1) > 1 or (page.total or 0) > page.records):
+    elif page.records < asked and (
+        page.has_more
+        or page.next_token
+        or (page.pages or 1) > 1
+        or (page.total or 0) > page.records
+    ):
         found.warn(
             "page size",
             f"{seen}: the API caps its pages, or does not know {rules.size_param or 'a size'}",

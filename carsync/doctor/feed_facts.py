@@ -14,8 +14,10 @@ from msgspec.structs import replace
 
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
+from carsync.doctor.paging_guesses import guess_paging
+from carsync.doctor.paging_trial import read_answer
 from carsync.errors import PageError
-from carsync.mapping.discovery import PageLayout, find_page, records_at
+from carsync.mapping.discovery import records_at
 from carsync.mapping.guessing import list_absent, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
@@ -96,7 +98,11 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
     date_s = parse_date(answer.date) if answer.date else None
     # The header tells the second in which the answer was made, which lies before now.
     skew_s = None if date_s is None else date_s + 0.5 + answer.latency_s / 2 - time.time()
-    page = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, _layout(answer.body))
+    seen = read_answer(answer.body, answer.headers)
+    page = FirstPage(answer.latency_s, answer.wire_bytes, skew_s, seen.layout if seen else None)
+    if seen is not None:
+        likeliest = guess_paging(seen.signs)[0]
+        page = replace(page, paging=likeliest.pagination if likeliest.is_shown else None)
     if mapper is None:
         return page
     paginator = load_paginator(config.api)
@@ -121,6 +127,8 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         absent=absent,
         unread=tuple(redact(name, secret) for name in unread),
         ids=tuple(i for i in ids_of(content) if i is not None),
+        has_more=info.has_more,
+        next_token=info.next_token,
         objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
 
@@ -134,11 +142,3 @@ def _compare_fields(config: Config, body: bytes) -> tuple[tuple[str, ...], tuple
     read = [*paths.values(), *(".".join(path) for path in raw_paths(rules.values()))]
     columns = tuple(f"{name} ({path})" for name, path in paths.items() if path in absent)
     return columns, tuple(list_unused(records, read))
-
-
-def _layout(body: bytes) -> PageLayout | None:
-    """Return where things are in an answer, found without the configured paths."""
-    try:
-        return find_page(json.loads(body))
-    except (ValueError, RecursionError):
-        return None

@@ -6,31 +6,51 @@ the total of records divided by the page's size.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from carsync.mapping.fields import parse_path
+
+HEADER = "header:"
 _DEPTH = 4
+_MOST = 2**31
+_ODATA = "@odata."
 _PAGES = re.compile(
-    r"(last|last_?page|total_?pages?|pages?_?(total|count)|(num|number_?of)_?pages|pages)",
+    r"(last|last_?page|max_?pages?|total_?pages?|x_(wp_)?total_?pages|pages?_?(total|count)"
+    r"|(num|number_?of)_?pages|pages)",
     re.IGNORECASE,
 )
 _RECORDS = re.compile(
-    r"(total(_?(records?|items?|count|results?|elements?|hits|rows|size|cars|listings|vehicles))?"
-    r"|(records?|items?|results?|rows)_?(total|count)|count|found|hits)",
+    r"((x_|x_wp_)?total(_?(records?|items?|count|results?|elements?|entries|hits|rows|size|cars"
+    r"|listings|vehicles))?|(records?|items?|results?|rows)_?(total|count)|count|found|hits"
+    r"|num_?found|nb_?hits|match_?count|@odata.count)",
     re.IGNORECASE,
 )
-_SIZE = re.compile(r"(per_?page|page_?size|limit|size|page_?limit)", re.IGNORECASE)
+_SIZE = re.compile(r"(per_?page|page_?size|items_?per_?page|limit|size|page_?limit)", re.IGNORECASE)
+_LISTS = re.compile(
+    r"(data|items|results?|records|rows|content|value|hits|list|listings|cars|vehicles|lots|ads"
+    r"|docs|offers|entries|objects|(search_?)results)",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(
+    r"(links?|included|facets?|filters?|errors?|warnings?|messages?|sorts?|columns|fields"
+    r"|aggregations?|breadcrumbs?)",
+    re.IGNORECASE,
+)
+"""Names of lists that stand beside the records, and may be longer."""
 
 
 class PageLayout(Struct, frozen=True):
     """Where things are in a page: dotted paths, None for what was not found.
 
     `count` is the number of records on this page. `pages` and `total` are the totals that
-    the page reports, `size` is the page size that it states under the key `size_name`.
+    the page reports, `size` is the page size that it states under the key `size_name`. A path
+    that begins with `header:` leads into a header.
     """
 
     records: str
@@ -43,35 +63,39 @@ class PageLayout(Struct, frozen=True):
     size: int | None = None
 
 
-def find_page(answer: Any) -> PageLayout | None:
-    """Find the records (the longest list of objects) and the totals of a decoded page.
+def find_page(
+    answer: Any, headers: Mapping[str, str] | None = None, records: str | None = None
+) -> PageLayout | None:
+    """Find the records and the totals of a decoded page, and the totals in its headers.
 
-    None where there is no list of objects.
+    The records are the list of objects at the path `records` or, where it is None, the longest
+    one, of those with a usual name if there are any. None where there is no list of objects.
 
     >>> find_page({"items": [{"id": 1}], "pages": 7, "count": 7})
     PageLayout(records='items', count=1, total_pages='pages', total_records='count', pages=7, \
 total=7, size_name=None, size=None)
     """
-    lists = [(path, value) for path, value in _walk(answer, "", 0) if _is_record_list(value)]
+    members = list(walk(answer))
+    lists = {path: value for path, value in members if _is_record_list(value)}
+    if records is not None:
+        lists = {path: value for path, value in lists.items() if path == records}
     if not lists:
         return None
-    path, records = max(lists, key=lambda found: (len(found[1]), -found[0].count(".")))
-    numbers = {
-        where: value
-        for where, value in _walk(answer, "", 0)
-        if value.__class__ is int and 0 <= value < 2**31
-    }
-    size_at = next((where for where in numbers if _named(_SIZE, where)), None)
+    place = max(lists, key=lambda path: _likelihood(path, lists[path]))
+    count = len(lists[place])
+    members += walk_headers(headers or {})
+    numbers = {path: number for path, value in members if (number := _whole(path, value)) >= 0}
+    size_at = next((path for path in numbers if _named(_SIZE, path)), None)
     size = numbers[size_at] if size_at is not None else None
-    pages_at, total_at = _totals(numbers, len(records), size)
+    pages_at, total_at = _totals(numbers, count, size)
     return PageLayout(
-        path,
-        len(records),
+        place,
+        count,
         pages_at,
         total_at,
         numbers.get(pages_at or ""),
         numbers.get(total_at or ""),
-        size_at.rpartition(".")[2] if size_at is not None else None,
+        name_of(size_at) if size_at is not None else None,
         size,
     )
 
@@ -79,33 +103,77 @@ total=7, size_name=None, size=None)
 def is_writable(key: str) -> bool:
     """Say whether a field's name can stand in a dotted path of a configuration file.
 
-    `${` cannot be escaped and would name a variable, an API key perhaps.
+    `${` cannot be escaped and would name a variable, an API key perhaps. OData's own names
+    hold a dot.
     """
-    return bool(key) and key.isprintable() and "." not in key and "${" not in key
+    plain = key.replace(_ODATA, "@")
+    return bool(key) and key.isprintable() and "." not in plain and "${" not in key
 
 
 def records_at(answer: Any, path: str) -> list[dict[str, Any]]:
     """Return the objects of the list at a dotted path that `find_page` gave."""
-    for name in path.split(".") if path else ():
+    for name in parse_path(path):
         answer = answer[name]
     return [record for record in answer if isinstance(record, dict)]
 
 
-def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+def name_of(path: str) -> str:
+    """Return the last name of a path, of a header its whole name.
+
+    >>> name_of("meta.total"), name_of("header:X-Total-Count")
+    ('total', 'X-Total-Count')
+    """
+    return (parse_path(path.removeprefix(HEADER)) or ("",))[-1]
+
+
+def walk(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Give path and value of all that stands in objects; the items of lists are left out."""
     yield path, value
     if isinstance(value, dict) and depth < _DEPTH:
         for key, member in value.items():
             if is_writable(key):
-                yield from _walk(member, f"{path}.{key}".lstrip("."), depth + 1)
+                yield from walk(member, f"{path}.{key}".lstrip("."), depth + 1)
+
+
+def walk_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Give place and value of the headers that are the API's own, and of what JSON they hold."""
+    for name, text in headers.items():
+        if "." in name or not (name.lower().startswith("x-") or name.lower() == "total-count"):
+            continue
+        yield HEADER + name, text
+        try:
+            held = json.loads(text) if text.startswith("{") else {}
+        except ValueError:
+            continue
+        for key, value in held.items():
+            if is_writable(key):
+                yield f"{HEADER}{name}.{key}", value
 
 
 def _is_record_list(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) and item for item in value)
 
 
+def _likelihood(path: str, found: list[Any]) -> tuple[bool, bool, int, int]:
+    names = parse_path(path)
+    beside = any(_BESIDE.fullmatch(name) for name in names)
+    known = not names or _LISTS.fullmatch(names[-1]) is not None
+    return not beside, known, len(found), -len(names)
+
+
+def _whole(path: str, value: Any) -> int:
+    """Return a number from 0 on, -1 for anything else; a header's digits count."""
+    if isinstance(value, str) and path.startswith(HEADER) and value.isdecimal():
+        value = int(value)
+    return value if value.__class__ is int and 0 <= value < _MOST else -1
+
+
 def _named(pattern: re.Pattern[str], path: str) -> bool:
-    return pattern.fullmatch(path.rpartition(".")[2].replace("-", "_")) is not None
+    names = parse_path(path.removeprefix(HEADER))
+    name = names[-1] if names else ""
+    if name == "value" and len(names) > 1:  # {"total": {"value": 1200}}
+        name = names[-2]
+    return pattern.fullmatch(name.replace("-", "_")) is not None
 
 
 def _totals(numbers: dict[str, int], count: int, size: int | None) -> tuple[str | None, str | None]:

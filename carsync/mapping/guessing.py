@@ -22,7 +22,7 @@ _PLAIN = frozenset({"name", "title", "value", "label", "text", "amount", "km", "
 
 _NAMES: dict[str, tuple[str, str]] = {
     "id": ("id", "id uuid uid ref reference listingid carid vehicleid itemid stockid stocknumber "
-           "stockno sku externalid code"),
+           "stockno sku externalid code vin lotnumber lot linksselfhref self odataid url"),
     "make": ("text", "make manufacturer brand marque maker makename brandname"),
     "model": ("text", "model modelname modeltitle"),
     "year": ("integer", "year modelyear productionyear yearofmanufacture manufactureyear "

@@ -73,6 +73,7 @@ def _redirected(response: requests.Response, key: str) -> PageError:
         "redirects are refused",
         status=response.status_code,
         hint=hint,
+        location=where,
     )
 
 

@@ -54,8 +54,8 @@ class SmallFeed(ScriptedApi):
     def answer(self, arrival: Arrival) -> Reply:
         """Log the request and answer it."""
         self.arrivals.append(arrival)
-        if arrival.page is not None:
-            return self.show(arrival.page)
+        if arrival.page is not None or arrival.path == "/cars":
+            return self.show(1 if arrival.page is None else arrival.page)
         number = arrival.path.rpartition("/")[2]
         if self.tell is None or not number.isdigit():
             return Reply(404, {"message": "no such path"})

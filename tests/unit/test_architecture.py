@@ -96,6 +96,8 @@ PURE = [
     "doctor.feed_checks",
     "doctor.findings",
     "doctor.machine_checks",
+    "doctor.paging_guesses",
+    "doctor.paging_signs",
     "doctor.render",
     "doctor.server_checks",
     "doctor.table_checks",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.e2e.faults.test_database_roles import role
 from tests.support.fake_api import Reply, ScriptedApi
+from tests.support.feed_shapes import TOTAL, ShapedApi, drf_cursor
 from tests.support.site import SimulatedSite, Site, ask
 
 HUSH = "hush-9d1c"
@@ -91,6 +92,8 @@ def test_a_feed_of_another_shape_syncs_with_what_init_wrote_unedited(
         paging = {"page": page, "limit": 20, "pages": 3}
         answer = {"status": "ok", "result": {"items": items, "paging": paging}, "count": len(cars)}
         scripted_api.on("/listings", Reply(body=answer), page=page)
+        if page == 1:
+            scripted_api.on("/listings", Reply(body=answer))
     del site.variables["PAGE_SIZE"]
     site.settings = {}
     written = site.run("init", "feed.yaml", "--path", "listings", "--yes")
@@ -133,3 +136,22 @@ def test_a_first_page_that_is_refused_leaves_no_file(
     assert "the API did not return the first page" in ended.said
     assert "--auth-name" in ended.said
     assert not (scripted_site.folder / "feed.yaml").exists()
+
+
+def test_a_feed_of_cursors_is_synced_with_what_init_wrote_unedited(scripted_site: Site) -> None:
+    site = scripted_site
+    with ShapedApi(drf_cursor, "/cars/", "/cars/{id}/") as api:
+        api.refuse = lambda arrival: (
+            None
+            if arrival.path.endswith("/")
+            else Reply(301, b"", {"Location": f"{arrival.path}/"})
+        )
+        site.variables["API_BASE_URL"] = api.base_url
+        del site.variables["PAGE_SIZE"]
+        site.settings = {}
+        written = site.run("init", "feed.yaml", "--yes")
+        assert written.exit_code == 0, written
+        assert "redirects to" in written.said
+        assert len(api.arrivals) == 5, "the redirect; two pages; a car, and an impossible one"
+        site.settings = {"limits.fetcher_processes": 1}
+        assert site.sync("--config", "feed.yaml").counts == {"seen": TOTAL, "inserted": TOTAL}

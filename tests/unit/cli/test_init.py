@@ -14,10 +14,13 @@ from carsync.cli.app import app
 from carsync.config.api_sections import Record
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
+from carsync.config.sections import Config
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper
+from tests.support import feed_shapes as shapes
 from tests.support.fake_api import Arrival, Reply, ScriptedApi, page_reply
+from tests.support.feed_shapes import Shape, ShapedApi
 from tests.support.folders import GOLDEN_FILE
 from tests.support.small_feed import SmallFeed, car
 
@@ -65,12 +68,12 @@ def test_the_questions_are_asked_and_the_next_commands_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
-    said = "https://x.test/v2\n/autos\nbearer\ny\nshop.autos\nautos\n"
+    said = "https://x.test/v2\n/autos\nbearer\nshop.autos\nautos\n"
     ended = run("my feed.yaml", "--no-request", answers=said)
     assert ended.exit_code == 0, ended.output
     config = parse(Path("my feed.yaml").read_text(), {})
     assert (config.api.base_url, config.api.path) == ("https://x.test/v2", "/autos")
-    assert (config.api.auth.type, config.mapping.hash_.algorithm) == ("bearer", "md5")
+    assert (config.api.auth.type, config.mapping.hash_.algorithm) == ("bearer", "xxh3_128")
     assert (config.database.schema, config.database.table) == ("shop", "autos")
     assert config.sync.source == "autos"
     for line in (
@@ -152,7 +155,7 @@ def test_the_file_says_how_a_car_was_read_by_its_id(
         feed.tell = lambda i: feed.honest_record(i) if i in feed.ids else answer
         ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
         assert ended.exit_code == 0, ended.output
-        assert len(feed.arrivals) == (4 if slash else 3)
+        assert len(feed.arrivals) == (5 if slash else 4)
     written = parse(Path("carsync.yaml").read_text(), {}).api.record
     assert written == structs.replace(record, path=f"/cars/{{id}}{slash}")
 
@@ -179,3 +182,127 @@ def test_by_id_requests_that_the_api_refuses_leave_the_usual_path() -> None:
         ended = run("--base-url", feed.base_url, "--auth", "none", "--yes")
     assert "slow down" in ended.stderr
     assert parse(Path("carsync.yaml").read_text(), {}).api.record == Record()
+
+
+# ── refusals, and what is not found ──────────────────────────────────────────
+
+
+def written() -> Config:
+    return parse(Path("carsync.yaml").read_text(), {"X_TOKEN": "t-4711-8822"})
+
+
+def test_a_refusal_is_shown_and_asked_about_and_no_answer_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
+    with ShapedApi(shapes.wants_a_make, "/v2/cars") as api:
+        said = [api.base_url, "/cars", "none", "shop.autos", "dealer", "/v2/cars", "make=Kia"]
+        ended = run(answers="\n".join(said) + "\n")
+    assert ended.exit_code == 0, ended.output
+    assert "HTTP 404" in ended.stderr
+    assert "make is obligatory" in ended.stderr
+    config = written()
+    assert (config.api.path, config.api.params) == ("/v2/cars", {"make": "Kia"})
+    assert (config.database.table, config.sync.source) == ("autos", "dealer")
+
+
+def test_a_key_that_is_refused_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "hush-7f3a-91bc")
+    monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
+    with ShapedApi(shapes.laravel) as api:
+        api.refuse = lambda a: None if "x-token" in a.headers else Reply(401, {"message": "who?"})
+        said = [api.base_url, "/cars", "header", "X-API-Key", "cars", "external"]
+        ended = run(answers="\n".join([*said, "header", "X-Token"]) + "\n")
+    assert ended.exit_code == 0, ended.output
+    assert 'it says "who?"' in ended.stderr
+    assert written().api.auth.name == "X-Token"
+
+
+@pytest.mark.parametrize(
+    ("location", "code"),
+    [
+        ("/v3/cars", 0),
+        ("{base}/v3/cars", 0),
+        ("https://elsewhere.test/cars", 3),
+        ("/login", 3),
+    ],
+)
+def test_a_redirect_is_followed_within_the_origin_only(location: str, code: int) -> None:
+    with ShapedApi(shapes.github, "/v3/cars", "/v3/cars/{id}") as api:
+        target = location.replace("{base}", api.base_url)
+        moved = Reply(301, b"", {"Location": target})
+        api.refuse = lambda a: moved if a.path == "/cars" else None
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes")
+        assert ended.exit_code == code, ended.output
+        assert target.removeprefix(api.base_url) in ended.stderr
+    if not code:
+        assert written().api.path == "/v3/cars"
+    assert Path("carsync.yaml").exists() is not bool(code)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "code", "words"),
+    [
+        (lambda q, t: ({"message": "hello"}, {}), (), 2, "no list of records was found"),
+        (shapes.wants_a_make, (), 3, "--param NAME=VALUE"),
+        (shapes.wants_a_page, (), 0, ""),
+        (shapes.capped, (), 2, "the feed 410 more"),
+        (shapes.capped, ("--paging", "page"), 0, "not proved"),
+        (shapes.nameless, ("--records", "cars"), 2, "there is one at items"),
+        (shapes.nameless, ("--id", "plate"), 0, ""),
+    ],
+)
+def test_with_yes_nothing_is_asked_and_what_is_not_found_is_an_error(
+    shape: Shape, options: tuple[str, ...], code: int, words: str
+) -> None:
+    with ShapedApi(shape) as api:
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes", *options)
+    assert ended.exit_code == code, ended.output
+    assert words in ended.stderr
+    assert Path("carsync.yaml").exists() is not bool(code)
+
+
+def test_records_without_an_id_are_an_error_that_names_the_option() -> None:
+    with ShapedApi(lambda q, t: ([{"make": "Kia"}, {"make": "Kia"}], {})) as api:
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes")
+    assert ended.exit_code == 2
+    assert "--id PATH" in ended.stderr
+
+
+def test_parameters_templates_and_secrets_reach_the_requests_and_the_file() -> None:
+    with ShapedApi(shapes.encar) as api:
+        options = ("--param", "sr=|ModifiedDate|{offset}|{size}", "--param", "x_token=t-4711-8822")
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes", *options)
+        assert ended.exit_code == 0, ended.output
+        asked = [arrival.query for arrival in api.arrivals]
+    assert asked[0] == {"sr": "|ModifiedDate|0|100", "x_token": "t-4711-8822"}
+    text = Path("carsync.yaml").read_text()
+    assert "t-4711" not in text + ended.output
+    assert "export X_TOKEN=…" in ended.stdout
+    config = written()
+    assert config.api.params["x_token"] == "t-4711-8822"
+    assert (config.api.pagination.type, config.api.pagination.page_size) == ("offset", 50)
+    assert config.api.pagination.total_records == "Count"
+
+
+def test_a_search_by_post_is_read_by_its_body() -> None:
+    with ShapedApi(shapes.elasticsearch) as api:
+        options = ("--method", "POST", "--param", "query.match.make=Kia", "--preset", "none")
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes", *options)
+        assert ended.exit_code == 0, ended.output
+    config = written()
+    assert config.api.body == {"query": {"match": {"make": "Kia"}}}
+    assert (config.api.method, config.api.pagination.offset_param) == ("POST", "from")
+
+
+def test_the_live_api_of_the_preset_gets_its_own_pace_and_depth() -> None:
+    with ShapedApi(shapes.auction_live) as api:
+        api.total = 2100
+        ended = run("--base-url", api.base_url, "--auth", "none", "--yes")
+        assert ended.exit_code == 0, ended.output
+    config = written()
+    assert config.api.params == {"simple_paginate": 0}
+    assert config.limits.requests_per_second == 1
+    keys = config.api.pagination
+    assert (keys.page_size, keys.max_pages, keys.total_records) == (1000, 20_000, "meta.total")
+    assert config.acceptance.max_minutes == 90

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from carsync.cli.init_file import Answers, Looked, write
+from carsync.config.api_sections import Pagination
 from carsync.config.parser import parse
+from carsync.doctor.paging_guesses import Told
+from carsync.doctor.paging_trial import Found
 from carsync.mapping.discovery import find_page
 from carsync.mapping.guessing import guess_columns
 from carsync.mapping.mapper import Mapper
@@ -32,10 +35,12 @@ def test_the_file_is_accepted_and_says_what_was_answered(preset: str | None, aut
         source=NASTY,
         preset=preset,
         md5=True,
-        size_param=None,
+        told=Told(size_param=""),
         requests_per_second=2.5,
     )
-    looked = Looked(shape, guess_columns(records)) if preset is None else Looked()
+    paging = Found(Pagination(records=NASTY, size_param=None, total_records="total"), (NASTY,))
+    guesses = guess_columns(records)
+    looked = Looked(shape, paging, guesses) if preset is None else Looked()
     config = parse(write(answers, looked), {})
     assert (config.api.base_url, config.api.path) == ("https://api.test/v1", "/list")
     assert config.api.record is not None
