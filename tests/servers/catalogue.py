@@ -9,9 +9,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 from tests.servers import data
@@ -66,9 +67,9 @@ def serving(feed: Feed, toolbox: Toolbox, folder: Path) -> Iterator[str]:
     data.write_copies(folder)
     port = _free_port()
     command, variables = _command(feed.server, port, toolbox, folder)
-    with _running(command, folder, variables):
+    with _running(command, folder, variables) as process:
         address = f"http://127.0.0.1:{port}"
-        await_answer(address + feed.path)
+        _await_answer(address + feed.path, process)
         if not feed.is_limited:
             yield address
             return
@@ -77,8 +78,8 @@ def serving(feed: Feed, toolbox: Toolbox, folder: Path) -> Iterator[str]:
         settings = (APPS / "nginx.conf").read_text()
         settings = settings.replace("{port}", str(port)).replace("{behind}", address)
         (folder / "nginx.conf").write_text(settings)
-        with _running(("nginx", "-p", str(folder), "-c", "nginx.conf"), folder, {}):
-            await_answer(f"http://127.0.0.1:{port}")
+        with _running(("nginx", "-p", str(folder), "-c", "nginx.conf"), folder, {}) as process:
+            _await_answer(f"http://127.0.0.1:{port}", process)
             yield f"http://127.0.0.1:{port}"
 
 
@@ -105,7 +106,9 @@ def _command(
 
 
 @contextmanager
-def _running(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
+def _running(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server; it is ended with the block. What it writes is in `server.log`."""
     with (
         (folder / "server.log").open("a") as log,
@@ -119,7 +122,7 @@ def _running(command: Sequence[str], folder: Path, variables: Mapping[str, str])
         ) as process,
     ):
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:
@@ -129,12 +132,14 @@ def _running(command: Sequence[str], folder: Path, variables: Mapping[str, str])
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port that nobody listens on, and that no connection's own end gets by chance."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", randrange(20_000, 32_000))) as s:
+            return int(s.getsockname()[1])
 
 
-def await_answer(url: str) -> None:
-    """Wait until a server answers at all."""
+def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers at all; fail where its process ended."""
     deadline_s = time.monotonic() + _BOOT_S
     while True:
         try:
@@ -142,8 +147,8 @@ def await_answer(url: str) -> None:
         except urllib.error.HTTPError:
             return
         except OSError:
-            if time.monotonic() > deadline_s:
-                raise
+            assert process.poll() is None, f"the server ended: see server.log beside {url}"
+            assert time.monotonic() < deadline_s, f"no answer from {url}"
             time.sleep(0.05)
         else:
             return
