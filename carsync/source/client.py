@@ -83,7 +83,7 @@ class ApiClient:
         self._timeout = (api.timeout.connect_s, api.timeout.read_s)
         headers = {
             "User-Agent": f"carsync/{__version__}",
-            "Accept": "application/json",
+            "Accept": "application/json, */*;q=0.5",  # JSON:API servers have a type of their own
             "Accept-Encoding": "gzip",
             "Connection": "keep-alive",
         }
