@@ -18,7 +18,9 @@ _PASSWORDS = (
 _PATH = re.compile(r"https?://[^/]*(/.{7,})")
 """Of a web hook's address: libraries quote it without the host, or with the port."""
 _ESCAPE = re.compile(r"\\(.)")
-_SECRET_NAME = re.compile(r"(?:^|[_.-]|api)key$|token|secret|passw|signature", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-]|api)key$|token|secret|passw|pwd|signature|cookie|^authorization$", re.IGNORECASE
+)
 
 
 class Secret(str):
@@ -49,6 +51,21 @@ class Secret(str):
         return "".join(self)
 
 
+class Hidden(Secret):
+    """A string that prints as `***`, but that `clean` need not know: it may be any word."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str = "") -> Hidden:
+        """Make the text, without telling it to `clean`."""
+        return str.__new__(cls, text)
+
+
+def forget(secret: Secret) -> None:
+    """Let `clean` know a secret no more, which is none any more: a token of an hour ago."""
+    _known.pop(secret.reveal(), None)
+
+
 def is_by_chance(secret: str) -> bool:
     """Say whether a secret is so short that texts and records hold it by chance.
 
@@ -59,7 +76,7 @@ def is_by_chance(secret: str) -> bool:
 
 
 def names_secret(name: str) -> bool:
-    """Say whether a query parameter of this name holds a secret.
+    """Say whether a parameter, a header or a field of this name holds a secret.
 
     >>> names_secret("api_key"), names_secret("keyword")
     (True, False)

@@ -55,7 +55,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     record_path: str | None = None
     auth: AuthType = Api().auth.type
-    auth_name: str = Api().auth.name
+    auth_name: str = Api().auth.sent_name
     schema: str = Database().schema
     table: str = Database().table
     source: str = Sync().source

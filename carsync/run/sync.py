@@ -42,6 +42,7 @@ from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
+from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_ca_bundle
 from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load_or_none
@@ -76,6 +77,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
+        self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
 
     # ── the run ──────────────────────────────────────────────────────────────
@@ -182,7 +184,8 @@ class SyncRun:
         if not self._context.paginator.parallel:  # each page is staged at once
             database = replace(database, writers=min(2, self._writers), batch_size=1)
         config = replace(self._config, database=database)
-        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s)
+        tokens = self._tokens
+        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s, tokens=tokens)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None

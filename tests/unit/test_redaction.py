@@ -14,7 +14,7 @@ from carsync.config.parser import parse
 from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
 from carsync.model import PageNotes, Reject, Unread
-from carsync.redaction import Secret, clean, redact
+from carsync.redaction import Hidden, Secret, clean, forget, redact
 from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
 from tests.support.mappers import mapper_of
@@ -160,3 +160,18 @@ def test_a_word_of_the_log_as_a_secret_leaves_its_json_readable(secret: str) -> 
     assert (line["level"], line["event"], line["target"]) == ("error", "error", "public.cars")
     assert line["detail"] == "***"
     assert secret not in line["message"].removeprefix("quoted: ")
+
+
+def test_a_hidden_word_does_not_show_itself_and_is_no_secret_of_texts() -> None:
+    hidden = Hidden("application/vnd.api+json")
+    assert (str(hidden), repr(hidden), f"{hidden}") == ("***", "Secret('***')", "***")
+    assert hidden.reveal() == "application/vnd.api+json"
+    assert clean("it is no application/vnd.api+json") == "it is no application/vnd.api+json"
+    assert type(pickle.loads(pickle.dumps(hidden))) is Hidden
+
+
+def test_a_secret_that_is_forgotten_is_shown_again() -> None:
+    token = Secret("token-of-an-hour-ago")
+    assert clean("token-of-an-hour-ago") == "***"
+    forget(token)
+    assert clean("token-of-an-hour-ago") == "token-of-an-hour-ago"
