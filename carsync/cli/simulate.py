@@ -192,6 +192,20 @@ def _auth_lines(api: RunningSimulator) -> str:
     return f"\n  in the file:   api: {{auth: {{{keys}}}}}"
 
 
+def _curl(options: SimulatorOptions) -> str:
+    """Return curl's options that show the key; TOKEN is one that was given for it."""
+    if options.key is None:
+        return ""
+    shown = {
+        "header": f"-H 'X-API-Key: {options.key}' ",
+        "bearer": f"-H 'Authorization: Bearer {options.key}' ",
+        "basic": f"-u '{USER}:{options.key}' ",
+        "query": f"-G -d 'api_key={options.key}' ",
+        "none": "",
+    }
+    return shown.get(options.auth, "-H 'Authorization: Bearer TOKEN' ")
+
+
 def _usage(api: RunningSimulator) -> str:
     app = api.app
     pages = app.feed.page_count(app.snapshot, app.options.page_size)
@@ -199,7 +213,7 @@ def _usage(api: RunningSimulator) -> str:
         f"serving {formatting.plural(len(app.snapshot.ids), 'car')} in "
         f"{formatting.plural(pages, 'page')}, "
         f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
-        f"  a page:        curl -H 'X-API-Key: {app.options.key}' '{api.base_url}/cars?page=1'\n"
+        f"  a page:        curl {_curl(app.options)}'{api.base_url}/cars?page=1'\n"
         f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
         f"  a lie:         curl -X POST '{api.origin}/_sim/lie?name=total-capped'\n"
         f"  the truth:     curl '{api.origin}/_sim/truth'\n"

@@ -46,6 +46,12 @@ class Auth(Section, frozen=True):
         usual = "api_key" if self.type == "query" else "X-API-Key"
         return usual if self.name is None else self.name
 
+    @property
+    def sends_key(self) -> bool:
+        """Whether requests carry anything that tells who asks."""
+        is_plain = self.type in {"header", "bearer", "query"}
+        return self.type != "none" and not (is_plain and self.key is None)
+
     def prefixed(self, value: str, usual: str = "") -> str:
         """Return `value` behind the prefix; a word as the prefix is followed by a blank.
 

@@ -155,7 +155,7 @@ def _check_headers(config: Config) -> None:
 
 def _carrier(auth: Auth) -> str:
     """Return the header in which the key or the token travels; empty: in none."""
-    if auth.type in {"none", "query"} or (auth.type in {"header", "bearer"} and auth.key is None):
+    if auth.type == "query" or not auth.sends_key:
         return ""
     tokens = auth.type in {"oauth2", "login"}
     return auth.sent_name if auth.type == "header" else auth.header if tokens else "Authorization"

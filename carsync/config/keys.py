@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from carsync.config.sections import Config
-from carsync.redaction import Hidden, Secret
+from carsync.redaction import Hidden, Secret, names_secret
 
 RENAMED = {"api.record_path": "api.record.path"}
 """Keys that a better one replaced."""
@@ -106,6 +106,20 @@ def holds_secret(path: str) -> bool:
     """Say whether the key `path` is a secret, an entry of one, or a section that holds one."""
     path = f"{path}."
     return any(f"{key}.".startswith(path) or path.startswith(f"{key}.") for key in SECRET_KEYS)
+
+
+def secrets_of(config: Config) -> list[str]:
+    """Return the texts of all secrets that a configuration holds."""
+    found: list[str] = []
+    for key in SECRET_KEYS:
+        value: Any = config
+        for name in key.split("."):
+            value = getattr(value, name)
+        if isinstance(value, dict):
+            found += [text.reveal() for name, text in value.items() if names_secret(name)]
+        elif value:
+            found.append(value.reveal())
+    return found
 
 
 def shown(path: str, value: Any, meant: str | None = None) -> str:

@@ -93,12 +93,12 @@ def _examine_feed(
 ) -> tuple[Findings, Hashes | None]:
     """Judge the feed; return the findings and, where it gave one, the first page's hashes."""
     found = Findings(ExitCode.API)
-    if not config.api.base_url:
-        try:
-            config.require_api()
-        except ConfigError as exc:
+    try:
+        config.require_api()
+    except ConfigError as exc:
+        if not config.api.base_url:
             found.failed("address", exc)
-        found.skip(feed_checks.CHECKS, "api.base_url is not set")
+        found.skip(feed_checks.CHECKS, exc.problem)
         return found, None
     if not _reach(found, config):
         found.skip(feed_checks.CHECKS, "the API is not reached")

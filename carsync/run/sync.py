@@ -43,7 +43,7 @@ from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.source.auth.token_store import TokenStore
-from carsync.source.certificates import check_ca_bundle
+from carsync.source.certificates import check_certificates
 from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
@@ -90,7 +90,7 @@ class SyncRun:
             self._context.note(f"{timing.VARIABLE} is set: deadlines are not the usual ones")
         try:
             refuse_without_semaphores()
-            check_ca_bundle(self._config.api.ca_bundle)
+            check_certificates(self._config.api)
             with FileLock(self._checkpoint_file) as lock:
                 report = self._execute_locked(lock)
         except CarsyncError as exc:

@@ -33,6 +33,13 @@ def check_ca_bundle(ca_bundle: str | None) -> None:
         ) from None
 
 
+def check_certificates(api: Api) -> None:
+    """Raise `ConfigError` where a certificate of the configuration cannot be used."""
+    check_ca_bundle(api.ca_bundle)
+    if (shown := ClientCertificate.of(api)) is not None:
+        shown.check()
+
+
 class ClientCertificate(Struct, frozen=True):
     """The certificate that we show, and the file of its private key (None: it is in there)."""
 

@@ -152,8 +152,8 @@ class ApiClient:
             prepared.headers["Content-Length"] = str(len(request.body))
         if urlsplit(prepared.url)[:2] != self._origin:  # as requests reads it, for its connection
             raise PageError(FailureKind.CLIENT, "the address of a request has another origin")
-        prepared.headers.update({name: v.reveal() for name, v in self._api.headers.items()})
         prepared.headers.update(request.headers)
+        prepared.headers.update({name: v.reveal() for name, v in self._api.headers.items()})
         return prepared
 
     def _url(self, request: ApiRequest) -> str:

@@ -53,7 +53,7 @@ class OAuth2Authenticator(TokenAuthenticator):
         """Ask the token endpoint once."""
         try:
             found = self._ask(refresh or self._auth.refresh_token)
-        except (oauthlib.oauth2.OAuth2Error, ValueError) as exc:
+        except (oauthlib.oauth2.OAuth2Error, requests.RequestException, ValueError) as exc:
             problem = "the answer of the token endpoint holds no token (RFC 6749, section 5.1)"
             detail = getattr(exc, "description", "") or ""
             raise PageError(FailureKind.AUTH, problem, detail=detail) from None

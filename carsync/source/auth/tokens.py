@@ -102,6 +102,10 @@ class TokenAuthenticator(Authenticator):
         except PageError as exc:
             self._access.store.give_up()
             raise self._no_token(exc) from None
+        if not (token.text.isascii() and token.text.reveal().isprintable()):
+            self._access.store.give_up()
+            problem = "the token that came cannot be sent in a header"
+            raise self._no_token(PageError(FailureKind.AUTH, problem))
         took_s = time.monotonic() - asked_s
         left_s = None if token.life_s is None else token.life_s - took_s
         if left_s is not None and left_s <= 0:

@@ -65,13 +65,14 @@ def test_each_kind_reads_the_feed_exactly(open_site: OpenSite, kind: str) -> Non
 def run_with_short_tokens(
     open_site: OpenSite, *, pages: int, rate: int, life_s: float
 ) -> tuple[SimulatedSite, list[float]]:
-    feed = FeedOptions(cars=pages * 20, seed=3)
-    options = {"access_token_life_s": life_s, "rate": rate}
+    feed = FeedOptions(cars=pages * 4, seed=3)
+    options = {"access_token_life_s": life_s, "rate": rate, "page_size": 4}
     site = open_kind(open_site, "oauth2", feed, **options)
     site.settings["limits.fetcher_processes"] = 2
     site.variables.update({"CONCURRENCY": "16", "RPS": str(rate), "PARALLEL_BATCHES": "2"})
+    site.variables["PAGE_SIZE"] = "4"
     ended = site.sync("-v")
-    assert ended.counts == {"seen": pages * 20, "inserted": pages * 20}
+    assert ended.counts == {"seen": pages * 4, "inserted": pages * 4}
     site.assert_exact()
     assert_hidden(site, ended)
     log = list(site.api.log)

@@ -120,6 +120,23 @@ def test_each_grant_sends_what_rfc_6749_says_and_to_the_token_url_alone(
     assert asked.requests == 2
 
 
+def test_a_narrower_scope_than_was_asked_for_is_no_error(
+    api: ScriptedApi, issuer: ScriptedApi
+) -> None:
+    issuer.on("/token", given("t-1", scope="read", expires_in="3600", token_type="bearer"))
+    ask_page(section(api, issuer, **CLIENT, scope="read write"))
+    assert shown(api.arrivals) == ["Bearer t-1"]
+
+
+def test_headers_of_the_configuration_win_over_ours(api: ScriptedApi) -> None:
+    headers = {"accept": Hidden("application/vnd.api+json"), "User-Agent": Hidden("shop/1")}
+    keys = Auth(key=Secret(HUSH))
+    ask_page(Api(base_url=api.base_url, auth=keys, headers=headers))
+    sent = api.arrivals[0].headers
+    assert (sent["accept"], sent["user-agent"]) == ("application/vnd.api+json", "shop/1")
+    assert (sent["accept-encoding"], sent["x-api-key"]) == ("gzip", HUSH)
+
+
 def test_one_token_serves_the_requests_of_a_command(api: ScriptedApi, issuer: ScriptedApi) -> None:
     asked = pacer()
     for _ in range(3):
@@ -168,6 +185,7 @@ def test_a_login_is_a_request_to_the_api(api: ScriptedApi) -> None:
         (Reply(body=b"<html>soon</html>"), FailureKind.BAD_PAGE, "not JSON"),
         (Reply(body={"token": "t-1"}), FailureKind.AUTH, "holds no token"),
         (Reply(body={"error": "invalid_scope"}), FailureKind.AUTH, "holds no token"),
+        (given("t-1\r\nX: y"), FailureKind.AUTH, "cannot be sent"),
     ],
 )
 def test_what_became_of_the_request_for_a_token_is_told_without_the_secret(
