@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from urllib.parse import quote, quote_plus, unquote
 
 _known: dict[str, None] = {}
 """The secrets of this process, for `clean`."""
+_latest: deque[str] = deque()
+_MOST_LATEST = 8
 _BY_CHANCE = re.compile(r".{0,3}|[0-9]{0,7}|true|false|null", re.DOTALL)
 """What stands in texts and records by chance, and would be told by `***` in its place."""
 _PASSWORDS = (
@@ -61,9 +64,16 @@ class Hidden(Secret):
         return str.__new__(cls, text)
 
 
-def forget(secret: Secret) -> None:
-    """Let `clean` know a secret no more, which is none any more: a token of an hour ago."""
-    _known.pop(secret.reveal(), None)
+def keep_latest(token: Secret) -> None:
+    """Let `clean` know this token and the few before it, and forget older ones.
+
+    A long run has thousands, and no request carries an old one any more.
+    """
+    text = token.reveal()
+    if text not in _latest:
+        _latest.append(text)
+        if len(_latest) > _MOST_LATEST:
+            _known.pop(_latest.popleft(), None)
 
 
 def is_by_chance(secret: str) -> bool:

@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
+from urllib.parse import quote
 
 DoorKind = Literal["header", "bearer", "basic", "query", "oauth2", "login", "none"]
 DOOR_KINDS: tuple[str, ...] = get_args(DoorKind)
@@ -35,6 +36,8 @@ class Door:
         self._tokens: dict[str, float | None] = {}  # and when each expires
         self.token_path = _TOKEN_PATHS.get(self._kind)
         """Where tokens are given, below the prefix."""
+        self.echo = f"?api_key={quote(self._key)}" if self._kind == "query" else ""
+        """What links to a next page repeat of the request, as those of many APIs do."""
         self.issued: list[str] = []
         """All tokens that were given, in order."""
 

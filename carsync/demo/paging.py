@@ -59,7 +59,7 @@ def shape(
     if kind == "cursor":
         return {"data": records, "meta": {"next_cursor": cursor, "has_more": more}}, None
     query = urlencode({"cursor": cursor, "per_page": cut.size})
-    link = f"{address}?{query}" if more else None
+    link = f"{address}{'&' if '?' in address else '?'}{query}" if more else None
     if kind == "next_link":
         return {"data": records, "links": {"next": link}}, None
     return records, None if link is None else f'<{link}>; rel="next"'

@@ -253,7 +253,7 @@ class Simulator:
             cut,
             listing.records(cut.start, stop),
             len(listing),
-            f"http://{host}{self._cars_path}",
+            f"http://{host}{self._cars_path}{self.door.echo}",
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)

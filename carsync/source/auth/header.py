@@ -9,7 +9,7 @@ from carsync.source.request import ApiRequest
 class HeaderAuthenticator(Authenticator):
     """Sends the key as the header `api.auth.name`; nothing where there is no key."""
 
-    hint = "check API_KEY (api.auth.key), the header's name (api.auth.name) and api.auth.prefix"
+    hint = "check API_KEY (api.auth.key) and the header's name (api.auth.name)"
 
     def authorize(self, request: ApiRequest) -> ApiRequest:
         """Return `request` with the key's header."""

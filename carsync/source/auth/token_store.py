@@ -12,7 +12,7 @@ from threading import Lock
 
 from msgspec import Struct
 
-from carsync.redaction import Secret
+from carsync.redaction import Secret, keep_latest
 
 _EARLY_SHARE, _EARLY_S = 0.2, 60.0
 """A token is renewed when this share of its life, at most so many seconds, is left."""
@@ -43,7 +43,7 @@ class Turn(Struct, frozen=True):
     """What a thread may do next.
 
     Use `token` (None: there is none) and ask again after `again_s` seconds. `renews`: it is its
-    turn to get the token behind the one of `number`, with `refresh` where one is known.
+    turn to get the token behind the one of `number`, the newest, with `refresh` where there is one.
     """
 
     token: Token | None
@@ -80,14 +80,15 @@ class TokenStore:
             if is_due and now_s >= self._turn_until_s:
                 self._turn_until_s = now_s + _TURN_S
                 return Turn(token, _SOON_S, True, self._number, self._refresh)
-            if is_due:
-                return Turn(token, _SOON_S)
-            return Turn(token, None if self._renew_at_s is None else self._renew_at_s - now_s)
+            again_s: float | None = _SOON_S
+            if not is_due:
+                again_s = None if self._renew_at_s is None else self._renew_at_s - now_s
+            return Turn(token, again_s, False, self._number, self._refresh)
 
     def begin(self, number: int, within_s: float) -> bool:
         """Say whether to send the request for the token behind `number`: nobody else does.
 
-        Nobody else gets a turn for `within_s` seconds.
+        Whoever else has a turn waits, and nobody gets one for `within_s` seconds.
         """
         with self._lock:
             now_s = self._clock()
@@ -100,6 +101,9 @@ class TokenStore:
         """Keep a new token, and return it with its number."""
         with self._lock:
             now_s = self._clock()
+            keep_latest(token.text)
+            if token.refresh is not None:
+                keep_latest(token.refresh)
             self._number = max(self._number + 1, token.number)
             self._refresh = token.refresh or self._refresh
             self._token = Token(token.text, None, self._refresh, self._number)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections import deque
 
 from msgspec import Struct
 
-from carsync import redaction
 from carsync.config.api_sections import Api
 from carsync.errors import FailureKind, PageError
+from carsync.redaction import Secret, keep_latest
 from carsync.source.auth.base import Authenticator, Readiness, TokenAccess
 from carsync.source.auth.token_store import Token, Turn
 from carsync.source.request import ApiRequest
 
-_KNOWN = 4
-"""So many tokens stay known as secrets; older ones are in no request any more."""
 _GRACE_S = 5.0
 
 
@@ -47,10 +44,9 @@ class TokenAuthenticator(Authenticator):
         self._access = access
         self._mine = threading.local()  # `turn`, `token` and `newest` of this thread
         self._held: _Held | None = None
-        self._known: deque[redaction.Secret] = deque()
 
     @abstractmethod
-    def fetch(self, refresh: redaction.Secret | None) -> Token:
+    def fetch(self, refresh: Secret | None) -> Token:
         """Ask for a token once and return it; `refresh` is the last refresh token that came.
 
         `life_s` counts from the answer. Raises `PageError`.
@@ -68,8 +64,16 @@ class TokenAuthenticator(Authenticator):
         return 0.0 if turn.renews or turn.token is not None else turn.again_s or 0.0
 
     def ready(self) -> Readiness:
-        """Renew the token where it is this thread's turn, else note which one it uses."""
+        """Renew the token where it is this thread's turn, else note which one it uses.
+
+        A token that expired while this thread waited for its leave is renewed with that leave,
+        although somebody who still waits has the turn.
+        """
         turn, self._mine.turn = getattr(self._mine, "turn", None), None
+        if turn is None and self._valid() is None:
+            turn = self._access.store.take()
+            self._keep(turn)
+            turn = turn if turn.token is None else None
         timeout = self._api.timeout
         within_s = timeout.total_s + timeout.connect_s + _GRACE_S
         if turn is not None and self._access.store.begin(turn.number, within_s):
@@ -136,10 +140,7 @@ class TokenAuthenticator(Authenticator):
         ask_at_s = None if turn.again_s is None else now_s + turn.again_s
         end_s = None if token.life_s is None else now_s + token.life_s
         self._held = _Held(token, ask_at_s, end_s)
-        if token.text not in self._known:
-            self._known.append(token.text)
-            if len(self._known) > _KNOWN:
-                redaction.forget(self._known.popleft())
+        keep_latest(token.text)
 
     def _is_fresh(self) -> bool:
         held = self._held

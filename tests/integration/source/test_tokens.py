@@ -14,8 +14,12 @@ from carsync.config.api_sections import Api, Auth
 from carsync.config.sections import Limits
 from carsync.errors import FailureKind, PageError
 from carsync.redaction import Hidden, Secret
+from carsync.source.auth.base import Readiness
+from carsync.source.auth.token_store import Token, TokenStore
+from carsync.source.client import ApiClient
 from carsync.source.single_page import Pacer, ask_page
 from tests.support.fake_api import Arrival, Reply, ScriptedApi, page_reply
+from tests.support.fake_clock import FakeClock
 
 HUSH = "hush-7f3a-91bc"
 LOGIN: dict[str, Any] = {
@@ -137,6 +141,25 @@ def test_headers_of_the_configuration_win_over_ours(api: ScriptedApi) -> None:
     assert (sent["accept-encoding"], sent["x-api-key"]) == ("gzip", HUSH)
 
 
+def test_a_leave_to_send_is_used_for_the_token_that_expired_while_it_was_waited_for(
+    api: ScriptedApi, issuer: ScriptedApi
+) -> None:
+    clock = FakeClock()
+    store = TokenStore(clock, Token(Secret("t-0"), 3600))
+    client = ApiClient(section(api, issuer, **CLIENT), connections=1, tokens=store)
+    asked = client.authenticator
+    assert (asked.wait_s(), asked.ready()) == (0, Readiness.READY)
+    store.refuse(1)
+    assert store.take().renews, "another thread has the turn, and waits for its own leave"
+    asked.refused(again=False)
+    assert asked.ready() is Readiness.USED
+    assert asked.ready() is Readiness.READY
+    client.get_page(1)
+    client.close()
+    assert shown(api.arrivals) == ["Bearer t-1"]
+    assert not store.begin(1, 60)
+
+
 def test_one_token_serves_the_requests_of_a_command(api: ScriptedApi, issuer: ScriptedApi) -> None:
     asked = pacer()
     for _ in range(3):
@@ -176,6 +199,11 @@ def test_a_login_is_a_request_to_the_api(api: ScriptedApi) -> None:
     ("reply", "kind", "words"),
     [
         (Reply(400, {"error": "invalid_client"}), FailureKind.AUTH, "HTTP 400"),
+        (
+            Reply(400, {"error": "invalid_grant", "error_description": "it was used before"}),
+            FailureKind.AUTH,
+            "HTTP 400",
+        ),
         (Reply(401, {"message": f"{HUSH} is wrong"}), FailureKind.AUTH, "HTTP 401"),
         (Reply(404, {}), FailureKind.AUTH, "HTTP 404"),
         (Reply(302, headers={"Location": "http://127.0.0.1:1/t"}), FailureKind.AUTH, "redirects"),

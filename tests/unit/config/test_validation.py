@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from carsync.config.api_sections import Auth
 from carsync.config.parser import parse
 from tests.support.configs import HUSH, assert_silent, refused
+from tests.support.folders import ROOT
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,13 @@ def test_an_address_that_leads_nowhere_is_refused_without_a_secret(text: str, wo
     error = refused(text)
     assert words in error.problem
     assert_silent(error)
+
+
+def test_the_examples_of_the_page_on_keys_are_accepted() -> None:
+    page = (ROOT / "docs/keys.md").read_text("utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 5
+    environ = {"API_KEY": HUSH, "API_PASSWORD": HUSH, "CLIENT": "c", "CREDENTIALS_DIRECTORY": "/x"}
+    for example in examples:
+        parse(example, environ)
+    assert set(Auth.__struct_fields__) <= set(re.findall(r"\w+", page))
