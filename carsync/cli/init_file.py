@@ -174,7 +174,8 @@ def _pairs(key: str, pairs: Mapping[str, str]) -> list[str]:
     """Return the lines of a mapping; a secret's value is taken from the environment."""
     if not pairs:
         return []
-    values = {n: f"${{{variable_of(n)}}}" if is_secret(n) else _value(v) for n, v in pairs.items()}
+    value = quoted if key == "headers" else _value  # a header is a text, even where it is a number
+    values = {n: f"${{{variable_of(n)}}}" if is_secret(n) else value(v) for n, v in pairs.items()}
     return [f"  {key}:", *(f"    {quoted(name)}: {value}" for name, value in values.items())]
 
 
