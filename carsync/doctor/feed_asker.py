@@ -22,6 +22,8 @@ from carsync.source.single_page import once_in_time
 
 LONGEST_WAIT_S = 10.0
 """A further request that the rate limit lets wait longer is not made."""
+_PAUSE_S = 1.0
+"""Wait so long where the API asks to slow down and does not say for how long."""
 _Result = TypeVar("_Result")
 
 
@@ -47,9 +49,12 @@ class FeedAsker:
 
     def answer(self, api: Api, page: int, token: str | None) -> Answer:
         """Return a page of the feed that `api` describes, as it came."""
-        self._wait()
-        client = ApiClient(api, connections=1)
-        return once_in_time(client, api, partial(client.get_page, page, token))
+
+        def ask() -> Answer:
+            client = ApiClient(api, connections=1)
+            return once_in_time(client, api, partial(client.get_page, page, token))
+
+        return self._patiently(ask)
 
     def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
@@ -71,9 +76,26 @@ class FeedAsker:
         return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
 
     def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
+        def ask() -> _Result:
+            reader = FeedReader(config, 1)
+            return once_in_time(reader.client, config.api, lambda: work(reader))
+
+        return self._patiently(ask)
+
+    def _patiently(self, ask: Callable[[], _Result]) -> _Result:
+        """Ask at the configured rate; once more where the API asks to slow down."""
         self._wait()
-        reader = FeedReader(config, 1)
-        return once_in_time(reader.client, config.api, lambda: work(reader))
+        try:
+            return ask()
+        except PageError as exc:
+            wait_s = exc.retry_after_s or _PAUSE_S
+            if not (exc.kind is FailureKind.RATE_LIMITED or exc.status == 503):
+                raise
+            if wait_s > LONGEST_WAIT_S:
+                raise
+            time.sleep(wait_s)
+        self._wait()
+        return ask()
 
     def _wait(self) -> None:
         if (wait_s := self._bucket.reserve()) > LONGEST_WAIT_S:
