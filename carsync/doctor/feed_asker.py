@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -13,11 +14,14 @@ from carsync.config.api_sections import Api
 from carsync.config.sections import Config
 from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
+from carsync.errors import FailureKind, PageError
 from carsync.mapping.record_match import ids_of
 from carsync.source.client import ApiClient
 from carsync.source.request import Answer
-from carsync.source.single_page import Pacer, once_in_time
+from carsync.source.single_page import LONGEST_WAIT_S, Pacer, once_in_time
 
+_PAUSE_S = 1.0
+"""Wait so long where the API asks to slow down and does not say for how long."""
 _Result = TypeVar("_Result")
 
 
@@ -44,8 +48,12 @@ class FeedAsker:
 
     def answer(self, api: Api, page: int, token: str | None) -> Answer:
         """Return a page of the feed that `api` describes, as it came."""
-        client = ApiClient(api, connections=1, tokens=self._pacer.tokens)
-        return once_in_time(client, api, partial(client.get_page, page, token), self._pacer)
+
+        def ask() -> Answer:
+            client = ApiClient(api, connections=1, tokens=self._pacer.tokens)
+            return once_in_time(client, api, partial(client.get_page, page, token), self._pacer)
+
+        return _patiently(ask)
 
     def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
@@ -67,5 +75,21 @@ class FeedAsker:
         return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
 
     def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
-        reader = FeedReader(config, 1, self._pacer.tokens)
-        return once_in_time(reader.client, config.api, lambda: work(reader), self._pacer)
+        def ask() -> _Result:
+            reader = FeedReader(config, 1, self._pacer.tokens)
+            return once_in_time(reader.client, config.api, lambda: work(reader), self._pacer)
+
+        return _patiently(ask)
+
+
+def _patiently(ask: Callable[[], _Result]) -> _Result:
+    """Ask; once more where the API asks to slow down, unless it is for long."""
+    try:
+        return ask()
+    except PageError as exc:
+        wait_s = exc.retry_after_s or _PAUSE_S
+        is_limited = exc.kind is FailureKind.RATE_LIMITED or exc.status == 503
+        if exc.status is None or not is_limited or wait_s > LONGEST_WAIT_S:
+            raise
+        time.sleep(wait_s)
+    return ask()

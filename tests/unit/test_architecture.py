@@ -113,7 +113,9 @@ PURE = [
     "reporting.live.live_view",
     "reporting.views.layout",
     "reporting.views.wording",
-    "cli.init_file",
+    "cli.guide.answers",
+    "cli.guide.config_file",
+    "cli.guide.paging",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.init_file import Answers, Looked, is_secret, variable_of, write
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.config_file import write
 from carsync.config.api_sections import Pagination
 from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
@@ -70,6 +71,8 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
             page = read_answer(answer.body, answer.headers, answers.records)
             if page is None:
                 raise _no_list(answer, answers)
+            if config.api.auth.key is None and not answers.knows_auth:
+                answers = replace(answers, auth="none")
             answers = _choose_preset(answers, config, page, answer.body)
             if not answers.is_live and answers.preset == _LIVE_PRESET and _is_live(answers, page):
                 answers = _as_live(answers)  # its totals must be asked for
