@@ -117,7 +117,8 @@ class PageError(CarsyncError):
     """One attempt at one page failed.
 
     `status` is the HTTP status where there was an answer; `retry_after_s` the
-    parsed Retry-After (RFC 9110, section 10.2.3) in seconds; `location` where a redirect leads.
+    parsed Retry-After (RFC 9110, section 10.2.3) in seconds; `named` is what a refusal
+    names: where a redirect leads, or the scheme by which a 401 wants to be told who asks.
     """
 
     exit_code = ExitCode.API
@@ -131,11 +132,11 @@ class PageError(CarsyncError):
         retry_after_s: float | None = None,
         detail: str = "",
         hint: str = "",
-        location: str = "",
+        named: str = "",
     ) -> None:
         super().__init__(problem, detail=detail, hint=hint)
         self.kind = kind
-        self.location = location
+        self.named = named
         self.status = status
         self.retry_after_s = retry_after_s
 

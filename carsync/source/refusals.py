@@ -51,6 +51,7 @@ def check_status(response: requests.Response, key: str, hint: str) -> None:
             status=status,
             detail=detail,
             hint=hint,
+            named=_clean(headers.get("WWW-Authenticate", "").partition(" ")[0], key),
         )
     if 300 <= status < 400:
         raise _redirected(response, key)
@@ -73,7 +74,7 @@ def _redirected(response: requests.Response, key: str) -> PageError:
         "redirects are refused",
         status=response.status_code,
         hint=hint,
-        location=where,
+        named=where,
     )
 
 
