@@ -40,6 +40,7 @@ class Feed:
 
 
 _TOKEN_AS_HEADER = ("--auth", "header", "--auth-name", "Authorization")
+_SKIP_AND_LIMIT = ("--paging", "offset", "--page-param", "$skip", "--size-param", "$limit")
 FEEDS = {
     "drf_page": Feed("drf", "/page/cars/"),
     "drf_limit": Feed("drf", "/limit/cars/"),
@@ -57,7 +58,7 @@ FEEDS = {
     "tastypie": Feed("django_others", "/tastypie/v1/cars/"),
     "ninja_page": Feed("django_others", "/ninja/page/cars"),
     "ninja_limit": Feed("django_others", "/ninja/limit/cars"),
-    "feathers": Feed("feathers", "/cars"),
+    "feathers": Feed("feathers", "/cars", options=_SKIP_AND_LIMIT),
     "laravel_paginate": Feed("laravel", "/paginate/cars"),
     "laravel_simple": Feed("laravel", "/simplePaginate/cars"),
     "laravel_cursor": Feed("laravel", "/cursorPaginate/cars"),

@@ -14,6 +14,7 @@ settings.configure(
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}},
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "tastypie"],
     TASTYPIE_DEFAULT_FORMATS=["json"],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
 )
 django.setup()
