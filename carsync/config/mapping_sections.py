@@ -6,7 +6,22 @@ from typing import Literal
 
 from carsync.config.section_base import Section
 
-ColumnType = Literal["text", "integer", "numeric", "boolean", "timestamptz", "jsonb"]
+ColumnType = Literal[
+    "text",
+    "integer",
+    "numeric",
+    "boolean",
+    "timestamptz",
+    "jsonb",
+    "smallint",
+    "bigint",
+    "double precision",
+    "date",
+    "uuid",
+    "text[]",
+]
+IdType = Literal["text", "smallint", "integer", "bigint", "uuid"]
+"""The types of a column of ids, as its table or `mapping.columns.id` has it."""
 Scalar = str | int | float | bool | None
 
 

@@ -6,7 +6,7 @@ SELECT c.relkind::text AS kind,
        has_table_privilege(c.oid, 'UPDATE') AS may_update,
        EXISTS (
            SELECT FROM pg_catalog.pg_index AS i
-           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = 'id'
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = %(id_column)s
            WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
              AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
        ) AS id_is_unique,
