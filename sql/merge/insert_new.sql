@@ -5,7 +5,7 @@ WITH written AS (
     OVERRIDING SYSTEM VALUE
     SELECT s.id, {values}, {source}, true, now(), now(), now()
     FROM {delta} AS d
-    JOIN {staging} AS s ON s.id = d.id
+    JOIN {staging} AS s ON s.id OPERATOR(pg_catalog.=) d.id
     WHERE d.action = 'insert' AND {is_chosen}
     {on_conflict}
     RETURNING t.{key} AS id, 'inserted' AS action, NULL AS overwrote, NULL AS before, NULL AS after
