@@ -11,6 +11,7 @@ from carsync import formatting
 from carsync.columns import COMPARED, MANAGED, TARGET_COLUMNS
 from carsync.config.mapping_sections import ColumnType
 from carsync.destination import privileges
+from carsync.destination.privileges import Relation
 from carsync.errors import ConfigError, DatabaseError
 from carsync.mapping.converters import INTEGER_RANGES
 from carsync.mapping.ids import ID_TYPES
@@ -131,7 +132,7 @@ def missing_columns(cur: Cursor, target: Target, columns: tuple[Column, ...]) ->
     # Name → type, must be given, is computed by the server, is equal only to the same.
     found = {name: facts for name, *facts in sql.rows(cur, "schema/list_columns", asdict(target))}
     _check_equality(target, found)
-    _check_key(target, found.get(target.id_column), columns, relation.id_is_unique)
+    _check_key(target, found.get(target.id_column), columns, relation)
     _check_updates(cur, target)
     for column in wanted:
         if column.name in found:
@@ -205,7 +206,7 @@ def _check_type(target: Target, column: Column, type_: str, computed: bool) -> N
 
 
 def _check_key(
-    target: Target, found: Sequence[Any] | None, columns: Iterable[Column], id_is_unique: bool
+    target: Target, found: Sequence[Any] | None, columns: Iterable[Column], relation: Relation
 ) -> None:
     id_type, wanted = found[0] if found else "", _wanted_id_type(columns)
     if id_type not in _KEYS:
@@ -225,7 +226,15 @@ def _check_key(
             hint="carsync must write the feed's own ids: make id a plain column, or choose another "
             "table",
         )
-    if not id_is_unique:
+    if relation.has_own_ids:
+        raise DatabaseError(
+            f"{target} numbers its cars itself: it makes the ids, and external_id is unique",
+            detail="carsync writes the feed's ids into the column id; here they are in external_id",
+            hint="give carsync a table of its own (database.table) and join it by external_id; or, "
+            f"if id holds the feed's ids: ALTER TABLE {target} ALTER COLUMN id DROP IDENTITY "
+            "(or DROP DEFAULT)",
+        )
+    if not relation.id_is_unique:
         raise DatabaseError(
             f"{target}.id is not unique",
             hint=f"ALTER TABLE {target} ADD PRIMARY KEY (id), after removing duplicates",

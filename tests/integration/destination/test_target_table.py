@@ -89,6 +89,29 @@ def test_adoption_without_hashes_announces_the_one_rewrite(empty_conn: Connectio
 UNFIT = [
     ("CREATE VIEW cars AS SELECT 1 AS id", "is not a table"),
     ("CREATE TABLE cars (id money PRIMARY KEY)", "id has type money"),
+    ("CREATE TABLE cars (id serial PRIMARY KEY, external_id text UNIQUE)", "numbers its cars"),
+    (
+        "CREATE TABLE cars (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, external_id int);"
+        "CREATE UNIQUE INDEX ON cars (external_id)",
+        "numbers its cars",
+    ),
+    (
+        "CREATE TABLE cars (id int GENERATED ALWAYS AS (1) STORED PRIMARY KEY)",
+        "id is computed by the database",
+    ),
+    ("CREATE TABLE cars (id text PRIMARY KEY, price real)", "price has type real"),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, price integer)",
+        "mapping.columns.price.type: integer",
+    ),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, sale_date date)",
+        "mapping.columns.sale_date.type: date",
+    ),
+    (
+        "CREATE TYPE h AS ENUM ('a'); CREATE TABLE cars (id text PRIMARY KEY, data_hash h)",
+        "type enum",
+    ),
     ("CREATE TABLE cars (name text)", "no column id"),
     ("CREATE TABLE cars (id text)", "id is not unique"),
     ("CREATE TABLE cars (id text, b int, UNIQUE (id, b))", "id is not unique"),
