@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from carsync.deactivation import approval, candidates
-from carsync.destination import migrations, plausibility
+from carsync.destination import migrations, plausibility, staging
 from carsync.errors import DatabaseError
-from carsync.model import Proof, Row
+from carsync.model import Column, Proof, Row
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from tests.conftest import ask
@@ -155,8 +155,33 @@ def test_a_row_that_the_table_refuses_costs_itself(typed: TypedRig) -> None:
     )
     counts = typed.sync([*typed.cars(range(8), "b"), *typed.cars(range(10, 15))])
     assert (counts.updated, counts.inserted, counts.rejected) == (7, 4, 2)
-    refused = ask(typed.conn, "SELECT record_id FROM carsync.rejects ORDER BY 1")
-    assert refused == [(i,) for i in sorted(typed.ids([3, 13]))]
+    query = (
+        "SELECT record_id, original::json ->> 'id', original_kind FROM carsync.rejects ORDER BY 1"
+    )
+    assert ask(typed.conn, query) == [(i, i, "row") for i in sorted(typed.ids([3, 13]))]
+    texts = "SELECT json_typeof(original::json -> 'id') FROM carsync.rejects"
+    assert ask(typed.conn, texts) == [("string",)] * 2, "as the mapper gave it, for a replay"
+
+
+def test_a_run_is_not_resumed_into_ids_of_another_kind(conn: Connection) -> None:
+    rig = Rig(conn)
+    run = rig.begin()
+    assert staging.exists(conn, run.run_id)
+    ask(conn, "ALTER TABLE cars ALTER COLUMN id TYPE bigint USING id::bigint")
+    assert not staging.exists(conn, run.run_id)
+
+
+def test_the_mapping_s_type_makes_a_new_table_and_an_existing_one_keeps_its_own(
+    empty_conn: Connection,
+) -> None:
+    numbers = (Column("id", "bigint"), *COLUMNS[1:])
+    migrations.migrate(empty_conn, TARGET, numbers)
+    query = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attname = 'id'"
+    assert ask(empty_conn, f"{query} AND attrelid = 'cars'::regclass") == [("bigint",)]
+    assert migrations.migrate(empty_conn, TARGET, COLUMNS) == []
+    ask(empty_conn, "ALTER TABLE cars ALTER COLUMN id TYPE text")
+    with pytest.raises(DatabaseError, match="and mapping.columns.id has type bigint"):
+        migrations.migrate(empty_conn, TARGET, numbers)
 
 
 def test_a_car_of_another_source_is_named(typed: TypedRig) -> None:
