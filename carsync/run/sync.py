@@ -70,7 +70,6 @@ class SyncRun:
 
     def __init__(self, context: RunContext, checkpoint_file: Path) -> None:
         self._context = context
-        self._config = context.config
         self._options = context.options
         self._stop = context.stop
         self._checkpoint_file = checkpoint_file
@@ -79,6 +78,10 @@ class SyncRun:
         self._idle_s = 0.0
         self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
+
+    @property
+    def _config(self) -> Config:
+        return self._context.config
 
     # ── the run ──────────────────────────────────────────────────────────────
 

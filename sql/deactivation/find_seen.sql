@@ -1,5 +1,5 @@
 -- Which of the cars the unfinished run has read from the feed, rejected records included.
-SELECT s.id FROM {staging} AS s WHERE s.id IN (SELECT unnest(%(ids)s::text[]))
+SELECT s.id::text FROM {staging} AS s WHERE s.id::text IN (SELECT unnest(%(ids)s::text[]))
 UNION
 SELECT r.record_id
 FROM carsync.rejects AS r

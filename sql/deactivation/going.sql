@@ -4,8 +4,8 @@
 d.action = 'absent'
 AND {is_expected}
 AND (NOT %(needs_proof)s
-     OR d.id IN (SELECT pg_catalog.unnest(%(gone)s::text[]))
-     OR %(next_run)s AND d.id IN (
+     OR d.id::text IN (SELECT pg_catalog.unnest(%(gone)s::text[]))
+     OR %(next_run)s AND d.id::text IN (
          SELECT a.id FROM carsync.absences AS a
          WHERE a.schema_name = %(schema)s AND a.table_name = %(table)s
            AND a.source = %(source)s AND a.absent_since_run < %(run_id)s))
