@@ -53,7 +53,9 @@ class Limits(Section, frozen=True):
     """The rate of requests. `requests_per_second: 0`: no limit. `burst: null`: twice the rate.
 
     `adaptive`: the rate falls where the API refuses requests (429, 420, 503, or 403 after good
-    pages) and recovers slowly, up to `requests_per_second`.
+    pages) and recovers slowly, up to `requests_per_second`. Where answers tell what is left of a
+    limit (`RateLimit`, `X-RateLimit-*`, `Quota-*`), it is spread over the time until the reset,
+    at most over a minute.
     """
 
     requests_per_second: NotNegative = 20.0

@@ -120,10 +120,21 @@ class BreakerOpened(Struct, frozen=True):
 
 
 class RateChanged(Struct, frozen=True):
-    """The shared rate is this many requests per second now; `reason` is the refusal it fell for."""
+    """The shared rate is this many requests per second now.
+
+    `reason` is the refusal it fell for, or, where `is_told`, the limit that the API tells.
+    """
 
     rate: float
     reason: str
+    is_told: bool = False
+
+
+class LimitReached(Struct, frozen=True):
+    """Nothing is left of the limit that the API tells in `by`; nobody asks for `wait_s` seconds."""
+
+    wait_s: float
+    by: str
 
 
 class TokenIssued(Struct, frozen=True):
@@ -163,6 +174,7 @@ Event = (
     | PagesStaged
     | BreakerOpened
     | RateChanged
+    | LimitReached
     | TokenIssued
     | WorkerFailed
     | EngineLost

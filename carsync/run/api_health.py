@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from carsync import formatting, timing
 from carsync.config.sections import Limits
-from carsync.engine.messages import BreakerOpened, PageFailed, RateChanged
+from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
@@ -16,6 +16,10 @@ from carsync.source.retry_after import MAX_RETRY_AFTER_S
 log = logging.getLogger(__name__)
 
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
+
+
+LONG_WAIT_S = 10.0
+"""A wait for a limit that the API tells is worth a line of the log from here on."""
 
 
 class ApiHealth:
@@ -37,6 +41,7 @@ class ApiHealth:
         """The rate in requests per second, where the API made it fall; the gate forgets it, too."""
         self.problem = ""
         self._hint = ""
+        self._is_told = False  # the rate that the API tells
 
     def page_came(self) -> None:
         """Note that the API gave a page."""
@@ -56,16 +61,31 @@ class ApiHealth:
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
 
     def rate_changed(self, event: RateChanged) -> None:
-        """Note the rate that the API stands, and tell it the first time."""
-        log.log(
-            logging.WARNING if self.lowered_to is None else logging.DEBUG,
-            "the API refuses requests (%s): asking at %.3g requests/s, more again by and by",
-            event.reason,
-            event.rate,
-            extra={"event": "rate_changed", "rate": event.rate, "reason": event.reason},
-        )
-        self.lowered_to = event.rate
+        """Note the rate that the API stands or tells, and tell it the first time."""
+        extra = {"event": "rate_changed", "rate": event.rate, "reason": event.reason}
+        extra["is_told"] = event.is_told
+        if event.is_told:
+            level = logging.DEBUG if self._is_told else logging.INFO
+            words = "the API tells its limit (%s): asking at %.3g requests/s"
+        else:
+            level = logging.WARNING if self.lowered_to is None else logging.DEBUG
+            words = "the API refuses requests (%s): asking at %.3g requests/s, more again by and by"
+            self.lowered_to = event.rate
+        log.log(level, words, event.reason, event.rate, extra=extra)
+        self._is_told |= event.is_told
         self._metrics.rate_changed(event)
+
+    def limit_reached(self, event: LimitReached) -> None:
+        """Note that nothing is left of a limit that the API tells, and until when."""
+        if event.wait_s > self.silence_s() + 1:
+            log.log(
+                logging.INFO if event.wait_s >= LONG_WAIT_S else logging.DEBUG,
+                "nothing is left of the API's limit (%s): waiting %s",
+                event.by,
+                formatting.duration(event.wait_s),
+                extra={"event": "limit_reached", "wait_s": event.wait_s, "by": event.by},
+            )
+        self.silence(event.wait_s)
 
     def judge_wait(self, retry_after_s: float | None) -> None:
         """End the run where the API asks for a longer wait than `limits.max_wait_s`."""

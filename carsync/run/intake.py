@@ -25,6 +25,7 @@ from carsync.engine.messages import (
     BreakerOpened,
     EngineLost,
     Event,
+    LimitReached,
     PageFailed,
     PageFetched,
     PageLease,
@@ -206,6 +207,8 @@ class Intake:
                 self._breaker_opened(event)
             case RateChanged():
                 self._health.rate_changed(event)
+            case LimitReached():
+                self._health.limit_reached(event)
             case WorkerFailed():
                 raise revive(event.error, event.problem, event.detail, event.hint)
 

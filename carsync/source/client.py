@@ -35,6 +35,7 @@ from carsync.source.connection_pool import (
     words,
 )
 from carsync.source.pagination.base import load_paginator
+from carsync.source.rate_headers import ToldLimit, read_limits
 from carsync.source.refusals import check_status
 from carsync.source.request import Answer, ApiRequest, Parameter
 
@@ -94,6 +95,7 @@ class ApiClient:
         self._base_url = (self._template.url or "").rstrip("/")
         self._origin = urlsplit(self._base_url)[:2]
         self._deadlines: dict[int, float] = {}
+        self._limits_told: dict[int, tuple[ToldLimit, ...]] = {}
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
@@ -127,6 +129,10 @@ class ApiClient:
             reason = "; ".join(filter(None, (exc.problem, exc.hint)))
             return RecordAnswer(ProbeVerdict.NOTHING, reason=reason, rule=rule)
         return RecordAnswer(ProbeVerdict.ALIVE, answer.body)
+
+    def limits_told(self) -> tuple[ToldLimit, ...]:
+        """Return, once, what the answer to this thread's last request told of rate limits."""
+        return self._limits_told.pop(threading.get_ident(), ())
 
     def enforce_deadlines(self) -> None:
         """Shut every connection whose request is past its total deadline.
@@ -172,6 +178,7 @@ class ApiClient:
         started = time.monotonic()
         thread = threading.get_ident()
         active.pop(thread, None)
+        self._limits_told.pop(thread, None)
         deadline = started + self._api.timeout.total_s
         self._deadlines[thread] = deadline
         try:
@@ -181,6 +188,7 @@ class ApiClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
+                self._limits_told[thread] = read_limits(response.headers, time.time())
                 check_status(response, self._key, self.authenticator.hint)
                 wire = self._read_body(response, deadline)
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
