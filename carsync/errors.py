@@ -118,6 +118,8 @@ class PageError(CarsyncError):
 
     `status` is the HTTP status where there was an answer; `retry_after_s` the
     parsed Retry-After (RFC 9110, section 10.2.3) in seconds; `location` where a redirect leads.
+    `first_attempts`: as long as the API has not answered in this run, a request that fails so
+    is made this often at most, as no retry mends that (None: as often as any other).
     """
 
     exit_code = ExitCode.API
@@ -129,6 +131,7 @@ class PageError(CarsyncError):
         *,
         status: int | None = None,
         retry_after_s: float | None = None,
+        first_attempts: int | None = None,
         detail: str = "",
         hint: str = "",
         location: str = "",
@@ -138,6 +141,7 @@ class PageError(CarsyncError):
         self.location = location
         self.status = status
         self.retry_after_s = retry_after_s
+        self.first_attempts = first_attempts
 
 
 class DatabaseError(CarsyncError):

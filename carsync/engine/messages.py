@@ -70,7 +70,10 @@ class PageFetched(Struct, frozen=True):
 
 
 class PageFailed(Struct, frozen=True):
-    """One attempt at a page failed; the parent decides what follows."""
+    """One attempt at a page failed; the parent decides what follows.
+
+    `first_attempts` is as in `PageError`.
+    """
 
     page: int
     attempt: int
@@ -80,6 +83,7 @@ class PageFailed(Struct, frozen=True):
     status: int | None
     retry_after_s: float | None
     latency_s: float
+    first_attempts: int | None = None
 
 
 class ProbeAnswered(Struct, frozen=True):

@@ -37,6 +37,8 @@ class ApiHealth:
         self._fetched_s = self._clock()  # when the last page came
         self.has_pages = False
         """Whether any page came in this session."""
+        self.has_answered = False
+        """Whether any answer came in this session, an error or a page."""
         self.lowered_to: float | None = None
         """The rate in requests per second, where the API made it fall; the gate forgets it, too."""
         self.problem = ""
@@ -45,14 +47,22 @@ class ApiHealth:
 
     def page_came(self) -> None:
         """Note that the API gave a page."""
-        self.has_pages = True
+        self.has_pages = self.has_answered = True
         self._fetched_s = self._clock()
 
     def page_failed(self, event: PageFailed) -> None:
         """Note why an attempt failed, and for how long the API asked to wait."""
         self.problem, self._hint = event.problem, event.hint
+        self.has_answered |= event.status is not None
         if event.retry_after_s is not None:
             self.silence(event.retry_after_s)
+
+    def judge_reach(self, event: PageFailed) -> None:
+        """End the run where the API never answered and cannot be reached at all."""
+        if event.first_attempts is not None:
+            raise ApiUnavailableError(
+                "the API cannot be reached", detail=self.problem, hint=self._hint or _API_HINT
+            )
 
     def silence(self, retry_after_s: float) -> None:
         """Remember until when the API asked to wait; the gate forgets it with its manager."""

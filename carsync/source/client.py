@@ -8,6 +8,7 @@ no redirect and no cookie, so the key reaches the configured origin and nobody e
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from carsync.source.certificates import ClientCertificate
 from carsync.source.compression import gunzip, to_utf8, too_large
 from carsync.source.connection_pool import (
     FOREIGN_ERRORS,
+    PlainHttpError,
     active,
     open_session,
     root_cause,
@@ -258,12 +260,17 @@ def _translate(exc: BaseException) -> PageError:
         return PageError(FailureKind.TIMEOUT, "the API sent nothing within api.timeout.read_s")
     cause = root_cause(exc)
     root = words(cause)
-    problem, hint = "the connection to the API broke", ""
-    if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+    problem, hint, attempts = "the connection to the API broke", "", None
+    if isinstance(cause, PlainHttpError):
+        problem, root, attempts = "the port of api.base_url speaks http, not https", "", 1
+        hint = "set api.base_url to http://…, or to the port that speaks https"
+    elif isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         problem, hint = "TLS with the API failed", "check the certificate, or set api.ca_bundle"
+        attempts = None if isinstance(cause, ssl.SSLEOFError) else 1
     elif isinstance(cause, socket.gaierror):
         problem, hint = "the API's host name cannot be resolved", "check api.base_url and DNS"
-    elif "refused" in root:
-        problem = "the API's host refuses the connection"
+        attempts = None if cause.errno == socket.EAI_AGAIN else 2  # DNS itself is down
+    elif isinstance(cause, ConnectionRefusedError):
+        problem, attempts = "the API's host refuses the connection", 2
         hint = "check the host and port of api.base_url"
-    return PageError(FailureKind.NETWORK, problem, detail=root, hint=hint)
+    return PageError(FailureKind.NETWORK, problem, detail=root, hint=hint, first_attempts=attempts)

@@ -260,6 +260,7 @@ class Fetcher:
                 exc.status,
                 exc.retry_after_s,
                 latency_s,
+                exc.first_attempts,
             )
         )
 

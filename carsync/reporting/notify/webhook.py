@@ -17,7 +17,14 @@ import requests
 from carsync import __version__
 from carsync.config.sections import Notify
 from carsync.errors import ConfigError, NoticeError
-from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
+from carsync.source.connection_pool import (
+    FOREIGN_ERRORS,
+    PlainHttpError,
+    open_session,
+    root_cause,
+    shut,
+    words,
+)
 from carsync.source.deadline import TURN_S, in_time
 from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 
@@ -174,8 +181,9 @@ def _translate(exc: Exception) -> NoticeError:
     """Turn what a request may raise into words that do not hold the address."""
     if isinstance(exc, requests.exceptions.Timeout):
         return NoticeError("the web hook gave no answer in time", retryable=True)
-    why = words(root_cause(exc))
-    if isinstance(exc, requests.exceptions.SSLError):
+    cause = root_cause(exc)
+    why = str(cause) if isinstance(cause, PlainHttpError) else words(cause)
+    if isinstance(exc, requests.exceptions.SSLError) or isinstance(cause, PlainHttpError):
         return NoticeError(
             "TLS with the web hook failed",
             detail=why,
