@@ -195,10 +195,13 @@ class Notify(Section, frozen=True):
     """A web hook that gets a notification when a run ends with one of `events`.
 
     `stale`: the last success is older than `stale_after_h` hours. `timeout_s` is the
-    deadline of one attempt in seconds.
+    deadline of one attempt in seconds. `ping_url` is an address as healthchecks.io gives it:
+    `ping_url/start` is pinged when a run begins, `ping_url` when it is complete, and
+    `ping_url/fail` when it ends otherwise.
     """
 
     url: Secret | None = None
+    ping_url: Secret | None = None
     format: Literal["slack", "json"] = "slack"
     events: tuple[NoticeEvent, ...] = get_args(NoticeEvent)
     stale_after_h: Positive = 26.0
