@@ -12,6 +12,7 @@ from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, Rat
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from carsync.state.figures import Pause
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +65,10 @@ class ApiHealth:
                 "the API cannot be reached", detail=self.problem, hint=self._hint or _API_HINT
             )
 
-    def silence(self, retry_after_s: float) -> None:
+    def silence(self, retry_after_s: float, why: Pause = "rate_limited") -> None:
         """Remember until when the API asked to wait; the gate forgets it with its manager."""
         retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
-        self._metrics.pause("rate_limited", retry_after_s)
+        self._metrics.pause(why, retry_after_s)
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
 
     def rate_changed(self, event: RateChanged) -> None:
@@ -95,7 +96,7 @@ class ApiHealth:
                 formatting.duration(event.wait_s),
                 extra={"event": "limit_reached", "wait_s": event.wait_s, "by": event.by},
             )
-        self.silence(event.wait_s)
+        self.silence(event.wait_s, "limit")
 
     def judge_wait(self, retry_after_s: float | None) -> None:
         """End the run where the API asks for a longer wait than `limits.max_wait_s`."""

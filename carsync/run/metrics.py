@@ -149,7 +149,7 @@ class Metrics:
         """Note that nobody asks the API for this many seconds."""
         now_s = self._elapsed_s()
         until_s = now_s + seconds
-        if why == "rate_limited":
+        if why != "breaker":
             self._allowed.pause(now_s, until_s)
         self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 

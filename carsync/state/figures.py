@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Pause = Literal["rate_limited", "breaker"]
-"""Why nobody asks the API for a while: the API said so (Retry-After), or it kept failing."""
+Pause = Literal["rate_limited", "limit", "breaker"]
+"""Why nobody asks the API for a while: the API said so (Retry-After), nothing is left of a limit
+that it tells, or it kept failing."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,32 @@ def test_each_status_has_its_verdict(api: ScriptedApi, status: int, kind: Failur
 
     assert error.kind is kind
     assert error.status == status
+
+
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_refusal_that_says_that_nothing_is_left_waits_for_the_reset(
+    api: ScriptedApi, status: int
+) -> None:
+    """GitHub's 403 has no Retry-After, and is no word about the key."""
+    spent = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800"}
+    error = failure(api, Reply(status, headers=spent))
+    assert (error.kind, error.retry_after_s) == (FailureKind.RATE_LIMITED, 1800.0)
+    left = failure(api, Reply(status, headers={**spent, "X-RateLimit-Remaining": "3"}))
+    assert left.retry_after_s is None
+
+
+def test_limits_are_told_of_the_last_answer_once(api: ScriptedApi) -> None:
+    client = transport(api)
+    api.on("/cars", page_reply([{"id": 1}]), page=2)
+    told = {"RateLimit": '"default";r=50;t=30'}
+    for reply in (Reply(200, BODY, told), Reply(500, headers=told)):
+        api.on("/cars", reply, page=1)
+        with suppress(PageError):
+            client.get_page(1)
+        assert [limit.remaining for limit in client.limits_told()] == [50]
+        assert client.limits_told() == ()
+    client.get_page(2)
+    assert client.limits_told() == ()
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carsync.demo.window_limit import RATE_HEADERS, RateHeaders, WindowLimit
 from carsync.source.adaptive_rate import LOWEST_RATE, AdaptiveRate
@@ -198,6 +201,50 @@ def test_a_told_limit_is_used_and_never_exceeded(
     assert refused <= (2 if kind == "laravel" else 0)  # which does not tell when a window ends
     assert pages / seconds > (0.4 if window_s < 10 else 0.75) * count / window_s
     assert excess(sent, RATE, 40) <= EPSILON
+
+
+@given(
+    st.floats(0.1, 200),
+    st.integers(1, 100),
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("advance"), st.floats(0, 20)),
+            st.tuples(st.just("ask"), st.integers(1, 30)),
+            st.tuples(
+                st.just("told"),
+                st.builds(
+                    ToldLimit,
+                    st.sampled_from("ab"),
+                    st.floats(0, 1e6),
+                    st.none() | st.floats(0.001, 1e6),
+                    st.none() | st.floats(1, 1e6),
+                ),
+            ),
+        ),
+        max_size=60,
+    ),
+)
+def test_whatever_is_told_no_window_holds_more_than_the_bucket_promises(
+    configured: float, burst: int, steps: list[tuple[str, Any]]
+) -> None:
+    clock = FakeClock()
+    bucket = TokenBucket(configured, burst, clock)
+    pace, told = AdaptiveRate(configured, clock), ToldRate(900.0, clock)
+    gate = Gate(bucket, CircuitBreaker(10**9, 60.0, clock), pace, told)
+    sent: list[float] = []
+    tickets: list[int] = []
+    for step, what in steps:
+        if step == "advance":
+            clock.advance(what)
+        elif step == "ask":
+            admissions = [each for _ in range(what) if (each := gate.admit()).granted]
+            sent += [clock.now + each.wait_s for each in admissions]
+            tickets += [each.ticket for each in admissions]
+        else:
+            reached = gate.told(tickets.pop() if tickets else 0, [what], True)
+            assert reached is None or 0 < reached[0] <= 900
+        assert min(configured, LOWEST_RATE) <= bucket.rate <= configured
+    assert excess(sent, configured, bucket.capacity) <= EPSILON
 
 
 @pytest.mark.parametrize("configured", [0.0, 3.0])
