@@ -17,6 +17,8 @@ from carsync.source.retry_after import parse_date
 
 _LONGEST_S = 32 * 86400.0
 """A reset that lies further ahead is none that anybody means: a quota is a month's at most."""
+_AGREES_S = 2.0
+"""A Date header is cut to whole seconds, and takes a moment to come."""
 _EPOCH_S, _EPOCH_MS = 1e9, 1e11
 """From here on a number is no duration but a time: seconds, or milliseconds, since 1970."""
 
@@ -53,8 +55,8 @@ def read_limits(headers: Mapping[str, str], now_epoch_s: float) -> tuple[ToldLim
 
     Among these are limits whose time is over already, or in a year.
 
-    A time is taken by the server's own clock, its Date header; `now_epoch_s` is the present by
-    ours, for servers that send none.
+    A time is taken by our clock, where `now_epoch_s` is the present, unless the server's own, its
+    Date header, shows another one.
 
     >>> read_limits({"RateLimit": '"default";r=50;t=30'}, 0.0)
     (ToldLimit(name='RateLimit', remaining=50.0, reset_s=30.0, limit=None),)
@@ -79,8 +81,9 @@ def read_limits(headers: Mapping[str, str], now_epoch_s: float) -> tuple[ToldLim
                 fields.setdefault(key, {})[found["what"].lower()] = value
     if not structured and not fields:
         return ()
-    now_s = parse_date(sent)
-    now_s = now_epoch_s if now_s is None else now_s
+    date_s = parse_date(sent)
+    agrees = date_s is None or date_s <= now_epoch_s <= date_s + _AGREES_S
+    now_s = now_epoch_s if agrees or date_s is None else date_s
     found_limits = [*_structured(structured, policy), *_separate(fields, policy, now_s)]
     return tuple(limit for limit in found_limits if limit.limit is None or limit.limit > 0)
 
