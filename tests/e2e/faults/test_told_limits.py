@@ -61,6 +61,6 @@ def test_a_feed_that_is_read_page_by_page_keeps_it_too(open_site: OpenSite) -> N
 @pytest.mark.long
 def test_without_adaptive_headers_are_not_read(open_site: OpenSite) -> None:
     site = open_limited(open_site, "draft")
-    ended = site.sync(limits__adaptive=False)
+    ended = site.sync(limits__adaptive=False, acceptance__max_error_rate=None)
     assert ended.report["snapshot"]["slowed"] is None
     assert refused(site) > 0
