@@ -239,13 +239,14 @@ class SyncRun:
         return report
 
     def _note_slower(self) -> None:
-        """Tell in the report that the API made carsync ask slower than it is configured to."""
+        """Say in the report that the API made carsync ask slower than it is configured to."""
         figures = self._context.snapshot()
         if (slowed := figures.slowed) is None:
             return
         configured = self._config.limits.requests_per_second
         self._context.notes.append(
-            f"the API refused requests ({slowed.by}): carsync asked slower, down to "
+            f"the API {'tells its limit' if slowed.is_told else 'refused requests'} "
+            f"({slowed.by}): carsync asked slower, down to "
             f"{slowed.lowest:.3g} requests/s, {slowed.rate:.3g} at the end "
             f"(limits.requests_per_second is {configured:g})"
         )
