@@ -50,6 +50,7 @@ FEEDS = {
     "fastapi_limit": Feed("pages", "/limit/cars"),
     "fastapi_cursor": Feed("pages", "/cursor/cars"),
     "smorest": Feed("smorest", "/cars/"),
+    "restx": Feed("restx", "/cars/"),
     "json_server_link": Feed("json-server", "/cars?_page=1"),
     "json_server_all": Feed("json-server", "/cars"),
     "datasette": Feed("datasette", "/cars/cars.json?_shape=objects"),
@@ -68,6 +69,7 @@ _ENVIRONMENTS = {
     "jsonapi": "django",
     "django_others": "django_others",
     "pages": "fastapi",
+    "restx": "flask",
     "smorest": "flask",
 }
 
