@@ -29,7 +29,7 @@ class Answers(Struct, frozen=True, kw_only=True):
 
     `params` and `headers` are sent with each request. `told` is what is known of the paging,
     `records` and `id_path` where the records, and their ids, are; None: not known.
-    `knows_auth`: somebody told how the key is sent.
+    `knows_auth`: somebody told how the key is sent; `knows_path`: where the pages are.
     """
 
     base_url: str
@@ -55,6 +55,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     requests_per_second: float = Limits().requests_per_second
     is_live: bool = False
     knows_auth: bool = False
+    knows_path: bool = True
 
 
 SECRETS: Mapping[str, tuple[str, ...]] = {
