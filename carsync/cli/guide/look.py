@@ -77,9 +77,10 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
 
 
 def environment(answers: Answers) -> dict[str, str]:
-    """Return the environment with the secrets that were given as options, by their variables."""
+    """Return the environment with the secrets that were given or typed in, by their variables."""
     given = {**answers.params, **answers.headers}
-    return {**os.environ, **{variable_of(n): v for n, v in given.items() if is_secret(n)}}
+    named = {variable_of(n): v for n, v in given.items() if is_secret(n)}
+    return {**os.environ, **named, **answers.secrets}
 
 
 def _parse(answers: Answers, looked: Looked) -> Config:

@@ -118,7 +118,8 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         name = answers.auth_name if auth == answers.auth else Auth(type=auth).sent_name
         if auth in _NAMED:
             name = _ask(_NAMED[auth], name)
-        return replace(answers, auth=auth, auth_name=name, knows_auth=True)
+        secrets = {**answers.secrets, **_ask_secrets(auth)}
+        return replace(answers, auth=auth, auth_name=name, secrets=secrets, knows_auth=True)
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers
         path = _ask("Path of the pages", moved.path)
@@ -132,6 +133,15 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         return replace(answers, params={**answers.params, **pairs})
     url = _ask("URL of the API, without the path of the pages", answers.base_url)
     return replace(answers, base_url=url.rstrip("/"))
+
+
+def _ask_secrets(auth: AuthType) -> dict[str, str]:
+    """Ask for the secrets that no variable holds; they are used now, and never written."""
+    unset = [name for name in variables_of(auth) if not os.environ.get(name)]
+    asked = {
+        name: click.prompt(f"{name} (not shown, not written)", "", True, err=True) for name in unset
+    }
+    return {name: secret for name, secret in asked.items() if secret}
 
 
 def _ask_of_shape(answers: Answers, error: CarsyncError) -> Answers | None:

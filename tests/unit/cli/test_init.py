@@ -227,6 +227,17 @@ def test_a_key_that_is_refused_is_asked_about(monkeypatch: pytest.MonkeyPatch) -
     assert written().api.auth.name == "X-Token"
 
 
+def test_a_key_that_is_typed_in_is_used_and_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
+    with ShapedApi(shapes.laravel) as api:
+        api.refuse = lambda a: None if a.headers.get("x-api-key") == KEY else Reply(401, {})
+        said = [api.base_url, "/cars", "header", "X-API-Key", "cars", "external"]
+        ended = run(answers="\n".join([*said, "header", "X-API-Key", KEY]) + "\n")
+    assert ended.exit_code == 0, ended.output
+    assert "export API_KEY=… DATABASE_URL=…" in ended.stdout
+    assert KEY not in Path("carsync.yaml").read_text() + ended.output
+
+
 @pytest.mark.parametrize(
     ("location", "code"),
     [
