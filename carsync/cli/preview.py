@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options, json_always_option
 from carsync.config.sections import Config
@@ -50,7 +51,8 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
         column = f", column {reject.column}" if reject.column else ""
         console.say(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
     if limit is not None and len(content.rejects) > limit:
-        console.say(f"… and {len(content.rejects) - limit:,} more rejects (--limit)", err=True)
+        more = formatting.plural(len(content.rejects) - limit, "more reject")
+        console.say(f"… and {more} (--limit)", err=True)
     console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
 
 
