@@ -183,6 +183,9 @@ def _show_click_error(exc: click.ClickException, ctx: click.Context) -> int:
             hint = f"did you mean {close}?"
         elif where.parent is None:
             hint += "; the options of a command follow its name"
+        elif isinstance(where.command, click.Group):
+            which = " or ".join(where.command.list_commands(where))
+            hint = f"first say what to do: {where.command_path} {which}; its options follow"
     elif (typed := _unknown_command(exc)) is not None:
         message = f"no such command: {typed}"
         known = where.command.list_commands(where) if isinstance(where.command, click.Group) else []

@@ -53,7 +53,9 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
     if limit is not None and len(content.rejects) > limit:
         more = formatting.plural(len(content.rejects) - limit, "more reject")
         console.say(f"… and {more} (--limit)", err=True)
-    console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
+    shown = "" if limit is None else f" ({min(limit, len(content.rows)):,} shown)"
+    mapped, rejected = f"{len(content.rows):,} mapped{shown}", f"{len(content.rejects):,} rejected"
+    console.say(f"{mapped}, {rejected}", err=True)
 
 
 def _map_file(mapper: Mapper, file: Path) -> PageContent:

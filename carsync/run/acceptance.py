@@ -34,7 +34,7 @@ def evaluate(
     rows_per_s = figures.writer_rows_per_busy_s if long_enough else None
     errors = figures.error_rate if figures.attempts else None
     rows, growth = acceptance.min_rows_per_second, acceptance.max_rss_slope_mb_per_min
-    if rows is not None:
+    if rows is not None and long_enough:
         rows = min(rows, _brief(2 * figures.rows_per_s))
     return (
         _check("duration", minutes, "≤", most_minutes, " min"),
@@ -70,6 +70,6 @@ def _check(
     return Check(
         name,
         "off" if target is None else f"{sign} {least}{unit}",
-        "not measured" if measured is None else f"{shown}{unit}",
+        "not measured: too short" if measured is None else f"{shown}{unit}",
         verdict,
     )

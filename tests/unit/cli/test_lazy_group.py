@@ -104,6 +104,11 @@ def test_a_reader_that_leaves_ends_the_command_in_silence() -> None:
         ("help rejects reply", "no such command: reply", "did you mean `carsync rejects replay`?"),
         ("sync --confg x", "no such option: --confg", "did you mean --config?"),
         ("rejects list --limt 1", "no such option: --limt", "did you mean --limit?"),
+        (
+            "rejects --config x",
+            "no such option: --config",
+            "first say what to do: carsync rejects list or replay; its options follow",
+        ),
         ("sync --debgu", "no such option: --debgu", "did you mean --debug?"),
         ("--verbos sync", "no such option: --verbos", "did you mean --verbose?"),
         (

@@ -39,7 +39,7 @@ def test_preview_names_rejects_on_standard_error_with_their_reason(tmp_path: Pat
         "rejected record 0 (id 1, column make)",
         "rejected record 2 (no id)",
         "rejected record 3 (id 1, column vin)",
-        "2 mapped, 3 rejected",
+        "2 mapped (1 shown), 3 rejected",
     ]
     assert all(line.partition(": ")[2] for line in said[:3])
     limited = run("preview", "--from-file", file, "--limit", "1")

@@ -112,7 +112,8 @@ class TestAcceptance:
         clock.advance(1)
         checks = evaluate(Acceptance(), metrics.snapshot(1, 0), 20.0)
         assert [check.verdict for check in checks] == ["pass", "n/a", "n/a", "pass", "n/a"]
-        assert checks[1].measured == "not measured"
+        assert checks[1].measured == "not measured: too short"
+        assert checks[2].target == "≥ 2,000/s", "the configured one: nothing was measured"
 
     def test_a_run_without_a_request_has_no_error_rate(self) -> None:
         checks = evaluate(Acceptance(), Metrics(FakeClock()).snapshot(5, 5), 20.0)
