@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
-from carsync.config.mapping_sections import IdType
+from carsync.config.mapping_sections import ColumnRule, IdType
 from carsync.config.sections import Config
-from carsync.mapping.converters import INTEGER_RANGES, RejectedValueError, quote, read_uuid
+from carsync.mapping.converters import (
+    INTEGER_RANGES,
+    Reader,
+    RejectedValueError,
+    compile_reader,
+    quote,
+    read_text,
+    read_uuid,
+)
+from carsync.mapping.fields import describe
 from carsync.mapping.javascript import WHITESPACE
+
+MAX_ID_CHARS = 512
+"""Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
 
 ID_TYPES: tuple[str, ...] = get_args(IdType)
 
@@ -40,6 +52,32 @@ def compile_spelling(id_type: str) -> SpellId | None:
     if id_type in INTEGER_RANGES:
         return _integer_speller(id_type)
     return None
+
+
+def id_reader(rule: ColumnRule) -> Reader:
+    """Return the reader of ids: texts or numbers, exactly; true and false are refused."""
+    read = compile_reader(replace(rule, type="text"))
+
+    def read_id(value: Any) -> str | None:
+        if value.__class__ is bool:
+            raise RejectedValueError(f"{describe(value)} is not an id")
+        return checked_id(read(value))
+
+    return read_id
+
+
+def read_id_part(value: Any) -> str:
+    """Read a part of an id; 0 is one."""
+    if value.__class__ is bool:
+        raise RejectedValueError(f"{describe(value)} is not part of an id")
+    return read_text(value) or ""
+
+
+def checked_id(text: str | None) -> str | None:
+    """Return an id that is not too long for an index; raise `RejectedValueError` for another."""
+    if text is not None and len(text) > MAX_ID_CHARS:
+        raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
+    return text
 
 
 def fit_ids(config: Config, id_type: str | None) -> Config:

@@ -27,12 +27,18 @@ from carsync.mapping.converters import (
     UnreadableValueError,
     compile_reader,
     read_part,
-    read_text,
 )
 from carsync.mapping.decoder import DecodedPage, PageDecoder, common_fields
 from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
-from carsync.mapping.ids import SpellId, compile_spelling
+from carsync.mapping.ids import (
+    MAX_ID_CHARS,
+    SpellId,
+    checked_id,
+    compile_spelling,
+    id_reader,
+    read_id_part,
+)
 from carsync.mapping.rules import (
     SOURCE,
     Rules,
@@ -50,9 +56,6 @@ from carsync.model import (
     Row,
     Unread,
 )
-
-MAX_ID_CHARS = 512
-"""Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""
 
 MAX_TIMES_PAGE_SIZE = 100
 """A page of more than this many times the page size is taken for an attack."""
@@ -256,7 +259,7 @@ class _Plan:
         self._required = rule.required
         self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
         self._record_type = record_type
-        reader = _id_reader(rule) if name == "id" else compile_reader(rule)
+        reader = id_reader(rule) if name == "id" else compile_reader(rule)
         self._default = constant_value(rule, rule.default)
         self._demands_all = rule.required and self.template is None
         self._read = _complete(reader, self._default, self._demands_all)
@@ -302,11 +305,11 @@ class _Plan:
         assert self.template is not None
         texts = []
         for (_, name), (literal, value) in zip(self.template, parts, strict=True):
-            text = "" if name is None else _read_id_part(value)
+            text = "" if name is None else read_id_part(value)
             if not text and name is not None:
                 raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
             texts.append(literal + text)
-        return _checked_id("".join(texts))
+        return checked_id("".join(texts))
 
     def _source(
         self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
@@ -316,31 +319,6 @@ class _Plan:
         if name.startswith("."):
             return found[self._record_type.slot(parse_path(name[1:]))]
         return [value for value, _ in zip(values[name], found[0], strict=False)]
-
-
-def _id_reader(rule: ColumnRule) -> Reader:
-    """Return the reader of ids: texts or numbers, exactly; true and false are refused."""
-    read = compile_reader(replace(rule, type="text"))
-
-    def read_id(value: Any) -> str | None:
-        if value.__class__ is bool:
-            raise RejectedValueError(f"{describe(value)} is not an id")
-        return _checked_id(read(value))
-
-    return read_id
-
-
-def _read_id_part(value: Any) -> str:
-    """Read a part of an id; 0 is one."""
-    if value.__class__ is bool:
-        raise RejectedValueError(f"{describe(value)} is not part of an id")
-    return read_text(value) or ""
-
-
-def _checked_id(text: str | None) -> str | None:
-    if text is not None and len(text) > MAX_ID_CHARS:
-        raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
-    return text
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
