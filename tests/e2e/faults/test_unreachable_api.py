@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from tests.support.fake_api import Reply, ScriptedApi
@@ -18,9 +17,8 @@ def test_a_port_that_refuses_ends_the_run_at_its_first_request(
     site.variables["CARSYNC_PING_URL"] = f"{scripted_api.base_url}/uu-id-of-a-check"
     scripted_api.on("/uu-id-of-a-check/start", Reply(200, b"OK"))
     scripted_api.on("/uu-id-of-a-check/fail", Reply(200, b"OK"))
-    started_s = time.monotonic()
     ended = site.sync(expect=3)
-    assert time.monotonic() - started_s < 8
+    assert ended.report["snapshot"]["errors"] == {"network": 2}  # of six attempts
     assert ended.report["problem"] == "the API cannot be reached"
     assert ended.report["detail"].startswith("the API's host refuses the connection")
     assert "api.base_url" in ended.report["hint"]
