@@ -183,6 +183,13 @@ def _cure(error: PageError) -> str:
     return cures.get(error.status or 0, error.hint or "see --base-url and --path")
 
 
+_PAIRS = {
+    "--param": "make=Kia",
+    "--header": "Accept=application/json",
+    "the parameter": "make=Kia",
+}
+
+
 def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
     """Read `NAME=VALUE` texts; a header may have a colon instead."""
     pairs = {}
@@ -191,7 +198,9 @@ def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
         if not sign and option == "--header":
             name, sign, value = text.partition(":")
         if not sign or not name.strip():
-            raise ConfigError(f"{option} {text}: it must be NAME=VALUE")
+            raise ConfigError(  # the text may be a secret
+                f"{option} must be NAME=VALUE", hint=f"for example {option} {_PAIRS[option]}"
+            )
         pairs[name.strip()] = value.strip()
     return pairs
 
