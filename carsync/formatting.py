@@ -72,13 +72,13 @@ def part(number: int, whole: int, noun: str) -> str:
     return f"{number:,} of {plural(whole, noun)}"
 
 
-def of_page(page: int, problem: str) -> str:
-    """Write what is wrong with a page, which is named once.
+def of_page(page: int | str, problem: str) -> str:
+    """Write what is wrong with a page, which is named once; a text is what people call it.
 
     >>> of_page(2, "the API answered HTTP 500"), of_page(2, "page 2 of 24 is empty")
     ('page 2: the API answered HTTP 500', 'page 2 of 24 is empty')
     """
-    named = f"page {page:,}"
+    named = f"page {page}" if isinstance(page, str) else f"page {page:,}"
     return problem if problem.startswith(f"{named} ") else f"{named}: {problem}"
 
 

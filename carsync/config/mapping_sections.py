@@ -10,10 +10,11 @@ ColumnType = Literal["text", "integer", "numeric", "boolean", "timestamptz", "js
 Scalar = str | int | float | bool | None
 
 
-class ColumnRule(Section, frozen=True):
+class ColumnRule(Section, frozen=True, rename={"list_": "list"}):
     """How one column gets its value.
 
-    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `template`
+    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `list` is a
+    parameter of `api.lists`, whose value for the record's list is taken. `template`
     makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
     record's own `year`. A value that JavaScript takes for false (0, -0, NaN, false, null,
     the empty text) leaves its place empty. `default` replaces a value that is missing, that
@@ -27,6 +28,7 @@ class ColumnRule(Section, frozen=True):
     type: ColumnType = "text"
     default: Scalar = None
     constant: Scalar = None
+    list_: str | None = None
     template: str | None = None
     min: float | None = None
     max: float | None = None

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from carsync.config.dsn import check_dsn
 from carsync.config.keys import shown
+from carsync.config.lists import check_lists, combine
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
@@ -49,6 +50,8 @@ def check_relations(config: Config) -> None:
         raise ConfigError(
             "api.body and api.form belong to api.method: POST", hint="set api.method: POST"
         )
+    check_lists(config.api)
+    _check_listed_columns(config)
     _check_record(config)
     auth = config.api.auth
     if auth.key is not None and not _HEADER_VALUE.fullmatch(auth.key.reveal()):
@@ -69,6 +72,17 @@ def check_relations(config: Config) -> None:
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
         )
+
+
+def _check_listed_columns(config: Config) -> None:
+    known = {name for values in combine(config.api.lists) for name in values}
+    for column, rule in config.mapping.columns.items():
+        if rule is not None and rule.list_ is not None and rule.list_ not in known:
+            raise ConfigError(
+                f"mapping.columns.{column}.list names {rule.list_}, which is no parameter of "
+                "api.lists",
+                hint=f"its parameters are {', '.join(sorted(known))}" if known else "",
+            )
 
 
 def _check_record(config: Config) -> None:

@@ -47,7 +47,8 @@ def shape(
 ) -> tuple[Any, str | None]:
     """Return the body of an answer, and its `Link` header where the kind has one.
 
-    `address` is the feed's, `now_s` goes into the tokens where they are valid for a while only.
+    `address` is the feed's, with what its links keep of the query; `now_s` goes into the tokens
+    where they are valid for a while only.
     """
     if kind == "none":
         return {"data": records}, None
@@ -59,7 +60,7 @@ def shape(
     if kind == "cursor":
         return {"data": records, "meta": {"next_cursor": cursor, "has_more": more}}, None
     query = urlencode({"cursor": cursor, "per_page": cut.size})
-    link = f"{address}?{query}" if more else None
+    link = f"{address}{'&' if '?' in address else '?'}{query}" if more else None
     if kind == "next_link":
         return {"data": records, "links": {"next": link}}, None
     return records, None if link is None else f'<{link}>; rel="next"'

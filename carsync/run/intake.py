@@ -50,7 +50,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
 from carsync.source.pagination.base import end_status_hint
-from carsync.source.pagination.repeats import RepeatDetector
+from carsync.source.pagination.repeats import FirstPages, RepeatDetector
 from carsync.source.retry import next_delay_s
 
 log = logging.getLogger(__name__)
@@ -87,13 +87,10 @@ class Intake:
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._is_end_explained = self._is_answered = False
-        self._expired = ""  # why the plan must begin anew
-        self._restarts = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        """Know of no page."""
-        self._repeats = RepeatDetector(self._plan.first, self._config.api.pagination.page_size)
+        self._expired: dict[int, PageFailed] = {}  # by list: why its plan must begin anew
+        self._restarts: Counter[int] = Counter()  # by list
+        self._repeats: dict[int, RepeatDetector] = {}  # by list
+        self._starts = FirstPages()
         self._records = 0
         self._rejects = 0
 
@@ -142,7 +139,9 @@ class Intake:
         if self._expired:
             if self._out:
                 return
-            self._restart()
+            for expired in self._expired.values():
+                self._restart(expired)
+            self._expired.clear()
         engine = self._supervisor.engine
         room = engine.room() if self._is_answered else 1 - len(self._out)
         leases: list[PageLease] = []
@@ -162,24 +161,30 @@ class Intake:
                 return None
             page, attempt = next_page, 1
         token, is_proved = self._plan.token(page), self._health.has_pages
-        is_over = self._plan.is_over(page)
-        return PageLease(page, attempt, self._plan.planned, token, is_proved, is_over)
+        is_over, planned = self._plan.is_over(page), self._plan.of(page).planned
+        return PageLease(page, attempt, planned, token, is_proved, is_over)
 
-    def _restart(self) -> None:
-        """Drop what is staged, and read the feed from its first page."""
-        context, dropped = self._context, self._plan.staged_count
-        staging.clear(context.connection, context.run.run_id)
-        context.metrics.pages_dropped(dropped - context.resumed_pages)
-        context.resumed_pages = context.resumed_rows = 0
+    def _restart(self, expired: PageFailed) -> None:
+        """Drop what is staged of a list, and read it from its first page."""
+        context, index = self._context, self._index(expired.page)
+        dropped, pages = self._plan.restart(expired.page)
+        staging.clear(context.connection, context.run.run_id, pages)
+        context.pages_dropped(dropped)
         context.note(
-            f"{self._expired}: what led to this page is not valid any more, so carsync drops "
-            f"{formatting.plural(dropped, 'staged page')} and reads the feed from its first page"
+            f"{self._of_page(expired)}: what led to this page is not valid any more, so carsync "
+            f"drops {formatting.plural(dropped, 'staged page')} and reads the feed from its first "
+            "page"
         )
-        self._plan.restart()
-        self._due.clear()
-        self._forget()
-        self._expired = ""
-        self._restarts += 1
+        self._due = [retry for retry in self._due if retry[1] not in pages]
+        heapq.heapify(self._due)
+        self._repeats.pop(index, None)
+        self._restarts[index] += 1
+
+    def _index(self, page: int) -> int:
+        return self._context.lists.locate(page)[0].index
+
+    def _of_page(self, event: PageFailed) -> str:
+        return self._context.lists.of_page(event.page, event.problem)
 
     # ── events ───────────────────────────────────────────────────────────────
 
@@ -216,18 +221,18 @@ class Intake:
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
-        if over := self._plan.revive_over():  # the answer that told the end came after theirs
+        if over := self._plan.revive_over(event.page):  # the end was told after they had failed
             self._context.metrics.pages_gone(over)
-        self._judge_size()
+        self._judge_size(event)
         self._judge_repeats(event)
         self._records += event.records
         self._rejects += event.rejects
         if self._records >= MIN_RECORDS_TO_JUDGE:  # end early where far too many are rejected
             judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
 
-    def _judge_size(self) -> None:
+    def _judge_size(self, event: PageFetched) -> None:
         """Stop where records lie between pages, because the API serves smaller ones."""
-        if (served := self._plan.clamped_to) is None:
+        if (served := self._plan.of(event.page).clamped_to) is None:
             return
         asked = self._config.api.pagination.page_size
         raise ConfigError(
@@ -239,15 +244,35 @@ class Intake:
 
     def _judge_repeats(self, event: PageFetched) -> None:
         """Stop at a page that lists the same records as another: it is no page of its own."""
-        other = self._repeats.find(event.page, event.records, event.digest)
+        feed_list, page = self._context.lists.locate(event.page)
+        of = self._plan.list_of(event.page)
+        plan = of.plan
+        if page == plan.first:
+            self._judge_start(feed_list.index, event)
+        size = self._config.api.pagination.page_size
+        repeats = self._repeats.setdefault(feed_list.index, RepeatDetector(plan.first, size))
+        other = repeats.find(page, event.records, event.digest)
         if other is None:
             return
-        words = f"page {event.page:,} lists the same records as page {other:,}"
-        if self._repeats.like_the_first > self._plan.has_totals:
+        words = f"page {page:,} lists the same records as page {other:,}"
+        if repeats.like_the_first > plan.has_totals:
             hint = self._context.paginator.repeat_hint
             raise ConfigError(f"{words}: only one page can be read", hint=hint)
-        if self._plan.end_at_repeat():
-            self._context.note(f"{words}: the feed ends there")
+        if plan.end_at_repeat():
+            self._context.note(of.named(f"{words}: the feed ends there"))
+
+    def _judge_start(self, index: int, event: PageFetched) -> None:
+        """Stop where lists begin with the same records: the API does not know their parameters."""
+        other = self._starts.find(index, event.records, event.digest)
+        if other is None:
+            return
+        names = self._context.lists.names
+        params = ", ".join(self._config.api.lists)
+        raise ConfigError(
+            f"the lists {names[other]} and {names[index]} begin with the same records: the API "
+            "may not know the parameter",
+            hint=f"check that api.lists names what the API calls it ({params})",
+        )
 
     def _pages_staged(self, event: PagesStaged) -> None:
         self._context.metrics.pages_staged(event)
@@ -275,7 +300,7 @@ class Intake:
         is_expired = delay_s is None and self._has_expired(event)
         self._context.attempt_failed(event, given_up=delay_s is None and not is_expired)
         if is_expired:
-            self._expired = formatting.of_page(event.page, event.problem)
+            self._expired[self._index(event.page)] = event
             return
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
@@ -284,8 +309,8 @@ class Intake:
             self._health.judge_silence()
         if delay_s is None:
             self._give_up(event.page, event.problem, _attempt("given_up", event))
-            if self._plan.planned is None and not self._plan.was_answered:
-                raise self._health.unreadable()  # the first answer decides how to go on
+            if self._plan.of(event.page).is_unreadable and len(self._context.lists.all) == 1:
+                raise self._health.unreadable()
             if self._plan.is_behind(event.page):
                 self._explain_end(event)
             return
@@ -303,7 +328,7 @@ class Intake:
         """Say whether a page may be refused because its token was valid for a while only."""
         is_refused = event.kind is FailureKind.CLIENT and event.status is not None
         has_token = self._plan.token(event.page) is not None
-        return is_refused and has_token and self._restarts < MAX_RESTARTS
+        return is_refused and has_token and self._restarts[self._index(event.page)] < MAX_RESTARTS
 
     def _explain_end(self, event: PageFailed) -> None:
         """Tell once how an error behind the last page is made the feed's end."""
@@ -313,12 +338,12 @@ class Intake:
             return
         self._is_end_explained = True
         self._context.note(
-            f"{formatting.of_page(event.page, event.problem)}; it is behind the last page with "
+            f"{self._of_page(event)}; it is behind the last page with "
             "records: " + end_status_hint(self._config.api.pagination, event.status)
         )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
-        log.warning("given up: %s", formatting.of_page(page, problem), extra=extra)
+        log.warning("given up: %s", self._context.lists.of_page(page, problem), extra=extra)
         self._out.pop(page, None)
         self._plan.fail(page, problem)
 

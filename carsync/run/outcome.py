@@ -47,19 +47,19 @@ def merged(
     run_id: int,
     counts: MergeCounts,
     decision: Decision,
-    failed_pages: Mapping[int, str],
+    failed_pages: Mapping[int | str, str],
     planned: int,
     *,
     is_part: bool = False,
 ) -> Outcome:
     """Return the outcome of a run that was merged: partial, held or complete.
 
-    `failed_pages` maps each of the `planned` pages that could not be read to its problem.
+    `failed_pages` maps each of the `planned` pages that could not be read to its problem, in order.
     `is_part`: no more than these were to be read.
     """
     if failed_pages or is_part:
         return _partial(counts, failed_pages, planned)
-    if counts.held or decision.action == "hold":
+    if counts.held or decision.is_held:
         return _held(run_id, counts, decision)
     if decision.missed:
         return Outcome(
@@ -92,10 +92,10 @@ def merged(
     return Outcome("complete", ExitCode.OK, counts)
 
 
-def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int) -> Outcome:
+def _partial(counts: MergeCounts, failed_pages: Mapping[int | str, str], planned: int) -> Outcome:
     """Return the outcome where pages failed, or only the first ones were asked for."""
     if failed_pages:
-        page, why = min(failed_pages.items())
+        page, why = next(iter(failed_pages.items()))
         problem = (
             f"{formatting.part(len(failed_pages), planned, 'page')} could not be read; the others "
             "are merged, no car is deactivated"

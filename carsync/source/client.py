@@ -32,7 +32,7 @@ from carsync.source.connection_pool import (
     shut,
     words,
 )
-from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.refusals import check_status
 from carsync.source.request import ApiRequest, Parameter
 
@@ -70,13 +70,13 @@ class RecordAnswer(Struct, frozen=True):
 class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
-    `connections` is the number of threads that will use it. Its `paginator` makes the
-    requests of pages.
+    `connections` is the number of threads that will use it. Its `lists` make the requests of
+    pages.
     """
 
     def __init__(self, api: Api, *, connections: int) -> None:
         assert api.base_url is not None
-        self.paginator = load_paginator(api)
+        self.lists = FeedLists(api)
         self._authenticator = load_authenticator(api.auth)
         self._api = api
         self._key = api.auth.key.reveal() if api.auth.key else ""
@@ -95,7 +95,8 @@ class ApiClient:
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
-        return self._get(self.paginator.request(page, token))
+        feed_list, number = self.lists.locate(page)
+        return self._get(feed_list.request(number, token))
 
     def probe(self, record_id: str) -> RecordAnswer:
         """Ask for one record: `gone_status` is gone, 200 is alive, else nothing is proved.

@@ -21,7 +21,7 @@ def ask_page(api: Api, page: int | None = None) -> Answer:
     Raises `PageError`, also where no complete answer came in time.
     """
     client = ApiClient(api, connections=1)
-    number = client.paginator.first if page is None else page
+    number = client.lists.paginator.first if page is None else page
     return once_in_time(client, api, partial(client.get_page, number))
 
 
