@@ -72,6 +72,15 @@ def part(number: int, whole: int, noun: str) -> str:
     return f"{number:,} of {plural(whole, noun)}"
 
 
+def in_list(page: int, name: str | None) -> str:
+    """Write which page is meant, of the list of that name where the feed has any.
+
+    >>> in_list(1700, None), in_list(17, "make=BMW")
+    ('1,700', '17 of make=BMW')
+    """
+    return f"{page:,} of {name}" if name else f"{page:,}"
+
+
 def of_page(page: int | str, problem: str) -> str:
     """Write what is wrong with a page, which is named once; a text is what people call it.
 

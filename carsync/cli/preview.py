@@ -9,12 +9,14 @@ from typing import Any
 import click
 import msgspec
 
+from carsync import formatting
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options, json_always_option
 from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.single_page import ask_page
 
 
@@ -52,6 +54,9 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
     if limit is not None and len(content.rejects) > limit:
         console.say(f"… and {len(content.rejects) - limit:,} more rejects (--limit)", err=True)
     console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
+    if names := FeedLists(config.api).names:
+        lists = formatting.plural(len(names), "list")
+        console.say(f"the list is {names[0]}, the first of {lists} (api.lists)", err=True)
 
 
 def _map_file(mapper: Mapper, file: Path) -> PageContent:

@@ -14,6 +14,7 @@ from carsync.redaction import names_secret
 MOST_LISTS = 2000
 PAGES_EACH = 1_000_000
 """A list has fewer pages than this; two thousand lists fit into PostgreSQL's integer."""
+MOST_PAGES = 900_000
 
 _Values = Sequence[Value | dict[str, Value]]
 
@@ -62,10 +63,10 @@ def check_lists(api: Api) -> None:
             hint=f"at most {MOST_LISTS:,}: use several configurations, each with a sync.source of "
             "its own",
         )
-    if api.lists and api.pagination.max_pages >= PAGES_EACH:
+    if api.lists and api.pagination.max_pages > MOST_PAGES:
         raise ConfigError(
             "api.pagination.max_pages is too large for a feed with api.lists",
-            hint=f"less than {PAGES_EACH:,} for each list",
+            hint=f"it is for one list, and at most {MOST_PAGES:,}",
         )
 
 

@@ -82,8 +82,10 @@ class CheckpointWriter:
             "pages_planned": plan.planned,
             "pages_done": plan.staged_count,
             "pages_ranges": plan.ranges(),
-            "pages_failed": failed_excerpt(plan.failed),
+            "pages_failed": failed_excerpt(plan.failed_by_label),
             "pages_given_up": len(plan.failed),
+            "lists_planned": figures.lists_planned,
+            "lists_done": figures.lists_done,
         }
         self._write(phase=phase, **known | changes)
 

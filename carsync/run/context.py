@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from carsync import timing
 from carsync.config.sections import Config
 from carsync.destination.column_values import ColumnValues
@@ -141,7 +143,11 @@ class RunContext:
 
     def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""
-        return self.metrics.snapshot(self.plan.planned, self.resumed_pages, self.resumed_rows)
+        plan = self.plan
+        figures = self.metrics.snapshot(plan.planned, self.resumed_pages, self.resumed_rows)
+        if not self.lists.names:
+            return figures
+        return replace(figures, lists_planned=len(self.lists.names), lists_done=plan.lists_done)
 
     def say(self, sentence: str) -> None:
         """Tell the operator something, once."""

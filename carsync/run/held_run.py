@@ -61,6 +61,9 @@ def judge_values(context: RunContext, records: int) -> None:
         return
     rules = context.config.sync.plausible
     problems = plausibility.find_implausible(forecast, rules) if rules else []
+    if rules and (names := context.lists.names):
+        defaults = context.mapper.defaults
+        problems += plausibility.find_emptied_lists(conn, run, defaults, names, rules)
     if problems and _has_same_mapping(before, run):
         raise ImplausibleError(
             "too many values changed at once: nothing was merged",

@@ -308,19 +308,19 @@ class Intake:
             self._health.judge_wait(event.retry_after_s)
             self._health.judge_silence()
         if delay_s is None:
-            self._give_up(event.page, event.problem, _attempt("given_up", event))
+            self._give_up(event.page, event.problem, self._attempt("given_up", event))
             if self._plan.of(event.page).is_unreadable and len(self._context.lists.all) == 1:
                 raise self._health.unreadable()
             if self._plan.is_behind(event.page):
                 self._explain_end(event)
             return
         log.debug(
-            "page %d, attempt %d: %s; again in %.1f s",
-            event.page,
+            "page %s, attempt %d: %s; again in %.1f s",
+            self._context.lists.label(event.page),
             event.attempt,
             event.problem,
             delay_s,
-            extra={**_attempt("retry", event), "wait_s": round(delay_s, 3)},
+            extra={**self._attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
 
@@ -367,10 +367,25 @@ class Intake:
         rest = in_hand.union(page for _, page, _ in self._due)
         self._context.metrics.pages_given_up(len(rest))
         for page in rest:
-            extra = {"event": "page_given_up", "page": page, "problem": problem}
+            extra = {"event": "page_given_up", **self._place(page), "problem": problem}
             self._give_up(page, problem, extra)
         self._due.clear()
         return True
+
+    def _attempt(self, what: str, event: PageFailed) -> dict[str, Any]:
+        return {
+            "event": f"page_{what}",
+            **self._place(event.page),
+            "attempt": event.attempt,
+            "kind": event.kind,
+            "status": event.status,
+            "problem": event.problem,
+        }
+
+    def _place(self, page: int) -> dict[str, Any]:
+        """Return the page as the log names it, with its list where the feed has any."""
+        feed_list, number = self._context.lists.locate(page)
+        return {"page": number, **({"list": feed_list.name} if feed_list.name else {})}
 
     # ── loss and end of the engine ───────────────────────────────────────────
 
@@ -404,17 +419,6 @@ class Intake:
                     log.warning("not all fetched pages are staged: %s", _words(event))
                     return
             self._context.tick(engine, "draining")
-
-
-def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
-    return {
-        "event": f"page_{what}",
-        "page": event.page,
-        "attempt": event.attempt,
-        "kind": event.kind,
-        "status": event.status,
-        "problem": event.problem,
-    }
 
 
 def _words(event: EngineLost | WorkerFailed) -> str:

@@ -170,7 +170,7 @@ class SyncRun:
             context.run.run_id,
             counts,
             decision,
-            {context.lists.label(page): why for page, why in context.plan.failed.items()},
+            context.plan.failed_by_label,
             sum(map(len, context.plan.pages)),
             is_part=is_part,
         )

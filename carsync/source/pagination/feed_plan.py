@@ -181,6 +181,16 @@ class FeedPlan:
         }
 
     @property
+    def failed_by_label(self) -> dict[int | str, str]:
+        """The failed pages as people call them, and why."""
+        return {self.lists.label(page): problem for page, problem in self.failed.items()}
+
+    @property
+    def lists_done(self) -> int:
+        """How many lists were read, or cannot be; 0 where the feed has none."""
+        return len(self._plans) - len(self._open) if self.lists.names else 0
+
+    @property
     def is_exhausted_so_far(self) -> bool:
         """Whether nothing is left to do in the lists that have begun."""
         self._open = {i: plan for i, plan in self._open.items() if not plan.is_exhausted}
