@@ -25,6 +25,7 @@ class FeedEnds:
         self._context = context
         self._probes = probes
         self._begin_tried = False
+        self._known: dict[int, ProbeAnswered | None] = {}  # pages of several lists, asked at once
 
     def are_proved(self) -> bool:
         """Ask for the page behind the end of each list, and say whether the plans end there.
@@ -33,6 +34,14 @@ class FeedEnds:
         where the feed begins before its first page.
         """
         plan = self._context.plan
+        behind = [
+            of.feed_list.number(page)
+            for of in plan.begun
+            if not of.plan.is_unreadable
+            and not of.plan.fails_at_end
+            and (page := of.plan.page_behind) is not None
+        ]
+        self._known = self._probes.look_at(behind) if len(behind) > 1 else {}
         unproved = [of for of in plan.begun if not self._is_proved(of)]
         if unproved:
             plan.look_again()
@@ -119,4 +128,5 @@ class FeedEnds:
         return set() if answer is None else set(answer.ids)
 
     def _look(self, of: ListPlan, page: int) -> ProbeAnswered | None:
-        return self._probes.look(of.feed_list.number(page))
+        number = of.feed_list.number(page)
+        return self._known.pop(number) if number in self._known else self._probes.look(number)

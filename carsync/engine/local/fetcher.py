@@ -225,7 +225,8 @@ class Fetcher:
         failpoints.reach("probe.answered")
         told = (answer.verdict, time.monotonic() - started_s, answer.words, retry_after_s, failure)
         found = (answer.ids, answer.info, answer.row)
-        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found))
+        page = lease.page.page if lease.page else None
+        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))
 
     def _succeeded(self, admission: Admission) -> None:
         """Report a success; one that changes nothing saves the round trip."""
