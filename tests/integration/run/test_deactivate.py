@@ -35,7 +35,7 @@ def rig(conn: Connection) -> Rig:
 def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
     """Give what a decision wants to know of a run."""
     usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True}
-    usual |= {"cut": "", "gaps": "", "holes": 0, "open_end": ""}
+    usual |= {"cut": "", "gaps": "", "holes": 0, "open_end": "", "planned": 1}
     lists, pages = FeedLists(config.api), cast("PagePlan", SimpleNamespace(**{**usual, **plan}))
     return SimpleNamespace(
         config=config,
