@@ -41,6 +41,7 @@ class FeedPlan:
         self._ahead = ahead
         self._plans: dict[int, ListPlan] = {}  # of the lists that have begun
         self._open: dict[int, PagePlan] = {}  # of those that may not be exhausted
+        self._closed: dict[int, int] = {}  # how many pages the others have
         self._next = 0  # no list before it has not begun
 
     # ── lists ────────────────────────────────────────────────────────────────
@@ -79,7 +80,8 @@ class FeedPlan:
 
     @property
     def _leased(self) -> int:
-        return sum(of.plan.planned or 0 for of in self._plans.values())
+        closed = sum(n for index, n in self._closed.items() if index not in self._open)
+        return closed + sum(plan.planned or 0 for plan in self._open.values())
 
     def _begin_next(self) -> ListPlan | None:
         """Begin the next list; None where there is none, or where no page of it is wanted."""
@@ -193,7 +195,10 @@ class FeedPlan:
     @property
     def is_exhausted_so_far(self) -> bool:
         """Whether nothing is left to do in the lists that have begun."""
-        self._open = {i: plan for i, plan in self._open.items() if not plan.is_exhausted}
+        for index, plan in list(self._open.items()):
+            if plan.is_exhausted:
+                self._closed[index] = plan.planned or 0
+                del self._open[index]
         return not self._open
 
     @property
@@ -211,9 +216,10 @@ class FeedPlan:
         """Number of pages to be staged; None while the end of any list is not known."""
         if not self._has_begun_all:
             return None
-        each = [of.plan.planned for of in self._plans.values()]
+        each = [plan.planned for plan in self._open.values()]
         known = [planned for planned in each if planned is not None]
-        return sum(known) if len(known) == len(each) else None
+        closed = (n for index, n in self._closed.items() if index not in self._open)
+        return sum(known) + sum(closed) if len(known) == len(each) else None
 
     @property
     def pages(self) -> list[range]:
