@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from urllib.parse import quote, quote_plus, unquote
 
 _known: dict[str, None] = {}
 """The secrets of this process, for `clean`."""
+_latest: deque[str] = deque()
+_MOST_LATEST = 8
 _BY_CHANCE = re.compile(r".{0,3}|[0-9]{0,7}|true|false|null", re.DOTALL)
 """What stands in texts and records by chance, and would be told by `***` in its place."""
 _PASSWORDS = (
@@ -18,7 +21,9 @@ _PASSWORDS = (
 _PATH = re.compile(r"https?://[^/]*(/.{7,})")
 """Of a web hook's address: libraries quote it without the host, or with the port."""
 _ESCAPE = re.compile(r"\\(.)")
-_SECRET_NAME = re.compile(r"(?:^|[_.-]|api)key$|token|secret|passw|signature", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-]|api)key$|token|secret|passw|pwd|signature|cookie|^authorization$", re.IGNORECASE
+)
 
 
 class Secret(str):
@@ -49,6 +54,28 @@ class Secret(str):
         return "".join(self)
 
 
+class Hidden(Secret):
+    """A string that prints as `***`, but that `clean` need not know: it may be any word."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str = "") -> Hidden:
+        """Make the text, without telling it to `clean`."""
+        return str.__new__(cls, text)
+
+
+def keep_latest(token: Secret) -> None:
+    """Let `clean` know this token and the few before it, and forget older ones.
+
+    A long run has thousands, and no request carries an old one any more.
+    """
+    text = token.reveal()
+    if text not in _latest:
+        _latest.append(text)
+        if len(_latest) > _MOST_LATEST:
+            _known.pop(_latest.popleft(), None)
+
+
 def is_by_chance(secret: str) -> bool:
     """Say whether a secret is so short that texts and records hold it by chance.
 
@@ -59,7 +86,7 @@ def is_by_chance(secret: str) -> bool:
 
 
 def names_secret(name: str) -> bool:
-    """Say whether a query parameter of this name holds a secret.
+    """Say whether a parameter, a header or a field of this name holds a secret.
 
     >>> names_secret("api_key"), names_secret("keyword")
     (True, False)

@@ -11,6 +11,7 @@ import click
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, config_options, find_checkpoint_path
 from carsync.config.environment import environment_layer
+from carsync.config.keys import secrets_of
 from carsync.config.sections import Config
 from carsync.doctor import examine, render
 from carsync.doctor.config_checks import Origin
@@ -40,7 +41,7 @@ def check(
 
     At most seven requests go to the API, at the configured rate: the first page and the one
     after it, pages behind the end and before the first one, a car by its id, and an id that
-    cannot exist.
+    cannot exist; one more for an access token, where api.auth wants one.
 
     \b
     Examples:
@@ -81,7 +82,6 @@ def _origin(config: Config, path: Path | None) -> Origin:
     if path is None:
         return Origin(None, variables)
     text = path.read_text(encoding="utf-8")
-    secrets = (config.api.auth.key, config.database.dsn, config.api.proxy)
-    told = any(secret and secret.reveal() in text for secret in secrets)
+    told = any(secret and secret in text for secret in secrets_of(config))
     exposed = told and bool(path.stat().st_mode & _OTHERS_MAY_READ)
     return Origin(str(path), variables, exposed)

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.init_file import Answers, Looked, is_secret, variable_of, write
-from carsync.cli.init_look import environment, look
-from carsync.cli.init_questions import AUTH_TYPES, KINDS, USUAL, ask_again, refuse, take_answers
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.config_file import write
+from carsync.cli.guide.look import environment, look
+from carsync.cli.guide.questions import AUTH_TYPES, KINDS, USUAL, ask_again, refuse, take_answers
 from carsync.config.parser import parse
 from carsync.errors import ConfigError
 from carsync.redaction import redact

@@ -17,7 +17,7 @@ from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.lists import FeedLists
-from carsync.source.single_page import ask_page
+from carsync.source.single_page import Pacer, ask_page
 
 
 @click.command()
@@ -73,7 +73,7 @@ def _map_page(config: Config, mapper: Mapper, page: int | None) -> PageContent:
     config.require_api()
     number = load_paginator(config.api).first if page is None else page
     try:
-        return mapper.map_page(ask_page(config.api, number).body)
+        return mapper.map_page(ask_page(config.api, number, Pacer(config.limits)).body)
     except PageError as exc:
         problem = f"cannot show page {number}: {exc.problem}"
         raise ApiError(problem, detail=exc.detail, hint=exc.hint) from None

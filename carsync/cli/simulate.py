@@ -11,6 +11,7 @@ from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.cli import console
+from carsync.demo.door import DOOR_KINDS, USER
 from carsync.demo.feed import LIST_FIELDS, FeedOptions
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.paging import PAGINGS
@@ -73,7 +74,19 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
 @_share("--added", FeedOptions().added_share, "Share of cars added a snapshot.")
 @_share("--removed", FeedOptions().removed_share, "Share of cars removed a snapshot.")
 @click.option("--prefix", default="/api", help="Path before /cars.")
-@click.option("--key", default="demo", help="Required X-API-Key; empty: no key is required.")
+@click.option("--key", default="demo", help="The key that is required; empty: none is required.")
+@click.option(
+    "--auth",
+    type=click.Choice(DOOR_KINDS),
+    default=SimulatorOptions().auth,
+    help="How the key is sent, as api.auth.type; oauth2 and login give a token for it.",
+)
+@click.option(
+    "--access-token-life",
+    "access_token_life_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Access tokens are valid for so many seconds.  [default: for ever]",
+)
 @click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=0.0, help="Requests/s before 429; 0: no limit."
@@ -151,6 +164,7 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
       carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
       carsync simulate --paging cursor --token-life 60
       carsync simulate --list-param make --broken-list Kia
+      carsync simulate --auth oauth2 --access-token-life 60
       carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """
     feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
@@ -162,11 +176,50 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         with running(app, port=port) as api:
-            console.say(f"API_BASE_URL={api.base_url} API_KEY={key or 'none'}")
+            console.say(f"API_BASE_URL={api.base_url} {_key_variables(options)}")
             console.say(*_usage(api).splitlines(), err=True)
             signal.sigwait(STOP_SIGNALS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+
+def _key_variables(options: SimulatorOptions) -> str:
+    """Return the variables that hold what the simulated API wants."""
+    key = options.key or "none"
+    if options.auth in {"basic", "login"}:
+        return f"API_USERNAME={USER} API_PASSWORD={key}"
+    return (
+        f"API_CLIENT_ID={USER} API_CLIENT_SECRET={key}"
+        if options.auth == "oauth2"
+        else f"API_KEY={key}"
+    )
+
+
+def _auth_lines(api: RunningSimulator) -> str:
+    """Return the configuration that the door asks for; empty: the usual one."""
+    options = api.app.options
+    if options.key is None or options.auth == "header":
+        return ""
+    keys = f"type: {options.auth}"
+    if options.auth == "oauth2":
+        keys += f", token_url: {api.base_url}/oauth/token"
+    if options.auth == "login":
+        keys += ", path: /login" + (", expires_in: expires_in" * bool(options.access_token_life_s))
+    return f"\n  in the file:   api: {{auth: {{{keys}}}}}"
+
+
+def _curl(options: SimulatorOptions) -> str:
+    """Return curl's options that show the key; TOKEN is one that was given for it."""
+    if options.key is None:
+        return ""
+    shown = {
+        "header": f"-H 'X-API-Key: {options.key}' ",
+        "bearer": f"-H 'Authorization: Bearer {options.key}' ",
+        "basic": f"-u '{USER}:{options.key}' ",
+        "query": f"-G -d 'api_key={options.key}' ",
+        "none": "",
+    }
+    return shown.get(options.auth, "-H 'Authorization: Bearer TOKEN' ")
 
 
 def _usage(api: RunningSimulator) -> str:
@@ -176,9 +229,9 @@ def _usage(api: RunningSimulator) -> str:
         f"serving {formatting.plural(len(app.snapshot.ids), 'car')} in "
         f"{formatting.plural(pages, 'page')}, "
         f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
-        f"  a page:        curl -H 'X-API-Key: {app.options.key}' '{api.base_url}/cars?page=1'\n"
+        f"  a page:        curl {_curl(app.options)}'{api.base_url}/cars?page=1'\n"
         f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
         f"  a lie:         curl -X POST '{api.origin}/_sim/lie?name=total-capped'\n"
         f"  the truth:     curl '{api.origin}/_sim/truth'\n"
-        f"  arrivals:      curl '{api.origin}/_sim/log'"
+        f"  arrivals:      curl '{api.origin}/_sim/log'{_auth_lines(api)}"
     )

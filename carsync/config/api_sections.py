@@ -7,17 +7,76 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from carsync.config.section_base import Count, Natural, Positive, Section
-from carsync.redaction import Secret, names_secret
+from carsync.redaction import Hidden, Secret, names_secret
 
-AuthType = Literal["header", "bearer", "none"]
+AuthType = Literal["header", "bearer", "basic", "query", "oauth2", "login", "none"]
+Grant = Literal["client_credentials", "password", "refresh_token"]
 
 
 class Auth(Section, frozen=True):
-    """How the key is sent: as the header `name`, as `Authorization: Bearer`, or not at all."""
+    """How carsync shows the API who asks; docs/keys.md says which keys belong to which type.
+
+    Of `name` null is the usual name of the type; of `prefix` null is none for a key, and
+    `Bearer ` for a token.
+    """
 
     type: AuthType = "header"
-    name: str = "X-API-Key"
+    name: str | None = None
     key: Secret | None = None
+    prefix: str | None = None
+    username: Secret | None = None
+    password: Secret | None = None
+    token_url: str | None = None
+    grant: Grant = "client_credentials"
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    client_auth: Literal["header", "body"] = "header"
+    refresh_token: Secret | None = None
+    scope: str | None = None
+    path: str | None = None
+    body: dict[str, Hidden] = {}
+    token: str = "access_token"
+    expires_in: str | None = None
+    expires_at: str | None = None
+    header: str = "Authorization"
+
+    @property
+    def sent_name(self) -> str:
+        """The name of the header, or of the query parameter, in which the key travels."""
+        usual = "api_key" if self.type == "query" else "X-API-Key"
+        return usual if self.name is None else self.name
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether requests carry anything that tells who asks."""
+        is_plain = self.type in {"header", "bearer", "query"}
+        return self.type != "none" and not (is_plain and self.key is None)
+
+    def prefixed(self, value: str, usual: str = "") -> str:
+        """Return `value` behind the prefix; a word as the prefix is followed by a blank.
+
+        >>> Auth(prefix="Token").prefixed("k-1"), Auth(prefix="key=").prefixed("k-1")
+        ('Token k-1', 'key=k-1')
+        """
+        prefix = usual if self.prefix is None else self.prefix
+        return f"{prefix}{' ' if prefix[-1:].isalnum() else ''}{value}"
+
+    def missing(self) -> str:
+        """Return the key without which this type cannot show who asks; empty: it has all.
+
+        >>> Auth(type="basic").missing(), Auth(type="bearer").missing()
+        ('username', '')
+        """
+        needed = ["username"] if self.type == "basic" else []
+        if self.type == "login" and not self.body:
+            needed = ["username", "password"]
+        if self.type == "oauth2":
+            needed = {
+                "client_credentials": ["client_id", "client_secret"],
+                "password": ["username", "password"],
+                "refresh_token": ["refresh_token"],
+            }[self.grant]
+        return next((name for name in needed if not getattr(self, name)), "")
 
 
 class Timeout(Section, frozen=True):
@@ -86,14 +145,24 @@ class Api(Section, frozen=True):
     auth: Auth = Auth()
     params: dict[str, Value] = {}
     lists: dict[str, list[Value | dict[str, Value]]] = {}
+    headers: dict[str, Hidden] = {}
     timeout: Timeout = Timeout()
     max_body_bytes: Count = 64 * 1024 * 1024
     proxy: Secret | None = None
     ca_bundle: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     pagination: Pagination = Pagination()
 
     def __post_init__(self) -> None:
-        """Make a key that travels as a parameter known as a secret, in a child process too."""
-        for name, value in self.params.items():
+        """Make keys that travel elsewhere known by their names, in child processes too."""
+        for value in self.secret_params.values():
+            Secret(str(value))
+        for name, hidden in (*self.headers.items(), *self.auth.body.items()):
             if names_secret(name):
-                Secret(str(value))
+                Secret(hidden.reveal())
+
+    @property
+    def secret_params(self) -> dict[str, Value]:
+        """The parameters whose names say that they hold a key."""
+        return {name: value for name, value in self.params.items() if names_secret(name)}

@@ -10,6 +10,11 @@ from carsync.errors import ConfigError
 VARIABLES: dict[str, str] = {
     "API_BASE_URL": "api.base_url",
     "API_KEY": "api.auth.key",
+    "API_USERNAME": "api.auth.username",
+    "API_PASSWORD": "api.auth.password",
+    "API_CLIENT_ID": "api.auth.client_id",
+    "API_CLIENT_SECRET": "api.auth.client_secret",
+    "API_REFRESH_TOKEN": "api.auth.refresh_token",
     "CONCURRENCY": "limits.concurrency",
     "RPS": "limits.requests_per_second",
     "PAGE_SIZE": "api.pagination.page_size",

@@ -15,14 +15,15 @@ import msgspec
 from msgspec import Struct
 
 from carsync.config.sections import Config
-from carsync.redaction import Secret
-
-SECRET_KEYS = ("api.auth.key", "database.dsn", "api.proxy", "notify.url", "notify.proxy")
+from carsync.redaction import Hidden, Secret, names_secret
 
 RENAMED = {"api.record_path": "api.record.path"}
 """Keys that a better one replaced."""
 
-_SCHEMAS: dict[type, dict[str, Any]] = {Secret: {"type": "string"}}
+_SCHEMAS: dict[type, dict[str, Any]] = {
+    Secret: {"type": "string"},
+    Hidden: {"type": "string"},
+}
 _SECRET_NAME = re.compile(r"key|dsn|pass|secret|token|proxy", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"://[^/\s]*@|passw(or)?d", re.IGNORECASE)
 
@@ -88,13 +89,37 @@ def nearest(key: str, prefix: str, names: Iterable[str]) -> str | None:
     if close := difflib.get_close_matches(key, list(names), n=1, cutoff=0.6):
         return prefix + close[0]
     leaves = {path.rpartition(".")[2]: path for path in reversed(keys())}
-    far = difflib.get_close_matches(key, list(leaves), n=1, cutoff=0.75)
+    far = difflib.get_close_matches(key, list(leaves), n=1, cutoff=0.9)
     return leaves[far[0]] if far else None
 
 
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """Return a type and the types that it is made of."""
+    return (annotation, *get_args(annotation))
+
+
+SECRET_KEYS = tuple(key for key in keys() if {Secret, Hidden} & {*_parts(type_of(key))})
+"""The keys whose value, or each of whose values, is a secret."""
+
+
 def holds_secret(path: str) -> bool:
-    """Say whether the key `path` is a secret, or a section that holds one."""
-    return any(f"{secret}.".startswith(f"{path}.") for secret in SECRET_KEYS)
+    """Say whether the key `path` is a secret, an entry of one, or a section that holds one."""
+    path = f"{path}."
+    return any(f"{key}.".startswith(path) or path.startswith(f"{key}.") for key in SECRET_KEYS)
+
+
+def secrets_of(config: Config) -> list[str]:
+    """Return the texts of all secrets that a configuration holds."""
+    found: list[str] = []
+    for key in SECRET_KEYS:
+        value: Any = config
+        for name in key.split("."):
+            value = getattr(value, name)
+        if isinstance(value, dict):
+            found += [text.reveal() for name, text in value.items() if names_secret(name)]
+        elif value:
+            found.append(value.reveal())
+    return found
 
 
 def shown(path: str, value: Any, meant: str | None = None) -> str:

@@ -278,6 +278,6 @@ def _split_override(override: str) -> tuple[str, Any]:
 
 
 def _decode_secret(annotation: type, value: Any) -> Any:
-    if annotation is Secret and isinstance(value, str):
-        return Secret(value)
+    if issubclass(annotation, Secret) and isinstance(value, str):
+        return annotation(value)
     raise TypeError(f"Expected `str`, got `{type(value).__name__}`")

@@ -226,11 +226,19 @@ class Config(Section, frozen=True):
         return Target(self.database.schema, self.database.table)
 
     def require_api(self) -> str:
-        """Return `api.base_url`; raise `ConfigError` where it is missing."""
+        """Return `api.base_url`; raise `ConfigError` where it, or a key's secret, is missing."""
         if not self.api.base_url:
             raise ConfigError(
                 "api.base_url is not set",
                 hint="set API_BASE_URL, or `api: {base_url: https://…}` in the file",
+            )
+        auth = self.api.auth
+        if missing := auth.missing():
+            kind = f"oauth2, grant: {auth.grant}" if auth.type == "oauth2" else auth.type
+            raise ConfigError(
+                f"api.auth.{missing} is not set",
+                detail=f"api.auth.type is {kind}",
+                hint=f"set API_{missing.upper()}; docs/keys.md shows what each type needs",
             )
         return self.api.base_url
 

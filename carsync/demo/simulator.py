@@ -7,6 +7,8 @@
     GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
     POST /_sim/snapshot?n=K                list the cars of snapshot K from now on
     POST /_sim/lie?name=L                  lie in this way from now on; no name: be honest again
+    POST {prefix}/oauth/token, /login      a token, where the door asks for one; see `door.py`
+    POST /_sim/revoke                      no token that was given is valid any more
     POST /_sim/reset                       forget arrivals, attempts and the rate limit's past
 
 The routes under /_sim are never limited, delayed, spoilt or logged.
@@ -28,6 +30,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from carsync.demo.door import Door, DoorKind
 from carsync.demo.feed import (
     Feed,
     FeedOptions,
@@ -54,7 +57,8 @@ class SimulatorOptions(Struct, frozen=True):
     Shares (0 to 1) are of requests, drawn from (seed, page or id, attempt), so that a run
     meets the same faults again. `broken_share` is a share of pages, which always answer
     500. `rate` is in requests per second, 0 for no limit; `burst` is twice the rate by
-    default. `key` None lets everyone in. `lies` names lies of `lies.py`, one of pages and one
+    default. `key` None lets everyone in; `auth` is how the key is shown, `access_token_life_s` how
+    long a token lives that is given for it. `lies` names lies of `lies.py`, one of pages and one
     by id at most; some of them begin at page `lie_depth`. `paging` is the kind of paging; lies
     and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
@@ -82,6 +86,8 @@ class SimulatorOptions(Struct, frozen=True):
     token_life_s: float | None = None
     list_params: tuple[str, ...] = ()
     broken_lists: tuple[str, ...] = ()
+    auth: DoorKind = "header"
+    access_token_life_s: float | None = None
 
 
 class SimulatedAnswer(Struct, frozen=True):
@@ -127,8 +133,9 @@ class Simulator:
         self.options = options
         self.feed = Feed(options.feed)
         self.snapshot = self.feed.at(options.snapshot)
-        self._cars_path = options.prefix.rstrip("/") + "/cars"
-        self._key = None if options.key is None else options.key.encode("latin-1")
+        self._prefix = options.prefix.rstrip("/")
+        self._cars_path = self._prefix + "/cars"
+        self.door = Door(options.auth, options.key, options.access_token_life_s)
         self._cache: dict[tuple[int | str, ...], bytes] = {}
         self._cached_bytes = 0
         self.lie(*options.lies)
@@ -203,10 +210,14 @@ class Simulator:
 
     def _answer(self, scope: Message, path: str, body: bytes) -> SimulatedAnswer:
         is_search = scope["method"] == "POST" and path == self._cars_path
+        headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
+        if self.door.token_path is not None and path == self._prefix + self.door.token_path:
+            status, given = self.door.give(headers, _in_body(scope, body))
+            return _json(given, status)
         if scope["method"] != "GET" and not is_search:
             return _error(405, "only GET is answered here")
-        if self._key is not None and _header(scope, b"x-api-key") != self._key:
-            return _error(401, "missing or wrong X-API-Key")
+        if (words := self.door.refuse(headers, _query(scope))) is not None:
+            return _error(401, words)
         if path == self._cars_path:
             query = {**_query(scope), **_in_body(scope, body)}
             wanted = self._wanted(query)
@@ -263,12 +274,13 @@ class Simulator:
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
         host = (_header(scope, b"host") or b"").decode("latin-1")
         kept = urlencode(self._wanted(query))
+        kept = f"{'&' if self.door.echo else '?'}{kept}" if kept else ""
         body, link = shape(
             options.paging,
             cut,
             listing.records(cut.start, stop),
             len(listing),
-            "?".join(filter(None, (f"http://{host}{self._cars_path}", kept))),
+            f"http://{host}{self._cars_path}{self.door.echo}{kept}",
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)
@@ -350,6 +362,8 @@ class Simulator:
                 self.show(number)
             case "POST", "/_sim/lie":
                 return self._lie_by_name(query.get("name", ""))
+            case "POST", "/_sim/revoke":
+                self.door.revoke()
             case "POST", "/_sim/reset":
                 self.reset()
             case _:

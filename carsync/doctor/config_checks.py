@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -50,9 +52,20 @@ def _judge_origin(found: Findings, config: Config, origin: Origin) -> None:
     if auth.type == "none" and auth.key is not None:
         seen = "a key is set, but api.auth.type: none does not send it"
         found.warn("key", seen, "set api.auth.type: header")
-    elif auth.type != "none" and auth.key is None:
+    elif missing := auth.missing():
+        found.problem("key", f"api.auth.{missing} is not set", f"set API_{missing.upper()}")
+    elif auth.type != "none" and not auth.sends_key and not config.api.headers:
         fix = "set API_KEY, or api.auth.type: none if the API needs no key"
         found.warn("key", "no key is set, so none is sent", fix)
+    elif auth.type == "oauth2" and _is_open(auth.token_url or ""):
+        seen = "api.auth.token_url is http://: the secret is sent unencrypted"
+        found.warn("key", seen, "set api.auth.token_url to https://…")
+
+
+def _is_open(url: str) -> bool:
+    """Say whether a request to `url` leaves this machine without TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}
 
 
 def _judge_pace(found: Findings, config: Config) -> None:

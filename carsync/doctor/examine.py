@@ -41,7 +41,7 @@ from carsync.model import PARENT_SESSIONS, PageInfo
 from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.lists import FeedLists
-from carsync.source.single_page import ask_page
+from carsync.source.single_page import Pacer, ask_page
 
 Hashes = Mapping[str, Mapping[str, str]]
 """The hashes of the first page: algorithm → id → hash."""
@@ -94,12 +94,12 @@ def _examine_feed(
 ) -> tuple[Findings, Hashes | None]:
     """Judge the feed; return the findings and, where it gave one, the first page's hashes."""
     found = Findings(ExitCode.API)
-    if not config.api.base_url:
-        try:
-            config.require_api()
-        except ConfigError as exc:
+    try:
+        config.require_api()
+    except ConfigError as exc:
+        if not config.api.base_url:
             found.failed("address", exc)
-        found.skip(feed_checks.CHECKS, "api.base_url is not set")
+        found.skip(feed_checks.CHECKS, exc.problem)
         return found, None
     if not _reach(found, config):
         found.skip(feed_checks.CHECKS, "the API is not reached")
@@ -111,8 +111,9 @@ def _examine_feed(
             "API answers",
         )
         return found, None
+    pacer = Pacer(config.limits)
     try:
-        answer = ask_page(config.api)
+        answer = ask_page(config.api, pacer=pacer)
     except PageError as exc:
         feed_checks.judge_failure(found, exc)
         found.skip(feed_checks.ANSWER, "the API returned no page")
@@ -129,15 +130,15 @@ def _examine_feed(
             found.skip(feed_checks.PAGE, why)
     feed_checks.judge_skew(found, page.skew_s)
     if page.ids:
-        _try_claims(found, config, page)
+        _try_claims(found, config, page, pacer)
     else:
         found.skip(feed_checks.CLAIMS, why)
     return found, _hashes(config, answer.body) if page.mapped else None
 
 
-def _try_claims(found: Findings, config: Config, page: FirstPage) -> None:
+def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) -> None:
     """Try by a few more requests what the feed says of its ends, and how it answers by id."""
-    asker = FeedAsker(config)
+    asker = FeedAsker(config, pacer)
     rules, paginator, ids = config.api.pagination, load_paginator(config.api), frozenset(page.ids)
     info = PageInfo(page.pages, page.total, page.next_token, page.has_more)
     repeat_hint = paginator.repeat_hint
@@ -181,7 +182,7 @@ def _reach(found: Findings, config: Config) -> bool:
         is_local = all(ipaddress.ip_address(each).is_loopback for each in lookup.addresses)
         feed_checks.judge_plain_http(found, config, is_local=is_local)
         return True
-    certificate = feed_facts.read_certificate(host, port, config.api.ca_bundle, within_s)
+    certificate = feed_facts.read_certificate(host, port, config.api, within_s)
     feed_checks.judge_certificate(found, certificate)
     return not certificate.error
 

@@ -16,28 +16,29 @@ from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.record_match import ids_of
-from carsync.source.client import Answer, ApiClient
-from carsync.source.rate_limit import TokenBucket
-from carsync.source.single_page import once_in_time
+from carsync.source.client import ApiClient
+from carsync.source.request import Answer
+from carsync.source.single_page import LONGEST_WAIT_S, Pacer, once_in_time
 
-LONGEST_WAIT_S = 10.0
-"""A further request that the rate limit lets wait longer is not made."""
+_PAUSE_S = 1.0
+"""Wait so long where the API asks to slow down and does not say for how long."""
 _Result = TypeVar("_Result")
 
 
 class FeedAsker:
-    """Asks for pages and records; `requests` counts them, the first page included.
+    """Asks for pages and records, after the first page was asked for by `pacer`.
 
     Each request raises `PageError` as a run's would.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, pacer: Pacer) -> None:
         self.config = config
-        limits = config.limits
-        rate, burst = limits.requests_per_second, limits.effective_burst
-        self._bucket = TokenBucket(rate, burst, time.monotonic)
-        self._bucket.reserve()  # the first page was read
-        self.requests = 1
+        self._pacer = pacer
+
+    @property
+    def requests(self) -> int:
+        """The number of requests so far, the first page and those for a token included."""
+        return self._pacer.requests
 
     def with_config(self, config: Config) -> FeedAsker:
         """Return an asker by another configuration, paced and counted with this one."""
@@ -47,9 +48,12 @@ class FeedAsker:
 
     def answer(self, api: Api, page: int, token: str | None) -> Answer:
         """Return a page of the feed that `api` describes, as it came."""
-        self._wait()
-        client = ApiClient(api, connections=1)
-        return once_in_time(client, api, partial(client.get_page, page, token))
+
+        def ask() -> Answer:
+            client = ApiClient(api, connections=1, tokens=self._pacer.tokens)
+            return once_in_time(client, api, partial(client.get_page, page, token), self._pacer)
+
+        return _patiently(ask)
 
     def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
@@ -71,13 +75,21 @@ class FeedAsker:
         return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
 
     def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
-        self._wait()
-        reader = FeedReader(config, 1)
-        return once_in_time(reader.client, config.api, lambda: work(reader))
+        def ask() -> _Result:
+            reader = FeedReader(config, 1, self._pacer.tokens)
+            return once_in_time(reader.client, config.api, lambda: work(reader), self._pacer)
 
-    def _wait(self) -> None:
-        if (wait_s := self._bucket.reserve()) > LONGEST_WAIT_S:
-            problem = "not requested: the rate limit would let it wait too long"
-            raise PageError(FailureKind.RATE_LIMITED, problem)
+        return _patiently(ask)
+
+
+def _patiently(ask: Callable[[], _Result]) -> _Result:
+    """Ask; once more where the API asks to slow down, unless it is for long."""
+    try:
+        return ask()
+    except PageError as exc:
+        wait_s = exc.retry_after_s or _PAUSE_S
+        is_limited = exc.kind is FailureKind.RATE_LIMITED or exc.status == 503
+        if exc.status is None or not is_limited or wait_s > LONGEST_WAIT_S:
+            raise
         time.sleep(wait_s)
-        self.requests += 1
+    return ask()

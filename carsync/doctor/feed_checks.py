@@ -112,7 +112,7 @@ def judge_lookup(found: Findings, lookup: Lookup) -> bool:
 
 def judge_plain_http(found: Findings, config: Config, *, is_local: bool) -> None:
     """Judge an API without TLS: a key that everybody on the way can read is a warning."""
-    if config.api.auth.key is None or config.api.auth.type == "none":
+    if not config.api.auth.sends_key:
         found.ok("TLS", "none (http://); no key is sent")
     elif is_local:
         found.ok("TLS", "none (http://), within this machine")

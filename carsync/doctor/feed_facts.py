@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from carsync.config.api_sections import Api
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.doctor.paging_guesses import guess_paging
@@ -23,11 +24,12 @@ from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
 from carsync.mapping.rules import check_rules, raw_paths
 from carsync.redaction import redact
-from carsync.source.client import Answer
+from carsync.source.certificates import ClientCertificate
 from carsync.source.connection_pool import tls_context
 from carsync.source.deadline import in_time
 from carsync.source.dns import look_up
 from carsync.source.pagination.base import load_paginator
+from carsync.source.request import Answer
 from carsync.source.retry_after import parse_date
 
 _GRACE_S = 2.0
@@ -54,11 +56,11 @@ def resolve(host: str, port: int, within_s: float) -> Lookup:
     return Lookup(host, addresses, time.monotonic() - started_s)
 
 
-def read_certificate(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
+def read_certificate(host: str, port: int, api: Api, within_s: float) -> Certificate:
     """Make a TLS handshake by the rules of a run's requests."""
     try:
         return in_time(
-            lambda: _shake_hands(host, port, ca_bundle, within_s),
+            lambda: _shake_hands(host, port, api, within_s),
             within_s + _GRACE_S,
             name="handshake",
         )
@@ -66,9 +68,9 @@ def read_certificate(host: str, port: int, ca_bundle: str | None, within_s: floa
         return Certificate(error=f"no TLS handshake within {within_s:g} s")
 
 
-def _shake_hands(host: str, port: int, ca_bundle: str | None, within_s: float) -> Certificate:
+def _shake_hands(host: str, port: int, api: Api, within_s: float) -> Certificate:
     try:
-        context = tls_context(ca_bundle)
+        context = tls_context(api.ca_bundle, ClientCertificate.of(api))
     except OSError as exc:
         return Certificate(error=f"api.ca_bundle cannot be read: {exc.strerror or exc}")
     try:

@@ -24,8 +24,8 @@ from carsync.mapping.discovery import PageLayout, find_page, records_at
 from carsync.mapping.fields import parse_path
 from carsync.mapping.fields import walk as value_at
 from carsync.mapping.guessing import guess_columns
-from carsync.source.client import Answer
 from carsync.source.pagination.base import load_paginator
+from carsync.source.request import Answer
 
 MOST_TRIALS = 2
 _USUAL_SIZE = 100

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from carsync.errors import CarsyncError, FailureKind
 from carsync.model import PageInfo, ProbeVerdict, Row, StagedPage
+from carsync.source.auth.token_store import Token
 
 
 class PageLease(Struct, frozen=True):
@@ -136,6 +137,12 @@ class RateChanged(Struct, frozen=True):
     reason: str
 
 
+class TokenIssued(Struct, frozen=True):
+    """A worker got an access token, which the engine keeps for an engine after it."""
+
+    token: Token
+
+
 class WorkerFailed(Struct, frozen=True):
     """A worker cannot go on; `error` names the class of the error that these words are of."""
 
@@ -167,6 +174,7 @@ Event = (
     | PagesStaged
     | BreakerOpened
     | RateChanged
+    | TokenIssued
     | WorkerFailed
     | EngineLost
 )

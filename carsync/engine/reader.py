@@ -19,7 +19,9 @@ from carsync.mapping.mapper import Mapper, PageContent
 from carsync.mapping.record_match import ERROR_OBJECT, describe_answer, find_record, ids_of
 from carsync.model import MappedPage, PageInfo, ProbeVerdict, Row
 from carsync.redaction import redact
-from carsync.source.client import Answer, ApiClient, gone_status_rule
+from carsync.source.auth.token_store import Token, TokenStore
+from carsync.source.client import ApiClient, gone_status_rule
+from carsync.source.request import Answer
 
 BY_RULE = "api.record.gone_when says so"
 """What an answer was where the rule made it mean gone."""
@@ -70,11 +72,20 @@ class ProbeAnswer(Struct, frozen=True):
 class FeedReader:
     """Reads pages and records of one feed; one for all threads of a process.
 
-    `connections` is the number of threads that will use it.
+    `connections` is the number of threads that will use it; `tokens` and `tell_token` are as
+    for `ApiClient`.
     """
 
-    def __init__(self, config: Config, connections: int) -> None:
-        self.client = ApiClient(config.api, connections=connections)
+    def __init__(
+        self,
+        config: Config,
+        connections: int,
+        tokens: TokenStore | None = None,
+        tell_token: Callable[[Token], None] = lambda _: None,
+    ) -> None:
+        self.client = ApiClient(
+            config.api, connections=connections, tokens=tokens, tell_token=tell_token
+        )
         self._lists = self.client.lists
         self._mapper = Mapper.load(config, self._lists.paginator.paths)
         self._key = config.api.auth.key

@@ -42,6 +42,7 @@ from carsync.run.listener import RunListener
 from carsync.run.probes import ProbeRunner
 from carsync.run.signals import StopSignal
 from carsync.run.supervisor import EngineSupervisor
+from carsync.source.auth.token_store import TokenStore
 from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state import runs, target_lock
 from carsync.state.checkpoint import load_or_none
@@ -352,9 +353,10 @@ def _prepare_probes(
     )
     idle_s = idle_since(previous, Moment.now())
     without_writers = replace(config, database=replace(config.database, writers=0))
+    tokens = TokenStore(time.monotonic)
 
     def new_engine(used: bool) -> Fleet:
-        return Fleet(without_writers, 0, "", (), idle_s=0.0 if used else idle_s)
+        return Fleet(without_writers, 0, "", (), idle_s=0.0 if used else idle_s, tokens=tokens)
 
     health = ApiHealth(config.limits, context.metrics, time.monotonic)
     supervisor = EngineSupervisor(context, new_engine, health)

@@ -42,7 +42,8 @@ from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
 from carsync.run.report import ListReport, RunReport
 from carsync.run.signals import StopSignal
-from carsync.source.certificates import check_ca_bundle
+from carsync.source.auth.token_store import TokenStore
+from carsync.source.certificates import check_certificates
 from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load_or_none
@@ -77,6 +78,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
+        self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
 
     # ── the run ──────────────────────────────────────────────────────────────
@@ -89,7 +91,7 @@ class SyncRun:
             self._context.note(f"{timing.VARIABLE} is set: deadlines are not the usual ones")
         try:
             refuse_without_semaphores()
-            check_ca_bundle(self._config.api.ca_bundle)
+            check_certificates(self._config.api)
             with FileLock(self._checkpoint_file) as lock:
                 report = self._execute_locked(lock)
         except CarsyncError as exc:
@@ -183,7 +185,8 @@ class SyncRun:
         if not self._context.paginator.parallel:  # each page is staged at once
             database = replace(database, writers=min(2, self._writers), batch_size=1)
         config = replace(self._config, database=database)
-        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s)
+        tokens = self._tokens
+        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s, tokens=tokens)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None

@@ -10,10 +10,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-import msgspec
 import requests
 import urllib3
 from msgspec import Struct
@@ -22,7 +22,9 @@ from carsync import __version__
 from carsync.config.api_sections import Api, Record
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
-from carsync.source.auth.base import load_authenticator
+from carsync.source.auth.base import TokenAccess, load_authenticator
+from carsync.source.auth.token_store import Token, TokenStore
+from carsync.source.certificates import ClientCertificate
 from carsync.source.compression import gunzip, to_utf8, too_large
 from carsync.source.connection_pool import (
     FOREIGN_ERRORS,
@@ -34,24 +36,9 @@ from carsync.source.connection_pool import (
 )
 from carsync.source.pagination.lists import FeedLists
 from carsync.source.refusals import check_status
-from carsync.source.request import ApiRequest, Parameter
+from carsync.source.request import Answer, ApiRequest, Parameter
 
 _CHUNK_BYTES = 64 * 1024
-
-
-class Answer(Struct, frozen=True):
-    """A complete 200 answer: decoded `body`, its size on the wire and the time it took.
-
-    `sent_s` is when the request was sent, on this process's monotonic clock; `date` the
-    server's Date header as it came, empty where it sent none. `headers` are all of its headers.
-    """
-
-    body: bytes
-    wire_bytes: int
-    latency_s: float
-    sent_s: float
-    date: str = ""
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class RecordAnswer(Struct, frozen=True):
@@ -71,13 +58,22 @@ class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
     `connections` is the number of threads that will use it. Its `lists` make the requests of
-    pages.
+    pages, its `authenticator` says when one may be sent. `tokens` holds the token of the run
+    (None: the client has one of its own), `tell_token` hears each one that it gets.
     """
 
-    def __init__(self, api: Api, *, connections: int) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        connections: int,
+        tokens: TokenStore | None = None,
+        tell_token: Callable[[Token], None] = lambda _: None,
+    ) -> None:
         assert api.base_url is not None
         self.lists = FeedLists(api)
-        self._authenticator = load_authenticator(api.auth)
+        store = TokenStore(time.monotonic) if tokens is None else tokens
+        self.authenticator = load_authenticator(api, TokenAccess(self, store, tell_token))
         self._api = api
         self._key = api.auth.key.reveal() if api.auth.key else ""
         self._timeout = (api.timeout.connect_s, api.timeout.read_s)
@@ -87,7 +83,13 @@ class ApiClient:
             "Accept-Encoding": "gzip",
             "Connection": "keep-alive",
         }
-        self._session = open_session(connections, headers, proxy=api.proxy, ca_bundle=api.ca_bundle)
+        self._session = open_session(
+            connections,
+            headers,
+            proxy=api.proxy,
+            ca_bundle=api.ca_bundle,
+            client_cert=ClientCertificate.of(api),
+        )
         self._template = self._session.prepare_request(requests.Request("GET", api.base_url))
         self._base_url = (self._template.url or "").rstrip("/")
         self._origin = urlsplit(self._base_url)[:2]
@@ -97,6 +99,14 @@ class ApiClient:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
         feed_list, number = self.lists.locate(page)
         return self._get(feed_list.request(number, token))
+
+    def send(self, request: ApiRequest) -> Answer:
+        """Send a request to the API as it is; raise `PageError` for anything but a complete 200."""
+        return self._exchange(partial(self._prepare, request))
+
+    def exchange(self, prepared: requests.PreparedRequest) -> Answer:
+        """Send a request that is complete, to whatever host; raise `PageError` likewise."""
+        return self._exchange(lambda: prepared)
 
     def probe(self, record_id: str) -> RecordAnswer:
         """Ask for one record: `gone_status` is gone, 200 is alive, else nothing is proved.
@@ -136,7 +146,6 @@ class ApiClient:
 
     def _prepare(self, request: ApiRequest) -> requests.PreparedRequest:
         """Copy the request prepared once for this session: preparing each costs 0.2 ms."""
-        request = self._authenticator.authorize(request)
         prepared = self._template.copy()
         prepared.url = self._link_url(request) if request.is_link else self._url(request)
         if request.body is not None:
@@ -145,6 +154,7 @@ class ApiClient:
         if urlsplit(prepared.url)[:2] != self._origin:  # as requests reads it, for its connection
             raise PageError(FailureKind.CLIENT, "the address of a request has another origin")
         prepared.headers.update(request.headers)
+        prepared.headers.update({name: v.reveal() for name, v in self._api.headers.items()})
         return prepared
 
     def _url(self, request: ApiRequest) -> str:
@@ -157,6 +167,9 @@ class ApiClient:
         return _with_query("://".join(self._origin) + request.path, request.params)
 
     def _get(self, request: ApiRequest) -> Answer:
+        return self.send(self.authenticator.authorize(request))
+
+    def _exchange(self, prepare: Callable[[], requests.PreparedRequest]) -> Answer:
         started = time.monotonic()
         thread = threading.get_ident()
         active.pop(thread, None)
@@ -164,12 +177,12 @@ class ApiClient:
         self._deadlines[thread] = deadline
         try:
             with self._session.send(
-                self._prepare(request),
+                prepare(),
                 timeout=self._timeout,
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                check_status(response, self._key)
+                check_status(response, self._key, self.authenticator.hint)
                 wire = self._read_body(response, deadline)
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
                     raise _timed_out(self._api.timeout.total_s)

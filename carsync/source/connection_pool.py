@@ -26,11 +26,14 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.ssl_ import create_urllib3_context
 
 from carsync.redaction import Secret
-from carsync.source.certificates import check_ca_bundle, load_certificates
+from carsync.source.certificates import ClientCertificate, check_ca_bundle, load_certificates
 from carsync.source.dns import look_up
 
 _ADDRESS_S = 1.0
 """Try each of several addresses for at least this long, while `connect_s` lasts."""
+
+_HOSTS = 2
+"""Keep the connections to so many: the API's, and the one that gives the tokens."""
 
 active: dict[int, HTTPConnection] = {}
 """The connection on which each thread's request travels, by thread identifier."""
@@ -97,31 +100,41 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 
-def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+def tls_context(
+    ca_bundle: str | None, client_cert: ClientCertificate | None = None
+) -> ssl.SSLContext:
     """Return the rules by which a request's TLS connection is verified.
 
     `ca_bundle` is a file or a folder (None: the bundle that requests brings). Raises
-    `OSError` where it cannot be read.
+    `OSError` where it cannot be read, `ConfigError` for the client's certificate.
     """
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.check_hostname = True
     load_certificates(context, ca_bundle or DEFAULT_CA_BUNDLE_PATH)
+    if client_cert is not None:
+        client_cert.load_into(context)
     return context
 
 
 def open_session(
-    connections: int, headers: Mapping[str, str], *, proxy: Secret | None, ca_bundle: str | None
+    connections: int,
+    headers: Mapping[str, str],
+    *,
+    proxy: Secret | None,
+    ca_bundle: str | None,
+    client_cert: ClientCertificate | None = None,
 ) -> requests.Session:
     """Open a session that takes nothing from the environment and keeps no cookie.
 
     TLS is checked, against the file `ca_bundle` where one is given. The caller refuses
-    redirects (`allow_redirects=False`). Raises `ConfigError` where that file cannot be used.
+    redirects (`allow_redirects=False`). Raises `ConfigError` where that file, or the client's
+    certificate, cannot be used.
     """
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = Adapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+    adapter = Adapter(pool_connections=_HOSTS, pool_maxsize=connections, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.headers.clear()
@@ -131,6 +144,9 @@ def open_session(
     check_ca_bundle(ca_bundle)
     if ca_bundle is not None:
         session.verify = ca_bundle
+    if client_cert is not None:
+        client_cert.check()
+        session.cert = client_cert.files
     return session
 
 

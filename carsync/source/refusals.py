@@ -19,14 +19,14 @@ from carsync.source.retry_after import parse_retry_after
 _DRAIN_BYTES = 64 * 1024
 _SHORT_LENGTH = re.compile(r"[0-9]{1,5}")
 _MOST_WORDS = 200
-_SAYING = ("message", "detail", "error", "error_description", "title", "errors", "description")
+_SAYING = ("message", "detail", "error_description", "error", "title", "errors", "description")
 _UNPRINTABLE = re.compile(r"[^ -~\u00a0-\uffff]+")
 
 
-def check_status(response: requests.Response, key: str) -> None:
+def check_status(response: requests.Response, key: str, hint: str) -> None:
     """Raise `PageError` with the verdict that the status deserves; 200 passes.
 
-    What the server says is quoted without the `key`.
+    What the server says is quoted without the `key`; `hint` is what to do where it refuses that.
     """
     status = response.status_code
     if status == 200:
@@ -50,7 +50,7 @@ def check_status(response: requests.Response, key: str) -> None:
             f"the API refused the key (HTTP {status})",
             status=status,
             detail=detail,
-            hint="check API_KEY (api.auth.key) and the header's name (api.auth.name)",
+            hint=hint,
         )
     if 300 <= status < 400:
         raise _redirected(response, key)

@@ -1,4 +1,4 @@
-"""A request to the API, as paging and authentication make it and the client sends it."""
+"""A request, as paging and authentication make it and the client sends it, and its answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 Parameter = str | int | float | bool | None
 
@@ -22,3 +23,26 @@ class ApiRequest(Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes | None = None
     is_link: bool = False
+
+    def with_header(self, name: str, value: str) -> ApiRequest:
+        """Return the request with one header more.
+
+        >>> ApiRequest("/cars", headers={"A": "1"}).with_header("B", "2").headers
+        {'A': '1', 'B': '2'}
+        """
+        return replace(self, headers={**self.headers, name: value})
+
+
+class Answer(Struct, frozen=True):
+    """A complete 200 answer: decoded `body`, its size on the wire and the time it took.
+
+    `sent_s` is when the request was sent, on this process's monotonic clock; `date` the
+    server's Date header as it came, empty where it sent none. `headers` are all of its headers.
+    """
+
+    body: bytes
+    wire_bytes: int
+    latency_s: float
+    sent_s: float
+    date: str = ""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -15,7 +15,8 @@ from carsync.errors import FailureKind, PageError
 from carsync.model import Column, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
-from carsync.source.client import Answer, ApiClient, RecordAnswer
+from carsync.source.client import ApiClient, RecordAnswer
+from carsync.source.request import Answer
 from tests.conftest import ask
 from tests.support.in_process_engine import InProcessEngine
 

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlencode
 from carsync.config.api_sections import Api
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.fields import parse_path, walk
-from carsync.source.client import Answer
 from carsync.source.pagination.base import load_paginator
+from carsync.source.request import Answer
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
 
 ORIGIN = "https://feed.test"

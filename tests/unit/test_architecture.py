@@ -37,6 +37,7 @@ LIBRARIES = {
         "source.connection_pool",
         "source.client",
         "source.refusals",
+        "source.auth.oauth2",
         "reporting.notify.webhook",
     ],
     "urllib3": ["source.connection_pool", "source.client"],
@@ -59,6 +60,8 @@ LIBRARIES = {
     "prometheus_client": ["reporting.notify.prometheus"],
     "jinja2": ["reporting.html.page"],
     "uvicorn": ["demo.server"],
+    "requests_oauthlib": ["source.auth.oauth2"],
+    "oauthlib": ["source.auth.oauth2"],
 }
 """Where each foreign library may be imported, a package standing for all of its modules.
 
@@ -74,11 +77,13 @@ PURE = [
     "redaction",
     "config.environment",
     "config.api_sections",
+    "config.api_validation",
     "config.keys",
     "config.mapping_sections",
     "config.section_base",
     "config.sections",
     "config.validation",
+    "source.auth.token_store",
     "source.compression",
     "source.pagination",
     "source.rate_limit",
@@ -108,7 +113,9 @@ PURE = [
     "reporting.live.live_view",
     "reporting.views.layout",
     "reporting.views.wording",
-    "cli.init_file",
+    "cli.guide.answers",
+    "cli.guide.config_file",
+    "cli.guide.paging",
 ]
 """Modules, and packages for all of theirs, that know no clock, file, socket or process."""
 

@@ -14,7 +14,7 @@ from carsync.config.parser import parse
 from carsync.errors import ConfigError
 from carsync.mapping.mapper import Mapper
 from carsync.model import PageNotes, Reject, Unread
-from carsync.redaction import Secret, clean, redact
+from carsync.redaction import Hidden, Secret, clean, keep_latest, redact
 from tests.support.configs import HUSH
 from tests.support.fake_api import page_reply
 from tests.support.mappers import mapper_of
@@ -160,3 +160,20 @@ def test_a_word_of_the_log_as_a_secret_leaves_its_json_readable(secret: str) -> 
     assert (line["level"], line["event"], line["target"]) == ("error", "error", "public.cars")
     assert line["detail"] == "***"
     assert secret not in line["message"].removeprefix("quoted: ")
+
+
+def test_a_hidden_word_does_not_show_itself_and_is_no_secret_of_texts() -> None:
+    hidden = Hidden("application/vnd.api+json")
+    assert (str(hidden), repr(hidden), f"{hidden}") == ("***", "Secret('***')", "***")
+    assert hidden.reveal() == "application/vnd.api+json"
+    assert clean("it is no application/vnd.api+json") == "it is no application/vnd.api+json"
+    assert type(pickle.loads(pickle.dumps(hidden))) is Hidden
+
+
+def test_of_many_tokens_the_latest_stay_known() -> None:
+    tokens = [f"{n:02}-token-of-hour" for n in range(20)]
+    for token in tokens:
+        for _ in range(2):
+            keep_latest(Secret(token))
+    assert clean(tokens[0]) == tokens[0]
+    assert {clean(token) for token in tokens[-8:]} == {"***"}

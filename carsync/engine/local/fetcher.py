@@ -19,16 +19,18 @@ from carsync.engine.messages import (
     BreakerOpened,
     Lease,
     PageFailed,
-    PageLease,
     PageNamed,
     ProbeAnswered,
     ProbeLease,
     RateChanged,
+    TokenIssued,
     WorkerFailed,
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import CarsyncError, FailureKind, PageError
 from carsync.model import MappedPage, ProbeVerdict
+from carsync.source.auth.base import Readiness
+from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.rate_limit import Admission, Gate
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
@@ -42,14 +44,16 @@ _OPEN = Admission(0.0, True, 0)
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
-def run_fetcher(pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArgs) -> None:
+def run_fetcher(
+    pipe: Connection, pages: PageQueue, gate: Gate, tokens: TokenStore, args: FetcherArgs
+) -> None:
     """Run one fetcher process until the parent ends it or dies."""
     become_child(args.parent_pid)
     # A switch interval of 5 ms makes threads that have just read a body fight over the
     # interpreter; they give it up at every socket call anyway.
     sys.setswitchinterval(0.1)
     try:
-        fetcher = Fetcher(pipe, pages, gate, args)
+        fetcher = Fetcher(pipe, pages, gate, tokens, args)
     except CarsyncError as exc:
         pipe.send(WorkerFailed.of(exc, "a fetcher"))
         return
@@ -59,12 +63,20 @@ def run_fetcher(pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArg
 class Fetcher:
     """The control loop (main thread) and the worker threads of one fetcher process."""
 
-    def __init__(self, pipe: Connection, pages: PageQueue, gate: Gate, args: FetcherArgs) -> None:
+    def __init__(
+        self,
+        pipe: Connection,
+        pages: PageQueue,
+        gate: Gate,
+        tokens: TokenStore,
+        args: FetcherArgs,
+    ) -> None:
         self._pipe = pipe
         self._pages = pages
         self._gate = gate
         self._config = args.config
-        self._reader = FeedReader(args.config, args.threads)
+        self._reader = FeedReader(args.config, args.threads, tokens, self._tell_token)
+        self._authenticator = self._reader.client.authenticator
         self._leases: queue.SimpleQueue[Lease] = queue.SimpleQueue()
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
@@ -142,15 +154,7 @@ class Fetcher:
                 except queue.Empty:
                     continue
                 failpoints.reach("fetch.leased")
-                admission = self._pass_gate(number)
-                if admission is None:
-                    return
-                failpoints.reach("fetch.admitted")
-                self._allow(number, self._config.api.timeout.total_s + STEP_S)
-                if isinstance(lease, PageLease):
-                    self._attempt(number, lease, admission)
-                else:
-                    self._probe(lease, admission)
+                self._serve(number, lease)
         except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
             self._abort()
         except Exception as exc:
@@ -158,6 +162,40 @@ class Fetcher:
             self._abort()
         finally:
             self._due_s.pop(number, None)
+
+    def _serve(self, number: int, lease: Lease) -> None:
+        """Make the attempt of a lease; leave it undone when told to stop before.
+
+        A request for an access token takes an admission of its own, and so does another request
+        for the page that was refused with the old one.
+        """
+        again = False
+        while self._await_token(number) and (admission := self._pass_gate(number)) is not None:
+            failpoints.reach("fetch.admitted")
+            self._allow(number, self._config.api.timeout.total_s + STEP_S)
+            started_s = time.monotonic()
+            readiness = Readiness.WAIT
+            try:
+                readiness = self._authenticator.ready()
+                if readiness is Readiness.USED:
+                    self._succeeded(admission)
+                elif readiness is Readiness.READY:
+                    return self._ask(number, lease, admission, started_s)
+            except PageError as exc:
+                kind = self._failed(exc, admission, is_proved=lease.is_proved)
+                is_refused = readiness is Readiness.READY and exc.status == 401
+                if not is_refused or not self._authenticator.refused(again=again):
+                    return self._tell_failure(lease, exc, kind, time.monotonic() - started_s)
+                again = True
+        return None
+
+    def _await_token(self, number: int) -> bool:
+        """Wait while another thread gets the access token; False when told to stop meanwhile."""
+        while (wait_s := self._authenticator.wait_s()) > 0:
+            self._allow(number, STEP_S)
+            if self._stopping.wait(min(wait_s, POLL_S)):
+                return False
+        return True
 
     def _pass_gate(self, number: int) -> Admission | None:
         """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
@@ -177,13 +215,14 @@ class Fetcher:
                     self._open_until_s = time.monotonic() + OPEN_S
                 return admission
 
-    def _attempt(self, number: int, lease: PageLease, admission: Admission) -> None:
-        started_s = time.monotonic()
-        try:
-            read = self._reader.read_page(lease, partial(self._tell_next, lease.page))
-        except PageError as exc:
-            self._page_failed(lease, exc, admission, time.monotonic() - started_s)
+    def _ask(self, number: int, lease: Lease, admission: Admission, started_s: float) -> None:
+        """Send the request of a lease, and report what came; raise `PageError`."""
+        if isinstance(lease, ProbeLease):
+            answer = self._reader.probe(lease)
+            self._succeeded(admission)
+            self._tell_answer(lease, answer, time.monotonic() - started_s)
             return
+        read = self._reader.read_page(lease, partial(self._tell_next, lease.page))
         self._succeeded(admission)
         failpoints.reach("fetch.mapped")
         if self._put(number, read.mapped):
@@ -194,10 +233,16 @@ class Fetcher:
     def _tell_next(self, page: int, token: str) -> None:
         self._send(PageNamed(page, token))
 
-    def _page_failed(
-        self, lease: PageLease, exc: PageError, admission: Admission, latency_s: float
+    def _tell_token(self, token: Token) -> None:
+        self._send(TokenIssued(token))
+
+    def _tell_failure(
+        self, lease: Lease, exc: PageError, kind: FailureKind, latency_s: float
     ) -> None:
-        kind = self._failed(exc, admission, is_proved=lease.is_proved)
+        if isinstance(lease, ProbeLease):
+            answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
+            self._tell_answer(lease, answer, latency_s, exc.retry_after_s, kind)
+            return
         self._send(
             PageFailed(
                 lease.page,
@@ -211,19 +256,16 @@ class Fetcher:
             )
         )
 
-    def _probe(self, lease: ProbeLease, admission: Admission) -> None:
-        """Ask once for one record, and report what the answer proves."""
-        started_s = time.monotonic()
-        retry_after_s = failure = None
-        try:
-            answer = self._reader.probe(lease)
-            self._succeeded(admission)
-        except PageError as exc:
-            retry_after_s = exc.retry_after_s
-            failure = self._failed(exc, admission, is_proved=lease.is_proved)
-            answer = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem)
+    def _tell_answer(
+        self,
+        lease: ProbeLease,
+        answer: ProbeAnswer,
+        latency_s: float,
+        retry_after_s: float | None = None,
+        failure: FailureKind | None = None,
+    ) -> None:
         failpoints.reach("probe.answered")
-        told = (answer.verdict, time.monotonic() - started_s, answer.words, retry_after_s, failure)
+        told = (answer.verdict, latency_s, answer.words, retry_after_s, failure)
         found = (answer.ids, answer.info, answer.row)
         page = lease.page.page if lease.page else None
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))

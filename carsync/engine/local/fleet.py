@@ -9,6 +9,7 @@ a new queue and manager, takes its place.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import multiprocessing
 import os
@@ -21,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from carsync import failpoints, logging_setup, timing
+from carsync import failpoints, formatting, logging_setup, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine
 from carsync.engine.local.child import run_by_name
@@ -29,9 +30,12 @@ from carsync.engine.local.gate_server import GateManager, process_of, start_mana
 from carsync.engine.local.messages import FetcherArgs, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.local.worker import Worker, exit_words
-from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged
+from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
 from carsync.model import Column
+from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.rate_limit import Gate
+
+log = logging.getLogger(__name__)
 
 _REAP_S = 10.0
 """Wait this long for a killed process to be gone."""
@@ -41,7 +45,7 @@ class Fleet(Engine):
     """All worker processes of a run on this machine.
 
     `idle_s`: for how long nobody has asked the API, so that an earlier fleet's burst is
-    not granted again.
+    not granted again. `tokens` is the run's own copy of its access token, which outlives a fleet.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Fleet(Engine):
         columns: tuple[Column, ...],
         *,
         idle_s: float = math.inf,
+        tokens: TokenStore | None = None,
     ) -> None:
         self._config = config
         self._run_id = run_id
@@ -61,6 +66,8 @@ class Fleet(Engine):
         self._context = multiprocessing.get_context("spawn")
         self._manager: GateManager | None = None
         self._gate: Gate | None = None
+        self._tokens: TokenStore | None = None
+        self._kept_tokens = TokenStore(time.monotonic) if tokens is None else tokens
         self._pages: PageQueue | None = None
         self._unstaged = 0
         self._lost: EngineLost | None = None
@@ -74,12 +81,13 @@ class Fleet(Engine):
         """Start manager, fetchers and writers; return before they are ready."""
         try:
             # The manager forgets the gate when the last proxy goes; workers take theirs from this.
-            self._manager, self._gate = start_manager(
+            self._manager, self._gate, self._tokens = start_manager(
                 self._context,
                 self._config.limits,
                 idle_s=self._idle_s,
                 silence_s=silence_s,
                 lowered_to=lowered_to,
+                token=self._kept_tokens.held(),
                 within_s=timing.current().worker_boot_s,
             )
         except (OSError, EOFError) as exc:
@@ -101,7 +109,7 @@ class Fleet(Engine):
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
             args = FetcherArgs(self._config, threads, os.getpid())
-            worker = self._spawn("fetcher", number, self._pages, self._gate, args)
+            worker = self._spawn("fetcher", number, self._pages, self._gate, self._tokens, args)
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
@@ -164,12 +172,37 @@ class Fleet(Engine):
     def _receive(self, worker: Worker) -> list[Event]:
         events = worker.receive()
         for event in events:
-            if isinstance(event, PageFetched):
+            if isinstance(event, TokenIssued):
+                self._keep(event.token)
+            elif isinstance(event, PageFetched):
                 self._unstaged += 1
             elif isinstance(event, PagesStaged):
                 self._unstaged -= len(event.pages)
         self._hand_over_queue()
         return events
+
+    def _keep(self, token: Token) -> None:
+        """Keep a new access token for the next fleet, and tell that it came."""
+        before = self._kept_tokens.held()
+        self._kept_tokens.put(token)
+        life = "until it is refused"
+        if token.life_s is not None:
+            life = f"for {formatting.duration(token.life_s)}"
+        log.debug(
+            "access token %d of the run came, valid %s",
+            token.number,
+            life,
+            extra={"event": "token_issued", "number": token.number, "valid_s": token.life_s},
+        )
+        is_replaced = (
+            token.refresh is not None and token.refresh != self._config.api.auth.refresh_token
+        )
+        if is_replaced and (before is None or before.refresh is None):
+            log.warning(
+                "the API replaced the refresh token: this run goes on with the new one; the next "
+                "run begins with api.auth.refresh_token again, and fails if that is used up",
+                extra={"event": "refresh_token_replaced"},
+            )
 
     def _hand_over_queue(self) -> None:
         """Let go of the queue once every worker has it; the parent needs it no more.
@@ -214,7 +247,7 @@ class Fleet(Engine):
         if self._pages is not None:
             self._pages.abandon()
         self.fetchers, self.writers = [], []
-        self._manager = self._gate = self._pages = None
+        self._manager = self._gate = self._tokens = self._pages = None
         self._unstaged = 0
 
     # ── measurements ─────────────────────────────────────────────────────────

@@ -1,4 +1,7 @@
-"""The manager process: one `Gate` (token bucket and circuit breaker) shared by all fetchers."""
+"""The manager process: one `Gate` (token bucket and circuit breaker) shared by all fetchers.
+
+Beside it is the `TokenStore`, which holds the run's access token where the API wants one.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 from carsync import failpoints
 from carsync.engine.local.child import become_child
 from carsync.source.adaptive_rate import AdaptiveRate
+from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
 
@@ -24,13 +28,20 @@ if TYPE_CHECKING:
     from carsync.config.sections import Limits
 
 _gate: Gate | None = None
+_tokens: TokenStore | None = None
 
 
 def _open_gate(
-    rate: float, burst: int, idle_s: float, failures: int, open_s: float, lowered_to: float | None
+    rate: float,
+    burst: int,
+    idle_s: float,
+    failures: int,
+    open_s: float,
+    lowered_to: float | None,
+    token: Token | None,
 ) -> None:
-    """Build the gate inside the manager process, before it serves."""
-    global _gate
+    """Build the gate and the token store inside the manager process, before it serves."""
+    global _gate, _tokens
     become_child()
     failpoints.reach("manager.opened")
     _gate = Gate(
@@ -38,6 +49,7 @@ def _open_gate(
         CircuitBreaker(failures, open_s, time.monotonic),
         AdaptiveRate(rate, time.monotonic, lowered_to),
     )
+    _tokens = TokenStore(time.monotonic, token)
 
 
 def _the_gate() -> Gate:
@@ -45,15 +57,27 @@ def _the_gate() -> Gate:
     return _gate
 
 
+def _the_tokens() -> TokenStore:
+    assert _tokens is not None
+    return _tokens
+
+
 class GateManager(BaseManager):
-    """Serves the one gate; `gate()` gives a proxy that any process and thread may use."""
+    """Serves the one gate and the one token store, as proxies for any process and thread."""
 
     def gate(self) -> Gate:
         """Return a proxy of the shared gate."""
         return self._gate()  # type: ignore[attr-defined, no-any-return]
 
+    def tokens(self) -> TokenStore:
+        """Return a proxy of the shared token store."""
+        return self._tokens()  # type: ignore[attr-defined, no-any-return]
+
 
 GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "refused", "silence"))
+GateManager.register(
+    "_tokens", callable=_the_tokens, exposed=("take", "begin", "put", "give_up", "refuse")
+)
 
 
 def start_manager(
@@ -64,13 +88,16 @@ def start_manager(
     silence_s: float,
     within_s: float,
     lowered_to: float | None = None,
-) -> tuple[GateManager, Gate]:
-    """Start the manager process and return it with a proxy of its gate; main thread only.
+    token: Token | None = None,
+) -> tuple[GateManager, Gate, TokenStore]:
+    """Start the manager process; return it with proxies of its gate and token store.
+
+    Main thread only.
 
     `idle_s`: for how long nobody has asked the API; tokens accrued for that long. Nothing
     is granted before `silence_s` seconds from now; `lowered_to` is the rate that an earlier
-    gate had fallen to. Raises `OSError` or `EOFError` where
-    the process does not answer `within_s` seconds; it is dead then.
+    gate had fallen to, `token` the one that an earlier store held. Raises `OSError` or
+    `EOFError` where the process does not answer `within_s` seconds; it is dead then.
     """
     # An abstract socket (unix(7)) leaves no file behind, whatever kills the process; who may
     # connect is decided by the random authentication key that only the children inherit.
@@ -80,11 +107,11 @@ def start_manager(
     with _ended_when_late(manager, within_s):
         # Plain numbers, so that the manager's process loads nothing of the configuration.
         numbers = (limits.effective_burst, idle_s, breaker.failures, breaker.open_s, lowered_to)
-        manager.start(_open_gate, (limits.requests_per_second, *numbers))
-        gate = manager.gate()
+        manager.start(_open_gate, (limits.requests_per_second, *numbers, token))
+        gate, tokens = manager.gate(), manager.tokens()
         if silence_s > 0:
             gate.silence(silence_s)
-    return manager, gate
+    return manager, gate, tokens
 
 
 def process_of(manager: GateManager | None) -> BaseProcess | None:

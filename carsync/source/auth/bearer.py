@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from carsync.source.auth.base import Authenticator
 from carsync.source.request import ApiRequest
 
@@ -11,9 +9,10 @@ from carsync.source.request import ApiRequest
 class BearerAuthenticator(Authenticator):
     """Sends the key as `Authorization: Bearer KEY`; nothing where there is no key."""
 
+    hint = "check API_KEY (api.auth.key)"
+
     def authorize(self, request: ApiRequest) -> ApiRequest:
         """Return `request` with the Authorization header."""
         if self._auth.key is None:
             return request
-        header = {"Authorization": f"Bearer {self._auth.key.reveal()}"}
-        return replace(request, headers={**request.headers, **header})
+        return request.with_header("Authorization", f"Bearer {self._auth.key.reveal()}")

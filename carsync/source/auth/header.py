@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from carsync.source.auth.base import Authenticator
 from carsync.source.request import ApiRequest
 
@@ -11,10 +9,12 @@ from carsync.source.request import ApiRequest
 class HeaderAuthenticator(Authenticator):
     """Sends the key as the header `api.auth.name`; nothing where there is no key."""
 
+    hint = "check API_KEY (api.auth.key) and the header's name (api.auth.name)"
+
     def authorize(self, request: ApiRequest) -> ApiRequest:
         """Return `request` with the key's header."""
         if self._auth.key is None:
             return request
-        return replace(
-            request, headers={**request.headers, self._auth.name: self._auth.key.reveal()}
+        return request.with_header(
+            self._auth.sent_name, self._auth.prefixed(self._auth.key.reveal())
         )

@@ -38,7 +38,7 @@ class NextLinkPaginator(ChainPaginator):
             return first
         sent = {**self._api.params, **first.params}
         named = {name for name, _ in parse_qsl(urlsplit(token).query, keep_blank_values=True)}
-        params = {} if named & sent.keys() else sent
+        params = self._api.secret_params if named & sent.keys() else sent
         return ApiRequest(token, params, first.headers, first.body, is_link=True)
 
     def read_token(self, value: Any) -> str | None:
@@ -71,12 +71,23 @@ class NextLinkPaginator(ChainPaginator):
         return quote((link.path or "/") + (f"?{query}" if query else ""), safe=_SAFE)
 
     def _without_key(self, query: str) -> str:
-        """Return the query without parameters that hold the key, as some APIs echo it."""
-        key = self._api.auth.key.reveal() if self._api.auth.key else ""
-        if not key:
-            return query
-        pairs = query.split("&")
-        return "&".join(p for p in pairs if unquote_plus(p.partition("=")[2]) != key)
+        """Return the query without parameters that hold a key, as some APIs echo it.
+
+        What is sent with each request is added to it again.
+        """
+        api = self._api
+        secrets = {str(value) for value in api.secret_params.values()}
+        names = set(api.secret_params)
+        if api.auth.key:
+            secrets.add(api.auth.key.reveal())
+        if api.auth.type == "query":
+            names.add(api.auth.sent_name)
+        pairs = (pair.partition("=") for pair in query.split("&"))
+        return "&".join(
+            f"{name}{sign}{value}"
+            for name, sign, value in pairs
+            if unquote_plus(name) not in names and unquote_plus(value) not in secrets
+        )
 
 
 def _allowed(ours: tuple[str, str | None, int | None]) -> set[tuple[str, str | None, int | None]]:

@@ -60,7 +60,7 @@ class ThrowawayAuthenticator(Authenticator):
     def authorize(self, request):
         return replace(request, params={**request.params, "sign": self._auth.key.reveal()[::-1]})
 '''
-SECTIONS = ('type: Literal["page"', 'AuthType = Literal["header", "bearer", "none"')
+SECTIONS = ('type: Literal["page"', 'AuthType = Literal["header"')
 """What stands in the section of each, and gets one word more."""
 
 
@@ -114,7 +114,7 @@ def site(api: CursorApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
     shutil.copytree(ROOT / "carsync", library / "carsync", ignore=ignored)  # links are followed
     (library / "carsync/source/pagination/throwaway.py").write_text(CURSOR)
     (library / "carsync/source/auth/throwaway.py").write_text(SIGNATURE)
-    sections = library / "carsync/config/sections.py"
+    sections = library / "carsync/config/api_sections.py"
     text = sections.read_text()
     for words in SECTIONS:
         assert text.count(words) == 1

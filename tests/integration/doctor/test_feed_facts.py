@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from carsync.config.api_sections import Api
 from carsync.config.parser import parse
 from carsync.doctor import examine, feed_facts
 from carsync.doctor.config_checks import Origin
@@ -96,7 +97,7 @@ def test_certificates_are_verified_as_a_run_does_and_failures_explained(tmp_path
         asked = len(api.arrivals)
         assert asked
         _, port, _ = feed_facts.host_of(api.base_url)
-        other = feed_facts.read_certificate("localhost", port, str(made), 2)
+        other = feed_facts.read_certificate("localhost", port, Api(ca_bundle=str(made)), 2)
         assert "ostname mismatch" in other.error
         assert "certificate by doctor" in found["TLS"].seen
         assert len(api.arrivals) == asked
@@ -138,5 +139,5 @@ def test_an_answer_that_drips_for_ever_ends_with_its_deadline() -> None:
 def test_a_dripping_handshake_ends_in_time() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
-        found = feed_facts.read_certificate("127.0.0.1", port, None, 0.3)
+        found = feed_facts.read_certificate("127.0.0.1", port, Api(), 0.3)
     assert "timed out" in found.error

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import pytest
 from click.testing import CliRunner
 
-from carsync.cli.simulate import simulate
-from carsync.demo.simulator import SimulatorOptions
+from carsync.cli.simulate import _key_variables, _usage, simulate
+from carsync.config.parser import parse
+from carsync.demo.door import DOOR_KINDS
+from carsync.demo.feed import FeedOptions
+from carsync.demo.server import RunningSimulator
+from carsync.demo.simulator import Simulator, SimulatorOptions
 
 
 def test_every_option_has_help() -> None:
@@ -36,3 +42,17 @@ def test_lies_are_listed_and_checked() -> None:
     assert "`--lie list` tells all" in unknown.output
     two = CliRunner().invoke(simulate, ["--lie", "total-capped", "--lie", "feed-cut"])
     assert "one lie of pages and one by id" in two.output
+
+
+@pytest.mark.parametrize("kind", DOOR_KINDS)
+def test_what_the_feed_is_served_with_is_told_for_each_way_of_the_key(kind: Any) -> None:
+    options = SimulatorOptions(auth=kind, feed=FeedOptions(cars=10))
+    told = _usage(RunningSimulator(Simulator(options), 8080))
+    assert ("in the file:" in told) == (kind != "header")
+    variables = dict(pair.split("=", 1) for pair in _key_variables(options).split())
+    for line in told.splitlines():
+        if "in the file:" in line:
+            environ = {**variables, "API_BASE_URL": "http://127.0.0.1:8080/api"}
+            config = parse(line.partition("file:")[2], environ)
+            config.require_api()
+            assert config.api.auth.type == kind

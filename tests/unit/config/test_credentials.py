@@ -11,6 +11,7 @@ from carsync.config.credentials import MAX_BYTES, Variables
 from carsync.config.environment import supabase_hint
 from carsync.config.parser import parse
 from carsync.errors import ConfigError
+from carsync.redaction import Secret
 
 HUSH = "hush-7f3a"
 
@@ -31,6 +32,15 @@ def test_a_credential_acts_as_the_variable_of_its_name(folder: Path, name: str, 
     config = parse("", variables(folder))
     assert config.api.auth.key is not None
     assert config.api.auth.key.reveal() == HUSH
+
+
+@pytest.mark.parametrize(
+    "name", ["username", "password", "client_id", "client_secret", "refresh_token"]
+)
+def test_a_credential_gives_each_secret_of_the_keys(folder: Path, name: str) -> None:
+    (folder / f"carsync_API_{name.upper()}").write_text(f"{HUSH}\n")
+    found = getattr(parse("", variables(folder)).api.auth, name)
+    assert (found.reveal() if isinstance(found, Secret) else found) == HUSH
 
 
 def test_a_credential_fills_a_reference_of_the_file(folder: Path) -> None:

@@ -27,6 +27,11 @@ def value(config: Config, path: str) -> Any:
     [
         ("API_BASE_URL", "https://feed.example.com", "https://feed.example.com"),
         ("API_KEY", "12345", "12345"),
+        ("API_USERNAME", "me@example.com", "me@example.com"),
+        ("API_PASSWORD", "12345", "12345"),
+        ("API_CLIENT_ID", "12345", "12345"),
+        ("API_CLIENT_SECRET", "12345", "12345"),
+        ("API_REFRESH_TOKEN", "12345", "12345"),
         ("CONCURRENCY", "3", 3),
         ("RPS", "0", 0.0),
         ("PAGE_SIZE", "250", 250),

@@ -8,11 +8,12 @@ import pickle
 import msgspec
 import pytest
 
+from carsync.config.keys import secrets_of
 from carsync.config.parser import parse
 from carsync.config.sections import Config, Limits
 from carsync.errors import ConfigError
 from carsync.model import Target
-from carsync.redaction import Secret
+from carsync.redaction import Secret, clean
 from tests.support.configs import ENVIRONMENT, HUSH
 
 
@@ -70,3 +71,34 @@ def test_there_is_a_fetcher_a_core_up_to_four_unless_it_is_set(
 def test_the_target_is_the_table_of_the_database_section() -> None:
     target = parse("database: {schema: shop, table: autos}", {}).target
     assert (target, str(target)) == (Target("shop", "autos"), "shop.autos")
+
+
+@pytest.mark.parametrize(
+    ("auth", "words"),
+    [
+        ("{type: basic}", "api.auth.username"),
+        ("{type: login, path: /login}", "api.auth.username"),
+        ("{type: oauth2, token_url: 'https://h/'}", "api.auth.client_id"),
+        ("{type: oauth2, token_url: 'https://h/', client_id: c}", "api.auth.client_secret"),
+        ("{type: oauth2, token_url: 'https://h/', grant: refresh_token}", "api.auth.refresh_token"),
+    ],
+)
+def test_a_secret_that_a_request_needs_is_asked_for_before_the_first_one(
+    auth: str, words: str
+) -> None:
+    config = parse(f"api: {{auth: {auth}}}", ENVIRONMENT)
+    with pytest.raises(ConfigError, match=f"{words} is not set") as caught:
+        config.require_api()
+    assert words.rpartition(".")[2].upper() in caught.value.hint
+
+
+def test_headers_and_fields_of_a_login_show_nothing_and_secret_ones_are_known_as_such() -> None:
+    text = """
+    api:
+      headers: {X-Token: header-7f3a, X-Country: korea}
+      auth: {type: login, path: /x, body: {email: me@example.com, pwd: body-7f3a}}
+    """
+    config = parse(text, ENVIRONMENT)
+    assert not any(word in repr(config) for word in ("7f3a", "korea", "me@example.com"))
+    assert clean("header-7f3a body-7f3a korea") == "*** *** korea"
+    assert {"header-7f3a", "body-7f3a"} <= set(secrets_of(config))

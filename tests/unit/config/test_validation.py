@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from carsync.config.api_sections import Auth
 from carsync.config.parser import parse
 from tests.support.configs import HUSH, assert_silent, refused
+from tests.support.folders import ROOT
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,22 @@ from tests.support.configs import HUSH, assert_silent, refused
         ("api: {record: {gone_when: {archived: true}}}", "gone_when names archived"),
         ('api: {auth: {key: "a\\nb"}}', "api.auth.key contains characters"),
         ("api: {auth: {key: ' a'}}", "api.auth.key contains characters"),
+        ('api: {auth: {type: basic, password: "a\\nb"}}', "api.auth.password contains characters"),
+        ("api: {auth: {type: basic, username: 'a:b'}}", "username contains a colon"),
+        ('api: {auth: {prefix: "To\\nken"}}', "api.auth.prefix contains characters"),
+        ("api: {auth: {type: oauth2}}", "api.auth.token_url is not set"),
+        ("api: {auth: {type: oauth2, token_url: /token}}", "token_url is not an http(s) URL"),
+        ("api: {auth: {type: oauth2, token_url: 'https://u:p@h/'}}", "token_url is not an"),
+        ("api: {auth: {token_url: 'https://h/'}}", "token_url has no meaning for api.auth.type"),
+        ("api: {auth: {type: login}}", "api.auth.path is not set"),
+        ("api: {auth: {type: login, path: '//h/x'}}", "api.auth.path is not a path"),
+        ("api: {auth: {type: login, path: /x, expires_in: a, expires_at: b}}", "both set"),
+        ("api: {auth: {type: login, path: /x, header: 'A B'}}", "api.auth.header is not the name"),
+        ("api: {headers: {'A B': x}}", "is not the name of an HTTP header"),
+        ('api: {headers: {A: "x\\ny"}}', "api.headers.A contains characters"),
+        ("api: {headers: {Accept-Encoding: br}}", "api.headers.Accept-Encoding cannot be set"),
+        ("api: {headers: {x-api-key: k}, auth: {key: hush}}", "in which api.auth sends the key"),
+        ("api: {client_key: /k.pem}", "api.client_key is set without api.client_cert"),
         ("limits: {fetcher_processes: 17}", "greater than limits.concurrency"),
         ("checkpoint: {path: ''}", "checkpoint.path names no file"),
         ("checkpoint: {path: ./}", "checkpoint.path names no file"),
@@ -55,6 +75,11 @@ def test_what_no_type_can_tell_is_refused_too(text: str, words: str) -> None:
         "api: {base_url: 'http://feed.example.com'}",
         "api: {auth: {key: 'a b~!'}}",
         "api: {record: null}",
+        "api: {auth: {type: basic, password: 'passwörd '}}",
+        "api: {auth: {type: query, name: 'key[0]', key: 'a+b='}}",
+        "api: {auth: {type: oauth2, token_url: 'https://h/t', body: {audience: x}}}",
+        "api: {auth: {type: login, path: /login}, headers: {X-API-Key: k}}",
+        "api: {headers: {X-API-Key: k, Accept: application/vnd.api+json}}",
         "api: {path: ''}",
         "api: {path: 'cars?at=12:30&by=@me', record: {path: '{id}'}}",
         "api: {path: /users/@me/cars;x=1, record: {path: '/%7Bid%7D:{id}'}}",
@@ -84,3 +109,13 @@ def test_an_address_that_leads_nowhere_is_refused_without_a_secret(text: str, wo
     error = refused(text)
     assert words in error.problem
     assert_silent(error)
+
+
+def test_the_examples_of_the_page_on_keys_are_accepted() -> None:
+    page = (ROOT / "docs/keys.md").read_text("utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 5
+    environ = {"API_KEY": HUSH, "API_PASSWORD": HUSH, "CLIENT": "c", "CREDENTIALS_DIRECTORY": "/x"}
+    for example in examples:
+        parse(example, environ)
+    assert set(Auth.__struct_fields__) <= set(re.findall(r"\w+", page))

@@ -41,5 +41,13 @@ def test_a_key_that_is_not_sent_or_not_there_and_time_outs_at_odds_are_told() ->
     odd = "api: {auth: {type: none, key: k}, timeout: {read_s: 90}}"
     assert set(bad(config_checks.judge(parse(odd, {}), Origin(None)))) == {"key", "time-outs"}
     assert "no key is set" in bad(config_checks.judge(parse("", {}), Origin(None)))["key"]
+    missing = bad(config_checks.judge(config("api: {auth: {type: basic}}"), Origin(None)))["key"]
+    assert "api.auth.username is not set → set API_USERNAME" in missing
+    oauth = "api: {auth: {type: oauth2, client_id: c, client_secret: s, token_url: 'http://%s/t'}}"
+    for host, is_told in (("login.example.com", True), ("127.0.0.1:8080", False)):
+        told = bad(config_checks.judge(config(oauth % host), Origin(None)))
+        assert ("sent unencrypted" in told.get("key", "")) == is_told
+    headers = "api: {headers: {X-Client: c}}"
+    assert "key" not in bad(config_checks.judge(parse(headers, {}), Origin(None)))
     exposed = bad(config_checks.judge(config(), Origin("x.yaml", (), exposed=True)))
     assert "chmod 600 x.yaml" in exposed["secrets"]

@@ -13,7 +13,8 @@ from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo, ProbeVerdict
-from carsync.source.client import Answer, RecordAnswer
+from carsync.source.client import RecordAnswer
+from carsync.source.request import Answer
 
 KEY = "hush-7f3a-91bc-5e1d"
 CONFIG = """

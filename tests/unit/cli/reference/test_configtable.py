@@ -27,7 +27,7 @@ def test_kinds_and_defaults_are_words() -> None:
     assert told["limits.requests_per_second"] == ("number ≥ 0", "20")
     assert told["api.pagination.page_size"] == ("integer ≥ 1", "100")
     assert told["sync.max_reject_share"] == ("number ≥ 0 and ≤ 1", "0.05")
-    assert told["api.auth.type"] == ("`header` or `bearer` or `none`", "header")
+    assert told["api.auth.client_auth"] == ("`header` or `body`", "header")
     assert told["api.auth.key"] == ("secret text or null", "null")
     assert told["mapping.hash.algorithm"] == ("`xxh3_128` or `md5` or null", "null")
     assert told["database.schema"] == ("text, at most 63 long", "public")

@@ -74,6 +74,16 @@ def test_a_link_from_plain_http_to_https_is_refused() -> None:
     assert caught.value.detail == "https://api.example.com:443"
 
 
+def test_keys_in_the_query_are_not_kept_with_the_link_and_are_sent_again() -> None:
+    auth = Auth(type="query", key=Secret("hush"))
+    link = "/cars?api_key=masked&sort=id&token=t-9&make=Kia"
+    known = {"auth": auth, "params": {"token": "t-9", "make": "Kia"}}
+    token = token_of(link, **known)
+    assert token == "/cars?sort=id&make=Kia"
+    request = paginator(**known).request(2, token)
+    assert request == ApiRequest(token, {"token": "t-9"}, is_link=True)
+
+
 def test_the_key_is_not_kept_with_the_link() -> None:
     auth = Auth(key=Secret("s e/cret"))
     assert token_of("/cars?api_key=s+e%2Fcret&page=2", auth=auth) == "/cars?page=2"

@@ -10,8 +10,8 @@ import click
 from msgspec.structs import replace
 
 from carsync.cli import console
-from carsync.cli.init_file import Answers
-from carsync.cli.init_look import NotInAnswerError, redirected
+from carsync.cli.guide.answers import Answers
+from carsync.cli.guide.look import NotInAnswerError, redirected
 from carsync.config.api_sections import AuthType
 from carsync.config.presets.loader import load_preset
 from carsync.doctor.paging_guesses import Kind, Told
@@ -55,6 +55,8 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
         record_path=options["record_path"],
         auth=auth,
         auth_name=auth_name,
+        knows_auth=(auth, auth_name) != (USUAL.auth, USUAL.auth_name)
+        or options["auth"] is not None,
         schema=schema or USUAL.schema,
         table=table,
         source=source,
@@ -77,10 +79,12 @@ def refuse(answers: Answers, error: CarsyncError) -> Answers:
     """Raise the error of a request as this command's own: nobody can be asked."""
     if not isinstance(error, PageError):
         raise error
+    is_refused = error.status in (401, 403) and not os.environ.get("API_KEY")
+    lacks = "API_KEY is not set; " if is_refused else ""
     raise ApiError(
         f"the API did not return the first page: {error.problem}",
         detail=error.detail,
-        hint=f"nothing was written; {_cure(error)}, or write the file without looking: "
+        hint=f"nothing was written; {lacks}{_cure(error)}, or write the file without looking: "
         "--no-request",
     ) from None
 
@@ -105,7 +109,7 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         name = answers.auth_name
         if auth == "header":
             name = _ask("Name of the header", name)
-        return replace(answers, auth=auth, auth_name=name)
+        return replace(answers, auth=auth, auth_name=name, knows_auth=True)
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers
         path = _ask("Path of the pages", moved.path)

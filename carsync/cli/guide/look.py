@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.init_file import Answers, Looked, is_secret, variable_of, write
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.config_file import write
 from carsync.config.api_sections import Pagination
 from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
@@ -27,10 +28,10 @@ from carsync.mapping.guessing import Guess, guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
 from carsync.redaction import redact
-from carsync.source.client import Answer
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.placing import names_in
-from carsync.source.single_page import ask_page
+from carsync.source.request import Answer
+from carsync.source.single_page import Pacer, ask_page
 
 _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
@@ -65,15 +66,18 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
         console.say(f"looking at {answers.base_url}{answers.path} …", err=True)
         try:
             config = _parse(answers, Looked())
-            answer = _first_answer(config, answers)
+            pacer = Pacer(config.limits)  # and no token: the last one may be another API's
+            answer = _first_answer(config, answers, pacer)
             page = read_answer(answer.body, answer.headers, answers.records)
             if page is None:
                 raise _no_list(answer, answers)
+            if config.api.auth.key is None and not answers.knows_auth:
+                answers = replace(answers, auth="none")
             answers = _choose_preset(answers, config, page, answer.body)
             if not answers.is_live and answers.preset == _LIVE_PRESET and _is_live(answers, page):
                 answers = _as_live(answers)  # its totals must be asked for
                 continue
-            return answers, _fit(answers, page, answer.body)
+            return answers, _fit(answers, page, answer.body, pacer)
         except (PageError, ConfigError) as exc:
             answers = _mended(answers, exc) or correct(answers, exc)
 
@@ -90,18 +94,18 @@ def _parse(answers: Answers, looked: Looked) -> Config:
     return parse(write(answers, looked), environment(answers), origin="the new file")
 
 
-def _first_answer(config: Config, answers: Answers) -> Answer:
+def _first_answer(config: Config, answers: Answers, pacer: Pacer) -> Answer:
     """Ask for the feed by its path alone; with a page's number where the API insists on one."""
     if names_in(answers.params):
-        return ask_page(config.api)
+        return ask_page(config.api, pacer=pacer)
     bare = replace(config.api, pagination=Pagination(type="none", size_param=None))
     try:
-        return ask_page(bare)
+        return ask_page(bare, pacer=pacer)
     except PageError as exc:
         if exc.status not in _UNKNOWN_SIZE or answers.told.kind not in (None, "page", "offset"):
             raise
         try:
-            return ask_page(config.api)
+            return ask_page(config.api, pacer=pacer)
         except PageError:
             raise exc from None
 
@@ -192,7 +196,7 @@ def _as_live(answers: Answers) -> Answers:
     )
 
 
-def _fit(answers: Answers, page: ReadPage, body: bytes) -> Looked:
+def _fit(answers: Answers, page: ReadPage, body: bytes, pacer: Pacer) -> Looked:
     """Find columns, paging and the way to one car, by the first page and a few requests more."""
     config = _parse(answers, Looked())
     secrets = [value for name, value in environment(answers).items() if name not in os.environ]
@@ -200,7 +204,7 @@ def _fit(answers: Answers, page: ReadPage, body: bytes) -> Looked:
     looked = Looked(page.layout)
     if answers.preset is None:
         looked = _guess_columns(answers, looked, page, secrets)
-    asker = FeedAsker(config)
+    asker = FeedAsker(config, pacer)
     found = _find_paging(answers, config, page, asker)
     notes = tuple(_without(note, secrets) for note in found.notes)
     looked = replace(looked, paging=replace(found, notes=notes))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from carsync.cli.init_file import Answers, Looked, write
+from carsync.cli.guide.answers import Answers, Looked
+from carsync.cli.guide.config_file import write
 from carsync.config.api_sections import Pagination
 from carsync.config.parser import parse
 from carsync.doctor.paging_guesses import Told

@@ -1,0 +1,102 @@
+"""What `carsync init` was told, and what the API showed: from them the file is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from carsync.config.api_sections import Api, AuthType
+from carsync.config.mapping_sections import MappingRules
+from carsync.config.sections import Database, Limits, Sync
+from carsync.doctor.paging_guesses import Told
+from carsync.doctor.paging_trial import Found
+from carsync.doctor.record_facts import RecordFacts
+from carsync.mapping.discovery import PageLayout
+from carsync.mapping.guessing import Guess
+from carsync.redaction import names_secret
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./{}-]*")
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """The answers that make the file; `preset` None: the file declares the columns itself.
+
+    `params` and `headers` are sent with each request. `told` is what is known of the paging,
+    `records` and `id_path` where the records, and their ids, are; None: not known.
+    `knows_auth`: somebody told how the key is sent.
+    """
+
+    base_url: str
+    path: str = Api().path
+    method: Literal["GET", "POST"] = "GET"
+    form: bool = False
+    params: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    record_path: str | None = None
+    auth: AuthType = Api().auth.type
+    auth_name: str = Api().auth.sent_name
+    schema: str = Database().schema
+    table: str = Database().table
+    source: str = Sync().source
+    preset: str | None = MappingRules().preset
+    md5: bool = False
+    records: str | None = None
+    id_path: str | None = None
+    told: Told = Told()
+    requests_per_second: float = Limits().requests_per_second
+    is_live: bool = False
+    knows_auth: bool = False
+
+
+class Looked(Struct, frozen=True):
+    """What the API showed: the first page's layout, the paging, how it answers by id.
+
+    None: not tried. If no preset fits: columns and other fields, too. `record_path` is where
+    one car may be; None: nothing tells.
+    """
+
+    layout: PageLayout | None = None
+    paging: Found | None = None
+    guesses: Sequence[Guess] = ()
+    unused: Sequence[str] = ()
+    record_path: str | None = None
+    record: RecordFacts | None = None
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that holds a secret header's or parameter's value.
+
+    >>> variable_of("X-Api-Token")
+    'X_API_TOKEN'
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").upper()
+    return plain if plain and not plain[0].isdigit() else f"API_{plain}"
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a header or parameter of this name holds a secret.
+
+    >>> is_secret("Authorization"), is_secret("api_key"), is_secret("Accept")
+    (True, True, False)
+    """
+    return name.lower() in _SECRET_HEADERS or names_secret(name)
+
+
+def quoted(text: str | None) -> str:
+    """Write a text as YAML: plain where nothing can be misread, else as a JSON string.
+
+    >>> quoted("meta.total"), quoted("no"), quoted(None), quoted("https://x/{id}")
+    ('meta.total', '"no"', 'null', '"https://x/{id}"')
+    """
+    if text is None:
+        return "null"
+    plain = _PLAIN.fullmatch(text) and not set("{}") & set(text)
+    if plain and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)
