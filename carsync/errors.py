@@ -117,7 +117,10 @@ class PageError(CarsyncError):
     """One attempt at one page failed.
 
     `status` is the HTTP status where there was an answer; `retry_after_s` the
-    parsed Retry-After (RFC 9110, section 10.2.3) in seconds; `location` where a redirect leads.
+    parsed Retry-After (RFC 9110, section 10.2.3) in seconds; `named` is what a refusal
+    names: where a redirect leads, or the scheme by which a 401 wants to be told who asks.
+    `first_attempts`: as long as the API has not answered in this run, a request that fails so
+    is made this often at most, as no retry mends that (None: as often as any other).
     """
 
     exit_code = ExitCode.API
@@ -129,15 +132,17 @@ class PageError(CarsyncError):
         *,
         status: int | None = None,
         retry_after_s: float | None = None,
+        first_attempts: int | None = None,
         detail: str = "",
         hint: str = "",
-        location: str = "",
+        named: str = "",
     ) -> None:
         super().__init__(problem, detail=detail, hint=hint)
         self.kind = kind
-        self.location = location
+        self.named = named
         self.status = status
         self.retry_after_s = retry_after_s
+        self.first_attempts = first_attempts
 
 
 class DatabaseError(CarsyncError):

@@ -175,10 +175,11 @@ class MergeCounts(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """The table that carsync keeps in step with the feed."""
+    """The table that carsync keeps in step with the feed; `id_column` holds the feed's ids."""
 
     schema: str
     table: str
+    id_column: str = "id"
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.table}"

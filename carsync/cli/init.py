@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of, variables_of
 from carsync.cli.guide.config_file import write
 from carsync.cli.guide.look import environment, look
 from carsync.cli.guide.questions import AUTH_TYPES, KINDS, USUAL, ask_again, refuse, take_answers
@@ -61,8 +61,11 @@ def _usual(help_text: str, value: object) -> str:
     "--auth", type=click.Choice(AUTH_TYPES), help=_usual("How the key is sent.", USUAL.auth)
 )
 @click.option(
-    "--auth-name", metavar="NAME", help=_usual("Name of the key's header.", USUAL.auth_name)
+    "--auth-name", metavar="NAME", help=_usual("Header, or parameter, of the key.", USUAL.auth_name)
 )
+@click.option("--auth-prefix", metavar="TEXT", help="What goes before the key, e.g. Token.")
+@click.option("--token-url", metavar="URL", help="With --auth oauth2: gives the tokens.")
+@click.option("--login-path", metavar="PATH", help="With --auth login: gives the token.")
 @click.option(
     "--table",
     metavar="[SCHEMA.]TABLE",
@@ -132,7 +135,7 @@ def _refuse_secrets(text: str, answers: Answers) -> None:
     """Raise `ConfigError` where the file would hold the key, or a secret given as an option."""
     given = {**answers.params, **answers.headers}
     secrets = {variable_of(name): value for name, value in given.items() if is_secret(name)}
-    secrets["API_KEY"] = os.environ.get("API_KEY", "")
+    secrets |= {name: os.environ.get(name, "") for name in variables_of(answers.auth)}
     for name, secret in secrets.items():
         if redact(text, secret) != text:
             raise ConfigError(
@@ -166,7 +169,7 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
         more = " …" if len(looked.unused) > _SHOWN_FIELDS else ""
         fields = ", ".join(looked.unused[:_SHOWN_FIELDS])
         console.say(f"without a column: {fields}{more}")
-    missing = [] if answers.auth == "none" or os.environ.get("API_KEY") else ["API_KEY=…"]
+    missing = [f"{name}=…" for name in variables_of(answers.auth) if not os.environ.get(name)]
     given = filter(is_secret, (*answers.params, *answers.headers))
     missing += [f"{variable_of(name)}=…" for name in given]
     if not any(map(os.environ.get, ("DATABASE_URL", "SUPABASE_DB_URL", "SUPABASE_URL"))):

@@ -12,8 +12,9 @@ from carsync.cli.options import ConfigSource, config_options, find_checkpoint_pa
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.reporting.notify.notifications import Notice, about_unit, was_sent
+from carsync.reporting.notify.notifications import Notice, about_unit, headline, was_sent
 from carsync.reporting.notify.notifier import here_and_now, post, read_sent_notice
+from carsync.reporting.notify.pings import ping
 from carsync.state.checkpoint import load_or_none, staleness
 
 log = logging.getLogger(__name__)
@@ -32,13 +33,14 @@ log = logging.getLogger(__name__)
 def notify(
     source: ConfigSource, is_test: bool, if_stale: bool, unit: str | None, message: str
 ) -> None:
-    """Send a notification to the web hook of notify.url (CARSYNC_NOTIFY_URL).
+    """Send a notification to the web hook of notify.url, or a ping to notify.ping_url.
 
     A sync itself sends a notification when it ends (notify.events). Use this command for
     what a sync cannot send: there was no success for a long time (--if-stale, from a
     timer), or systemd ended the sync or could not start it (--unit, from its OnFailure=
-    unit). --unit sends nothing if the run has just reported the same end itself. Exit
-    codes: 0 sent, or nothing to send; 3 the hook did not accept it.
+    unit). --unit sends nothing if the run has just reported the same end itself. With
+    notify.ping_url, --test pings success and --unit a failure. Exit codes: 0 sent, or
+    nothing to send; 3 the hook did not accept it.
 
     \b
     Examples:
@@ -51,15 +53,20 @@ def notify(
     if message and unit is None:
         raise click.UsageError("--message needs --unit.")
     config = source.load()
-    if config.notify.url is None:
+    if config.notify.url is None and (config.notify.ping_url is None or if_stale):
         raise ConfigError(
-            "notify.url is not set",
+            "notify.url is not set"
+            if if_stale
+            else "neither notify.url nor notify.ping_url is set",
             hint="set CARSYNC_NOTIFY_URL, or `notify: {url: …}` in the file",
         )
     notice = _notice(config, unit, message, is_test=is_test)
     if notice is None:
         log.info("no notification sent: there is nothing to report")
-    else:
+        return
+    if config.notify.ping_url is not None and not if_stale:
+        ping(config, "success" if is_test else "fail", notice.problem or headline(notice))
+    if config.notify.url is not None:
         post(config, notice)
 
 

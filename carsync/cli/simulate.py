@@ -17,6 +17,7 @@ from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.paging import PAGINGS
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
+from carsync.demo.window_limit import RATE_HEADERS
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -95,6 +96,18 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     "--burst", type=click.IntRange(1), help="Requests accepted at once.  [default: 2 x rate]"
 )
 @click.option(
+    "--rate-headers",
+    type=click.Choice(RATE_HEADERS),
+    help="Tell the limit of --rate in headers of this kind; it is one of fixed windows then.",
+)
+@click.option(
+    "--rate-window",
+    "rate_window_s",
+    type=click.FloatRange(0, min_open=True),
+    default=SimulatorOptions().rate_window_s,
+    help="With --rate-headers: length of a window in seconds.",
+)
+@click.option(
     "--latency",
     "latency_ms",
     metavar="MIN-MAX",
@@ -162,6 +175,7 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
     Examples:
       carsync simulate --port 8080
       carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
+      carsync simulate --rate 2 --rate-window 60 --rate-headers github
       carsync simulate --paging cursor --token-life 60
       carsync simulate --list-param make --broken-list Kia
       carsync simulate --auth oauth2 --access-token-life 60

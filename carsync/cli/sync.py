@@ -22,6 +22,7 @@ from carsync.reporting.answers.runs import tell_summary
 from carsync.reporting.live.progress import choose_progress
 from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.notify.notifier import Notifier
+from carsync.reporting.notify.pings import Pings
 from carsync.reporting.notify.systemd import service_manager
 from carsync.reporting.views.summary import render_summary
 from carsync.run.listener import Listeners, RunListener
@@ -104,16 +105,19 @@ def sync(
     stop = StopSignal()
     stop.install()
     notifier = Notifier(config, path, stop)
+    pings = Pings(config, stop, is_whole=options.scope == "whole")
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
-        with _listeners(config, path, stop, options, plain=plain or quiet) as listener:
-            report = run_sync(config, path, listener, stop, options)
+        with _listeners(config, path, stop, options, plain=plain or quiet) as others:
+            report = run_sync(config, path, Listeners([others, pings]), stop, options)
     except Exception as exc:
         if options.scope == "whole":
             notifier.failed(exc)
+        pings.failed(exc)
         raise
     _tell_end(report, as_json=as_json)
     notifier.ended(report)
+    pings.finish(report)
     ctx.exit(int(report.exit_code))
 
 

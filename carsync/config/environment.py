@@ -22,6 +22,7 @@ VARIABLES: dict[str, str] = {
     "PARALLEL_BATCHES": "database.writers",
     "DATABASE_URL": "database.dsn",
     "CARSYNC_NOTIFY_URL": "notify.url",
+    "CARSYNC_PING_URL": "notify.ping_url",
 }
 """Environment variables that always work, and the key each one sets."""
 

@@ -6,7 +6,22 @@ from typing import Literal
 
 from carsync.config.section_base import Section
 
-ColumnType = Literal["text", "integer", "numeric", "boolean", "timestamptz", "jsonb"]
+ColumnType = Literal[
+    "text",
+    "integer",
+    "numeric",
+    "boolean",
+    "timestamptz",
+    "jsonb",
+    "smallint",
+    "bigint",
+    "double precision",
+    "date",
+    "uuid",
+    "text[]",
+]
+IdType = Literal["text", "smallint", "integer", "bigint", "uuid"]
+"""The types of a column of ids, as its table or `mapping.columns.id` has it."""
 Scalar = str | int | float | bool | None
 
 
@@ -16,11 +31,12 @@ class ColumnRule(Section, frozen=True, rename={"list_": "list"}):
     `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `list` is a
     parameter of `api.lists`, whose value for the record's list is taken. `template`
     makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
-    record's own `year`. A value that JavaScript takes for false (0, -0, NaN, false, null,
-    the empty text) leaves its place empty. `default` replaces a value that is missing, that
-    cannot be read as `type`, or that lies outside `min`..`max`. Without a default, a missing
-    value is NULL, and an unreadable value rejects the record. `number: whole` reads the
-    whole text like JavaScript's `Number`; `prefix` reads the number at its start like
+    record's own `year`; `{source}` is `sync.source`. A value that JavaScript takes for false
+    (0, -0, NaN, false, null, the empty text) leaves its place empty. An id may have a template
+    alone: there a missing part rejects the record, and 0 is a value. `default` replaces a value
+    that is missing, that cannot be read as `type`, or that lies outside `min`..`max`. Without a
+    default, a missing value is NULL, and an unreadable value rejects the record. `number: whole`
+    reads the whole text like JavaScript's `Number`; `prefix` reads the number at its start like
     `parseFloat`. `equals` makes a boolean: true if the value equals it.
     """
 

@@ -53,7 +53,9 @@ class Limits(Section, frozen=True):
     """The rate of requests. `requests_per_second: 0`: no limit. `burst: null`: twice the rate.
 
     `adaptive`: the rate falls where the API refuses requests (429, 420, 503, or 403 after good
-    pages) and recovers slowly, up to `requests_per_second`.
+    pages) and recovers slowly, up to `requests_per_second`. Where answers tell what is left of a
+    limit (`RateLimit`, `X-RateLimit-*`, `Quota-*`), it is spread over the time until the reset,
+    at most over a minute.
     """
 
     requests_per_second: NotNegative = 20.0
@@ -193,10 +195,13 @@ class Notify(Section, frozen=True):
     """A web hook that gets a notification when a run ends with one of `events`.
 
     `stale`: the last success is older than `stale_after_h` hours. `timeout_s` is the
-    deadline of one attempt in seconds.
+    deadline of one attempt in seconds. `ping_url` is an address as healthchecks.io gives it:
+    `ping_url/start` is pinged when a run begins, `ping_url` when it is complete, and
+    `ping_url/fail` when it ends otherwise.
     """
 
     url: Secret | None = None
+    ping_url: Secret | None = None
     format: Literal["slack", "json"] = "slack"
     events: tuple[NoticeEvent, ...] = get_args(NoticeEvent)
     stale_after_h: Positive = 26.0

@@ -12,8 +12,9 @@ from carsync.errors import ConfigError
 def check_relations(config: Config) -> None:
     """Check URLs, the connection string, and keys against each other; raise `ConfigError`."""
     check_api(config)
-    if config.notify.url is not None:
-        _check_notify_url(config.notify.url.reveal())
+    for key, url in (("url", config.notify.url), ("ping_url", config.notify.ping_url)):
+        if url is not None:
+            _check_notify_url(f"notify.{key}", url.reveal())
     checkpoint = config.checkpoint.path
     if checkpoint is not None and not checkpoint.strip("/."):
         raise ConfigError(
@@ -52,10 +53,10 @@ def _check_listed_columns(config: Config) -> None:
             )
 
 
-def _check_notify_url(url: str) -> None:
+def _check_notify_url(key: str, url: str) -> None:
     """Refuse what is no address of a web hook; the error quotes nothing, since all is secret."""
     if split_url(url) is None or not HEADER_VALUE.fullmatch(url):
         raise ConfigError(
-            "notify.url is not an http(s) URL",
-            hint="it looks like https://hooks.slack.com/services/…",
+            f"{key} is not an http(s) URL",
+            hint="it looks like https://hooks.slack.com/services/… or https://hc-ping.com/…",
         )

@@ -20,6 +20,7 @@ from carsync.model import Target
 from carsync.postgres import connection, sql, sqlstate
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from carsync.state.runs import Run
@@ -77,11 +78,11 @@ def review(conn: Connection, target: Target, source: str, run_id: int, within_h:
 def list_held(conn: Connection, run: Run, limit: int | None = None) -> list[HeldCar]:
     """List the cars that a run still holds by id, the first `limit` of them."""
     is_untouched = conditions.untouched_since(_MERGED_AT)
-    query = sql.load(
-        "deactivation/list_held", target=sql.table(run.target), is_untouched=is_untouched
-    )
     key = {**run.target.key(run.source), "run_id": run.run_id, "limit": limit}
-    held = sql.fetch(conn, "listing held cars", query, key)
+    with connection.transaction(conn, "listing held cars") as cur:
+        parts = target_parts(cur, run.target)
+        query = sql.load("deactivation/list_held", **parts, is_untouched=is_untouched)
+        held = sql.rows(cur, query, key)
     return [HeldCar(record_id, title, reason or "") for record_id, title, reason in held]
 
 
@@ -112,7 +113,7 @@ def approve(
         records = records and change_log.origin(cur) == changes.origin_of(cur, run_id)
         query = sql.load(
             "deactivation/approve_held",
-            target=sql.table(target),
+            **target_parts(cur, target),
             is_expected=conditions.expected(source, _MERGED_AT),
             **change_log.recording(cur, target, run_id, DEACTIVATED, records=records),
         )

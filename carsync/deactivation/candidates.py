@@ -10,7 +10,8 @@ from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.sql import Composable
+from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
 
@@ -27,7 +28,7 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        absent = absent_cars(run, staged)
+        absent = absent_cars(cur, run, staged)
         query = sql.load("deactivation/count_candidates", **parts, absent=absent)
         active, candidates = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
@@ -45,7 +46,7 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, "session/set_merge")
-        absent = absent_cars(run, verify.measure(cur, run.run_id))
+        absent = absent_cars(cur, run, verify.measure(cur, run.run_id))
         query = sql.load("deactivation/list_candidates", absent=absent)
         found = sql.rows(cur, query, {**run.target.key(run.source), "limit": limit})
     return [record_id for (record_id,) in found]
@@ -69,10 +70,10 @@ def list_listed(
 
     Their ids are of the `shape`.
     """
-    query = sql.load("deactivation/list_listed", target=sql.table(target))
     key = {**target.key(source), **asdict(shape), "limit": limit}
-    with patient(conn):
-        return [record_id for (record_id,) in sql.fetch(conn, "listing active cars", query, key)]
+    with patient(conn), connection.transaction(conn, "listing active cars") as cur:
+        query = sql.load("deactivation/list_listed", **target_parts(cur, target))
+        return [record_id for (record_id,) in sql.rows(cur, query, key)]
 
 
 def find_seen(conn: Connection, run_id: int, ids: list[str], pages: range) -> list[str]:
@@ -83,12 +84,12 @@ def find_seen(conn: Connection, run_id: int, ids: list[str], pages: range) -> li
     return [record_id for (record_id,) in found]
 
 
-def absent_cars(run: Run, staged: Staged) -> Composable:
+def absent_cars(cur: Cursor, run: Run, staged: Staged) -> Composable:
     """Return the query for the cars that the run should have seen and did not."""
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),
-        target=sql.table(run.target),
+        **target_parts(cur, run.target),
         run_id=sql.literal(run.run_id),
         is_expected=conditions.expected(run.source, sql.literal(staged.oldest_fetch)),
     )

@@ -12,6 +12,7 @@ from carsync.destination import car_lists, privileges, staging, verify
 from carsync.model import ListRank, ListRanks
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
 
@@ -31,13 +32,13 @@ class CarsByList:
         self._run = run
         verify.check_exists(conn, run.run_id)
         key: dict[str, Any] = {**run.target.key(run.source), "names": list(names)}
-        parts: dict[str, Composable] = {
-            "target": sql.table(run.target),
-            "source": sql.literal(run.source),
-            "known": sql.load("lists/known"),
-        }
         with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
             sql.run(cur, "session/set_merge")
+            parts: dict[str, Composable] = {
+                **target_parts(cur, run.target),
+                "source": sql.literal(run.source),
+                "known": sql.load("lists/known"),
+            }
             privileges.check(run.target, privileges.describe(cur, run.target))
             query = sql.load("lists/count_by_list", absent=self._absent(cur), **parts)
             found = {place: counts for place, *counts in sql.rows(cur, query, key)}
@@ -79,4 +80,4 @@ class CarsByList:
         return car_lists.parameters(self._run.target, self._run.source, ranks)
 
     def _absent(self, cur: Cursor) -> Composable:
-        return absent_cars(self._run, verify.measure(cur, self._run.run_id))
+        return absent_cars(cur, self._run, verify.measure(cur, self._run.run_id))

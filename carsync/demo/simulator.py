@@ -41,6 +41,7 @@ from carsync.demo.feed import (
 )
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
 from carsync.demo.paging import Paging, read_cut, shape
+from carsync.demo.window_limit import RateHeaders, WindowLimit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -57,9 +58,11 @@ class SimulatorOptions(Struct, frozen=True):
     Shares (0 to 1) are of requests, drawn from (seed, page or id, attempt), so that a run
     meets the same faults again. `broken_share` is a share of pages, which always answer
     500. `rate` is in requests per second, 0 for no limit; `burst` is twice the rate by
-    default. `key` None lets everyone in; `auth` is how the key is shown, `access_token_life_s` how
-    long a token lives that is given for it. `lies` names lies of `lies.py`, one of pages and one
-    by id at most; some of them begin at page `lie_depth`. `paging` is the kind of paging; lies
+    default. With `rate_headers` the limit is one of `rate × rate_window_s` requests in each window
+    of that length, and every answer tells in headers of that kind what is left. `key` None lets
+    everyone in; `auth` is how the key is shown, `access_token_life_s` how long a token lives that
+    is given for it. `lies` names lies of `lies.py`, one of pages and one by id at most; some of
+    them begin at page `lie_depth`. `paging` is the kind of paging; lies
     and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
     have their values; where one of the values is in `broken_lists`, the answer is always 500.
@@ -74,6 +77,8 @@ class SimulatorOptions(Struct, frozen=True):
     with_meta: bool = True
     rate: float = 0.0
     burst: int | None = None
+    rate_headers: RateHeaders | None = None
+    rate_window_s: float = 10.0
     latency_ms: tuple[float, float] = (0.0, 0.0)
     error_share: float = 0.0
     html_share: float = 0.0
@@ -161,7 +166,10 @@ class Simulator:
         """Forget arrivals, attempts and the rate limit's past; the snapshot stays."""
         options = self.options
         burst = options.burst if options.burst is not None else max(1, math.ceil(2 * options.rate))
-        self._limit = ArrivalLimit(options.rate, burst)
+        self._limit: ArrivalLimit | WindowLimit = ArrivalLimit(options.rate, burst)
+        if options.rate_headers is not None:
+            count = max(1, round(options.rate * options.rate_window_s))
+            self._limit = WindowLimit(count, options.rate_window_s, options.rate_headers)
         self._attempts: Counter[str] = Counter()
         self.log: list[tuple[float, str, int]] = []
 
@@ -201,6 +209,9 @@ class Simulator:
         else:
             body = await _read_body(receive) if scope["method"] == "POST" else b""
             answer = self._answer(scope, path, body)
+        if isinstance(self._limit, WindowLimit):
+            told = self._limit.headers(arrived_s, time.time())
+            answer = replace(answer, headers=(*answer.headers, *told))
         self.log.append((arrived_s, target, answer.status))
         low_ms, high_ms = self.options.latency_ms
         if high_ms > 0 and not wait_s:

@@ -25,12 +25,12 @@ def recording(
     change more, all columns are compared. With `records` False nothing is recorded.
     Returns the parts `record`, `was`, `was_names`, `before` and `after`.
     """
-    names = [name for name in written if name != "id"]
+    names = [name for name in written if name != target.id_column]
     before = after = sql.literal(None)
     if records:
         found = sql.rows(cur, "changes/list_recorded", asdict(target))
         if any(has_triggers for *_, has_triggers in found):
-            names += [name for name, *_ in found if name != "id" and name not in names]
+            names += [name for name, *_ in found if name != target.id_column and name not in names]
         plain = {name for name, is_plain, _ in found if is_plain}
         changed = {name: _is_changed(name, name in plain) for name in names}
         before = _changed_columns("was", changed)

@@ -17,13 +17,19 @@ from carsync.postgres.sql import Composable, Cursor
 
 _SAME_TYPES = {
     "text": frozenset({"text", "character varying"}),
-    "integer": frozenset({"integer", "bigint", "numeric"}),
+    "integer": frozenset({"integer", "numeric"}),
     "numeric": frozenset({"numeric"}),
     "boolean": frozenset({"boolean"}),
     "timestamptz": frozenset({"timestamp with time zone"}),
+    "double precision": frozenset({"double precision"}),
     "jsonb": frozenset({"jsonb"}),
 }
 """Column type of the mapping → types of the target on which a CHECK means the same."""
+_AS_IN_TARGET = frozenset(
+    {"smallint", "integer", "bigint", "date", "uuid", "text[]", "enum", "domain"}
+)
+"""Types of the target that staging has too, whatever the mapping's are: they refuse what does not
+fit, row by row, and hold what does without loss."""
 
 
 def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Composable:
@@ -36,7 +42,11 @@ def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Compo
     found = {column: limits for column, *limits in sql.rows(cur, "schema/list_limits", place)}
     limits_of = {column: found.get(column.name, ["", None, False]) for column in columns}
     parts = [_definition(column, *limits) for column, limits in limits_of.items()]
-    checkable = {c.name for c, (type_, *_) in limits_of.items() if type_ in _SAME_TYPES[c.type]}
+    checkable = {
+        c.name
+        for c, (type_, *_) in limits_of.items()
+        if type_ in _AS_IN_TARGET or type_ in _SAME_TYPES.get(c.type, ())
+    }
     for constraint, condition, looked_at in sql.rows(cur, "schema/list_checks", place):
         if checkable.issuperset(looked_at):
             check = {"constraint": sql.identifier(constraint), "test": sql.expression(condition)}
@@ -49,7 +59,7 @@ def _definition(column: Column, type_: str, limited: str | None, is_required: bo
     if limited is not None and type_.startswith("character"):
         # As varchar, for char would fill ids up with blanks.
         wanted = f"character varying{limited[limited.index('(') :]}"
-    elif type_ in {"bigint", "numeric"}:
+    elif type_ in _AS_IN_TARGET or type_ == "numeric":
         wanted = limited or type_
     definition = sql.definition(column.name, wanted)
     return sql.load("staging/required_column", column=definition) if is_required else definition

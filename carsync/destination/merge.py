@@ -24,6 +24,7 @@ from carsync.errors import DatabaseError
 from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
 from carsync.redaction import Secret
 from carsync.state import runs
@@ -139,12 +140,13 @@ class _Merge:
         }
         # The statements themselves name the id and what the merge sets.
         own = [name for name in MANAGED if name != "data_hash"]
-        mapped = {name: value for name, value in mapped.items() if name not in {"id", *own}}
+        left_out = {"id", run.target.id_column, *own}
+        mapped = {name: value for name, value in mapped.items() if name not in left_out}
         self._written = [*mapped, *(name for name in own if name != "created_at")]
         self._parts: dict[str, Composable] = {
             **tables(run.run_id),
             "delta": sql.identifier("carsync", f"delta_{run.run_id:d}"),
-            "target": sql.table(run.target),
+            **target_parts(cur, run.target),
             "source": sql.literal(run.source),
             "columns": sql.identifiers(mapped),
             "values": sql.comma_separated(mapped.values()),
@@ -281,7 +283,7 @@ class _Merge:
         except Exception as exc:
             if not errors.is_refusal(exc):
                 raise
-        keep_rivals = sql.load("merge/keep_rivals")
+        keep_rivals = self._load("merge/keep_rivals")
         return sum(refusals.write(lambda chosen: load(chosen, keep_rivals), {}))
 
     def _refuse_foreign(self, number: int) -> None:

@@ -13,9 +13,9 @@ from carsync import formatting
 from carsync.config.lists import PAGES_EACH
 from carsync.config.sections import Plausible
 from carsync.destination import staging
-from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.sql import Composable
+from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
 
@@ -68,10 +68,9 @@ Defaults = Mapping[str, Any]
 
 def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
     """Count what a merge of the staged rows would do to known cars; raise `DatabaseError`."""
-    parts = _parts(run.target, run)
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
         sql.run(cur, "session/set_merge")
-        found = sql.one(cur, _count_changes(defaults, parts))
+        found = sql.one(cur, _count_changes(defaults, _parts(cur, run)))
     ids, active, known, seen, changed, *counts = found
     return Forecast(ids, known, changed, active, active - seen, _columns(defaults, counts))
 
@@ -83,10 +82,10 @@ def find_emptied_lists(
 
     How many cars of a list change is its own affair: a dealer may mark down all that he has.
     """
-    query = _count_changes(defaults, _parts(run.target, run), "count_changes_by_list")
     key = {"each": PAGES_EACH, "least": MIN_CARS_OF_A_LIST}
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
         sql.run(cur, "session/set_merge")
+        query = _count_changes(defaults, _parts(cur, run), "count_changes_by_list")
         lines = sql.rows(cur, query, key)
     rules = replace(rules, max_changed_share=None, max_new_share=None)
     return [
@@ -108,9 +107,9 @@ def list_examples(
 ) -> list[Example]:
     """Return cars whose value of the column would change, those that would lose it first."""
     tests = _tests(column, default)
-    query = sql.load("plausibility/list_examples", **_parts(run.target, run), **tests)
-    found = sql.fetch(conn, "listing changed values", query, {"limit": limit})
-    return [Example(*line) for line in found]
+    with connection.transaction(conn, "listing changed values") as cur:
+        query = sql.load("plausibility/list_examples", **_parts(cur, run), **tests)
+        return [Example(*line) for line in sql.rows(cur, query, {"limit": limit})]
 
 
 def find_implausible(forecast: Forecast, rules: Plausible) -> list[str]:
@@ -155,10 +154,10 @@ def _shares(part: int, whole: int, key: str, most: float) -> str:
     return f"({share}; sync.plausible.{key} is {limit})"
 
 
-def _parts(target: Target, run: Run) -> dict[str, Composable]:
+def _parts(cur: Cursor, run: Run) -> dict[str, Composable]:
     return {
+        **target_parts(cur, run.target),
         "staging": staging.tables(run.run_id)["staging"],
-        "target": sql.table(target),
         "source": sql.literal(run.source),
     }
 

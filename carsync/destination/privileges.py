@@ -12,7 +12,10 @@ from carsync.postgres.sql import Cursor
 
 
 class Relation(Struct, frozen=True):
-    """A relation as the role sees it; `kind` is pg_class.relkind."""
+    """A relation as the role sees it; `kind` is pg_class.relkind.
+
+    `has_own_ids`: it makes its ids itself, and keeps the feed's in a unique `external_id`.
+    """
 
     kind: str
     row_security: bool
@@ -20,6 +23,7 @@ class Relation(Struct, frozen=True):
     may_insert: bool
     may_update: bool
     id_is_unique: bool
+    has_own_ids: bool
     rows_estimate: int
 
 

@@ -148,8 +148,9 @@ class RefusedRows:
 
 
 def _as_json(column: Column) -> Composable:
+    """Compose a staged value as the mapper gave it: ids, JSON and arrays are texts."""
     value = sql.identifier("s", column.name)
-    if column.type == "jsonb":
+    if column.name == "id" or column.type in {"jsonb", "text[]"}:
         return sql.load("merge/as_text", value=value, name=sql.identifier(column.name))
     return value
 

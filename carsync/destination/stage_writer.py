@@ -14,7 +14,7 @@ from msgspec.structs import astuple, replace
 from carsync import failpoints
 from carsync.config.sections import LoadMethod
 from carsync.destination.refused_rows import insert_rejects, refused_row
-from carsync.destination.staging import ledger_table, staged_page, staging_table
+from carsync.destination.staging import ledger_table, staged_page, staging_table, staging_types
 from carsync.errors import DatabaseError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql
@@ -48,25 +48,20 @@ class StageWriter:
         self._key = key
         self._run_id = run_id
         self._names = [column.name for column in columns]
+        self._columns = columns
         names = sql.identifiers(self._names)
-        parts = {"staging": staging_table(run_id), "columns": names}
-        types = ["integer", *(column.type for column in columns)]
-        fields = sql.comma_separated(map(sql.definition, _short_names(len(columns)), types))
+        self._parts: dict[str, sql.Composable] = {
+            "staging": staging_table(run_id),
+            "columns": names,
+        }
         self._ledger = ledger_table(run_id)
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
         self._absent: frozenset[str] | None = None
-        self._insert_json = sql.load("staging/insert_staging", **parts, fields=fields)
-        self._copy = sql.load("staging/copy_staging", **parts)
-        values = [sql.identifier("r", name) for name in _short_names(len(columns))[1:]]
-        self._same: dict[str, sql.Composable] = {
-            "staging": staging_table(run_id),
-            "fields": fields,
-            "columns": sql.identifiers(self._names, "s"),
-            "values": sql.comma_separated(values),
-        }
+        self._copy = sql.load("staging/copy_staging", **self._parts)
+        self._insert_json: sql.Composable | None = None
         self._encode_json = _json_encoder(columns)
         self._load = self._load_json if load_method == "execute_values" else self._load_copy
 
@@ -90,9 +85,15 @@ class StageWriter:
 
     def count_same(self, rows: Sequence[Row]) -> int:
         """Return how many of the rows are staged already, with the very same values."""
-        query = sql.load("staging/count_same", **self._same)
-        key = {"rows": self._encode_json(rows)}
-        return int(sql.fetch(self._conn, "comparing records", query, key)[0][0])
+        values = [sql.identifier("r", name) for name in _short_names(len(self._names))[1:]]
+        parts = {
+            "staging": staging_table(self._run_id),
+            "columns": sql.identifiers(self._names, "s"),
+            "values": sql.comma_separated(values),
+        }
+        with connection.transaction(self._conn, "comparing records") as cur:
+            query = sql.load("staging/count_same", **parts, fields=self._fields(cur))
+            return int(sql.one(cur, query, {"rows": self._encode_json(rows)})[0])
 
     def stage_unlisted(self, rows: Sequence[Row], age_s: float) -> None:
         """Stage rows of records that no page lists, asked for `age_s` seconds ago."""
@@ -141,6 +142,9 @@ class StageWriter:
 
     def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load in statements that are answered within seconds, however long a page is."""
+        if self._insert_json is None:
+            fields = self._fields(cur)
+            self._insert_json = sql.load("staging/insert_staging", **self._parts, fields=fields)
         whole: list[tuple[int, Sequence[Row]]] = []
         rests: list[tuple[int, Sequence[Row]]] = []
         for page in pages:
@@ -151,6 +155,12 @@ class StageWriter:
             bodies = [(number, self._encode_json(rows)) for number, rows in parts]
             with connection.role_path(cur):
                 sql.insert_values(cur, self._insert_json, bodies)
+
+    def _fields(self, cur: Cursor) -> sql.Composable:
+        """Compose the names and types of a JSON row: the types are the staging table's."""
+        types = dict(sql.rows(cur, staging_types(self._run_id)))
+        own = ["integer", *(types.get(c.name, c.type) for c in self._columns)]
+        return sql.comma_separated(map(sql.definition, _short_names(len(self._columns)), own))
 
     def _load_copy(self, cur: Cursor, pages: list[MappedPage]) -> None:
         text = "".join([copy_line((page.page, *row)) for page in pages for row in page.rows])

@@ -22,6 +22,11 @@ def staging_table(run_id: int) -> Composable:
     return sql.identifier("carsync", f"staging_{run_id:d}")
 
 
+def staging_types(run_id: int) -> Composable:
+    """Compose the query for the names and types of the run's staging columns."""
+    return sql.load("staging/list_types", staging=sql.literal(f"carsync.staging_{run_id:d}"))
+
+
 def ledger_table(run_id: int) -> Composable:
     """Return the name of the run's ledger."""
     return sql.identifier("carsync", f"ledger_{run_id:d}")
@@ -88,10 +93,11 @@ def end_writers(conn: Connection, run_id: int) -> None:
 
 
 def exists(conn: Connection, run_id: int) -> bool:
-    """Say whether the run has its staging table and its ledger."""
+    """Say whether the run has its staging table and its ledger, with ids like the target's."""
     parts = {
         "staging": sql.literal(f"carsync.staging_{run_id:d}"),
         "ledger": sql.literal(f"carsync.ledger_{run_id:d}"),
+        "run_id": sql.literal(run_id),
     }
     query = sql.load("staging/find_staging", **parts)
     return bool(sql.fetch(conn, "looking for the staging table", query)[0][0])

@@ -18,6 +18,7 @@ from carsync.model import ROW_ACTIONS, MergeCounts, RowAction, Target
 from carsync.postgres import connection, sql, sqlstate
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state import runs
 from carsync.state.changes import FORGOTTEN
@@ -97,8 +98,8 @@ def take_back(
     _check_record(cur, run)
     parts = _compose(cur, target, run, by, actions)
     which = {"run_id": run.run_id, "actions": list(actions)}
-    sql.run(cur, sql.load("undo/lock_changed", target=parts["target"]), which)
-    sql.run(cur, sql.load("undo/lock_inserted", target=parts["target"]), which)
+    sql.run(cur, sql.load("undo/lock_changed", **parts), which)
+    sql.run(cur, sql.load("undo/lock_inserted", **parts), which)
     sql.run(cur, sql.load("undo/create_reversal", **parts))
     rows, before = sql.one(cur, sql.load("undo/count_reversal", **parts))
     if rows and rows == before:
@@ -158,11 +159,11 @@ def _compose(
     # Cars deleted whole tell of columns that no UPDATE may write, too: identities GENERATED ALWAYS.
     which["actions"] = [action for action in actions if action in _STEPS["undo/restore_rows"]]
     updated = sql.rows(cur, "undo/list_change_columns", which)
-    written = {name: types[name] for name, _ in updated if name != "id"}
+    written = {name: types[name] for name, _ in updated if name != target.id_column}
     before = sql.identifier("v", "before")
     return {
         **change_log.recording(cur, target, by.run_id, written or ["is_active"], records=True),
-        "target": sql.table(target),
+        **target_parts(cur, target),
         "reversal": sql.identifier("carsync", f"reversal_{by.run_id:d}"),
         "places": sql.identifier(f"reversal_{by.run_id:d}_places"),
         "ids": sql.identifier(f"reversal_{by.run_id:d}_ids"),

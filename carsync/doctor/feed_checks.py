@@ -36,6 +36,7 @@ _TLS_FIXES = (
     ("local issuer", "set api.ca_bundle to the issuer's CA file, or ask the API's owner to send "
      "the whole chain"),
     ("ostname mismatch", "set api.base_url to the name in the certificate"),
+    ("speaks http", "set api.base_url to http://…, or to the port that speaks https"),
     ("IP address mismatch", "set api.base_url to the name in the certificate"),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from carsync.mapping.record_match import ids_of
 from carsync.mapping.rules import check_rules, raw_paths
 from carsync.redaction import redact
 from carsync.source.certificates import ClientCertificate
-from carsync.source.connection_pool import tls_context
+from carsync.source.connection_pool import HANDSHAKE_S, speaks_http, tls_context
 from carsync.source.deadline import in_time
 from carsync.source.dns import look_up
 from carsync.source.pagination.base import load_paginator
@@ -33,6 +34,7 @@ from carsync.source.request import Answer
 from carsync.source.retry_after import parse_date
 
 _GRACE_S = 2.0
+PLAIN_HTTP = Certificate(error="the port of api.base_url speaks http, not https")
 
 
 def host_of(base_url: str) -> tuple[str, int, bool]:
@@ -57,15 +59,21 @@ def resolve(host: str, port: int, within_s: float) -> Lookup:
 
 
 def read_certificate(host: str, port: int, api: Api, within_s: float) -> Certificate:
-    """Make a TLS handshake by the rules of a run's requests."""
-    try:
-        return in_time(
-            lambda: _shake_hands(host, port, api, within_s),
-            within_s + _GRACE_S,
-            name="handshake",
-        )
-    except TimeoutError:
-        return Certificate(error=f"no TLS handshake within {within_s:g} s")
+    """Make a TLS handshake by the rules of a run's requests.
+
+    A server of plain http may wait for more, so it is asked in plain http after a moment.
+    """
+    for seconds in dict.fromkeys((min(within_s, HANDSHAKE_S), within_s)):
+        try:
+            return in_time(
+                partial(_shake_hands, host, port, api, seconds),
+                seconds + _GRACE_S,
+                name="handshake",
+            )
+        except TimeoutError:
+            if speaks_http(host, port):
+                return PLAIN_HTTP
+    return Certificate(error=f"no TLS handshake within {within_s:g} s")
 
 
 def _shake_hands(host: str, port: int, api: Api, within_s: float) -> Certificate:
@@ -83,7 +91,11 @@ def _shake_hands(host: str, port: int, api: Api, within_s: float) -> Certificate
     except ssl.SSLCertVerificationError as exc:
         return Certificate(error=exc.verify_message or str(exc))
     except ssl.SSLError as exc:
+        if speaks_http(host, port):
+            return PLAIN_HTTP
         return Certificate(error=f"no TLS there ({exc.reason or exc})")
+    except TimeoutError:
+        raise
     except OSError as exc:
         return Certificate(error=exc.strerror or str(exc))
     left_s = ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()

@@ -75,7 +75,10 @@ class PageFetched(Struct, frozen=True):
 
 
 class PageFailed(Struct, frozen=True):
-    """One attempt at a page failed; the parent decides what follows."""
+    """One attempt at a page failed; the parent decides what follows.
+
+    `first_attempts` is as in `PageError`.
+    """
 
     page: int
     attempt: int
@@ -85,6 +88,7 @@ class PageFailed(Struct, frozen=True):
     status: int | None
     retry_after_s: float | None
     latency_s: float
+    first_attempts: int | None = None
 
 
 class ProbeAnswered(Struct, frozen=True):
@@ -131,10 +135,21 @@ class BreakerOpened(Struct, frozen=True):
 
 
 class RateChanged(Struct, frozen=True):
-    """The shared rate is this many requests per second now; `reason` is the refusal it fell for."""
+    """The shared rate is this many requests per second now.
+
+    `reason` is the refusal it fell for, or, where `is_told`, the limit that the API tells.
+    """
 
     rate: float
     reason: str
+    is_told: bool = False
+
+
+class LimitReached(Struct, frozen=True):
+    """Nothing is left of the limit that the API tells in `by`; nobody asks for `wait_s` seconds."""
+
+    wait_s: float
+    by: str
 
 
 class TokenIssued(Struct, frozen=True):
@@ -174,6 +189,7 @@ Event = (
     | PagesStaged
     | BreakerOpened
     | RateChanged
+    | LimitReached
     | TokenIssued
     | WorkerFailed
     | EngineLost

@@ -12,13 +12,13 @@ from types import NoneType
 from typing import Any
 
 from carsync.config.mapping_sections import ColumnRule
+from carsync.mapping.converters import INTEGER_RANGES, NUMBERS
 from carsync.mapping.javascript import MAX_SAFE_INTEGER, WHITESPACE, are_safe_integers
 
 ColumnReader = Callable[[list[Any]], list[Any] | None]
 
 _TEXTS = frozenset({str, NoneType})
 _BOOLEANS = frozenset({bool, NoneType})
-_INT4_MIN, _INT4_MAX = -(2**31), 2**31 - 1
 
 
 def compile_uniform(rule: ColumnRule, longest: int | None = None) -> ColumnReader | None:
@@ -31,7 +31,7 @@ def compile_uniform(rule: ColumnRule, longest: int | None = None) -> ColumnReade
         return _equality(rule.equals) if isinstance(rule.equals, str) else None
     if rule.type == "text":
         return _texts(longest, strip=rule.strip)
-    if rule.type in {"integer", "numeric"}:
+    if rule.type in NUMBERS:
         return _integers(rule)
     return _booleans if rule.type == "boolean" else None
 
@@ -69,15 +69,15 @@ def _texts(longest: int | None, *, strip: bool) -> ColumnReader:
 def _integers(rule: ColumnRule) -> ColumnReader:
     lowest = -MAX_SAFE_INTEGER if rule.min is None else rule.min
     highest = MAX_SAFE_INTEGER if rule.max is None else rule.max
-    if rule.type == "integer":
-        lowest, highest = max(lowest, _INT4_MIN), min(highest, _INT4_MAX)
+    if within := INTEGER_RANGES.get(rule.type):
+        lowest, highest = max(lowest, within[0]), min(highest, within[-1])
 
     def read(values: list[Any]) -> list[Any] | None:
         present = [v for v in values if v is not None] if None in values else values
         if not are_safe_integers(present):
             return None
-        within = min(present, default=lowest) >= lowest and max(present, default=lowest) <= highest
-        return values if within else None
+        smallest, greatest = min(present, default=lowest), max(present, default=lowest)
+        return values if lowest <= smallest and greatest <= highest else None
 
     return read
 

@@ -25,8 +25,17 @@ from carsync.mapping.javascript import (
 
 Reader = Callable[[Any], Any]
 
-_INT4 = range(-(2**31), 2**31)
+INTEGER_RANGES = {
+    "smallint": range(-(2**15), 2**15),
+    "integer": range(-(2**31), 2**31),
+    "bigint": range(-(2**63), 2**63),
+}
+"""The whole numbers that a column of each type holds."""
+NUMBERS = frozenset({*INTEGER_RANGES, "numeric", "double precision"})
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _WORDS = {"true": True, "false": False, "1": True, "0": False}
+_UUID = re.compile(r"[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}")
+"""What PostgreSQL reads as a UUID (manual, 8.12), without braces and in lower case."""
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -82,12 +91,12 @@ def read_stripped_text(value: Any) -> str | None:
 
 def _check_text(text: str) -> None:
     if "\0" in text:
-        raise RejectedValueError(f"the text contains NUL: {_quote(text)}")
+        raise RejectedValueError(f"the text contains NUL: {quote(text)}")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise RejectedValueError(
-            f"the text contains a lone surrogate or bytes that are not UTF-8: {_quote(text)}"
+            f"the text contains a lone surrogate or bytes that are not UTF-8: {quote(text)}"
         ) from None
 
 
@@ -167,14 +176,71 @@ def _encode_json(value: Any) -> str:
         return text
 
 
+def read_date(value: Any) -> str | None:
+    """Read an ISO 8601 date, or the date of an ISO 8601 time as it is written there.
+
+    >>> read_date("2024-05-01"), read_date("2024-05-01T23:30:00-08:00")
+    ('2024-05-01', '2024-05-01')
+    """
+    if value is None:
+        return None
+    if value.__class__ is not str:
+        raise _unreadable(value, "an ISO 8601 date")
+    _check_text(value)
+    text = value.strip(WHITESPACE)
+    try:
+        return datetime.fromisoformat(text).date().isoformat() if text else None
+    except ValueError:
+        raise _unreadable(value, "an ISO 8601 date") from None
+
+
+def read_uuid(value: Any) -> str | None:
+    """Read a UUID in any spelling that PostgreSQL reads, and write it as PostgreSQL does.
+
+    >>> read_uuid("{2F1E9A7C00004000800000000000ABCD}")
+    '2f1e9a7c-0000-4000-8000-00000000abcd'
+    """
+    text = read_stripped_text(value)
+    if text is None:
+        return None
+    bare = text[1:-1] if text[0] + text[-1] == "{}" else text
+    bare = bare.lower()
+    if not _UUID.fullmatch(bare):
+        raise _unreadable(value, "a UUID")
+    digits = bare.replace("-", "")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def read_texts(value: Any) -> str | None:
+    """Read a list of texts as the literal of a PostgreSQL array; null stays null within it.
+
+    >>> read_texts(["a.jpg", 7, None])
+    '{"a.jpg","7",NULL}'
+    """
+    if value is None:
+        return None
+    if value.__class__ is not list:
+        raise _unreadable(value, "a list of texts")
+    texts = ["NULL" if each is None else _quote_element(read_text(each) or "") for each in value]
+    return f"{{{','.join(texts)}}}"
+
+
+def _quote_element(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def number_reader(rule: ColumnRule) -> Reader:
-    """Return the reader of a numeric or integer column; numbers are doubles, integers truncated.
+    """Return the reader of a column of numbers; numbers are doubles, integers truncated.
+
+    Whole numbers are exact for a bigint column.
 
     >>> number_reader(ColumnRule(type="numeric", number="prefix"))("12.50abc")
     12.5
     """
     parse = read_prefix if rule.number == "prefix" else read_whole
-    integer = rule.type == "integer"
+    within = INTEGER_RANGES.get(rule.type)
+    is_exact = rule.type == "bigint"
     lowest = float("-inf") if rule.min is None else rule.min
     highest = float("inf") if rule.max is None else rule.max
 
@@ -183,20 +249,29 @@ def number_reader(rule: ColumnRule) -> Reader:
             number: int | float = value
         elif value is None:
             return None
+        elif is_exact and (value.__class__ is int or _is_whole(value)):
+            number = int(value)
         else:
             read = _read_double(value, parse)
             if read is None:
                 return None
-            number = int(read) if integer else _shorten(read)
+            number = int(read) if within else _shorten(read)
         if not lowest <= number <= highest:
             raise UnreadableValueError(f"{number} is outside {rule.min}..{rule.max}")
-        if integer and number not in _INT4:
+        if within and number not in within:
             raise UnreadableValueError(
-                f"{js_number(number)} is outside the range of an integer column"
+                f"{js_number(number)} is outside the range of {_articles[rule.type]} column"
             )
         return number
 
     return read_number
+
+
+def _is_whole(value: Any) -> bool:
+    return value.__class__ is str and _WHOLE.fullmatch(value.strip(WHITESPACE)) is not None
+
+
+_articles = {"smallint": "a smallint", "integer": "an integer", "bigint": "a bigint"}
 
 
 def _shorten(number: float) -> int | float:
@@ -249,12 +324,18 @@ def compile_reader(rule: ColumnRule) -> Reader:
     match rule.type:
         case "text":
             return read_stripped_text if rule.strip else read_text
-        case "integer" | "numeric":
+        case "smallint" | "integer" | "bigint" | "numeric" | "double precision":
             return number_reader(rule)
         case "boolean":
             return read_boolean
         case "timestamptz":
             return read_timestamp
+        case "date":
+            return read_date
+        case "uuid":
+            return read_uuid
+        case "text[]":
+            return read_texts
         case "jsonb":
             return read_json
         case _:
@@ -266,10 +347,10 @@ def _unreadable(value: Any, wanted: str) -> RejectedValueError:
         return RejectedValueError(f"no column can hold {value.token}")
     if isinstance(value, Misplaced):
         return UnreadableValueError(value.reason)
-    seen = _quote(value) if isinstance(value, str) else describe(value)
+    seen = quote(value) if isinstance(value, str) else describe(value)
     return UnreadableValueError(f"{seen} is not {wanted}")
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     """Quote a text so that nothing in the quotation is unprintable."""
     return ascii(text if len(text) <= 60 else f"{text[:57]}...")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.config.api_sections import Pagination
 from carsync.config.lists import combine
@@ -27,11 +28,20 @@ from carsync.mapping.converters import (
     UnreadableValueError,
     compile_reader,
     read_part,
+    read_text,
 )
 from carsync.mapping.decoder import DecodedPage, PageDecoder, common_fields
 from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
-from carsync.mapping.rules import Rules, check_rules, constant_value, raw_paths, template_parts
+from carsync.mapping.ids import SpellId, compile_spelling
+from carsync.mapping.rules import (
+    SOURCE,
+    Rules,
+    check_rules,
+    constant_value,
+    raw_paths,
+    template_parts,
+)
 from carsync.model import (
     MAX_ORIGINAL_CHARS,
     Column,
@@ -88,6 +98,7 @@ class Mapper:
         rules: Rules,
         pagination: Pagination,
         paths: Sequence[str] = (),
+        source: str = "",
         listed: Listed = NO_LIST,
     ) -> None:
         self._listed = listed
@@ -108,7 +119,9 @@ class Mapper:
         }
         self.paths = {n: rule.path for n, rule in varying.items() if rule.path is not None}
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
-        hashed = (_MAPPING_VERSION, rules.columns, rules.hash_fields, rules.hash_algorithm)
+        # The table says how ids are written: before it is seen, a run must know its own.
+        columns = {**rules.columns, "id": replace(rules.columns["id"], type="text")}
+        hashed = (_MAPPING_VERSION, columns, rules.hash_fields, rules.hash_algorithm)
         digest = hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16)
         self.fingerprint = digest.hexdigest()
         mapped = [parse_path(path) for path in self.paths.values()]
@@ -119,6 +132,8 @@ class Mapper:
         self._list_decoder = PageDecoder("", (), self._record_type)
         self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
         self._slots = [(n, self._record_type.slot(parse_path(p))) for n, p in self.paths.items()]
+        self._spell_id = compile_spelling(rules.columns["id"].type)
+        self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
@@ -128,8 +143,9 @@ class Mapper:
 
         `paths` are dotted paths in an answer, whose values come with each page.
         """
+        rules, source = check_rules(config.mapping), config.sync.source
         listed = combine(config.api.lists)[0]
-        return cls(check_rules(config.mapping), config.api.pagination, paths, listed)
+        return cls(rules, config.api.pagination, paths, source, listed)
 
     def map_page(
         self, body: bytes, *, list_fields: bool = False, listed: Listed | None = None
@@ -165,12 +181,14 @@ class Mapper:
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
                 faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
         found = self._record_type.gather(page.records)
-        values: dict[str, Iterable[Any]] = {c.name: repeat(v) for c, v in self.constants}
+        values: dict[str, Iterable[Any]] = {n: repeat(v) for n, v in self._constants.items()}
         for plan in self._plans:
             values[plan.name] = plan.read(found, faults, listed)
         for plan in self._plans:
             if plan.template is not None:
                 values[plan.name] = plan.fill(values, found, faults)
+        if self._spell_id is not None:
+            values["id"] = faults.spell(self._spell_id, values["id"])
         columns = [values[plan.name] for plan in self._plans]
         count = len(page.records)
         hashes = self._hash([list(islice(values[name], count)) for name in self._hash_fields])
@@ -239,6 +257,17 @@ class _Faults:
                     values.append(None)
         return values
 
+    def spell(self, spell: SpellId, ids: Iterable[str | None]) -> list[str | None]:
+        """Write ids as the table's column does; one that it cannot hold stays, and is rejected."""
+        spelt = list(ids)
+        for ordinal, text in enumerate(spelt):
+            if text is not None:
+                try:
+                    spelt[ordinal] = spell(text)
+                except RejectedValueError as exc:
+                    self.add(ordinal, "id", str(exc))
+        return spelt
+
 
 class _Plan:
     """How one column of a page is filled."""
@@ -254,7 +283,9 @@ class _Plan:
         self._default = constant_value(rule, rule.default)
         self._demands_all = rule.required and self.template is None
         self._read = _complete(reader, self._default, self._demands_all)
-        self._read_uniform = compile_uniform(rule, MAX_ID_CHARS if name == "id" else None)
+        is_id = name == "id"
+        text_rule = replace(rule, type="text") if is_id else rule
+        self._read_uniform = compile_uniform(text_rule, MAX_ID_CHARS if is_id else None)
 
     def read(self, found: list[list[Any]], faults: _Faults, listed: Listed) -> list[Any]:
         """Return the column's values, template aside."""
@@ -282,14 +313,26 @@ class _Plan:
         parts = [(literal, self._source(name, values, found)) for literal, name in template]
         for n in missing:
             try:
-                texts = [literal + read_part(source[n]) for literal, source in parts]
+                filled[n] = self._join([(literal, source[n]) for literal, source in parts])
             except RejectedValueError as exc:
                 faults.add(n, self.name, str(exc))
                 continue
-            filled[n] = "".join(texts) or None
             if filled[n] is None and self._required:
                 faults.add(n, self.name, _MISSING)
         return filled
+
+    def _join(self, parts: Iterable[tuple[str, Any]]) -> str | None:
+        """Return the text that the parts make; an id lacks none of them."""
+        if self.name != "id":
+            return "".join([literal + read_part(value) for literal, value in parts]) or None
+        assert self.template is not None
+        texts = []
+        for (_, name), (literal, value) in zip(self.template, parts, strict=True):
+            text = "" if name is None else _read_id_part(value)
+            if not text and name is not None:
+                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
+            texts.append(literal + text)
+        return _checked_id("".join(texts))
 
     def _source(
         self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
@@ -303,17 +346,27 @@ class _Plan:
 
 def _id_reader(rule: ColumnRule) -> Reader:
     """Return the reader of ids: texts or numbers, exactly; true and false are refused."""
-    read = compile_reader(rule)
+    read = compile_reader(replace(rule, type="text"))
 
     def read_id(value: Any) -> str | None:
         if value.__class__ is bool:
             raise RejectedValueError(f"{describe(value)} is not an id")
-        text: str | None = read(value)
-        if text is not None and len(text) > MAX_ID_CHARS:
-            raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
-        return text
+        return _checked_id(read(value))
 
     return read_id
+
+
+def _read_id_part(value: Any) -> str:
+    """Read a part of an id; 0 is one."""
+    if value.__class__ is bool:
+        raise RejectedValueError(f"{describe(value)} is not part of an id")
+    return read_text(value) or ""
+
+
+def _checked_id(text: str | None) -> str | None:
+    if text is not None and len(text) > MAX_ID_CHARS:
+        raise RejectedValueError(f"the id is longer than {MAX_ID_CHARS} characters")
+    return text
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:

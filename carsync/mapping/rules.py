@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from string import Formatter
 
@@ -20,10 +19,15 @@ from carsync.config.mapping_sections import (
     Scalar,
 )
 from carsync.errors import ConfigError
-from carsync.mapping.converters import RejectedValueError, compile_reader
+from carsync.mapping.converters import NUMBERS, RejectedValueError, compile_reader, read_texts
 from carsync.mapping.fields import FieldPath, parse_path
+from carsync.mapping.ids import ID_TYPES
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_NAME_BYTES = 63
+"""PostgreSQL cuts longer names short."""
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+SOURCE = "source"
+"""In a template this name stands for `sync.source`, unless a column has it."""
 _STAGING = frozenset({"page", "ordinal"})
 """Columns of the staging table beside the mapping's."""
 
@@ -52,17 +56,17 @@ def check_rules(mapping: MappingRules) -> Rules:
 def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
     """Return `value`, a rule's constant or default, as its column holds it.
 
-    For jsonb columns `value` is JSON text. Raises `RejectedValueError` where the column
+    For jsonb and text[] columns `value` is JSON text. Raises `RejectedValueError` where the column
     cannot hold the value.
     """
     if value is None:
         return None
-    if rule.type == "jsonb" and isinstance(value, str):
+    if rule.type in {"jsonb", "text[]"} and isinstance(value, str):
         try:
-            msgspec.json.decode(value)
+            decoded = msgspec.json.decode(value)
         except msgspec.DecodeError as exc:
             raise RejectedValueError(f"{value!r} is not JSON text: {exc}") from None
-        return value
+        return value if rule.type == "jsonb" else read_texts(decoded)
     plain = replace(rule, equals=None, min=None, max=None, strip=False)
     read: Scalar = compile_reader(plain)(value)
     return read
@@ -89,11 +93,13 @@ def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
 
 
 def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
-    if not _NAME.fullmatch(name):
+    if not name.isprintable() or not 0 < len(name.encode()) <= _NAME_BYTES:
         raise ConfigError(
-            f"{key}: not a plain SQL identifier",
-            hint="letters, digits and _, at most 63 of them, the first no digit",
+            f"{key}: no column of PostgreSQL has this name",
+            hint=f"printable characters, {_NAME_BYTES} bytes of them at most",
         )
+    if name in _SYSTEM_COLUMNS or name.startswith("carsync "):
+        raise ConfigError(f"{key}: this name is taken", hint="give the column another name")
     _check_own(key, name, rule)
     for complaint in _complaints(rule):
         raise ConfigError(f"{key}: {complaint}", detail=f"the rule is {_show(rule)}")
@@ -132,7 +138,7 @@ def _complaints(rule: ColumnRule) -> Iterator[str]:
         yield "path has an empty part"
     if rule.equals is not None and rule.type not in {"boolean", "text"}:
         yield "equals makes a boolean: type must be boolean"
-    if rule.type not in {"integer", "numeric"}:
+    if rule.type not in NUMBERS:
         if rule.min is not None or rule.max is not None:
             yield "min and max are for numbers"
         if rule.number != "whole":
@@ -161,12 +167,19 @@ def _check_id(rule: ColumnRule | None) -> None:
             "mapping.columns.id is missing",
             hint="every car needs its id: `id: {path: id, required: true}`",
         )
-    made = rule.template is not None or rule.equals is not None
-    if rule.type != "text" or not rule.required or rule.path is None or made:
+    is_made = rule.path is None and rule.template is not None
+    if rule.type not in ID_TYPES or rule.equals is not None or rule.constant is not None:
         raise ConfigError(
-            "mapping.columns.id must be a required text with a path",
+            f"mapping.columns.id must be of type {', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}",
             detail=f"the rule is {_show(rule)}",
             hint="for example `id: {path: id, required: true}`",
+        )
+    if not (is_made or (rule.path is not None and rule.template is None and rule.required)):
+        raise ConfigError(
+            "mapping.columns.id must be required and have a path, or a template alone",
+            detail=f"the rule is {_show(rule)}",
+            hint="for example `id: {path: id, required: true}`, or, for numbers that collide, "
+            '`id: {template: "{source}-{.id}"}`',
         )
 
 
@@ -179,6 +192,8 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
         raise ConfigError(f"{key}.template: {exc}", detail=f"it is {rule.template!r}") from None
     for name in names:
         if name.startswith(".") and "" not in name[1:].split("."):
+            continue
+        if name == SOURCE and name not in rules:
             continue
         if name not in rules or rules[name].template is not None:
             raise ConfigError(

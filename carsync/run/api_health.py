@@ -8,14 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 from carsync import formatting, timing
 from carsync.config.sections import Limits
-from carsync.engine.messages import BreakerOpened, PageFailed, RateChanged
+from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError
 from carsync.run.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from carsync.state.figures import Pause
 
 log = logging.getLogger(__name__)
 
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
+
+
+LONG_WAIT_S = 10.0
+"""A wait for a limit that the API tells is worth a line of the log from here on."""
 
 
 class ApiHealth:
@@ -33,39 +38,65 @@ class ApiHealth:
         self._fetched_s = self._clock()  # when the last page came
         self.has_pages = False
         """Whether any page came in this session."""
+        self.has_answered = False
+        """Whether any answer came in this session, an error or a page."""
         self.lowered_to: float | None = None
         """The rate in requests per second, where the API made it fall; the gate forgets it, too."""
         self.problem = ""
         self._hint = ""
+        self._is_told = False  # the rate that the API tells
 
     def page_came(self) -> None:
         """Note that the API gave a page."""
-        self.has_pages = True
+        self.has_pages = self.has_answered = True
         self._fetched_s = self._clock()
 
     def page_failed(self, event: PageFailed) -> None:
         """Note why an attempt failed, and for how long the API asked to wait."""
         self.problem, self._hint = event.problem, event.hint
+        self.has_answered |= event.status is not None
         if event.retry_after_s is not None:
             self.silence(event.retry_after_s)
 
-    def silence(self, retry_after_s: float) -> None:
+    def judge_reach(self, event: PageFailed) -> None:
+        """End the run where the API never answered and cannot be reached at all."""
+        if event.first_attempts is not None:
+            raise ApiUnavailableError(
+                "the API cannot be reached", detail=self.problem, hint=self._hint or _API_HINT
+            )
+
+    def silence(self, retry_after_s: float, why: Pause = "rate_limited") -> None:
         """Remember until when the API asked to wait; the gate forgets it with its manager."""
         retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S)
-        self._metrics.pause("rate_limited", retry_after_s)
+        self._metrics.pause(why, retry_after_s)
         self._silent_until_s = max(self._silent_until_s, self._clock() + retry_after_s)
 
     def rate_changed(self, event: RateChanged) -> None:
-        """Note the rate that the API stands, and tell it the first time."""
-        log.log(
-            logging.WARNING if self.lowered_to is None else logging.DEBUG,
-            "the API refuses requests (%s): asking at %.3g requests/s, more again by and by",
-            event.reason,
-            event.rate,
-            extra={"event": "rate_changed", "rate": event.rate, "reason": event.reason},
-        )
-        self.lowered_to = event.rate
+        """Note the rate that the API stands or tells, and tell it the first time."""
+        extra = {"event": "rate_changed", "rate": event.rate, "reason": event.reason}
+        extra["is_told"] = event.is_told
+        if event.is_told:
+            level = logging.DEBUG if self._is_told else logging.INFO
+            words = "the API tells its limit (%s): asking at %.3g requests/s"
+        else:
+            level = logging.WARNING if self.lowered_to is None else logging.DEBUG
+            words = "the API refuses requests (%s): asking at %.3g requests/s, more again by and by"
+            self.lowered_to = event.rate
+        log.log(level, words, event.reason, event.rate, extra=extra)
+        self._is_told |= event.is_told
         self._metrics.rate_changed(event)
+
+    def limit_reached(self, event: LimitReached) -> None:
+        """Note that nothing is left of a limit that the API tells, and until when."""
+        if event.wait_s > self.silence_s() + 1:
+            log.log(
+                logging.INFO if event.wait_s >= LONG_WAIT_S else logging.DEBUG,
+                "nothing is left of the API's limit (%s): waiting %s",
+                event.by,
+                formatting.duration(event.wait_s),
+                extra={"event": "limit_reached", "wait_s": event.wait_s, "by": event.by},
+            )
+        self.silence(event.wait_s, "limit")
 
     def judge_wait(self, retry_after_s: float | None) -> None:
         """End the run where the API asks for a longer wait than `limits.max_wait_s`."""

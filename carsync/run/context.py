@@ -16,10 +16,12 @@ from carsync.destination.column_values import ColumnValues
 from carsync.engine.base import Engine
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
+from carsync.mapping.ids import fit_ids
 from carsync.mapping.mapper import Mapper
 from carsync.model import Row, RunOptions, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
+from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.fingerprints import fingerprints
@@ -110,6 +112,13 @@ class RunContext:
                 yield opened
             finally:
                 self._connection = None
+
+    def fit_ids(self) -> None:
+        """Let ids be written as the table has them, from here on."""
+        with connection.transaction(self.connection, "looking at the table's ids") as cur:
+            id_type = find_id_type(cur, self.target)
+        self.config = fit_ids(self.config, id_type)
+        self.mapper = Mapper.load(self.config)
 
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""

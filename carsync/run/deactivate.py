@@ -289,6 +289,7 @@ def ask_again(
         refuse_without_semaphores()
         with FileLock(checkpoint_file) as lock, context.connect() as connection:
             target_lock.acquire(connection, context.target)
+            context.fit_ids()
             return _ask_again(context, checkpoint_file, lock, ids)
     except (LockedError, DatabaseError):
         raise

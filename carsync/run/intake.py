@@ -25,6 +25,7 @@ from carsync.engine.messages import (
     BreakerOpened,
     EngineLost,
     Event,
+    LimitReached,
     PageFailed,
     PageFetched,
     PageLease,
@@ -59,6 +60,9 @@ REST_OPENINGS = 2
 """Breaker openings in a row after which the remaining pages, all failed before, are given up."""
 MAX_RESTARTS = 2
 """A feed whose next page is refused is read anew this often in a session."""
+FIRST_RETRY_S = 1.0
+"""A run whose first request cannot connect tries once more after this long; a server that is only
+restarted takes about that. systemd's unit runs again after five minutes in any case."""
 MIN_RECORDS_TO_JUDGE = 1000
 """Before this many records were seen, `sync.max_reject_share` ends no run."""
 
@@ -211,6 +215,8 @@ class Intake:
                 self._breaker_opened(event)
             case RateChanged():
                 self._health.rate_changed(event)
+            case LimitReached():
+                self._health.limit_reached(event)
             case WorkerFailed():
                 raise revive(event.error, event.problem, event.detail, event.hint)
 
@@ -295,6 +301,8 @@ class Intake:
             random.random,
             rate_limited=self._rate_limited[event.page],
         )
+        if event.first_attempts is not None and not self._health.has_answered:
+            delay_s = FIRST_RETRY_S if event.attempt < event.first_attempts else None
         if self._plan.is_over(event.page):
             delay_s = 0.0  # not asked for any more: an error behind the end is no page
         is_expired = delay_s is None and self._has_expired(event)
@@ -302,6 +310,8 @@ class Intake:
         if is_expired:
             self._expired[self._index(event.page)] = event
             return
+        if delay_s is None and not self._health.has_answered:
+            self._health.judge_reach(event)
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:

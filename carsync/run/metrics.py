@@ -149,13 +149,13 @@ class Metrics:
         """Note that nobody asks the API for this many seconds."""
         now_s = self._elapsed_s()
         until_s = now_s + seconds
-        if why == "rate_limited":
+        if why != "breaker":
             self._allowed.pause(now_s, until_s)
         self._paused_until_s[why] = max(until_s, self._paused_until_s.get(why, 0.0))
 
     def rate_changed(self, event: RateChanged) -> None:
         """Note the rate that the API is asked at from now on."""
-        self._allowed.change(self._elapsed_s(), event.rate, event.reason)
+        self._allowed.change(self._elapsed_s(), event)
 
     def queue_depth(self, pages: int) -> None:
         """Note how many pages wait for a writer."""
@@ -242,13 +242,17 @@ class AllowedRate:
         self._until_s = from_s
         self._sum = self._covered_s = 0.0
 
-    def change(self, now_s: float, rate: float, reason: str) -> None:
+    def change(self, now_s: float, event: RateChanged) -> None:
         """Note that the rate is another from now on."""
         self._cover(now_s, self._rate)
-        self._rate = rate
-        lowest = min(rate, self.slowed.lowest) if self.slowed else rate
-        is_over = rate == self._configured
-        self.slowed = Slowed(by=reason, rate=rate, lowest=lowest, is_over=is_over)
+        self._rate = rate = event.rate
+        self.slowed = Slowed(
+            by=event.reason,
+            is_told=event.is_told,
+            rate=rate,
+            lowest=min(rate, self.slowed.lowest) if self.slowed else rate,
+            is_over=rate == self._configured,
+        )
 
     def pause(self, now_s: float, until_s: float) -> None:
         """Note that no request is allowed until then."""

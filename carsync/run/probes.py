@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from carsync import failpoints, timing
 from carsync.engine.messages import (
     EngineLost,
+    LimitReached,
     PageLease,
     ProbeAnswered,
     ProbeLease,
@@ -96,6 +97,8 @@ class ProbeRunner:
                     raise revive(event.error, event.problem, event.detail, event.hint)
                 if isinstance(event, RateChanged):
                     self._health.rate_changed(event)
+                if isinstance(event, LimitReached):
+                    self._health.limit_reached(event)
                 if not isinstance(event, ProbeAnswered):
                     continue
                 if (asked := self._take(event)) is None:

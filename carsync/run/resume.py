@@ -33,7 +33,8 @@ def find(
     if changed := differences(found.fingerprints, prints):
         return None, f"run {found.run_id} is not resumed: {'; '.join(changed)}"
     if not staging.exists(connection, found.run_id):
-        return None, f"run {found.run_id} is not resumed: its staging tables are missing"
+        lost = "its staging tables are missing, or made for other ids"
+        return None, f"run {found.run_id} is not resumed: {lost}"
     if found.state == "failed":
         rejects, records = staging.count_records(connection, found.run_id)
         if rejects > config.sync.max_reject_share * records:  # it would fail again

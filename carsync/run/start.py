@@ -43,6 +43,7 @@ def prepare_schema(context: RunContext) -> None:
             context.say(sentence)
     else:
         migrations.check_target(connection, target, columns)
+    context.fit_ids()
     scheme = runs.find_hash_scheme(connection, target, context.source)
     if scheme is not None and scheme != mapper.hash_scheme:
         context.note(

@@ -71,7 +71,6 @@ class SyncRun:
 
     def __init__(self, context: RunContext, checkpoint_file: Path) -> None:
         self._context = context
-        self._config = context.config
         self._options = context.options
         self._stop = context.stop
         self._checkpoint_file = checkpoint_file
@@ -80,6 +79,10 @@ class SyncRun:
         self._idle_s = 0.0
         self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
+
+    @property
+    def _config(self) -> Config:
+        return self._context.config
 
     # ── the run ──────────────────────────────────────────────────────────────
 
@@ -238,13 +241,14 @@ class SyncRun:
         return report
 
     def _note_slower(self) -> None:
-        """Tell in the report that the API made carsync ask slower than it is configured to."""
+        """Say in the report that the API made carsync ask slower than it is configured to."""
         figures = self._context.snapshot()
         if (slowed := figures.slowed) is None:
             return
         configured = self._config.limits.requests_per_second
         self._context.notes.append(
-            f"the API refused requests ({slowed.by}): carsync asked slower, down to "
+            f"the API {'tells its limit' if slowed.is_told else 'refused requests'} "
+            f"({slowed.by}): carsync asked slower, down to "
             f"{slowed.lowest:.3g} requests/s, {slowed.rate:.3g} at the end "
             f"(limits.requests_per_second is {configured:g})"
         )

@@ -8,6 +8,7 @@ no redirect and no cookie, so the key reaches the configured origin and nobody e
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from carsync.source.certificates import ClientCertificate
 from carsync.source.compression import gunzip, to_utf8, too_large
 from carsync.source.connection_pool import (
     FOREIGN_ERRORS,
+    PlainHttpError,
     active,
     open_session,
     root_cause,
@@ -35,6 +37,7 @@ from carsync.source.connection_pool import (
     words,
 )
 from carsync.source.pagination.lists import FeedLists
+from carsync.source.rate_headers import ToldLimit, read_limits
 from carsync.source.refusals import check_status
 from carsync.source.request import Answer, ApiRequest, Parameter
 
@@ -94,6 +97,7 @@ class ApiClient:
         self._base_url = (self._template.url or "").rstrip("/")
         self._origin = urlsplit(self._base_url)[:2]
         self._deadlines: dict[int, float] = {}
+        self._limits_told: dict[int, tuple[ToldLimit, ...]] = {}
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
@@ -128,6 +132,10 @@ class ApiClient:
             reason = "; ".join(filter(None, (exc.problem, exc.hint)))
             return RecordAnswer(ProbeVerdict.NOTHING, reason=reason, rule=rule)
         return RecordAnswer(ProbeVerdict.ALIVE, answer.body)
+
+    def limits_told(self) -> tuple[ToldLimit, ...]:
+        """Return, once, what the answer to this thread's last request told of rate limits."""
+        return self._limits_told.pop(threading.get_ident(), ())
 
     def enforce_deadlines(self) -> None:
         """Shut every connection whose request is past its total deadline.
@@ -173,6 +181,7 @@ class ApiClient:
         started = time.monotonic()
         thread = threading.get_ident()
         active.pop(thread, None)
+        self._limits_told.pop(thread, None)
         deadline = started + self._api.timeout.total_s
         self._deadlines[thread] = deadline
         try:
@@ -182,6 +191,7 @@ class ApiClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
+                self._limits_told[thread] = read_limits(response.headers, time.time())
                 check_status(response, self._key, self.authenticator.hint)
                 wire = self._read_body(response, deadline)
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
@@ -251,12 +261,17 @@ def _translate(exc: BaseException) -> PageError:
         return PageError(FailureKind.TIMEOUT, "the API sent nothing within api.timeout.read_s")
     cause = root_cause(exc)
     root = words(cause)
-    problem, hint = "the connection to the API broke", ""
-    if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+    problem, hint, attempts = "the connection to the API broke", "", None
+    if isinstance(cause, PlainHttpError):
+        problem, root, attempts = "the port of api.base_url speaks http, not https", "", 1
+        hint = "set api.base_url to http://…, or to the port that speaks https"
+    elif isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         problem, hint = "TLS with the API failed", "check the certificate, or set api.ca_bundle"
+        attempts = None if isinstance(cause, ssl.SSLEOFError) else 1
     elif isinstance(cause, socket.gaierror):
         problem, hint = "the API's host name cannot be resolved", "check api.base_url and DNS"
-    elif "refused" in root:
-        problem = "the API's host refuses the connection"
+        attempts = None if cause.errno == socket.EAI_AGAIN else 2  # DNS itself is down
+    elif isinstance(cause, ConnectionRefusedError):
+        problem, attempts = "the API's host refuses the connection", 2
         hint = "check the host and port of api.base_url"
-    return PageError(FailureKind.NETWORK, problem, detail=root, hint=hint)
+    return PageError(FailureKind.NETWORK, problem, detail=root, hint=hint, first_attempts=attempts)

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 import urllib3
@@ -34,6 +34,9 @@ _ADDRESS_S = 1.0
 
 _HOSTS = 2
 """Keep the connections to so many: the API's, and the one that gives the tokens."""
+
+HANDSHAKE_S = 2.0
+"""A first TLS handshake that takes longer may be with a server that speaks no TLS."""
 
 active: dict[int, HTTPConnection] = {}
 """The connection on which each thread's request travels, by thread identifier."""
@@ -80,8 +83,58 @@ class _Connection(HTTPConnection):
         raise AssertionError("a host has an address")
 
 
+class PlainHttpError(ConnectionError):
+    """The port of an https address speaks http."""
+
+
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    """A connection that finds out soon whether its port speaks TLS at all.
+
+    A server of plain http may wait for the end of what looks to it like a request's first
+    line. Until one connection to the port was made, a handshake that takes long, or fails, is
+    therefore followed by a question in plain http.
+    """
+
+    _known: ClassVar[set[tuple[str, int]]] = set()
+
+    def connect(self) -> None:
+        allowed = self.timeout
+        assert isinstance(allowed, int | float)
+        place = (self._dns_host, self.port)
+        if place in self._known or self._tunnel_host:
+            super().connect()
+            return
+        self.timeout = min(allowed, HANDSHAKE_S)
+        try:
+            super().connect()
+        except (ssl.SSLError, TimeoutError) as exc:
+            self.close()
+            is_tls = isinstance(exc, ssl.SSLCertVerificationError)
+            if not is_tls and speaks_http(*place):
+                raise PlainHttpError("the port speaks http, not https") from None
+            if isinstance(exc, ssl.SSLError) or allowed <= HANDSHAKE_S:
+                raise
+            self.timeout = allowed
+            super().connect()
+        finally:
+            self.timeout = allowed
+        self._known.add(place)
+
+
+def speaks_http(name: str, port: int) -> bool:
+    """Ask a port in plain http for nothing, and say whether that is what it speaks.
+
+    A port of https may answer 400 in plain http, to say that it is none of http.
+    """
+    words = f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
+    try:
+        addresses = look_up(name.strip("[]"), port, _ADDRESS_S)
+        with socket.create_connection((addresses[0], port), _ADDRESS_S) as sock:
+            sock.sendall(words.encode("ascii", "ignore"))
+            said = sock.recv(64)
+    except OSError:
+        return False
+    return said.startswith(b"HTTP/1") and b" 400" not in said
 
 
 class _Pool(HTTPConnectionPool):

@@ -8,13 +8,15 @@ in any window of `t` seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from msgspec import Struct
 
 from carsync.source.adaptive_rate import AdaptiveRate, Refusal
 from carsync.source.circuit_breaker import CircuitBreaker
+from carsync.source.rate_headers import ToldLimit
+from carsync.source.told_rate import ToldRate
 
 HORIZON_S = 0.1
 """Grant a request at most this long before its sending time, so a `silence` acts within it."""
@@ -24,7 +26,10 @@ ARRIVAL_JITTER_S = 0.1
 
 _EARLY_S = 0.001
 _SOON_S = 1.0
-"""While nothing is let through, callers ask again after this long: the rate may return at once."""
+"""While nothing is let through, or little is left, callers ask again after this long: the rate may
+return at once."""
+_STEP = 0.1
+"""What the API tells moves the rate by steps of this share: each lower one costs a token."""
 
 
 class TokenBucket:
@@ -120,7 +125,9 @@ class Admission(Struct, frozen=True):
     Granted: wait `wait_s` seconds, then send. Not granted: ask again after `wait_s`
     seconds. `failures` is the number of failures and refusals since the last success; with 0
     the success of this request need not be reported (a probe never gets 0). `number` names the
-    decision on the rate that the request is sent under, `rate` is the rate itself.
+    decision on the rate that the request is sent under, `rate` is the rate itself. `told_by`
+    names the limit that the API tells, where the rate is lower for it. With a `ticket` other
+    than 0 the end of this request must be reported to `told`.
     """
 
     wait_s: float
@@ -128,20 +135,26 @@ class Admission(Struct, frozen=True):
     failures: int
     number: int = 0
     rate: float = 0.0
+    told_by: str = ""
+    ticket: int = 0
 
 
 class Gate:
-    """Bucket, breaker and adaptive rate behind one lock: one question per attempt.
+    """Bucket, breaker, adaptive rate and told limits behind one lock: one question per attempt.
 
     A request is granted at most `HORIZON_S` before its sending time. A caller whose token
     lies further ahead is sent away until shortly before that time and asks again, so that
     a `silence` reaches this caller too.
     """
 
-    def __init__(self, bucket: TokenBucket, breaker: CircuitBreaker, pace: AdaptiveRate) -> None:
+    def __init__(
+        self, bucket: TokenBucket, breaker: CircuitBreaker, pace: AdaptiveRate, told: ToldRate
+    ) -> None:
         self._bucket = bucket
         self._breaker = breaker
         self._pace = pace
+        self._told = told
+        self._told_by = ""
         self._lock = Lock()
         self._follow()
 
@@ -152,16 +165,19 @@ class Gate:
             wait = self._breaker.wait_s()
             if wait > 0:
                 return Admission(wait, False, failures)
+            if (wait := self._told.wait_s()) > 0:
+                return Admission(min(wait, _SOON_S), False, failures)
+            self._follow()
             if self._bucket.wait_s() > HORIZON_S + _EARLY_S:  # one may be back a little early
                 turn = self._bucket.turn_s(HORIZON_S)
-                return Admission(
-                    min(turn, _SOON_S) if self._pace.refusals else turn, False, failures
-                )
+                is_short = self._pace.refusals or self._told_by
+                return Admission(min(turn, _SOON_S) if is_short else turn, False, failures)
             self._breaker.enter()
             self._pace.sent()
             self._follow()
-            granted = (True, failures, self._pace.number, self._pace.rate)
-            return Admission(self._bucket.reserve(), *granted)
+            wait = self._bucket.reserve()
+            state = (self._pace.number, self._bucket.rate, self._told_by, self._told.sent())
+            return Admission(wait, True, failures, *state)
 
     def report(self, ok: bool, let_through: int | None = None) -> int:
         """Note the end of a request; return what `CircuitBreaker.report` returns.
@@ -187,6 +203,27 @@ class Gate:
         with self._lock:
             self._bucket.silence(seconds)
 
+    def told(
+        self, ticket: int, limits: Iterable[ToldLimit], let_through: bool
+    ) -> tuple[float, str] | None:
+        """Note the end of the request of this `Admission.ticket`, and what its answer told.
+
+        `let_through`: no limiter refused it. Returns for how many seconds nobody may ask, and
+        for which limit; None where requests are left.
+        """
+        with self._lock:
+            self._told.told(ticket, limits, let_through=let_through)
+            self._follow()
+            wait_s = self._told.wait_s()
+            return (wait_s, self._told_by) if wait_s > 0 else None
+
     def _follow(self) -> None:
-        if self._bucket.rate != self._pace.rate:
-            self._bucket.change_rate(self._pace.rate)
+        """Let the bucket grant at the lower rate: what the API stands, or what it tells."""
+        rate, now = self._pace.rate, self._bucket.rate
+        told, by = self._told.lowest()
+        self._told_by = by if not rate or told < rate else ""
+        if self._told_by:
+            is_near = abs(told - now) <= _STEP * now and (now <= rate or not rate)
+            rate = now if is_near else told
+        if rate != now:
+            self._bucket.change_rate(rate)

@@ -14,6 +14,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.redaction import redact
 from carsync.source.compression import gunzip
 from carsync.source.connection_pool import FOREIGN_ERRORS
+from carsync.source.rate_headers import read_limits, spent_for_s
 from carsync.source.retry_after import parse_retry_after
 
 _DRAIN_BYTES = 64 * 1024
@@ -32,7 +33,10 @@ def check_status(response: requests.Response, key: str, hint: str) -> None:
     if status == 200:
         return
     headers = response.headers
-    retry_after = parse_retry_after(headers.get("Retry-After"), time.time(), headers.get("Date"))
+    now_s = time.time()
+    retry_after = parse_retry_after(headers.get("Retry-After"), now_s, headers.get("Date"))
+    if retry_after is None:
+        retry_after = spent_for_s(read_limits(headers, now_s))
     said = _read_words(response, key)
     detail = f'it says "{said}"' if said else ""
     asks_to_wait = status in {403, 503} and retry_after is not None
@@ -51,6 +55,7 @@ def check_status(response: requests.Response, key: str, hint: str) -> None:
             status=status,
             detail=detail,
             hint=hint,
+            named=_clean(headers.get("WWW-Authenticate", "").partition(" ")[0], key),
         )
     if 300 <= status < 400:
         raise _redirected(response, key)
@@ -73,7 +78,7 @@ def _redirected(response: requests.Response, key: str) -> PageError:
         "redirects are refused",
         status=response.status_code,
         hint=hint,
-        location=where,
+        named=where,
     )
 
 

@@ -14,6 +14,7 @@ from carsync.columns import BOOKKEEPING
 from carsync.model import ROW_ACTIONS, RowAction, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.runs import Run
 
@@ -126,19 +127,18 @@ def _why_none(run: Run) -> ChangesKept:
 
 
 def _examples(conn: Connection, run: Run, action: RowAction) -> tuple[ChangedCar, ...]:
-    query = sql.load("changes/list_changed_cars", target=sql.table(run.target))
     parameters = {"run_id": run.run_id, "action": action, "limit": EXAMPLES}
-    found = sql.fetch(conn, "listing changes", query, parameters)
+    with connection.transaction(conn, "listing changes") as cur:
+        query = sql.load("changes/list_changed_cars", **target_parts(cur, run.target))
+        found = sql.rows(cur, query, parameters)
     return tuple(ChangedCar(id_, title, was or {}, now or {}) for id_, title, was, now in found)
 
 
 def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
-    query = sql.load("changes/list_price_moves", target=sql.table(run.target))
     key = {"run_id": run.run_id, "column": column, "limit": EXAMPLES}
-    up, down = (
-        sql.fetch(conn, "listing prices", query, {**key, "direction": direction})
-        for direction in (1, -1)
-    )
+    with connection.transaction(conn, "listing prices") as cur:
+        query = sql.load("changes/list_price_moves", **target_parts(cur, run.target))
+        up, down = (sql.rows(cur, query, {**key, "direction": d}) for d in (1, -1))
     if not up and not down:
         return None
     return PriceMoves(column, *(tuple(PriceMove(*line) for line in found) for found in (up, down)))

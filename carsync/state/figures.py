@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Pause = Literal["rate_limited", "breaker"]
-"""Why nobody asks the API for a while: the API said so (Retry-After), or it kept failing."""
+Pause = Literal["rate_limited", "limit", "breaker"]
+"""Why nobody asks the API for a while: the API said so (Retry-After), nothing is left of a limit
+that it tells, or it kept failing."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +24,15 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class Slowed(msgspec.Struct, frozen=True, kw_only=True):
     """The API refused requests (`by`: HTTP 503), and the rate fell; requests per second.
 
-    `is_over`: the rate is the configured one again.
+    `is_over`: the rate is the configured one again. `is_told`: no refusal was needed, the API
+    tells its limit (`by`: X-RateLimit).
     """
 
     by: str
     rate: float
     lowest: float
     is_over: bool = False
+    is_told: bool = False
 
 
 class KeptFigures(msgspec.Struct, frozen=True, kw_only=True):

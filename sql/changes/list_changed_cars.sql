@@ -8,5 +8,5 @@ FROM (
     ORDER BY id
     LIMIT %(limit)s
 ) AS c
-LEFT JOIN {target} AS t ON t.id = c.id
+LEFT JOIN {target} AS t ON t.{key} = c.id::{id_type}
 ORDER BY c.id

@@ -17,5 +17,5 @@ WITH moved AS (
 )
 SELECT m.id, to_jsonb(t) ->> 'title', m.old::float8, m.new::float8
 FROM largest AS m
-LEFT JOIN {target} AS t ON t.id = m.id
+LEFT JOIN {target} AS t ON t.{key} = m.id::{id_type}
 ORDER BY (m.new - m.old) * %(direction)s DESC, m.id

@@ -1,7 +1,7 @@
 -- Cars that the run should have seen and that it neither staged nor rejected.
-SELECT t.id
+SELECT t.{key}::text AS id
 FROM {target} AS t
 WHERE {is_expected}
-  AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.id)
+  AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.{key})
   AND NOT EXISTS (
-      SELECT FROM carsync.rejects AS r WHERE r.run_id = {run_id} AND r.record_id = t.id)
+      SELECT FROM carsync.rejects AS r WHERE r.run_id = {run_id} AND r.record_id = t.{key}::text)

@@ -6,7 +6,7 @@ WITH written AS (
     FROM (
         SELECT a.id, t.xmin, {was}
         FROM {target} AS t
-        JOIN carsync.absences AS a ON a.id = t.id::text
+        JOIN carsync.absences AS a ON t.{key} OPERATOR(pg_catalog.=) a.id::{id_type}
         JOIN carsync.runs AS r ON r.run_id = a.held_by_run
         WHERE a.held_by_run = %(run_id)s
           AND a.schema_name = %(schema)s AND a.table_name = %(table)s AND a.source = %(source)s
@@ -14,7 +14,7 @@ WITH written AS (
           AND {is_expected}
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync version", {was_names})
-    WHERE t.id::text = was."carsync id"
+    WHERE t.{key} OPERATOR(pg_catalog.=) was."carsync id"::{id_type}
     RETURNING was."carsync id" AS id,
         CASE WHEN t.is_active THEN 'updated' ELSE 'deactivated' END AS action,
         was."carsync version" AS overwrote, {before} AS before, {after} AS after

@@ -3,4 +3,4 @@
 UPDATE {delta} AS d
 SET action = 'kept'
 FROM {target} AS t
-WHERE t.id = d.id AND (d.action = 'gone' AND t.is_active OR {is_going})
+WHERE t.{key} = d.id AND (d.action = 'gone' AND t.is_active OR {is_going})

@@ -3,7 +3,7 @@
 -- as second proof.
 INSERT INTO carsync.absences AS known
     (schema_name, table_name, source, id, absent_since_run, held_by_run)
-SELECT %(schema)s, %(table)s, %(source)s, d.id,
+SELECT %(schema)s, %(table)s, %(source)s, d.id::text,
        CASE WHEN d.action = 'absent' AND %(needs_proof)s AND %(next_run)s THEN %(run_id)s END, %(run_id)s
 FROM {delta} AS d
 WHERE d.action IN ('absent', 'sure', 'held')

@@ -1,7 +1,7 @@
 -- What is staged of each list: distinct ids, rejected ones included, records beyond the first of
 -- an id, and rejected records without one.
 WITH listed AS (
-    SELECT s.page / %(each)s AS place, s.id
+    SELECT s.page / %(each)s AS place, s.id::text AS id
     FROM {staging} AS s
     WHERE s.page >= 0
     UNION ALL

@@ -5,9 +5,9 @@ FROM (
     SELECT d.action,
            coalesce(t.data_hash = d.data_hash AND t.is_active AND t.source_api = {source}, false)
                AS is_as_asked,
-           t.id IS NULL OR {is_untouched} OR {touched_at} = now() AS is_ours
+           t.{key} IS NULL OR {is_untouched} OR {touched_at} = now() AS is_ours
     FROM {delta} AS d
-    LEFT JOIN {target} AS t ON t.id = d.id
+    LEFT JOIN {target} AS t ON t.{key} = d.id
     WHERE d.action IN ('update', 'reactivate', 'insert')
 ) AS written
 GROUP BY action

@@ -5,7 +5,7 @@
 -- stale here. Where the run read the feed, no page was asked for before the last merge,
 -- though a clock that was set back may say so.
 CREATE UNLOGGED TABLE {delta} WITH (autovacuum_enabled = false) AS
-SELECT coalesce(s.id, t.id)::text AS id,
+SELECT coalesce(s.id, t.id) AS id,
        s.fetched_at,
        s.data_hash,
        CASE
@@ -22,7 +22,7 @@ FROM (
     JOIN {ledger} AS l ON l.page = staged.page
 ) AS s
 FULL JOIN (
-    SELECT t.id::text AS id, t.data_hash, t.is_active, t.source_api, {touched_at} AS touched_at
+    SELECT t.{key} AS id, t.data_hash, t.is_active, t.source_api, {touched_at} AS touched_at
     FROM {target} AS t
 ) AS t ON t.id = s.id
 WHERE CASE

@@ -1,2 +1,2 @@
 -- Another session has inserted some of the cars since the delta was taken: these stay.
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT ({key}) DO NOTHING

@@ -1,6 +1,6 @@
-SELECT d.id, t.source_api::text
+SELECT d.id::text, t.source_api::text
 FROM {delta} AS d
-JOIN {target} AS t ON t.id = d.id
+JOIN {target} AS t ON t.{key} = d.id
 WHERE d.action = 'foreign'
 ORDER BY d.id
 LIMIT 3

@@ -3,7 +3,7 @@
 ALTER TABLE {delta} ADD COLUMN place bigint;
 UPDATE {delta} AS d
 SET place = numbered.place
-FROM (SELECT id, row_number() OVER (ORDER BY hashtext(id), id) - 1 AS place FROM {delta}) AS numbered
+FROM (SELECT id, row_number() OVER (ORDER BY hashtext(id::text), id) - 1 AS place FROM {delta}) AS numbered
 WHERE numbered.id = d.id;
 CREATE INDEX ON {delta} (place);
 CREATE INDEX ON {staging} (id);

@@ -4,4 +4,4 @@ UPDATE carsync.rejects AS j
 SET settled_by = %(run_id)s
 FROM (SELECT DISTINCT id FROM {staging}) AS s
 WHERE j.run_id = coalesce(%(replay_of)s::bigint, %(run_id)s)
-  AND j.settled_by IS NULL AND s.id = j.record_id
+  AND j.settled_by IS NULL AND s.id::text = j.record_id

@@ -8,7 +8,7 @@ WITH written AS (
     FROM (
         SELECT d.id, d.action, t.xmin, {was}
         FROM {target} AS t
-        JOIN {delta} AS d ON d.id = t.id::text
+        JOIN {delta} AS d ON d.id OPERATOR(pg_catalog.=) t.{key}
         WHERE d.action IN ('update', 'reactivate') AND {is_chosen}
           AND (t.data_hash::text IS DISTINCT FROM d.data_hash::text
                OR t.is_active IS NOT TRUE
@@ -17,8 +17,8 @@ WITH written AS (
           AND {is_untouched}
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync action", "carsync version", {was_names})
-    JOIN {staging} AS s ON s.id::text = was."carsync id"
-    WHERE t.id::text = was."carsync id"
+    JOIN {staging} AS s ON s.id OPERATOR(pg_catalog.=) was."carsync id"
+    WHERE t.{key} OPERATOR(pg_catalog.=) was."carsync id"
     RETURNING was."carsync id" AS id,
         CASE WHEN was."carsync action" = 'reactivate' AND t.is_active
              THEN 'reactivated' ELSE 'updated' END AS action,

@@ -7,7 +7,7 @@ WITH joined AS MATERIALIZED (
     SELECT s.id, s.ctid AS staged_at, t.is_active,
            t.data_hash IS DISTINCT FROM s.data_hash AS is_updated
     FROM {staging} AS s
-    JOIN {target} AS t ON t.id = s.id
+    JOIN {target} AS t ON t.{key} = s.id
     WHERE t.source_api = {source}
 ), updated AS MATERIALIZED (
     SELECT id, staged_at FROM joined WHERE is_updated
@@ -19,7 +19,7 @@ WITH joined AS MATERIALIZED (
     SELECT count(*) FILTER (WHERE {is_changed}) AS changed, {counts}
     FROM updated AS u
     JOIN {staging} AS s ON s.ctid = u.staged_at
-    JOIN {target} AS t ON t.id = u.id
+    JOIN {target} AS t ON t.{key} = u.id
 )
 SELECT (SELECT count(DISTINCT s.id) FROM {staging} AS s) AS ids,
        (SELECT count(*) FROM {target} AS t WHERE t.source_api = {source} AND t.is_active) AS active,

@@ -14,7 +14,7 @@ WITH RECURSIVE lines AS MATERIALIZED (
 ), present AS MATERIALIZED (
     SELECT c.id, t.xmin AS version, {told} AS told
     FROM changed AS c
-    JOIN {target} AS t ON t.id = c.id
+    JOIN {target} AS t ON t.{key} = c.id::{id_type}
 ), standing AS (
     SELECT p.id, p.version
     FROM present AS p

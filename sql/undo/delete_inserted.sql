@@ -2,7 +2,7 @@
 WITH written AS (
     DELETE FROM {target} AS t
     USING {reversal} AS v
-    WHERE v.id = t.id::text AND v.action = 'inserted'
+    WHERE t.{key} OPERATOR(pg_catalog.=) v.id::{id_type} AND v.action = 'inserted'
       AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
     RETURNING v.id, 'deleted' AS action, v.version AS overwrote, {row} AS before, NULL AS after
 ), recorded AS ({record})

@@ -2,7 +2,7 @@
 -- wrote them.
 SELECT k.name, count(*)
 FROM {reversal} AS v
-JOIN {target} AS t ON t.id = v.id
+JOIN {target} AS t ON t.{key} = v.id::{id_type}
 CROSS JOIN LATERAL jsonb_each_text(v.before) AS k(name, value)
 WHERE v.done AND {told} ->> k.name IS DISTINCT FROM k.value
 GROUP BY k.name

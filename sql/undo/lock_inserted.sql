@@ -3,7 +3,7 @@
 SELECT count(*)
 FROM (
     SELECT FROM {target} AS t
-    JOIN carsync.changes AS c ON c.id = t.id
+    JOIN carsync.changes AS c ON t.{key} = c.id::{id_type}
     WHERE c.run_id = %(run_id)s AND c.action = 'inserted' AND c.action = ANY (%(actions)s::text[])
     FOR UPDATE OF t
 ) AS locked

@@ -5,7 +5,7 @@ WITH written AS (
     FROM {reversal} AS v
     WHERE v.action = 'deleted'
       AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
-    RETURNING t.id::text AS id, 'inserted' AS action,
+    RETURNING t.{key}::text AS id, 'inserted' AS action,
         NULL AS overwrote, NULL AS before, NULL AS after
 ), recorded AS ({record})
 UPDATE {reversal} AS v SET done = true FROM written WHERE v.id = written.id

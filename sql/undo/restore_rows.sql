@@ -5,12 +5,12 @@ WITH written AS (
     FROM (
         SELECT v.id, v.action, v.before, v.version, {was}
         FROM {target} AS t
-        JOIN {reversal} AS v ON v.id = t.id::text
+        JOIN {reversal} AS v ON t.{key} OPERATOR(pg_catalog.=) v.id::{id_type}
         WHERE v.action IN ('updated', 'reactivated', 'deactivated')
           AND v.refused IS NULL AND v.place >= %(first)s AND v.place < %(end)s
         FOR NO KEY UPDATE OF t
     ) AS was("carsync id", "carsync action", "carsync before", "carsync version", {was_names})
-    WHERE t.id::text = was."carsync id"
+    WHERE t.{key} OPERATOR(pg_catalog.=) was."carsync id"::{id_type}
     RETURNING was."carsync id" AS id,
         CASE was."carsync action" WHEN 'reactivated' THEN 'deactivated'
                                   WHEN 'deactivated' THEN 'reactivated'

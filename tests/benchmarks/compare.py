@@ -122,7 +122,7 @@ def carsync(base_url: str, dsn: str, state: Path, load_method: str) -> float:
         env=environ,
         stdout=subprocess.PIPE,
     )
-    return float(json.loads(done.stdout)["snapshot"]["rss_peak_bytes"]) / 1e6
+    return float(json.loads(done.stdout)["figures"]["rss_peak_bytes"]) / 1e6
 
 
 PROGRAMS: dict[str, Callable[[str, str, Path], float]] = {

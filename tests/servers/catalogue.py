@@ -36,10 +36,11 @@ class Feed:
     @property
     def keeps_a_copy(self) -> bool:
         """Whether the server has its own copy of the cars, which only its interface changes."""
-        return self.server in ("json-server", "odata")
+        return self.server in ("json-server", "odata", "feathers")
 
 
 _TOKEN_AS_HEADER = ("--auth", "header", "--auth-name", "Authorization")
+_SKIP_AND_LIMIT = ("--paging", "offset", "--page-param", "$skip", "--size-param", "$limit")
 FEEDS = {
     "drf_page": Feed("drf", "/page/cars/"),
     "drf_limit": Feed("drf", "/limit/cars/"),
@@ -54,11 +55,21 @@ FEEDS = {
     "datasette": Feed("datasette", "/cars/cars.json?_shape=objects"),
     "jsonapi": Feed("jsonapi", "/cars"),
     "odata": Feed("odata", "/odata/Cars"),
+    "tastypie": Feed("django_others", "/tastypie/v1/cars/"),
+    "ninja_page": Feed("django_others", "/ninja/page/cars"),
+    "ninja_limit": Feed("django_others", "/ninja/limit/cars"),
+    "feathers": Feed("feathers", "/cars", options=_SKIP_AND_LIMIT),
     "laravel_paginate": Feed("laravel", "/paginate/cars"),
     "laravel_simple": Feed("laravel", "/simplePaginate/cars"),
     "laravel_cursor": Feed("laravel", "/cursorPaginate/cars"),
 }
-_ENVIRONMENTS = {"drf": "django", "jsonapi": "django", "pages": "fastapi", "smorest": "flask"}
+_ENVIRONMENTS = {
+    "drf": "django",
+    "jsonapi": "django",
+    "django_others": "django_others",
+    "pages": "fastapi",
+    "smorest": "flask",
+}
 
 
 @contextmanager
@@ -102,6 +113,8 @@ def _command(
     (folder / "node_modules").symlink_to(modules)
     if server == "odata":
         return ("node_modules/.bin/cds-serve",), {"PORT": str(port)}
+    if server == "feathers":
+        return ("node", "feathers.js", str(port), "./cars.json"), {}
     return ("node_modules/.bin/json-server", "--port", str(port), "cars.json"), {}
 
 

@@ -139,7 +139,8 @@ class Rig:
         """Return the active cars of the source: id → data_hash."""
         with self.conn.cursor() as cur:
             cur.execute(
-                f"SELECT id, data_hash FROM {self.target} WHERE is_active AND source_api = %s",
+                f"SELECT id::text, data_hash FROM {self.target}"
+                " WHERE is_active AND source_api = %s",
                 (self.source,),
             )
             return dict(cur.fetchall())

@@ -93,6 +93,14 @@ class Oracle:
         self.judge(ended)
         return ended
 
+    def recover_from(self, ended: Ended) -> None:
+        """Do as `recover` after a run that failed; one that ended with 0 needs no other.
+
+        For a bench, whose next trial begins with a run over what this one left.
+        """
+        if ended.exit_code:
+            self.recover()
+
     def look_at(self, running: Running) -> None:
         """Hold the command lines of all processes of a run at work against I6."""
         parent = psutil.Process(running.process.pid)

@@ -123,7 +123,7 @@ IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "selec
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
 BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.sync"]
-BY_NAME += ["reporting.notify.notifier"]
+BY_NAME += ["reporting.notify.notifier", "reporting.notify.pings"]
 """Modules that import others by name: a kind of paging or authentication, a command, a worker,
 or what only some configurations need."""
 

@@ -14,6 +14,7 @@ from tests.support.folders import ROOT
 
 USED = {
     "_dns_host": f"urllib3 {version('urllib3')}",
+    "_tunnel_host": f"urllib3 {version('urllib3')}",
     "_new_conn": f"urllib3 {version('urllib3')}",
     "_process": f"multiprocessing of Python {sys.version.split()[0]}",
     "_exit": "os",  # documented
@@ -48,6 +49,7 @@ def test_every_private_name_of_a_library_is_known() -> None:
 def test_the_libraries_of_today_still_have_the_private_names() -> None:
     made = HTTPConnection("a.test.")
     assert hasattr(made, "_dns_host"), f"dropped by {USED['_dns_host']}"
+    assert hasattr(made, "_tunnel_host"), f"dropped by {USED['_tunnel_host']}"
     assert hasattr(made, "_new_conn"), f"dropped by {USED['_new_conn']}"
     calls = inspect.getsource(HTTPConnection.connect)
     assert "_new_conn()" in calls, f"connect() calls it no more since {USED['_new_conn']}"

@@ -41,6 +41,9 @@ class Answers(Struct, frozen=True, kw_only=True):
     record_path: str | None = None
     auth: AuthType = Api().auth.type
     auth_name: str = Api().auth.sent_name
+    auth_prefix: str = ""
+    token_url: str | None = None
+    login_path: str | None = None
     schema: str = Database().schema
     table: str = Database().table
     source: str = Sync().source
@@ -52,6 +55,18 @@ class Answers(Struct, frozen=True, kw_only=True):
     requests_per_second: float = Limits().requests_per_second
     is_live: bool = False
     knows_auth: bool = False
+
+
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "header": ("key",),
+    "bearer": ("key",),
+    "query": ("key",),
+    "basic": ("username", "password"),
+    "oauth2": ("client_id", "client_secret"),
+    "login": ("username", "password"),
+    "none": (),
+}
+"""The secrets of each way to show who asks; `API_KEY` and its like hold them."""
 
 
 class Looked(Struct, frozen=True):
@@ -77,6 +92,15 @@ def variable_of(name: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").upper()
     return plain if plain and not plain[0].isdigit() else f"API_{plain}"
+
+
+def variables_of(auth: str) -> list[str]:
+    """Return the variables that hold the secrets of this way to show who asks.
+
+    >>> variables_of("basic")
+    ['API_USERNAME', 'API_PASSWORD']
+    """
+    return [f"API_{name.upper()}" for name in SECRETS[auth]]
 
 
 def is_secret(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from carsync import formatting
-from carsync.cli.guide.answers import Answers, Looked, is_secret, quoted, variable_of
+from carsync.cli.guide.answers import SECRETS, Answers, Looked, is_secret, quoted, variable_of
 from carsync.cli.guide.paging import write_pagination
 from carsync.mapping.guessing import Guess
 from carsync.model import ProbeVerdict
@@ -31,7 +31,7 @@ def write(answers: Answers, looked: Looked) -> str:
 {_api(answers, looked)}
 
 limits:
-  requests_per_second: {answers.requests_per_second:g}  # {_pace(answers)}
+  requests_per_second: {answers.requests_per_second:g}  # {_pace(answers)}{_burst(answers)}
 
 database:
   dsn: ${{DATABASE_URL:-}}  # or set the variables SUPABASE_…
@@ -47,6 +47,10 @@ def _pace(answers: Answers) -> str:
     if answers.is_live:
         return "over all endpoints together; the API answers 429 to more"
     return "what the API allows"
+
+
+def _burst(answers: Answers) -> str:
+    return "\n  burst: 1" if answers.is_live else ""
 
 
 def _sync(answers: Answers) -> str:
@@ -80,17 +84,27 @@ def _api(answers: Answers, looked: Looked) -> str:
     else:
         lines += _pairs("params", answers.params)
     lines += _record(answers, looked)
-    if answers.auth == "none":
-        remark = (
-            "  # the API answered without a key" if looked.layout and not answers.knows_auth else ""
-        )
-        lines.append(f"  auth: {{type: none}}{remark}")
-    else:
-        lines += ["  auth:", f"    type: {answers.auth}"]
-        if answers.auth == "header":
-            lines.append(f"    name: {quoted(answers.auth_name)}")
-        lines.append("    key: ${API_KEY:-}")
+    lines += _auth(answers, looked)
     return "\n".join([*lines, *write_pagination(answers, looked)])
+
+
+def _auth(answers: Answers, looked: Looked) -> list[str]:
+    """Return the lines about how the API is shown who asks."""
+    if answers.auth == "none":
+        is_seen = looked.layout is not None and not answers.knows_auth
+        remark = "  # the API answered without a key" if is_seen else ""
+        return [f"  auth: {{type: none}}{remark}"]
+    lines = ["  auth:", f"    type: {answers.auth}"]
+    if answers.auth in ("header", "query"):
+        lines.append(f"    name: {quoted(answers.auth_name)}")
+    if answers.auth_prefix:
+        lines.append(f"    prefix: {quoted(answers.auth_prefix)}")
+    if answers.auth == "oauth2":
+        lines.append(f"    token_url: {quoted(answers.token_url)}")
+    if answers.auth == "login":
+        lines.append(f"    path: {quoted(answers.login_path)}")
+    secrets = SECRETS[answers.auth]
+    return lines + [f"    {name}: ${{API_{name.upper()}:-}}" for name in secrets]
 
 
 def _pairs(key: str, pairs: Mapping[str, str]) -> list[str]:

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of, variables_of
 from carsync.cli.guide.config_file import write
-from carsync.config.api_sections import Pagination
+from carsync.config.api_sections import AuthType, Pagination
+from carsync.config.keys import secrets_of
 from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
 from carsync.config.presets.loader import preset_names, resolve
@@ -67,11 +68,13 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
         try:
             config = _parse(answers, Looked())
             pacer = Pacer(config.limits)  # and no token: the last one may be another API's
+            if answers.is_live:
+                pacer.admit()  # the request that showed it
             answer = _first_answer(config, answers, pacer)
             page = read_answer(answer.body, answer.headers, answers.records)
             if page is None:
                 raise _no_list(answer, answers)
-            if config.api.auth.key is None and not answers.knows_auth:
+            if not config.api.auth.sends_key and not answers.knows_auth:
                 answers = replace(answers, auth="none")
             answers = _choose_preset(answers, config, page, answer.body)
             if not answers.is_live and answers.preset == _LIVE_PRESET and _is_live(answers, page):
@@ -117,18 +120,39 @@ def _mended(answers: Answers, error: CarsyncError) -> Answers | None:
     if error.status == 406 and "Accept" not in answers.headers:
         console.say(f"the API refuses the header Accept (HTTP 406): trying {_ACCEPT}", err=True)
         return replace(answers, headers={**answers.headers, "Accept": _ACCEPT})
+    if error.status == 401 and not answers.knows_auth and (asked := _as_asked(answers, error)):
+        said = f"the API wants {error.named} (WWW-Authenticate): trying {asked.auth}"
+        console.say(said + f" {asked.auth_name}" * (asked.auth == "header"), err=True)
+        return asked
     moved = redirected(answers, error)
     if moved is not None:
         console.say(f"the API redirects to {moved.base_url}{moved.path}: taken", err=True)
     return moved
 
 
+def _as_asked(answers: Answers, error: PageError) -> Answers | None:
+    """Return answers by which the API is shown who asks in the way that it names."""
+    known: dict[str, AuthType] = {"bearer": "bearer", "basic": "basic"}
+    auth = known.get(error.named.lower(), "header")
+    if not error.named or not all(os.environ.get(variable) for variable in variables_of(auth)[:1]):
+        return None
+    if auth != "header":
+        return replace(answers, auth=auth, knows_auth=True)
+    named = {"auth_name": "Authorization", "auth_prefix": error.named}
+    return replace(answers, auth=auth, knows_auth=True, **named)
+
+
 def redirected(answers: Answers, error: PageError) -> Answers | None:
     """Return the answers for the address of a redirect; None where another host has it."""
-    base, target = urlsplit(answers.base_url), urlsplit(error.location)
+    base, target = urlsplit(answers.base_url), urlsplit(error.named)
     is_ours = target.netloc in ("", base.netloc) and target.scheme in ("", base.scheme, "https")
     prefix = base.path.rstrip("/")
-    if not error.location or not is_ours or not target.path.startswith(f"{prefix}/"):
+    if (
+        not error.named
+        or not 300 <= (error.status or 0) < 400
+        or not is_ours
+        or not target.path.startswith(f"{prefix}/")
+    ):
         return None
     _, question, query = answers.path.partition("?")
     path = target.path.removeprefix(prefix) + question + query
@@ -200,7 +224,7 @@ def _fit(answers: Answers, page: ReadPage, body: bytes, pacer: Pacer) -> Looked:
     """Find columns, paging and the way to one car, by the first page and a few requests more."""
     config = _parse(answers, Looked())
     secrets = [value for name, value in environment(answers).items() if name not in os.environ]
-    secrets += [config.api.auth.key.reveal()] if config.api.auth.key else []
+    secrets += secrets_of(config)
     looked = Looked(page.layout)
     if answers.preset is None:
         looked = _guess_columns(answers, looked, page, secrets)

@@ -10,9 +10,9 @@ import click
 from msgspec.structs import replace
 
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers
+from carsync.cli.guide.answers import Answers, variables_of
 from carsync.cli.guide.look import NotInAnswerError, redirected
-from carsync.config.api_sections import AuthType
+from carsync.config.api_sections import Auth, AuthType
 from carsync.config.presets.loader import load_preset
 from carsync.doctor.paging_guesses import Kind, Told
 from carsync.errors import ApiError, CarsyncError, ConfigError, PageError
@@ -22,6 +22,7 @@ USUAL = Answers(base_url="")
 AUTH_TYPES: tuple[AuthType, ...] = get_args(AuthType)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _WAYS = ", ".join(AUTH_TYPES)
+_NAMED = {"header": "Name of the header", "query": "Name of the parameter"}
 
 
 def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
@@ -39,9 +40,11 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
         load_preset(preset)  # names the known ones
     path = value("path", "Path of the pages", USUAL.path)
     auth = _auth_type(value("auth", f"How is the key sent ({_WAYS})", USUAL.auth))
-    auth_name = USUAL.auth_name
-    if auth == "header":
-        auth_name = value("auth_name", "Name of the header", auth_name)
+    auth_name = Auth(type=auth).sent_name
+    if auth in _NAMED:
+        auth_name = value("auth_name", _NAMED[auth], auth_name)
+    token_url = value("token_url", "URL that gives tokens", "") if auth == "oauth2" else None
+    login_path = value("login_path", "Path of the login", "/login") if auth == "login" else None
     schema, _, table = value("table", "Table", f"{USUAL.schema}.{USUAL.table}").rpartition(".")
     source = value("source", "Name of this feed, in the column source_api", USUAL.source)
     rate = USUAL.requests_per_second if options["rate"] is None else options["rate"]
@@ -55,6 +58,9 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
         record_path=options["record_path"],
         auth=auth,
         auth_name=auth_name,
+        auth_prefix=options["auth_prefix"] or "",
+        token_url=token_url,
+        login_path=login_path,
         knows_auth=(auth, auth_name) != (USUAL.auth, USUAL.auth_name)
         or options["auth"] is not None,
         schema=schema or USUAL.schema,
@@ -79,8 +85,8 @@ def refuse(answers: Answers, error: CarsyncError) -> Answers:
     """Raise the error of a request as this command's own: nobody can be asked."""
     if not isinstance(error, PageError):
         raise error
-    is_refused = error.status in (401, 403) and not os.environ.get("API_KEY")
-    lacks = "API_KEY is not set; " if is_refused else ""
+    unset = [name for name in variables_of(answers.auth) if not os.environ.get(name)]
+    lacks = f"{unset[0]} is not set; " if unset and error.status in (401, 403) else ""
     raise ApiError(
         f"the API did not return the first page: {error.problem}",
         detail=error.detail,
@@ -106,9 +112,9 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
     status = error.status or 0
     if status in (401, 403):
         auth = _auth_type(_ask(f"How is the key sent ({_WAYS})", answers.auth))
-        name = answers.auth_name
-        if auth == "header":
-            name = _ask("Name of the header", name)
+        name = answers.auth_name if auth == answers.auth else Auth(type=auth).sent_name
+        if auth in _NAMED:
+            name = _ask(_NAMED[auth], name)
         return replace(answers, auth=auth, auth_name=name, knows_auth=True)
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers

@@ -18,6 +18,7 @@ from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import (
     BreakerOpened,
     Lease,
+    LimitReached,
     PageFailed,
     PageNamed,
     ProbeAnswered,
@@ -41,6 +42,8 @@ STEP_S = 10.0
 OPEN_S = 0.1
 """Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
 _OPEN = Admission(0.0, True, 0)
+_LIMITERS = frozenset({403, 420, 429, 503})
+"""The statuses by which a limiter may refuse."""
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
@@ -83,7 +86,7 @@ class Fetcher:
         self._send_lock = threading.Lock()
         self._adaptive = args.config.limits.adaptive
         self._rate = self._told_rate = args.config.limits.requests_per_second
-        self._refused_by = ""
+        self._reason, self._is_told = "", False
         self._open_until_s = 0.0
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
@@ -177,11 +180,13 @@ class Fetcher:
             readiness = Readiness.WAIT
             try:
                 readiness = self._authenticator.ready()
+                if readiness is Readiness.READY:
+                    return self._ask(number, lease, admission, started_s)
+                self._heed(admission)
                 if readiness is Readiness.USED:
                     self._succeeded(admission)
-                elif readiness is Readiness.READY:
-                    return self._ask(number, lease, admission, started_s)
             except PageError as exc:
+                self._heed(admission, exc.status)
                 kind = self._failed(exc, admission, is_proved=lease.is_proved)
                 is_refused = readiness is Readiness.READY and exc.status == 401
                 if not is_refused or not self._authenticator.refused(again=again):
@@ -210,7 +215,7 @@ class Fetcher:
                 if self._stopping.wait(min(left_s, 1.0)):
                     return None
             if admission.granted:
-                self._rate = admission.rate
+                self._note_rate(admission)
                 if admission.rate == 0 and admission.failures == 0:
                     self._open_until_s = time.monotonic() + OPEN_S
                 return admission
@@ -219,10 +224,12 @@ class Fetcher:
         """Send the request of a lease, and report what came; raise `PageError`."""
         if isinstance(lease, ProbeLease):
             answer = self._reader.probe(lease)
+            self._heed(admission)
             self._succeeded(admission)
             self._tell_answer(lease, answer, time.monotonic() - started_s)
             return
         read = self._reader.read_page(lease, partial(self._tell_next, lease.page))
+        self._heed(admission)
         self._succeeded(admission)
         failpoints.reach("fetch.mapped")
         if self._put(number, read.mapped):
@@ -253,6 +260,7 @@ class Fetcher:
                 exc.status,
                 exc.retry_after_s,
                 latency_s,
+                exc.first_attempts,
             )
         )
 
@@ -269,6 +277,17 @@ class Fetcher:
         found = (answer.ids, answer.info, answer.row)
         page = lease.page.page if lease.page else None
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))
+
+    def _heed(self, admission: Admission, status: int | None = None) -> None:
+        """Tell the gate what an answer told of the API's limits; `status` is a failure's."""
+        limits = self._reader.client.limits_told()
+        if not self._adaptive or not (limits or admission.ticket):
+            return
+        let_through = status not in _LIMITERS
+        reached = self._gate.told(admission.ticket, limits, let_through)
+        self._open_until_s = 0.0
+        if reached is not None:
+            self._send(LimitReached(*reached))
 
     def _succeeded(self, admission: Admission) -> None:
         """Report a success; one that changes nothing saves the round trip."""
@@ -289,7 +308,8 @@ class Fetcher:
         if self._adaptive and (is_clear or is_unclear):
             self._open_until_s = 0.0
             refusal = self._gate.refused(admission.number, is_clear)
-            self._rate, self._refused_by = refusal.rate, f"HTTP {exc.status}"
+            self._rate = refusal.rate
+            self._reason, self._is_told = f"HTTP {exc.status}", False
             if refusal.is_slower:
                 self._tell_rate()
             is_failure = not (is_clear or refusal.is_slower)
@@ -308,11 +328,20 @@ class Fetcher:
         if openings:
             self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
 
+    def _note_rate(self, admission: Admission) -> None:
+        """Keep the rate for `_tell_rate`; the parent hears of a told limit at once."""
+        self._rate = admission.rate
+        if admission.told_by:
+            is_news = not self._is_told
+            self._reason, self._is_told = admission.told_by, True
+            if is_news:
+                self._tell_rate()
+
     def _tell_rate(self) -> None:
         """Tell the parent what the gate said last of the rate: when it falls, and every second."""
         if (rate := self._rate) != self._told_rate:
             self._told_rate = rate
-            self._send(RateChanged(rate, self._refused_by))
+            self._send(RateChanged(rate, self._reason, self._is_told))
 
     def _silence(self, seconds: float) -> None:
         """Let no thread of any process send for so long; another's at most `OPEN_S` more."""

@@ -23,6 +23,7 @@ from carsync.source.adaptive_rate import AdaptiveRate
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
+from carsync.source.told_rate import ToldRate
 
 if TYPE_CHECKING:
     from carsync.config.sections import Limits
@@ -38,6 +39,7 @@ def _open_gate(
     failures: int,
     open_s: float,
     lowered_to: float | None,
+    max_wait_s: float,
     token: Token | None,
 ) -> None:
     """Build the gate and the token store inside the manager process, before it serves."""
@@ -48,6 +50,7 @@ def _open_gate(
         TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
         CircuitBreaker(failures, open_s, time.monotonic),
         AdaptiveRate(rate, time.monotonic, lowered_to),
+        ToldRate(max_wait_s, time.monotonic),
     )
     _tokens = TokenStore(time.monotonic, token)
 
@@ -74,7 +77,9 @@ class GateManager(BaseManager):
         return self._tokens()  # type: ignore[attr-defined, no-any-return]
 
 
-GateManager.register("_gate", callable=_the_gate, exposed=("admit", "report", "refused", "silence"))
+GateManager.register(
+    "_gate", callable=_the_gate, exposed=("admit", "report", "refused", "told", "silence")
+)
 GateManager.register(
     "_tokens", callable=_the_tokens, exposed=("take", "begin", "put", "give_up", "refuse")
 )
@@ -106,8 +111,9 @@ def start_manager(
     breaker = limits.circuit_breaker
     with _ended_when_late(manager, within_s):
         # Plain numbers, so that the manager's process loads nothing of the configuration.
-        numbers = (limits.effective_burst, idle_s, breaker.failures, breaker.open_s, lowered_to)
-        manager.start(_open_gate, (limits.requests_per_second, *numbers, token))
+        of_breaker = (breaker.failures, breaker.open_s)
+        numbers = (limits.requests_per_second, limits.effective_burst, idle_s, *of_breaker)
+        manager.start(_open_gate, (*numbers, lowered_to, limits.max_wait_s, token))
         gate, tokens = manager.gate(), manager.tokens()
         if silence_s > 0:
             gate.silence(silence_s)

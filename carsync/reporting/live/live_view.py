@@ -25,6 +25,7 @@ PHASES = {
 """What happens in a phase whose name does not say it; other phases have no such line."""
 _PAUSES: dict[Pause, str] = {
     "rate_limited": "the API asked to wait (429)",
+    "limit": "nothing is left of the API's limit",
     "breaker": "the API kept failing, the circuit breaker is open",
 }
 _PAST_READING = {"proving", "deciding", "merging"}

@@ -200,6 +200,11 @@ _OF_RUN: _Rows = {
     "run_attempts_total": ("attempts", "Requests for pages and cars, retries included."),
     "run_failed_attempts_total": (_by_kind, "Requests for pages that failed, by class.", "class"),
     "run_retries_total": ("retries", "Failed requests that were, or will be, sent again."),
+    "run_slowed_requests_per_second": (
+        "slowed.rate",
+        "Rate that the API is asked at since it refused requests or told a lower limit; absent "
+        "where it did neither.",
+    ),
     "run_breaker_openings_total": ("breaker_openings", "How often the circuit breaker opened."),
     "run_probes_total": (
         _by_verdict,

@@ -1,4 +1,4 @@
-"""Delivery of a notice to a web hook: one POST, repeated for a while where that may help.
+"""Delivery of a notice or a ping to a web hook: one POST, repeated for a while where that may help.
 
 The hook's address is as secret as a key (whoever has it can post), so no error, log line
 or traceback holds it. Nothing that the hook answers is followed or kept.
@@ -13,11 +13,20 @@ import time
 from collections.abc import Callable
 
 import requests
+from msgspec import Struct
 
 from carsync import __version__
 from carsync.config.sections import Notify
 from carsync.errors import ConfigError, NoticeError
-from carsync.source.connection_pool import FOREIGN_ERRORS, open_session, root_cause, shut, words
+from carsync.redaction import Secret
+from carsync.source.connection_pool import (
+    FOREIGN_ERRORS,
+    PlainHttpError,
+    open_session,
+    root_cause,
+    shut,
+    words,
+)
 from carsync.source.deadline import TURN_S, in_time
 from carsync.source.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 
@@ -32,11 +41,19 @@ _ERROR_WORD = re.compile(r"[a-z]+(_[a-z]+)*")  # Slack's: no_service, invalid_pa
 _TRANSIENT = {408, 425, 429}
 _HEADERS = {
     "User-Agent": f"carsync/{__version__}",
-    "Content-Type": "application/json",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
+
+
+class Hook(Struct, frozen=True):
+    """Where to post, what, and how messages name it; `key` is its key of the configuration."""
+
+    url: Secret
+    key: str = "notify.url"
+    name: str = "the web hook"
+    content_type: str = "application/json"
 
 
 def deliver(
@@ -44,19 +61,23 @@ def deliver(
     body: bytes,
     should_end: Callable[[], bool] = lambda: False,
     *,
+    hook: Hook | None = None,
     budget_s: float = BUDGET_S,
 ) -> None:
-    """POST the JSON `body` to the hook; return once it was taken (any 2xx).
+    """POST `body` to the hook (that of notices by default); return once it was taken (any 2xx).
 
     Failures that may pass (no connection, time-outs, 5xx, 429) are tried again while `attempts`
     and `budget_s` last; the call ends within moments once `should_end` says so.
 
     Raises `NoticeError`, without the address in it.
     """
+    if hook is None:
+        assert notify.url is not None
+        hook = Hook(notify.url)
     deadline_s = time.monotonic() + budget_s
     for attempt in range(1, notify.attempts + 1):
         within_s = min(notify.timeout_s, deadline_s - time.monotonic())
-        error = _attempt(notify, body, within_s, should_end)
+        error = _attempt(notify, hook, body, within_s, should_end)
         if error is None:
             return
         wait_s = BACK_OFF_S * 2 ** (attempt - 1) * (1 + random.random() / 2)
@@ -77,7 +98,7 @@ def _is_cut_short(seconds: float, should_end: Callable[[], bool]) -> bool:
 
 
 def _attempt(
-    notify: Notify, body: bytes, within_s: float, should_end: Callable[[], bool]
+    notify: Notify, hook: Hook, body: bytes, within_s: float, should_end: Callable[[], bool]
 ) -> NoticeError | None:
     """Make one attempt, which neither a silent name server nor a host that drips prolongs."""
     deadline_s = time.monotonic() + within_s
@@ -86,7 +107,7 @@ def _attempt(
     def post() -> NoticeError | None:
         nonlocal thread
         thread = threading.get_ident()
-        return _post(notify, body, within_s)
+        return _post(notify, hook, body, within_s)
 
     def turn() -> None:
         ends = should_end()
@@ -100,52 +121,52 @@ def _attempt(
     except NoticeError as error:
         return error
     except TimeoutError:
-        return _timed_out(notify)
+        return _timed_out(notify, hook)
 
 
-def _post(notify: Notify, body: bytes, within_s: float) -> NoticeError | None:
+def _post(notify: Notify, hook: Hook, body: bytes, within_s: float) -> NoticeError | None:
     """Send the request and judge the answer; never raises."""
-    assert notify.url is not None
     started_s = time.monotonic()
     proxy, ca_bundle = notify.proxy, notify.ca_bundle
+    headers = {**_HEADERS, "Content-Type": hook.content_type}
     try:
         with (
-            open_session(1, _HEADERS, proxy=proxy, ca_bundle=ca_bundle) as session,
+            open_session(1, headers, proxy=proxy, ca_bundle=ca_bundle) as session,
             session.post(
-                notify.url.reveal(),
+                hook.url.reveal(),
                 data=body,
                 timeout=max(within_s, 0.1),
                 stream=True,
                 allow_redirects=False,
             ) as response,
         ):
-            error = _judge(response, notify.url.reveal())
+            error = _judge(response, hook)
             # The connection was closed meanwhile, which may look like the end of an answer.
             late = time.monotonic() - started_s > within_s
-            return _timed_out(notify) if late else error
+            return _timed_out(notify, hook) if late else error
     except ConfigError as exc:
         return NoticeError(exc.problem, detail=exc.detail, hint=exc.hint)
     except Exception as exc:
         if time.monotonic() - started_s > within_s:
-            return _timed_out(notify)
-        return _translate(exc)
+            return _timed_out(notify, hook)
+        return _translate(exc, hook)
 
 
-def _judge(response: requests.Response, url: str) -> NoticeError | None:
+def _judge(response: requests.Response, hook: Hook) -> NoticeError | None:
     status = response.status_code
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
         return NoticeError(
-            f"the web hook redirects (HTTP {status}); redirects are refused",
-            hint="set notify.url to the address that it redirects to",
+            f"{hook.name} redirects (HTTP {status}); redirects are refused",
+            hint=f"set {hook.key} to the address that it redirects to",
         )
     may_pass = status >= 500 or status in _TRANSIENT
     after, date = response.headers.get("Retry-After"), response.headers.get("Date")
     return NoticeError(
-        f"the web hook answered HTTP {status}",
-        detail=_said(response, url),
-        hint="" if may_pass else "check notify.url and notify.format",
+        f"{hook.name} answered HTTP {status}",
+        detail=_said(response, hook.url.reveal()),
+        hint="" if may_pass else f"check {hook.key} and notify.format",
         retryable=may_pass,
         retry_after_s=parse_retry_after(after, time.time(), date),
     )
@@ -163,27 +184,28 @@ def _said(response: requests.Response, url: str) -> str:
     return text if _ERROR_WORD.fullmatch(text) and text not in url else ""
 
 
-def _timed_out(notify: Notify) -> NoticeError:
+def _timed_out(notify: Notify, hook: Hook) -> NoticeError:
     return NoticeError(
-        f"the web hook gave no answer within notify.timeout_s ({notify.timeout_s:g} s)",
+        f"{hook.name} gave no answer within notify.timeout_s ({notify.timeout_s:g} s)",
         retryable=True,
     )
 
 
-def _translate(exc: Exception) -> NoticeError:
+def _translate(exc: Exception, hook: Hook) -> NoticeError:
     """Turn what a request may raise into words that do not hold the address."""
     if isinstance(exc, requests.exceptions.Timeout):
-        return NoticeError("the web hook gave no answer in time", retryable=True)
-    why = words(root_cause(exc))
-    if isinstance(exc, requests.exceptions.SSLError):
+        return NoticeError(f"{hook.name} gave no answer in time", retryable=True)
+    cause = root_cause(exc)
+    why = str(cause) if isinstance(cause, PlainHttpError) else words(cause)
+    if isinstance(exc, requests.exceptions.SSLError) or isinstance(cause, PlainHttpError):
         return NoticeError(
-            "TLS with the web hook failed",
+            f"TLS with {hook.name} failed",
             detail=why,
             hint="check the certificate, or set notify.ca_bundle",
         )
     return NoticeError(
-        "the web hook cannot be reached",
+        f"{hook.name} cannot be reached",
         detail=why,
-        hint="check notify.url, notify.proxy and the network",
+        hint=f"check {hook.key}, notify.proxy and the network",
         retryable=isinstance(exc, FOREIGN_ERRORS),
     )

@@ -9,8 +9,13 @@ from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.destination.column_values import ColumnValues
-from carsync.state.figures import Figures, KeptFigures, Latency, Slowed
+from carsync.state.figures import Figures, KeptFigures, Latency, Pause, Slowed
 
+_PAUSES: dict[Pause, str] = {
+    "rate_limited": "429",
+    "limit": "limit reached",
+    "breaker": "breaker open",
+}
 TOTAL_UNKNOWN = "total not known yet"
 
 
@@ -158,8 +163,7 @@ def progress(figures: Figures) -> str:
     if figures.pages_given_up:
         parts.append(given_up(figures.pages_given_up))
     if figures.pause:
-        why = "429" if figures.pause == "rate_limited" else "breaker open"
-        parts.append(f"paused ({why}) {formatting.duration(figures.paused_s)}")
+        parts.append(f"paused ({_PAUSES[figures.pause]}) {formatting.duration(figures.paused_s)}")
     if words := slowed(figures.slowed):
         parts.append(words)
     if figures.eta_s is not None:

@@ -47,6 +47,12 @@ class CursorPaginator(ChainPaginator):
         if isinstance(value, str) and not value.startswith(_JSON):
             if not value.isprintable():
                 raise PageError(FailureKind.BAD_PAGE, "the cursor of the next page is unreadable")
+            if value.startswith(("http://", "https://")):
+                raise PageError(
+                    FailureKind.CLIENT,
+                    f"{self.next_place} holds a link to the next page, and no cursor",
+                    hint=f"set api.pagination.type: next_link and next: {self.next_place}",
+                )
             return value
         try:
             return _JSON + msgspec.json.encode(value).decode()

@@ -159,7 +159,7 @@ def test_the_report_tells_what_the_sync_did(told: Told) -> None:
     changed = [id_ for id_, old in told.before.items() if told.after[id_] != old]
     assert columns["price"] == len(changed)
     assert "data_hash" not in columns
-    assert data["errors"] == told.synced.report["snapshot"]["errors"]
+    assert data["errors"] == told.synced.report["figures"]["errors"]
     assert data["errors"]["server_error"] > 0
     assert data["failed_pages"]
     assert len(data["points"]) >= 3

@@ -116,11 +116,11 @@ def test_an_honest_feed_costs_its_pages_the_one_behind_them_and_the_by_id_reques
     pages, absent = 15, 12
     ended = site.sync()
     asked = pages + 1 + absent + controls_wanted(absent) + 1
-    assert len(site.api.log) == ended.report["snapshot"]["attempts"] == asked
+    assert len(site.api.log) == ended.report["figures"]["attempts"] == asked
     assert ended.counts["deactivated"] == absent
     site.api.reset()
     ended = site.sync()
-    assert len(site.api.log) == ended.report["snapshot"]["attempts"] == pages + 1
+    assert len(site.api.log) == ended.report["figures"]["attempts"] == pages + 1
 
 
 def test_a_feed_without_totals_is_read_until_ten_pages_are_empty(open_site: OpenSite) -> None:
@@ -146,7 +146,7 @@ def test_transient_faults_are_ridden_out(open_site: OpenSite) -> None:
     statuses = Counter(status for _, _, status in site.api.log)
     assert statuses[500]
     assert statuses[429]
-    errors = ended.report["snapshot"]["errors"]
+    errors = ended.report["figures"]["errors"]
     assert errors["rate_limited"] == statuses[429]
     assert errors["server_error"] == statuses[500]
     assert errors["network"]

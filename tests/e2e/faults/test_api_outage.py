@@ -43,7 +43,7 @@ def test_an_api_whose_second_half_is_empty(full_site: SimulatedSite) -> None:
     assert report["problem"].startswith("15 of 30 pages could not be read")
     assert "holds 0 records" in report["detail"]
     assert report["next_step"] == "run `carsync sync` again"
-    assert full_site.status()["pages_failed_count"] == 15
+    assert full_site.status()["pages_given_up"] == 15
 
     full_site.api.change(empty_from=None)
     full_site.sync()
@@ -77,8 +77,8 @@ def test_broken_pages_are_not_taken_for_a_broken_api(open_site: OpenSite) -> Non
     site.settings["limits.retry.base_s"] = 0.5  # when all other pages are read
     site.settings["limits.circuit_breaker.open_s"] = 0.05
     ended = site.sync(expect=5)
-    assert ended.report["snapshot"]["breaker_openings"] >= 2
-    assert ended.report["snapshot"]["pages_failed"] == len(broken)
+    assert ended.report["figures"]["breaker_openings"] >= 2
+    assert ended.report["figures"]["pages_given_up"] == len(broken)
     assert ended.counts["inserted"] == PAGE_SIZE * (150 - len(broken))
 
 

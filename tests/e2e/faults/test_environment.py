@@ -100,4 +100,4 @@ def test_a_name_server_that_never_answers_ends_the_run_in_bounded_time(
     assert "the API's host name cannot be resolved" in ended.report["detail"]
     assert "DNS" in ended.report["hint"]
     assert "restarting" not in ended.err
-    assert ended.report["snapshot"]["attempts"] == 4
+    assert ended.report["figures"]["attempts"] == 4

@@ -38,4 +38,4 @@ def test_a_step_that_fails_once(bench: Bench, point: str, action: str) -> None:
         assert ended.exit_code == (1 if action == "raise" else -9), ended
     elif action != "raise":
         assert ended.exit_code == 0, ended
-    oracle.recover()
+    oracle.recover_from(ended)

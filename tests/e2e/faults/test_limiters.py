@@ -82,7 +82,7 @@ def test_a_feed_behind_a_limiter_comes_whole(
     ended = site.sync()
     assert site.living() == set(feed.ids)
     assert 0 < feed.refused < len(feed.ids) / 3
-    assert ended.report["snapshot"]["breaker_openings"] == 0
+    assert ended.report["figures"]["breaker_openings"] == 0
     assert f"(HTTP {refusal.status}): carsync asked slower" in " ".join(ended.report["notes"])
     times = [arrival.monotonic_s for arrival in feed.arrivals]
     assert excess(times, RATE, BURST) <= RATE * ARRIVAL_JITTER_S
@@ -94,7 +94,7 @@ def test_without_adaptive_the_circuit_breaker_answers_as_ever(
     feed.limiter = leaky(2, 0)
     ended = site.sync(expect=3, limits__adaptive=False, **SOON_OVER)
     assert "circuit breaker" in ended.report["problem"]
-    assert ended.report["snapshot"]["slowed"] is None
+    assert ended.report["figures"]["slowed"] is None
 
 
 def test_a_403_before_any_page_is_the_keys(feed: LimitedFeed, site: SmallSite) -> None:

@@ -111,7 +111,7 @@ def test_a_resumed_run_keeps_the_counts_of_the_pages_that_it_had(
     site.sync(expect=3)
     feed.show = whole
     ended = site.sync()
-    assert ended.report["snapshot"]["pages_resumed"] == 1
+    assert ended.report["figures"]["pages_resumed"] == 1
     assert _column(ended.report, "price")["unread"] == 2
 
 
@@ -143,7 +143,7 @@ def test_what_the_table_refuses_is_not_merged_again_but_read_anew(
     assert "reads the feed anew" in refused.report["hint"]
     assert "resumes" not in refused.report["hint"]
     _lots(feed, lambda i: {"lot": str(i)})
-    assert site.sync_again(0).report["snapshot"]["pages_resumed"] == 0
+    assert site.sync_again(0).report["figures"]["pages_resumed"] == 0
     assert feed.pages_asked()
     ask(
         site.dsn,

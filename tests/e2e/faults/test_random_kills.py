@@ -65,7 +65,7 @@ def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     ended = running.end(within_s=60)
     assert ended.exit_code in {0, 8, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
     oracle.judge(ended)
-    oracle.recover()
+    oracle.recover_from(ended)
 
 
 @pytest.mark.parametrize("kind", ["cursor", "next_link"])

@@ -64,7 +64,7 @@ def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
     feed.show = shrink
     ended = site.sync(sync__deactivate__max_share=0.5)
     assert site.living() == set(range(1, 21))
-    assert ended.report["snapshot"]["pages_failed"] == 0
+    assert ended.report["figures"]["pages_given_up"] == 0
     assert "the feed shrank from 30 pages to 20 while it was read" in ended.said
 
 

@@ -104,7 +104,7 @@ def test_a_token_that_expired_meanwhile_begins_the_feed_anew(
     ended = site.check(resumed)
     assert "reads the feed from its first page" in ended.said
     site.assert_exact(1)
-    assert ended.report["snapshot"]["pages_staged"] == PAGES
+    assert ended.report["figures"]["pages_staged"] == PAGES
 
 
 def test_tokens_that_never_live_long_enough_end_the_run_without_a_goodbye(
@@ -161,4 +161,4 @@ def test_has_more_is_the_end_whatever_stands_behind_it(
     assert ended.counts["inserted"] == 4 * PAGE_SIZE
     behind = [a.page for a in scripted_api.arrivals if (a.page or 0) > 4]
     assert behind == [] or rate == "0"
-    assert ended.report["snapshot"]["pages_failed"] == 0
+    assert ended.report["figures"]["pages_given_up"] == 0

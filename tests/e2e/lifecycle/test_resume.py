@@ -73,7 +73,7 @@ def test_a_success_is_as_old_as_its_oldest_page(
     leave_unfinished(site)
     ask(site.dsn, "UPDATE carsync.runs SET started_at = started_at - interval '3 hours'")
     ended = site.sync()
-    assert ended.report["snapshot"]["pages_resumed"] > 0
+    assert ended.report["figures"]["pages_resumed"] > 0
     assert site.run("status", "--max-age", "4h").exit_code == 0
     assert site.run("status", "--max-age", "2h").exit_code == 7
 

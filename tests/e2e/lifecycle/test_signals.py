@@ -138,7 +138,7 @@ def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, t
     late = failpoints.PARENT.index(point) >= failpoints.PARENT.index("merge.begun")
     assert ended.exit_code in (stopped | {0} if late else stopped), ended
     assert "Traceback" not in ended.err
-    oracle.recover()
+    oracle.recover_from(ended)
 
 
 @pytest.mark.parametrize("role", [1, -1], ids=["fetcher", "writer"])

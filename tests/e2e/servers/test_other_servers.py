@@ -14,7 +14,7 @@ from tests.support.site import Site, ask
 
 pytestmark = [pytest.mark.timeout(1200)]
 _CONFIG = ("--config", "carsync.yaml")
-CHEAP = ("drf_cursor", "smorest")
+CHEAP = ("drf_cursor",)
 _PARAMETERS = [
     pytest.param(feed, id=name, marks=() if name in CHEAP else pytest.mark.long)
     for name, feed in FEEDS.items()

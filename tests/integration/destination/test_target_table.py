@@ -88,8 +88,31 @@ def test_adoption_without_hashes_announces_the_one_rewrite(empty_conn: Connectio
 
 UNFIT = [
     ("CREATE VIEW cars AS SELECT 1 AS id", "is not a table"),
-    ("CREATE TABLE cars (id bigint PRIMARY KEY)", "id has type bigint"),
-    ("CREATE TABLE cars (name text)", "no text column id"),
+    ("CREATE TABLE cars (id money PRIMARY KEY)", "id has type money"),
+    ("CREATE TABLE cars (id serial PRIMARY KEY, external_id text UNIQUE)", "numbers its cars"),
+    (
+        "CREATE TABLE cars (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, external_id int);"
+        "CREATE UNIQUE INDEX ON cars (external_id)",
+        "numbers its cars",
+    ),
+    (
+        "CREATE TABLE cars (id int GENERATED ALWAYS AS (1) STORED PRIMARY KEY)",
+        "id is computed by the database",
+    ),
+    ("CREATE TABLE cars (id text PRIMARY KEY, price real)", "price has type real"),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, price integer)",
+        "mapping.columns.price.type: integer",
+    ),
+    (
+        "CREATE TABLE cars (id text PRIMARY KEY, sale_date date)",
+        "mapping.columns.sale_date.type: date",
+    ),
+    (
+        "CREATE TYPE h AS ENUM ('a'); CREATE TABLE cars (id text PRIMARY KEY, data_hash h)",
+        "type enum",
+    ),
+    ("CREATE TABLE cars (name text)", "no column id"),
     ("CREATE TABLE cars (id text)", "id is not unique"),
     ("CREATE TABLE cars (id text, b int, UNIQUE (id, b))", "id is not unique"),
     (
@@ -146,9 +169,11 @@ def test_table_that_cannot_be_kept_in_step_is_refused_untouched(
     assert ask(empty_conn, "SELECT to_regclass('carsync.runs')") == [(None,)], "all or nothing"
 
 
-def test_mapping_cannot_give_a_documented_column_another_type() -> None:
-    with pytest.raises(ConfigError, match="must be of type integer"):
-        wanted_columns([Column("year", "text")])
+def test_the_mapping_says_of_which_type_a_documented_column_is() -> None:
+    """What carsync itself fills has its own type, whatever a mapping says."""
+    wanted = wanted_columns([Column("year", "text"), Column("is_active", "text")])
+    types = {column.name: column.type for column in wanted}
+    assert (types["year"], types["is_active"]) == ("text", "boolean")
 
 
 def test_the_merge_fills_every_managed_column(rig: Rig) -> None:

@@ -140,4 +140,10 @@ def test_a_dripping_handshake_ends_in_time() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
         found = feed_facts.read_certificate("127.0.0.1", port, Api(), 0.3)
-    assert "timed out" in found.error
+    assert found.error == "no TLS handshake within 0.3 s"
+
+
+def test_a_port_that_speaks_http_is_named() -> None:
+    with ScriptedApi() as api:
+        port = int(api.base_url.rpartition(":")[2])
+        assert feed_facts.read_certificate("127.0.0.1", port, Api(), 3) == feed_facts.PLAIN_HTTP

@@ -343,7 +343,7 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
         (["north", "sync"], "systemctl start carsync@north.service"),
         (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
         (["north", "-v", "--log-format", "json", "sync"], "start carsync@north.service"),
-        (["south", "status"], "south.yaml cannot be read"),
+        (["south", "status"], "south.yaml cannot be read\nhint: there is the feed north\n"),
         (["north"], "usage: carsync-feed FEED"),
     ):
         refused = run(*command, *arguments, CARSYNC_ETC=str(tmp_path))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from carsync.config.api_sections import Api, Auth, Pagination, Timeout
 from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.redaction import Secret
+from carsync.source import connection_pool
 from carsync.source.client import ApiClient
 from tests.support.fake_api import DrippingServer, Reply, ScriptedApi, page_reply, watched
 
@@ -154,6 +158,32 @@ def test_each_status_has_its_verdict(api: ScriptedApi, status: int, kind: Failur
     assert error.status == status
 
 
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_refusal_that_says_that_nothing_is_left_waits_for_the_reset(
+    api: ScriptedApi, status: int
+) -> None:
+    """GitHub's 403 has no Retry-After, and is no word about the key."""
+    spent = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800"}
+    error = failure(api, Reply(status, headers=spent))
+    assert (error.kind, error.retry_after_s) == (FailureKind.RATE_LIMITED, 1800.0)
+    left = failure(api, Reply(status, headers={**spent, "X-RateLimit-Remaining": "3"}))
+    assert left.retry_after_s is None
+
+
+def test_limits_are_told_of_the_last_answer_once(api: ScriptedApi) -> None:
+    client = transport(api)
+    api.on("/cars", page_reply([{"id": 1}]), page=2)
+    told = {"RateLimit": '"default";r=50;t=30'}
+    for reply in (Reply(200, BODY, told), Reply(500, headers=told)):
+        api.on("/cars", reply, page=1)
+        with suppress(PageError):
+            client.get_page(1)
+        assert [limit.remaining for limit in client.limits_told()] == [50]
+        assert client.limits_told() == ()
+    client.get_page(2)
+    assert client.limits_told() == ()
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_read(api: ScriptedApi, status: int) -> None:
     error = failure(api, Reply(status, b"", {"Retry-After": "7"}))
@@ -284,6 +314,7 @@ def test_a_refused_connection_says_so() -> None:
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "refuses" in caught.value.problem
+    assert caught.value.first_attempts == 2
 
 
 def test_an_unknown_host_says_so() -> None:
@@ -293,6 +324,54 @@ def test_an_unknown_host_says_so() -> None:
 
     assert caught.value.kind is FailureKind.NETWORK
     assert "resolved" in caught.value.problem
+    assert caught.value.first_attempts in {2, None}  # None: there is no DNS here at all
+
+
+@contextmanager
+def silent_http() -> Iterator[str]:
+    """Serve http that waits for the end of a request's first line, as some servers do."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def serve() -> None:
+            for _ in range(2):
+                connection = stack.enter_context(listener.accept()[0])
+                if connection.recv(5) == b"HEAD ":
+                    connection.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def https_failure(url: str) -> PageError:
+    with pytest.raises(PageError) as caught:
+        ApiClient(Api(base_url=url), connections=1).get_page(1)
+    return caught.value
+
+
+def test_https_to_a_port_that_speaks_http_says_so_at_once(
+    api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_pool, "HANDSHAKE_S", 0.3)
+    started = time.monotonic()
+    with silent_http() as silent:
+        for url in (api.base_url.replace("http:", "https:"), silent):
+            error = https_failure(url)
+            assert error.problem == "the port of api.base_url speaks http, not https"
+            assert "http://" in error.hint
+            assert error.first_attempts == 1
+    assert time.monotonic() - started < 5
+    assert KEY not in str(api.arrivals)
+
+
+def test_a_port_that_speaks_neither_is_not_taken_for_http() -> None:
+    refusal = b"HTTP/1.1 400 The plain HTTP request was sent to HTTPS port\r\n\r\n"
+    for said in (refusal, b"SSH-2.0-OpenSSH\r\n"):
+        with DrippingServer(said, b".", 9) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            assert not connection_pool.speaks_http(host, int(port))
 
 
 @pytest.mark.parametrize(

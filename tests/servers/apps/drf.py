@@ -19,6 +19,7 @@ settings.configure(
         "rest_framework.authtoken",
     ],
     REST_FRAMEWORK={"PAGE_SIZE": 50},
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
 )
 django.setup()

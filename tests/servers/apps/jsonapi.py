@@ -23,6 +23,7 @@ settings.configure(
         "DEFAULT_RENDERER_CLASSES": ("rest_framework_json_api.renderers.JSONRenderer",),
         "DEFAULT_METADATA_CLASS": "rest_framework_json_api.metadata.JSONAPIMetadata",
     },
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
 )
 django.setup()

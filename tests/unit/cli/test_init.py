@@ -12,7 +12,7 @@ from msgspec import structs
 
 from carsync.cli.app import app
 from carsync.cli.init import FIRST_COMMANDS
-from carsync.config.api_sections import Record
+from carsync.config.api_sections import Auth, Record
 from carsync.config.environment import VARIABLES
 from carsync.config.parser import parse
 from carsync.config.sections import Config
@@ -314,3 +314,94 @@ def test_the_live_api_of_the_preset_gets_its_own_pace_and_depth() -> None:
     keys = config.api.pagination
     assert (keys.page_size, keys.max_pages, keys.total_records) == (1000, 20_000, "meta.total")
     assert config.acceptance.max_minutes == 90
+
+
+# ── keys and headers ─────────────────────────────────────────────────────────
+
+KEY = "k-4711-8822-9933"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variables", "sent", "auth"),
+    [
+        ("Token", {"API_KEY": KEY}, f"Token {KEY}", ("header", "Authorization", "Token")),
+        ('Bearer realm="api"', {"API_KEY": KEY}, f"Bearer {KEY}", ("bearer", None, None)),
+        ("Basic", {"API_USERNAME": "u", "API_PASSWORD": "p"}, "Basic dTpw", ("basic", None, None)),
+    ],
+)
+def test_the_way_to_show_the_key_is_the_one_that_the_api_names(
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    variables: dict[str, str],
+    sent: str,
+    auth: tuple[str, str | None, str | None],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    refused = Reply(401, {"detail": "who?"}, {"WWW-Authenticate": scheme})
+    with ShapedApi(shapes.drf_cursor) as api:
+        api.refuse = lambda a: None if a.headers.get("authorization") == sent else refused
+        ended = run("--base-url", api.base_url, "--yes")
+        assert ended.exit_code == 0, ended.output
+    found = written().api.auth
+    assert (found.type, found.name, found.prefix) == auth
+    assert KEY not in Path("carsync.yaml").read_text() + ended.output
+
+
+def test_a_refusal_without_a_key_says_which_variable_is_not_set() -> None:
+    with ShapedApi(shapes.drf_cursor) as api:
+        api.refuse = lambda a: Reply(401, {}, {"WWW-Authenticate": "Token"})
+        ended = run("--base-url", api.base_url, "--yes")
+    assert ended.exit_code == 3
+    assert "API_KEY is not set" in ended.stderr
+
+
+def test_an_api_that_wants_no_key_gets_none() -> None:
+    with ShapedApi(shapes.drf_page) as api:
+        ended = run("--base-url", api.base_url, "--yes")
+    assert "API_KEY" not in ended.output
+    assert written().api.auth.type == "none"
+    with ShapedApi(shapes.drf_page) as api:
+        run("--base-url", api.base_url, "--yes", "--auth", "bearer", "--force")
+    assert written().api.auth.type == "bearer"
+
+
+@pytest.mark.parametrize(
+    ("options", "auth"),
+    [
+        (("query",), Auth(type="query", name="api_key")),
+        (("query", "--auth-name", "k"), Auth(type="query", name="k")),
+        (
+            ("oauth2", "--token-url", "https://x.test/token"),
+            Auth(type="oauth2", token_url="https://x.test/token"),
+        ),
+        (("login", "--login-path", "/auth"), Auth(type="login", path="/auth")),
+        (("header", "--auth-prefix", "key="), Auth(name="X-API-Key", prefix="key=")),
+    ],
+)
+def test_every_way_to_show_who_asks_can_be_written(options: tuple[str, ...], auth: Auth) -> None:
+    ended = run("--base-url", "https://x.test", "--no-request", "--yes", "--auth", *options)
+    assert ended.exit_code == 0, ended.output
+    found = written().api.auth
+    unset = {"client_id": None, "client_secret": None, "username": None, "password": None}
+    assert structs.replace(found, key=None, **unset) == auth
+
+
+def test_an_accept_that_is_refused_becomes_the_one_of_json_api() -> None:
+    with ShapedApi(shapes.json_api) as api:
+        wanted = "application/vnd.api+json"
+        api.refuse = lambda a: None if wanted in a.headers["accept"] else Reply(406, {})
+        ended = run("--base-url", api.base_url, "--yes")
+        assert ended.exit_code == 0, ended.output
+    assert wanted in written().api.headers["Accept"].reveal()
+
+
+def test_headers_are_sent_and_those_that_hold_secrets_come_from_the_environment() -> None:
+    with ShapedApi(shapes.github) as api:
+        options = ("--header", "X-Shop=seoul", "--header", "X-Token: t-4711-8822")
+        ended = run("--base-url", api.base_url, "--yes", *options)
+        assert ended.exit_code == 0, ended.output
+        assert {a.headers["x-shop"] for a in api.arrivals} == {"seoul"}
+        assert {a.headers["x-token"] for a in api.arrivals} == {"t-4711-8822"}
+    assert "t-4711" not in Path("carsync.yaml").read_text() + ended.output
+    assert written().api.headers["X-Token"].reveal() == "t-4711-8822"

@@ -53,7 +53,8 @@ def checkpoint(**changes: Any) -> Any:
         ("", "give one of --test, --if-stale and --unit"),
         ("--test --if-stale", "give one of --test, --if-stale and --unit"),
         ("--test --message x", "--message needs --unit"),
-        ("--test", "notify.url is not set"),
+        ("--test", "neither notify.url nor notify.ping_url is set"),
+        ("--if-stale", "notify.url is not set"),
     ],
 )
 def test_what_makes_no_sense_is_refused(args: str, words: str) -> None:

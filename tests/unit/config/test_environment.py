@@ -39,6 +39,7 @@ def value(config: Config, path: str) -> Any:
         ("PARALLEL_BATCHES", "2", 2),
         ("DATABASE_URL", "postgresql://h/d", "postgresql://h/d"),
         ("CARSYNC_NOTIFY_URL", "https://hooks.example.com/x", "https://hooks.example.com/x"),
+        ("CARSYNC_PING_URL", "https://hc.example.com/x", "https://hc.example.com/x"),
     ],
 )
 def test_each_variable_sets_its_key(name: str, text: str, read: object) -> None:

@@ -98,6 +98,7 @@ def test_what_fits_passes(text: str) -> None:
     [
         ("metrics: {textfile: /var/lib/x.txt}", "metrics.textfile must end in .prom"),
         (f"notify: {{url: 'ftp://h/{HUSH}'}}", "notify.url is not an http(s) URL"),
+        (f"notify: {{ping_url: '{HUSH}'}}", "notify.ping_url is not an http(s) URL"),
         (f'notify: {{url: "https://h/{HUSH}\\n"}}', "notify.url is not an http(s) URL"),
         (f"notify: {{url: 'https://[{HUSH}'}}", "notify.url is not an http(s) URL"),
         (f"database: {{dsn: 'postgresql://u:{HUSH}@[h/x'}}", "database.dsn is not a connection"),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from carsync.config.parser import parse
 from carsync.doctor import feed_checks
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
+from carsync.doctor.feed_facts import PLAIN_HTTP
 from carsync.doctor.findings import Findings
 from carsync.errors import FailureKind
 from carsync.errors import PageError as Fault
@@ -115,6 +116,7 @@ def test_names_certificates_and_clocks_are_judged() -> None:
     assert "3 days" in soon
     for words, fix in (
         ("certificate has expired", "must renew"),
+        (PLAIN_HTTP.error, "http://"),
         ("self-signed certificate", "api.ca_bundle"),
         ("unable to get local issuer certificate", "whole chain"),
         ("Hostname mismatch, certificate is not valid for 'x'", "api.base_url"),

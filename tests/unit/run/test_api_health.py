@@ -8,11 +8,12 @@ import pytest
 
 from carsync import timing
 from carsync.config.sections import CircuitBreakerRules, Limits
-from carsync.engine.messages import BreakerOpened, PageFailed, RateChanged
+from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.run.api_health import ApiHealth
 from carsync.run.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from carsync.state.figures import Slowed
 from tests.support.fake_clock import FakeClock
 
 SILENCE_S = timing.Timing().api_silence_s
@@ -58,6 +59,31 @@ def test_the_rate_that_the_api_stands_is_kept_for_the_next_engine_and_told_once(
     assert told == [
         "the API refuses requests (HTTP 503): asking at 10 requests/s, more again by and by"
     ]
+
+
+def test_a_rate_that_the_api_tells_is_news_once_and_no_refusal(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new engine's gate hears of it with the first answer."""
+    caplog.set_level("INFO")
+    for rate in (1.65, 1.5):
+        rig.health.rate_changed(RateChanged(rate, "X-RateLimit", is_told=True))
+    assert rig.health.lowered_to is None
+    assert caplog.messages == ["the API tells its limit (X-RateLimit): asking at 1.65 requests/s"]
+    slowed = rig.metrics.snapshot(None, 0).slowed
+    assert slowed == Slowed(by="X-RateLimit", rate=1.5, lowest=1.5, is_told=True)
+
+
+def test_a_limit_with_nothing_left_is_a_pause_and_is_told_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for wait_s in (0.5, 42.0, 41.0):
+        rig.health.limit_reached(LimitReached(wait_s, "Quota"))
+    figures = rig.metrics.snapshot(None, 0)
+    assert (figures.pause, figures.paused_s) == ("limit", 42.0)
+    assert rig.health.silence_s() == 42.0
+    assert caplog.messages == ["nothing is left of the API's limit (Quota): waiting 42 s"]
 
 
 def test_a_run_ends_once_the_api_gave_no_page_for_long_and_asks_to_wait(rig: Rig) -> None:

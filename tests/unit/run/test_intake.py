@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +124,46 @@ def staged(lease: PageLease, pages: int = 3) -> PagesStaged:
     return PagesStaged(
         (StagedPage(lease.page, 100, 0, 100, PageInfo(pages, pages * 100)),), 100, 0.1
     )
+
+
+def unreached(lease: PageLease, attempts: int | None) -> PageFailed:
+    kind = FailureKind.NETWORK
+    words = ("the host refuses", "check it", None, None, 0.1, attempts)
+    return PageFailed(lease.page, lease.attempt, kind, *words)
+
+
+@pytest.mark.parametrize(("first_attempts", "made"), [(1, 1), (2, 2), (None, 6)])
+def test_a_first_request_that_no_retry_mends_ends_the_run_soon(
+    monkeypatch: pytest.MonkeyPatch, first_attempts: int | None, made: int
+) -> None:
+    clock, asked = FakeClock(), list[int]()
+
+    def answer(lease: PageLease) -> Any:
+        asked.append(lease.attempt)
+        return unreached(lease, first_attempts)
+
+    with pytest.raises(ApiUnavailableError) as caught:
+        take_in(monkeypatch, clock, answer)
+    assert asked == list(range(1, made + 1))
+    assert caught.value.hint == "check it"
+    if first_attempts:
+        assert caught.value.problem == "the API cannot be reached"
+
+
+def test_an_outage_after_the_first_answer_is_retried_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, asked = FakeClock(), Counter[int]()
+
+    def answer(lease: PageLease) -> list[Any]:
+        asked[lease.page] += 1
+        if lease.page == 2 and asked[2] < 5:
+            return [unreached(lease, 1)]
+        return [fetched(lease), staged(lease)]
+
+    plan = run_intake(monkeypatch, clock, lambda used: FakeEngine(clock, answer))
+    assert asked[2] == 5
+    assert plan.staged_count == 3
 
 
 def lost_engine(clock: FakeClock) -> FakeEngine:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carsync.source.adaptive_rate import LOWEST_RATE, UNLIMITED_FALLS_FROM, AdaptiveRate
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
+from carsync.source.told_rate import ToldRate
 from tests.support.fake_clock import FakeClock
 from tests.support.limiters import Limiter, leaky, window
 from tests.unit.source.test_rate_limit import EPSILON, excess
@@ -100,8 +101,8 @@ def test_without_a_limit_the_rate_falls_from_the_usual_one(clock: FakeClock) -> 
 
 
 def test_a_gate_that_takes_over_goes_on_at_the_rate_of_the_one_before(clock: FakeClock) -> None:
-    rate = AdaptiveRate(RATE, clock, lowered_to=2.0)
-    gate = Gate(TokenBucket(RATE, 40, clock), CircuitBreaker(10, 60.0, clock), rate)
+    rate, told = AdaptiveRate(RATE, clock, lowered_to=2.0), ToldRate(900.0, clock)
+    gate = Gate(TokenBucket(RATE, 40, clock), CircuitBreaker(10, 60.0, clock), rate, told)
     sent = [clock.now + gate.admit().wait_s]
     for _ in range(9):
         while not (admission := gate.admit()).granted:
@@ -122,6 +123,7 @@ def read(
         TokenBucket(RATE, burst, clock),
         CircuitBreaker(10**9, 60.0, clock),
         AdaptiveRate(RATE, clock),
+        ToldRate(900.0, clock),
     )
     chance, sent, came = random.Random(1), list[float](), Counter[bool]()
     events = [(chance.random() / 10, n, -1) for n in range(16)]
@@ -184,7 +186,8 @@ def test_whatever_is_refused_no_window_holds_more_than_the_bucket_promises(
 ) -> None:
     clock = FakeClock()
     bucket, rate = TokenBucket(configured, burst, clock), AdaptiveRate(configured, clock)
-    gate = Gate(bucket, CircuitBreaker(10**9, 60.0, clock), rate)
+    told = ToldRate(900.0, clock)
+    gate = Gate(bucket, CircuitBreaker(10**9, 60.0, clock), rate, told)
     sent: list[float] = []
     for step, amount in steps:
         if step == "advance":

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from carsync.source.adaptive_rate import AdaptiveRate
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, Gate, TokenBucket
+from carsync.source.told_rate import ToldRate
 from tests.support.fake_clock import FakeClock
 
 EPSILON = 1e-5  # tokens; what rounding may add after months of uptime
@@ -46,6 +47,7 @@ def open_gate(clock: FakeClock, rate: float = 20.0, burst: int = 40, failures: i
         TokenBucket(rate, burst, clock),
         CircuitBreaker(failures, 60.0, clock),
         AdaptiveRate(rate, clock),
+        ToldRate(900.0, clock),
     )
 
 
@@ -241,7 +243,8 @@ class TestGate:
             return 0.0
 
         breaker = CircuitBreaker(1, 60.0, slow_clock)
-        gate = Gate(TokenBucket(1.0, 10, slow_clock), breaker, AdaptiveRate(1.0, slow_clock))
+        pace, told = AdaptiveRate(1.0, slow_clock), ToldRate(900.0, slow_clock)
+        gate = Gate(TokenBucket(1.0, 10, slow_clock), breaker, pace, told)
         calls = [gate.admit, lambda: gate.silence(1.0), lambda: gate.report(ok=False)] * 4
         with ThreadPoolExecutor(len(calls)) as pool:
             for outcome in [pool.submit(call) for call in calls]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from carsync import __version__
 from carsync.cli.reference.documents import alert_rules
 from carsync.reporting.notify.prometheus import METRICS, Standing, expose
+from carsync.state.figures import Slowed
 from tests.support import snapshots
 from tests.support.folders import ROOT
 from tests.support.prometheus import read
@@ -35,7 +36,7 @@ def standing(**changes: Any) -> Standing:
         in_progress=True,
         run_id=42,
         started_at=STARTED,
-        figures=snapshots.snapshot(),
+        figures=snapshots.snapshot(slowed=Slowed(by="X-RateLimit", rate=2.5, lowest=1.5)),
         exit_code=0,
         ended_at=NOW,
         last_success_at=NOW,
@@ -48,6 +49,7 @@ def test_the_figures_of_a_run_read_back() -> None:
     found = read(expose(standing()))
     assert found["carsync_run_pages_staged_total"] == 812
     assert found["carsync_run_failed_attempts_total[rate_limited]"] == 2
+    assert found["carsync_run_slowed_requests_per_second"] == 2.5
     assert found["carsync_run_failed_attempts_total[timeout]"] == 0
     assert found["carsync_run_response_seconds[0.95]"] == 0.512
     assert found["carsync_run_response_seconds_count"] == 812

@@ -92,6 +92,10 @@ def test_pages_given_up_are_told() -> None:
     assert "given up 2 pages" in wording.progress(snapshots.snapshot(pages_given_up=2))
 
 
-def test_the_line_tells_a_pause() -> None:
-    paused = snapshots.snapshot(pause="rate_limited", paused_s=12.0)
-    assert "paused (429) 12 s · eta" in wording.progress(paused)
+@pytest.mark.parametrize(
+    ("pause", "words"),
+    [("rate_limited", "429"), ("limit", "limit reached"), ("breaker", "breaker open")],
+)
+def test_the_line_tells_a_pause(pause: str, words: str) -> None:
+    paused = snapshots.snapshot(pause=pause, paused_s=12.0)
+    assert f"paused ({words}) 12 s · eta" in wording.progress(paused)

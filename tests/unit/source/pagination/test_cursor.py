@@ -42,6 +42,12 @@ def test_without_a_cursor_the_feed_ends(value: Any) -> None:
     assert token_of(value) is None
 
 
+def test_a_link_is_no_cursor() -> None:
+    with pytest.raises(PageError, match="holds a link") as refused:
+        token_of("https://api.example.com/cars?cursor=c2")
+    assert refused.value.hint == "set api.pagination.type: next_link and next: meta.next_cursor"
+
+
 def test_has_more_decides_where_it_is_given() -> None:
     told = paginator(has_more="meta.more")
     assert told.paths == ("meta.next_cursor", "meta.more")

@@ -1,0 +1,76 @@
+"""Ids as the table's column writes them: one car, one id, however the feed spells it. Pure.
+
+carsync compares ids as texts. PostgreSQL reads `007` and ` 7` as the bigint 7, and an upper-case
+UUID as the lower-case one: without one spelling a run would take a car that it saw for absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import get_args
+
+from msgspec.structs import replace
+
+from carsync.config.mapping_sections import IdType
+from carsync.config.sections import Config
+from carsync.mapping.converters import INTEGER_RANGES, RejectedValueError, quote, read_uuid
+from carsync.mapping.javascript import WHITESPACE
+
+ID_TYPES: tuple[str, ...] = get_args(IdType)
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+SpellId = Callable[[str], str]
+
+
+def compile_spelling(id_type: str) -> SpellId | None:
+    """Return the function that writes an id as a column of `id_type` does; None: it stays.
+
+    The function raises `RejectedValueError` for a text that such a column cannot hold.
+
+    >>> spell = compile_spelling("bigint")
+    >>> spell("007"), spell(" +7 "), spell("-0")
+    ('7', '7', '0')
+    >>> compile_spelling("uuid")("{2F1E9A7C-0000-4000-8000-00000000ABCD}")
+    '2f1e9a7c-0000-4000-8000-00000000abcd'
+    """
+    if id_type == "uuid":
+        return _spell_uuid
+    if id_type in INTEGER_RANGES:
+        return _integer_speller(id_type)
+    return None
+
+
+def fit_ids(config: Config, id_type: str | None) -> Config:
+    """Return the configuration with ids that are written as the table's column has them."""
+    rule = config.mapping.columns.get("id")
+    if rule is None or id_type not in ID_TYPES or id_type == rule.type:
+        return config
+    columns = {**config.mapping.columns, "id": replace(rule, type=id_type)}
+    return replace(config, mapping=replace(config.mapping, columns=columns))
+
+
+def _integer_speller(id_type: str) -> SpellId:
+    within = INTEGER_RANGES[id_type]
+    is_sure = len(str(within.stop - 1)) - 1  # so many digits are always within the range
+
+    def spell(text: str) -> str:
+        if len(text) <= is_sure and text.isdigit() and text.isascii() and text[0] != "0":
+            return text
+        bare = text.strip(WHITESPACE)
+        if not _INTEGER.fullmatch(bare):
+            raise RejectedValueError(f"{quote(text)} is not an id of the type {id_type}")
+        number = int(bare)
+        if number not in within:
+            raise RejectedValueError(f"the id {quote(text)} is beyond the range of {id_type}")
+        return str(number)
+
+    return spell
+
+
+def _spell_uuid(text: str) -> str:
+    read = read_uuid(text)
+    if read is None:
+        raise RejectedValueError(f"{quote(text)} is not an id of the type uuid")
+    return read
