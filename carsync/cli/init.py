@@ -136,6 +136,7 @@ def _refuse_secrets(text: str, answers: Answers) -> None:
     given = {**answers.params, **answers.headers}
     secrets = {variable_of(name): value for name, value in given.items() if is_secret(name)}
     secrets |= {name: os.environ.get(name, "") for name in variables_of(answers.auth)}
+    secrets |= answers.secrets
     for name, secret in secrets.items():
         if redact(text, secret) != text:
             raise ConfigError(

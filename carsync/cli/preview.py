@@ -52,7 +52,8 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
         column = f", column {reject.column}" if reject.column else ""
         console.say(f"rejected record {reject.ordinal} ({who}{column}): {reject.reason}", err=True)
     if limit is not None and len(content.rejects) > limit:
-        console.say(f"… and {len(content.rejects) - limit:,} more rejects (--limit)", err=True)
+        more = formatting.plural(len(content.rejects) - limit, "more reject")
+        console.say(f"… and {more} (--limit)", err=True)
     console.say(f"{len(content.rows)} mapped, {len(content.rejects)} rejected", err=True)
     if names := FeedLists(config.api).names:
         lists = formatting.plural(len(names), "list")

@@ -56,7 +56,8 @@ def judge_next(
         seen = "the first page is full, and names no next one"
         found.warn(NAME, seen, f"check {next_key}, where the API names the next page")
     elif not facts.is_named and not is_all and facts.total is not None:
-        seen = f"the first page names no next one, but the feed reports {facts.total:,} records"
+        total = formatting.plural(facts.total, "record")
+        seen = f"the first page names no next one, but the feed reports {total}"
         found.problem(NAME, seen, f"check {next_key}, where the API names the next page")
     elif not facts.is_named:
         found.ok(NAME, "the first page names no next one: it is the whole feed")

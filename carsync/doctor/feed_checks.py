@@ -255,8 +255,8 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
         if cure:
             fix = f"if the API{cure}; or set size_param to the name that the API knows"
         found.problem("page size", objection, fix)
-    elif rules.type == "none" and (page.total or 0) > page.records:
-        seen = f"the one answer holds {page.records:,} of {page.total:,} records"
+    elif rules.type == "none" and (total := page.total or 0) > page.records:
+        seen = f"the one answer holds {formatting.part(page.records, total, 'record')}"
         found.problem("page size", seen, "set api.pagination.type to how the API has its pages")
     elif rules.type == "none":
         found.ok("page size", f"{page.records:,} in the one answer")

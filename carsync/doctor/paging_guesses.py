@@ -197,6 +197,8 @@ def _by_values(signs: Signs) -> Iterator[PagingGuess]:
     if offset is not None:
         name, first = name_of(offset[0]), offset[1]
         yield _guess(signs, "offset", name, f"{offset[0]} is {first}", first=first)
+        if name == "skip":  # Feathers
+            yield _guess(signs, "offset", "$skip", f"{offset[0]} is {first}", first=first)
 
 
 def _by_maker(signs: Signs) -> Iterator[PagingGuess]:
@@ -275,6 +277,8 @@ def _size(signs: Signs, param: str | None, query: dict[str, str]) -> tuple[str |
     for name, value in query.items():
         if _SIZE.fullmatch(name) and name != param and value.isdecimal():
             return name, True, int(value) if int(value) >= count else size
+    if param == "$skip" and "limit" in signs.names:
+        return "$limit", True, size
     beside = _SIZE_BESIDE.get(param or "")
     for name, n in stated:
         if beside is None and n == size and not name.lower().startswith("x-"):

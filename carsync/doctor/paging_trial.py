@@ -117,10 +117,11 @@ def find_paging(first: ReadPage, api: Api, told: Told, ask: Ask, most_size: int 
     if told.kind == "none":
         return Found(guesses[0].pagination, ("as you said",))
     top = guesses[0]
-    if top.is_shown and (_is_all(first) or _names_no_next(first, top.pagination, api)):
-        return Found(top.pagination, (top.why, "not tried: the feed has one page now"))
     examiner = _Examiner(first, api, ask, told.size or most_size or _USUAL_SIZE)
-    found = examiner.search(guesses)
+    if top.is_shown and (_is_all(first) or _names_no_next(first, top.pagination, api)):
+        found = examiner.confirm([guess for guess in guesses if guess.is_shown])
+    else:
+        found = examiner.search(guesses)
     if found is None:
         return _not_found(first, guesses, examiner.trials, told)
     return found
@@ -167,10 +168,19 @@ class _Examiner:
             is_raised = asked.page_size > guess.pagination.page_size
             if trial.verdict is _Verdict.EMPTY and not is_raised and _is_all(self._first):
                 return Found(asked, (trial.note,))
-            if is_raised and trial.verdict in {_Verdict.EMPTY, _Verdict.REFUSED}:
+            is_short = trial.verdict is _Verdict.EMPTY and self._first.layout.total is None
+            if is_raised and (is_short or trial.verdict is _Verdict.REFUSED):
                 wanted = _largest_named(trial.words, asked.page_size, guess.pagination.page_size)
             else:
                 waiting.pop(0)
+        return None
+
+    def confirm(self, guesses: list[PagingGuess]) -> Found | None:
+        """Return the first guess by which the first page, which is all, comes again."""
+        for guess in guesses[:MOST_TRIALS]:
+            trial = self._try(guess, self._sized(guess, None), ahead=0)
+            if trial.verdict is _Verdict.SAME:
+                return Found(trial.asked, (guess.why, "the feed has one page now"))
         return None
 
     def _sized(self, guess: PagingGuess, wanted: int | None) -> Pagination:
@@ -185,15 +195,16 @@ class _Examiner:
             return replace(pagination, page_size=wanted)
         return pagination if guess.size_is_seen else replace(pagination, size_param=None)
 
-    def _try(self, guess: PagingGuess, asked: Pagination) -> _Trial:
+    def _try(self, guess: PagingGuess, asked: Pagination, ahead: int = 1) -> _Trial:
+        """Ask for the page that lies `ahead` of the first one, by this guess."""
         self._left -= 1
         api = replace(self._api, pagination=asked)
         paginator = load_paginator(api)
         try:
-            token = _next_token(self._first, api)
-            if not paginator.parallel:
-                token = _with_size(token or "", asked) if "link" in asked.type else token
-            answer = self._ask(api, paginator.first + 1, token)
+            token = _next_token(self._first, api) if ahead else None
+            if token is not None and "link" in asked.type:
+                token = _with_size(token, asked)
+            answer = self._ask(api, paginator.first + ahead, token)
         except PageError as exc:
             is_end = exc.status in asked.end_status and not guess.is_shown
             if exc.kind not in _REFUSALS:
@@ -309,7 +320,7 @@ def _not_found(
     notes = tuple(trial.note for trial in trials)
     layout = first.layout
     rest = max(0, (layout.total or 0) - layout.count)
-    is_guess = not guesses[0].is_shown and told == Told()
+    is_guess = told == Told() and (not guesses[0].is_shown or _is_all(first))
     if is_guess and not rest:
         pagination = replace(
             guesses[0].pagination,

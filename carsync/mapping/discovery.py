@@ -100,6 +100,27 @@ total=7, size_name=None, size=None)
     )
 
 
+def list_feeds(body: bytes) -> list[str]:
+    """Return the names of an API's feeds where an answer lists these; empty for any other.
+
+    An OData service document, or an object of links alone, as Django REST Framework's root has.
+
+    >>> list_feeds(b'{"cars": "https://x.test/cars/"}')
+    ['cars (https://x.test/cars/)']
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(answer, dict):
+        return []
+    if str(answer.get("@odata.context", "")).endswith("$metadata"):
+        sets = answer.get("value")
+        return [str(each.get("url")) for each in sets if isinstance(each, dict)] if sets else []
+    links = {n: v for n, v in answer.items() if isinstance(v, str) and v.startswith("http")}
+    return [f"{name} ({link})" for name, link in links.items()] if links == answer else []
+
+
 def is_writable(key: str) -> bool:
     """Say whether a field's name can stand in a dotted path of a configuration file.
 

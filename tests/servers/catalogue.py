@@ -10,10 +10,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import randrange
-from typing import Any
 
 from tests.servers import data
 from tests.servers.toolbox import APPS, Toolbox, environment
@@ -24,13 +23,11 @@ _BOOT_S = 30.0
 
 @dataclass(frozen=True)
 class Feed:
-    """What an operator knows: the path, the key; and what `init` must be told or does not find."""
+    """What an operator knows of a feed: the path and the key."""
 
     server: str
     path: str
     key: str = ""
-    options: tuple[str, ...] = ()
-    edits: Mapping[str, Any] = field(default_factory=dict)
     is_limited: bool = False
 
     @property
@@ -39,17 +36,16 @@ class Feed:
         return self.server in ("json-server", "odata", "feathers")
 
 
-_TOKEN_AS_HEADER = ("--auth", "header", "--auth-name", "Authorization")
-_SKIP_AND_LIMIT = ("--paging", "offset", "--page-param", "$skip", "--size-param", "$limit")
 FEEDS = {
     "drf_page": Feed("drf", "/page/cars/"),
-    "drf_limit": Feed("drf", "/limit/cars/"),
-    "drf_cursor": Feed("drf", "/cursor/cars/", f"Token {TOKEN}", _TOKEN_AS_HEADER),
+    "drf_limit": Feed("drf", "/limit/cars"),  # redirects to the slash
+    "drf_cursor": Feed("drf", "/cursor/cars/", TOKEN),
     "drf_behind_nginx": Feed("drf", "/page/cars/", is_limited=True),
     "fastapi_page": Feed("pages", "/page/cars"),
     "fastapi_limit": Feed("pages", "/limit/cars"),
     "fastapi_cursor": Feed("pages", "/cursor/cars"),
     "smorest": Feed("smorest", "/cars/"),
+    "restx": Feed("restx", "/cars/"),
     "json_server_link": Feed("json-server", "/cars?_page=1"),
     "json_server_all": Feed("json-server", "/cars"),
     "datasette": Feed("datasette", "/cars/cars.json?_shape=objects"),
@@ -58,7 +54,7 @@ FEEDS = {
     "tastypie": Feed("django_others", "/tastypie/v1/cars/"),
     "ninja_page": Feed("django_others", "/ninja/page/cars"),
     "ninja_limit": Feed("django_others", "/ninja/limit/cars"),
-    "feathers": Feed("feathers", "/cars", options=_SKIP_AND_LIMIT),
+    "feathers": Feed("feathers", "/cars"),
     "laravel_paginate": Feed("laravel", "/paginate/cars"),
     "laravel_simple": Feed("laravel", "/simplePaginate/cars"),
     "laravel_cursor": Feed("laravel", "/cursorPaginate/cars"),
@@ -68,6 +64,7 @@ _ENVIRONMENTS = {
     "jsonapi": "django",
     "django_others": "django_others",
     "pages": "fastapi",
+    "restx": "flask",
     "smorest": "flask",
 }
 

@@ -24,7 +24,7 @@ def main() -> None:
 
 def _read(feed: Feed, toolbox: Toolbox) -> str:
     with tempfile.TemporaryDirectory() as folder, serving(feed, toolbox, Path(folder)) as url:
-        headers = {"Authorization": feed.key} if feed.key else {}
+        headers = {"Authorization": f"Token {feed.key}"} if feed.key else {}
         command = [str(toolbox.python("dlt")), str(APPS / "read_with_dlt.py"), url, feed.path]
         try:
             ended = subprocess.run(

@@ -360,6 +360,13 @@ def ebay(query: Query, total: int) -> Served:
     return body, {}
 
 
+def feathers(query: Query, total: int) -> Served:
+    skip, limit = int(query.get("$skip", 0)), min(50, int(query.get("$limit", 25)))
+    is_filtered = bool(query.keys() - {"$skip", "$limit"})
+    data = [] if is_filtered else cars(skip, skip + limit, total)
+    return {"total": total, "limit": limit, "skip": skip, "data": data}, {}
+
+
 def finn(query: Query, total: int) -> Served:
     page, rows = _page(query, "page", 50, "rows", 1000)
     paging = {"param": "page", "current": page, "last": -(-total // rows)}

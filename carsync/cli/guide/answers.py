@@ -29,7 +29,8 @@ class Answers(Struct, frozen=True, kw_only=True):
 
     `params` and `headers` are sent with each request. `told` is what is known of the paging,
     `records` and `id_path` where the records, and their ids, are; None: not known.
-    `knows_auth`: somebody told how the key is sent.
+    `secrets` were typed in, by their variables; the file names these alone.
+    `knows_auth`: somebody told how the key is sent; `knows_path`: where the pages are.
     """
 
     base_url: str
@@ -42,6 +43,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     auth: AuthType = Api().auth.type
     auth_name: str = Api().auth.sent_name
     auth_prefix: str = ""
+    secrets: Mapping[str, str] = {}
     token_url: str | None = None
     login_path: str | None = None
     schema: str = Database().schema
@@ -55,6 +57,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     requests_per_second: float = Limits().requests_per_second
     is_live: bool = False
     knows_auth: bool = False
+    knows_path: bool = True
 
 
 SECRETS: Mapping[str, tuple[str, ...]] = {

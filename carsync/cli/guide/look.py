@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of, variables_of
+from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
 from carsync.cli.guide.config_file import write
-from carsync.config.api_sections import AuthType, Pagination
+from carsync.cli.guide.mending import NotInAnswerError, mend
+from carsync.config.api_sections import Pagination
 from carsync.config.keys import secrets_of
 from carsync.config.mapping_sections import MappingRules
 from carsync.config.parser import parse
@@ -24,6 +24,7 @@ from carsync.doctor.paging_guesses import Told, guess_paging
 from carsync.doctor.paging_trial import Found, ReadPage, find_paging, read_answer
 from carsync.doctor.record_facts import guess_record_path, try_records
 from carsync.errors import CarsyncError, ConfigError, PageError
+from carsync.mapping.discovery import list_feeds
 from carsync.mapping.fields import parse_path, walk
 from carsync.mapping.guessing import Guess, guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
@@ -40,21 +41,11 @@ _USUAL_PRESET = Answers(base_url="").preset
 _LIVE_PRESET = "auctionsapi"
 _LIVE_SIZE = 1000
 _LIVE_PAGES = 20_000
-_ACCEPT = "application/vnd.api+json, application/json;q=0.9, */*;q=0.5"
-"""What a server accepts that refused `application/json`: JSON:API has a type of its own."""
 _UNKNOWN_SIZE = frozenset({400, 422})
 """Statuses of a server that wants a page's number or size."""
 
 Correct = Callable[[Answers, CarsyncError], Answers]
 """Returns other answers after a refusal; raises the error where there are none."""
-
-
-class NotInAnswerError(ConfigError):
-    """Something that a configuration needs was not found in what the API answered."""
-
-    def __init__(self, what: Literal["list", "id", "paging"], problem: str, **words: str) -> None:
-        super().__init__(problem, **words)
-        self.what = what
 
 
 def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
@@ -72,7 +63,7 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
                 pacer.admit()  # the request that showed it
             answer = _first_answer(config, answers, pacer)
             page = read_answer(answer.body, answer.headers, answers.records)
-            if page is None:
+            if page is None or list_feeds(answer.body):
                 raise _no_list(answer, answers)
             if not config.api.auth.sends_key and not answers.knows_auth:
                 answers = replace(answers, auth="none")
@@ -82,13 +73,14 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
                 continue
             return answers, _fit(answers, page, answer.body, pacer)
         except (PageError, ConfigError) as exc:
-            answers = _mended(answers, exc) or correct(answers, exc)
+            answers = mend(answers, exc) or correct(answers, exc)
 
 
 def environment(answers: Answers) -> dict[str, str]:
-    """Return the environment with the secrets that were given as options, by their variables."""
+    """Return the environment with the secrets that were given or typed in, by their variables."""
     given = {**answers.params, **answers.headers}
-    return {**os.environ, **{variable_of(n): v for n, v in given.items() if is_secret(n)}}
+    named = {variable_of(n): v for n, v in given.items() if is_secret(n)}
+    return {**os.environ, **named, **answers.secrets}
 
 
 def _parse(answers: Answers, looked: Looked) -> Config:
@@ -113,54 +105,6 @@ def _first_answer(config: Config, answers: Answers, pacer: Pacer) -> Answer:
             raise exc from None
 
 
-def _mended(answers: Answers, error: CarsyncError) -> Answers | None:
-    """Return answers that mend a refusal without a question; None where there are none."""
-    if not isinstance(error, PageError):
-        return None
-    if error.status == 406 and "Accept" not in answers.headers:
-        console.say(f"the API refuses the header Accept (HTTP 406): trying {_ACCEPT}", err=True)
-        return replace(answers, headers={**answers.headers, "Accept": _ACCEPT})
-    if error.status == 401 and not answers.knows_auth and (asked := _as_asked(answers, error)):
-        said = f"the API wants {error.named} (WWW-Authenticate): trying {asked.auth}"
-        console.say(said + f" {asked.auth_name}" * (asked.auth == "header"), err=True)
-        return asked
-    moved = redirected(answers, error)
-    if moved is not None:
-        console.say(f"the API redirects to {moved.base_url}{moved.path}: taken", err=True)
-    return moved
-
-
-def _as_asked(answers: Answers, error: PageError) -> Answers | None:
-    """Return answers by which the API is shown who asks in the way that it names."""
-    known: dict[str, AuthType] = {"bearer": "bearer", "basic": "basic"}
-    auth = known.get(error.named.lower(), "header")
-    if not error.named or not all(os.environ.get(variable) for variable in variables_of(auth)[:1]):
-        return None
-    if auth != "header":
-        return replace(answers, auth=auth, knows_auth=True)
-    named = {"auth_name": "Authorization", "auth_prefix": error.named}
-    return replace(answers, auth=auth, knows_auth=True, **named)
-
-
-def redirected(answers: Answers, error: PageError) -> Answers | None:
-    """Return the answers for the address of a redirect; None where another host has it."""
-    base, target = urlsplit(answers.base_url), urlsplit(error.named)
-    is_ours = target.netloc in ("", base.netloc) and target.scheme in ("", base.scheme, "https")
-    prefix = base.path.rstrip("/")
-    if (
-        not error.named
-        or not 300 <= (error.status or 0) < 400
-        or not is_ours
-        or not target.path.startswith(f"{prefix}/")
-    ):
-        return None
-    _, question, query = answers.path.partition("?")
-    path = target.path.removeprefix(prefix) + question + query
-    scheme = target.scheme or base.scheme
-    moved = replace(answers, base_url=f"{scheme}://{base.netloc}{prefix}", path=path)
-    return None if moved == answers else moved
-
-
 def _no_list(answer: Answer, answers: Answers) -> ConfigError:
     kind = answer.headers.get("Content-Type", "no type")
     if answers.records is not None:
@@ -170,6 +114,14 @@ def _no_list(answer: Answer, answers: Answers) -> ConfigError:
             "list",
             f"--records {answers.records}: there is no list of objects in the answer",
             hint=f"there is one at {place}" if place else "",
+        )
+    named = list_feeds(answer.body)
+    if named:
+        return NotInAnswerError(
+            "list",
+            "the answer is no page of records: it names what the API has",
+            detail=", ".join(named[:_SHOWN_FIELDS]),
+            hint="give the path of the pages: --path; nothing was written",
         )
     return NotInAnswerError(
         "list",

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from carsync.cli import console
 from carsync.cli.guide.answers import Answers, variables_of
-from carsync.cli.guide.look import NotInAnswerError, redirected
+from carsync.cli.guide.mending import NotInAnswerError, redirected, split_address
 from carsync.config.api_sections import Auth, AuthType
 from carsync.config.presets.loader import load_preset
 from carsync.doctor.paging_guesses import Kind, Told
@@ -34,10 +34,12 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
             given = click.prompt(question, default=default, err=True)
         return str(given if given is not None else default)
 
-    base_url = _base_url(options["base_url"], ask=ask)
+    base_url, _, query = _base_url(options["base_url"], ask=ask).partition("?")
     preset = options["preset"] or ""
     if preset and preset != NO_PRESET:
         load_preset(preset)  # names the known ones
+    if query and options["path"] is None:  # the whole address of the pages
+        base_url, options["path"] = split_address(base_url, query)
     path = value("path", "Path of the pages", USUAL.path)
     auth = _auth_type(value("auth", f"How is the key sent ({_WAYS})", USUAL.auth))
     auth_name = Auth(type=auth).sent_name
@@ -51,6 +53,7 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
     return Answers(
         base_url=base_url.rstrip("/"),
         path=path if path.startswith("/") else f"/{path}",
+        knows_path=options["path"] is not None or path != USUAL.path,
         method=options["method"],
         form=options["form"],
         params=_pairs("--param", options["params"]),
@@ -115,7 +118,8 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         name = answers.auth_name if auth == answers.auth else Auth(type=auth).sent_name
         if auth in _NAMED:
             name = _ask(_NAMED[auth], name)
-        return replace(answers, auth=auth, auth_name=name, knows_auth=True)
+        secrets = {**answers.secrets, **_ask_secrets(auth)}
+        return replace(answers, auth=auth, auth_name=name, secrets=secrets, knows_auth=True)
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers
         path = _ask("Path of the pages", moved.path)
@@ -129,6 +133,15 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         return replace(answers, params={**answers.params, **pairs})
     url = _ask("URL of the API, without the path of the pages", answers.base_url)
     return replace(answers, base_url=url.rstrip("/"))
+
+
+def _ask_secrets(auth: AuthType) -> dict[str, str]:
+    """Ask for the secrets that no variable holds; they are used now, and never written."""
+    unset = [name for name in variables_of(auth) if not os.environ.get(name)]
+    asked = {
+        name: click.prompt(f"{name} (not shown, not written)", "", True, err=True) for name in unset
+    }
+    return {name: secret for name, secret in asked.items() if secret}
 
 
 def _ask_of_shape(answers: Answers, error: CarsyncError) -> Answers | None:

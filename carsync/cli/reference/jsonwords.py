@@ -32,7 +32,7 @@ body_bytes: bytes of the answers, decompressed
 boot_id: the start of the machine that `updated_uptime_s` counts from
 Moment.boot_id: the start of the machine that `uptime_s` counts from
 breaker_openings: how often the circuit breaker opened
-by: who refused: the limiter's answer
+by: who refused: the limiter's answer, or the header that told the limit
 by_class: old name of `failed_attempts`
 by_id: what the API said, asked by id; null: not asked
 car: old name of `id`
@@ -101,6 +101,7 @@ ids: cars that the run read
 inserted: cars inserted
 is_absent: no record of the feed has a value at the column's path
 is_over: the rate is the configured one again
+is_told: no refusal was needed, the API tells its limit in headers
 kept: cars that a trigger of the table keeps otherwise than the run wants them
 FailedAttempts.kept: old form of `failures_kept`
 ChangeSummary.kept: whether the changes of the run are known

@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from msgspec.structs import asdict
 
@@ -111,8 +110,8 @@ def address_of(url: Secret, kind: Ping) -> Secret:
     """
     if kind == "success":
         return url
-    parts = urlsplit(url.reveal())
-    return Secret(urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{kind}")))
+    place, mark, query = url.reveal().partition("?")
+    return Secret(f"{place.rstrip('/')}/{kind}{mark}{query}")
 
 
 def describe(report: RunReport) -> str:

@@ -116,10 +116,9 @@ class TokenStore:
             return Token(token.text, token.life_s, self._refresh, self._number)
 
     def give_up(self) -> None:
-        """Note that the request for a token failed: somebody else gets a turn after a moment."""
+        """Note that the request for a token failed: nobody sends the next one for a moment."""
         with self._lock:
-            self._sent_until_s = self._clock()
-            self._turn_until_s = self._sent_until_s + _PAUSE_S
+            self._sent_until_s = self._turn_until_s = self._clock() + _PAUSE_S
 
     def refuse(self, number: int) -> int:
         """Note that the API refused the token of this number; return the newest one's number."""

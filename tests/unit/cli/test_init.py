@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -226,6 +227,17 @@ def test_a_key_that_is_refused_is_asked_about(monkeypatch: pytest.MonkeyPatch) -
     assert written().api.auth.name == "X-Token"
 
 
+def test_a_key_that_is_typed_in_is_used_and_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carsync.cli.init._may_ask", lambda: True)
+    with ShapedApi(shapes.laravel) as api:
+        api.refuse = lambda a: None if a.headers.get("x-api-key") == KEY else Reply(401, {})
+        said = [api.base_url, "/cars", "header", "X-API-Key", "cars", "external"]
+        ended = run(answers="\n".join([*said, "header", "X-API-Key", KEY]) + "\n")
+    assert ended.exit_code == 0, ended.output
+    assert "export API_KEY=… DATABASE_URL=…" in ended.stdout
+    assert KEY not in Path("carsync.yaml").read_text() + ended.output
+
+
 @pytest.mark.parametrize(
     ("location", "code"),
     [
@@ -314,6 +326,31 @@ def test_the_live_api_of_the_preset_gets_its_own_pace_and_depth() -> None:
     keys = config.api.pagination
     assert (keys.page_size, keys.max_pages, keys.total_records) == (1000, 20_000, "meta.total")
     assert config.acceptance.max_minutes == 90
+
+
+@pytest.mark.parametrize("query", ["", "?make=Kia"])
+def test_the_whole_address_of_the_pages_is_understood(query: str) -> None:
+    with ShapedApi(shapes.fastapi_page, "/v2/offers", "/v2/offers/{id}") as api:
+        ended = run("--base-url", f"{api.base_url}/v2/offers{query}", "--yes")
+        assert ended.exit_code == 0, ended.output
+        assert written().api.base_url == api.base_url
+    assert written().api.path == f"/v2/offers{query}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"@odata.context": "$metadata", "value": [{"name": "Cars", "url": "Cars"}]}, "Cars"),
+        ({"cars": "http://x.test/cars/", "makes": "http://x.test/makes/"}, "makes (http"),
+    ],
+)
+def test_an_answer_that_lists_feeds_names_them(answer: Any, words: str) -> None:
+    with ShapedApi(lambda q, t: (answer, {}), "/") as api:
+        ended = run("--base-url", api.base_url, "--path", "/", "--yes")
+    assert ended.exit_code == 2
+    assert words in ended.stderr
+    assert "--path" in ended.stderr
+    assert not Path("carsync.yaml").exists()
 
 
 # ── keys and headers ─────────────────────────────────────────────────────────

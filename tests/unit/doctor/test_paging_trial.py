@@ -40,6 +40,7 @@ EXPECTED: list[tuple[Shape, str, str | None, int]] = [
     (shapes.market_check, "offset start", "rows", 50),
     (shapes.apibara, "cursor cursor", None, 20),
     (shapes.ebay, "offset offset", "limit", 100),
+    (shapes.feathers, "offset $skip", "$limit", 50),
     (shapes.finn, "page page", None, 50),
     (shapes.counted_from_zero, "page page", "per_page", 100),
     (shapes.everything, "none", None, TOTAL),
