@@ -72,13 +72,22 @@ def part(number: int, whole: int, noun: str) -> str:
     return f"{number:,} of {plural(whole, noun)}"
 
 
-def of_page(page: int, problem: str) -> str:
-    """Write what is wrong with a page, which is named once.
+def in_list(page: int, name: str | None) -> str:
+    """Write which page is meant, of the list of that name where the feed has any.
+
+    >>> in_list(1700, None), in_list(17, "make=BMW")
+    ('1,700', '17 of make=BMW')
+    """
+    return f"{page:,} of {name}" if name else f"{page:,}"
+
+
+def of_page(page: int | str, problem: str) -> str:
+    """Write what is wrong with a page, which is named once; a text is what people call it.
 
     >>> of_page(2, "the API answered HTTP 500"), of_page(2, "page 2 of 24 is empty")
     ('page 2: the API answered HTTP 500', 'page 2 of 24 is empty')
     """
-    named = f"page {page:,}"
+    named = f"page {page}" if isinstance(page, str) else f"page {page:,}"
     return problem if problem.startswith(f"{named} ") else f"{named}: {problem}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
@@ -205,12 +205,46 @@ class Proof(Struct, frozen=True):
     next_run: bool = True
 
 
+class ListRank(IntEnum):
+    """What becomes of the cars that a list of the feed does not hold any more.
+
+    `SURE`: they go. `PROVE`: they go with a second proof each. `HELD`: an operator must look.
+    `UNREAD`: the list could not be read, and says nothing of them.
+    """
+
+    SURE = 0
+    PROVE = 1
+    HELD = 2
+    UNREAD = 3
+
+
+class ListRanks(Struct, frozen=True):
+    """The rank of each list of the feed, in their order.
+
+    `unknown` is that of cars of which nobody knows on which list they were. Those of a list that
+    the configuration had `removed` are held. `is_held`: a list may hold more than was read.
+    """
+
+    names: tuple[str, ...]
+    ranks: tuple[ListRank, ...]
+    unknown: ListRank
+    removed: ListRank = ListRank.HELD
+    is_held: bool = False
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The lists that were read whole, as far as is known."""
+        each = zip(self.names, self.ranks, strict=True)
+        return tuple(name for name, rank in each if rank <= ListRank.PROVE)
+
+
 class Decision(Struct, frozen=True):
     """What to do with the candidates, and why, in words for the operator.
 
     The merge deactivates at most `max_deactivations` cars; it holds all of them where more
     are absent by then. `expected` is how many cars the feed has, as far as is known. `missed`
-    counts cars that the API has by id and that could not be read.
+    counts cars that the API has by id and that could not be read. `lists` decides further over
+    cars of single lists; None where the feed has none.
     """
 
     action: DeactivationAction
@@ -219,6 +253,12 @@ class Decision(Struct, frozen=True):
     max_deactivations: int = 0
     expected: int = 0
     missed: int = 0
+    lists: ListRanks | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the feed, or a list of it, may hold more than was read."""
+        return self.action == "hold" or (self.lists is not None and self.lists.is_held)
 
 
 SKIP = Decision("skip")

@@ -16,6 +16,7 @@ from carsync.config.sections import Config
 from carsync.errors import ApiError, ConfigError, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.single_page import Pacer, ask_page
 
 
@@ -56,6 +57,9 @@ def preview(source: ConfigSource, page: int | None, file: Path | None, limit: in
     shown = "" if limit is None else f" ({min(limit, len(content.rows)):,} shown)"
     mapped, rejected = f"{len(content.rows):,} mapped{shown}", f"{len(content.rejects):,} rejected"
     console.say(f"{mapped}, {rejected}", err=True)
+    if names := FeedLists(config.api).names:
+        lists = formatting.plural(len(names), "list")
+        console.say(f"the list is {names[0]}, the first of {lists} (api.lists)", err=True)
 
 
 def _map_file(mapper: Mapper, file: Path) -> PageContent:

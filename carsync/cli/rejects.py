@@ -105,11 +105,12 @@ def _show(reasons: list[ReasonCount], found: list[StoredReject], whose: str) -> 
         console.say(f"            … and {more}")
     for reject in found:
         known = reject.record_id is not None
+        page = formatting.in_list(reject.page, reject.in_list)
         who = f"id {reject.record_id}" if known else "no id"
         column = f"{reject.column}: " if reject.column else ""
         console.say(
             "",
-            f"run {reject.run_id}, page {reject.page}, record {reject.ordinal}, {who}, "
+            f"run {reject.run_id}, page {page}, record {reject.ordinal}, {who}, "
             f"read {formatting.moment(reject.fetched_at)}",
         )
         console.say(f"  {column}{reject.reason}")

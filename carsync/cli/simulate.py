@@ -12,7 +12,7 @@ from msgspec.structs import fields
 from carsync import formatting
 from carsync.cli import console
 from carsync.demo.door import DOOR_KINDS, USER
-from carsync.demo.feed import FeedOptions
+from carsync.demo.feed import LIST_FIELDS, FeedOptions
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.paging import PAGINGS
 from carsync.demo.server import RunningSimulator, running
@@ -149,6 +149,21 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     type=click.FloatRange(0, min_open=True),
     help="Cursors and links are valid for so many seconds.  [default: for ever]",
 )
+@click.option(
+    "--list-param",
+    "list_params",
+    type=click.Choice(tuple(LIST_FIELDS)),
+    multiple=True,
+    help="A parameter that every request for a page must have: the cars with its value are "
+    "listed. May be given several times.",
+)
+@click.option(
+    "--broken-list",
+    "broken_lists",
+    metavar="VALUE",
+    multiple=True,
+    help="With --list-param: this value is always answered 500.",
+)
 @click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
 def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
@@ -162,6 +177,7 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
       carsync simulate --cars 200000 --rate 20 --latency 300-600 --errors 0.02
       carsync simulate --rate 2 --rate-window 60 --rate-headers github
       carsync simulate --paging cursor --token-life 60
+      carsync simulate --list-param make --broken-list Kia
       carsync simulate --auth oauth2 --access-token-life 60
       carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """

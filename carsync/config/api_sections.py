@@ -132,6 +132,8 @@ class Api(Section, frozen=True):
     """The feed. `record` says how to read one of its records; null: the API has no such request.
 
     With `method: POST` the values of paging go into `body`, each at its dotted place.
+    The feed is read once for each combination of the values in `lists`, which go where those of
+    paging go. A value may be several parameters at once: `{price_min: 0, price_max: 9999}`.
     """
 
     base_url: str | None = None
@@ -142,6 +144,7 @@ class Api(Section, frozen=True):
     record: Record | None = Record()
     auth: Auth = Auth()
     params: dict[str, Value] = {}
+    lists: dict[str, list[Value | dict[str, Value]]] = {}
     headers: dict[str, Hidden] = {}
     timeout: Timeout = Timeout()
     max_body_bytes: Count = 64 * 1024 * 1024

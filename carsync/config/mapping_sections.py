@@ -25,10 +25,11 @@ IdType = Literal["text", "smallint", "integer", "bigint", "uuid"]
 Scalar = str | int | float | bool | None
 
 
-class ColumnRule(Section, frozen=True):
+class ColumnRule(Section, frozen=True, rename={"list_": "list"}):
     """How one column gets its value.
 
-    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `template`
+    `path` is the place in the record (`lots.0.bid`). `constant` is a fixed value. `list` is a
+    parameter of `api.lists`, whose value for the record's list is taken. `template`
     makes a text if the value is missing: `"{make} {.year}"` uses the column `make` and the
     record's own `year`; `{source}` is `sync.source`. A value that JavaScript takes for false
     (0, -0, NaN, false, null, the empty text) leaves its place empty. An id may have a template
@@ -43,6 +44,7 @@ class ColumnRule(Section, frozen=True):
     type: ColumnType = "text"
     default: Scalar = None
     constant: Scalar = None
+    list_: str | None = None
     template: str | None = None
     min: float | None = None
     max: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carsync.config.api_validation import HEADER_VALUE, check_api, split_url
 from carsync.config.dsn import check_dsn
+from carsync.config.lists import check_lists, combine
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
 
@@ -30,6 +31,8 @@ def check_relations(config: Config) -> None:
         )
     if config.database.dsn is not None:
         check_dsn(config.database.dsn.reveal())
+    check_lists(config.api)
+    _check_listed_columns(config)
     processes = config.limits.fetcher_processes
     if processes is not None and processes > config.limits.concurrency:
         raise ConfigError(
@@ -37,6 +40,17 @@ def check_relations(config: Config) -> None:
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
         )
+
+
+def _check_listed_columns(config: Config) -> None:
+    known = {name for values in combine(config.api.lists) for name in values}
+    for column, rule in config.mapping.columns.items():
+        if rule is not None and rule.list_ is not None and rule.list_ not in known:
+            raise ConfigError(
+                f"mapping.columns.{column}.list names {rule.list_}, which is no parameter of "
+                "api.lists",
+                hint=f"its parameters are {', '.join(sorted(known))}" if known else "",
+            )
 
 
 def _check_notify_url(key: str, url: str) -> None:

@@ -28,7 +28,7 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        absent = _absent(cur, run, staged)
+        absent = absent_cars(cur, run, staged)
         query = sql.load("deactivation/count_candidates", **parts, absent=absent)
         active, candidates = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
@@ -46,7 +46,7 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, "session/set_merge")
-        absent = _absent(cur, run, verify.measure(cur, run.run_id))
+        absent = absent_cars(cur, run, verify.measure(cur, run.run_id))
         query = sql.load("deactivation/list_candidates", absent=absent)
         found = sql.rows(cur, query, {**run.target.key(run.source), "limit": limit})
     return [record_id for (record_id,) in found]
@@ -76,14 +76,16 @@ def list_listed(
         return [record_id for (record_id,) in sql.rows(cur, query, key)]
 
 
-def find_seen(conn: Connection, run_id: int, ids: list[str]) -> list[str]:
-    """Return those of the ids that the run's staged pages list, rejected records included."""
+def find_seen(conn: Connection, run_id: int, ids: list[str], pages: range) -> list[str]:
+    """Return those of the ids that are staged on these pages, rejected records included."""
     query = sql.load("deactivation/find_seen", **staging.tables(run_id))
-    found = sql.fetch(conn, "looking for cars seen", query, {"run_id": run_id, "ids": ids})
+    key = {"run_id": run_id, "ids": ids, "first": pages.start, "last": pages.stop - 1}
+    found = sql.fetch(conn, "looking for cars seen", query, key)
     return [record_id for (record_id,) in found]
 
 
-def _absent(cur: Cursor, run: Run, staged: Staged) -> Composable:
+def absent_cars(cur: Cursor, run: Run, staged: Staged) -> Composable:
+    """Return the query for the cars that the run should have seen and did not."""
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),

@@ -92,7 +92,7 @@ def decide(evidence: Evidence, rules: Deactivate) -> Decision:
     decision = replace(_decide_by_counts(evidence, rules), expected=_expected(evidence))
     if evidence.answers is None or decision.action == "skip":
         return decision
-    return _decide_by_answers(decision, evidence.plan.candidates, evidence.answers)
+    return decide_by_answers(decision, evidence.plan.candidates, evidence.answers)
 
 
 def _expected(evidence: Evidence) -> int:
@@ -128,7 +128,7 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
         "prove" if needs_proof else "deactivate",
         doubts,
         Proof(next_run=not is_blind),
-        _most_deactivations(plan.active, rules),
+        most_deactivations(plan.active, rules),
     )
 
 
@@ -155,10 +155,16 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
             f"the API reports {formatting.plural(reported, 'record')}, and {seen:,} of them were "
             f"seen ({share}), less than sync.deactivate.min_seen_share ({least})"
         )
-    if _is_over_the_share(candidates, plan.active, rules):
-        share, most = formatting.shares(candidates / max(1, plan.active), rules.max_share)
+    return (*found, *cap_objections(candidates, plan.active, rules))
+
+
+def cap_objections(candidates: int, active: int, rules: Deactivate) -> tuple[str, ...]:
+    """Say why so many of the active cars may not go at once; empty where they may."""
+    found = []
+    if _is_over_the_share(candidates, active, rules):
+        share, most = formatting.shares(candidates / max(1, active), rules.max_share)
         found.append(
-            f"{formatting.part(candidates, plan.active, 'active car')} would be deactivated "
+            f"{formatting.part(candidates, active, 'active car')} would be deactivated "
             f"({share}), more than sync.deactivate.max_share ({most})"
         )
     if rules.max_count is not None and candidates > rules.max_count:
@@ -190,7 +196,7 @@ def _is_over_the_share(candidates: int, active: int, rules: Deactivate) -> bool:
     return candidates / max(1, active) > rules.max_share
 
 
-def _most_deactivations(active: int, rules: Deactivate) -> int:
+def most_deactivations(active: int, rules: Deactivate) -> int:
     """Return how many of the active cars may go at once."""
     most = min(active, int(active * rules.max_share) + 1)
     while _is_over_the_share(most, active, rules):
@@ -219,7 +225,7 @@ def _doubts(evidence: Evidence) -> tuple[str, ...]:
     return tuple(doubts)
 
 
-def _decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers) -> Decision:
+def decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers) -> Decision:
     """Let the API's own verdict on each car decide, unless the API has no by-id requests.
 
     An API that answers 404 for every control sample has none, or is not to be believed: where

@@ -12,7 +12,7 @@ import os
 import random
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -24,6 +24,13 @@ from carsync.demo.cars import build_car, seed_key
 FIRST_ID = 7_000_001
 GZIP_LEVEL = 4  # a page of 380 KB becomes 40 KB, as the real feed's do
 _KEPT_SNAPSHOTS = 4
+_KEPT_LISTS = 100
+LIST_FIELDS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "make": lambda record: record["manufacturer"]["name"],
+    "model": lambda record: record["model"]["name"],
+    "year": lambda record: record["year"],
+}
+"""Parameters by which a feed may be listed, each with what it means of a record."""
 Result = TypeVar("Result")
 _encode = msgspec.json.Encoder().encode
 
@@ -73,6 +80,7 @@ class Feed:
         ids = array("q", range(FIRST_ID, FIRST_ID + options.cars))
         first = FeedSnapshot(0, ids, array("i", bytes(4 * options.cars)), FIRST_ID + options.cars)
         self._known = {0: first}
+        self._lists: dict[tuple[Any, ...], FeedSnapshot] = {}
 
     def at(self, number: int) -> FeedSnapshot:
         """Return snapshot `number` (0 or more), computing it from the nearest earlier one known."""
@@ -109,6 +117,25 @@ class Feed:
         if index == len(snapshot.ids) or snapshot.ids[index] != car_id:
             return None
         return build_car(self._key, car_id, snapshot.versions[index])
+
+    def list_where(self, snapshot: FeedSnapshot, fields: Mapping[str, str]) -> FeedSnapshot:
+        """Return the part of a snapshot whose cars have these values in their `LIST_FIELDS`."""
+        key = (snapshot.number, *sorted(fields.items()))
+        if key not in self._lists:
+            while len(self._lists) >= _KEPT_LISTS:
+                del self._lists[next(iter(self._lists))]
+            cars = [
+                car
+                for car in zip(snapshot.ids, snapshot.versions, strict=True)
+                if all(str(LIST_FIELDS[n](self.car(*car))) == v for n, v in fields.items())
+            ]
+            ids, versions = array("q", (i for i, _ in cars)), array("i", (v for _, v in cars))
+            self._lists[key] = FeedSnapshot(snapshot.number, ids, versions, snapshot.next_id)
+        return self._lists[key]
+
+    def car(self, car_id: int, version: int) -> dict[str, Any]:
+        """Return the record of a car after so many changes."""
+        return build_car(self._key, car_id, version)
 
     def records(self, snapshot: FeedSnapshot, span: slice) -> list[dict[str, Any]]:
         """Return the records at these places of a snapshot."""

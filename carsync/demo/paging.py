@@ -47,7 +47,8 @@ def shape(
 ) -> tuple[Any, str | None]:
     """Return the body of an answer, and its `Link` header where the kind has one.
 
-    `address` is the feed's, `now_s` goes into the tokens where they are valid for a while only.
+    `address` is the feed's, with what its links keep of the query; `now_s` goes into the tokens
+    where they are valid for a while only.
     """
     if kind == "none":
         return {"data": records}, None

@@ -24,14 +24,21 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from carsync.demo.door import Door, DoorKind
-from carsync.demo.feed import Feed, FeedOptions, SnapshotListing, compress, in_parallel
+from carsync.demo.feed import (
+    Feed,
+    FeedOptions,
+    FeedSnapshot,
+    SnapshotListing,
+    compress,
+    in_parallel,
+)
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
 from carsync.demo.paging import Paging, read_cut, shape
 from carsync.demo.window_limit import RateHeaders, WindowLimit
@@ -57,6 +64,8 @@ class SimulatorOptions(Struct, frozen=True):
     is given for it. `lies` names lies of `lies.py`, one of pages and one by id at most; some of
     them begin at page `lie_depth`. `paging` is the kind of paging; lies
     and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
+    A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
+    have their values; where one of the values is in `broken_lists`, the answer is always 500.
     """
 
     feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
@@ -80,6 +89,8 @@ class SimulatorOptions(Struct, frozen=True):
     lie_depth: int = 3
     paging: Paging = "page"
     token_life_s: float | None = None
+    list_params: tuple[str, ...] = ()
+    broken_lists: tuple[str, ...] = ()
     auth: DoorKind = "header"
     access_token_life_s: float | None = None
 
@@ -130,7 +141,7 @@ class Simulator:
         self._prefix = options.prefix.rstrip("/")
         self._cars_path = self._prefix + "/cars"
         self.door = Door(options.auth, options.key, options.access_token_life_s)
-        self._cache: dict[tuple[int, int, int], bytes] = {}
+        self._cache: dict[tuple[int | str, ...], bytes] = {}
         self._cached_bytes = 0
         self.lie(*options.lies)
         self.reset()
@@ -169,7 +180,7 @@ class Simulator:
         """
         page_size = self.options.page_size
         pages = range(1, self.feed.page_count(self.snapshot, page_size) + 1)
-        bodies = in_parallel(lambda page: self._build_page(page, page_size), pages)
+        bodies = in_parallel(lambda n: self._build_page(n, page_size, self.snapshot), pages)
         for page, body in zip(pages, bodies, strict=True):
             self._keep((self.snapshot.number, page_size, page), body)
         return len(pages)
@@ -220,12 +231,24 @@ class Simulator:
             return _error(401, words)
         if path == self._cars_path:
             query = {**_query(scope), **_in_body(scope, body)}
+            wanted = self._wanted(query)
+            if missing := [name for name, value in wanted.items() if not value]:
+                return _error(400, f"the parameter {missing[0]} is missing")
+            if any(value in self.options.broken_lists for value in wanted.values()):
+                return _error(500, "internal server error")
             if self.options.paging == "page":
                 return self._answer_page(query)
             return self._answer_cut(scope, query)
         if path.startswith(self._cars_path + "/"):
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
         return _error(404, "no such route")
+
+    def _wanted(self, query: dict[str, str]) -> dict[str, str]:
+        return {name: query.get(name, "") for name in self.options.list_params}
+
+    def _listed(self, query: dict[str, str]) -> FeedSnapshot:
+        wanted = self._wanted(query)
+        return self.feed.list_where(self.snapshot, wanted) if wanted else self.snapshot
 
     def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
         try:
@@ -234,7 +257,7 @@ class Simulator:
         except ValueError:
             return _error(422, "page and per_page must be whole numbers")
         if self._page_lie is not None and page >= 0 and page_size > 0:
-            return self._lie_of_page(self._page_lie, page, page_size)
+            return self._lie_of_page(self._page_lie, self._listed(query), page, page_size)
         if page < 1 or page_size < 1:
             return _error(422, "page and per_page start at 1")
         page_size = min(page_size, self.options.max_page_size)
@@ -242,12 +265,14 @@ class Simulator:
             return _error(500, "internal server error")
         if self.options.empty_from is not None and page >= self.options.empty_from:
             return SimulatedAnswer(200, b'{"data":[]}')
-        answer = SimulatedAnswer(200, self._page(page, page_size), gzipped=True)
-        return self._spoil(f"page {page}", answer)
+        values = tuple(self._wanted(query).values())
+        body = self._page(page, page_size, self._listed(query), values)
+        subject = " ".join(["page", str(page), *values])
+        return self._spoil(subject, SimulatedAnswer(200, body, gzipped=True))
 
     def _answer_cut(self, scope: Message, query: dict[str, str]) -> SimulatedAnswer:
         """Answer a request for a page that has no number."""
-        options, listing = self.options, SnapshotListing(self.feed, self.snapshot)
+        options, listing = self.options, SnapshotListing(self.feed, self._listed(query))
         life_s, now_s = options.token_life_s, time.monotonic()
         try:
             cut = read_cut(options.paging, query, options.page_size, options.max_page_size)
@@ -259,12 +284,14 @@ class Simulator:
             return _error(500, "internal server error")
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
         host = (_header(scope, b"host") or b"").decode("latin-1")
+        kept = urlencode(self._wanted(query))
+        kept = f"{'&' if self.door.echo else '?'}{kept}" if kept else ""
         body, link = shape(
             options.paging,
             cut,
             listing.records(cut.start, stop),
             len(listing),
-            f"http://{host}{self._cars_path}{self.door.echo}",
+            f"http://{host}{self._cars_path}{self.door.echo}{kept}",
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)
@@ -275,9 +302,11 @@ class Simulator:
         said = asked.answer() if self._car_lie is None else self._car_lie(asked)
         return self._spoil(f"car {text}", _said(said))
 
-    def _lie_of_page(self, lie: PageLie, page: int, page_size: int) -> SimulatedAnswer:
+    def _lie_of_page(
+        self, lie: PageLie, listed: FeedSnapshot, page: int, page_size: int
+    ) -> SimulatedAnswer:
         self._pages_asked += 1
-        listing = SnapshotListing(self.feed, self.snapshot)
+        listing = SnapshotListing(self.feed, listed)
         size = min(page_size, self.options.max_page_size)
         asked = PageAsked(
             listing, page, size, self._pages_asked, self.options.lie_depth, self.options.with_meta
@@ -305,20 +334,22 @@ class Simulator:
         seed = self.options.feed.seed
         return share > 0 and random.Random(f"{seed}:broken:{page}").random() < share
 
-    def _page(self, page: int, page_size: int) -> bytes:
+    def _page(
+        self, page: int, page_size: int, listed: FeedSnapshot, values: tuple[str, ...]
+    ) -> bytes:
         """Return the page gzipped, from the cache where it is."""
-        key = (self.snapshot.number, page_size, page)
+        key: tuple[int | str, ...] = (self.snapshot.number, page_size, page, *values)
         body = self._cache.get(key)
         if body is None:
-            body = self._build_page(page, page_size)
+            body = self._build_page(page, page_size, listed)
             self._keep(key, body)
         return body
 
-    def _build_page(self, page: int, page_size: int) -> bytes:
+    def _build_page(self, page: int, page_size: int, listed: FeedSnapshot) -> bytes:
         meta = self.options.with_meta
-        return compress(self.feed.page_body(self.snapshot, page, page_size, with_meta=meta))
+        return compress(self.feed.page_body(listed, page, page_size, with_meta=meta))
 
-    def _keep(self, key: tuple[int, int, int], body: bytes) -> None:
+    def _keep(self, key: tuple[int | str, ...], body: bytes) -> None:
         """Put a page into the cache, dropping the oldest ones past `CACHE_BYTES`."""
         self._cache[key] = body
         self._cached_bytes += len(body)

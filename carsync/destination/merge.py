@@ -7,7 +7,7 @@ those that are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
-from carsync.destination import change_log, conditions, privileges, verify
+from carsync.destination import car_lists, change_log, conditions, privileges, verify
 from carsync.destination.refused_rows import RefusedRows
 from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
@@ -38,18 +38,20 @@ class MergeRequest(Struct, frozen=True):
     """All that one merge needs.
 
     `run` is the run's line, with the token of this process. `columns` and `constants` are the
-    mapper's. `pages` are all planned pages, of which `failed_pages` were given up. `decision`
-    is over the absent cars. `records`: changes are recorded in `carsync.changes`. The merge
-    fails where the table refuses more than `max_reject_share` of the records, earlier rejects
-    included; a reject keeps nothing of the API's `key`.
+    mapper's. `pages` are all planned pages, by list, of which `failed_pages` were given up.
+    `decision` is over the absent cars. `lists` names the lists of the feed. `records`: changes are
+    recorded in `carsync.changes`. The merge fails where the table refuses more than
+    `max_reject_share` of the records, earlier rejects included; a reject keeps nothing of the
+    API's `key`.
     """
 
     run: Run
     columns: tuple[Column, ...]
     constants: tuple[tuple[Column, Any], ...]
-    pages: range
+    pages: Sequence[range]
     failed_pages: frozenset[int] = frozenset()
     decision: Decision = SKIP
+    lists: tuple[str, ...] = ()
     records: bool = True
     max_reject_share: float = 1.0
     key: Secret | None = None
@@ -153,6 +155,9 @@ class _Merge:
 
     def carry_out(self) -> MergeCounts:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
+        if not self._request.is_replay and self._request.run.scope != "sample":
+            request = self._request
+            car_lists.record(self._cur, request.run, request.lists, request.decision.lists)
         duplicates = 0
         if self._staged.rows > self._staged.ids:
             duplicates = self._run("staging/delete_duplicates")
@@ -162,7 +167,7 @@ class _Merge:
         counts = replace(self._write_seen(planned, refusals), duplicate=duplicates)
         self._settle_rejects()
         if not self._request.is_replay:
-            counts = self._settle_absent(planned.get("absent", 0), counts, refusals)
+            counts = self._settle_absent(planned, counts, refusals)
             failpoints.reach("merge.deactivated")
         self._record(counts)
         self._run("merge/drop_delta")
@@ -194,6 +199,10 @@ class _Merge:
             self._run("deactivation/discard_rejected")
         if self._parameters["alive"]:
             self._run("deactivation/discard_alive")
+        if (lists := self._request.decision.lists) is not None:
+            key = car_lists.parameters(self._request.run.target, self._request.run.source, lists)
+            query = self._load("lists/settle_absent", ranked=car_lists.ranked())
+            sql.run(self._cur, query, key)
         return dict(sql.rows(self._cur, self._load("merge/count_delta")))
 
     def _expect_refusals(self, planned: dict[str, int]) -> RefusedRows:
@@ -291,14 +300,14 @@ class _Merge:
         )
 
     def _settle_absent(
-        self, absent: int, counts: MergeCounts, refusals: RefusedRows
+        self, planned: dict[str, int], counts: MergeCounts, refusals: RefusedRows
     ) -> MergeCounts:
         """Deactivate, or hold and remember, the cars that were not seen.
 
         All are held where more are absent than were decided over: somebody else's rows, say.
         """
         decision = self._request.decision
-        action = decision.action
+        action, absent = decision.action, planned.get("absent", 0) + planned.get("sure", 0)
         if action in {"deactivate", "prove"} and absent > decision.max_deactivations:
             action = "hold"
             self._parameters["needs_proof"] = False
@@ -306,8 +315,10 @@ class _Merge:
         held = 0
         if absent and action in {"deactivate", "prove"}:
             found = self._deactivate(refusals)
+            if decision.lists is not None:
+                self._run("lists/forget_gone")
         self._run("deactivation/forget_absences")
-        if action in {"prove", "hold"}:
+        if action in {"prove", "hold"} or planned.get("held"):
             held = self._run("deactivation/record_absences")
         kept = counts.kept + found.get("kept", 0)
         return replace(counts, deactivated=found.get("gone", 0), held=held, kept=kept)
@@ -334,7 +345,7 @@ class _Merge:
         state: RunState = "complete"
         if request.failed_pages or request.is_replay or request.run.scope == "sample":
             state = "partial"
-        elif counts.held or request.decision.action == "hold":
+        elif counts.held or request.decision.is_held:
             state = "held"
         origin = change_log.origin(self._cur) if request.records else None
         runs.record_merge(self._cur, request.run, state, counts, origin)

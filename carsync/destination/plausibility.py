@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import formatting
+from carsync.config.lists import PAGES_EACH
 from carsync.config.sections import Plausible
 from carsync.destination import staging
 from carsync.postgres import connection, sql
@@ -19,6 +21,8 @@ from carsync.state.runs import Run
 
 MIN_CARS = 10
 """Fewer known cars, or staged ones, say nothing of a share."""
+MIN_CARS_OF_A_LIST = 100
+"""A feed may have many lists, and in one of them chance does more."""
 
 
 class ColumnForecast(Struct, frozen=True):
@@ -68,9 +72,34 @@ def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
         sql.run(cur, "session/set_merge")
         found = sql.one(cur, _count_changes(defaults, _parts(cur, run)))
     ids, active, known, seen, changed, *counts = found
+    return Forecast(ids, known, changed, active, active - seen, _columns(defaults, counts))
+
+
+def find_emptied_lists(
+    conn: Connection, run: Run, defaults: Defaults, names: Sequence[str], rules: Plausible
+) -> list[str]:
+    """Say in words which lists would lose a column's values; empty where none would.
+
+    How many cars of a list change is its own affair: a dealer may mark down all that he has.
+    """
+    key = {"each": PAGES_EACH, "least": MIN_CARS_OF_A_LIST}
+    with patient(conn), connection.transaction(conn, "comparing values") as cur:
+        sql.run(cur, "session/set_merge")
+        query = _count_changes(defaults, _parts(cur, run), "count_changes_by_list")
+        lines = sql.rows(cur, query, key)
+    rules = replace(rules, max_changed_share=None, max_new_share=None)
+    return [
+        f"{names[place]}: {words}"
+        for known, place, changed, *counts in sorted(lines, key=lambda line: line[1])
+        for words in find_implausible(
+            Forecast(known, known, changed, known, 0, _columns(defaults, counts)), rules
+        )
+    ]
+
+
+def _columns(defaults: Defaults, counts: Sequence[Any]) -> tuple[ColumnForecast, ...]:
     each = zip(defaults, counts[::3], counts[1::3], counts[2::3], strict=True)
-    columns = tuple(ColumnForecast(n, c, e, *(car or ())) for n, c, e, car in each)
-    return Forecast(ids, known, changed, active, active - seen, columns)
+    return tuple(ColumnForecast(n, c, e, *(car or ())) for n, c, e, car in each)
 
 
 def list_examples(
@@ -133,12 +162,14 @@ def _parts(cur: Cursor, run: Run) -> dict[str, Composable]:
     }
 
 
-def _count_changes(defaults: Defaults, parts: dict[str, Composable]) -> Composable:
+def _count_changes(
+    defaults: Defaults, parts: dict[str, Composable], statement: str = "count_changes"
+) -> Composable:
     names = [sql.identifier(name) for name in defaults]
     pairs = sql.comma_separated(sql.load("plausibility/pair", column=name) for name in names)
     counts = (sql.load("plausibility/count_column", **_tests(n, d)) for n, d in defaults.items())
     return sql.load(
-        "plausibility/count_changes",
+        f"plausibility/{statement}",
         is_changed=sql.load("plausibility/is_any_changed", pairs=pairs),
         counts=sql.comma_separated(counts),
         **parts,

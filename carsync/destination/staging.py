@@ -50,10 +50,14 @@ def drop(conn: Connection, run_id: int) -> None:
         sql.run(cur, sql.load("staging/drop_staging", **tables(run_id)))
 
 
-def clear(conn: Connection, run_id: int) -> None:
-    """Empty the run's staging table and ledger, and forget its rejects; no writer is at work."""
+def clear(conn: Connection, run_id: int, pages: range) -> None:
+    """Drop these pages from the run's staging table and ledger, and forget their rejects.
+
+    No writer is at work on them.
+    """
+    key = {"run_id": run_id, "first": pages.start, "last": pages.stop - 1}
     with connection.transaction(conn, "emptying the staging table") as cur:
-        sql.run(cur, sql.load("staging/clear_staging", **tables(run_id)), {"run_id": run_id})
+        sql.run(cur, sql.load("staging/clear_staging", **tables(run_id)), key)
 
 
 def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:

@@ -6,6 +6,7 @@ deactivated, on the word of a checkpoint: the ledger is counted against the tabl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +51,7 @@ def check_exists(conn: Connection, run_id: int) -> None:
         )
 
 
-def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) -> Staged:
+def check(cur: Cursor, run_id: int, pages: Sequence[range], failed_pages: frozenset[int]) -> Staged:
     """Check the ledger and count what is staged.
 
     Each of `pages` must have its line, but for `failed_pages`. The sums of the lines must equal
@@ -59,7 +60,11 @@ def check(cur: Cursor, run_id: int, pages: range, failed_pages: frozenset[int]) 
     Raises `StagingLostError` where a page is missing, `UnmergeableError` where a row is.
     """
     query = sql.load("staging/check_ledger", **tables(run_id))
-    planned = {"first": pages.start, "last": pages.stop - 1, "failed": sorted(failed_pages)}
+    planned = {
+        "first": [part.start for part in pages],
+        "last": [part.stop - 1 for part in pages],
+        "failed": sorted(failed_pages),
+    }
     missing, rows, rejects = sql.one(cur, query, planned)
     if missing:
         raise StagingLostError(

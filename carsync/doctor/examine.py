@@ -40,6 +40,7 @@ from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import PARENT_SESSIONS, PageInfo
 from carsync.postgres.wait import Connection
 from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.single_page import Pacer, ask_page
 
 Hashes = Mapping[str, Mapping[str, str]]
@@ -157,7 +158,12 @@ def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) 
             record_checks.judge(found, record_facts.try_records(asker, record, page.ids[0]))
         except PageError as exc:
             found.warn(record_checks.NAME, words(exc), exc.hint)
-    found.ok("requests", f"the API was asked {formatting.plural(asker.requests, 'time')}")
+    asked = f"the API was asked {formatting.plural(asker.requests, 'time')}"
+    if names := FeedLists(config.api).names:
+        asked += (
+            f", for the first list alone ({names[0]}, of {formatting.plural(len(names), 'list')})"
+        )
+    found.ok("requests", asked)
 
 
 def _reach(found: Findings, config: Config) -> bool:

@@ -42,6 +42,11 @@ class ProbeLease(Struct, frozen=True):
     page: PageLease | None = None
     is_proved: bool = False
 
+    @property
+    def key(self) -> str | int | None:
+        """What is asked for: the record, or the number of a page that is asked for any."""
+        return self.page.page if self.record_id is None and self.page else self.record_id
+
 
 Lease = PageLease | ProbeLease
 
@@ -89,7 +94,7 @@ class PageFailed(Struct, frozen=True):
 class ProbeAnswered(Struct, frozen=True):
     """What the API said of one record, and how long it asked to wait.
 
-    `ids` and `info` are of a page that was asked for any record, `row` is of a record that was
+    `ids` and `info` are of the `page` that was asked for any record, `row` is of a record that was
     found by its id. `failure` is why the attempt failed, where it did (429, time-out, …).
     """
 
@@ -103,6 +108,12 @@ class ProbeAnswered(Struct, frozen=True):
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
     row: Row | None = None
+    page: int | None = None
+
+    @property
+    def key(self) -> str | int | None:
+        """What was asked for, as the lease's `key` says it."""
+        return self.page if self.record_id is None else self.record_id
 
 
 class PagesStaged(Struct, frozen=True):

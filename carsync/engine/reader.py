@@ -86,8 +86,8 @@ class FeedReader:
         self.client = ApiClient(
             config.api, connections=connections, tokens=tokens, tell_token=tell_token
         )
-        self._paginator = self.client.paginator
-        self._mapper = Mapper.load(config, self._paginator.paths)
+        self._lists = self.client.lists
+        self._mapper = Mapper.load(config, self._lists.paginator.paths)
         self._key = config.api.auth.key
         self._rules = config.api.record or Record()
         self._gone_rule = GoneRule(self._rules.gone_when, self._mapper)
@@ -106,13 +106,14 @@ class FeedReader:
             if lease.is_over:
                 raise PageError(FailureKind.BAD_PAGE, "the feed ended before this page")
             answer = self._get_page(lease)
-            if tell_next is not None and not self._paginator.parallel:
-                self._peek(answer, tell_next)
+            if tell_next is not None and not self._lists.paginator.parallel:
+                self._peek(lease, answer, tell_next)
             content, info = self._map(lease, answer)
         except PageError as exc:
             status = exc.status or (200 if exc.kind is FailureKind.BAD_PAGE else 0)
-            expected = lease.expected_pages
-            if not lease.is_over and not self._paginator.is_end(lease.page, status, expected):
+            feed_list, page = self._lists.locate(lease.page)
+            is_end = feed_list.paginator.is_end(page, status, lease.expected_pages)
+            if not lease.is_over and not is_end:
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
@@ -127,21 +128,24 @@ class FeedReader:
         failpoints.reach("fetch.answered")
         return answer
 
-    def _peek(self, answer: Answer, tell_next: Callable[[str], None]) -> None:
+    def _peek(self, lease: PageLease, answer: Answer, tell_next: Callable[[str], None]) -> None:
         values = self._mapper.peek(answer.body)
         if values is None:
             return
+        paginator = self._lists.locate(lease.page)[0].paginator
         with suppress(PageError):  # raised again where the page is mapped
-            token = self._paginator.read(values, answer.headers).next_token
+            token = paginator.read(values, answer.headers).next_token
             if token is not None:
                 tell_next(token)
 
     def _map(self, lease: PageLease, answer: Answer) -> tuple[PageContent, PageInfo]:
-        is_first = lease.page == self._paginator.first
-        content = self._mapper.map_page(answer.body, list_fields=is_first)
-        info = self._paginator.read(content.values, answer.headers)
-        fault = self._paginator.find_fault(
-            lease.page, content.records, info, lease.expected_pages, lease.attempt
+        feed_list, page = self._lists.locate(lease.page)
+        paginator = feed_list.paginator
+        is_first = page == paginator.first and feed_list.index == 0
+        content = self._mapper.map_page(answer.body, list_fields=is_first, listed=feed_list.values)
+        info = paginator.read(content.values, answer.headers)
+        fault = paginator.find_fault(
+            page, content.records, info, lease.expected_pages, lease.attempt
         )
         if fault is not None:
             raise PageError(FailureKind.BAD_PAGE, fault)
@@ -198,4 +202,5 @@ class FeedReader:
             return ProbeAnswer(ProbeVerdict.GONE, exc.problem)
         ids = tuple(i for i in ids_of(content) if i is not None)
         verdict = ProbeVerdict.ALIVE if content.records else ProbeVerdict.GONE
-        return ProbeAnswer(verdict, "", ids, self._paginator.read(content.values, answer.headers))
+        paginator = self._lists.locate(lease.page)[0].paginator
+        return ProbeAnswer(verdict, "", ids, paginator.read(content.values, answer.headers))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync.config.api_sections import Pagination
+from carsync.config.lists import combine
 from carsync.config.mapping_sections import ColumnRule, Scalar
 from carsync.config.sections import Config
 from carsync.mapping.column_converters import compile_uniform
@@ -66,6 +67,11 @@ _MAPPING_VERSION = 3
 _MISSING = "missing, and the column is required"
 
 
+Listed = Mapping[str, str | int | float | bool]
+"""The parameters of a list."""
+NO_LIST: Listed = {}
+
+
 class PageContent(Struct, frozen=True):
     """The content of a page: a row (`(ordinal, *columns)`) for each good record, else a reject.
 
@@ -91,8 +97,14 @@ class Mapper:
     """
 
     def __init__(
-        self, rules: Rules, pagination: Pagination, paths: Sequence[str] = (), source: str = ""
+        self,
+        rules: Rules,
+        pagination: Pagination,
+        paths: Sequence[str] = (),
+        source: str = "",
+        listed: Listed = NO_LIST,
     ) -> None:
+        self._listed = listed
         varying = {n: r for n, r in rules.columns.items() if r.constant is None}
         self.columns = (
             *(Column(n, r.type if r.equals is None else "boolean") for n, r in varying.items()),
@@ -135,14 +147,18 @@ class Mapper:
         `paths` are dotted paths in an answer, whose values come with each page.
         """
         rules, source = check_rules(config.mapping), config.sync.source
-        return cls(rules, config.api.pagination, paths, source)
+        listed = combine(config.api.lists)[0]
+        return cls(rules, config.api.pagination, paths, source, listed)
 
-    def map_page(self, body: bytes, *, list_fields: bool = False) -> PageContent:
+    def map_page(
+        self, body: bytes, *, list_fields: bool = False, listed: Listed | None = None
+    ) -> PageContent:
         """Map the body of an answer; raise `PageError` (`BAD_PAGE`) for what is no feed page.
 
         `list_fields`: the notes list the fields that most records have, which takes a while.
+        `listed` are the parameters of the page's list, by default those of the first one.
         """
-        return self._map(self._page_decoder.decode(body), list_fields=list_fields)
+        return self._map(self._page_decoder.decode(body), listed, list_fields=list_fields)
 
     def peek(self, body: bytes) -> tuple[Any, ...] | None:
         """Return what stands beside the records of an answer, in no time; None where it fails."""
@@ -152,19 +168,25 @@ class Mapper:
         """Map a bare JSON array of records; raise `PageError` for anything else."""
         return self._map(self._list_decoder.decode(body))
 
-    def map_record(self, body: bytes) -> PageContent:
-        """Map one record alone; raise `PageError` where the text is not JSON."""
-        return self._map(self._list_decoder.decode_record(body))
+    def map_record(self, body: bytes, *, listed: Listed | None = None) -> PageContent:
+        """Map one record alone; raise `PageError` where the text is not JSON.
 
-    def _map(self, page: DecodedPage, *, list_fields: bool = False) -> PageContent:
+        `listed` is as in `map_page`.
+        """
+        return self._map(self._list_decoder.decode_record(body), listed)
+
+    def _map(
+        self, page: DecodedPage, listed: Listed | None = None, *, list_fields: bool = False
+    ) -> PageContent:
         faults = _Faults()
+        listed = self._listed if listed is None else listed
         for ordinal, record in enumerate(page.records):
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
                 faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
         found = self._record_type.gather(page.records)
         values: dict[str, Iterable[Any]] = {n: repeat(v) for n, v in self._constants.items()}
         for plan in self._plans:
-            values[plan.name] = plan.read(found, faults)
+            values[plan.name] = plan.read(found, faults, listed)
         for plan in self._plans:
             if plan.template is not None:
                 values[plan.name] = plan.fill(values, found, faults)
@@ -256,6 +278,7 @@ class _Plan:
     def __init__(self, name: str, rule: ColumnRule, record_type: RecordType) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
+        self._list = rule.list_
         self._required = rule.required
         self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
         self._record_type = record_type
@@ -267,8 +290,11 @@ class _Plan:
         text_rule = replace(rule, type="text") if is_id else rule
         self._read_uniform = compile_uniform(text_rule, MAX_ID_CHARS if is_id else None)
 
-    def read(self, found: list[list[Any]], faults: _Faults) -> list[Any]:
+    def read(self, found: list[list[Any]], faults: _Faults, listed: Listed) -> list[Any]:
         """Return the column's values, template aside."""
+        if self._list is not None:
+            same = [listed.get(self._list)] * len(found[0])
+            return faults.run(self.name, self._read, same, self._default)
         if self._slot is None:
             return [None] * len(found[0])
         values = self._read_uniform(found[self._slot]) if self._read_uniform else None

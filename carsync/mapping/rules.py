@@ -127,8 +127,10 @@ def _check_own(key: str, name: str, rule: ColumnRule) -> None:
 
 def _complaints(rule: ColumnRule) -> Iterator[str]:
     """Give what is wrong within a rule: keys that miss each other, or do not fit its type."""
-    if rule.path is None and rule.constant is None and rule.template is None:
-        yield "needs path, constant or template"
+    if rule.path is None and rule.constant is None and rule.template is None and not rule.list_:
+        yield "needs path, constant, list or template"
+    if rule.list_ is not None and rule.path is not None:
+        yield "list and path exclude each other"
     fixed = ColumnRule(constant=rule.constant, type=rule.type)
     if rule.constant is not None and rule != fixed:
         yield "constant excludes every other key but type"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from carsync.run.report import RunReport, last_run
-from carsync.source.pagination.plan import PagePlan
+from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, failed_excerpt, save
 from carsync.state.clock import Moment
 from carsync.state.figures import Figures
@@ -66,12 +66,12 @@ class CheckpointWriter:
         """Name the run and write the file for the first time."""
         self._write(run_id=run_id, token=token, started_at=started_at)
 
-    def progress(self, phase: str, plan: PagePlan, figures: Figures) -> None:
+    def progress(self, phase: str, plan: FeedPlan, figures: Figures) -> None:
         """Write where the run stands, at most every `SAVE_EVERY_S` seconds."""
         if time.monotonic() - self._saved_s >= SAVE_EVERY_S:
             self.note(phase, plan, figures)
 
-    def note(self, phase: str, plan: PagePlan, figures: Figures, **changes: Any) -> None:
+    def note(self, phase: str, plan: FeedPlan, figures: Figures, **changes: Any) -> None:
         """Write where the run stands, now; `plan` counts the pages of the whole run."""
         known: dict[str, Any] = {
             **figures.kept(),
@@ -82,12 +82,14 @@ class CheckpointWriter:
             "pages_planned": plan.planned,
             "pages_done": plan.staged_count,
             "pages_ranges": plan.ranges(),
-            "pages_failed": failed_excerpt(plan.failed),
+            "pages_failed": failed_excerpt(plan.failed_by_label),
             "pages_given_up": len(plan.failed),
+            "lists_planned": figures.lists_planned,
+            "lists_done": figures.lists_done,
         }
         self._write(phase=phase, **known | changes)
 
-    def end(self, plan: PagePlan, report: RunReport) -> None:
+    def end(self, plan: FeedPlan, report: RunReport) -> None:
         """Write how the run ended, and how far it got."""
         changes: dict[str, Any] = {"state": report.state, "exit_code": report.exit_code}
         changes |= {"problem": report.problem, "hint": report.hint, "eta_s": None}

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from carsync import timing
 from carsync.config.sections import Config
 from carsync.destination.column_values import ColumnValues
@@ -27,8 +29,7 @@ from carsync.run.listener import Listeners, RunListener
 from carsync.run.metrics import Metrics
 from carsync.run.sampler import Sampler
 from carsync.run.signals import StopSignal
-from carsync.source.pagination.base import load_paginator
-from carsync.source.pagination.plan import PagePlan
+from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
@@ -51,11 +52,12 @@ class RunContext:
         self.stop = stop
         self.target = config.target
         self.source = config.sync.source
-        self.paginator = load_paginator(config.api)
         self.mapper = Mapper.load(config)
         rate = config.limits.requests_per_second
         ahead = math.ceil(rate) or math.inf
-        self.plan = PagePlan(config.api.pagination, self.paginator, options.max_pages, ahead)
+        self.plan = FeedPlan(config.api, options.max_pages, ahead)
+        self.lists = self.plan.lists
+        self.paginator = self.lists.paginator
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
         self.notes: list[str] = []
         """Sentences that the report says again."""
@@ -139,11 +141,22 @@ class RunContext:
         self.listeners.pulse()
         return False
 
+    def pages_dropped(self, pages: int) -> None:
+        """Take back so many staged pages, those of earlier sessions first."""
+        resumed = min(pages, self.resumed_pages)
+        self.resumed_pages -= resumed
+        self.resumed_rows = self.resumed_rows if self.resumed_pages else 0
+        self.metrics.pages_dropped(pages - resumed)
+
     # ── figures and words ────────────────────────────────────────────────────
 
     def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""
-        return self.metrics.snapshot(self.plan.planned, self.resumed_pages, self.resumed_rows)
+        plan = self.plan
+        figures = self.metrics.snapshot(plan.planned, self.resumed_pages, self.resumed_rows)
+        if not self.lists.names:
+            return figures
+        return replace(figures, lists_planned=len(self.lists.names), lists_done=plan.lists_done)
 
     def say(self, sentence: str) -> None:
         """Tell the operator something, once."""

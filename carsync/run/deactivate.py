@@ -18,14 +18,23 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
 from carsync.deactivation.by_id import Ask, Verdicts, verify
+from carsync.deactivation.by_list import ListEvidence, decide_by_lists, judge_lists
+from carsync.deactivation.cars_by_list import CarsByList
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.impossible import impossible_id
-from carsync.deactivation.policy import ByIdAnswers, Evidence, decide, probes_wanted
+from carsync.deactivation.policy import (
+    ByIdAnswers,
+    DeactivationPlan,
+    Evidence,
+    decide,
+    decide_by_answers,
+    probes_wanted,
+)
 from carsync.destination.stage_writer import StageWriter
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, DatabaseError, LockedError
-from carsync.model import ORDINARY, Decision, ProbeVerdict
+from carsync.model import ORDINARY, Decision, ListRank, ListRanks, ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext
@@ -34,6 +43,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.signals import StopSignal
 from carsync.run.supervisor import EngineSupervisor
 from carsync.source.auth.token_store import TokenStore
+from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state import runs, target_lock
 from carsync.state.checkpoint import load_or_none
 from carsync.state.clock import Moment
@@ -47,35 +57,11 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     first. Only a car that the API itself calls gone is deactivated then.
     """
     rules, connection = context.config.sync.deactivate, context.connection
-    plan = candidates.plan_deactivation(connection, context.run)
-    if plan.duplicates >= plan.seen > 0:
-        context.note(
-            f"{formatting.plural(plan.duplicates, 'record', 'was', 'were')} listed more than once, "
-            f"and only {plan.seen:,} differ from each other: {context.paginator.repeat_hint}"
-        )
-    pages = context.plan
-    signs = pages.drift
-    if context.resumed_pages:
-        signs += ("the run was resumed: its pages were read at different times",)
-    cut = pages.gaps
-    if pages.has_totals or _as_long_as_before(context):
-        cut = cut or pages.cut
-    reported, failed = pages.reported_records, len(pages.failed)
-    evidence = Evidence(
-        plan,
-        reported,
-        signs,
-        failed,
-        pages.is_truncated,
-        cut,
-        pages.holes,
-        pages.open_end,
-    )
-    decision = decide(evidence, rules)
+    case = _ByLists(context) if context.lists.names else _WholeFeed(context)
+    decision = case.decide(None)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
-    if not limit:
+    if not limit or (ids := case.list_ids(limit)) is None:
         return decision
-    ids = candidates.list_candidates(connection, context.run, limit)
     controls: dict[str, int] = {}
 
     def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
@@ -88,12 +74,122 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     _explain_answers(context, ids, controls, found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
-    answers = ByIdAnswers(found, len(ids), answered_before)
-    decision = decide(replace(evidence, answers=answers), rules)
+    decision = case.decide(ByIdAnswers(found, len(ids), answered_before))
     missed = [i for i in decision.proof.alive if not context.said_by_id.get(i)]
     if decision.action != "prove" or not missed:
         return decision
     return replace(decision, missed=_read_missed(context, missed, controls, asked_s))
+
+
+class _WholeFeed:
+    """The candidates of a feed that is read as one."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        plan = candidates.plan_deactivation(context.connection, context.run)
+        (of,) = context.plan.begun
+        _tell_repeats(context, of, plan)
+        is_as_long = _lengths_before(context).get("") == of.plan.planned
+        self._evidence = _gather(context, of, plan, is_as_long=is_as_long)
+
+    def decide(self, answers: ByIdAnswers | None) -> Decision:
+        """Decide, with what the API said by id."""
+        rules = self._context.config.sync.deactivate
+        return decide(replace(self._evidence, answers=answers), rules)
+
+    def list_ids(self, limit: int) -> list[str] | None:
+        """Return the ids of at most `limit` candidates."""
+        return candidates.list_candidates(self._context.connection, self._context.run, limit)
+
+
+class _ByLists:
+    """The candidates of a feed that is read list by list."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._cars = CarsByList(context.connection, context.run, context.lists.names)
+        before = _lengths_before(context)
+        self._lists = []
+        is_next_proved = any(of.plan.names_next for of in context.plan.begun)
+        for of in context.plan.begun:
+            of.plan.is_next_proved = is_next_proved
+            name, plan = of.feed_list.name, self._cars.plan(of.feed_list.index)
+            _tell_repeats(context, of, plan)
+            is_as_long = before.get(name) == of.plan.planned
+            evidence = _gather(context, of, plan, is_as_long=is_as_long)
+            self._lists.append(ListEvidence(name, evidence))
+        if removed := self._cars.removed:
+            context.note(
+                f"{formatting.plural(removed, 'active car', 'was', 'were')} on a list that is not "
+                "in api.lists any more: carsync holds those that no other list has"
+            )
+        self._candidates: dict[int, int] = {}
+        self._ranks: ListRanks | None = None
+
+    def decide(self, answers: ByIdAnswers | None) -> Decision:
+        """Decide, with what the API said by id."""
+        rules = self._context.config.sync.deactivate
+        if not rules.enabled:
+            return decide(self._lists[0].evidence, rules)
+        by_id = answers is not None and answers.verification.has_path
+        verdicts = judge_lists(self._lists, rules, by_id=by_id, cars_move=self._cars.move)
+        self._ranks = verdicts.ranks
+        self._candidates = self._cars.count_by_rank(self._ranks)
+        decision = decide_by_lists(verdicts, self._candidates, self._cars.active, rules)
+        if answers is None:
+            return decision
+        return decide_by_answers(decision, self._open_candidates, answers)
+
+    def list_ids(self, limit: int) -> list[str] | None:
+        """Return the ids of at most `limit` candidates; None where there is none."""
+        assert self._ranks is not None
+        return self._cars.list_ids(self._ranks, limit) if self._open_candidates else None
+
+    @property
+    def _open_candidates(self) -> int:
+        return sum(n for rank, n in self._candidates.items() if rank < ListRank.UNREAD)
+
+
+def _tell_repeats(context: RunContext, of: ListPlan, plan: DeactivationPlan) -> None:
+    if plan.duplicates >= plan.seen > 0:
+        words = of.named(
+            f"{formatting.plural(plan.duplicates, 'record', 'was', 'were')} listed more than once, "
+            f"and only {plan.seen:,} differ from each other"
+        )
+        context.note(f"{words}: {context.paginator.repeat_hint}")
+
+
+def _gather(
+    context: RunContext, of: ListPlan, plan: DeactivationPlan, *, is_as_long: bool
+) -> Evidence:
+    """Gather what is known of a list; `is_as_long`: it has as many pages as in the run before."""
+    pages = of.plan
+    signs = pages.drift
+    if context.resumed_pages:
+        signs += ("the run was resumed: its pages were read at different times",)
+    cut = pages.gaps
+    if pages.has_totals or is_as_long:
+        cut = cut or pages.cut
+    return Evidence(
+        plan,
+        pages.reported_records,
+        signs,
+        len(pages.failed),
+        pages.is_truncated,
+        cut,
+        pages.holes,
+        pages.open_end,
+    )
+
+
+def _lengths_before(context: RunContext) -> dict[str, int]:
+    """Return how many pages each list had in the last run that was merged."""
+    before = runs.last_merged(context.connection, context.target, context.source)
+    summary = (before.summary or {}) if before else {}
+    if not context.lists.names:
+        planned = summary.get("snapshot", {}).get("pages_planned")
+        return {} if planned is None else {"": planned}
+    return {known["name"]: known["pages"] for known in summary.get("lists", ())}
 
 
 def _read_missed(
@@ -148,13 +244,6 @@ def _explain_answers(
     for words, cars in silent.most_common(1):
         unlisted = formatting.plural(cars, "car")
         context.note(f"asked by id for {unlisted} that no page lists, the API answers: {words}")
-
-
-def _as_long_as_before(context: RunContext) -> bool:
-    """Say whether the feed has as many pages as in the last run that was merged."""
-    before = runs.last_merged(context.connection, context.target, context.source)
-    summary = (before.summary or {}) if before else {}
-    return bool(summary.get("snapshot", {}).get("pages_planned") == context.plan.planned)
 
 
 # ── before an approval ───────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from carsync.redaction import names_secret
 from carsync.state.runs import Run
 
 _CHANGED = {
-    "feed": "the feed's settings changed (api.base_url, path, params, body or pagination)",
+    "feed": "the feed's settings changed (api.base_url, path, params, body, lists or pagination)",
     "mapping": "the mapping or its hash changed",
     "table": "the target table, its database or sync.source changed",
 }
@@ -31,6 +31,7 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     """
     api, origin = config.api, _origin(config.api)
     paging = [api.method, api.form, msgspec.to_builtins(api.pagination)]
+    paging += [list(api.lists.items())] if api.lists else []  # in their order: pages count so
     return {
         "origin": _digest(origin),
         "feed": _digest([*origin, *paging]),

@@ -13,7 +13,7 @@ from carsync.destination import column_values, merge, plausibility, staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
-from carsync.errors import ApprovalError, ImplausibleError
+from carsync.errors import ApprovalError, ImplausibleError, StagingLostError
 from carsync.exit_codes import ExitCode, advise
 from carsync.mapping.mapper import Mapper
 from carsync.model import MergeCounts
@@ -21,7 +21,7 @@ from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences, fingerprints
-from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.state import runs
 from carsync.state.runs import Run
 
@@ -61,6 +61,9 @@ def judge_values(context: RunContext, records: int) -> None:
         return
     rules = context.config.sync.plausible
     problems = plausibility.find_implausible(forecast, rules) if rules else []
+    if rules and (names := context.lists.names):
+        defaults = context.mapper.defaults
+        problems += plausibility.find_emptied_lists(conn, run, defaults, names, rules)
     if problems and _has_same_mapping(before, run):
         raise ImplausibleError(
             "too many values changed at once: nothing was merged",
@@ -122,12 +125,12 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     taken = runs.resume_run(conn, run.run_id)
     if taken is None:
         raise ApprovalError(f"run {run.run_id} was taken over by another process")
-    first = load_paginator(config.api).first
     request = MergeRequest(
         run=taken,
         columns=mapper.columns,
         constants=mapper.constants,
-        pages=range(first, first + _pages(run)),
+        pages=_pages(config, conn, run),
+        lists=FeedLists(config.api).names,
         records=config.history.changes_keep_days > 0,
         max_reject_share=config.sync.max_reject_share,
         key=config.api.auth.key,
@@ -163,8 +166,19 @@ def _record_end(conn: Connection, run: Run, counts: MergeCounts) -> None:
         approval.record(cur, run.run_id, 0, 0)
 
 
-def _pages(run: Run) -> int:
-    return int(_figures(run).get("pages_planned") or 0)
+def _pages(config: Config, conn: Connection, run: Run) -> list[range]:
+    """Return the pages that the run planned, and that must be there: all were read."""
+    lists, planned = FeedLists(config.api), int(_figures(run).get("pages_planned") or 0)
+    if not lists.names:
+        first = lists.paginator.first
+        return [range(first, first + planned)]
+    pages = [line.page for line in staging.read_ledger(conn, run.run_id) if line.page >= 0]
+    if len(pages) != planned:
+        raise StagingLostError(
+            f"not all pages of run {run.run_id} are staged: {planned - len(pages):,} missing",
+            hint="run `carsync sync` again: it reads the feed",
+        )
+    return [range(page, page + 1) for page in pages]
 
 
 def _figures(run: Run) -> dict[str, int]:

@@ -51,7 +51,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
 from carsync.source.pagination.base import end_status_hint
-from carsync.source.pagination.repeats import RepeatDetector
+from carsync.source.pagination.repeats import FirstPages, RepeatDetector
 from carsync.source.retry import next_delay_s
 
 log = logging.getLogger(__name__)
@@ -91,13 +91,10 @@ class Intake:
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._due: list[tuple[float, int, int]] = []  # heap of retries: when, page, attempt
         self._is_end_explained = self._is_answered = False
-        self._expired = ""  # why the plan must begin anew
-        self._restarts = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        """Know of no page."""
-        self._repeats = RepeatDetector(self._plan.first, self._config.api.pagination.page_size)
+        self._expired: dict[int, PageFailed] = {}  # by list: why its plan must begin anew
+        self._restarts: Counter[int] = Counter()  # by list
+        self._repeats: dict[int, RepeatDetector] = {}  # by list
+        self._starts = FirstPages()
         self._records = 0
         self._rejects = 0
 
@@ -146,7 +143,9 @@ class Intake:
         if self._expired:
             if self._out:
                 return
-            self._restart()
+            for expired in self._expired.values():
+                self._restart(expired)
+            self._expired.clear()
         engine = self._supervisor.engine
         room = engine.room() if self._is_answered else 1 - len(self._out)
         leases: list[PageLease] = []
@@ -166,24 +165,30 @@ class Intake:
                 return None
             page, attempt = next_page, 1
         token, is_proved = self._plan.token(page), self._health.has_pages
-        is_over = self._plan.is_over(page)
-        return PageLease(page, attempt, self._plan.planned, token, is_proved, is_over)
+        is_over, planned = self._plan.is_over(page), self._plan.of(page).planned
+        return PageLease(page, attempt, planned, token, is_proved, is_over)
 
-    def _restart(self) -> None:
-        """Drop what is staged, and read the feed from its first page."""
-        context, dropped = self._context, self._plan.staged_count
-        staging.clear(context.connection, context.run.run_id)
-        context.metrics.pages_dropped(dropped - context.resumed_pages)
-        context.resumed_pages = context.resumed_rows = 0
+    def _restart(self, expired: PageFailed) -> None:
+        """Drop what is staged of a list, and read it from its first page."""
+        context, index = self._context, self._index(expired.page)
+        dropped, pages = self._plan.restart(expired.page)
+        staging.clear(context.connection, context.run.run_id, pages)
+        context.pages_dropped(dropped)
         context.note(
-            f"{self._expired}: what led to this page is not valid any more, so carsync drops "
-            f"{formatting.plural(dropped, 'staged page')} and reads the feed from its first page"
+            f"{self._of_page(expired)}: what led to this page is not valid any more, so carsync "
+            f"drops {formatting.plural(dropped, 'staged page')} and reads the feed from its first "
+            "page"
         )
-        self._plan.restart()
-        self._due.clear()
-        self._forget()
-        self._expired = ""
-        self._restarts += 1
+        self._due = [retry for retry in self._due if retry[1] not in pages]
+        heapq.heapify(self._due)
+        self._repeats.pop(index, None)
+        self._restarts[index] += 1
+
+    def _index(self, page: int) -> int:
+        return self._context.lists.locate(page)[0].index
+
+    def _of_page(self, event: PageFailed) -> str:
+        return self._context.lists.of_page(event.page, event.problem)
 
     # ── events ───────────────────────────────────────────────────────────────
 
@@ -222,18 +227,18 @@ class Intake:
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)
-        if over := self._plan.revive_over():  # the answer that told the end came after theirs
+        if over := self._plan.revive_over(event.page):  # the end was told after they had failed
             self._context.metrics.pages_gone(over)
-        self._judge_size()
+        self._judge_size(event)
         self._judge_repeats(event)
         self._records += event.records
         self._rejects += event.rejects
         if self._records >= MIN_RECORDS_TO_JUDGE:  # end early where far too many are rejected
             judge_rejects(self._rejects, self._records, self._config.sync.max_reject_share)
 
-    def _judge_size(self) -> None:
+    def _judge_size(self, event: PageFetched) -> None:
         """Stop where records lie between pages, because the API serves smaller ones."""
-        if (served := self._plan.clamped_to) is None:
+        if (served := self._plan.of(event.page).clamped_to) is None:
             return
         asked = self._config.api.pagination.page_size
         raise ConfigError(
@@ -245,15 +250,35 @@ class Intake:
 
     def _judge_repeats(self, event: PageFetched) -> None:
         """Stop at a page that lists the same records as another: it is no page of its own."""
-        other = self._repeats.find(event.page, event.records, event.digest)
+        feed_list, page = self._context.lists.locate(event.page)
+        of = self._plan.list_of(event.page)
+        plan = of.plan
+        if page == plan.first:
+            self._judge_start(feed_list.index, event)
+        size = self._config.api.pagination.page_size
+        repeats = self._repeats.setdefault(feed_list.index, RepeatDetector(plan.first, size))
+        other = repeats.find(page, event.records, event.digest)
         if other is None:
             return
-        words = f"page {event.page:,} lists the same records as page {other:,}"
-        if self._repeats.like_the_first > self._plan.has_totals:
+        words = f"page {page:,} lists the same records as page {other:,}"
+        if repeats.like_the_first > plan.has_totals:
             hint = self._context.paginator.repeat_hint
             raise ConfigError(f"{words}: only one page can be read", hint=hint)
-        if self._plan.end_at_repeat():
-            self._context.note(f"{words}: the feed ends there")
+        if plan.end_at_repeat():
+            self._context.note(of.named(f"{words}: the feed ends there"))
+
+    def _judge_start(self, index: int, event: PageFetched) -> None:
+        """Stop where lists begin with the same records: the API does not know their parameters."""
+        other = self._starts.find(index, event.records, event.digest)
+        if other is None:
+            return
+        names = self._context.lists.names
+        params = ", ".join(self._config.api.lists)
+        raise ConfigError(
+            f"the lists {names[other]} and {names[index]} begin with the same records: the API "
+            "may not know the parameter",
+            hint=f"check that api.lists names what the API calls it ({params})",
+        )
 
     def _pages_staged(self, event: PagesStaged) -> None:
         self._context.metrics.pages_staged(event)
@@ -283,7 +308,7 @@ class Intake:
         is_expired = delay_s is None and self._has_expired(event)
         self._context.attempt_failed(event, given_up=delay_s is None and not is_expired)
         if is_expired:
-            self._expired = formatting.of_page(event.page, event.problem)
+            self._expired[self._index(event.page)] = event
             return
         if delay_s is None and not self._health.has_answered:
             self._health.judge_reach(event)
@@ -293,19 +318,19 @@ class Intake:
             self._health.judge_wait(event.retry_after_s)
             self._health.judge_silence()
         if delay_s is None:
-            self._give_up(event.page, event.problem, _attempt("given_up", event))
-            if self._plan.planned is None and not self._plan.was_answered:
-                raise self._health.unreadable()  # the first answer decides how to go on
+            self._give_up(event.page, event.problem, self._attempt("given_up", event))
+            if self._plan.of(event.page).is_unreadable and len(self._context.lists.all) == 1:
+                raise self._health.unreadable()
             if self._plan.is_behind(event.page):
                 self._explain_end(event)
             return
         log.debug(
-            "page %d, attempt %d: %s; again in %.1f s",
-            event.page,
+            "page %s, attempt %d: %s; again in %.1f s",
+            self._context.lists.label(event.page),
             event.attempt,
             event.problem,
             delay_s,
-            extra={**_attempt("retry", event), "wait_s": round(delay_s, 3)},
+            extra={**self._attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         heapq.heappush(self._due, (time.monotonic() + delay_s, event.page, event.attempt + 1))
 
@@ -313,7 +338,7 @@ class Intake:
         """Say whether a page may be refused because its token was valid for a while only."""
         is_refused = event.kind is FailureKind.CLIENT and event.status is not None
         has_token = self._plan.token(event.page) is not None
-        return is_refused and has_token and self._restarts < MAX_RESTARTS
+        return is_refused and has_token and self._restarts[self._index(event.page)] < MAX_RESTARTS
 
     def _explain_end(self, event: PageFailed) -> None:
         """Tell once how an error behind the last page is made the feed's end."""
@@ -323,12 +348,12 @@ class Intake:
             return
         self._is_end_explained = True
         self._context.note(
-            f"{formatting.of_page(event.page, event.problem)}; it is behind the last page with "
+            f"{self._of_page(event)}; it is behind the last page with "
             "records: " + end_status_hint(self._config.api.pagination, event.status)
         )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
-        log.warning("given up: %s", formatting.of_page(page, problem), extra=extra)
+        log.warning("given up: %s", self._context.lists.of_page(page, problem), extra=extra)
         self._out.pop(page, None)
         self._plan.fail(page, problem)
 
@@ -352,10 +377,25 @@ class Intake:
         rest = in_hand.union(page for _, page, _ in self._due)
         self._context.metrics.pages_given_up(len(rest))
         for page in rest:
-            extra = {"event": "page_given_up", "page": page, "problem": problem}
+            extra = {"event": "page_given_up", **self._place(page), "problem": problem}
             self._give_up(page, problem, extra)
         self._due.clear()
         return True
+
+    def _attempt(self, what: str, event: PageFailed) -> dict[str, Any]:
+        return {
+            "event": f"page_{what}",
+            **self._place(event.page),
+            "attempt": event.attempt,
+            "kind": event.kind,
+            "status": event.status,
+            "problem": event.problem,
+        }
+
+    def _place(self, page: int) -> dict[str, Any]:
+        """Return the page as the log names it, with its list where the feed has any."""
+        feed_list, number = self._context.lists.locate(page)
+        return {"page": number, **({"list": feed_list.name} if feed_list.name else {})}
 
     # ── loss and end of the engine ───────────────────────────────────────────
 
@@ -389,17 +429,6 @@ class Intake:
                     log.warning("not all fetched pages are staged: %s", _words(event))
                     return
             self._context.tick(engine, "draining")
-
-
-def _attempt(what: str, event: PageFailed) -> dict[str, Any]:
-    return {
-        "event": f"page_{what}",
-        "page": event.page,
-        "attempt": event.attempt,
-        "kind": event.kind,
-        "status": event.status,
-        "problem": event.problem,
-    }
 
 
 def _words(event: EngineLost | WorkerFailed) -> str:

@@ -47,19 +47,19 @@ def merged(
     run_id: int,
     counts: MergeCounts,
     decision: Decision,
-    failed_pages: Mapping[int, str],
+    failed_pages: Mapping[int | str, str],
     planned: int,
     *,
     is_part: bool = False,
 ) -> Outcome:
     """Return the outcome of a run that was merged: partial, held or complete.
 
-    `failed_pages` maps each of the `planned` pages that could not be read to its problem.
+    `failed_pages` maps each of the `planned` pages that could not be read to its problem, in order.
     `is_part`: no more than these were to be read.
     """
     if failed_pages or is_part:
-        return _partial(counts, failed_pages, planned)
-    if counts.held or decision.action == "hold":
+        return _partial(run_id, counts, decision, failed_pages, planned)
+    if counts.held or decision.is_held:
         return _held(run_id, counts, decision)
     if decision.missed:
         return Outcome(
@@ -92,15 +92,24 @@ def merged(
     return Outcome("complete", ExitCode.OK, counts)
 
 
-def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int) -> Outcome:
+def _partial(
+    run_id: int,
+    counts: MergeCounts,
+    decision: Decision,
+    failed_pages: Mapping[int | str, str],
+    planned: int,
+) -> Outcome:
     """Return the outcome where pages failed, or only the first ones were asked for."""
     if failed_pages:
-        page, why = min(failed_pages.items())
+        page, why = next(iter(failed_pages.items()))
+        kept = "no car of their lists" if decision.lists else "no car"
         problem = (
             f"{formatting.part(len(failed_pages), planned, 'page')} could not be read; the others "
-            "are merged, no car is deactivated"
+            f"are merged, {kept} is deactivated"
         )
-        return Outcome("partial", ExitCode.PARTIAL, counts, problem, formatting.of_page(page, why))
+        hint = _hint_to_approve(run_id) if decision.lists and counts.held else ""
+        detail = formatting.of_page(page, why)
+        return Outcome("partial", ExitCode.PARTIAL, counts, problem, detail, hint)
     read = formatting.plural(planned, "page", "was", "were")
     problem = f"only {read} read (--max-pages); no car is deactivated"
     hint = "run again without --max-pages: it reads the whole feed"
@@ -110,7 +119,7 @@ def _partial(counts: MergeCounts, failed_pages: Mapping[int, str], planned: int)
 def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
     hint = "find out why the feed did not list all of its cars"
     if counts.held:
-        hint = f"look at the held cars and approve them with `carsync approve {run_id}`"
+        hint = _hint_to_approve(run_id)
     reasons, most = list(decision.reasons), decision.max_deactivations
     if decision.action in {"prove", "deactivate"} and counts.held > most:
         reasons.append(  # more were absent in the merge than the decision was over
@@ -124,6 +133,10 @@ def _held(run_id: int, counts: MergeCounts, decision: Decision) -> Outcome:
             seen = formatting.part(counts.seen, decision.expected, "car")
             problem = f"the feed was read incompletely: {seen}; nothing was deactivated"
     return Outcome("held", ExitCode.HELD, counts, problem, "; ".join(reasons), hint)
+
+
+def _hint_to_approve(run_id: int) -> str:
+    return f"look at the held cars and approve them with `carsync approve {run_id}`"
 
 
 def of_options(outcome: Outcome, options: RunOptions) -> Outcome:

@@ -38,6 +38,10 @@ _PASSING = frozenset(
 )
 
 
+Key = str | int | None
+"""What is asked for: a record's id, or a page's number."""
+
+
 class ProbeRunner:
     """Asks round by round over the supervisor's present engine."""
 
@@ -49,7 +53,7 @@ class ProbeRunner:
         self._health = health
         self._round = 0
         self._is_proved = False  # a record was answered for: a 403 from then on is a limiter's
-        self._out: dict[str | None, ProbeLease] = {}  # by record id: asked, not yet answered
+        self._out: dict[Key, ProbeLease] = {}  # asked, not yet answered
 
     def ask(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
         """Ask for records and return id → verdict, without the ids that got no answer in time.
@@ -63,14 +67,21 @@ class ProbeRunner:
 
     def look(self, page: int) -> ProbeAnswered | None:
         """Ask what a page lists, without staging it; None where no usable answer came."""
+        return self.look_at([page])[page]
+
+    def look_at(self, pages: Sequence[int]) -> dict[int, ProbeAnswered | None]:
+        """Ask what each of the pages lists, as `look` does of one."""
         self._round += 1
-        lease = ProbeLease(None, self._round, PageLease(page, self._round))
-        answers = [a for a in self._answers([lease]) if a.verdict is not ProbeVerdict.NOTHING]
-        return answers[0] if answers else None
+        leases = [ProbeLease(None, self._round, PageLease(page, self._round)) for page in pages]
+        found: dict[int, ProbeAnswered | None] = dict.fromkeys(pages)
+        for answer in self._answers(leases):
+            if answer.page is not None and answer.verdict is not ProbeVerdict.NOTHING:
+                found[answer.page] = answer
+        return found
 
     def _answers(self, leases: Sequence[ProbeLease]) -> Collection[ProbeAnswered]:
-        answers: dict[str | None, ProbeAnswered] = {}
-        failed: Counter[str | None] = Counter()
+        answers: dict[Key, ProbeAnswered] = {}
+        failed: Counter[Key] = Counter()
         self._out.clear()
         waiting = deque(leases)
         patience_s = timing.current().probe_patience_s
@@ -92,11 +103,11 @@ class ProbeRunner:
                     continue
                 if (asked := self._take(event)) is None:
                     continue
-                answers[event.record_id] = event
+                answers[event.key] = event
                 if event.verdict is not ProbeVerdict.NOTHING:
                     patient_until_s = time.monotonic() + patience_s
-                elif event.failure in _PASSING and failed[asked.record_id] + 1 < self._most(event):
-                    failed[asked.record_id] += 1
+                elif event.failure in _PASSING and failed[asked.key] + 1 < self._most(event):
+                    failed[asked.key] += 1
                     waiting.append(asked)  # behind all others; the gate keeps what it was told
             if time.monotonic() > patient_until_s:
                 log.warning("no usable answer by id for %.0f s: no more by-id requests", patience_s)
@@ -114,10 +125,10 @@ class ProbeRunner:
         """Return what was asked; None: nothing of this round."""
         if event.retry_after_s is not None:
             self._health.silence(event.retry_after_s)
-        asked = self._out.get(event.record_id)
+        asked = self._out.get(event.key)
         if asked is None or asked.attempt != event.attempt:
             return None  # an answer to an earlier round, which was given up
-        del self._out[event.record_id]
+        del self._out[event.key]
         self._is_proved |= event.verdict is not ProbeVerdict.NOTHING
         self._context.metrics.probe(event, by_id=asked.page is None)
         if asked.page is None and event.record_id is not None:
@@ -141,7 +152,7 @@ class ProbeRunner:
         if room := min(engine.room(), len(waiting)):
             proved = self._is_proved
             leases = [replace(waiting.popleft(), is_proved=proved) for _ in range(room)]
-            self._out.update((lease.record_id, lease) for lease in leases)
+            self._out.update((lease.key, lease) for lease in leases)
             engine.lease(leases)
             failpoints.reach("probe.leased")
         return bool(waiting or self._out)

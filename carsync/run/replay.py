@@ -15,6 +15,8 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync.config.api_sections import Value
+from carsync.config.lists import combine, name_of
 from carsync.config.sections import Config
 from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import StageWriter
@@ -28,6 +30,7 @@ from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
 from carsync.run import resume
 from carsync.run.fingerprints import fingerprints
+from carsync.source.pagination.lists import split
 from carsync.state import rejects, runs, target_lock
 from carsync.state.rejects import StoredReject
 from carsync.state.runs import Run
@@ -92,6 +95,8 @@ class Replay:
         self._mapper = Mapper.load(self._config)
         self._refuse_unfinished()
         self._run = self._choose_run(run_id)
+        self._lists = {name_of(values): values for values in combine(config.api.lists)}
+        self._names = runs.find_lists(connection, self._run.run_id)
 
     def look(self) -> ReplayPreview:
         """Map all open rejects and count them; changes nothing."""
@@ -121,13 +126,11 @@ class Replay:
         )
         try:
             pages = self._stage(run)
-            between = range(pages[0], pages[-1] + 1)
             request = merge.MergeRequest(
                 run=run,
                 columns=self._mapper.columns,
                 constants=self._mapper.constants,
-                pages=between,
-                failed_pages=frozenset(between) - frozenset(pages),
+                pages=[range(page, page + 1) for page in pages],
                 records=self._config.history.changes_keep_days > 0,
                 key=self._config.api.auth.key,
             )
@@ -211,12 +214,17 @@ class Replay:
         if stored.original_kind == "row":
             return self._read_row(stored)
         try:
-            content = self._mapper.map_record(stored.original.encode())
+            content = self._mapper.map_record(stored.original.encode(), listed=self._listed(stored))
         except PageError:
             return ALTERED
         if content.rejects:
             return replace(content.rejects[0], ordinal=stored.ordinal)
         return (stored.ordinal, *content.rows[0][1:])
+
+    def _listed(self, stored: StoredReject) -> dict[str, Value]:
+        """Return the parameters of the list that a record was on; none where it is no list now."""
+        index, _ = split(stored.page, self._names)
+        return self._lists.get(self._names[index] if self._names else "", {})
 
     def _read_row(self, stored: StoredReject) -> Row | str:
         if self._run.fingerprints.get("mapping") != self._prints["mapping"]:

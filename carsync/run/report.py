@@ -14,6 +14,20 @@ from carsync.state.checkpoint import LastRun
 from carsync.state.figures import Figures
 
 
+class ListReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of one list: its pages and records, and the total that the API reports.
+
+    `pages_failed` could not be read, `problem` says why the first one could not.
+    """
+
+    name: str
+    pages: int
+    records: int
+    reported: int | None = None
+    pages_failed: int = 0
+    problem: str = ""
+
+
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to say of one run that ended.
 
@@ -22,7 +36,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     the error's, if any. No page is older than `data_at` (None: stored by a carsync that did
     not know). A `dry_run` was rolled back; at most `max_pages` were read.
     `columns` are those whose values are worth a look, None where not all pages were read;
-    `fields` are those that records have, or had before.
+    `fields` are those that records have, or had before. `lists` are those that were begun; a feed
+    without `api.lists` has none.
     """
 
     run_id: int | None
@@ -45,6 +60,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     max_pages: int | None = None
     columns: tuple[ColumnValues, ...] | None = None
     fields: tuple[str, ...] = ()
+    lists: tuple[ListReport, ...] = ()
 
     @property
     def is_success(self) -> bool:

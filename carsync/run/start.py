@@ -149,6 +149,7 @@ def _start(context: RunContext) -> Run:
         fingerprints=context.fingerprints,
         hash_scheme=context.mapper.hash_scheme,
         scope=context.options.scope,
+        lists=context.lists.names,
     )
     failpoints.reach("sync.run_started")
     staging.create(context.connection, run.run_id, context.mapper.columns, context.target)

@@ -40,10 +40,11 @@ from carsync.run.held_run import judge_values
 from carsync.run.intake import Intake, judge_rejects
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
-from carsync.run.report import RunReport
+from carsync.run.report import ListReport, RunReport
 from carsync.run.signals import StopSignal
 from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_certificates
+from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
@@ -174,8 +175,8 @@ class SyncRun:
             context.run.run_id,
             counts,
             decision,
-            context.plan.failed,
-            len(context.plan.pages),
+            context.plan.failed_by_label,
+            sum(map(len, context.plan.pages)),
             is_part=is_part,
         )
 
@@ -202,6 +203,7 @@ class SyncRun:
             pages=context.plan.pages,
             failed_pages=frozenset(context.plan.failed),
             decision=decision,
+            lists=context.lists.names,
             records=self._config.history.changes_keep_days > 0,
             max_reject_share=self._config.sync.max_reject_share,
             key=self._config.api.auth.key,
@@ -269,5 +271,18 @@ class SyncRun:
             max_pages=self._options.max_pages,
             columns=context.columns,
             fields=context.fields,
+            lists=tuple(map(_report_list, context.plan.begun)) if context.lists.names else (),
             **asdict(end),
         )
+
+
+def _report_list(of: ListPlan) -> ListReport:
+    plan, failed = of.plan, of.plan.failed
+    return ListReport(
+        name=of.feed_list.name,
+        pages=plan.staged_count + len(failed),
+        records=plan.records,
+        reported=plan.reported_records,
+        pages_failed=len(failed),
+        problem=failed[min(failed)] if failed else "",
+    )

@@ -36,7 +36,7 @@ from carsync.source.connection_pool import (
     shut,
     words,
 )
-from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.rate_headers import ToldLimit, read_limits
 from carsync.source.refusals import check_status
 from carsync.source.request import Answer, ApiRequest, Parameter
@@ -60,9 +60,9 @@ class RecordAnswer(Struct, frozen=True):
 class ApiClient:
     """Asks the API for pages and single records; one for all threads of a process.
 
-    `connections` is the number of threads that will use it. Its `paginator` makes the
-    requests of pages, its `authenticator` says when one may be sent. `tokens` holds the token
-    of the run (None: the client has one of its own), `tell_token` hears each one that it gets.
+    `connections` is the number of threads that will use it. Its `lists` make the requests of
+    pages, its `authenticator` says when one may be sent. `tokens` holds the token of the run
+    (None: the client has one of its own), `tell_token` hears each one that it gets.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ApiClient:
         tell_token: Callable[[Token], None] = lambda _: None,
     ) -> None:
         assert api.base_url is not None
-        self.paginator = load_paginator(api)
+        self.lists = FeedLists(api)
         store = TokenStore(time.monotonic) if tokens is None else tokens
         self.authenticator = load_authenticator(api, TokenAccess(self, store, tell_token))
         self._api = api
@@ -101,7 +101,8 @@ class ApiClient:
 
     def get_page(self, page: int, token: str | None = None) -> Answer:
         """Fetch one page of the feed; raise `PageError` for anything but a complete 200."""
-        return self._get(self.paginator.request(page, token))
+        feed_list, number = self.lists.locate(page)
+        return self._get(feed_list.request(number, token))
 
     def send(self, request: ApiRequest) -> Answer:
         """Send a request to the API as it is; raise `PageError` for anything but a complete 200."""

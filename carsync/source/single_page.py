@@ -52,7 +52,7 @@ def ask_page(api: Api, page: int | None = None, pacer: Pacer | None = None) -> A
     """
     pacer = pacer or Pacer(Limits(requests_per_second=0))
     client = ApiClient(api, connections=1, tokens=pacer.tokens)
-    number = client.paginator.first if page is None else page
+    number = client.lists.paginator.first if page is None else page
     return once_in_time(client, api, partial(client.get_page, number), pacer)
 
 

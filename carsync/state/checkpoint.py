@@ -50,9 +50,10 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     """What the parent knows of its run; times are aware UTC, rates per second.
 
     `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
-    is resumed only where all are equal. `pages_done` counts all staged pages, `pages_ranges`
-    lists them ("1-500,502"). `pages_failed` maps a page to its problem, at most
-    `MAX_FAILED_PAGES` of the `pages_given_up`. `rows_per_s` and `latency` are those of the
+    is resumed only where all are equal. `lists_done` counts the feed's lists that were read,
+    `lists_planned` all; 0: it has none. `pages_done` counts all staged pages, `pages_ranges`
+    lists them ("1-500,502"). `pages_failed` maps a page (`7`, or `7 of make=Kia`) to its problem,
+    at most `MAX_FAILED_PAGES` of the `pages_given_up`. `rows_per_s` and `latency` are those of the
     session so far. `last_success_at` dates the data of the last run that left the table equal to
     the feed (exit 0 or 7): no page is older. `boot_id` and `updated_uptime_s` are `updated_at`
     by the clock that nobody can set. `tried`: last update by a dry run, which uses the rate
@@ -71,6 +72,8 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     started_at: datetime
     updated_at: datetime
     fingerprints: dict[str, str] = msgspec.field(default_factory=dict)
+    lists_planned: int = 0
+    lists_done: int = 0
     pages_done: int = 0
     pages_ranges: str = ""
     pages_failed: dict[str, str] = msgspec.field(default_factory=dict)
@@ -100,15 +103,16 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: msgspec.Raw
 
 
-def failed_excerpt(failed: Mapping[int, str]) -> dict[str, str]:
-    """Return the first `MAX_FAILED_PAGES` failed pages by number, problems cut to one line.
+def failed_excerpt(failed: Mapping[int, str] | Mapping[int | str, str]) -> dict[str, str]:
+    """Return the first `MAX_FAILED_PAGES` failed pages, problems cut to one line.
 
-    >>> failed_excerpt({9: "timeout", 2: "answered 500\\nand more"})
+    >>> failed_excerpt({2: "answered 500\\nand more", 9: "timeout"})
     {'2': 'answered 500', '9': 'timeout'}
     """
+    first = list(failed.items())[:MAX_FAILED_PAGES]
     return {
-        str(page): next(iter(failed[page].splitlines()), "")[:MAX_PROBLEM_CHARS]
-        for page in sorted(failed)[:MAX_FAILED_PAGES]
+        str(page): next(iter(problem.splitlines()), "")[:MAX_PROBLEM_CHARS]
+        for page, problem in first
     }
 
 

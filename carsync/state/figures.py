@@ -72,7 +72,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     `attempts` and `errors` count all requests; refusals that made the rate fall are no failures.
     `allowed_per_s_mean` is the rate that requests were allowed at, after the warm-up and with
     nothing for the time of a Retry-After; None without a limit. For `paused_s` seconds more no
-    page is asked for, because of `pause`.
+    page is asked for, because of `pause`. `lists_done` counts the feed's lists that were read, or
+    cannot be, `lists_planned` all; 0: it has none.
     """
 
     pages_resumed: int
@@ -98,6 +99,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     pause: Pause | None = None
     allowed_per_s_mean: float | None = None
     slowed: Slowed | None = None
+    lists_planned: int = 0
+    lists_done: int = 0
 
     @property
     def pages_done(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from carsync.model import OriginalKind, Reject, Target
@@ -20,7 +20,11 @@ Only those of the newest can be replayed; the others show since when a fault is 
 
 
 class StoredReject(Struct, frozen=True):
-    """One open line of `carsync.rejects`; `fetched_at` is the time of its page's request (UTC)."""
+    """One open line of `carsync.rejects`; `fetched_at` is the time of its page's request (UTC).
+
+    `in_list` names the page's list, as far as `list_open` tells it: `page` is its number there
+    then.
+    """
 
     run_id: int
     page: int
@@ -31,6 +35,7 @@ class StoredReject(Struct, frozen=True):
     original: str
     original_kind: OriginalKind
     fetched_at: datetime
+    in_list: str | None = field(default=None, name="list")
 
 
 class ReasonCount(Struct, frozen=True):

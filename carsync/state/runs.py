@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -88,10 +88,12 @@ def start_run(
     replay_of: int | None = None,
     reverts: int | None = None,
     scope: Scope = "whole",
+    lists: Sequence[str] = (),
 ) -> Run:
     """Record a new run in state `running`, with carsync's own version, and return it.
 
     Without `fingerprints` no carsync, of whatever age, takes it up as a reading of the feed.
+    `lists` names those of the feed, as its pages are numbered.
     """
     query = sql.load("runs/start_run", columns=_COLUMNS)
     parameters = {
@@ -102,8 +104,16 @@ def start_run(
         "replay_of": replay_of,
         "reverts": reverts,
         "scope": scope,
+        "lists": list(lists) or None,
     }
     return Run(*sql.fetch(conn, "recording the run", query, parameters)[0])
+
+
+def find_lists(conn: Connection, run_id: int) -> list[str]:
+    """Return the names of the lists that a run's pages are numbered by; empty where it has none."""
+    key = {"run_id": run_id}
+    found = sql.fetch(conn, "reading the run's lists", sql.load("runs/find_lists"), key)
+    return list(found[0][0]) if found else []
 
 
 def resume_run(conn: Connection, run_id: int) -> Run | None:

@@ -57,7 +57,10 @@ class Failure(Struct, frozen=True):
 
 
 class FailedPage(Struct, frozen=True):
-    """A page with failed attempts: their number, by class too, and the last of them."""
+    """A page with failed attempts: their number, by class too, and the last of them.
+
+    `in_list` names its list, where the feed has any: `page` is its number there then.
+    """
 
     page: int
     failures: int
@@ -68,6 +71,7 @@ class FailedPage(Struct, frozen=True):
     problem: str
     given_up: bool
     at: datetime
+    in_list: str | None = msgspec.field(default=None, name="list")
 
 
 class FailureCount(Struct, frozen=True):

@@ -1,2 +1,3 @@
 -- The car stays as it is: the table refuses what is to be written.
-UPDATE {delta} SET action = 'kept' WHERE place = %(place)s AND action = 'absent' RETURNING id::text
+UPDATE {delta} SET action = 'kept' WHERE place = %(place)s AND action IN ('absent', 'sure')
+RETURNING id::text

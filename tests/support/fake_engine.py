@@ -49,7 +49,8 @@ class FakeEngine(Engine):
         self.asked += len(leases)
         for lease in leases:
             if isinstance(lease, ProbeLease) and lease.record_id is None:
-                found = ProbeAnswered(None, lease.attempt, ProbeVerdict.GONE, 0.1)
+                page = lease.page.page if lease.page else None
+                found = ProbeAnswered(None, lease.attempt, ProbeVerdict.GONE, 0.1, page=page)
                 self._events.append(found)  # the feed ends where it says
             else:
                 self._events += self._answer(lease)

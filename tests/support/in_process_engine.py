@@ -91,7 +91,10 @@ class InProcessEngine(Engine):
                 answer = self._reader.probe(lease)
         except PageError as exc:
             answer, failure = ProbeAnswer(ProbeVerdict.NOTHING, exc.problem), exc.kind
-        told = ProbeAnswered(lease.record_id, lease.attempt, answer.verdict, 0.0, answer.words)
+        page = lease.page.page if lease.page else None
+        told = ProbeAnswered(
+            lease.record_id, lease.attempt, answer.verdict, 0.0, answer.words, page=page
+        )
         return replace(told, failure=failure, ids=answer.ids, info=answer.info)
 
     def _read(self, lease: PageLease, *, fails: bool = False, is_late: bool = False) -> list[Event]:

@@ -116,7 +116,7 @@ class Rig:
             run=self.run,
             columns=COLUMNS,
             constants=CONSTANTS,
-            pages=range(1, pages + 1),
+            pages=[range(1, pages + 1)],
             decision=Decision(action, (), proof or Proof(), max_deactivations),
             **more,
         )
@@ -197,7 +197,7 @@ class RecordRig:
             run=self.run,
             columns=self.mapper.columns,
             constants=self.mapper.constants,
-            pages=range(1, self.pages + 1),
+            pages=[range(1, self.pages + 1)],
             decision=Decision(action, max_deactivations=NO_CAP),
             **more,
         )

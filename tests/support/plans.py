@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from carsync.config.api_sections import Api, Pagination
 from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.source.pagination.plan import PagePlan
 
 
@@ -15,3 +18,8 @@ def plan_of(
     """Plan a feed, by default one with the default keys."""
     keys = pagination or Pagination()
     return PagePlan(keys, load_paginator(Api(pagination=keys)), only, ahead)
+
+
+def feed_plan_of(lists: Mapping[str, list[Any]] | None = None, **pagination: Any) -> FeedPlan:
+    """Plan a feed, by default one with the default keys and without lists."""
+    return FeedPlan(Api(lists=dict(lists or {}), pagination=Pagination(**pagination)))

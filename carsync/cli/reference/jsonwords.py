@@ -124,6 +124,10 @@ left_out: cars that stay active, each with the reason
 HeldCar.left_out: why the car stays active; empty: an approval deactivates it
 ReplayAnswer.left_out: rejects that cannot be replayed, by reason
 level: how bad it is
+list: the list of `api.lists` that the page is of; null: the feed has none
+lists: what was read of each list of `api.lists`
+lists_done: lists of the feed that were read, or that cannot be read
+lists_planned: lists of the feed; 0: it has none
 lock_held: a run is in progress on this machine
 lowest: lowest rate so far, requests per second
 made_at: when the report was made
@@ -136,6 +140,7 @@ measured: what was measured
 merged: old name of `counts`
 merged_at: when the merge was committed; null: it was not
 name: what was checked, or the column
+ListReport.name: the list, by its parameters
 new: the new price
 next_step: what to do now
 notes: sentences worth reading
@@ -151,7 +156,7 @@ outcome: how the run ended, a sentence
 p50_s: old name of `latency_p50_s`
 p95_s: old name of `latency_p95_s`
 p99_s: old name of `latency_p99_s`
-page: number of the page
+page: number of the page, within its list
 pages: pages with failed attempts
 pages_done: staged pages of the whole run
 pages_failed: old name of `pages_given_up`
@@ -176,6 +181,11 @@ place: names server, database, table and source
 points: the samples, as the charts show them
 prices: largest moves of prices
 probes: by-id requests, by what they proved
+ListReport.pages: pages of the list
+ListReport.pages_failed: pages of the list that could not be read
+ListReport.problem: why the first of these could not be read
+ListReport.records: records of the list's pages
+reported: the total that the API reports; null: none
 problem: what went wrong; empty: nothing
 problems: number of problems
 queue_depth: pages that wait for a writer

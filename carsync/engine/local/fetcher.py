@@ -275,7 +275,8 @@ class Fetcher:
         failpoints.reach("probe.answered")
         told = (answer.verdict, latency_s, answer.words, retry_after_s, failure)
         found = (answer.ids, answer.info, answer.row)
-        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found))
+        page = lease.page.page if lease.page else None
+        self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))
 
     def _heed(self, admission: Admission, status: int | None = None) -> None:
         """Tell the gate what an answer told of the API's limits; `status` is a failure's."""

@@ -38,7 +38,7 @@ class Worker:
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases."""
         for lease in leases:
-            name = lease.page if isinstance(lease, PageLease) else lease.record_id
+            name = lease.page if isinstance(lease, PageLease) else lease.key
             self.leases[name] = lease.attempt
         self._send(Leases(tuple(leases)))
 
@@ -68,8 +68,8 @@ class Worker:
                         continue
                     case PageFetched() | PageFailed():
                         self.leases.pop(event.page, None)
-                    case ProbeAnswered() if self.leases.get(event.record_id) == event.attempt:
-                        del self.leases[event.record_id]
+                    case ProbeAnswered() if self.leases.get(event.key) == event.attempt:
+                        del self.leases[event.key]
                 events.append(event)
         except (EOFError, OSError):
             self.pipe.close()

@@ -97,6 +97,8 @@ def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
         text = f"{formatting.plural(done, 'page')}, {wording.TOTAL_UNKNOWN}"
     else:
         text = f"{formatting.part(done, planned, 'page')} ({formatting.share(done, planned)})"
+    if words := wording.lists(figures.lists_done, figures.lists_planned):
+        text += f" · {words}"
     if figures.pages_resumed:
         text += f" · {figures.pages_resumed:,} kept"
     if figures.eta_s:
@@ -121,7 +123,8 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
         alarms.append((words, "warn"))
     if figures.pages_given_up:
         pages = formatting.plural(figures.pages_given_up, "page")
-        alarms.append((f"given up: {pages} · no car will be deactivated", "bad"))
+        whose = "no car of their lists" if figures.lists_planned else "no car"
+        alarms.append((f"given up: {pages} · {whose} will be deactivated", "bad"))
     return [
         formatting.paint(formatting.paint(line, tone, True), "strong", True)
         for text, tone in alarms

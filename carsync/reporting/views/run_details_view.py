@@ -161,7 +161,9 @@ def _failed_pages(details: RunDetails, width: int) -> list[str]:
     shown = details.failed_pages[:SHOWN_PAGES]
     lines: list[str] = []
     for page in shown:
-        lines += _two_columns(f"page {page.page}", _page_words(page), width)
+        lines += _two_columns(
+            f"page {formatting.in_list(page.page, page.in_list)}", _page_words(page), width
+        )
     if details.failures_kept.pages > len(shown):
         more = details.failures_kept.pages - len(shown)
         lines.append(f"  and {formatting.plural(more, 'more page')} (--json has them)")

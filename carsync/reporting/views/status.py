@@ -160,6 +160,8 @@ def _run_rows(
         *_pages(state, width - _NAMES_WIDTH),
         ("rows", wording.rows(state)),
     ]
+    if words := wording.lists(state.lists_done, state.lists_planned):
+        rows.append(("lists", words))
     if not is_active:
         phase = "" if state.phase == "ended" else f", while {state.phase}"
         rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
@@ -194,7 +196,10 @@ def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     """Name the first failed pages, one line each, and say how many more there are."""
     total = max(state.pages_given_up, len(state.pages_failed))
     shown = list(state.pages_failed.items())[:_SHOWN_FAILED_PAGES]
-    lines = [_cut(formatting.of_page(int(page), problem), width) for page, problem in shown]
+    lines = [
+        _cut(formatting.of_page(int(page) if page.isdigit() else page, problem), width)
+        for page, problem in shown
+    ]
     if total > len(shown):
         lines.append(f"and {formatting.plural(total - len(shown), 'more page')}")
     return [("failed" if n == 0 else "", line) for n, line in enumerate(lines)]

@@ -30,6 +30,15 @@ def pages(done: int, planned: int | None) -> str:
     return f"{done:,} of {planned:,} ({formatting.share(done, planned)})"
 
 
+def lists(done: int, planned: int) -> str:
+    """Write how many lists of the feed are done; empty where it has none.
+
+    >>> lists(12, 200), lists(0, 0)
+    ('12 of 200 lists', '')
+    """
+    return formatting.part(done, planned, "list") if planned else ""
+
+
 def given_up(pages: int) -> str:
     """Write how many pages were given up.
 
@@ -144,7 +153,10 @@ def progress(figures: Figures) -> str:
     """Write the figures on one line; what is not known yet is left out."""
     done, planned = figures.pages_done, figures.pages_planned
     of_planned = "" if planned is None else f"/{planned} ({formatting.share(done, planned)})"
-    parts = [f"pages {done}{of_planned}", rates(figures.pages_per_s, figures.rows_per_s)]
+    parts = [f"pages {done}{of_planned}"]
+    if words := lists(figures.lists_done, figures.lists_planned):
+        parts.append(words)
+    parts.append(rates(figures.pages_per_s, figures.rows_per_s))
     if figures.latency_p95_s is not None:
         parts.append(f"p95 {formatting.latency(figures.latency_p95_s)}")
     parts += [f"queue {figures.queue_depth}", f"errors {formatting.errors(figures.errors)}"]

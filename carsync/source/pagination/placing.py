@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from carsync.source.request import Parameter
 
-_NAME = re.compile(r"\{(page|offset|size|cursor)\}")
+PAGING = frozenset({"page", "offset", "size", "cursor"})
+"""The values of paging that a template may name."""
+_NAME = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return a copy of `value`, with the values of paging in its texts' templates.
+    """Return a copy of `value`, with `values` in its texts' templates; other names stay.
 
     A text that is one template alone becomes the value itself.
 
@@ -30,8 +32,8 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
     return _NAME.sub(lambda found: _text(values.get(found[1], found[0])), value)
 
 
-def names_in(value: Any) -> set[str]:
-    """Return the values of paging for which `value` has a template.
+def names_in(value: Any, known: Collection[str] = PAGING) -> set[str]:
+    """Return those of the `known` names, by default of paging, for which `value` has a template.
 
     >>> sorted(names_in({"sr": ["|{offset}|{size}"], "other": "{id}"}))
     ['offset', 'size']
@@ -39,8 +41,8 @@ def names_in(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return set().union(*map(names_in, value))
-    return set(_NAME.findall(value)) if isinstance(value, str) else set()
+        return set().union(*(names_in(member, known) for member in value))
+    return set(_NAME.findall(value)).intersection(known) if isinstance(value, str) else set()
 
 
 def put(body: dict[str, Any], place: str, value: Parameter | list[Any]) -> None:

@@ -65,13 +65,17 @@ class PagePlan:
         self,
         pagination: Pagination,
         paginator: Paginator,
-        only: int | None = None,
+        only: float | None = None,
         ahead: float = math.inf,
+        most_pages: float = math.inf,
     ) -> None:
-        """Plan the whole feed, or `only` its first so many pages."""
+        """Plan the whole feed, or `only` its first so many pages, never more than `most_pages`."""
         self._only = math.inf if only is None else only
+        self._most_pages = most_pages
         self._ahead = ahead
         self.first = paginator.first
+        self.is_next_proved = False
+        """Another list of the feed names its next pages: the key for them is right."""
         self._pagination = pagination
         self._paginator = paginator
         self._is_parallel = paginator.parallel
@@ -242,6 +246,11 @@ class PagePlan:
         return self._first_records if self._drift.sizes.largest == self._first_records else None
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether the first page, whose answer decides how to go on, was given up."""
+        return not self._observed and self._state(0) == _State.FAILED
+
+    @property
     def was_answered(self) -> bool:
         """Whether any page was read."""
         return self._observed
@@ -361,7 +370,18 @@ class PagePlan:
         names_next = self._paginator.next_key and (not self._is_parallel or self._has_ended)
         is_told = self.reported_records == self._records or self._only == 1
         is_full = self._first_records >= self._pagination.page_size
+        is_told |= self.is_next_proved
         return bool(names_next and is_full and self.staged_count == 1 and not is_told)
+
+    @property
+    def names_next(self) -> bool:
+        """Whether any answer said that a page follows."""
+        return bool(self._named) or self._more_at >= 0
+
+    @property
+    def records(self) -> int:
+        """How many records the staged pages hold."""
+        return self._records
 
     @property
     def misses_records(self) -> bool:
@@ -375,7 +395,8 @@ class PagePlan:
         """Number of pages from the first one on to be staged; None while the end is not known."""
         if self._reported is not None:
             return self._limit
-        return self._limit if self._observed and self.is_exhausted else None
+        is_known = self._observed or self.is_unreadable
+        return self._limit if is_known and self.is_exhausted else None
 
     @property
     def pages(self) -> range:
@@ -428,7 +449,7 @@ class PagePlan:
     def _longest(self) -> int:
         """Pages up to which a plan may grow by what the feed reported first."""
         first = self._drift.total_pages.first or self._pages_for(self._drift.total_records.first)
-        return max(GROWTH * (first or 0), self._pagination.max_pages)
+        return int(min(max(GROWTH * (first or 0), self._pagination.max_pages), self._most_pages))
 
     def _pages_for(self, records: int | None) -> int | None:
         if records is None:
@@ -438,6 +459,8 @@ class PagePlan:
 
     @property
     def _limit(self) -> int:
+        if self.is_unreadable:
+            return len(self._states)
         if not self._is_parallel:
             return self._chained
         reported = self._reported

@@ -35,3 +35,26 @@ class RepeatDetector:
         if 0 in {index, *same} and self._first_records == self._page_size:
             self.like_the_first += 1
         return min(same) + self._first
+
+
+class FirstPages:
+    """Compares the first pages of a feed's lists.
+
+    An API that does not know their parameters answers each of them with the same feed.
+    """
+
+    MIN_RECORDS = 10
+    """A car may be on several lists; where a first page holds fewer records, chance may do it."""
+
+    def __init__(self) -> None:
+        self._lists: dict[int, int] = {}  # by digest
+
+    def find(self, index: int, records: int, digest: int) -> int | None:
+        """Note the first page of a list; return another list that begins with the same records.
+
+        `digest` is of the records' ids; 0: not known.
+        """
+        if records < self.MIN_RECORDS or not digest:
+            return None
+        other = self._lists.setdefault(digest, index)
+        return None if other == index else other

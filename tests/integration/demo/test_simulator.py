@@ -233,3 +233,15 @@ def test_lies_are_told_from_the_start_or_by_name_later() -> None:
         assert lying.page(3).json()["meta"]["total"] == 250
         with pytest.raises(requests.HTTPError, match="422"):
             lying.control("POST", "lie?name=unknown")
+
+
+def test_a_feed_by_lists_wants_the_parameter_and_lists_the_cars_that_have_its_value() -> None:
+    with serving(list_params=("make", "year"), broken_lists=("BMW",)) as client:
+        assert client.get("/cars?make=Kia").status_code == 400
+        page = client.get("/cars?make=Kia&year=2015").json()
+        assert page["meta"]["total"] == len(page["data"]) > 0
+        assert {(car["manufacturer"]["name"], car["year"]) for car in page["data"]} == {
+            ("Kia", 2015)
+        }
+        assert client.get("/cars?make=BMW&year=2015").status_code == 500
+        assert client.get("/cars?make=None&year=2015").json()["data"] == []

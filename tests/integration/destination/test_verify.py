@@ -47,7 +47,7 @@ def test_staged_rows_ids_and_rejects_are_counted(rig: Rig) -> None:
     rig.stage(page(4, [], [reject(0, "1")]))
     with connection.transaction(rig.conn, "measuring") as cur:
         staged = verify.measure(cur, rig.run.run_id)
-        assert staged == verify.check(cur, rig.run.run_id, range(1, 5), frozenset({3}))
+        assert staged == verify.check(cur, rig.run.run_id, [range(1, 5)], frozenset({3}))
     assert (staged.rows, staged.ids, staged.rejects, staged.rejects_without_id) == (3, 2, 3, 1)
     assert (staged.unstaged_reject_ids, staged.seen) == (1, 3)
     assert staged.last_merge is None

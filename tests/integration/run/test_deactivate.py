@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -15,7 +15,9 @@ from carsync.destination import merge
 from carsync.model import MergeCounts, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.deactivate import decide_and_prove
-from carsync.source.pagination.base import load_paginator
+from carsync.source.pagination.feed_plan import ListPlan
+from carsync.source.pagination.lists import FeedLists
+from carsync.source.pagination.plan import PagePlan
 from tests.conftest import ask
 from tests.support.merge_rig import TARGET, Rig, cars, page
 
@@ -33,15 +35,17 @@ def rig(conn: Connection) -> Rig:
 def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
     """Give what a decision wants to know of a run."""
     usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True}
-    usual |= {"cut": "", "gaps": "", "holes": 0, "open_end": ""}
+    usual |= {"cut": "", "gaps": "", "holes": 0, "open_end": "", "planned": 1}
+    lists, pages = FeedLists(config.api), cast("PagePlan", SimpleNamespace(**{**usual, **plan}))
     return SimpleNamespace(
         config=config,
         connection=rig.conn,
         run=rig.run,
         target=TARGET,
         source=config.sync.source,
-        plan=SimpleNamespace(**{**usual, **plan}),
-        paginator=load_paginator(config.api),
+        plan=SimpleNamespace(begun=[ListPlan(lists.all[0], pages)]),
+        lists=lists,
+        paginator=lists.paginator,
         resumed_pages=0,
         said_by_id={},
         rows_by_id={},

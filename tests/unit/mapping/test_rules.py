@@ -15,7 +15,7 @@ from tests.support.mappers import load_mapper, mapper_of
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        ({"a": {}}, "mapping.columns.a: needs path, constant or template"),
+        ({"a": {}}, "mapping.columns.a: needs path, constant, list or template"),
         ({"a": {"path": "a..b"}}, "mapping.columns.a: path has an empty part"),
         ({"a": {"constant": 1, "path": "a", "type": "integer"}}, "mapping.columns.a: constant"),
         ({"a": {"path": "a", "equals": "x", "type": "integer"}}, "type must be boolean"),

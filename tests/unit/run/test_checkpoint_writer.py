@@ -15,13 +15,13 @@ import pytest
 from carsync.model import EndState, PageInfo
 from carsync.run.checkpoint_writer import SAVE_EVERY_S, CheckpointWriter, idle_since
 from carsync.run.report import RunReport
-from carsync.source.pagination.plan import PagePlan
+from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state.checkpoint import MAX_FAILED_PAGES, CheckpointState, load
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 from tests.support import snapshots
 from tests.support.fake_clock import FakeClock
-from tests.support.plans import plan_of
+from tests.support.plans import feed_plan_of
 
 STARTED = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -71,9 +71,9 @@ def report(state: EndState, exit_code: int, **changes: Any) -> RunReport:
 MERGED: dict[str, Any] = {"counts": snapshots.COUNTS, "checks": snapshots.LAST.acceptance}
 
 
-def plan_with(staged: int, planned: int, failed: dict[int, str] | None = None) -> PagePlan:
+def plan_with(staged: int, planned: int, failed: dict[int, str] | None = None) -> FeedPlan:
     """Give a plan with the pages 1 to `staged` staged and those of `failed` given up."""
-    plan = plan_of()
+    plan = feed_plan_of()
     for page in range(1, max([staged, *(failed or {})]) + 1):
         assert plan.next_page() == page
         if failed and page in failed:

@@ -52,7 +52,7 @@ class Run(QuietContext):
 
 @pytest.fixture(autouse=True)
 def seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_seen(conn: object, run_id: int, ids: Iterable[str]) -> set[str]:
+    def find_seen(conn: object, run_id: int, ids: Iterable[str], pages: range) -> set[str]:
         return SEEN & set(ids)
 
     monkeypatch.setattr(candidates, "find_seen", find_seen)
@@ -65,7 +65,7 @@ def test_a_page_behind_that_is_empty_or_repeats_what_was_read_proves_the_end(beh
     assert ends.are_proved()
     assert ends.are_proved()
     assert looks.asked == [3]
-    assert run.plan.drift == ()
+    assert run.plan.of(1).drift == ()
 
 
 def test_new_records_behind_the_end_disprove_the_totals() -> None:
@@ -79,22 +79,22 @@ def test_a_feed_that_grew_meanwhile_is_believed_and_read_on() -> None:
     run, looks = Run(PageInfo(2, 200)), Looks({3: ("4",)}, PageInfo(3, 201))
     assert not FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
     assert run.plan.next_page() == 3
-    assert run.plan.has_totals
+    assert run.plan.of(1).has_totals
     assert run.notes == []
 
 
 def test_no_clear_answer_leaves_a_doubt() -> None:
     run, looks = Run(PageInfo(2, 150)), Looks({3: None})
     assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
-    assert "no clear answer for page 3" in run.plan.drift[0]
-    assert not run.plan.open_end, "the total is met, and the last page is not full"
+    assert "no clear answer for page 3" in run.plan.of(1).drift[0]
+    assert not run.plan.of(1).open_end, "the total is met, and the last page is not full"
 
 
 @pytest.mark.parametrize("info", [PageInfo(2, 0), PageInfo(2, 151)])
 def test_no_clear_answer_leaves_the_end_open_where_the_total_is_not_met(info: PageInfo) -> None:
     run, looks = Run(info), Looks({3: None})
     assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
-    assert "page 3 may hold more records" in run.plan.open_end
+    assert "page 3 may hold more records" in run.plan.of(1).open_end
 
 
 def _failing(run: Run, *pages: int) -> Run:
@@ -110,7 +110,7 @@ def test_failed_pages_behind_the_end_that_the_feed_reports_by_now_are_left_out()
     ends: Any = FeedEnds(run, looks)  # type: ignore[arg-type]
     assert ends.are_proved()
     assert looks.asked == [1, 3], "the end that is reported now is tried, too"
-    assert (run.plan.planned, run.plan.failed, run.plan.open_end) == (2, {}, "")
+    assert (run.plan.planned, run.plan.failed, run.plan.of(1).open_end) == (2, {}, "")
     assert "shrank from 4 pages to 2" in run.notes[0]
 
 

@@ -58,7 +58,7 @@ def run_intake(
     context.begin(SimpleNamespace(run_id=1, token="t", started_at=None))  # type: ignore[arg-type]
     with Intake(context, new_engine) as taken:
         taken.run()
-    return context.plan
+    return context.plan.of(1)
 
 
 def refuse(lease: PageLease, retry_after_s: float) -> PageFailed:

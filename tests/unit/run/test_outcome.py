@@ -19,7 +19,7 @@ def test_an_error_ends_the_run_with_its_own_code_and_words() -> None:
 
 
 def test_failed_pages_make_it_partial_and_name_the_first() -> None:
-    ending = merged(1, MergeCounts(held=3), GOOD, {9: "HTTP 500", 4: "empty"}, 20)
+    ending = merged(1, MergeCounts(held=3), GOOD, {4: "empty", 9: "HTTP 500"}, 20)
     assert (ending.state, ending.exit_code) == ("partial", ExitCode.PARTIAL)
     assert "2 of 20 pages" in ending.problem
     assert ending.detail == "page 4: empty"

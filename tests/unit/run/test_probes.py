@@ -140,3 +140,13 @@ def test_a_request_that_is_refused_for_a_while_is_made_again(
     assert found == {"throttled": GONE, "broken": NOTHING, "gone": GONE}
     assert tries.count("throttled") == tries.count("broken") == ATTEMPTS
     assert tries.count("gone") == 1
+
+
+def test_pages_of_several_lists_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking, engine, _ = prepare(monkeypatch, lambda lease: [])
+    found = looking.look_at([4, 1_000_003])
+    assert {page: answer and answer.page for page, answer in found.items()} == {
+        4: 4,
+        1_000_003: 1_000_003,
+    }
+    assert engine.asked == 2

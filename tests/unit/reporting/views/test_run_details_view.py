@@ -32,13 +32,15 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         rss_by_process={"parent": 60_000_000, "fetcher-1": 50_000_000},
     )
     told = stored | {
-        "snapshot": stored["snapshot"] | {"allowed_per_s_mean": None, "slowed": None},
+        "snapshot": stored["snapshot"]
+        | {"allowed_per_s_mean": None, "slowed": None, "lists_planned": 0, "lists_done": 0},
         "meaning": "held: a person must look",
         "next_step": "look; or do nothing: the next run decides again",
         "counts": stored["counts"] | {"kept": 0},
         "data_at": None,
         "columns": None,
         "fields": [],
+        "lists": [],
     }
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)

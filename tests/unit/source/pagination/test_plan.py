@@ -222,16 +222,15 @@ class TestFeedWithoutTotals:
         assert self.read(plan, set(range(1, 18))) == list(range(1, 21))
         assert is_complete(plan)
 
-    def test_an_unreadable_first_page_is_followed_by_the_next_ones_alone(self) -> None:
+    def test_nothing_is_read_behind_an_unreadable_first_page(self) -> None:
         plan = plan_of(self.EMPTIES)
-        for page in (1, 2, 3):
-            assert lease_all(plan) == [page]
-            assert not plan.is_exhausted
-            plan.fail(page, "refused")
+        assert lease_all(plan) == [1]
+        plan.fail(1, "refused")
         assert lease_all(plan) == []
         assert plan.is_exhausted
+        assert plan.is_unreadable
+        assert plan.pages == range(1, 2)
         assert not is_complete(plan)
-        assert plan.planned is None
 
     def test_totals_reported_later_take_over(self) -> None:
         plan = plan_of(self.EMPTIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carsync.source.pagination.repeats import RepeatDetector
+from carsync.source.pagination.repeats import FirstPages, RepeatDetector
 
 
 def found(pages: list[tuple[int, int]], size: int = 2, records: int = 2) -> list[int | None]:
@@ -46,3 +46,20 @@ def test_only_a_first_page_that_is_just_full_may_hide_others(records: int, stuck
 def test_pages_may_be_numbered_from_zero() -> None:
     detector = RepeatDetector(0, 2)
     assert [detector.find(page, 2, 7) for page in (0, 1)] == [None, 0]
+
+
+@pytest.mark.parametrize(
+    ("starts", "others"),
+    [
+        ([(0, 10, 7), (1, 10, 8)], [None, None]),
+        ([(0, 10, 7), (1, 10, 7), (2, 10, 7)], [None, 0, 0]),
+        ([(0, 10, 7), (0, 10, 7)], [None, None]),  # read again
+        ([(0, 9, 7), (1, 9, 7)], [None, None]),  # a few cars may be on both
+        ([(0, 10, 0), (1, 10, 0)], [None, None]),
+    ],
+)
+def test_lists_that_begin_alike_are_told(
+    starts: list[tuple[int, int, int]], others: list[int | None]
+) -> None:
+    detector = FirstPages()
+    assert [detector.find(*start) for start in starts] == others

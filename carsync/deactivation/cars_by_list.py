@@ -1,0 +1,83 @@
+"""Cars that a run should have seen and did not, by the lists that they were on before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from carsync.config.lists import PAGES_EACH
+from carsync.deactivation.candidates import absent_cars
+from carsync.deactivation.policy import DeactivationPlan
+from carsync.destination import car_lists, privileges, staging, verify
+from carsync.model import ListRank, ListRanks
+from carsync.postgres import connection, sql
+from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
+from carsync.postgres.wait import Connection, patient
+from carsync.state.runs import Run
+
+_REMOVED = -1
+
+
+class CarsByList:
+    """What a run staged and missed, list by list. Nothing may be left to fetch.
+
+    `active` counts the source's active cars, `removed` those of a list that the feed had, but has
+    no more. `move`: cars were found on another list than before. Raises what
+    `plan_deactivation` raises.
+    """
+
+    def __init__(self, conn: Connection, run: Run, names: Sequence[str]) -> None:
+        self._conn = conn
+        self._run = run
+        verify.check_exists(conn, run.run_id)
+        key: dict[str, Any] = {**run.target.key(run.source), "names": list(names)}
+        with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
+            sql.run(cur, "session/set_merge")
+            parts: dict[str, Composable] = {
+                **target_parts(cur, run.target),
+                "source": sql.literal(run.source),
+                "known": sql.load("lists/known"),
+            }
+            privileges.check(run.target, privileges.describe(cur, run.target))
+            query = sql.load("lists/count_by_list", absent=self._absent(cur), **parts)
+            found = {place: counts for place, *counts in sql.rows(cur, query, key)}
+            staged = {"run_id": run.run_id, "each": PAGES_EACH}
+            query = sql.load("lists/count_staged", **staging.tables(run.run_id))
+            self._staged = {place: counts for place, *counts in sql.rows(cur, query, staged)}
+            ((self.move,),) = sql.rows(cur, "lists/find_moves", key)
+            query = sql.load("lists/count_active", **parts)
+            ((self.active,),) = sql.rows(cur, query)
+        self._known = found
+        self.removed: int = found.get(_REMOVED, [0, 0])[0]
+
+    def plan(self, index: int) -> DeactivationPlan:
+        """Return what a list would deactivate."""
+        active, absent = self._known.get(index, (0, 0))
+        seen, duplicates, without_id = self._staged.get(index, (0, 0, 0))
+        return DeactivationPlan(absent, active, seen, without_id, duplicates)
+
+    def count_by_rank(self, ranks: ListRanks) -> dict[int, int]:
+        """Count the candidates by what becomes of them."""
+        with patient(self._conn), connection.transaction(self._conn, "counting") as cur:
+            sql.run(cur, "session/set_merge")
+            query = sql.load(
+                "lists/count_by_rank", absent=self._absent(cur), ranked=car_lists.ranked()
+            )
+            return dict(sql.rows(cur, query, self._key(ranks)))
+
+    def list_ids(self, ranks: ListRanks, limit: int) -> list[str]:
+        """Return at most `limit` candidates of lists that were read, longest unseen first."""
+        key = self._key(ranks) | {"limit": limit, "unread": ListRank.UNREAD}
+        with patient(self._conn), connection.transaction(self._conn, "listing") as cur:
+            sql.run(cur, "session/set_merge")
+            query = sql.load(
+                "lists/list_candidates", absent=self._absent(cur), ranked=car_lists.ranked()
+            )
+            return [record_id for (record_id,) in sql.rows(cur, query, key)]
+
+    def _key(self, ranks: ListRanks) -> dict[str, Any]:
+        return car_lists.parameters(self._run.target, self._run.source, ranks)
+
+    def _absent(self, cur: Cursor) -> Composable:
+        return absent_cars(cur, self._run, verify.measure(cur, self._run.run_id))

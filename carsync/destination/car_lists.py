@@ -1,0 +1,52 @@
+"""Which lists of the feed the cars are on: remembered by each merge, for the runs after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from carsync.config.lists import PAGES_EACH
+from carsync.destination.staging import tables
+from carsync.model import ListRanks, Target
+from carsync.postgres import sql
+from carsync.postgres.sql import Composable, Cursor
+from carsync.state.runs import Run
+
+ACTIONS = ("sure", "absent", "held", "unread")
+"""What the delta says of absent cars, by the rank of their lists."""
+
+
+def parameters(target: Target, source: str, ranks: ListRanks) -> dict[str, Any]:
+    """Return the parameters of the statements about lists."""
+    return {
+        **target.key(source),
+        "names": list(ranks.names),
+        "ranks": list(ranks.ranks),
+        "removed": ranks.removed,
+        "unknown": ranks.unknown,
+        "actions": list(ACTIONS),
+    }
+
+
+def ranked() -> Composable:
+    """Return the query for the rank of each car by the lists that it was on."""
+    return sql.load("lists/ranked", known=sql.load("lists/known"))
+
+
+def record(cur: Cursor, run: Run, names: Sequence[str], ranks: ListRanks | None) -> None:
+    """Remember which staged cars are on which lists; nothing is on any where there are no names.
+
+    Of a list that was not read whole, nobody has left it.
+    """
+    key: dict[str, Any] = run.target.key(run.source)
+    if not names:
+        sql.run(cur, "lists/forget_cars", key)
+        return
+    key |= {
+        "run_id": run.run_id,
+        "each": PAGES_EACH,
+        "names": list(names),
+        "read": list(ranks.read) if ranks else [],
+    }
+    sql.run(cur, "lists/record_lists", key)
+    sql.run(cur, sql.load("lists/record_cars", **tables(run.run_id)), key)

@@ -1,0 +1,136 @@
+"""Lists: the combinations of `api.lists`, each of which is read as a feed of its own. Pure.
+
+The pages of all lists lie in one row of numbers: a page's number is that of the page in its list,
+and `PAGES_EACH` more for each list before it. Leases, ledger and rejects know pages by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from carsync import formatting
+from carsync.config.api_sections import Api, Value
+from carsync.config.lists import PAGES_EACH, combine, name_of
+from carsync.source.pagination.base import Paginator, load_paginator
+from carsync.source.pagination.placing import fill, names_in, put
+from carsync.source.request import ApiRequest
+
+_ALL = range(-(2**31), 2**31)
+
+
+class FeedList(Struct, frozen=True):
+    """One list of a feed: its place among the others, its name, its parameters, its paging.
+
+    The name is empty where the feed has no lists: it is its only list then.
+    """
+
+    index: int
+    name: str
+    values: Mapping[str, Value]
+    api: Api
+    paginator: Paginator
+
+    def number(self, page: int) -> int:
+        """Return the number among the pages of all lists that a page of this one has."""
+        return self.index * PAGES_EACH + page
+
+    @property
+    def numbers(self) -> range:
+        """All numbers that pages of this list may have."""
+        return range(self.number(0), self.number(PAGES_EACH)) if self.name else _ALL
+
+    def request(self, page: int, token: str | None) -> ApiRequest:
+        """Return the request of a page of this list.
+
+        A link gets the list's parameters that its server forgot: it would leave the list.
+        """
+        request = self.paginator.request(page, token)
+        if not self.name:
+            return request
+        params: dict[str, Any] = dict(self.api.params)
+        if request.is_link:
+            named = {n for n, _ in parse_qsl(urlsplit(request.path).query, keep_blank_values=True)}
+            own = self.values.keys() & params.keys() - named
+            params = {name: params[name] for name in own}
+        return replace(request, params={**params, **request.params})
+
+
+class FeedLists:
+    """All lists of a feed, in the order of the configuration: at least one."""
+
+    def __init__(self, api: Api) -> None:
+        combinations = combine(api.lists)
+        self.names = tuple(map(name_of, combinations)) if api.lists else ()
+        """The lists' names; empty where the feed has no lists."""
+        kind = type(load_paginator(api))
+        self.all = tuple(
+            FeedList(i, name_of(values), values, own := with_values(api, values), kind(own))
+            for i, values in enumerate(combinations)
+        )
+
+    @property
+    def paginator(self) -> Paginator:
+        """The paging of the first list; that of the others differs in its parameters alone."""
+        return self.all[0].paginator
+
+    def locate(self, number: int) -> tuple[FeedList, int]:
+        """Return the list that a page belongs to, and its number there."""
+        index, page = split(number, self.names)
+        return self.all[index], page
+
+    def label(self, number: int) -> int | str:
+        """Return what people call a page; see `label`."""
+        return label(number, self.names)
+
+    def of_page(self, number: int, problem: str) -> str:
+        """Write what is wrong with a page, which is named once."""
+        feed_list, page = self.locate(number)
+        words = formatting.of_page(page, problem)
+        return f"{feed_list.name}: {words}" if feed_list.name else words
+
+
+def split(number: int, names: Sequence[str]) -> tuple[int, int]:
+    """Return the index of a page's list, and the page's number there.
+
+    >>> split(2_000_017, ["make=Kia", "make=BMW", "make=Opel"]), split(2_000_017, [])
+    ((2, 17), (0, 2000017))
+    """
+    return divmod(number, PAGES_EACH) if names and number >= 0 else (0, number)
+
+
+def label(number: int, names: Sequence[str]) -> int | str:
+    """Return what people call a page: its number, and where there are `names` that of its list.
+
+    >>> label(17, []), label(1_000_017, ["make=Kia", "make=BMW"])
+    (17, '17 of make=BMW')
+    """
+    index, page = split(number, names)
+    return f"{page:,} of {names[index]}" if index < len(names) else number
+
+
+def with_values(api: Api, values: Mapping[str, Value]) -> Api:
+    """Return the section with a combination's parameters, where those of paging go, too.
+
+    That is in the path's, parameters' and body's templates; else they are parameters of their
+    own, or with POST at their dotted place in the body.
+    """
+    if not values:
+        return api
+    texts = {name: quote(str(value), safe="") for name, value in values.items()}
+    placed = names_in([api.path, api.params, api.body], values)
+    own = {name: value for name, value in values.items() if name not in placed}
+    params: dict[str, Any] = fill(api.params, values)
+    body: dict[str, Any] = fill(api.body, values)
+    if api.method == "GET":
+        params |= own
+    elif api.form:
+        body |= own
+    else:
+        for name, value in own.items():
+            put(body, name, value)
+    return replace(api, path=str(fill(api.path, texts)), params=params, body=body, lists={})

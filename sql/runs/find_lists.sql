@@ -1,0 +1,1 @@
+SELECT coalesce(lists, '{{}}') FROM carsync.runs WHERE run_id = %(run_id)s
