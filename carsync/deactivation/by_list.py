@@ -60,7 +60,9 @@ def judge_lists(
             reasons.setdefault(reason, []).append(name)
     words = [f"{reason} ({shown(names)})" for reason, names in reasons.items()]
     if len(words) > SHOWN_REASONS:
-        words[SHOWN_REASONS:] = [f"… {len(words) - SHOWN_REASONS:,} further reasons"]
+        words[SHOWN_REASONS:] = [
+            f"… and {formatting.plural(len(words) - SHOWN_REASONS, 'more reason')}"
+        ]
     if unread and len(unread) < len(each):
         words.append(
             "a car that another list does not hold any more may have moved to one that was not "
