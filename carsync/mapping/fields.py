@@ -190,7 +190,7 @@ class RecordType:
             return self._build_list(prefix, source, rests, heads)
         # Wanted whole, or at several positions that need not look alike.
         for rest in rests:
-            step = partial(_map, partial(walk, path=rest))
+            step = partial(_walk_all, rest)
             self._slots[prefix + rest] = self._add(source, step) if rest else source
         return self._leaf_types.get(prefix, Any)
 
@@ -236,6 +236,12 @@ def _is_field_name(key: str) -> bool:
 
 def _map(read: Callable[[Any], Any], owners: list[Any]) -> list[Any]:
     return list(map(read, owners))
+
+
+def _walk_all(path: FieldPath, owners: list[Any]) -> list[Any]:
+    if owners.count(None) == len(owners):
+        return owners
+    return [walk(owner, path) for owner in owners]
 
 
 def _as_list(owner: Any) -> Any:

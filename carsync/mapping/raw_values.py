@@ -15,7 +15,6 @@ Preparation = Callable[[Sequence[list[Any]]], list[Any]]
 
 OTHERS = "_"
 """The key of `map` that stands for all values that it does not name."""
-_Change = Callable[[Any], Any]
 _EMPTY: tuple[Any, ...] = ([], {})
 
 
@@ -26,19 +25,23 @@ def compile_preparation(rule: ColumnRule) -> Preparation:
     >>> prepare([[None, {"value": 1}, 2], [7, 8, 9]])
     [7, 'one', 2]
     """
-    changes: list[_Change] = []
-    if rule.unwrap is not None:
-        changes.append(_unwrapping(rule.unwrap))
     exchange = _exchange(rule) if rule.map else None
-    is_single = len(rule.paths) < 2
 
     def prepare(found: Sequence[list[Any]]) -> list[Any]:
-        for change in changes:
-            found = [list(map(change, values)) for values in found]
-        chosen = found[0] if is_single else list(map(_first_held, zip(*found, strict=True)))
+        if rule.unwrap is not None:
+            found = [_unwrap(values, rule.unwrap) for values in found]
+        chosen = found[0] if len(found) == 1 else _choose(found)
         return chosen if exchange is None else list(map(exchange, chosen))
 
     return prepare
+
+
+def _choose(found: Sequence[list[Any]]) -> list[Any]:
+    """Choose one value for each record; a path that leads nowhere on this page costs nothing."""
+    led = [values for values in found if values.count(None) < len(values)]
+    if len(led) < 2:
+        return led[0] if led else found[0]
+    return list(map(_first_held, zip(*led, strict=True)))
 
 
 def _first_held(values: Sequence[Any]) -> Any:
@@ -46,8 +49,10 @@ def _first_held(values: Sequence[Any]) -> Any:
 
     Null, a blank text, an empty list, an empty object and what is out of place are no values.
     """
-    held = next(filter(_is_held, values), None)
-    return held if held is not None else next((v for v in values if v is not None), None)
+    for value in values:
+        if _is_held(value):
+            return value
+    return next((value for value in values if value is not None), None)
 
 
 def _is_held(value: Any) -> bool:
@@ -56,14 +61,13 @@ def _is_held(value: Any) -> bool:
     return value is not None and value not in _EMPTY and value.__class__ is not Misplaced
 
 
-def _unwrapping(name: str) -> _Change:
-    def unwrap(value: Any) -> Any:
-        return value[name] if value.__class__ is dict and name in value else value
+def _unwrap(values: list[Any], name: str) -> list[Any]:
+    if dict not in set(map(type, values)):
+        return values
+    return [value[name] if value.__class__ is dict and name in value else value for value in values]
 
-    return unwrap
 
-
-def _exchange(rule: ColumnRule) -> _Change:
+def _exchange(rule: ColumnRule) -> Callable[[Any], Any]:
     known = dict(rule.map)
     has_others = OTHERS in known
     others = known.pop(OTHERS, None)
