@@ -41,6 +41,7 @@ from carsync.mapping.ids import (
     read_id_part,
 )
 from carsync.mapping.raw_values import compile_preparation
+from carsync.mapping.record_path import BY_ID, Place, find_places
 from carsync.mapping.rules import (
     SOURCE,
     Rules,
@@ -94,7 +95,8 @@ class Mapper:
     `constants` are the columns with the same value in every row; no row carries them.
     `defaults` are the mapped columns with their defaults, `id` and constants aside. `paths`
     are the columns that are read from records, each with its path.
-    `hash_scheme` names the rules of the hashes, `fingerprint` is a digest of all rules.
+    `places` are those in `api.record.path`. `hash_scheme` names the rules of the hashes,
+    `fingerprint` is a digest of all rules.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Mapper:
             if name not in {"id", "external_id"}
         }
         self.paths = {n: " or ".join(r.paths) for n, r in varying.items() if r.paths}
+        self.places: tuple[Place, ...] = BY_ID
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         # The table says how ids are written: before it is seen, a run must know its own.
         columns = {**rules.columns, "id": replace(rules.columns["id"], type="text")}
@@ -149,7 +152,9 @@ class Mapper:
         """
         rules, source = check_rules(config.mapping), config.sync.source
         listed = combine(config.api.lists)[0]
-        return cls(rules, config.api.pagination, paths, source, listed)
+        mapper = cls(rules, config.api.pagination, paths, source, listed)
+        mapper.places = find_places(config.api.record, rules.columns)
+        return mapper
 
     def map_page(
         self, body: bytes, *, list_fields: bool = False, listed: Listed | None = None

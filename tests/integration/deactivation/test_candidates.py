@@ -6,10 +6,14 @@ import time
 from typing import Any
 
 from carsync.deactivation import candidates
+from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape, group_by_shape
 from carsync.destination import merge
+from carsync.mapping.record_path import BY_ID
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, Rig, cars, page, reject
+
+IDS = Addresses(BY_ID, {})
 
 
 def test_rejected_record_counts_as_seen(rig: Rig) -> None:
@@ -32,8 +36,8 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     listed = candidates.list_candidates(rig.conn, rig.run, 100)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
     assert len(candidates.list_candidates(rig.conn, rig.run, 2)) == 2
-    assert len(candidates.list_seen(rig.conn, rig.run.run_id, Shape(""), 1)) == 1
-    seen = candidates.list_seen(rig.conn, rig.run.run_id, Shape(""), 100)
+    assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 1)) == 1
+    seen = candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 100)
     assert {i: page_number for i, page_number in seen if i != "2"} == {"0": 1, "1": 1, "3": 2}
     assert len(seen) == 4, "each car once"
     assert merge.merge(rig.conn, rig.request(2)).deactivated == 6
@@ -94,7 +98,7 @@ def test_postgresql_reads_the_shapes_of_ids_as_python_does(rig: Rig) -> None:
     rig.begin()
     rig.stage(page(1, cars(ids)))
     for shape, group in group_by_shape(ids).items():
-        seen = candidates.list_seen(rig.conn, rig.run.run_id, shape, 100)
+        seen = candidates.list_seen(rig.conn, rig.run.run_id, IDS, shape, 100)
         assert [i for i, _ in seen] == group
 
 
@@ -105,5 +109,5 @@ def test_a_shape_of_long_ids_costs_microseconds_an_id(rig: Rig) -> None:
     rig.stage(page(1, cars(ids)))
     (shape,) = group_by_shape(ids)
     started_s = time.monotonic()
-    assert len(candidates.list_seen(rig.conn, rig.run.run_id, shape, 10)) == 10
+    assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, shape, 10)) == 10
     assert time.monotonic() - started_s < 0.5

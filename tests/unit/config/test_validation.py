@@ -21,7 +21,7 @@ from tests.support.folders import ROOT
         ("api: {base_url: 'https://h:99999/x'}", "not an http(s) URL"),
         ("api: {base_url: 'https://u@h/x'}", "user name or password"),
         ("api: {base_url: 'https://h/x?a=1'}", "must end before"),
-        ("api: {record: {path: /cars}}", "api.record.path must contain {id}"),
+        ("api: {record: {path: /cars}}", "api.record.path must contain {id}, or another column"),
         ("api: {body: {make: Kia}}", "belong to api.method: POST"),
         ("api: {form: true}", "belong to api.method: POST"),
         ("api: {path: '@host/x'}", "api.path is not a path"),
