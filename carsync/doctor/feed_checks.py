@@ -69,7 +69,8 @@ class FirstPage(Struct, frozen=True):
     `reasons` are the reasons of the other records, each with its number of records.
     `absent` are the columns whose path no record has, `unread` the fields that no column reads.
     `naive` are the columns with times without an offset, each with the zone that these are given.
-    `objection` says why totals and records do not agree. `ids` are the records' own.
+    `objection` says why totals and records do not agree. `ids` are the records' own;
+    `by_id` is the first one that can be asked for, with its values in `api.record.path`.
     """
 
     latency_s: float
@@ -90,6 +91,7 @@ class FirstPage(Struct, frozen=True):
     paging: Pagination | None = None
     has_more: bool | None = None
     next_token: str | None = None
+    by_id: tuple[str, tuple[str, ...]] | None = None
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:

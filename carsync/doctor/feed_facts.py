@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +26,10 @@ from carsync.mapping.fields import parse_path, walk
 from carsync.mapping.guessing import list_absent, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
+from carsync.mapping.record_path import read_places
 from carsync.mapping.rules import check_rules, raw_paths
 from carsync.mapping.times import is_naive
+from carsync.model import Row
 from carsync.redaction import redact
 from carsync.source.certificates import ClientCertificate
 from carsync.source.connection_pool import HANDSHAKE_S, speaks_http, tls_context
@@ -150,8 +152,19 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         ids=tuple(i for i in ids_of(content) if i is not None),
         has_more=info.has_more,
         next_token=info.next_token,
+        by_id=_first_by_id(mapper, content.rows),
         objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
+
+
+def _first_by_id(mapper: Mapper, rows: Sequence[Row]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the id of the first row that has all values of `api.record.path`, and these."""
+    names = [column.name for column in mapper.columns]
+    for row in rows:
+        values = read_places(mapper.places, dict(zip(names, row[1:], strict=True)))
+        if values is not None:
+            return str(row[1]), values
+    return None
 
 
 def _compare_fields(
