@@ -14,15 +14,17 @@ Values = Sequence[str | None]
 
 
 class Addresses:
-    """The values by which each car is asked for, by its id; of `places` the first is `main`.
+    """The values by which each car is asked for, by its id.
 
-    The main place is the one in which the cars differ most: lots differ, an auction has many.
+    One of the `places` is the main one, in which cars differ most: lots differ, an auction has
+    many. Until that is chosen, it is the first one, and none is beside it.
     """
 
     def __init__(self, places: tuple[Place, ...], known: dict[str, tuple[str, ...]]) -> None:
         self._places = places
         self._known = known
         self._main = 0
+        self._is_chosen = False
 
     @property
     def is_by_id(self) -> bool:
@@ -37,7 +39,8 @@ class Addresses:
     @property
     def beside(self) -> tuple[Place, ...]:
         """The other places."""
-        return (*self._places[: self._main], *self._places[self._main + 1 :])
+        others = (*self._places[: self._main], *self._places[self._main + 1 :])
+        return others if self._is_chosen else ()
 
     @property
     def values(self) -> tuple[Place, ...]:
@@ -53,11 +56,12 @@ class Addresses:
                 learnt.append(record_id)
         return learnt
 
-    def choose_main(self, ids: Sequence[str]) -> None:
-        """Let the place be the main one in which these cars differ most."""
-        columns = () if self.is_by_id else zip(*(self._known[i] for i in ids), strict=True)
+    def choose_main(self) -> None:
+        """Let the place be the main one in which the cars differ most whose values are known."""
+        columns = zip(*self._known.values(), strict=True)
         counts = [len(set(column)) for column in columns]
         self._main = max(range(len(counts)), key=counts.__getitem__, default=0)
+        self._is_chosen = True
 
     def keys(self, ids: Sequence[str]) -> dict[str, Key]:
         """Return by id the main value and the values beside it."""

@@ -69,8 +69,8 @@ def list_seen(
     )
     with patient(conn):
         found = sql.fetch(conn, "listing seen cars", query, {**asdict(shape), "limit": limit})
-    addresses.learn((record_id, values) for record_id, _, values in found)
-    return list({record_id: (record_id, page) for record_id, page, _ in found}.values())
+    known = set(addresses.learn((record_id, values) for record_id, _, values in found))
+    return list({i: (i, page) for i, page, _ in found if i in known}.values())
 
 
 def list_listed(
@@ -85,8 +85,7 @@ def list_listed(
         values = _parts(addresses, target.id_column)
         query = sql.load("deactivation/list_listed", **target_parts(cur, target), **values)
         found = sql.rows(cur, query, key)
-    addresses.learn(found)
-    return [record_id for record_id, _ in found]
+    return addresses.learn(found)
 
 
 def find_addresses(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -49,6 +50,9 @@ from carsync.state.checkpoint import load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 
+_SAMPLE = 100
+"""So many listed cars show in which of their values cars differ."""
+
 
 def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     """Decide what becomes of the cars that the run did not see, before anything is merged.
@@ -63,11 +67,12 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     if not limit or (listed := case.list_ids(limit)) is None:
         return decision
     addresses = Addresses(context.mapper.places, context.addresses)
-    ids = _with_addresses(context, addresses, listed)
+    seen = partial(candidates.list_seen, connection, context.run.run_id, addresses)
+    ids = _with_addresses(context, addresses, listed, seen)
     controls: dict[str, int] = {}
 
     def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
-        found = candidates.list_seen(connection, context.run.run_id, addresses, shape, count)
+        found = seen(shape, count)
         controls.update(found)
         return found
 
@@ -196,11 +201,19 @@ def _lengths_before(context: RunContext) -> dict[str, int]:
     return {known["name"]: known["pages"] for known in summary.get("lists", ())}
 
 
-def _with_addresses(context: RunContext, addresses: Addresses, ids: Sequence[str]) -> Sequence[str]:
+def _with_addresses(
+    context: RunContext,
+    addresses: Addresses,
+    ids: Sequence[str],
+    draw: Callable[[Shape, int], object],
+) -> Sequence[str]:
     """Return those of the absent cars that can be asked for, and tell of the others."""
+    if addresses.is_by_id:
+        return ids
     key = (context.connection, context.target, context.source)
     found = candidates.find_addresses(*key, addresses, ids)
-    addresses.choose_main(found)
+    draw(Shape(""), _SAMPLE)
+    addresses.choose_main()
     record = context.config.api.record
     if len(found) < len(ids) and record is not None:
         cars = formatting.plural(len(ids) - len(found), "car", "was", "were")
@@ -321,14 +334,15 @@ def _ask_again(
     answers: Verdicts = {}
     addresses = Addresses(context.mapper.places, context.addresses)
     limit = context.config.sync.deactivate.max_probes
-    asked = _with_addresses(context, addresses, ids[:limit])
+    key = (context.connection, context.target, context.source)
+    draw_listed = partial(candidates.list_listed, *key, addresses)
+    asked = _with_addresses(context, addresses, ids[:limit], draw_listed)
     controls: list[str] = []
     stranger = addresses.add_stranger(asked)
     probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
 
     def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
-        key = (context.connection, context.target, context.source)
-        found = candidates.list_listed(*key, addresses, shape, count)
+        found = draw_listed(shape, count)
         controls.extend(found)
         return [(i, 0) for i in found]
 

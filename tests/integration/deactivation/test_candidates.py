@@ -9,9 +9,9 @@ from carsync.deactivation import candidates
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape, group_by_shape
 from carsync.destination import merge
-from carsync.mapping.record_path import BY_ID
+from carsync.mapping.record_path import BY_ID, Place
 from tests.conftest import ask
-from tests.support.merge_rig import SOURCE, Rig, cars, page, reject
+from tests.support.merge_rig import SOURCE, Rig, car, cars, page, reject
 
 IDS = Addresses(BY_ID, {})
 
@@ -111,3 +111,34 @@ def test_a_shape_of_long_ids_costs_microseconds_an_id(rig: Rig) -> None:
     started_s = time.monotonic()
     assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, shape, 10)) == 10
     assert time.monotonic() - started_s < 0.5
+
+
+def test_values_by_which_cars_are_asked_for_come_from_the_table(rig: Rig) -> None:
+    by_raw = (Place("make"), Place(constant="iaai"), Place("images", ("0",)))
+    known: dict[str, tuple[str, ...]] = {}
+    addresses = Addresses(by_raw, known)
+    rig.sync([car("1", make="Kia"), car("2", make=None), car("3", make="Kia"), car("4")])
+    key = (rig.conn, rig.target, rig.source)
+    ids = candidates.find_addresses(*key, addresses, ["3", "2", "1", "9"])
+    assert ids == ["3", "1"]
+    assert known == dict.fromkeys(ids, ("Kia", "iaai", "1.jpg"))
+
+
+def test_controls_have_the_same_value_beside_the_main_one(rig: Rig) -> None:
+    """A row of before the mapping said how an auction is named: no listed car has its value."""
+    rig.sync([car("1", make="old"), car("2", make="iaai"), car("3", make="iaai")])
+    rig.begin()
+    rig.stage(page(1, [car("2", make="iaai"), car("3", make="iaai"), car("4", make=None)]))
+    addresses = Addresses((Place("make"), Place("id")), {})
+    key = (rig.conn, rig.target, rig.source)
+    expected: dict[str, set[str]] = {"1": set(), "2": {"2", "3"}}
+    for absent, controls in expected.items():
+        candidates.find_addresses(*key, addresses, [absent])
+        candidates.list_seen(rig.conn, rig.run.run_id, addresses, Shape(""), 9)
+        addresses.choose_main()
+        assert addresses.value == (Place("id"),)
+        shape = next(iter(group_by_shape([absent], addresses.keys([absent]))))
+        seen = candidates.list_seen(rig.conn, rig.run.run_id, addresses, shape, 9)
+        assert {i for i, _ in seen} == controls
+        listed = candidates.list_listed(*key, addresses, shape, 9)
+        assert set(listed) == (controls or {"1"})
