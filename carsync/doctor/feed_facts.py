@@ -152,12 +152,12 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         ids=tuple(i for i in ids_of(content) if i is not None),
         has_more=info.has_more,
         next_token=info.next_token,
-        by_id=_first_by_id(mapper, content.rows),
+        by_id=first_by_id(mapper, content.rows),
         objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
 
 
-def _first_by_id(mapper: Mapper, rows: Sequence[Row]) -> tuple[str, tuple[str, ...]] | None:
+def first_by_id(mapper: Mapper, rows: Sequence[Row]) -> tuple[str, tuple[str, ...]] | None:
     """Return the id of the first row that has all values of `api.record.path`, and these."""
     names = [column.name for column in mapper.columns]
     for row in rows:
