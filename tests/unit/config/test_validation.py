@@ -82,6 +82,7 @@ def test_what_no_type_can_tell_is_refused_too(text: str, words: str) -> None:
         "api: {headers: {X-API-Key: k, Accept: application/vnd.api+json}}",
         "api: {path: ''}",
         "api: {path: 'cars?at=12:30&by=@me', record: {path: '{id}'}}",
+        "api: {record: {path: '/lot/{.lots[status=sale | 0].lot}/{domain_name}'}}",
         "api: {path: /users/@me/cars;x=1, record: {path: '/%7Bid%7D:{id}'}}",
         "metrics: {textfile: /var/lib/x.prom}",
         "notify: {url: 'https://hooks.example.com/services/T/B'}",
