@@ -17,7 +17,7 @@ from carsync.mapping.fields import FieldPath, parse_path, walk
 from carsync.mapping.rules import constant_value
 
 _KEY = "api.record.path"
-_ASKABLE = frozenset({"text", "integer", "numeric", "boolean"})
+_NOT_ASKABLE = frozenset({"jsonb", "text[]", "timestamptz"})
 
 
 class Place(Struct, frozen=True):
@@ -76,7 +76,7 @@ def _column_place(name: str, rules: Mapping[str, ColumnRule]) -> Place:
             f"{_KEY} names {{{name}}}, which is no mapped column",
             hint=f"a field of the record begins with a dot: {{.{name}}}",
         )
-    if rule.type not in _ASKABLE:
+    if rule.type in _NOT_ASKABLE:
         raise ConfigError(
             f"{_KEY} names {{{name}}}, whose type is {rule.type}",
             hint="a column that is a text or a number can stand there",
