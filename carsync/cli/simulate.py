@@ -19,6 +19,7 @@ from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.demo.window_limit import RATE_HEADERS
 
+LIVE_RATE = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -90,7 +91,9 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
 )
 @click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
 @click.option(
-    "--rate", type=click.FloatRange(0), default=0.0, help="Requests/s before 429; 0: no limit."
+    "--rate",
+    type=click.FloatRange(0),
+    help="Requests/s before 429; 0: no limit.  [default: 0, with --live 1]",
 )
 @click.option(
     "--burst", type=click.IntRange(1), help="Requests accepted at once.  [default: 2 x rate]"
@@ -164,8 +167,16 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     multiple=True,
     help="With --list-param: this value is always answered 500.",
 )
+@click.option(
+    "--live",
+    is_flag=True,
+    help="As the preset's own API is today: 1 request/s unless --rate says otherwise, no totals "
+    "without simple_paginate=0, a car by its lot.",
+)
 @click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
-def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> None:
+def simulate(
+    port: int, warm: bool, no_meta: bool, key: str, rate: float | None, **values: Any
+) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
 
     Prints the variables that carsync needs for this feed as the first line of standard
@@ -179,10 +190,17 @@ def simulate(port: int, warm: bool, no_meta: bool, key: str, **values: Any) -> N
       carsync simulate --paging cursor --token-life 60
       carsync simulate --list-param make --broken-list Kia
       carsync simulate --auth oauth2 --access-token-life 60
+      carsync simulate --live
       carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """
     feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
-    options = SimulatorOptions(feed=feed, key=key or None, with_meta=not no_meta, **values)
+    if rate is None:
+        rate = LIVE_RATE if values["live"] else 0.0
+    if values["live"] and (values["lies"] or values["paging"] != "page" or values["list_params"]):
+        raise click.UsageError("--live goes with none of --lie, --paging and --list-param")
+    options = SimulatorOptions(
+        feed=feed, key=key or None, with_meta=not no_meta, rate=rate, **values
+    )
     app = Simulator(options)
     if warm:
         app.warm()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from msgspec import Meta
 
@@ -116,9 +119,15 @@ class Pagination(Section, frozen=True):
     end_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404,)
 
 
-class Record(Section, frozen=True):
-    """One record by its id, for `second_proof: by_id`; `path` holds `{id}`.
+PLACE = re.compile(r"\{([^{}]*)\}")
+"""A place in a record's path: `{column}` of its row, or `{.field}` of the record itself."""
 
+
+class Record(Section, frozen=True):
+    """One record by its id, for `second_proof: by_id`.
+
+    `path` holds `{id}`, or other mapped columns: `/search-lot/{lot_number}/{domain_name}`. A field
+    begins with a dot, `{.ref}`, and has to stand in the table too. Values are percent-encoded.
     A car is gone where the answer has one of `gone_status`, or where one entry of `gone_when`
     holds: a mapped column, or a field (`.` and its dotted path), has that value or one of them.
     """
@@ -126,6 +135,20 @@ class Record(Section, frozen=True):
     path: str = "/cars/{id}"
     gone_status: tuple[Annotated[int, Meta(ge=200, le=499)], ...] = (404, 410)
     gone_when: dict[str, Value | list[Value]] = {}
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names in the path's braces, in their order."""
+        return tuple(PLACE.findall(self.path))
+
+    def fill(self, values: Sequence[str]) -> str:
+        """Return the path of the record with these values, one for each of the places.
+
+        >>> Record(path="/lot/{lot}/{domain}").fill(["a/b", "iaai"])
+        '/lot/a%2Fb/iaai'
+        """
+        filled = iter(values)
+        return PLACE.sub(lambda _: quote(next(filled), safe=""), self.path)
 
 
 class Api(Section, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from carsync.config.api_sections import Auth
+from carsync.config.api_sections import PLACE, Auth
 from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
@@ -165,13 +165,13 @@ def _check_record(config: Config) -> None:
     record = config.api.record
     if record is None:
         return
-    if "{id}" not in record.path:
+    if not any(record.places):
         raise ConfigError(
-            "api.record.path must contain {id}",
+            "api.record.path must contain {id}, or another column in braces",
             detail=f"got {record.path!r}",
-            hint="e.g. /cars/{id}",
+            hint="e.g. /cars/{id}, or /search-lot/{lot_number}",
         )
-    _check_path("api.record.path", record.path)
+    _check_path("api.record.path", PLACE.sub("{id}", record.path))
     columns = config.mapping.columns
     unknown = [n for n in record.gone_when if not n.startswith(".") and n not in columns]
     if unknown:

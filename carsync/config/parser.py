@@ -7,6 +7,7 @@ nearest known key.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -235,7 +236,9 @@ def _load_yaml(text: str, environ: Mapping[str, str], origin: str) -> dict[str, 
 def _substitute(node: Any, environ: Mapping[str, str], path: str, origin: str) -> Any:
     """Replace `${NAME}` and `${NAME:-default}` in all strings; an empty result unsets the key."""
     if isinstance(node, dict):
-        places = [(str(k), f"{path}.{k}".lstrip("."), v) for k, v in node.items()]
+        # As JSON writes them: YAML reads `true:`, and `no:` too, as truth values.
+        names = [(json.dumps(k) if isinstance(k, bool) else str(k), v) for k, v in node.items()]
+        places = [(name, f"{path}.{name}".lstrip("."), v) for name, v in names]
         filled = {k: _substitute(v, environ, place, origin) for k, place, v in places}
         return {k: v for k, v in filled.items() if v is not _UNSET}
     if isinstance(node, list):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from carsync import formatting
-from carsync.deactivation.id_shapes import Shape, group_by_shape
+from carsync.deactivation.id_shapes import Key, Shape, group_by_shape
 from carsync.model import ProbeVerdict
 
 OPENING = 10
@@ -66,15 +66,22 @@ def controls_wanted(absent: int) -> int:
     return OPENING + sum(_controls_among(len(portion), len(portions)) for portion in portions)
 
 
-def verify(ask: Ask, absent: Sequence[str], draw: Draw, impossible_id: str) -> Verification:
+def verify(
+    ask: Ask,
+    absent: Sequence[str],
+    draw: Draw,
+    impossible_id: str,
+    keys: Mapping[str, Key] | None = None,
+) -> Verification:
     """Ask for the `absent` cars by id and return the verdicts that can be believed.
 
     Each shape of ids has control samples of its own: a server that cannot find `IAA/3` may
     find `7`. `impossible_id` is the id of no car. Asking ends early where the API gives no
-    clear answer to a whole portion, its control samples included.
+    clear answer to a whole portion, its control samples included. `keys` are as in
+    `group_by_shape`.
     """
     found: dict[str, Verification] = {}
-    for shape, ids in group_by_shape(absent).items():
+    for shape, ids in group_by_shape(absent, keys).items():
         controls = draw(shape, controls_wanted(len(ids)))
         found[ids[0]] = _ProbeSession(ask, controls).verify(ids, impossible_id)
     alone = next(iter(found.values())) if len(found) == 1 else None
@@ -179,6 +186,7 @@ class _ProbeSession:
         return ""
 
 
+NO_ADDRESS = "in the table no absent car has all values of api.record.path"
 _NO_CONTROL = "the run saw no such car to test by-id requests with"
 _CLEAR = frozenset({ProbeVerdict.ALIVE, ProbeVerdict.GONE})
 

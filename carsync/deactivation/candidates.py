@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import asdict
 
+from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
 from carsync.destination.verify import Staged
+from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable, Cursor
@@ -52,28 +56,52 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     return [record_id for (record_id,) in found]
 
 
-def list_seen(conn: Connection, run_id: int, shape: Shape, limit: int) -> list[tuple[str, int]]:
+def list_seen(
+    conn: Connection, run_id: int, addresses: Addresses, shape: Shape, limit: int
+) -> list[tuple[str, int]]:
     """Draw staged cars at random, as control samples: (id, page) each, at most `limit`.
 
-    Their ids are of the `shape`.
+    Their ids, or the values by which they are asked for, are of the `shape`.
     """
-    query = sql.load("deactivation/list_staged_ids", **staging.tables(run_id))
+    tables = staging.tables(run_id)
+    query = sql.load(
+        "deactivation/list_staged_ids", staging=tables["staging"], **_parts(addresses, "id")
+    )
     with patient(conn):
         found = sql.fetch(conn, "listing seen cars", query, {**asdict(shape), "limit": limit})
-    return list({record_id: (record_id, page) for record_id, page in found}.values())
+    known = set(addresses.learn((record_id, values) for record_id, _, values in found))
+    return list({i: (i, page) for i, page, _ in found if i in known}.values())
 
 
 def list_listed(
-    conn: Connection, target: Target, source: str, shape: Shape, limit: int
+    conn: Connection, target: Target, source: str, addresses: Addresses, shape: Shape, limit: int
 ) -> list[str]:
     """Draw active cars that the last run saw at random, as control samples, at most `limit`.
 
-    Their ids are of the `shape`.
+    Their ids, or the values by which they are asked for, are of the `shape`.
     """
     key = {**target.key(source), **asdict(shape), "limit": limit}
     with patient(conn), connection.transaction(conn, "listing active cars") as cur:
-        query = sql.load("deactivation/list_listed", **target_parts(cur, target))
-        return [record_id for (record_id,) in sql.rows(cur, query, key)]
+        values = _parts(addresses, target.id_column)
+        query = sql.load("deactivation/list_listed", **target_parts(cur, target), **values)
+        found = sql.rows(cur, query, key)
+    return addresses.learn(found)
+
+
+def find_addresses(
+    conn: Connection, target: Target, source: str, addresses: Addresses, ids: Sequence[str]
+) -> list[str]:
+    """Learn by which values these cars are asked for; return those that have them, in order."""
+    if addresses.is_by_id:
+        return list(ids)
+    key = {"source": source, "ids": list(ids)}
+    with patient(conn), connection.transaction(conn, "reading by what cars are asked for") as cur:
+        values = _parts(addresses, target.id_column)["values"]
+        parts = target_parts(cur, target)
+        query = sql.load("deactivation/list_addresses", **parts, values=values)
+        found = sql.rows(cur, query, key)
+    has_address = set(addresses.learn(found))
+    return [i for i in ids if i in has_address]
 
 
 def find_seen(conn: Connection, run_id: int, ids: list[str], pages: range) -> list[str]:
@@ -82,6 +110,26 @@ def find_seen(conn: Connection, run_id: int, ids: list[str], pages: range) -> li
     key = {"run_id": run_id, "ids": ids, "first": pages.start, "last": pages.stop - 1}
     found = sql.fetch(conn, "looking for cars seen", query, key)
     return [record_id for (record_id,) in found]
+
+
+def _parts(addresses: Addresses, id_column: str) -> dict[str, Composable]:
+    """Compose what a statement reads of a car `t`: its main value, all values, those beside."""
+    value, values, beside = (
+        [_value(place, id_column) for place in places]
+        for places in (addresses.value, addresses.values, addresses.beside)
+    )
+    beside_it = sql.load("deactivation/values_beside", values=sql.comma_separated(beside))
+    return {"value": value[0], "values": sql.comma_separated(values), "beside": beside_it}
+
+
+def _value(place: Place, id_column: str) -> Composable:
+    if place.constant is not None:
+        return sql.load("deactivation/value_of_column", column=sql.literal(place.constant))
+    column = sql.identifier("t", id_column if place.column == "id" else place.column)
+    if not place.inner:
+        return sql.load("deactivation/value_of_column", column=column)
+    path = sql.literal(list(place.inner))
+    return sql.load("deactivation/value_in_record", column=column, path=path)
 
 
 def absent_cars(cur: Cursor, run: Run, staged: Staged) -> Composable:

@@ -7,9 +7,10 @@ alone: for some ids its 404 says nothing of the car.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 MOST_SHAPES = 16
 """With more, ids are told apart by their special characters alone."""
@@ -21,17 +22,20 @@ _PREFIX = re.compile(r"([A-Za-z]{1,6})[^A-Za-z0-9]?[0-9]+")
 _FOREIGN = r"[^\u0001-\u007f]"
 _SHORT = 7
 _ANY_LENGTH = 2**31 - 1
+Key = tuple[str, str]
 
 
 class Shape(Struct, frozen=True):
     """Ids that match a regular expression, of so many characters.
 
-    The expression counts nothing: PostgreSQL needs milliseconds an id for that.
+    The expression counts nothing: PostgreSQL needs milliseconds an id for that. Where cars are
+    asked for by more than one value, `beside` are the others, which are the same for all.
     """
 
     pattern: str
     shortest: int = 0
     longest: int = _ANY_LENGTH
+    beside: str = ""
 
     def matches(self, record_id: str) -> bool:
         """Say whether an id is of this shape; PostgreSQL says the same."""
@@ -39,21 +43,29 @@ class Shape(Struct, frozen=True):
         return is_long_enough and re.search(self.pattern, record_id) is not None
 
 
-def group_by_shape(ids: Iterable[str]) -> dict[Shape, list[str]]:
+def group_by_shape(
+    ids: Iterable[str], keys: Mapping[str, Key] | None = None
+) -> dict[Shape, list[str]]:
     """Return the ids by shape, in the order given.
+
+    `keys` have the value by which a car is asked for instead of its id, and the values beside it.
 
     >>> list(group_by_shape(["7", "IAA/3"]).values())
     [['7'], ['IAA/3']]
+    >>> list(group_by_shape(["1", "2"], {"1": ("40", "iaai"), "2": ("50", "copart")}).values())
+    [['1'], ['2']]
     """
-    ids = list(ids)
-    fine = _group(ids, is_coarse=False)
-    return fine if len(fine) <= MOST_SHAPES else _group(ids, is_coarse=True)
+    known = keys or {}
+    pairs = [(record_id, known.get(record_id, (record_id, ""))) for record_id in ids]
+    fine = _group(pairs, is_coarse=False)
+    return fine if len(fine) <= MOST_SHAPES else _group(pairs, is_coarse=True)
 
 
-def _group(ids: Iterable[str], *, is_coarse: bool) -> dict[Shape, list[str]]:
+def _group(pairs: Iterable[tuple[str, Key]], *, is_coarse: bool) -> dict[Shape, list[str]]:
     groups: dict[Shape, list[str]] = {}
-    for record_id in ids:
-        groups.setdefault(_shape_of(record_id, is_coarse=is_coarse), []).append(record_id)
+    for record_id, (value, beside) in pairs:
+        shape = replace(_shape_of(value, is_coarse=is_coarse), beside=beside)
+        groups.setdefault(shape, []).append(record_id)
     return groups
 
 

@@ -3,6 +3,7 @@
     GET  {prefix}/cars?page=N&per_page=S   {"data": [record…], "meta": {…}}; see `paging.py`
     POST {prefix}/cars                     the same, with paging in a form or a JSON body
     GET  {prefix}/cars/{id}                {"data": record}, or 404
+                                           `--live`: see `live.py`
     GET  /_sim/log                         the arrivals since the last reset
     GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
     POST /_sim/snapshot?n=K                list the cars of snapshot K from now on
@@ -40,6 +41,7 @@ from carsync.demo.feed import (
     in_parallel,
 )
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
+from carsync.demo.live import LiveFeed
 from carsync.demo.paging import Paging, read_cut, shape
 from carsync.demo.window_limit import RateHeaders, WindowLimit
 
@@ -66,6 +68,7 @@ class SimulatorOptions(Struct, frozen=True):
     and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
     have their values; where one of the values is in `broken_lists`, the answer is always 500.
+    `live`: as the preset's own API is today; see `live.py`.
     """
 
     feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
@@ -93,6 +96,7 @@ class SimulatorOptions(Struct, frozen=True):
     broken_lists: tuple[str, ...] = ()
     auth: DoorKind = "header"
     access_token_life_s: float | None = None
+    live: bool = False
 
 
 class SimulatedAnswer(Struct, frozen=True):
@@ -138,6 +142,7 @@ class Simulator:
         self.options = options
         self.feed = Feed(options.feed)
         self.snapshot = self.feed.at(options.snapshot)
+        self._live = LiveFeed(self.feed) if options.live else None
         self._prefix = options.prefix.rstrip("/")
         self._cars_path = self._prefix + "/cars"
         self.door = Door(options.auth, options.key, options.access_token_life_s)
@@ -229,6 +234,8 @@ class Simulator:
             return _error(405, "only GET is answered here")
         if (words := self.door.refuse(headers, _query(scope))) is not None:
             return _error(401, words)
+        if self._live is not None:
+            return self._answer_live(self._live, scope, path)
         if path == self._cars_path:
             query = {**_query(scope), **_in_body(scope, body)}
             wanted = self._wanted(query)
@@ -249,6 +256,16 @@ class Simulator:
     def _listed(self, query: dict[str, str]) -> FeedSnapshot:
         wanted = self._wanted(query)
         return self.feed.list_where(self.snapshot, wanted) if wanted else self.snapshot
+
+    def _answer_live(self, live: LiveFeed, scope: Message, path: str) -> SimulatedAnswer:
+        query, sizes = _query(scope), (self.options.page_size, self.options.max_page_size)
+        route = path.removeprefix(self._prefix)
+        said = live.answer(self.snapshot, route, query, self._address(scope), *sizes)
+        return self._spoil(f"{path} {query.get('page', '')}", _said(said))
+
+    def _address(self, scope: Message) -> str:
+        host = (_header(scope, b"host") or b"").decode("latin-1")
+        return f"http://{host}{self._cars_path}"
 
     def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
         try:
@@ -283,7 +300,6 @@ class Simulator:
         if self._is_broken(cut.page):
             return _error(500, "internal server error")
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
-        host = (_header(scope, b"host") or b"").decode("latin-1")
         kept = urlencode(self._wanted(query))
         kept = f"{'&' if self.door.echo else '?'}{kept}" if kept else ""
         body, link = shape(
@@ -291,7 +307,7 @@ class Simulator:
             cut,
             listing.records(cut.start, stop),
             len(listing),
-            f"http://{host}{self._cars_path}{self.door.echo}{kept}",
+            f"{self._address(scope)}{self.door.echo}{kept}",
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)

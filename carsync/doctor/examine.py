@@ -153,9 +153,12 @@ def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) 
     record = config.api.record
     if record is None:
         found.ok(record_checks.NAME, "not asked (api.record: null)")
+    elif page.by_id is None:
+        seen = f"no record of the first page has all values of {record.path}"
+        found.warn(record_checks.NAME, seen, "set api.record.path to columns that cars have")
     else:
         try:
-            record_checks.judge(found, record_facts.try_records(asker, record, page.ids[0]))
+            record_checks.judge(found, record_facts.try_records(asker, record, *page.by_id))
         except PageError as exc:
             found.warn(record_checks.NAME, words(exc), exc.hint)
     asked = f"the API was asked {formatting.plural(asker.requests, 'time')}"

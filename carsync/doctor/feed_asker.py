@@ -66,13 +66,15 @@ class FeedAsker:
         lease = ProbeLease(None, 1, PageLease(page, 1))
         return frozenset(self._ask(self.config, lambda reader: reader.probe(lease)).ids)
 
-    def record(self, record_id: str, path: str) -> ProbeAnswer:
-        """Ask for a record by its id, at `path`."""
+    def record(self, record_id: str, path: str, values: tuple[str, ...] = ()) -> ProbeAnswer:
+        """Ask for a record by the values in `path`, by its id where there are none."""
         api = self.config.api
         assert api.record is not None
         record = replace(api.record, path=path)
         config = replace(self.config, api=replace(api, record=record))
-        return self._ask(config, lambda reader: reader.probe(ProbeLease(record_id, 1)))
+        return self._ask(
+            config, lambda reader: reader.probe(ProbeLease(record_id, 1, values=values))
+        )
 
     def _ask(self, config: Config, work: Callable[[FeedReader], _Result]) -> _Result:
         def ask() -> _Result:

@@ -68,7 +68,9 @@ class FirstPage(Struct, frozen=True):
     become rows;
     `reasons` are the reasons of the other records, each with its number of records.
     `absent` are the columns whose path no record has, `unread` the fields that no column reads.
-    `objection` says why totals and records do not agree. `ids` are the records' own.
+    `naive` are the columns with times without an offset, each with the zone that these are given.
+    `objection` says why totals and records do not agree. `ids` are the records' own;
+    `by_id` is the first one that can be asked for, with its values in `api.record.path`.
     """
 
     latency_s: float
@@ -83,11 +85,13 @@ class FirstPage(Struct, frozen=True):
     reasons: tuple[tuple[str, int], ...] = ()
     absent: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    naive: tuple[tuple[str, str], ...] = ()
     objection: str | None = None
     ids: tuple[str, ...] = ()
     paging: Pagination | None = None
     has_more: bool | None = None
     next_token: str | None = None
+    by_id: tuple[str, tuple[str, ...]] | None = None
 
 
 def judge_lookup(found: Findings, lookup: Lookup) -> bool:
@@ -171,6 +175,7 @@ def judge_page(found: Findings, config: Config, page: FirstPage) -> None:
     _judge_size(found, config, page)
     _judge_mapping(found, config, page)
     _judge_fields(found, page)
+    _judge_times(found, page)
     _judge_pace(found, config, page)
 
 
@@ -310,6 +315,13 @@ def _judge_fields(found: Findings, page: FirstPage) -> None:
         found.warn("fields", f"no record has the field of {columns}; {others}", fix)
     else:
         found.ok("fields", others)
+
+
+def _judge_times(found: Findings, page: FirstPage) -> None:
+    """Say in which zone times without an offset are read."""
+    if page.naive:
+        columns = ", ".join(f"{name} in {zone}" for name, zone in page.naive)
+        found.ok("times", f"without an offset, read as times of a zone: {columns}")
 
 
 def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:

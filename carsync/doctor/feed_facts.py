@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,16 +15,21 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from carsync.config.api_sections import Api
+from carsync.config.mapping_sections import ColumnRule
 from carsync.config.sections import Config
 from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
 from carsync.doctor.paging_guesses import guess_paging
 from carsync.doctor.paging_trial import read_answer
 from carsync.errors import PageError
 from carsync.mapping.discovery import records_at
+from carsync.mapping.fields import parse_path, walk
 from carsync.mapping.guessing import list_absent, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
+from carsync.mapping.record_path import read_places
 from carsync.mapping.rules import check_rules, raw_paths
+from carsync.mapping.times import is_naive
+from carsync.model import Row
 from carsync.redaction import redact
 from carsync.source.certificates import ClientCertificate
 from carsync.source.connection_pool import HANDSHAKE_S, speaks_http, tls_context
@@ -130,7 +136,9 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         f"{reject.column}: {reject.reason}" if reject.column else reject.reason
         for reject in content.rejects
     )
-    absent, unread = _compare_fields(config, answer.body)
+    rules = check_rules(config.mapping).columns
+    records = records_at(json.loads(answer.body), config.api.pagination.records)
+    absent, unread = _compare_fields(rules, records)
     return replace(
         page,
         records=content.records,
@@ -140,19 +148,47 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         reasons=tuple((redact(reason, secret), n) for reason, n in reasons.most_common(5)),
         absent=absent,
         unread=tuple(redact(name, secret) for name in unread),
+        naive=_naive_columns(rules, records),
         ids=tuple(i for i in ids_of(content) if i is not None),
         has_more=info.has_more,
         next_token=info.next_token,
+        by_id=first_by_id(mapper, content.rows),
         objection=paginator.find_fault(paginator.first, content.records, info, None),
     )
 
 
-def _compare_fields(config: Config, body: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns whose path no record has, and the fields that no column reads."""
-    rules = check_rules(config.mapping).columns
-    paths = {name: rule.path for name, rule in rules.items() if rule.path}
-    records = records_at(json.loads(body), config.api.pagination.records)
-    absent = set(list_absent(records, paths.values()))
-    read = [*paths.values(), *(".".join(path) for path in raw_paths(rules.values()))]
-    columns = tuple(f"{name} ({path})" for name, path in paths.items() if path in absent)
+def first_by_id(mapper: Mapper, rows: Sequence[Row]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the id of the first row that has all values of `api.record.path`, and these."""
+    names = [column.name for column in mapper.columns]
+    for row in rows:
+        values = read_places(mapper.places, dict(zip(names, row[1:], strict=True)))
+        if values is not None:
+            return str(row[1]), values
+    return None
+
+
+def _compare_fields(
+    rules: Mapping[str, ColumnRule], records: list[dict[str, Any]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns whose paths no record has, and the fields that no column reads."""
+    mapped = [path for rule in rules.values() for path in rule.paths]
+    absent = set(list_absent(records, mapped))
+    read = [*mapped, *(".".join(path) for path in raw_paths(rules.values()))]
+    columns = tuple(
+        f"{name} ({' or '.join(rule.paths)})"
+        for name, rule in rules.items()
+        if rule.paths and absent.issuperset(rule.paths)
+    )
     return columns, tuple(list_unused(records, read))
+
+
+def _naive_columns(
+    rules: Mapping[str, ColumnRule], records: list[dict[str, Any]]
+) -> tuple[tuple[str, str], ...]:
+    """Return the columns with times that tell no offset, each with the zone that they are given."""
+    times = {name: rule for name, rule in rules.items() if rule.type == "timestamptz"}
+    return tuple(
+        (name, rule.zone or "UTC")
+        for name, rule in times.items()
+        if any(is_naive(rule, walk(each, parse_path(p))) for each in records for p in rule.paths)
+    )

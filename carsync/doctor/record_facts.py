@@ -43,19 +43,24 @@ class RecordFacts(Struct, frozen=True):
         return self.slashed_path if is_read else None
 
 
-def try_records(asker: FeedAsker, record: Record, record_id: str) -> RecordFacts:
+def try_records(
+    asker: FeedAsker, record: Record, record_id: str, values: tuple[str, ...] = ()
+) -> RecordFacts:
     """Ask for the record, for one that cannot exist, and with the other slash where that may help.
 
-    Makes two or three requests. Raises `PageError` where the API refuses them all.
+    `values` are the record's own in the path; none: its id. Makes two or three requests. Raises
+    `PageError` where the API refuses them all.
     """
     path = record.path
     slashed_path = path[:-1] if path.endswith("/") else f"{path}/"
-    facts = RecordFacts(record_id, path, asker.record(record_id, path), slashed_path)
+    facts = RecordFacts(record_id, path, asker.record(record_id, path, values), slashed_path)
     if facts.listed.verdict is not ProbeVerdict.ALIVE:
-        facts = replace(facts, slashed=asker.record(record_id, slashed_path))
+        facts = replace(facts, slashed=asker.record(record_id, slashed_path, values))
     if facts.readable_path is None:
         return facts
-    return replace(facts, impossible=asker.record(impossible_id([record_id]), facts.readable_path))
+    stranger = impossible_id(values[:1] or [record_id])
+    strange = (stranger, *values[1:])
+    return replace(facts, impossible=asker.record(stranger, facts.readable_path, strange))
 
 
 def guess_record_path(

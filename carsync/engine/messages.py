@@ -34,13 +34,15 @@ class ProbeLease(Struct, frozen=True):
     """Leave for a worker to ask once whether the record `record_id` still exists.
 
     Where `page` is given, that page is asked whether it lists the record, or any record
-    where `record_id` is None. `is_proved` is as in `PageLease`.
+    where `record_id` is None. `is_proved` is as in `PageLease`. `values` are those that stand in
+    the record's path; none: its id alone.
     """
 
     record_id: str | None
     attempt: int
     page: PageLease | None = None
     is_proved: bool = False
+    values: tuple[str, ...] = ()
 
     @property
     def key(self) -> str | int | None:

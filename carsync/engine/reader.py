@@ -164,7 +164,7 @@ class FeedReader:
             content, _ = self._map(lease.page, self._get_page(lease.page))
             is_listed = lease.record_id in ids_of(content)
             return ProbeAnswer(ProbeVerdict.ALIVE if is_listed else ProbeVerdict.GONE)
-        answer = self.client.probe(lease.record_id)
+        answer = self.client.probe(lease.values or (lease.record_id,))
         if answer.verdict is not ProbeVerdict.ALIVE:
             return ProbeAnswer(answer.verdict, answer.reason, rule=answer.rule)
         record = find_record(self._mapper, answer.body, lease.record_id)

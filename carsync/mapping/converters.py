@@ -14,6 +14,7 @@ from typing import Any, assert_never
 import msgspec
 
 from carsync.config.mapping_sections import ColumnRule
+from carsync.mapping.decoder import load_deep
 from carsync.mapping.fields import Misplaced, Unholdable, describe
 from carsync.mapping.javascript import (
     MAX_SAFE_INTEGER,
@@ -22,6 +23,7 @@ from carsync.mapping.javascript import (
     read_prefix,
     read_whole,
 )
+from carsync.mapping.times import UNREADABLE, compile_parse
 
 Reader = Callable[[Any], Any]
 
@@ -115,27 +117,42 @@ def read_boolean(value: Any) -> bool | None:
     raise _unreadable(value, "a boolean")
 
 
-def read_timestamp(value: Any) -> str | None:
-    """Read an ISO 8601 date or time and write it in UTC; without an offset it is UTC already.
+def timestamp_reader(rule: ColumnRule) -> Reader:
+    """Return the reader of a timestamptz column, which writes times as ISO 8601 in UTC.
 
-    >>> read_timestamp("2024-05-01T12:00:00+09:00"), read_timestamp("2024-05-01")
+    >>> read = timestamp_reader(ColumnRule(type="timestamptz"))
+    >>> read("2024-05-01T12:00:00+09:00"), read("2024-05-01")
     ('2024-05-01T03:00:00+00:00', '2024-05-01T00:00:00+00:00')
     """
-    if value is None:
-        return None
-    if value.__class__ is not str:
-        raise _unreadable(value, "an ISO 8601 time")
-    _check_text(value)
-    text = value.strip(WHITESPACE)
-    if not text:
-        return None
+    parse = compile_parse(rule)
+    wanted = "an ISO 8601 time" if rule.format is None else f"a time as {rule.format}"
+
+    def read_timestamp(value: Any) -> str | None:
+        if value is None:
+            return None
+        if value.__class__ is str:
+            _check_text(value)
+        try:
+            moment = parse(value)
+            return None if moment is None else moment.astimezone(UTC).isoformat()
+        except UNREADABLE:
+            raise _unreadable(value, wanted) from None
+
+    return read_timestamp
+
+
+def read_record(text: str) -> str:
+    """Return a record's own JSON text without its blanks, for a jsonb column: each number exactly.
+
+    >>> read_record('{"id": 7, "price": 8500.10}')
+    '{"id":7,"price":8500.10}'
+    """
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        raise _unreadable(value, "an ISO 8601 time") from None
+        exact = msgspec.json.format(text, indent=-1)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return str(read_json(load_deep(text)))
+    _check_json(exact)
+    return exact
 
 
 def read_json(value: Any) -> str | None:
@@ -155,9 +172,13 @@ def read_json(value: Any) -> str | None:
         ) from None
     except RecursionError:
         raise RejectedValueError("the JSON is nested too deeply") from None
+    _check_json(text)
+    return text
+
+
+def _check_json(text: str) -> None:
     if "\\u0000" in text and _ESCAPED_NUL.search(text):
         raise RejectedValueError("the JSON contains a text with NUL")
-    return text
 
 
 def _refuse(value: Any) -> Any:
@@ -329,7 +350,7 @@ def compile_reader(rule: ColumnRule) -> Reader:
         case "boolean":
             return read_boolean
         case "timestamptz":
-            return read_timestamp
+            return timestamp_reader(rule)
         case "date":
             return read_date
         case "uuid":
@@ -337,7 +358,7 @@ def compile_reader(rule: ColumnRule) -> Reader:
         case "text[]":
             return read_texts
         case "jsonb":
-            return read_json
+            return read_record if rule.path == "" else read_json
         case _:
             assert_never(rule.type)
 

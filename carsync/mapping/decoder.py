@@ -133,7 +133,7 @@ class PageDecoder:
         try:
             return self._decode_record(text)
         except _REFUSALS:
-            return _load_deep(text)
+            return load_deep(text)
 
     def _values(self, found: list[list[Any]]) -> tuple[Any, ...]:
         return tuple(found[self._envelope.slot(path)][0] for path in self._paths)
@@ -199,7 +199,7 @@ _load = _tolerant.decode
 _splitter = Splitter(_tolerant)
 
 
-def _load_deep(text: str) -> Any:
+def load_deep(text: str) -> Any:
     """Read a record; a member nested too deeply to be read becomes `Unholdable`."""
     try:
         return _load(text)

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from carsync.mapping.fields import parse_path
+from carsync.mapping.fields import walk as follow
 
 HEADER = "header:"
 _DEPTH = 4
@@ -128,14 +129,13 @@ def is_writable(key: str) -> bool:
     hold a dot.
     """
     plain = key.replace(_ODATA, "@")
-    return bool(key) and key.isprintable() and "." not in plain and "${" not in key
+    return bool(key) and key.isprintable() and not set(".[") & set(plain) and "${" not in key
 
 
 def records_at(answer: Any, path: str) -> list[dict[str, Any]]:
     """Return the objects of the list at a dotted path that `find_page` gave."""
-    for name in parse_path(path):
-        answer = answer[name]
-    return [record for record in answer if isinstance(record, dict)]
+    found = follow(answer, parse_path(path))
+    return [record for record in found if isinstance(record, dict)]
 
 
 def name_of(path: str) -> str:

@@ -1,20 +1,31 @@
-"""Dotted paths into records, and the decodable types that hold just the values at them.
+"""Paths into records, and the decodable types that hold just the values at them.
 
-A path leads to a JSON value, or to a marker that says why there is none: `Misplaced`
-(the record is built otherwise) or `Unholdable` (no value can hold it).
+A path is dotted: names, positions, and choices from lists (`lots[status.name=sale].bid`). It
+goes through a text that holds the JSON of an object or a list as through the value itself. It
+leads to a JSON value, or to a marker that says why there is none: `Misplaced` (the record is
+built otherwise) or `Unholdable` (no value can hold it).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from operator import attrgetter
+from itertools import chain
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any
 
 import msgspec
 
+from carsync.errors import ConfigError
+from carsync.mapping.choice import Choice, parse_choice
+
 FieldPath = tuple[str, ...]
+"""Names and positions; a part that is a `Choice` chooses an item of a list."""
+
+_NAME = re.compile(r"(?:@odata\.)?[^.\[]*")  # the names of OData's own fields hold a dot
+_BRACKET = re.compile(r'\[((?:[^"\]]|"[^"]*")*)\]')
 
 SCALARS = str | int | float | bool | None
 _KINDS = {NoneType: "null", int: "a number", float: "a number", str: "a text", list: "a list"}
@@ -45,15 +56,37 @@ class Unholdable:
 
 
 def parse_path(text: str) -> FieldPath:
-    """Split a dotted path; `""` is the record, or the answer, itself.
+    """Split a path; `""` is the record, or the answer, itself. Raises `ConfigError`.
 
-    The names of OData's own fields hold a dot.
-
-    >>> parse_path("lots.0.bid"), parse_path("@odata.nextLink"), parse_path("")
-    (('lots', '0', 'bid'), ('@odata.nextLink',), ())
+    >>> parse_path("lots.0.bid"), parse_path("lots[0].bid"), parse_path("@odata.nextLink")
+    (('lots', '0', 'bid'), ('lots', '0', 'bid'), ('@odata.nextLink',))
+    >>> parse_path(""), parse_path('["a.b"].c'), parse_path("lots[status=sale | -1].bid")
+    ((), ('a.b', 'c'), ('lots', '[status=sale | -1]', 'bid'))
     """
-    parts = text.replace("@odata.", "@odata\0").split(".") if text else ()
-    return tuple(part.replace("\0", ".") for part in parts)
+    parts: list[str] = []
+    at = 0
+    while text:
+        is_bracket = text.startswith("[", at)
+        match = (_BRACKET if is_bracket else _NAME).match(text, at)
+        if match is None:
+            raise _no_path(text, "a bracket has no end")
+        try:
+            parts.append(parse_choice(match[1]) if is_bracket else match[0])
+        except ValueError as exc:
+            raise _no_path(text, str(exc)) from None
+        at = match.end()
+        if at == len(text):
+            break
+        if text[at] == ".":
+            at += 1
+        elif text[at] != "[":
+            raise _no_path(text, "a dot is missing behind a bracket")
+    return tuple(parts)
+
+
+def _no_path(text: str, detail: str) -> ConfigError:
+    hint = "for example lots.0.bid, lots[-1].bid or lots[status.name=sale | 0].bid"
+    return ConfigError(f"{text} is not the path of a value", detail=detail, hint=hint)
 
 
 def describe(value: Any) -> str:
@@ -70,17 +103,40 @@ def walk(value: Any, path: FieldPath) -> Any:
 
     >>> walk({"normal": ["a.jpg"]}, ("normal", "0")), walk([], ("normal", "0"))
     ('a.jpg', None)
+    >>> walk({"lot": '{"bid": 5}'}, ("lot", "bid"))
+    5
     >>> walk("x", ("normal",))
     Misplaced('a text instead of an object')
     """
     for part in path:
-        if value.__class__ is dict:
+        if value.__class__ is str:
+            value = _read_inside(value)
+        if part.__class__ is Choice:
+            value = _choose(value, part)
+        elif value.__class__ is dict:
             value = value.get(part)
         elif value.__class__ is list and part.isdecimal():
             value = value[int(part)] if int(part) < len(value) else None
         else:
             return _astray(value, "a list" if part.isdecimal() else "an object")
     return value
+
+
+def _choose(items: Any, choice: Any) -> Any:
+    if items.__class__ is not list:
+        return _astray(items, "a list")
+    chosen = choice.choose(len(items), lambda n, path: walk(items[n], path))
+    return None if chosen is None else items[chosen]
+
+
+def _read_inside(text: str) -> Any:
+    """Return the object or the list whose JSON a text is; any other text stays."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
 
 
 def _astray(value: Any, expected: str) -> Misplaced | Unholdable | None:
@@ -129,11 +185,29 @@ class RecordType:
             slot = self._add(source, _item_getter(int(heads[0])))
             element = self._build((*prefix, heads[0]), slot, [rest[1:] for rest in rests])
             return list[element] | dict[str, Any] | SCALARS  # type: ignore[valid-type]
+        is_list = all(head.__class__ is Choice or head.isdecimal() for head in heads)
+        if () not in rests and is_list and any(head.__class__ is Choice for head in heads):
+            return self._build_list(prefix, source, rests, heads)
         # Wanted whole, or at several positions that need not look alike.
         for rest in rests:
-            step = partial(_map, partial(walk, path=rest))
+            step = partial(_walk_all, rest)
             self._slots[prefix + rest] = self._add(source, step) if rest else source
         return self._leaf_types.get(prefix, Any)
+
+    def _build_list(
+        self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], heads: list[str]
+    ) -> Any:
+        """Build the type of a list whose items are chosen by what they hold."""
+        compared = {path for head in heads if isinstance(head, Choice) for path in head.paths}
+        element = RecordType({rest[1:] for rest in rests} | compared)
+        for head in heads:
+            get = _picker(head, element) if isinstance(head, Choice) else _item_getter(int(head))
+            opened = self._add(self._add(source, get), element.gather)
+            for rest in rests:
+                if rest[0] == head:
+                    read = itemgetter(element.slot(rest[1:]))
+                    self._slots[prefix + rest] = self._add(opened, read)
+        return list[element.type] | dict[str, Any] | SCALARS  # type: ignore[name-defined]
 
     def _build_object(
         self, prefix: FieldPath, source: int, rests: Sequence[FieldPath], heads: list[str]
@@ -156,23 +230,64 @@ class RecordType:
 
 def _is_field_name(key: str) -> bool:
     """Tell whether a struct can have a field for this key: msgspec refuses what needs an escape."""
-    return not key.isdecimal() and key.isprintable() and not set(key) & {'"', "\\"}
+    is_plain = not key.isdecimal() and key.__class__ is not Choice
+    return is_plain and key.isprintable() and not set(key) & {'"', "\\"}
 
 
 def _map(read: Callable[[Any], Any], owners: list[Any]) -> list[Any]:
     return list(map(read, owners))
 
 
+def _walk_all(path: FieldPath, owners: list[Any]) -> list[Any]:
+    if owners.count(None) == len(owners):
+        return owners
+    return [walk(owner, path) for owner in owners]
+
+
+def _as_list(owner: Any) -> Any:
+    """Return the owner where it is a list, or a text that holds one; else what stands there."""
+    if owner.__class__ is str:
+        owner = _read_inside(owner)
+    return owner if owner.__class__ is list else _astray(owner, "a list")
+
+
 def _item_getter(position: int) -> Callable[[list[Any]], list[Any]]:
     def get(owners: list[Any]) -> list[Any]:
+        lists = [o if o.__class__ is list else _as_list(o) for o in owners]
         return [
             (owner[position] if position < len(owner) else None)
             if owner.__class__ is list
-            else _astray(owner, "a list")
-            for owner in owners
+            else owner
+            for owner in lists
         ]
 
     return get
+
+
+def _picker(choice: Choice, element: RecordType) -> Callable[[list[Any]], list[Any]]:
+    """Return the step that chooses an item of each list; `element` is the type of the items."""
+    slots = {path: element.slot(path) for path in choice.paths}
+
+    def pick(owners: list[Any]) -> list[Any]:
+        lists = [o if o.__class__ is list else _as_list(o) for o in owners]
+        open_ = [o for o in lists if o.__class__ is list and not choice.is_sure(len(o))]
+        columns = element.gather(list(chain.from_iterable(open_))) if slots and open_ else []
+        picked, start = [], 0
+        for owner in lists:
+            if owner.__class__ is not list:
+                picked.append(owner)
+            elif choice.is_sure(len(owner)):
+                picked.append(owner[0])
+            else:
+                chosen = choice.choose(
+                    len(owner),
+                    lambda n, path, start=start: columns[slots[path]][start + n],  # type: ignore[misc]
+                )
+                picked.append(None if chosen is None else owner[chosen])
+                start += len(owner)
+        return picked
+
+    return pick
 
 
 class _StructReader:
@@ -188,6 +303,8 @@ class _StructReader:
         return [o if o.__class__ is struct else stand_in(o) for o in owners]
 
     def _stand_in(self, owner: Any) -> Any:
+        if owner.__class__ is str:
+            owner = _read_inside(owner)
         if owner.__class__ is dict:
             return self.struct(*[owner.get(head) for head in self.heads])
         return self.struct(*[_astray(owner, "an object")] * len(self.heads))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from carsync.errors import PageError
-from carsync.mapping.fields import parse_path
+from carsync.mapping.fields import parse_path, walk
 from carsync.mapping.mapper import Mapper
 
 _SIGN = re.compile(
@@ -34,14 +34,14 @@ class GoneRule:
 
     def __init__(self, entries: Mapping[str, Any], mapper: Mapper) -> None:
         self._mapper = mapper
-        self._fields = {n[1:]: v for n, v in entries.items() if n.startswith(".")}
+        self._fields = {parse_path(n[1:]): v for n, v in entries.items() if n.startswith(".")}
         self._columns = {n: v for n, v in entries.items() if not n.startswith(".")}
 
     def matches(self, record: bytes) -> bool:
         """Say whether the JSON text of a record says that its car is gone."""
         if self._fields:
             found = msgspec.json.decode(record)
-            if any(_is_one_of(_value_at(found, p), v) for p, v in self._fields.items()):
+            if any(_is_one_of(walk(found, p), v) for p, v in self._fields.items()):
                 return True
         values = self._row(record) if self._columns else {}
         return any(n in values and _is_one_of(values[n], v) for n, v in self._columns.items())
@@ -109,17 +109,6 @@ def _is_sign(name: str, value: Any) -> bool:
     if _LIVE.fullmatch(name):
         return value is False
     return bool(_STATE.fullmatch(name) and isinstance(value, str) and _GONE.fullmatch(value))
-
-
-def _value_at(value: Any, path: str) -> Any:
-    for name in parse_path(path):
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return None
-    return value
 
 
 def _is_one_of(value: Any, wanted: Any) -> bool:

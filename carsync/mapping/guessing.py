@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from carsync import formatting
+from carsync.mapping.choice import Choice
 from carsync.mapping.discovery import is_writable
-from carsync.mapping.fields import parse_path
+from carsync.mapping.fields import FieldPath, parse_path, walk
 
 _DEPTH = 3
 _SAMPLE = 100
@@ -87,10 +88,14 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
 def list_unused(records: Sequence[dict[str, Any]], paths: Iterable[str]) -> list[str]:
     """Return the fields of a page's records, by their first name, that none of the `paths` reads.
 
+    A column that keeps the record itself reads all of them.
+
     >>> list_unused([{"ref": "a1", "hp": 90}], ["ref"])
     ['hp']
     """
-    used = {path.partition(".")[0] for path in paths}
+    used = {parse_path(path)[0] if path else "" for path in paths}
+    if "" in used:
+        return []
     names = dict.fromkeys(name for record in records[:_SAMPLE] for name in record)
     return [name for name in names if is_writable(name) and name not in used]
 
@@ -106,14 +111,22 @@ def list_absent(records: Sequence[dict[str, Any]], paths: Iterable[str]) -> list
 
 
 def _has(value: Any, path: str) -> bool:
-    for name in parse_path(path):
-        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
-        else:
-            return False
-    return True
+    """Say whether a record has a path's field; of a choice from a list any item may have it."""
+    *owners, name = parse_path(path) or ("",)
+    for n, part in enumerate(owners):
+        if isinstance(part, Choice) and isinstance(value, list):
+            rest = (*owners[n + 1 :], name)
+            return any(_is_there(item, rest) for item in value)
+        value = walk(value, (part,))
+    return not name or _is_there(value, (name,))
+
+
+def _is_there(value: Any, path: FieldPath) -> bool:
+    *owners, name = path
+    owner = walk(value, tuple(owners))
+    if isinstance(owner, list):
+        return isinstance(name, Choice) or (name.isdecimal() and int(name) < len(owner))
+    return isinstance(owner, dict) and name in owner
 
 
 def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

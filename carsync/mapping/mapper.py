@@ -40,6 +40,8 @@ from carsync.mapping.ids import (
     id_reader,
     read_id_part,
 )
+from carsync.mapping.raw_values import compile_preparation
+from carsync.mapping.record_path import BY_ID, Place, find_places
 from carsync.mapping.rules import (
     SOURCE,
     Rules,
@@ -61,7 +63,7 @@ from carsync.model import (
 MAX_TIMES_PAGE_SIZE = 100
 """A page of more than this many times the page size is taken for an attack."""
 
-_MAPPING_VERSION = 3
+_MAPPING_VERSION = 4
 """Raised when the same rules give other rows, so that no run holds rows of both kinds."""
 
 _MISSING = "missing, and the column is required"
@@ -93,7 +95,8 @@ class Mapper:
     `constants` are the columns with the same value in every row; no row carries them.
     `defaults` are the mapped columns with their defaults, `id` and constants aside. `paths`
     are the columns that are read from records, each with its path.
-    `hash_scheme` names the rules of the hashes, `fingerprint` is a digest of all rules.
+    `places` are those in `api.record.path`. `hash_scheme` names the rules of the hashes,
+    `fingerprint` is a digest of all rules.
     """
 
     def __init__(
@@ -120,21 +123,22 @@ class Mapper:
             for name, rule in varying.items()
             if name not in {"id", "external_id"}
         }
-        self.paths = {n: rule.path for n, rule in varying.items() if rule.path is not None}
+        self.paths = {n: " or ".join(r.paths) for n, r in varying.items() if r.paths}
+        self.places: tuple[Place, ...] = BY_ID
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         # The table says how ids are written: before it is seen, a run must know its own.
         columns = {**rules.columns, "id": replace(rules.columns["id"], type="text")}
         hashed = (_MAPPING_VERSION, columns, rules.hash_fields, rules.hash_algorithm)
         digest = hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16)
         self.fingerprint = digest.hexdigest()
-        mapped = [parse_path(path) for path in self.paths.values()]
+        mapped = [parse_path(path) for rule in varying.values() for path in rule.paths if path]
+        self._keeps_records = any("" in rule.paths for rule in varying.values())
         self._record_type = RecordType([*mapped, *raw_paths(varying.values())])
         has_size = pagination.type != "none"
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100) if has_size else math.inf
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
         self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
-        self._slots = [(n, self._record_type.slot(parse_path(p))) for n, p in self.paths.items()]
         self._spell_id = compile_spelling(rules.columns["id"].type)
         self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
         self._hash_fields = rules.hash_fields
@@ -148,7 +152,9 @@ class Mapper:
         """
         rules, source = check_rules(config.mapping), config.sync.source
         listed = combine(config.api.lists)[0]
-        return cls(rules, config.api.pagination, paths, source, listed)
+        mapper = cls(rules, config.api.pagination, paths, source, listed)
+        mapper.places = find_places(config.api.record, rules.columns)
+        return mapper
 
     def map_page(
         self, body: bytes, *, list_fields: bool = False, listed: Listed | None = None
@@ -184,6 +190,8 @@ class Mapper:
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
                 faults.add(ordinal, None, f"the record is {describe(record)}, not an object")
         found = self._record_type.gather(page.records)
+        if self._keeps_records:
+            found[0] = page.texts()
         values: dict[str, Iterable[Any]] = {n: repeat(v) for n, v in self._constants.items()}
         for plan in self._plans:
             values[plan.name] = plan.read(found, faults, listed)
@@ -204,7 +212,11 @@ class Mapper:
                 for n in sorted(faults.reasons)
             )
             rows = tuple(row for row in rows if row[0] not in faults.reasons)
-        absent = tuple(name for name, slot in self._slots if _is_empty(found[slot]))
+        absent = tuple(
+            plan.name
+            for plan in self._plans
+            if plan.slots and all(_is_empty(found[slot]) for slot in plan.slots)
+        )
         fields = common_fields(page.texts()) if list_fields else ()
         notes = PageNotes(faults.count_unread(values["id"]), absent, fields)
         return PageContent(rows, rejects, count, page.values, notes)
@@ -280,7 +292,8 @@ class _Plan:
         self.template = None if rule.template is None else template_parts(rule.template)
         self._list = rule.list_
         self._required = rule.required
-        self._slot = None if rule.path is None else record_type.slot(parse_path(rule.path))
+        self.slots = [record_type.slot(parse_path(p)) if p else 0 for p in rule.paths]
+        self._prepare = compile_preparation(rule) if _is_prepared(rule) else None
         self._record_type = record_type
         reader = id_reader(rule) if name == "id" else compile_reader(rule)
         self._default = constant_value(rule, rule.default)
@@ -295,12 +308,15 @@ class _Plan:
         if self._list is not None:
             same = [listed.get(self._list)] * len(found[0])
             return faults.run(self.name, self._read, same, self._default)
-        if self._slot is None:
+        if not self.slots:
             return [None] * len(found[0])
-        values = self._read_uniform(found[self._slot]) if self._read_uniform else None
+        raw = found[self.slots[0]]
+        if self._prepare is not None:
+            raw = self._prepare([found[slot] for slot in self.slots])
+        values = self._read_uniform(raw) if self._read_uniform else None
         if values is None or (self._demands_all and None in values):
             default = None if self._demands_all else self._default
-            return faults.run(self.name, self._read, found[self._slot], default)
+            return faults.run(self.name, self._read, raw, default)
         if self._default is not None and None in values:
             return [self._default if value is None else value for value in values]
         return values
@@ -345,6 +361,11 @@ class _Plan:
         if name.startswith("."):
             return found[self._record_type.slot(parse_path(name[1:]))]
         return [value for value, _ in zip(values[name], found[0], strict=False)]
+
+
+def _is_prepared(rule: ColumnRule) -> bool:
+    """Say whether the values at the one path are not simply the column's."""
+    return len(rule.paths) > 1 or rule.unwrap is not None or bool(rule.map)
 
 
 def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:

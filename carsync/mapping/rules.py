@@ -22,6 +22,7 @@ from carsync.errors import ConfigError
 from carsync.mapping.converters import NUMBERS, RejectedValueError, compile_reader, read_texts
 from carsync.mapping.fields import FieldPath, parse_path
 from carsync.mapping.ids import ID_TYPES
+from carsync.mapping.times import compile_parse, find_zone
 
 _NAME_BYTES = 63
 """PostgreSQL cuts longer names short."""
@@ -67,7 +68,7 @@ def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
         except msgspec.DecodeError as exc:
             raise RejectedValueError(f"{value!r} is not JSON text: {exc}") from None
         return value if rule.type == "jsonb" else read_texts(decoded)
-    plain = replace(rule, equals=None, min=None, max=None, strip=False)
+    plain = replace(rule, equals=None, min=None, max=None, strip=False, format=None)
     read: Scalar = compile_reader(plain)(value)
     return read
 
@@ -108,6 +109,13 @@ def _check_rule(key: str, name: str, rule: ColumnRule) -> None:
             constant_value(rule, getattr(rule, part))
         except RejectedValueError as exc:
             raise ConfigError(f"{key}.{part}: {exc}", hint=f"its type is {rule.type}") from None
+    read = compile_reader(rule)
+    for value, becomes in rule.map.items():
+        try:
+            read(becomes)
+        except RejectedValueError as exc:
+            hint = f"the column's type is {rule.type}"
+            raise ConfigError(f"{key}.map.{value}: {exc}", hint=hint) from None
 
 
 def _check_own(key: str, name: str, rule: ColumnRule) -> None:
@@ -131,11 +139,13 @@ def _complaints(rule: ColumnRule) -> Iterator[str]:
         yield "needs path, constant, list or template"
     if rule.list_ is not None and rule.path is not None:
         yield "list and path exclude each other"
+    if rule.path == []:
+        yield "path is an empty list"
     fixed = ColumnRule(constant=rule.constant, type=rule.type)
     if rule.constant is not None and rule != fixed:
         yield "constant excludes every other key but type"
-    if rule.path is not None and "" in parse_path(rule.path):
-        yield "path has an empty part"
+    yield from _complaints_of_paths(rule)
+    yield from _complaints_of_times(rule)
     if rule.equals is not None and rule.type not in {"boolean", "text"}:
         yield "equals makes a boolean: type must be boolean"
     if rule.type not in NUMBERS:
@@ -153,6 +163,34 @@ def _complaints(rule: ColumnRule) -> Iterator[str]:
         yield "template and default exclude each other"
     if rule.required and rule.default is not None:
         yield "required and default exclude each other"
+
+
+def _complaints_of_paths(rule: ColumnRule) -> Iterator[str]:
+    for path in rule.paths:
+        try:
+            if "" in parse_path(path):
+                yield "path has an empty part"
+        except ConfigError as exc:
+            yield f"path: {exc.problem} ({exc.detail})"
+    if "" in rule.paths and rule != ColumnRule(path="", type="jsonb", required=rule.required):
+        yield 'path "" is the record itself: it needs type jsonb, and knows no other key'
+    if not rule.paths and (rule.unwrap is not None or rule.map):
+        yield "unwrap and map change the value at a path"
+
+
+def _complaints_of_times(rule: ColumnRule) -> Iterator[str]:
+    if rule.type != "timestamptz":
+        if rule.format is not None or rule.zone is not None:
+            yield "format and zone are for timestamptz"
+        return
+    if rule.zone is not None and (rule.format or "").startswith("epoch_"):
+        yield "zone is for times that are written as a clock shows them"
+    for part, check in (("zone", find_zone), ("format", compile_parse)):
+        try:
+            check(rule)
+        except ValueError as exc:
+            yield f"{part}: {exc}"
+            return
 
 
 def _show(rule: ColumnRule) -> str:

@@ -67,6 +67,8 @@ class RunContext:
         """Fields that records have, or had in earlier runs."""
         self.said_by_id: dict[str, str] = {}
         """What the last answer by id said of a record, in words; empty for a plain answer."""
+        self.addresses: dict[str, tuple[str, ...]] = {}
+        """The values by which a record is asked for; those not in here: by their ids."""
         self.rows_by_id: dict[str, Row] = {}
         """The rows of the records that the API gave by id."""
         self.resumed_pages = self.resumed_rows = 0

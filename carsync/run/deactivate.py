@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,11 +18,11 @@ from carsync import formatting
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation import candidates
-from carsync.deactivation.by_id import Ask, Verdicts, verify
+from carsync.deactivation.addresses import Addresses
+from carsync.deactivation.by_id import NO_ADDRESS, Ask, Verdicts, Verification, verify
 from carsync.deactivation.by_list import ListEvidence, decide_by_lists, judge_lists
 from carsync.deactivation.cars_by_list import CarsByList
 from carsync.deactivation.id_shapes import Shape
-from carsync.deactivation.impossible import impossible_id
 from carsync.deactivation.policy import (
     ByIdAnswers,
     DeactivationPlan,
@@ -49,6 +50,9 @@ from carsync.state.checkpoint import load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 
+_SAMPLE = 100
+"""So many listed cars show in which of their values cars differ."""
+
 
 def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     """Decide what becomes of the cars that the run did not see, before anything is merged.
@@ -60,21 +64,26 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     case = _ByLists(context) if context.lists.names else _WholeFeed(context)
     decision = case.decide(None)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
-    if not limit or (ids := case.list_ids(limit)) is None:
+    if not limit or (listed := case.list_ids(limit)) is None:
         return decision
+    addresses = Addresses(context.mapper.places, context.addresses)
+    seen = partial(candidates.list_seen, connection, context.run.run_id, addresses)
+    ids = _with_addresses(context, addresses, listed, seen)
     controls: dict[str, int] = {}
 
     def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
-        found = candidates.list_seen(connection, context.run.run_id, shape, count)
+        found = seen(shape, count)
         controls.update(found)
         return found
 
     asked_s = time.monotonic()
-    found = verify(probe, ids, draw, impossible_id(ids))
+    found = Verification(objection=NO_ADDRESS)
+    if ids:
+        found = verify(probe, ids, draw, addresses.add_stranger(ids), addresses.keys(ids))
     _explain_answers(context, ids, controls, found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
-    decision = case.decide(ByIdAnswers(found, len(ids), answered_before))
+    decision = case.decide(ByIdAnswers(found, len(listed), answered_before))
     missed = [i for i in decision.proof.alive if not context.said_by_id.get(i)]
     if decision.action != "prove" or not missed:
         return decision
@@ -192,6 +201,28 @@ def _lengths_before(context: RunContext) -> dict[str, int]:
     return {known["name"]: known["pages"] for known in summary.get("lists", ())}
 
 
+def _with_addresses(
+    context: RunContext,
+    addresses: Addresses,
+    ids: Sequence[str],
+    draw: Callable[[Shape, int], object],
+) -> Sequence[str]:
+    """Return those of the absent cars that can be asked for, and tell of the others."""
+    if addresses.is_by_id:
+        return ids
+    key = (context.connection, context.target, context.source)
+    found = candidates.find_addresses(*key, addresses, ids)
+    draw(Shape(""), _SAMPLE)
+    addresses.choose_main()
+    record = context.config.api.record
+    if len(found) < len(ids) and record is not None:
+        cars = formatting.plural(len(ids) - len(found), "car", "was", "were")
+        context.note(
+            f"{cars} not asked for by id: in the table a value of {record.path} is missing"
+        )
+    return found
+
+
 def _read_missed(
     context: RunContext, missed: Sequence[str], controls: Collection[str], asked_s: float
 ) -> int:
@@ -301,14 +332,17 @@ def _ask_again(
     context: RunContext, checkpoint_file: Path, lock: FileLock, ids: Sequence[str]
 ) -> AskedAgain:
     answers: Verdicts = {}
-    asked = ids[: context.config.sync.deactivate.max_probes]
+    addresses = Addresses(context.mapper.places, context.addresses)
+    limit = context.config.sync.deactivate.max_probes
+    key = (context.connection, context.target, context.source)
+    draw_listed = partial(candidates.list_listed, *key, addresses)
+    asked = _with_addresses(context, addresses, ids[:limit], draw_listed)
     controls: list[str] = []
-    stranger = impossible_id(asked)
+    stranger = addresses.add_stranger(asked)
     probes, supervisor = _prepare_probes(context, checkpoint_file, lock)
 
     def draw(shape: Shape, count: int) -> list[tuple[str, int]]:
-        key = (context.connection, context.target, context.source)
-        found = candidates.list_listed(*key, shape, count)
+        found = draw_listed(shape, count)
         controls.extend(found)
         return [(i, 0) for i in found]
 
@@ -323,7 +357,7 @@ def _ask_again(
 
     try:
         supervisor.engine.start()
-        found = verify(ask, asked, draw, stranger)
+        found = verify(ask, asked, draw, stranger, addresses.keys(asked))
         if not controls:  # what is alive is told apart without them
             ask([*asked, stranger], {})
     finally:

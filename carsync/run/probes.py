@@ -117,7 +117,8 @@ class ProbeRunner:
 
     def _lease(self, record_id: str, page: int | None) -> ProbeLease:
         if page is None:
-            return ProbeLease(record_id, self._round)
+            values = self._context.addresses.get(record_id, ())
+            return ProbeLease(record_id, self._round, values=values)
         token = self._context.plan.token(page)
         return ProbeLease(record_id, self._round, PageLease(page, self._round, token=token))
 

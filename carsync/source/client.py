@@ -11,9 +11,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 import urllib3
@@ -112,16 +112,16 @@ class ApiClient:
         """Send a request that is complete, to whatever host; raise `PageError` likewise."""
         return self._exchange(lambda: prepared)
 
-    def probe(self, record_id: str) -> RecordAnswer:
-        """Ask for one record: `gone_status` is gone, 200 is alive, else nothing is proved.
+    def probe(self, values: Sequence[str]) -> RecordAnswer:
+        """Ask for the record with these values in its path, its id as a rule.
 
-        Raises `PageError` only for failures that every request shares: 401/403, 429 and 503.
+        `gone_status` is gone, 200 is alive, else nothing is proved. Raises `PageError` only for
+        failures that every request shares: 401/403, 429 and 503.
         """
         record = self._api.record
         assert record is not None
-        path = record.path.replace("{id}", quote(record_id, safe=""))
         try:
-            answer = self._get(ApiRequest(path))
+            answer = self._get(ApiRequest(record.fill(values)))
         except PageError as exc:
             if exc.status in record.gone_status:
                 return RecordAnswer(ProbeVerdict.GONE, reason=f"HTTP {exc.status}")

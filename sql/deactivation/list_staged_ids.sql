@@ -1,7 +1,8 @@
--- Cars this run saw on the feed, and the pages that listed them, as controls for requests by id:
--- those whose ids have the shape.
-SELECT id, page
-FROM (SELECT id::text AS id, page FROM {staging}) AS staged
-WHERE length(id) BETWEEN %(shortest)s AND %(longest)s AND id ~ %(pattern)s AND page >= 0
+-- Cars this run saw on the feed, the pages that listed them, and the values by which they are asked
+-- for, as controls for requests by id: those whose values have the shape.
+SELECT t.id::text, t.page, ARRAY[{values}]
+FROM {staging} AS t
+WHERE length({value}) BETWEEN %(shortest)s AND %(longest)s AND {value} ~ %(pattern)s
+  AND {beside} = %(beside)s AND t.page >= 0
 ORDER BY random()
 LIMIT %(limit)s

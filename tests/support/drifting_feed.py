@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -242,9 +243,9 @@ class FeedClient:
         body = json.dumps(said.body).encode()
         return Answer(body, len(body), 0.0, time.monotonic())
 
-    def probe(self, record_id: str) -> RecordAnswer:
-        """Give a record."""
-        said = self._feed.car(record_id)
+    def probe(self, values: Sequence[str]) -> RecordAnswer:
+        """Give the record with the id that is the one value."""
+        said = self._feed.car(*values)
         if said.status == 200:
             return RecordAnswer(ProbeVerdict.ALIVE, json.dumps(said.body).encode())
         return RecordAnswer(ProbeVerdict.GONE if said.status == 404 else ProbeVerdict.NOTHING)

@@ -20,6 +20,7 @@ from carsync.config.parser import parse
 from carsync.config.presets.loader import preset_names, resolve
 from carsync.config.sections import Config
 from carsync.doctor.feed_asker import FeedAsker
+from carsync.doctor.feed_facts import first_by_id
 from carsync.doctor.paging_guesses import Told, guess_paging
 from carsync.doctor.paging_trial import Found, ReadPage, find_paging, read_answer
 from carsync.doctor.record_facts import guess_record_path, try_records
@@ -29,6 +30,7 @@ from carsync.mapping.fields import parse_path, walk
 from carsync.mapping.guessing import Guess, guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
+from carsync.mapping.record_path import BY_ID
 from carsync.redaction import redact
 from carsync.source.pagination.base import load_paginator
 from carsync.source.pagination.placing import names_in
@@ -260,8 +262,14 @@ def _try_record(
         config = _parse(answers, looked)
     if config.api.record is None or "/" in record_id:
         return looked
+    mapper = Mapper.load(config, load_paginator(config.api).paths)
+    found = first_by_id(mapper, mapper.map_page(body).rows)
+    if found is None and mapper.places != BY_ID:
+        console.say(f"no car has all values of {config.api.record.path}", err=True)
+        return looked
+    found = found or (record_id, ())
     try:
-        facts = try_records(asker.with_config(config), config.api.record, record_id)
+        facts = try_records(asker.with_config(config), config.api.record, *found)
     except PageError as exc:
         console.say(f"a car by its id was not read: {exc.problem}", err=True)
         return looked

@@ -6,10 +6,14 @@ import time
 from typing import Any
 
 from carsync.deactivation import candidates
+from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape, group_by_shape
 from carsync.destination import merge
+from carsync.mapping.record_path import BY_ID, Place
 from tests.conftest import ask
-from tests.support.merge_rig import SOURCE, Rig, cars, page, reject
+from tests.support.merge_rig import SOURCE, Rig, car, cars, page, reject
+
+IDS = Addresses(BY_ID, {})
 
 
 def test_rejected_record_counts_as_seen(rig: Rig) -> None:
@@ -32,8 +36,8 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     listed = candidates.list_candidates(rig.conn, rig.run, 100)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
     assert len(candidates.list_candidates(rig.conn, rig.run, 2)) == 2
-    assert len(candidates.list_seen(rig.conn, rig.run.run_id, Shape(""), 1)) == 1
-    seen = candidates.list_seen(rig.conn, rig.run.run_id, Shape(""), 100)
+    assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 1)) == 1
+    seen = candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 100)
     assert {i: page_number for i, page_number in seen if i != "2"} == {"0": 1, "1": 1, "3": 2}
     assert len(seen) == 4, "each car once"
     assert merge.merge(rig.conn, rig.request(2)).deactivated == 6
@@ -94,7 +98,7 @@ def test_postgresql_reads_the_shapes_of_ids_as_python_does(rig: Rig) -> None:
     rig.begin()
     rig.stage(page(1, cars(ids)))
     for shape, group in group_by_shape(ids).items():
-        seen = candidates.list_seen(rig.conn, rig.run.run_id, shape, 100)
+        seen = candidates.list_seen(rig.conn, rig.run.run_id, IDS, shape, 100)
         assert [i for i, _ in seen] == group
 
 
@@ -105,5 +109,36 @@ def test_a_shape_of_long_ids_costs_microseconds_an_id(rig: Rig) -> None:
     rig.stage(page(1, cars(ids)))
     (shape,) = group_by_shape(ids)
     started_s = time.monotonic()
-    assert len(candidates.list_seen(rig.conn, rig.run.run_id, shape, 10)) == 10
+    assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, shape, 10)) == 10
     assert time.monotonic() - started_s < 0.5
+
+
+def test_values_by_which_cars_are_asked_for_come_from_the_table(rig: Rig) -> None:
+    by_raw = (Place("make"), Place(constant="iaai"), Place("images", ("0",)))
+    known: dict[str, tuple[str, ...]] = {}
+    addresses = Addresses(by_raw, known)
+    rig.sync([car("1", make="Kia"), car("2", make=None), car("3", make="Kia"), car("4")])
+    key = (rig.conn, rig.target, rig.source)
+    ids = candidates.find_addresses(*key, addresses, ["3", "2", "1", "9"])
+    assert ids == ["3", "1"]
+    assert known == dict.fromkeys(ids, ("Kia", "iaai", "1.jpg"))
+
+
+def test_controls_have_the_same_value_beside_the_main_one(rig: Rig) -> None:
+    """A row of before the mapping said how an auction is named: no listed car has its value."""
+    rig.sync([car("1", make="old"), car("2", make="iaai"), car("3", make="iaai")])
+    rig.begin()
+    rig.stage(page(1, [car("2", make="iaai"), car("3", make="iaai"), car("4", make=None)]))
+    addresses = Addresses((Place("make"), Place("id")), {})
+    key = (rig.conn, rig.target, rig.source)
+    expected: dict[str, set[str]] = {"1": set(), "2": {"2", "3"}}
+    for absent, controls in expected.items():
+        candidates.find_addresses(*key, addresses, [absent])
+        candidates.list_seen(rig.conn, rig.run.run_id, addresses, Shape(""), 9)
+        addresses.choose_main()
+        assert addresses.value == (Place("id"),)
+        shape = next(iter(group_by_shape([absent], addresses.keys([absent]))))
+        seen = candidates.list_seen(rig.conn, rig.run.run_id, addresses, shape, 9)
+        assert {i for i, _ in seen} == controls
+        listed = candidates.list_listed(*key, addresses, shape, 9)
+        assert set(listed) == (controls or {"1"})

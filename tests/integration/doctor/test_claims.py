@@ -193,6 +193,53 @@ def test_the_slash_that_a_record_s_path_lacks_or_has_too_much_is_found(
     assert examine_feed(feed, f"api: {{record: {{path: '{right}'}}}}")["by id"].level is Level.OK
 
 
+BY_LOT = """
+api: {record: {path: "/lot/{lot_number}/{domain_name}"}}
+mapping: {columns: {domain_name: {path: domain}}}
+"""
+
+
+class LotFeed(SmallFeed):
+    """Knows its cars by their lots; the first car has none."""
+
+    def records(self, page: int) -> list[dict[str, Any]]:
+        return [self.car(i) for i in self.ids]
+
+    def car(self, number: int) -> dict[str, Any]:
+        lots = [{"lot": f"{number}/a"}] if number > 1 else []
+        return car(number, domain="iaai", lots=lots)
+
+    def answer(self, arrival: Arrival) -> Reply:
+        _, _, *lot = arrival.path.split("/")
+        if arrival.page is not None or len(lot) != 2:
+            return super().answer(arrival)
+        self.arrivals.append(arrival)
+        number = lot[0].removesuffix("%2Fa")
+        is_known = number in map(str, self.ids) and lot[1] == "iaai"
+        return Reply(body={"data": self.car(int(number))}) if is_known else Reply(404, {})
+
+
+def test_a_car_is_asked_for_by_the_columns_that_its_path_names(feed: SmallFeed) -> None:
+    feed.__class__ = LotFeed
+    found = examine_feed(feed, BY_LOT)["by id"]
+    assert found.level is Level.OK
+    said = "/lot/{lot_number}/{domain_name} gives the car 2; an id that cannot exist: HTTP 404"
+    assert found.seen == said
+    feed.ids = [1]
+    assert "no record of the first page has all values" in examine_feed(feed, BY_LOT)["by id"].seen
+
+
+def test_times_without_an_offset_are_told_with_the_zone_that_they_are_given(
+    feed: SmallFeed,
+) -> None:
+    feed.show = lambda page: Reply(body={"data": [car(1, at="2024-05-01 12:00")]})
+    columns = "sale_date: {path: at, type: timestamptz, zone: Asia/Seoul}"
+    found = examine_feed(feed, f"mapping: {{columns: {{{columns}}}}}")["times"]
+    assert found.seen.endswith("sale_date in Asia/Seoul")
+    feed.show = lambda page: Reply(body={"data": [car(1, at="2024-05-01 12:00Z")]})
+    assert "times" not in examine_feed(feed, f"mapping: {{columns: {{{columns}}}}}")
+
+
 # ── fields ───────────────────────────────────────────────────────────────────
 
 

@@ -19,6 +19,7 @@ from carsync.source.pagination.feed_plan import ListPlan
 from carsync.source.pagination.lists import FeedLists
 from carsync.source.pagination.plan import PagePlan
 from tests.conftest import ask
+from tests.support.mappers import PRESET
 from tests.support.merge_rig import TARGET, Rig, cars, page
 
 ALIVE, GONE, NOTHING = ProbeVerdict.ALIVE, ProbeVerdict.GONE, ProbeVerdict.NOTHING
@@ -48,6 +49,8 @@ def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
         paginator=lists.paginator,
         resumed_pages=0,
         said_by_id={},
+        mapper=PRESET,
+        addresses={},
         rows_by_id={},
         note=print,
     )

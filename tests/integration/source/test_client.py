@@ -83,7 +83,7 @@ def test_paging_travels_in_a_body(api: ScriptedApi, form: bool, kind: str, sent:
     posting = transport(api, method="POST", form=form, body=body, pagination=keys)
     for _ in range(2):
         posting.get_page(3)
-    posting.probe("7")
+    posting.probe(["7"])
     first, second, probed = api.arrivals
     assert first.body == second.body == sent
     assert first.headers["content-type"] == kind
@@ -397,7 +397,7 @@ def test_a_record_is_gone_alive_or_unproven(
 ) -> None:
     api.on("/cars/a%2Fb", reply)
 
-    found = transport(api).probe("a/b")
+    found = transport(api).probe(["a/b"])
 
     assert found.verdict is verdict
     assert api.arrivals[0].path == "/cars/a%2Fb"
@@ -409,7 +409,7 @@ def test_a_failure_all_requests_share_is_raised_by_a_probe(
 ) -> None:
     api.on("/cars/7", Reply(status))
     with pytest.raises(PageError) as caught:
-        transport(api).probe("7")
+        transport(api).probe(["7"])
 
     assert caught.value.kind == kind
 

@@ -308,8 +308,18 @@ def test_what_is_not_the_json_of_one_record_is_refused(text: str) -> None:
 
 WORDS = ['"1"', '" 2 "', '"12.5x"', '"sale"', '"false"', '""', '" "', '"2024-05-01"', '"\u3000é"']
 NUMBERS = ["3", "4.0", "-0.0", "1e30", "2147483648", "9007199254740993", "NaN", "1e400"]
-OTHERS = ["true", "null", "[]", "{}", '{"value": 8}', '["a", " b "]', '"\\u0000"', '"\\ud800"']
-TOKENS = st.sampled_from([*WORDS, *NUMBERS, *OTHERS, f'"{"x" * 600}"'])
+INNER = ['"{\\"value\\": \\"sale\\"}"', '[{"value": 8}, 3]']
+OTHERS = [
+    "true",
+    "null",
+    "[]",
+    "{}",
+    '{"value": 8}',
+    '["a", " b "]',
+    '"\\u0000"',
+    '"\\ud800"',
+]
+TOKENS = st.sampled_from([*WORDS, *NUMBERS, *INNER, *OTHERS, f'"{"x" * 600}"'])
 NEIGHBOURS = st.lists(
     st.tuples(TOKENS, TOKENS, TOKENS).map('{{"id": {0[0]}, "a": {0[1]}, "b": {0[2]}}}'.format)
     | st.sampled_from([text for text in UNKNOWN.values() if text != DEEP]),
@@ -328,6 +338,14 @@ COLUMNS = [
     {"equals": "sale"},
     {"type": "timestamptz"},
     {"type": "jsonb"},
+    {"type": "numeric", "unwrap": "value"},
+    {"map": {"sale": "active", "3": "three", "true": None}},
+    {"map": {"sale": 1, "_": 2}, "type": "integer"},
+    {"type": "timestamptz", "format": "epoch_s", "default": "2024-01-01"},
+    {"path": ["b.value", "a"], "strip": True, "default": "none"},
+    {"path": "b[value=8 | -1]", "unwrap": "value"},
+    {"path": ["a[0]", "b[1]", "id"], "type": "jsonb"},
+    {"path": "", "type": "jsonb"},
 ]
 
 

@@ -1,0 +1,1 @@
+({column}::jsonb #>> {path}::text[])
