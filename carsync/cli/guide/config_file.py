@@ -19,6 +19,9 @@ from carsync.source.pagination.placing import put
 
 _NOT_HASHED = frozenset({"id", "images", "image_url"})
 _WRAP = 92
+_LIVE_GONE = '{".lots[archived!=true | 0].archived": true}'
+"""The preset's live API answers 200 for a sold car: each of its lots is archived then."""
+_LIVE_DOMAIN = "lots[status.name=sale | status.name=upcoming | status.name!=sold | 0].domain.name"
 _REFUSED = re.compile(r"gone_status: .*\b(400|422)\]")
 
 
@@ -30,8 +33,7 @@ def write(answers: Answers, looked: Looked) -> str:
 
 {_api(answers, looked)}
 
-limits:
-  requests_per_second: {answers.requests_per_second:g}  # {_pace(answers)}{_burst(answers)}
+{_limits(answers)}
 
 database:
   dsn: ${{DATABASE_URL:-}}  # or set the variables SUPABASE_…
@@ -43,14 +45,12 @@ database:
 {_sync(answers)}"""
 
 
-def _pace(answers: Answers) -> str:
-    if answers.is_live:
-        return "over all endpoints together; the API answers 429 to more"
-    return "what the API allows"
-
-
-def _burst(answers: Answers) -> str:
-    return "\n  burst: 1" if answers.is_live else ""
+def _limits(answers: Answers) -> str:
+    rate = f"limits:\n  requests_per_second: {answers.requests_per_second:g}  # "
+    if not answers.is_live:
+        return rate + "what the API allows"
+    remark = "over all endpoints together; the API answers 429 to more"
+    return f"{rate}{remark}\n  burst: 1\n  concurrency: 4"
 
 
 def _sync(answers: Answers) -> str:
@@ -62,10 +62,12 @@ def _sync(answers: Answers) -> str:
     if answers.is_live:
         lines += [
             "  deactivate:",
-            "    max_probes: 3600  # at one request a second an hour; further absent cars wait",
+            "    max_probes: 2000  # requests by id; further absent cars wait for the next run",
             "",
             "acceptance:",
-            "  max_minutes: 90  # about 1,000 pages at one a second, and the requests by id",
+            "  max_minutes: 90  # about 935 pages at one a second, and the requests by id",
+            "  min_pages_per_second: 0.4",
+            "  min_rows_per_second: 200",
         ]
     return "\n".join(lines) + "\n"
 
@@ -84,6 +86,8 @@ def _api(answers: Answers, looked: Looked) -> str:
     else:
         lines += _pairs("params", answers.params)
     lines += _record(answers, looked)
+    if answers.is_live:
+        lines.append("  timeout: {read_s: 60, total_s: 120}  # a page of 1,000 cars holds 4 MB")
     lines += _auth(answers, looked)
     return "\n".join([*lines, *write_pagination(answers, looked)])
 
@@ -138,8 +142,9 @@ def _record(answers: Answers, looked: Looked) -> list[str]:
     usual = quoted(known or f"{answers.path.partition('?')[0].rstrip('/')}/{{id}}")
     if facts is None and known is None and looked.guesses and "href" in looked.guesses[0].path:
         return ["  record: null  # the id is a link; or {path: …}, where the API has one car"]
+    gone = f", gone_when: {_LIVE_GONE}" if answers.is_live else ""
     if facts is None:
-        return [f"  record: {{path: {usual}}}  # path of one car; null: the API has none"]
+        return [f"  record: {{path: {usual}{gone}}}  # path of one car; null: the API has none"]
     answer = facts.impossible
     if facts.readable_path is None or answer is None:
         said = formatting.printable(facts.listed.detail)
@@ -156,13 +161,18 @@ def _record(answers: Answers, looked: Looked) -> list[str]:
         answer = replace(answer, rule="")
     rule = f", {answer.rule}" if answer.rule else ""
     guess = "; guess: that means gone" if rule else ""
+    rule += gone
     return [f"{seen}{guess}.", f"  record: {{path: {quoted(facts.readable_path)}{rule}}}"]
 
 
 def _mapping(answers: Answers, looked: Looked) -> str:
     if answers.preset is not None:
         algorithm = "\n  hash: {algorithm: md5}  # the table has MD5 hashes" if answers.md5 else ""
-        return f"mapping:\n  preset: {quoted(answers.preset)}{algorithm}"
+        lines = ["mapping:", f"  preset: {quoted(answers.preset)}{algorithm}"]
+        if answers.is_live:
+            lines += ["  columns:", "    # The auction, by which a lot is asked for."]
+            lines.append(f"    domain_name: {{path: {quoted(_LIVE_DOMAIN)}}}")
+        return "\n".join(lines)
     guesses = looked.guesses
     lines = ["mapping:", "  preset: null"]
     if guesses:

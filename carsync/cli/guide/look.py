@@ -41,6 +41,7 @@ _FITS_SHARE = 0.5
 _SHOWN_FIELDS = 12
 _USUAL_PRESET = Answers(base_url="").preset
 _LIVE_PRESET = "auctionsapi"
+_LIVE_RECORD = "/search-lot/{lot_number}/{domain_name}"
 _LIVE_SIZE = 1000
 _LIVE_PAGES = 20_000
 _UNKNOWN_SIZE = frozenset({400, 422})
@@ -170,6 +171,7 @@ def _as_live(answers: Answers) -> Answers:
         answers,
         is_live=True,
         params={"simple_paginate": "0", **answers.params},
+        record_path=answers.record_path or _LIVE_RECORD,
         requests_per_second=1.0 if rate == usual else rate,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -326,6 +327,12 @@ def test_the_live_api_of_the_preset_gets_its_own_pace_and_depth() -> None:
     keys = config.api.pagination
     assert (keys.page_size, keys.max_pages, keys.total_records) == (1000, 20_000, "meta.total")
     assert config.acceptance.max_minutes == 90
+    assert (config.limits.effective_burst, config.sync.deactivate.max_probes) == (1, 2000)
+    assert config.api.record is not None
+    assert config.api.record.path == "/search-lot/{lot_number}/{domain_name}"
+    assert config.api.record.gone_when == {".lots[archived!=true | 0].archived": True}
+    times_s = [arrival.monotonic_s for arrival in api.arrivals]
+    assert min(b - a for a, b in itertools.pairwise(times_s)) > 0.9, "one request a second"
 
 
 @pytest.mark.parametrize("query", ["", "?make=Kia"])
