@@ -95,7 +95,7 @@ def sync(
 
     \b
     Exit codes: 0 complete · 1 bug · 2 configuration · 3 API · 4 database · 5 partial,
-    nothing deactivated · 6 deactivations held · 7 acceptance check failed · 8 workers
+    cars of what failed stay · 6 deactivations held · 7 acceptance check failed · 8 workers
     kept dying · 75 locked · 130/143 stopped by SIGINT/SIGTERM
     """
     config = source.load_with_database()
