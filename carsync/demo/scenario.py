@@ -23,7 +23,7 @@ from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.exit_codes import ExitCode
-from carsync.source.pagination.plan import parse_ranges
+from carsync.source.pagination.page_states import parse_ranges
 
 LATENCY_MS = (20.0, 60.0)
 SLOW_RUN_S = 10

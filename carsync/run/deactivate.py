@@ -44,6 +44,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.signals import StopSignal
 from carsync.run.supervisor import EngineSupervisor
 from carsync.source.auth.token_store import TokenStore
+from carsync.source.pagination import doubts
 from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state import runs, target_lock
 from carsync.state.checkpoint import load_or_none
@@ -99,7 +100,7 @@ class _WholeFeed:
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)
         is_as_long = _lengths_before(context).get("") == of.plan.planned
-        self._evidence = _gather(context, of, plan, is_as_long=is_as_long)
+        self._evidence = _gather(context, of, plan, is_as_long, is_next_proved=False)
 
     def decide(self, answers: ByIdAnswers | None) -> Decision:
         """Decide, with what the API said by id."""
@@ -121,11 +122,10 @@ class _ByLists:
         self._lists = []
         is_next_proved = any(of.plan.names_next for of in context.plan.begun)
         for of in context.plan.begun:
-            of.plan.is_next_proved = is_next_proved
             name, plan = of.feed_list.name, self._cars.plan(of.feed_list.index)
             _tell_repeats(context, of, plan)
             is_as_long = before.get(name) == of.plan.planned
-            evidence = _gather(context, of, plan, is_as_long=is_as_long)
+            evidence = _gather(context, of, plan, is_as_long, is_next_proved)
             self._lists.append(ListEvidence(name, evidence))
         if removed := self._cars.removed:
             context.note(
@@ -169,16 +169,24 @@ def _tell_repeats(context: RunContext, of: ListPlan, plan: DeactivationPlan) -> 
 
 
 def _gather(
-    context: RunContext, of: ListPlan, plan: DeactivationPlan, *, is_as_long: bool
+    context: RunContext,
+    of: ListPlan,
+    plan: DeactivationPlan,
+    is_as_long: bool,
+    is_next_proved: bool,
 ) -> Evidence:
-    """Gather what is known of a list; `is_as_long`: it has as many pages as in the run before."""
+    """Gather what is known of a list.
+
+    `is_as_long`: it has as many pages as in the run before. `is_next_proved`: a list of the
+    feed names its next pages.
+    """
     pages = of.plan
     signs = pages.drift
     if context.resumed_pages:
         signs += ("the run was resumed: its pages were read at different times",)
-    cut = pages.gaps
+    cut = doubts.gaps(pages)
     if pages.has_totals or is_as_long:
-        cut = cut or pages.cut
+        cut = cut or doubts.cut(pages)
     return Evidence(
         plan,
         pages.reported_records,
@@ -186,8 +194,8 @@ def _gather(
         len(pages.failed),
         pages.is_truncated,
         cut,
-        pages.holes,
-        pages.open_end,
+        doubts.holes(pages),
+        doubts.open_end(pages, is_next_proved=is_next_proved),
     )
 
 

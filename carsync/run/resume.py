@@ -11,7 +11,7 @@ from carsync.model import StagedPage, Target
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
-from carsync.source.pagination.plan import parse_ranges
+from carsync.source.pagination.page_states import parse_ranges
 from carsync.state import runs
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from carsync.config.sections import Config, Deactivate, Sync
 from carsync.destination import merge
-from carsync.model import MergeCounts, ProbeVerdict
+from carsync.model import MergeCounts, PageInfo, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.deactivate import decide_and_prove
 from carsync.source.pagination.feed_plan import ListPlan
 from carsync.source.pagination.lists import FeedLists
-from carsync.source.pagination.plan import PagePlan
 from tests.conftest import ask
 from tests.support.mappers import PRESET
 from tests.support.merge_rig import TARGET, Rig, cars, page
+from tests.support.plans import plan_of
 
 ALIVE, GONE, NOTHING = ProbeVerdict.ALIVE, ProbeVerdict.GONE, ProbeVerdict.NOTHING
 
@@ -33,11 +33,12 @@ def rig(conn: Connection) -> Rig:
     return rig
 
 
-def context_of(rig: Rig, config: Config, **plan: Any) -> Any:
-    """Give what a decision wants to know of a run."""
-    usual = {"drift": (), "failed": {}, "is_truncated": False, "has_totals": True}
-    usual |= {"cut": "", "gaps": "", "holes": 0, "open_end": "", "planned": 1}
-    lists, pages = FeedLists(config.api), cast("PagePlan", SimpleNamespace(**{**usual, **plan}))
+def context_of(rig: Rig, config: Config, reported_records: int, *signs: str) -> Any:
+    """Give what a decision wants to know of a run that read one page of so many records."""
+    lists, pages = FeedLists(config.api), plan_of()
+    pages.mark_staged(1, reported_records, PageInfo(1, reported_records))
+    for sign in signs:
+        pages.doubt(sign)
     return SimpleNamespace(
         config=config,
         connection=rig.conn,
@@ -82,7 +83,7 @@ def run(
         known = verdict if isinstance(verdict, dict) else dict.fromkeys("789", verdict)
         return {i: control if i in set("0123456") else known.get(i, GONE) for i in ids}
 
-    context = context_of(rig, config, drift=signs, reported_records=7)
+    context = context_of(rig, config, 7, *signs)
     context.resumed_pages = resumed_pages
     decision = decide_and_prove(context, probe)
     before_merge()
@@ -150,7 +151,7 @@ def test_a_feed_whose_every_page_is_the_first_one_names_the_page_parameter(rig: 
         rig.begin()
         for number in range(1, pages + 1):
             rig.stage(page(number, cars(range(7))))
-        context = context_of(rig, Config(), reported_records=30)
+        context = context_of(rig, Config(), 30)
         context.note = notes.append
         decide_and_prove(context, lambda ids, pages: {})
         assert len(notes) == pages - 1

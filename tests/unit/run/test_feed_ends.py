@@ -12,6 +12,7 @@ from carsync.engine.messages import ProbeAnswered
 from carsync.errors import ConfigError
 from carsync.model import PageInfo, ProbeVerdict
 from carsync.run.feed_ends import FeedEnds
+from carsync.source.pagination.doubts import open_end
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import QuietContext
 
@@ -87,14 +88,14 @@ def test_no_clear_answer_leaves_a_doubt() -> None:
     run, looks = Run(PageInfo(2, 150)), Looks({3: None})
     assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
     assert "no clear answer for page 3" in run.plan.of(1).drift[0]
-    assert not run.plan.of(1).open_end, "the total is met, and the last page is not full"
+    assert not open_end(run.plan.of(1)), "the total is met, and the last page is not full"
 
 
 @pytest.mark.parametrize("info", [PageInfo(2, 0), PageInfo(2, 151)])
 def test_no_clear_answer_leaves_the_end_open_where_the_total_is_not_met(info: PageInfo) -> None:
     run, looks = Run(info), Looks({3: None})
     assert FeedEnds(run, looks).are_proved()  # type: ignore[arg-type]
-    assert "page 3 may hold more records" in run.plan.of(1).open_end
+    assert "page 3 may hold more records" in open_end(run.plan.of(1))
 
 
 def _failing(run: Run, *pages: int) -> Run:
@@ -110,7 +111,7 @@ def test_failed_pages_behind_the_end_that_the_feed_reports_by_now_are_left_out()
     ends: Any = FeedEnds(run, looks)  # type: ignore[arg-type]
     assert ends.are_proved()
     assert looks.asked == [1, 3], "the end that is reported now is tried, too"
-    assert (run.plan.planned, run.plan.failed, run.plan.of(1).open_end) == (2, {}, "")
+    assert (run.plan.planned, run.plan.failed, open_end(run.plan.of(1))) == (2, {}, "")
     assert "shrank from 4 pages to 2" in run.notes[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from carsync.config.api_sections import Api, Pagination
 from carsync.model import PageInfo
 from carsync.source.pagination.feed_plan import FeedPlan
-from carsync.source.pagination.plan import parse_ranges
+from carsync.source.pagination.page_states import parse_ranges
 from tests.support.plans import feed_plan_of
 
 MAKES = {"make": ["Kia", "BMW", "Opel"]}
