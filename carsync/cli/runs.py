@@ -21,7 +21,7 @@ from carsync.reporting.live.terminal import wants_color
 from carsync.reporting.views import run_details as past
 from carsync.reporting.views.run_details_view import SHOWN_PAGES, render_details
 from carsync.reporting.views.run_list import render_list
-from carsync.run.sampler import MAX_FAILURES
+from carsync.run.figures.sampler import MAX_FAILURES
 from carsync.state.changes import list_car_changes
 
 

@@ -10,7 +10,7 @@ from carsync import formatting, timing
 from carsync.config.sections import Limits
 from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError
-from carsync.run.metrics import Metrics
+from carsync.run.figures.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 from carsync.state.figures import Pause
 

@@ -24,10 +24,10 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
 from carsync.run.checkpoint_writer import CheckpointWriter
+from carsync.run.figures.metrics import Metrics
+from carsync.run.figures.sampler import Sampler
 from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener
-from carsync.run.metrics import Metrics
-from carsync.run.sampler import Sampler
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state.figures import Figures

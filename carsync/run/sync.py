@@ -32,10 +32,10 @@ from carsync.errors import (
 )
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
-from carsync.run.acceptance import evaluate
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext
 from carsync.run.deactivate import decide_and_prove
+from carsync.run.figures.acceptance import evaluate
 from carsync.run.held_run import judge_values
 from carsync.run.intake import Intake, judge_rejects
 from carsync.run.listener import RunListener

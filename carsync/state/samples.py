@@ -1,6 +1,6 @@
 """What is kept of how a run went: samples of its figures, and the attempts that failed.
 
-The parent writes them while the run is going on (`run/sampler.py` says when), `carsync runs
+The parent writes them while the run is going on (`run/figures/sampler.py` says when), `carsync runs
 show` and the report read them, and after `history.details_keep_days` they are deleted.
 """
 

@@ -14,8 +14,8 @@ from carsync.engine.messages import Event, Lease, ProbeAnswered, ProbeLease
 from carsync.model import ProbeVerdict, RunOptions
 from carsync.run import intake, probes, supervisor
 from carsync.run.context import RunContext
+from carsync.run.figures.metrics import Metrics
 from carsync.run.listener import RunListener
-from carsync.run.metrics import Metrics
 from tests.support.fake_clock import FakeClock
 
 ROOM = 4

@@ -11,7 +11,7 @@ from carsync import formatting
 from carsync.formatting import Displayed
 from carsync.model import Check, MergeCounts
 from carsync.reporting.views.status import status_lines
-from carsync.run.metrics import Metrics
+from carsync.run.figures.metrics import Metrics
 from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState, LastRun
 from carsync.state.figures import Figures, Latency

@@ -13,7 +13,7 @@ from carsync.errors import DatabaseError
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
-from carsync.run.sampler import Sampler
+from carsync.run.figures.sampler import Sampler
 from carsync.state import runs, samples
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, Failure, FailureCount, Sample

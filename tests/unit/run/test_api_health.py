@@ -11,7 +11,7 @@ from carsync.config.sections import CircuitBreakerRules, Limits
 from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.run.api_health import ApiHealth
-from carsync.run.metrics import Metrics
+from carsync.run.figures.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 from carsync.state.figures import Slowed
 from tests.support.fake_clock import FakeClock

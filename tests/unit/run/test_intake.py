@@ -23,8 +23,8 @@ from carsync.engine.messages import (
 from carsync.errors import ApiUnavailableError, FailureKind
 from carsync.model import PageInfo, StagedPage
 from carsync.run import intake
+from carsync.run.figures.metrics import Metrics
 from carsync.run.intake import Intake
-from carsync.run.metrics import Metrics
 from carsync.source.pagination.plan import PagePlan
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 from tests.support.fake_clock import FakeClock

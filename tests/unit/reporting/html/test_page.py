@@ -15,7 +15,7 @@ from carsync.reporting.html import page, time_series
 from carsync.reporting.html.data import Point, RejectExample, ReportData
 from carsync.reporting.html.templates import read_template
 from carsync.reporting.views.run_details import RunSession
-from carsync.run.metrics import Metrics
+from carsync.run.figures.metrics import Metrics
 from carsync.state.changes import ChangedCar, ChangesKept, ChangeSummary, PriceMove, PriceMoves
 from carsync.state.rejects import ReasonCount
 from carsync.state.samples import FailedPage

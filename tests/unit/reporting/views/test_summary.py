@@ -10,7 +10,7 @@ from carsync import formatting
 from carsync.exit_codes import ExitCode
 from carsync.model import Check
 from carsync.reporting.views.summary import render_summary
-from carsync.run.metrics import Metrics
+from carsync.run.figures.metrics import Metrics
 from carsync.run.report import RunReport, summary_data
 from tests.support import snapshots
 

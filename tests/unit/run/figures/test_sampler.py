@@ -15,8 +15,14 @@ from msgspec.structs import replace
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseError, DatabaseUnavailableError, FailureKind
 from carsync.postgres.wait import Connection
-from carsync.run import sampler as sampler_module
-from carsync.run.sampler import KEPT_FOR_GIVEN_UP, MAX_FAILURES, MAX_TRIES, SampleBuffer, Sampler
+from carsync.run.figures import sampler as sampler_module
+from carsync.run.figures.sampler import (
+    KEPT_FOR_GIVEN_UP,
+    MAX_FAILURES,
+    MAX_TRIES,
+    SampleBuffer,
+    Sampler,
+)
 from carsync.state import samples
 from carsync.state.samples import Failure, Sample
 from tests.support import snapshots

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from carsync.config.sections import Acceptance
 from carsync.engine.messages import PageFetched, PagesStaged
 from carsync.model import PageInfo, StagedPage
-from carsync.run.acceptance import evaluate
-from carsync.run.metrics import Metrics
+from carsync.run.figures.acceptance import evaluate
+from carsync.run.figures.metrics import Metrics
 from carsync.state.figures import Figures
 from tests.support.fake_clock import FakeClock
 

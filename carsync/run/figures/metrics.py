@@ -17,7 +17,7 @@ from carsync.engine.messages import (
 )
 from carsync.errors import FailureKind
 from carsync.model import ProbeVerdict
-from carsync.run.latency import LatencyHistogram, RecentLatency
+from carsync.run.figures.latency import LatencyHistogram, RecentLatency
 from carsync.state.figures import Figures, Pause, Slowed
 
 WINDOW_S = 30

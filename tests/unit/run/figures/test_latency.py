@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.run.latency import LatencyHistogram, RecentLatency
+from carsync.run.figures.latency import LatencyHistogram, RecentLatency
 
 
 @given(st.lists(st.floats(0.0005, 5000), min_size=1, max_size=300))

@@ -18,7 +18,7 @@ from carsync.engine.messages import (
 )
 from carsync.errors import FailureKind
 from carsync.model import PageInfo, ProbeVerdict, StagedPage
-from carsync.run.metrics import MemorySlope, Metrics
+from carsync.run.figures.metrics import MemorySlope, Metrics
 from carsync.state.figures import Slowed
 from tests.support.fake_clock import FakeClock
 

@@ -1,0 +1,1 @@
+"""The figures of a run: counted, sampled, measured, and held against their targets."""
