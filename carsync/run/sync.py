@@ -37,9 +37,10 @@ from carsync.run.context import RunContext
 from carsync.run.deactivate import decide_and_prove
 from carsync.run.figures.acceptance import evaluate
 from carsync.run.held_run import judge_values
-from carsync.run.intake import Intake, judge_rejects
+from carsync.run.intake import Intake
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
+from carsync.run.page_judge import judge_rejects
 from carsync.run.report import ListReport, RunReport
 from carsync.run.signals import StopSignal
 from carsync.source.auth.token_store import TokenStore

@@ -87,6 +87,11 @@ class FeedLists:
         """Return what people call a page; see `label`."""
         return label(number, self.names)
 
+    def place(self, number: int) -> dict[str, Any]:
+        """Return a page as the log names it, with its list where the feed has any."""
+        feed_list, page = self.locate(number)
+        return {"page": page, **({"list": feed_list.name} if feed_list.name else {})}
+
     def of_page(self, number: int, problem: str) -> str:
         """Write what is wrong with a page, which is named once."""
         feed_list, page = self.locate(number)
