@@ -14,7 +14,7 @@ from carsync.destination.undo import Refused, UndoCounts
 from carsync.errors import CarsyncError
 from carsync.model import MergeCounts
 from carsync.reporting.answers.encoding import Failure
-from carsync.run.deactivate import AskedAgain
+from carsync.run.ask_again import AskedAgain
 from carsync.run.held_run import HeldRun
 from carsync.run.replay import Replayed
 from carsync.run.revert import NEXT_SYNC
