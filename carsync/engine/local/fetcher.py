@@ -13,17 +13,15 @@ from typing import Any
 
 from carsync import failpoints
 from carsync.engine.local.child import become_child
+from carsync.engine.local.gate_client import GateClient
 from carsync.engine.local.messages import Drain, FetcherArgs, Heartbeat, Leases, WorkerReady
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import (
-    BreakerOpened,
     Lease,
-    LimitReached,
     PageFailed,
     PageNamed,
     ProbeAnswered,
     ProbeLease,
-    RateChanged,
     TokenIssued,
     WorkerFailed,
 )
@@ -33,18 +31,11 @@ from carsync.model import MappedPage, ProbeVerdict
 from carsync.source.auth.base import Readiness
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.rate_limit import Admission, Gate
-from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
 STEP_S = 10.0
 """Any step but a request may take this long: asking the gate, mapping a page, a turn."""
-OPEN_S = 0.1
-"""Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
-_OPEN = Admission(0.0, True, 0)
-_LIMITERS = frozenset({403, 420, 429, 503})
-"""The statuses by which a limiter may refuse."""
-_BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
 def run_fetcher(
@@ -76,7 +67,7 @@ class Fetcher:
     ) -> None:
         self._pipe = pipe
         self._pages = pages
-        self._gate = gate
+        self._gate = GateClient(gate, args.config.limits, self._send)
         self._config = args.config
         self._reader = FeedReader(args.config, args.threads, tokens, self._tell_token)
         self._authenticator = self._reader.client.authenticator
@@ -84,10 +75,6 @@ class Fetcher:
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
-        self._adaptive = args.config.limits.adaptive
-        self._rate = self._told_rate = args.config.limits.requests_per_second
-        self._reason, self._is_told = "", False
-        self._open_until_s = 0.0
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._threads = [
             threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
@@ -109,7 +96,7 @@ class Fetcher:
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
                 self._send(Heartbeat(self._overdue_s()))
-                self._tell_rate()
+                self._gate.tell_rate()
         if self._aborting.is_set():
             self._pages.abandon()
         self._pages.finish()
@@ -184,10 +171,10 @@ class Fetcher:
                     return self._ask(number, lease, admission, started_s)
                 self._heed(admission)
                 if readiness is Readiness.USED:
-                    self._succeeded(admission)
+                    self._gate.succeeded(admission)
             except PageError as exc:
                 self._heed(admission, exc.status)
-                kind = self._failed(exc, admission, is_proved=lease.is_proved)
+                kind = self._gate.failed(exc, admission, is_proved=lease.is_proved)
                 is_refused = readiness is Readiness.READY and exc.status == 401
                 if not is_refused or not self._authenticator.refused(again=again):
                     return self._tell_failure(lease, exc, kind, time.monotonic() - started_s)
@@ -204,33 +191,22 @@ class Fetcher:
 
     def _pass_gate(self, number: int) -> Admission | None:
         """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
-        if time.monotonic() < self._open_until_s:
-            return _OPEN
-        while True:
-            self._allow(number, STEP_S)
-            admission = self._gate.admit()
-            send_at_s = time.monotonic() + admission.wait_s
-            while (left_s := send_at_s - time.monotonic()) > 0:
-                self._allow(number, STEP_S)
-                if self._stopping.wait(min(left_s, 1.0)):
-                    return None
-            if admission.granted:
-                self._note_rate(admission)
-                if admission.rate == 0 and admission.failures == 0:
-                    self._open_until_s = time.monotonic() + OPEN_S
-                return admission
+        return self._gate.admit(partial(self._allow, number, STEP_S), self._stopping.wait)
+
+    def _heed(self, admission: Admission, status: int | None = None) -> None:
+        self._gate.heed(admission, self._reader.client.limits_told(), status)
 
     def _ask(self, number: int, lease: Lease, admission: Admission, started_s: float) -> None:
         """Send the request of a lease, and report what came; raise `PageError`."""
         if isinstance(lease, ProbeLease):
             answer = self._reader.probe(lease)
             self._heed(admission)
-            self._succeeded(admission)
+            self._gate.succeeded(admission)
             self._tell_answer(lease, answer, time.monotonic() - started_s)
             return
         read = self._reader.read_page(lease, partial(self._tell_next, lease.page))
         self._heed(admission)
-        self._succeeded(admission)
+        self._gate.succeeded(admission)
         failpoints.reach("fetch.mapped")
         if self._put(number, read.mapped):
             failpoints.reach("fetch.queued")
@@ -277,77 +253,6 @@ class Fetcher:
         found = (answer.ids, answer.info, answer.row)
         page = lease.page.page if lease.page else None
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))
-
-    def _heed(self, admission: Admission, status: int | None = None) -> None:
-        """Tell the gate what an answer told of the API's limits; `status` is a failure's."""
-        limits = self._reader.client.limits_told()
-        if not self._adaptive or not (limits or admission.ticket):
-            return
-        let_through = status not in _LIMITERS
-        reached = self._gate.told(admission.ticket, limits, let_through)
-        self._open_until_s = 0.0
-        if reached is not None:
-            self._send(LimitReached(*reached))
-
-    def _succeeded(self, admission: Admission) -> None:
-        """Report a success; one that changes nothing saves the round trip."""
-        if admission.failures:
-            self._report(True, admission.number)
-
-    def _failed(self, exc: PageError, admission: Admission, *, is_proved: bool) -> FailureKind:
-        """Tell the gate of a failed request, and return the kind of failure that it was.
-
-        A 403 or a 503 may be a limiter's, the page's own, or say that nothing works: the gate
-        knows what became of the other requests.
-        """
-        if exc.retry_after_s is not None:
-            self._silence(exc.retry_after_s)
-        kind, is_failure = exc.kind, exc.kind in _BREAKER_KINDS
-        is_unclear = exc.status == 503 or (exc.status == 403 and is_proved)
-        is_clear = kind is FailureKind.RATE_LIMITED
-        if self._adaptive and (is_clear or is_unclear):
-            self._open_until_s = 0.0
-            refusal = self._gate.refused(admission.number, is_clear)
-            self._rate = refusal.rate
-            self._reason, self._is_told = f"HTTP {exc.status}", False
-            if refusal.is_slower:
-                self._tell_rate()
-            is_failure = not (is_clear or refusal.is_slower)
-            is_limiters = is_clear or refusal.is_slower or refusal.again
-            kind = FailureKind.RATE_LIMITED if is_limiters else FailureKind.SERVER
-        if is_failure:
-            self._report(False)
-        elif admission.failures:
-            is_answer = kind not in {FailureKind.RATE_LIMITED, FailureKind.AUTH}
-            self._report(True, admission.number if is_answer else None)
-        return kind
-
-    def _report(self, ok: bool, let_through: int | None = None) -> None:
-        self._open_until_s = 0.0
-        openings = self._gate.report(ok, let_through)
-        if openings:
-            self._send(BreakerOpened(openings, self._config.limits.circuit_breaker.open_s))
-
-    def _note_rate(self, admission: Admission) -> None:
-        """Keep the rate for `_tell_rate`; the parent hears of a told limit at once."""
-        self._rate = admission.rate
-        if admission.told_by:
-            is_news = not self._is_told
-            self._reason, self._is_told = admission.told_by, True
-            if is_news:
-                self._tell_rate()
-
-    def _tell_rate(self) -> None:
-        """Tell the parent what the gate said last of the rate: when it falls, and every second."""
-        if (rate := self._rate) != self._told_rate:
-            self._told_rate = rate
-            self._send(RateChanged(rate, self._reason, self._is_told))
-
-    def _silence(self, seconds: float) -> None:
-        """Let no thread of any process send for so long; another's at most `OPEN_S` more."""
-        self._open_until_s = 0.0
-        self._gate.silence(min(seconds, MAX_RETRY_AFTER_S))
-        self._open_until_s = 0.0  # a thread admitted just before may have set it meanwhile
 
     def _put(self, number: int, page: MappedPage) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""
