@@ -78,7 +78,8 @@ class PageJudge:
         other = repeats.find(page, event.records, event.digest)
         if other is None:
             return
-        words = f"page {page:,} lists the same records as page {other:,}"
+        earlier, later = sorted((page, other))  # answers come in any order
+        words = f"page {later:,} lists the same records as page {earlier:,}"
         if repeats.like_the_first > plan.has_totals:
             hint = self._context.paginator.repeat_hint
             raise ConfigError(f"{words}: only one page can be read", hint=hint)
