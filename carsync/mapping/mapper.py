@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
 
@@ -19,46 +19,16 @@ from msgspec.structs import replace
 
 from carsync.config.api_sections import Pagination
 from carsync.config.lists import combine
-from carsync.config.mapping_sections import ColumnRule, Scalar
+from carsync.config.mapping_sections import Scalar
 from carsync.config.sections import Config
-from carsync.mapping.column_converters import compile_uniform
-from carsync.mapping.converters import (
-    Reader,
-    RejectedValueError,
-    UnreadableValueError,
-    compile_reader,
-    read_part,
-)
+from carsync.mapping.column_plan import ColumnPlan, Faults, Listed
 from carsync.mapping.decoder import DecodedPage, PageDecoder, common_fields
 from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
-from carsync.mapping.ids import (
-    MAX_ID_CHARS,
-    SpellId,
-    checked_id,
-    compile_spelling,
-    id_reader,
-    read_id_part,
-)
-from carsync.mapping.raw_values import compile_preparation
+from carsync.mapping.ids import compile_spelling
 from carsync.mapping.record_path import BY_ID, Place, find_places
-from carsync.mapping.rules import (
-    SOURCE,
-    Rules,
-    check_rules,
-    constant_value,
-    raw_paths,
-    template_parts,
-)
-from carsync.model import (
-    MAX_ORIGINAL_CHARS,
-    Column,
-    OriginalKind,
-    PageNotes,
-    Reject,
-    Row,
-    Unread,
-)
+from carsync.mapping.rules import SOURCE, Rules, check_rules, constant_value, raw_paths
+from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, PageNotes, Reject, Row
 
 MAX_TIMES_PAGE_SIZE = 100
 """A page of more than this many times the page size is taken for an attack."""
@@ -66,11 +36,6 @@ MAX_TIMES_PAGE_SIZE = 100
 _MAPPING_VERSION = 4
 """Raised when the same rules give other rows, so that no run holds rows of both kinds."""
 
-_MISSING = "missing, and the column is required"
-
-
-Listed = Mapping[str, str | int | float | bool]
-"""The parameters of a list."""
 NO_LIST: Listed = {}
 
 
@@ -138,7 +103,7 @@ class Mapper:
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100) if has_size else math.inf
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
-        self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
+        self._plans = [ColumnPlan(name, rule, self._record_type) for name, rule in varying.items()]
         self._spell_id = compile_spelling(rules.columns["id"].type)
         self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
         self._hash_fields = rules.hash_fields
@@ -184,7 +149,7 @@ class Mapper:
     def _map(
         self, page: DecodedPage, listed: Listed | None = None, *, list_fields: bool = False
     ) -> PageContent:
-        faults = _Faults()
+        faults = Faults()
         listed = self._listed if listed is None else listed
         for ordinal, record in enumerate(page.records):
             if record.__class__ is not dict and not isinstance(record, msgspec.Struct):
@@ -225,161 +190,6 @@ class Mapper:
 def _is_empty(values: list[Any]) -> bool:
     """Say whether all values are missing; nearly always the first one tells."""
     return bool(values) and values[0] is None and values.count(None) == len(values)
-
-
-class _Faults:
-    """What is wrong with the values of a page.
-
-    `reasons` has the first reason why each rejected record is rejected, by ordinal.
-    """
-
-    def __init__(self) -> None:
-        self.reasons: dict[int, tuple[str | None, str]] = {}
-        self._unread: dict[str, dict[int, str]] = {}
-
-    def add(self, ordinal: int, column: str | None, reason: str) -> None:
-        self.reasons.setdefault(ordinal, (column, reason))
-
-    def count_unread(self, ids: Iterable[Any]) -> dict[str, Unread]:
-        """Count by column the values that became the default, in records that are not rejected."""
-        counted = {}
-        for column, unread in self._unread.items():
-            kept = [ordinal for ordinal in unread if ordinal not in self.reasons]
-            if kept:
-                record_id = next(islice(ids, kept[0], None))
-                counted[column] = Unread(len(kept), record_id, unread[kept[0]])
-        return counted
-
-    def run(self, column: str, read: Reader, found: list[Any], default: Scalar) -> list[Any]:
-        """Read the values `found`; a value that cannot be read becomes `default`, and is counted.
-
-        Without a default, and where no row can hold the value, the record is rejected.
-        """
-        try:
-            return list(map(read, found))
-        except RejectedValueError:
-            pass
-        values = []
-        for ordinal, value in enumerate(found):
-            try:
-                values.append(read(value))
-            except RejectedValueError as exc:
-                if default is not None and isinstance(exc, UnreadableValueError):
-                    self._unread.setdefault(column, {})[ordinal] = str(exc)
-                    values.append(default)
-                else:
-                    self.add(ordinal, column, str(exc))
-                    values.append(None)
-        return values
-
-    def spell(self, spell: SpellId, ids: Iterable[str | None]) -> list[str | None]:
-        """Write ids as the table's column does; one that it cannot hold stays, and is rejected."""
-        spelt = list(ids)
-        for ordinal, text in enumerate(spelt):
-            if text is not None:
-                try:
-                    spelt[ordinal] = spell(text)
-                except RejectedValueError as exc:
-                    self.add(ordinal, "id", str(exc))
-        return spelt
-
-
-class _Plan:
-    """How one column of a page is filled."""
-
-    def __init__(self, name: str, rule: ColumnRule, record_type: RecordType) -> None:
-        self.name = name
-        self.template = None if rule.template is None else template_parts(rule.template)
-        self._list = rule.list_
-        self._required = rule.required
-        self.slots = [record_type.slot(parse_path(p)) if p else 0 for p in rule.paths]
-        self._prepare = compile_preparation(rule) if _is_prepared(rule) else None
-        self._record_type = record_type
-        reader = id_reader(rule) if name == "id" else compile_reader(rule)
-        self._default = constant_value(rule, rule.default)
-        self._demands_all = rule.required and self.template is None
-        self._read = _complete(reader, self._default, self._demands_all)
-        is_id = name == "id"
-        text_rule = replace(rule, type="text") if is_id else rule
-        self._read_uniform = compile_uniform(text_rule, MAX_ID_CHARS if is_id else None)
-
-    def read(self, found: list[list[Any]], faults: _Faults, listed: Listed) -> list[Any]:
-        """Return the column's values, template aside."""
-        if self._list is not None:
-            same = [listed.get(self._list)] * len(found[0])
-            return faults.run(self.name, self._read, same, self._default)
-        if not self.slots:
-            return [None] * len(found[0])
-        raw = found[self.slots[0]]
-        if self._prepare is not None:
-            raw = self._prepare([found[slot] for slot in self.slots])
-        values = self._read_uniform(raw) if self._read_uniform else None
-        if values is None or (self._demands_all and None in values):
-            default = None if self._demands_all else self._default
-            return faults.run(self.name, self._read, raw, default)
-        if self._default is not None and None in values:
-            return [self._default if value is None else value for value in values]
-        return values
-
-    def fill(
-        self, values: dict[str, Iterable[Any]], found: list[list[Any]], faults: _Faults
-    ) -> list[Any]:
-        """Return the column's values; the template makes the missing ones."""
-        assert self.template is not None
-        filled = list(values[self.name])
-        missing = [n for n, value in enumerate(filled) if value is None]
-        template = self.template if missing else []
-        parts = [(literal, self._source(name, values, found)) for literal, name in template]
-        for n in missing:
-            try:
-                filled[n] = self._join([(literal, source[n]) for literal, source in parts])
-            except RejectedValueError as exc:
-                faults.add(n, self.name, str(exc))
-                continue
-            if filled[n] is None and self._required:
-                faults.add(n, self.name, _MISSING)
-        return filled
-
-    def _join(self, parts: Iterable[tuple[str, Any]]) -> str | None:
-        """Return the text that the parts make; an id lacks none of them."""
-        if self.name != "id":
-            return "".join([literal + read_part(value) for literal, value in parts]) or None
-        assert self.template is not None
-        texts = []
-        for (_, name), (literal, value) in zip(self.template, parts, strict=True):
-            text = "" if name is None else read_id_part(value)
-            if not text and name is not None:
-                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
-            texts.append(literal + text)
-        return checked_id("".join(texts))
-
-    def _source(
-        self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
-    ) -> list[Any]:
-        if name is None:
-            return [None] * len(found[0])
-        if name.startswith("."):
-            return found[self._record_type.slot(parse_path(name[1:]))]
-        return [value for value, _ in zip(values[name], found[0], strict=False)]
-
-
-def _is_prepared(rule: ColumnRule) -> bool:
-    """Say whether the values at the one path are not simply the column's."""
-    return len(rule.paths) > 1 or rule.unwrap is not None or bool(rule.map)
-
-
-def _complete(reader: Reader, default: Scalar, required: bool) -> Reader:
-    """Add to a reader what its rule says about missing values."""
-    if default is None and not required:
-        return reader
-
-    def read_completed(value: Any) -> Any:
-        read = reader(value)
-        if read is None and required:
-            raise RejectedValueError(_MISSING)
-        return default if read is None else read
-
-    return read_completed
 
 
 def _original(text: str) -> tuple[str, OriginalKind]:

@@ -23,13 +23,7 @@ from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest, merge
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
-from carsync.errors import (
-    CarsyncError,
-    CheckpointError,
-    ConfigError,
-    LockedError,
-    UnmergeableError,
-)
+from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError
 from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since

@@ -13,7 +13,7 @@ from carsync.config.api_sections import Pagination
 from carsync.config.mapping_sections import HashRules, MappingRules
 from carsync.config.parser import parse
 from carsync.errors import PageError
-from carsync.mapping import mapper as mapper_module
+from carsync.mapping import column_plan
 from carsync.mapping.mapper import PageContent
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Unread
 from tests.support.folders import GOLDEN_FILE
@@ -359,7 +359,7 @@ def test_a_row_does_not_depend_on_the_records_beside_it(
         "second": {"path": "b.value", **second},
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapper_module, "compile_uniform", lambda *_: None)
+        patch.setattr(column_plan, "compile_uniform", lambda *_: None)
         value_by_value = mapper_of(**columns)
     together = _by_ordinal(mapper_of(**columns).map_page(page(*records)))
     for ordinal, text in enumerate(records):
