@@ -13,8 +13,8 @@ from carsync.config.mapping_sections import ColumnType
 from carsync.destination import privileges
 from carsync.destination.privileges import Relation
 from carsync.errors import ConfigError, DatabaseError
-from carsync.mapping.converters import INTEGER_RANGES
 from carsync.mapping.ids import ID_TYPES
+from carsync.mapping.numbers import INTEGER_RANGES
 from carsync.model import Column, Target
 from carsync.postgres import connection, errors, sql, sqlstate
 from carsync.postgres.sql import Cursor

@@ -17,8 +17,8 @@ from carsync.destination.target_table import list_triggers
 from carsync.doctor.server_checks import OVERRIDDEN, Endpoint, ServerFacts
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError
-from carsync.mapping.converters import RejectedValueError
 from carsync.mapping.ids import compile_spelling
+from carsync.mapping.rejected import RejectedValueError
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import try_opening

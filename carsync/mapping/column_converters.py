@@ -12,8 +12,8 @@ from types import NoneType
 from typing import Any
 
 from carsync.config.mapping_sections import ColumnRule
-from carsync.mapping.converters import INTEGER_RANGES, NUMBERS
 from carsync.mapping.javascript import MAX_SAFE_INTEGER, WHITESPACE, are_safe_integers
+from carsync.mapping.numbers import INTEGER_RANGES, NUMBERS
 
 ColumnReader = Callable[[list[Any]], list[Any] | None]
 

@@ -10,16 +10,11 @@ from msgspec.structs import replace
 
 from carsync.config.mapping_sections import ColumnRule, Scalar
 from carsync.mapping.column_converters import compile_uniform
-from carsync.mapping.converters import (
-    Reader,
-    RejectedValueError,
-    UnreadableValueError,
-    compile_reader,
-    read_part,
-)
+from carsync.mapping.converters import compile_reader, read_part
 from carsync.mapping.fields import RecordType, parse_path
 from carsync.mapping.ids import MAX_ID_CHARS, SpellId, checked_id, id_reader, read_id_part
 from carsync.mapping.raw_values import compile_preparation
+from carsync.mapping.rejected import Reader, RejectedValueError, UnreadableValueError
 from carsync.mapping.rules import constant_value, template_parts
 from carsync.model import Unread
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -16,37 +15,15 @@ import msgspec
 from carsync.config.mapping_sections import ColumnRule
 from carsync.mapping.decoder import load_deep
 from carsync.mapping.fields import Misplaced, Unholdable, describe
-from carsync.mapping.javascript import (
-    MAX_SAFE_INTEGER,
-    WHITESPACE,
-    js_number,
-    read_prefix,
-    read_whole,
-)
+from carsync.mapping.javascript import WHITESPACE, js_number
+from carsync.mapping.numbers import number_reader
+from carsync.mapping.rejected import Reader, RejectedValueError, check_text, unreadable
 from carsync.mapping.times import UNREADABLE, compile_parse
 
-Reader = Callable[[Any], Any]
-
-INTEGER_RANGES = {
-    "smallint": range(-(2**15), 2**15),
-    "integer": range(-(2**31), 2**31),
-    "bigint": range(-(2**63), 2**63),
-}
-"""The whole numbers that a column of each type holds."""
-NUMBERS = frozenset({*INTEGER_RANGES, "numeric", "double precision"})
-_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _WORDS = {"true": True, "false": False, "1": True, "0": False}
 _UUID = re.compile(r"[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}")
 """What PostgreSQL reads as a UUID (manual, 8.12), without braces and in lower case."""
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-
-
-class RejectedValueError(ValueError):
-    """No row can hold this value; the error's words are the reject's reason."""
-
-
-class UnreadableValueError(RejectedValueError):
-    """The value is not of the column's type or range; the rule's default replaces it."""
 
 
 def read_text(value: Any) -> str | None:
@@ -58,7 +35,7 @@ def read_text(value: Any) -> str | None:
     kind = value.__class__
     if kind is str:
         if "\0" in value or not value.isascii():
-            _check_text(value)
+            check_text(value)
         return value or None
     if value is None:
         return None
@@ -68,7 +45,7 @@ def read_text(value: Any) -> str | None:
         return js_number(value)
     if kind is bool:
         return "true" if value else "false"
-    raise _unreadable(value, "a text")
+    raise unreadable(value, "a text")
 
 
 def read_part(value: Any) -> str:
@@ -91,30 +68,19 @@ def read_stripped_text(value: Any) -> str | None:
     return None if text is None else text.strip(WHITESPACE) or None
 
 
-def _check_text(text: str) -> None:
-    if "\0" in text:
-        raise RejectedValueError(f"the text contains NUL: {quote(text)}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise RejectedValueError(
-            f"the text contains a lone surrogate or bytes that are not UTF-8: {quote(text)}"
-        ) from None
-
-
 def read_boolean(value: Any) -> bool | None:
     """Read true, false, 1, 0 and these as text."""
     if value is None or value is True or value is False:
         return value
     kind = value.__class__
     if kind is str:
-        _check_text(value)
+        check_text(value)
         word = value.strip(WHITESPACE).lower()
         if not word or word in _WORDS:
             return _WORDS.get(word)
     elif (kind is int or kind is float) and value in (0, 1):
         return bool(value)
-    raise _unreadable(value, "a boolean")
+    raise unreadable(value, "a boolean")
 
 
 def timestamp_reader(rule: ColumnRule) -> Reader:
@@ -131,12 +97,12 @@ def timestamp_reader(rule: ColumnRule) -> Reader:
         if value is None:
             return None
         if value.__class__ is str:
-            _check_text(value)
+            check_text(value)
         try:
             moment = parse(value)
             return None if moment is None else moment.astimezone(UTC).isoformat()
         except UNREADABLE:
-            raise _unreadable(value, wanted) from None
+            raise unreadable(value, wanted) from None
 
     return read_timestamp
 
@@ -163,7 +129,7 @@ def read_json(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, Misplaced | Unholdable):
-        raise _unreadable(value, "JSON")
+        raise unreadable(value, "JSON")
     try:
         text = _encode_json(value)
     except UnicodeEncodeError:
@@ -206,13 +172,13 @@ def read_date(value: Any) -> str | None:
     if value is None:
         return None
     if value.__class__ is not str:
-        raise _unreadable(value, "an ISO 8601 date")
-    _check_text(value)
+        raise unreadable(value, "an ISO 8601 date")
+    check_text(value)
     text = value.strip(WHITESPACE)
     try:
         return datetime.fromisoformat(text).date().isoformat() if text else None
     except ValueError:
-        raise _unreadable(value, "an ISO 8601 date") from None
+        raise unreadable(value, "an ISO 8601 date") from None
 
 
 def read_uuid(value: Any) -> str | None:
@@ -227,7 +193,7 @@ def read_uuid(value: Any) -> str | None:
     bare = text[1:-1] if text[0] + text[-1] == "{}" else text
     bare = bare.lower()
     if not _UUID.fullmatch(bare):
-        raise _unreadable(value, "a UUID")
+        raise unreadable(value, "a UUID")
     digits = bare.replace("-", "")
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
@@ -241,7 +207,7 @@ def read_texts(value: Any) -> str | None:
     if value is None:
         return None
     if value.__class__ is not list:
-        raise _unreadable(value, "a list of texts")
+        raise unreadable(value, "a list of texts")
     texts = ["NULL" if each is None else _quote_element(read_text(each) or "") for each in value]
     return f"{{{','.join(texts)}}}"
 
@@ -251,87 +217,14 @@ def _quote_element(text: str) -> str:
     return f'"{escaped}"'
 
 
-def number_reader(rule: ColumnRule) -> Reader:
-    """Return the reader of a column of numbers; numbers are doubles, integers truncated.
-
-    Whole numbers are exact for a bigint column.
-
-    >>> number_reader(ColumnRule(type="numeric", number="prefix"))("12.50abc")
-    12.5
-    """
-    parse = read_prefix if rule.number == "prefix" else read_whole
-    within = INTEGER_RANGES.get(rule.type)
-    is_exact = rule.type == "bigint"
-    lowest = float("-inf") if rule.min is None else rule.min
-    highest = float("inf") if rule.max is None else rule.max
-
-    def read_number(value: Any) -> int | float | None:
-        if value.__class__ is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-            number: int | float = value
-        elif value is None:
-            return None
-        elif is_exact and (value.__class__ is int or _is_whole(value)):
-            number = int(value)
-        else:
-            read = _read_double(value, parse)
-            if read is None:
-                return None
-            number = int(read) if within else _shorten(read)
-        if not lowest <= number <= highest:
-            raise UnreadableValueError(f"{number} is outside {rule.min}..{rule.max}")
-        if within and number not in within:
-            raise UnreadableValueError(
-                f"{js_number(number)} is outside the range of {_articles[rule.type]} column"
-            )
-        return number
-
-    return read_number
-
-
-def _is_whole(value: Any) -> bool:
-    return value.__class__ is str and _WHOLE.fullmatch(value.strip(WHITESPACE)) is not None
-
-
-_articles = {"smallint": "a smallint", "integer": "an integer", "bigint": "a bigint"}
-
-
-def _shorten(number: float) -> int | float:
-    """Return a whole double as the integer that JavaScript writes for it, up to 21 digits."""
-    return int(js_number(number)) if number.is_integer() and abs(number) < 1e21 else number
-
-
-def _read_double(value: Any, parse: Callable[[str], float | None]) -> float | None:
-    """Read a number as a double; raise for anything else and for what is not finite."""
-    kind = value.__class__
-    if kind is str:
-        _check_text(value)
-        if not value.strip(WHITESPACE) and parse is read_prefix:
-            return None
-        number = parse(value)
-        if number is None:
-            raise _unreadable(value, "a number")
-    elif kind is int or kind is float:
-        try:
-            number = float(value)
-        except OverflowError:
-            number = float("inf")
-    elif kind is Unholdable and value.token.rstrip("…")[-1:].isdigit():  # a number such as 1e400
-        number = float("inf")
-    else:
-        raise _unreadable(value, "a number")
-    if number - number != 0:  # infinite, or NaN
-        raise UnreadableValueError("the number is beyond the range of a double")
-    return number
-
-
 def equality_reader(wanted: Any) -> Reader:
     """Return the reader that says whether a value equals `wanted`; a missing one does not."""
 
     def read_equality(value: Any) -> bool:
         if value.__class__ is str:
-            _check_text(value)
+            check_text(value)
         elif value is not None and value.__class__ not in (int, float, bool):
-            raise _unreadable(value, "a single value")
+            raise unreadable(value, "a single value")
         same_kind = (value.__class__ is bool) == (wanted.__class__ is bool)
         return bool(same_kind and value == wanted)
 
@@ -361,17 +254,3 @@ def compile_reader(rule: ColumnRule) -> Reader:
             return read_record if rule.path == "" else read_json
         case _:
             assert_never(rule.type)
-
-
-def _unreadable(value: Any, wanted: str) -> RejectedValueError:
-    if isinstance(value, Unholdable):
-        return RejectedValueError(f"no column can hold {value.token}")
-    if isinstance(value, Misplaced):
-        return UnreadableValueError(value.reason)
-    seen = quote(value) if isinstance(value, str) else describe(value)
-    return UnreadableValueError(f"{seen} is not {wanted}")
-
-
-def quote(text: str) -> str:
-    """Quote a text so that nothing in the quotation is unprintable."""
-    return ascii(text if len(text) <= 60 else f"{text[:57]}...")

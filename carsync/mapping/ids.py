@@ -14,17 +14,11 @@ from msgspec.structs import replace
 
 from carsync.config.mapping_sections import ColumnRule, IdType
 from carsync.config.sections import Config
-from carsync.mapping.converters import (
-    INTEGER_RANGES,
-    Reader,
-    RejectedValueError,
-    compile_reader,
-    quote,
-    read_text,
-    read_uuid,
-)
+from carsync.mapping.converters import compile_reader, read_text, read_uuid
 from carsync.mapping.fields import describe
 from carsync.mapping.javascript import WHITESPACE
+from carsync.mapping.numbers import INTEGER_RANGES
+from carsync.mapping.rejected import Reader, RejectedValueError, quote
 
 MAX_ID_CHARS = 512
 """Longer ids are rejected: a b-tree entry of PostgreSQL holds at most 2,704 bytes."""

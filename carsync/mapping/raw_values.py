@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from carsync.config.mapping_sections import ColumnRule
-from carsync.mapping.converters import RejectedValueError, read_text
+from carsync.mapping.converters import read_text
 from carsync.mapping.fields import Misplaced
 from carsync.mapping.javascript import WHITESPACE
+from carsync.mapping.rejected import RejectedValueError
 
 Preparation = Callable[[Sequence[list[Any]]], list[Any]]
 """Takes a column's values, one list for each of its paths."""

@@ -19,9 +19,11 @@ from carsync.config.mapping_sections import (
     Scalar,
 )
 from carsync.errors import ConfigError
-from carsync.mapping.converters import NUMBERS, RejectedValueError, compile_reader, read_texts
+from carsync.mapping.converters import compile_reader, read_texts
 from carsync.mapping.fields import FieldPath, parse_path
 from carsync.mapping.ids import ID_TYPES
+from carsync.mapping.numbers import NUMBERS
+from carsync.mapping.rejected import RejectedValueError
 from carsync.mapping.times import compile_parse, find_zone
 
 _NAME_BYTES = 63

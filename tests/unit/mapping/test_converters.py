@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 from carsync.config.mapping_sections import ColumnRule
-from carsync.mapping.converters import (
-    RejectedValueError,
-    UnreadableValueError,
-    compile_reader,
-    read_json,
-    read_part,
-    read_text,
-)
+from carsync.mapping.converters import compile_reader, read_json, read_part, read_text
 from carsync.mapping.fields import Misplaced, Unholdable
+from carsync.mapping.rejected import RejectedValueError, UnreadableValueError
 from carsync.model import Column
 from tests.support.mappers import map_one, mapper_of, reject_of
 
