@@ -21,37 +21,43 @@ import asyncio
 import math
 import random
 import time
-import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from carsync.demo.arrival_limit import ArrivalLimit
+from carsync.demo.asgi import (
+    Message,
+    Receive,
+    Send,
+    SimulatedAnswer,
+    answer_of,
+    as_json,
+    error,
+    header,
+    params_in_body,
+    params_in_query,
+    read_body,
+    respond,
+)
 from carsync.demo.door import Door, DoorKind
 from carsync.demo.feed import (
     Feed,
     FeedOptions,
     FeedSnapshot,
     SnapshotListing,
-    compress,
-    in_parallel,
 )
-from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie, Said
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie
 from carsync.demo.live import LiveFeed
+from carsync.demo.page_cache import PageCache
 from carsync.demo.paging import Paging, read_cut, shape
 from carsync.demo.window_limit import RateHeaders, WindowLimit
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-CACHE_BYTES = 512 * 1024 * 1024
 _HTML = b"<!doctype html><html><body><h1>We will be back soon</h1></body></html>"
-_GUNZIP = 31  # zlib's wbits for a gzip member
 
 
 class SimulatorOptions(Struct, frozen=True):
@@ -99,42 +105,6 @@ class SimulatorOptions(Struct, frozen=True):
     live: bool = False
 
 
-class SimulatedAnswer(Struct, frozen=True):
-    """An HTTP answer; `gzipped`: the body is compressed; `cut`: the answer ends half-way."""
-
-    status: int
-    body: bytes
-    gzipped: bool = False
-    content_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    cut: bool = False
-
-
-class ArrivalLimit:
-    """The API's own token bucket: lets at most `burst + rate × t` requests in.
-
-    Shares no code with `carsync.source.rate_limit` on purpose, whose promise it checks.
-    """
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = float(burst)
-        self._last_s = -math.inf
-
-    def admit(self, now_s: float) -> int:
-        """Return 0 to let a request in at `now_s`, else the whole seconds of Retry-After."""
-        if self._rate == 0:
-            return 0
-        gained = (now_s - self._last_s) * self._rate
-        self._tokens = min(float(self._burst), self._tokens + gained)
-        self._last_s = now_s
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0
-        return math.ceil((1 - self._tokens) / self._rate)
-
-
 class Simulator:
     """The ASGI application, which lists `snapshot`; all state lives on its one event loop."""
 
@@ -146,8 +116,7 @@ class Simulator:
         self._prefix = options.prefix.rstrip("/")
         self._cars_path = self._prefix + "/cars"
         self.door = Door(options.auth, options.key, options.access_token_life_s)
-        self._cache: dict[tuple[int | str, ...], bytes] = {}
-        self._cached_bytes = 0
+        self._pages = PageCache(self.feed, with_meta=options.with_meta)
         self.lie(*options.lies)
         self.reset()
 
@@ -183,12 +152,7 @@ class Simulator:
 
         To be called before serving.
         """
-        page_size = self.options.page_size
-        pages = range(1, self.feed.page_count(self.snapshot, page_size) + 1)
-        bodies = in_parallel(lambda n: self._build_page(n, page_size, self.snapshot), pages)
-        for page, body in zip(pages, bodies, strict=True):
-            self._keep((self.snapshot.number, page_size, page), body)
-        return len(pages)
+        return self._pages.warm(self.snapshot, self.options.page_size)
 
     def truth(self, number: int | None = None, since: int | None = None) -> dict[str, Any]:
         """Return `Feed.truth` as JSON-ready data, with the pages that are always broken."""
@@ -202,7 +166,7 @@ class Simulator:
         """Answer one HTTP request (ASGI 3.0, HTTP connection scope)."""
         path: str = scope["path"]
         if path.startswith("/_sim/"):
-            await _respond(send, scope, self._control(scope["method"], path, _query(scope)))
+            await respond(send, scope, self._control(scope["method"], path, params_in_query(scope)))
             return
         arrived_s = time.monotonic()
         raw_query: bytes = scope["query_string"]
@@ -210,9 +174,9 @@ class Simulator:
         wait_s = self._limit.admit(arrived_s)
         if wait_s:
             retry_after = ((b"retry-after", b"%d" % wait_s),)
-            answer = replace(_error(429, "too many requests"), headers=retry_after)
+            answer = replace(error(429, "too many requests"), headers=retry_after)
         else:
-            body = await _read_body(receive) if scope["method"] == "POST" else b""
+            body = await read_body(receive) if scope["method"] == "POST" else b""
             answer = self._answer(scope, path, body)
         if isinstance(self._limit, WindowLimit):
             told = self._limit.headers(arrived_s, time.time())
@@ -222,33 +186,33 @@ class Simulator:
         if high_ms > 0 and not wait_s:
             draw = random.Random(f"{self.options.feed.seed}:{len(self.log)}:latency").random()
             await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
-        await _respond(send, scope, answer)
+        await respond(send, scope, answer)
 
     def _answer(self, scope: Message, path: str, body: bytes) -> SimulatedAnswer:
         is_search = scope["method"] == "POST" and path == self._cars_path
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
         if self.door.token_path is not None and path == self._prefix + self.door.token_path:
-            status, given = self.door.give(headers, _in_body(scope, body))
-            return _json(given, status)
+            status, given = self.door.give(headers, params_in_body(scope, body))
+            return as_json(given, status)
         if scope["method"] != "GET" and not is_search:
-            return _error(405, "only GET is answered here")
-        if (words := self.door.refuse(headers, _query(scope))) is not None:
-            return _error(401, words)
+            return error(405, "only GET is answered here")
+        if (words := self.door.refuse(headers, params_in_query(scope))) is not None:
+            return error(401, words)
         if self._live is not None:
             return self._answer_live(self._live, scope, path)
         if path == self._cars_path:
-            query = {**_query(scope), **_in_body(scope, body)}
+            query = {**params_in_query(scope), **params_in_body(scope, body)}
             wanted = self._wanted(query)
             if missing := [name for name, value in wanted.items() if not value]:
-                return _error(400, f"the parameter {missing[0]} is missing")
+                return error(400, f"the parameter {missing[0]} is missing")
             if any(value in self.options.broken_lists for value in wanted.values()):
-                return _error(500, "internal server error")
+                return error(500, "internal server error")
             if self.options.paging == "page":
                 return self._answer_page(query)
             return self._answer_cut(scope, query)
         if path.startswith(self._cars_path + "/"):
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
-        return _error(404, "no such route")
+        return error(404, "no such route")
 
     def _wanted(self, query: dict[str, str]) -> dict[str, str]:
         return {name: query.get(name, "") for name in self.options.list_params}
@@ -258,13 +222,13 @@ class Simulator:
         return self.feed.list_where(self.snapshot, wanted) if wanted else self.snapshot
 
     def _answer_live(self, live: LiveFeed, scope: Message, path: str) -> SimulatedAnswer:
-        query, sizes = _query(scope), (self.options.page_size, self.options.max_page_size)
+        query, sizes = params_in_query(scope), (self.options.page_size, self.options.max_page_size)
         route = path.removeprefix(self._prefix)
         said = live.answer(self.snapshot, route, query, self._address(scope), *sizes)
-        return self._spoil(f"{path} {query.get('page', '')}", _said(said))
+        return self._spoil(f"{path} {query.get('page', '')}", answer_of(said))
 
     def _address(self, scope: Message) -> str:
-        host = (_header(scope, b"host") or b"").decode("latin-1")
+        host = (header(scope, b"host") or b"").decode("latin-1")
         return f"http://{host}{self._cars_path}"
 
     def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
@@ -272,18 +236,18 @@ class Simulator:
             page = int(query.get("page", 1))
             page_size = int(query.get("per_page", self.options.page_size))
         except ValueError:
-            return _error(422, "page and per_page must be whole numbers")
+            return error(422, "page and per_page must be whole numbers")
         if self._page_lie is not None and page >= 0 and page_size > 0:
             return self._lie_of_page(self._page_lie, self._listed(query), page, page_size)
         if page < 1 or page_size < 1:
-            return _error(422, "page and per_page start at 1")
+            return error(422, "page and per_page start at 1")
         page_size = min(page_size, self.options.max_page_size)
         if self._is_broken(page):
-            return _error(500, "internal server error")
+            return error(500, "internal server error")
         if self.options.empty_from is not None and page >= self.options.empty_from:
             return SimulatedAnswer(200, b'{"data":[]}')
         values = tuple(self._wanted(query).values())
-        body = self._page(page, page_size, self._listed(query), values)
+        body = self._pages.page(page, page_size, self._listed(query), values)
         subject = " ".join(["page", str(page), *values])
         return self._spoil(subject, SimulatedAnswer(200, body, gzipped=True))
 
@@ -294,11 +258,11 @@ class Simulator:
         try:
             cut = read_cut(options.paging, query, options.page_size, options.max_page_size)
         except ValueError:
-            return _error(422, "the place and the size of a page must be whole numbers")
+            return error(422, "the place and the size of a page must be whole numbers")
         if life_s is not None and cut.born_s is not None and now_s > cut.born_s + life_s:
-            return _error(410, "the cursor has expired")
+            return error(410, "the cursor has expired")
         if self._is_broken(cut.page):
-            return _error(500, "internal server error")
+            return error(500, "internal server error")
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
         kept = urlencode(self._wanted(query))
         kept = f"{'&' if self.door.echo else '?'}{kept}" if kept else ""
@@ -311,12 +275,12 @@ class Simulator:
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)
-        return self._spoil(f"page {cut.page}", replace(_json(body), headers=headers))
+        return self._spoil(f"page {cut.page}", replace(as_json(body), headers=headers))
 
     def _answer_car(self, text: str) -> SimulatedAnswer:
         asked = CarAsked(SnapshotListing(self.feed, self.snapshot), text)
         said = asked.answer() if self._car_lie is None else self._car_lie(asked)
-        return self._spoil(f"car {text}", _said(said))
+        return self._spoil(f"car {text}", answer_of(said))
 
     def _lie_of_page(
         self, lie: PageLie, listed: FeedSnapshot, page: int, page_size: int
@@ -327,7 +291,7 @@ class Simulator:
         asked = PageAsked(
             listing, page, size, self._pages_asked, self.options.lie_depth, self.options.with_meta
         )
-        return self._spoil(f"page {page}", _said(lie(asked)))
+        return self._spoil(f"page {page}", answer_of(lie(asked)))
 
     def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
         """Return `answer`, or the fault drawn for this attempt at `subject`."""
@@ -337,7 +301,7 @@ class Simulator:
         attempt = self._attempts[subject] = self._attempts[subject] + 1
         draw = random.Random(f"{options.feed.seed}:{subject}:{attempt}").random()
         if draw < options.error_share:
-            return _error(500, "internal server error")
+            return error(500, "internal server error")
         draw -= options.error_share
         if draw < options.html_share:
             return SimulatedAnswer(200, _HTML, content_type=b"text/html")
@@ -350,41 +314,19 @@ class Simulator:
         seed = self.options.feed.seed
         return share > 0 and random.Random(f"{seed}:broken:{page}").random() < share
 
-    def _page(
-        self, page: int, page_size: int, listed: FeedSnapshot, values: tuple[str, ...]
-    ) -> bytes:
-        """Return the page gzipped, from the cache where it is."""
-        key: tuple[int | str, ...] = (self.snapshot.number, page_size, page, *values)
-        body = self._cache.get(key)
-        if body is None:
-            body = self._build_page(page, page_size, listed)
-            self._keep(key, body)
-        return body
-
-    def _build_page(self, page: int, page_size: int, listed: FeedSnapshot) -> bytes:
-        meta = self.options.with_meta
-        return compress(self.feed.page_body(listed, page, page_size, with_meta=meta))
-
-    def _keep(self, key: tuple[int | str, ...], body: bytes) -> None:
-        """Put a page into the cache, dropping the oldest ones past `CACHE_BYTES`."""
-        self._cache[key] = body
-        self._cached_bytes += len(body)
-        while self._cached_bytes > CACHE_BYTES:
-            self._cached_bytes -= len(self._cache.pop(next(iter(self._cache))))
-
     def _control(self, method: str, path: str, query: dict[str, str]) -> SimulatedAnswer:
         try:
             number = int(query["n"]) if "n" in query else None
             since = int(query["since"]) if "since" in query else None
         except ValueError:
-            return _error(422, "n and since must be whole numbers")
+            return error(422, "n and since must be whole numbers")
         if min(number or 0, since or 0) < 0:
-            return _error(422, "snapshots start at 0")
+            return error(422, "snapshots start at 0")
         match method, path:
             case "GET", "/_sim/log":
-                return _json([{"t": t, "path": path, "status": s} for t, path, s in self.log])
+                return as_json([{"t": t, "path": path, "status": s} for t, path, s in self.log])
             case "GET", "/_sim/truth":
-                return _json(self.truth(number, since))
+                return as_json(self.truth(number, since))
             case "POST", "/_sim/snapshot" if number is not None:
                 self.show(number)
             case "POST", "/_sim/lie":
@@ -394,75 +336,13 @@ class Simulator:
             case "POST", "/_sim/reset":
                 self.reset()
             case _:
-                return _error(404, "no such control route")
-        return _json({"snapshot": self.snapshot.number})
+                return error(404, "no such control route")
+        return as_json({"snapshot": self.snapshot.number})
 
     def _lie_by_name(self, names: str) -> SimulatedAnswer:
         lies = names.split(",") if names else []
         try:
             self.lie(*lies)
         except KeyError as exc:
-            return _error(422, f"no such lie: {exc.args[0]}")
-        return _json({"lies": lies})
-
-
-def _said(said: Said) -> SimulatedAnswer:
-    answer = _json(said.body, said.status) if said.has_body else SimulatedAnswer(said.status, b"")
-    if said.retry_after_s is None:
-        return answer
-    return replace(answer, headers=((b"retry-after", b"%d" % said.retry_after_s),))
-
-
-def _json(data: Any, status: int = 200) -> SimulatedAnswer:
-    return SimulatedAnswer(status, msgspec.json.encode(data))
-
-
-def _error(status: int, message: str) -> SimulatedAnswer:
-    return _json({"message": message}, status)
-
-
-def _header(scope: Message, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
-
-
-def _in_body(scope: Message, body: bytes) -> dict[str, str]:
-    """Return the parameters in a form, or in a JSON object, inner names behind a dot."""
-    if not body:
-        return {}
-    if b"json" not in (_header(scope, b"content-type") or b""):
-        return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
-    flat: dict[str, str] = {}
-    for name, value in msgspec.json.decode(body, type=dict[str, Any]).items():
-        inner = value if isinstance(value, dict) else {"": value}
-        flat.update({f"{name}.{i}" if i else name: str(v) for i, v in inner.items()})
-    return flat
-
-
-async def _read_body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        part: bytes = message.get("body", b"")
-        body += part
-        if not message.get("more_body"):
-            return body
-
-
-def _query(scope: Message) -> dict[str, str]:
-    pairs = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return {name: values[-1] for name, values in pairs.items()}
-
-
-async def _respond(send: Send, scope: Message, answer: SimulatedAnswer) -> None:
-    body, gzipped = answer.body, answer.gzipped
-    if gzipped and b"gzip" not in (_header(scope, b"accept-encoding") or b""):
-        body, gzipped = zlib.decompress(body, _GUNZIP), False
-    headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(body))]
-    headers += [*answer.headers, *([(b"content-encoding", b"gzip")] if gzipped else [])]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if answer.cut:
-        # Returning with the body unfinished makes the server close the connection.
-        half = body[: len(body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        return
-    await send({"type": "http.response.body", "body": body})
+            return error(422, f"no such lie: {exc.args[0]}")
+        return as_json({"lies": lies})

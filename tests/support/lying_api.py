@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from carsync.demo.simulator import Message, Receive, Send, SimulatedAnswer
+from carsync.demo.asgi import Message, Receive, Send, SimulatedAnswer
 from tests.support.site import Api
 
 Lie = Callable[[Any, SimulatedAnswer], SimulatedAnswer]

@@ -30,9 +30,10 @@ from msgspec.structs import replace
 from carsync import timing
 from carsync.config.parser import parse
 from carsync.config.sections import Config
+from carsync.demo.asgi import Message, Receive, Send
 from carsync.demo.feed import Feed
 from carsync.demo.server import RunningSimulator
-from carsync.demo.simulator import Message, Receive, Send, Simulator
+from carsync.demo.simulator import Simulator
 from carsync.mapping.mapper import Mapper
 from carsync.model import MappedPage, PageInfo
 from carsync.state.checkpoint import CheckpointState, load

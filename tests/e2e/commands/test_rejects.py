@@ -48,7 +48,7 @@ def poison(site: SimulatedSite, monkeypatch: pytest.MonkeyPatch) -> Poison:
             return text.encode("utf-8", "surrogateescape")
 
         monkeypatch.setattr(site.api.feed, "page_body", page_body)
-        site.api._cache.clear()
+        site.api._pages._bodies.clear()
 
     return poison_
 

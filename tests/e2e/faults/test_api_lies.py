@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from carsync.demo.asgi import SimulatedAnswer
 from carsync.demo.feed import FIRST_ID, FeedOptions
-from carsync.demo.simulator import SimulatedAnswer
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.effort import trials
 from tests.support.fake_api import Reply, ScriptedApi, page_reply

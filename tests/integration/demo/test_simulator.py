@@ -213,10 +213,10 @@ def test_warm_pages_are_served_from_the_cache(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carsync.demo.simulator.CACHE_BYTES", 100_000)
+    monkeypatch.setattr("carsync.demo.page_cache.CACHE_BYTES", 100_000)
     with serving(cars=1000) as client:
         assert [len(client.page(page).json()["data"]) for page in range(1, 11)] == [100] * 10
-        cached = client.api.app._cache
+        cached = client.api.app._pages._bodies
         assert 0 < sum(map(len, cached.values())) <= 100_000
 
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.demo.simulator import ArrivalLimit
+from carsync.demo.arrival_limit import ArrivalLimit
 
 GAPS = st.lists(st.integers(0, 2_000), min_size=1, max_size=80)
 
