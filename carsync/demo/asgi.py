@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync.demo.lies import Said
+from carsync.demo.asked import Said
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

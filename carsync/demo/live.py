@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from carsync.demo.asked import Said
 from carsync.demo.cars import build_car, seed_key
 from carsync.demo.feed import FIRST_ID, Feed, FeedSnapshot
-from carsync.demo.lies import Said
 
 DOMAINS = ("encar_com", "copart_com", "iaai_com")
 HUGE_KM = 2_553_571_660

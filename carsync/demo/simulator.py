@@ -44,6 +44,7 @@ from carsync.demo.asgi import (
     read_body,
     respond,
 )
+from carsync.demo.asked import CarAsked, PageAsked
 from carsync.demo.door import Door, DoorKind
 from carsync.demo.feed import (
     Feed,
@@ -51,7 +52,7 @@ from carsync.demo.feed import (
     FeedSnapshot,
     SnapshotListing,
 )
-from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, CarLie, PageAsked, PageLie
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarLie, PageLie
 from carsync.demo.live import LiveFeed
 from carsync.demo.page_cache import PageCache
 from carsync.demo.paging import Paging, read_cut, shape

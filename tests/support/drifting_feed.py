@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from carsync.config.sections import Config
-from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, PageAsked, Said
+from carsync.demo.asked import CarAsked, PageAsked, Said
+from carsync.demo.lies import CAR_LIES, PAGE_LIES
 from carsync.engine.messages import EngineLost, Event, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
 from carsync.model import Column, ProbeVerdict

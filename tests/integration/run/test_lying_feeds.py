@@ -18,8 +18,9 @@ import yaml
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
+from carsync.demo.asked import PageAsked
 from carsync.demo.feed import FeedOptions, SnapshotListing
-from carsync.demo.lies import CAR_LIES, PAGE_LIES, PageAsked
+from carsync.demo.lies import CAR_LIES, PAGE_LIES
 from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.exit_codes import ExitCode

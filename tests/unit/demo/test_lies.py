@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarAsked, PageAsked, Record, Said, describe_lies
+from carsync.demo.asked import CarAsked, PageAsked, Record, Said
+from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 
 
 class Ten:
