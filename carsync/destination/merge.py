@@ -21,7 +21,7 @@ from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
-from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, Target
+from carsync.model import SKIP, Column, Decision, MergeCounts, RunState
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
@@ -29,9 +29,6 @@ from carsync.postgres.wait import Connection, patient
 from carsync.redaction import Secret
 from carsync.state import runs
 from carsync.state.runs import Run
-
-ANALYZE_SHARE = 0.05
-"""Share of rows written from which on the planner needs new statistics."""
 
 
 class MergeRequest(Struct, frozen=True):
@@ -101,17 +98,6 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     if not found or found[0][0] is None:
         return None
     return MergeCounts(**found[0][0])
-
-
-def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool:
-    """Run ANALYZE on the target if the merge wrote a large share; return whether it ran."""
-    written = counts.inserted + counts.updated + counts.reactivated + counts.deactivated
-    if written <= ANALYZE_SHARE * counts.seen:
-        return False
-    query = sql.load("merge/analyze_target", target=sql.table(target))
-    with patient(conn), errors.translating("analyzing the table"), conn.cursor() as cur:
-        sql.run(cur, query)
-    return True
 
 
 class _Merge:

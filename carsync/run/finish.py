@@ -6,7 +6,8 @@ import logging
 from contextlib import closing
 
 from carsync import failpoints
-from carsync.destination import merge, staging
+from carsync.destination import staging
+from carsync.destination.analyze import analyze_after
 from carsync.errors import CarsyncError, DatabaseError
 from carsync.model import EndState, MergeCounts
 from carsync.postgres.connect import open_database
@@ -29,7 +30,7 @@ def clean_up(context: RunContext, counts: MergeCounts) -> None:
         failpoints.reach("sync.staging_dropped")
         if context.options.dry_run:
             return
-        merge.analyze_after(connection, context.target, counts)
+        analyze_after(connection, context.target, counts)
     except DatabaseError as exc:
         log.warning("after the merge: %s", exc.problem)
 

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.destination import column_values, merge, plausibility, staging
+from carsync.destination.analyze import analyze_after
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
@@ -144,7 +145,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
         raise
     _record_end(conn, taken, counts)
     staging.drop(conn, run.run_id)
-    merge.analyze_after(conn, run.target, counts)
+    analyze_after(conn, run.target, counts)
     return counts
 
 

@@ -276,9 +276,8 @@ class Intake:
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
         self._health.breaker_opened(event)
-        if event.openings >= REST_OPENINGS and self._give_up_rest(self._health.problem):
-            return
-        self._health.judge_breaker(event)
+        if event.openings < REST_OPENINGS or not self._give_up_rest(self._health.problem):
+            self._health.judge_breaker(event)
 
     def _give_up_rest(self, problem: str) -> bool:
         """Give up the pages that are left where each has failed before; say whether it was so.

@@ -14,6 +14,7 @@ from psycopg2.sql import SQL
 
 from carsync.deactivation import approval, candidates
 from carsync.destination import merge, migrations, staging
+from carsync.destination.analyze import analyze_after
 from carsync.errors import (
     DatabaseError,
     DatabaseUnavailableError,
@@ -487,6 +488,6 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
 
 def test_statistics_are_renewed_after_a_substantial_change_only(rig: Rig) -> None:
     counts = rig.sync(cars(range(100)))
-    assert merge.analyze_after(rig.conn, TARGET, counts)
+    assert analyze_after(rig.conn, TARGET, counts)
     assert ask(rig.conn, "SELECT reltuples FROM pg_class WHERE relname = 'cars'") == [(100.0,)]
-    assert not merge.analyze_after(rig.conn, TARGET, rig.sync(cars(range(100))))
+    assert not analyze_after(rig.conn, TARGET, rig.sync(cars(range(100))))
