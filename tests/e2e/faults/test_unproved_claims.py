@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
 from tests.support.runbook_runner import Operator
 from tests.support.site import ask
@@ -49,11 +50,11 @@ def _operator(site: SmallSite) -> Operator:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
-    feed: SmallFeed, site: SmallSite, status: int
+    feed: SmallFeed, site: SmallSite, fill: Fill, status: int
 ) -> None:
     """The pages that it no longer has answer as an API without a page behind its end does."""
     feed.ids, feed.tell = list(range(1, 31)), feed.honest_record
-    site.sync()
+    fill(site)
 
     def shrink(page: int) -> Reply:
         if page == 3:
@@ -71,10 +72,10 @@ def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
 @pytest.mark.parametrize("has_path", PROOFS)
 @pytest.mark.parametrize("meta", [{"total": 10}, {"total": 10, "last_page": 10}, {"last_page": 10}])
 def test_a_capped_total_hides_no_car(
-    feed: SmallFeed, site: SmallSite, meta: Meta, has_path: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, meta: Meta, has_path: bool
 ) -> None:
     _without_path(site, has_path)
-    site.sync()
+    fill(site)
     feed.meta = lambda page: meta
     site.sync()
     assert site.living() == set(range(1, 12))
@@ -161,11 +162,11 @@ def test_a_total_one_too_high_is_no_failure(feed: SmallFeed, site: SmallSite) ->
 
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_what_the_cap_holds_is_asked_for_by_id(
-    feed: SmallFeed, site: SmallSite, is_gone: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, is_gone: bool
 ) -> None:
     """Of the cars over the cap those that live are not shown for approval."""
     feed.tell = feed.honest_record
-    site.sync()
+    fill(site)
     listed = [1, 2, 3, 4, 5, 6]
     if is_gone:
         feed.ids = listed
@@ -260,14 +261,14 @@ def test_everything_in_one_answer_is_one_page(
 
 
 def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     def tell(number: int) -> Reply:
         known = {"data": car(number, archived=number not in feed.ids)}
         return Reply(body=known) if number <= 11 else Reply(404, {})
 
     feed.tell = tell
-    site.sync()
+    fill(site)
     feed.ids.remove(7)
     ended = site.sync()  # by its 200 it is alive
     assert "set api.record.gone_when: {.archived: true}" in ended.said
@@ -278,7 +279,7 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
 
 @pytest.mark.parametrize("is_same", [True, False], ids=["same form", "another form"])
 def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
-    feed: SmallFeed, site: SmallSite, is_same: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, is_same: bool
 ) -> None:
     """Car 1 is sold while page 2 is read: car 11, with a new price, moves up to that page."""
     feed.size, feed.ids = 5, list(range(1, 31))
@@ -299,7 +300,7 @@ def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
         return Reply(body=body) if number in feed.ids else Reply(404, {})
 
     feed.show, feed.tell = show, tell
-    site.sync()
+    fill(site)
     prices[11] = 2000
     if is_same:
         site.variables["CARSYNC_FAILPOINT"] = f"sync.decided=die@{site.folder / 'dead'}"
@@ -332,10 +333,10 @@ def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
     ],
 )
 def test_an_unclear_answer_by_id_is_named_with_the_rule_that_reads_it(
-    feed: SmallFeed, site: SmallSite, answer: Reply, words: str, rule: dict[str, Any]
+    feed: SmallFeed, site: SmallSite, fill: Fill, answer: Reply, words: str, rule: dict[str, Any]
 ) -> None:
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i in feed.ids else answer
-    site.sync()
+    fill(site)
     feed.ids.remove(7)
     said = site.sync(expect=6).said
     for key, value in rule.items():
@@ -367,8 +368,10 @@ def test_a_quota_that_is_gone_ends_the_run_and_names_the_hour(
 # ── values ───────────────────────────────────────────────────────────────────
 
 
-def test_a_photo_that_comes_a_day_later_is_written(feed: SmallFeed, site: SmallSite) -> None:
-    site.sync()
+def test_a_photo_that_comes_a_day_later_is_written(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
+    fill(site)
     photos = [{"images": {"normal": ["https://img.test/1.jpg"]}}]
 
     def show(page: int) -> Reply:
@@ -411,11 +414,11 @@ def _priced(feed: SmallFeed, lot: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("lot", EMPTIED.values(), ids=EMPTIED)
 def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
-    feed: SmallFeed, site: SmallSite, lot: dict[str, object]
+    feed: SmallFeed, site: SmallSite, fill: Fill, lot: dict[str, object]
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     before = site.rows()
     _priced(feed, lot)
     ended = site.sync(expect=6)
@@ -439,11 +442,11 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
 
 
 def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     feed.show = lambda page: Reply(
         body={
             "data": [car(record["id"] + 1000) for record in feed.records(page)],
@@ -458,19 +461,21 @@ def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
 
 
 def test_a_change_of_the_mapping_is_announced_and_not_held(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     site.sync(mapping__columns__price={"constant": 7, "type": "numeric"})
     assert len(site.active()) == 40
 
 
-def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite) -> None:
+def test_a_held_run_is_replaced_by_the_next_one(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     _priced(feed, {})
     held = site.sync(expect=6).report["run_id"]
     _priced(feed, {"buy_now": 1000})
@@ -481,11 +486,11 @@ def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite
 
 
 def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     before = site.rows()
     _priced(feed, {})
     site.sync(expect=6)
