@@ -17,7 +17,7 @@ from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record": None}
-PROOFS = [pytest.param(False, id="no by-id"), pytest.param(True, id="404 to every id")]
+CAPPED = {"total": 10}
 
 
 @pytest.fixture
@@ -69,8 +69,15 @@ def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
     assert "the feed shrank from 30 pages to 20 while it was read" in ended.said
 
 
-@pytest.mark.parametrize("has_path", PROOFS)
-@pytest.mark.parametrize("meta", [{"total": 10}, {"total": 10, "last_page": 10}, {"last_page": 10}])
+@pytest.mark.parametrize(
+    ("meta", "has_path"),
+    [
+        pytest.param(CAPPED, False, id="no by-id"),
+        pytest.param(CAPPED, True, id="404 to every id"),
+        ({**CAPPED, "last_page": 10}, True),
+        ({"last_page": 10}, False),
+    ],
+)
 def test_a_capped_total_hides_no_car(
     feed: SmallFeed, site: SmallSite, fill: Fill, meta: Meta, has_path: bool
 ) -> None:
@@ -194,15 +201,18 @@ def test_what_the_cap_holds_is_asked_for_by_id(
 ENDS = {
     "400": Reply(400, {"message": "page out of range"}),
     "204": Reply(204, b""),
-    "416": Reply(416, b""),
-    "422": Reply(422, {"detail": "page"}),
     "null": Reply(body=None),
     "null for the records": Reply(body={"data": None}),
     "an error with 200": Reply(body={"error": "no such page"}),
 }
+LIKE_400 = [Reply(416, b""), Reply(422, {"detail": "page"})]
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    "end",
+    [pytest.param(end, id=name) for name, end in ENDS.items()]
+    + [pytest.param(end, marks=pytest.mark.long) for end in LIKE_400],
+)
 def test_an_end_that_is_an_error_is_named_with_its_cure(
     feed: SmallFeed, site: SmallSite, end: Reply
 ) -> None:
@@ -424,7 +434,17 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     ended = site.sync(expect=6)
     assert site.rows() == before
     assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
-    run_id = ended.report["run_id"]
+
+
+def test_a_run_that_was_held_whole_is_looked_at_approved_and_taken_back(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    fill(site)
+    before = site.rows()
+    _priced(feed, {"buy_price": 1000})
+    run_id = site.sync(expect=6).report["run_id"]
     shown = site.run("approve", str(run_id), "--dry-run")
     assert "price: 40 cars would change; in 40 the value would become empty" in shown.said
     assert "1 1000 → 0" in shown.said
