@@ -88,12 +88,12 @@ def _with_shared_memory_of_its_own(site: SimulatedSite) -> tuple[list[str], Path
 def test_run_after_run_nothing_is_left_behind(site: SimulatedSite) -> None:
     leftovers = Leftovers(site)
     oracle = Oracle(site)
-    for _ in range(trials(5, 50)):
+    for _ in range(trials(2, 50)):
         site.check(site.start("sync", program=leftovers.program))
     oracle.recover()
     leftovers.expect_none()
     leftovers.expect_no_relation()
-    assert ask(site.dsn, "SELECT count(*) FROM carsync.runs") == [(trials(6, 51),)]
+    assert ask(site.dsn, "SELECT count(*) FROM carsync.runs") == [(trials(3, 51),)]
 
 
 def kill_all_at_once(site: SimulatedSite, running: Running) -> None:
