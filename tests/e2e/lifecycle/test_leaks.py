@@ -48,7 +48,7 @@ class Leftovers:
         site.await_no_process()
         await_that(lambda: not site.sessions(), "the end of all sessions", SESSIONS_GONE_S)
         came = self._list_shared() - self._shared  # other programs' come and go too
-        await_that(lambda: not came & self._list_shared(), "shared memory free again", 10.0)
+        await_that(lambda: not came & self._list_shared(), "shared memory free again")
         assert list(self._temporary.iterdir()) == []
         assert [path.name for path in self._state_folder.glob(".*")] == []
         assert len(list(self._state_folder.iterdir())) == 2, "checkpoint and lock"
