@@ -44,8 +44,8 @@ def judge_lists(
     """Judge each list on its own.
 
     `by_id`: each candidate was asked for by id, wherever the list ends. `cars_move`: cars were
-    found on another list than before, so that a car that is absent may be on a list that was not
-    read whole.
+    found on another list than before, or may be, so that a car that is absent may be on a list
+    that was not read whole.
     """
     each = [(known.name, *_judge(known.evidence, rules, by_id=by_id)) for known in lists]
     unread = [name for name, *_, is_whole in each if not is_whole]
