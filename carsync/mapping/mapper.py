@@ -108,6 +108,8 @@ class Mapper:
         listed: Listed = NO_LIST,
     ) -> None:
         self._listed = listed
+        self.needs_list = any(rule.list_ is not None for rule in rules.columns.values())
+        """Whether a record alone does not tell all of its row."""
         varying = {n: r for n, r in rules.columns.items() if r.constant is None}
         self.columns = (
             *(Column(n, r.type if r.equals is None else "boolean") for n, r in varying.items()),

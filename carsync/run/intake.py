@@ -344,7 +344,8 @@ class Intake:
         """Tell once how an error behind the last page is made the feed's end."""
         kinds = {FailureKind.CLIENT, FailureKind.BAD_PAGE}
         has_key = self._config.api.pagination.has_more is not None
-        if event.kind not in kinds or self._is_end_explained or has_key:
+        is_named = not self._context.paginator.parallel  # by the page before: no error is the end
+        if event.kind not in kinds or self._is_end_explained or has_key or is_named:
             return
         self._is_end_explained = True
         self._context.note(
