@@ -7,7 +7,7 @@ UUID as the lower-case one: without one spelling a run would take a car that it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -66,7 +66,52 @@ def id_reader(rule: ColumnRule) -> Reader:
     return read_id
 
 
-def read_id_part(value: Any) -> str:
+def compile_join(
+    template: Sequence[tuple[str, str | None]], fixed: Collection[str]
+) -> Callable[[Sequence[Any]], str | None]:
+    """Return the function that makes an id of the values of a template's parts.
+
+    It raises `RejectedValueError` where a part is missing, and where one holds the text between
+    it and the next: a-b and c would be the car of a and b-c. `fixed` are the names of parts that
+    are the same in every record.
+
+    >>> join = compile_join([("", ".dealer"), ("-", ".number")], ())
+    >>> join([7, "A-1"])
+    '7-A-1'
+    """
+    ends = separators(template, fixed)
+
+    def join(values: Sequence[Any]) -> str | None:
+        texts = []
+        for n, ((literal, name), value) in enumerate(zip(template, values, strict=True)):
+            text = "" if name is None else _read_part(value)
+            if not text and name is not None:
+                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
+            end = ends.get(n)
+            if end is not None and (text + end).find(end) < len(text):
+                raise RejectedValueError(
+                    f"{(name or '').lstrip('.')} {quote(text)} holds {quote(end)}, which parts the "
+                    "id: another car could have the same one"
+                )
+            texts.append(literal + text)
+        return checked_id("".join(texts))
+
+    return join
+
+
+def separators(
+    template: Sequence[tuple[str, str | None]], fixed: Collection[str]
+) -> dict[int, str]:
+    """Return the text behind each part of an id that must not hold it, by the part's place.
+
+    >>> separators([("", "source"), ("-", ".dealer"), ("/", ".number")], {"source"})
+    {1: '/'}
+    """
+    varying = [n for n, (_, name) in enumerate(template) if name and name not in fixed]
+    return {n: template[n + 1][0] for n in varying[:-1]}
+
+
+def _read_part(value: Any) -> str:
     """Read a part of an id; 0 is one."""
     if value.__class__ is bool:
         raise RejectedValueError(f"{describe(value)} is not part of an id")
