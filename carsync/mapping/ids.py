@@ -7,7 +7,8 @@ UUID as the lower-case one: without one spelling a run would take a car that it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -52,6 +53,22 @@ def compile_spelling(id_type: str) -> SpellId | None:
     if id_type in INTEGER_RANGES:
         return _integer_speller(id_type)
     return None
+
+
+def spell_ids(ids: Iterable[str], id_type: str | None) -> dict[str, str]:
+    """Return the ids by what the table's column makes of them; it cannot hold the others.
+
+    >>> spell_ids(["007", "x"], "bigint")
+    {'7': '007'}
+    """
+    spell = compile_spelling(id_type or "text")
+    if spell is None:
+        return {i: i for i in ids}
+    spelt = {}
+    for each in ids:
+        with suppress(RejectedValueError):
+            spelt[spell(each)] = each
+    return spelt
 
 
 def id_reader(rule: ColumnRule) -> Reader:
