@@ -492,3 +492,9 @@ def test_headers_are_sent_and_those_that_hold_secrets_come_from_the_environment(
         assert {a.headers["x-token"] for a in api.arrivals} == {"t-4711-8822"}
     assert "t-4711" not in Path("carsync.yaml").read_text() + ended.output
     assert written().api.headers["X-Token"].reveal() == "t-4711-8822"
+
+
+@pytest.mark.parametrize("file", ["nowhere/a.yaml", "."])
+def test_a_file_that_cannot_be_written_is_told_before_the_questions(file: str) -> None:
+    ended = run(file, "--base-url", "https://x.test", "--no-request", "--force")
+    assert (ended.exit_code, "cannot be written" in ended.stderr) == (2, True)
