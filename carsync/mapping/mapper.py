@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any
 
@@ -35,10 +35,9 @@ from carsync.mapping.hashing import compile_hasher, scheme_of
 from carsync.mapping.ids import (
     MAX_ID_CHARS,
     SpellId,
-    checked_id,
+    compile_join,
     compile_spelling,
     id_reader,
-    read_id_part,
 )
 from carsync.mapping.raw_values import compile_preparation
 from carsync.mapping.record_path import BY_ID, Place, find_places
@@ -140,9 +139,10 @@ class Mapper:
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100) if has_size else math.inf
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
-        self._plans = [_Plan(name, rule, self._record_type) for name, rule in varying.items()]
         self._spell_id = compile_spelling(rules.columns["id"].type)
         self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
+        fixed = self._constants.keys() - varying.keys()
+        self._plans = [_Plan(n, rule, self._record_type, fixed) for n, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 
@@ -289,9 +289,13 @@ class _Faults:
 class _Plan:
     """How one column of a page is filled."""
 
-    def __init__(self, name: str, rule: ColumnRule, record_type: RecordType) -> None:
+    def __init__(
+        self, name: str, rule: ColumnRule, record_type: RecordType, fixed: Collection[str]
+    ) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
+        is_made = name == "id" and self.template is not None
+        self._join_id = compile_join(self.template or [], fixed) if is_made else None
         self._list = rule.list_
         self._required = rule.required
         self.slots = [record_type.slot(parse_path(p)) if p else 0 for p in rule.paths]
@@ -344,16 +348,9 @@ class _Plan:
 
     def _join(self, parts: Iterable[tuple[str, Any]]) -> str | None:
         """Return the text that the parts make; an id lacks none of them."""
-        if self.name != "id":
-            return "".join([literal + read_part(value) for literal, value in parts]) or None
-        assert self.template is not None
-        texts = []
-        for (_, name), (literal, value) in zip(self.template, parts, strict=True):
-            text = "" if name is None else read_id_part(value)
-            if not text and name is not None:
-                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
-            texts.append(literal + text)
-        return checked_id("".join(texts))
+        if self._join_id is not None:
+            return self._join_id([value for _, value in parts])
+        return "".join([literal + read_part(value) for literal, value in parts]) or None
 
     def _source(
         self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]
