@@ -115,6 +115,8 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
     """
     if file.exists() and not force:
         raise ConfigError(f"{file} exists", hint="give another name, or --force to overwrite it")
+    if file.is_dir() or not file.absolute().parent.is_dir():  # before the questions
+        raise ConfigError(f"{file} cannot be written", detail="no such folder, or it is one")
     ask = not yes and _may_ask()
     answers, looked = take_answers(options, ask=ask), Looked()
     if not no_request:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from types import NoneType, UnionType
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -37,9 +38,14 @@ def keys(struct: type[Struct] = Config, prefix: str = "") -> list[str]:
     return found
 
 
-def fields(struct: type[Struct]) -> dict[str, Any]:
-    """Return the keys of one section, as the file names them, and their types."""
-    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+@cache
+def fields(struct: type[Struct]) -> Mapping[str, Any]:
+    """Return the keys of one section, as the file names them, and their types.
+
+    Kept, because msgspec reads all annotations anew each time, which every start would feel.
+    """
+    found = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+    return MappingProxyType(found)
 
 
 def section_of(annotation: Any) -> type[Struct] | None:

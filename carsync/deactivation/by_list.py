@@ -44,19 +44,20 @@ def judge_lists(
     """Judge each list on its own.
 
     `by_id`: each candidate was asked for by id, wherever the list ends. `cars_move`: cars were
-    found on another list than before, so that a car that is absent may be on a list that was not
-    read whole.
+    found on another list than before, or may be, so that a car that is absent may be on a list
+    that was not read whole.
     """
     each = [(known.name, *_judge(known.evidence, rules, by_id=by_id)) for known in lists]
     unread = [name for name, *_, is_whole in each if not is_whole]
     reasons: dict[str, list[str]] = {}
     ranks = []
-    for name, rank, why, is_whole in each:
+    for known, (name, rank, why, is_whole) in zip(lists, each, strict=True):
         others = [other for other in unread if other != name]
         if others and is_whole:
             rank = max(rank, _rank_of_doubt(rules, by_id=by_id, cars_move=cars_move))
         ranks.append(max(rank, ListRank.PROVE) if by_id else rank)
-        for reason in why:
+        cut = () if is_whole or by_id else (known.evidence.cut,)  # a doubt for other lists' cars
+        for reason in filter(None, dict.fromkeys((*why, *cut))):
             reasons.setdefault(reason, []).append(name)
     words = [f"{reason} ({shown(names)})" for reason, names in reasons.items()]
     if len(words) > SHOWN_REASONS:
@@ -69,8 +70,9 @@ def judge_lists(
             f"read whole ({shown(unread)})"
         )
     is_held = any(rank is ListRank.HELD and not is_whole for _, rank, _, is_whole in each)
-    known = ListRanks(tuple(n for n, *_ in each), tuple(ranks), max(ranks), is_held=is_held)
-    return ListVerdicts(known, tuple(words))
+    names = tuple(known.name for known in lists)
+    found = ListRanks(names, tuple(ranks), max(ranks), is_held=is_held)
+    return ListVerdicts(found, tuple(words))
 
 
 def _judge(

@@ -23,8 +23,8 @@ class CarsByList:
     """What a run staged and missed, list by list. Nothing may be left to fetch.
 
     `active` counts the source's active cars, `removed` those of a list that the feed had, but has
-    no more. `move`: cars were found on another list than before. Raises what
-    `plan_deactivation` raises.
+    no more. `move`: cars were found on another list than before, or too few merges have compared
+    the lists to say that none was. Raises what `plan_deactivation` raises.
     """
 
     def __init__(self, conn: Connection, run: Run, names: Sequence[str]) -> None:

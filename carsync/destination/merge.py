@@ -278,7 +278,7 @@ class _Merge:
         owner = examples[0][1]
         raise DatabaseError(
             f"{formatting.plural(number, 'car', 'belongs', 'belong')} to another source in "
-            f"{run.target}, although this feed lists them",
+            f"{run.target}, although this feed lists {'it' if number == 1 else 'them'}",
             detail=f"e.g. id {examples[0][0]} has source_api {owner!r}; this run's source is "
             f"{run.source!r}",
             hint=f"if it is the same feed, set sync.source: {owner}; "

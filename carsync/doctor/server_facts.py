@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 
 from carsync.config.sections import Config
@@ -17,8 +17,7 @@ from carsync.destination.target_table import list_triggers
 from carsync.doctor.server_checks import OVERRIDDEN, Endpoint, ServerFacts
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import CarsyncError
-from carsync.mapping.ids import compile_spelling
-from carsync.mapping.rejected import RejectedValueError
+from carsync.mapping.ids import spell_ids
 from carsync.model import Column, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.connect import try_opening
@@ -161,25 +160,13 @@ def describe_tables(
     )
 
 
-def _spell(ids: Iterable[str], id_type: str | None) -> dict[str, str]:
-    """Return the feed's ids by what the table's column makes of them; it cannot hold the others."""
-    spell = compile_spelling(id_type or "text")
-    if spell is None:
-        return {i: i for i in ids}
-    spelt = {}
-    for each in ids:
-        with suppress(RejectedValueError):
-            spelt[spell(each)] = each
-    return spelt
-
-
 def compare(
     conn: Connection, target: Target, source: str, hashes_by: Mapping[str, Mapping[str, str]]
 ) -> Overlap:
     """Compare the first page's cars with the table's; `hashes_by` is algorithm → id → hash."""
     first = next(iter(hashes_by.values()))
     with connection.transaction(conn, "comparing the first page with the table") as cur:
-        ids = _spell(first, find_id_type(cur, target))
+        ids = spell_ids(first, find_id_type(cur, target))
         query = sql.load("doctor/find_hashes", **target_parts(cur, target))
         found = sql.rows(cur, query, {"ids": list(ids)})
     return Overlap(

@@ -47,7 +47,7 @@ class ProbeAnswer(Struct, frozen=True):
     """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
 
     `rule` is the line of `api.record` by which an answer that proves nothing would mean gone.
-    `row` is the record's, where the record was found and fits into one.
+    `row` is the record's, where the record was found and tells all of one.
     """
 
     verdict: ProbeVerdict
@@ -174,7 +174,8 @@ class FeedReader:
             return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
         rows = self._mapper.map_record(record).rows
         words = ", ".join(find_signs(record))
-        return ProbeAnswer(answer.verdict, words, row=rows[0] if rows else None)
+        is_whole = rows and not self._mapper.needs_list
+        return ProbeAnswer(answer.verdict, words, row=rows[0] if is_whole else None)
 
     def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
         """Judge a 200 without the record, which may be this API's 404."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from carsync.config.mapping_sections import ColumnRule, Scalar
 from carsync.mapping.column_converters import compile_uniform
 from carsync.mapping.converters import compile_reader, read_part
 from carsync.mapping.fields import RecordType, parse_path
-from carsync.mapping.ids import MAX_ID_CHARS, SpellId, checked_id, id_reader, read_id_part
+from carsync.mapping.ids import MAX_ID_CHARS, SpellId, compile_join, id_reader
 from carsync.mapping.raw_values import compile_preparation
 from carsync.mapping.rejected import Reader, RejectedValueError, UnreadableValueError
 from carsync.mapping.rules import constant_value, template_parts
@@ -85,9 +85,13 @@ class Faults:
 class ColumnPlan:
     """How one column of a page is filled."""
 
-    def __init__(self, name: str, rule: ColumnRule, record_type: RecordType) -> None:
+    def __init__(
+        self, name: str, rule: ColumnRule, record_type: RecordType, fixed: Collection[str]
+    ) -> None:
         self.name = name
         self.template = None if rule.template is None else template_parts(rule.template)
+        is_made = name == "id" and self.template is not None
+        self._join_id = compile_join(self.template or [], fixed) if is_made else None
         self._list = rule.list_
         self._required = rule.required
         self.slots = [record_type.slot(parse_path(p)) if p else 0 for p in rule.paths]
@@ -140,16 +144,9 @@ class ColumnPlan:
 
     def _join(self, parts: Iterable[tuple[str, Any]]) -> str | None:
         """Return the text that the parts make; an id lacks none of them."""
-        if self.name != "id":
-            return "".join([literal + read_part(value) for literal, value in parts]) or None
-        assert self.template is not None
-        texts = []
-        for (_, name), (literal, value) in zip(self.template, parts, strict=True):
-            text = "" if name is None else read_id_part(value)
-            if not text and name is not None:
-                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
-            texts.append(literal + text)
-        return checked_id("".join(texts))
+        if self._join_id is not None:
+            return self._join_id([value for _, value in parts])
+        return "".join([literal + read_part(value) for literal, value in parts]) or None
 
     def _source(
         self, name: str | None, values: dict[str, Iterable[Any]], found: list[list[Any]]

@@ -81,7 +81,7 @@ def guess_columns(records: Sequence[dict[str, Any]]) -> list[Guess]:
             values = fields[field]
             always = len(values) == len(sample) and "" not in values
             type_ = "text" if type_ == "id" else type_
-            guesses.append(Guess(column, field, type_, always, _example(values)))
+            guesses.append(Guess(column, field, type_, always, example_of(values)))
     return guesses
 
 
@@ -219,7 +219,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _example(values: Iterable[Any]) -> str:
+def example_of(values: Iterable[Any]) -> str:
     """Return the first value as a comment can hold it: one short line."""
     text = formatting.printable(" ".join(str(next(iter(values), "")).split()))
     return text if len(text) <= 30 else f"{text[:29]}…"

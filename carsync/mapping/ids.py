@@ -7,7 +7,8 @@ UUID as the lower-case one: without one spelling a run would take a car that it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -48,6 +49,22 @@ def compile_spelling(id_type: str) -> SpellId | None:
     return None
 
 
+def spell_ids(ids: Iterable[str], id_type: str | None) -> dict[str, str]:
+    """Return the ids by what the table's column makes of them; it cannot hold the others.
+
+    >>> spell_ids(["007", "x"], "bigint")
+    {'7': '007'}
+    """
+    spell = compile_spelling(id_type or "text")
+    if spell is None:
+        return {i: i for i in ids}
+    spelt = {}
+    for each in ids:
+        with suppress(RejectedValueError):
+            spelt[spell(each)] = each
+    return spelt
+
+
 def id_reader(rule: ColumnRule) -> Reader:
     """Return the reader of ids: texts or numbers, exactly; true and false are refused."""
     read = compile_reader(replace(rule, type="text"))
@@ -60,7 +77,52 @@ def id_reader(rule: ColumnRule) -> Reader:
     return read_id
 
 
-def read_id_part(value: Any) -> str:
+def compile_join(
+    template: Sequence[tuple[str, str | None]], fixed: Collection[str]
+) -> Callable[[Sequence[Any]], str | None]:
+    """Return the function that makes an id of the values of a template's parts.
+
+    It raises `RejectedValueError` where a part is missing, and where one holds the text between
+    it and the next: a-b and c would be the car of a and b-c. `fixed` are the names of parts that
+    are the same in every record.
+
+    >>> join = compile_join([("", ".dealer"), ("-", ".number")], ())
+    >>> join([7, "A-1"])
+    '7-A-1'
+    """
+    ends = separators(template, fixed)
+
+    def join(values: Sequence[Any]) -> str | None:
+        texts = []
+        for n, ((literal, name), value) in enumerate(zip(template, values, strict=True)):
+            text = "" if name is None else _read_part(value)
+            if not text and name is not None:
+                raise RejectedValueError(f"{name.lstrip('.')} is missing, and the id needs it")
+            end = ends.get(n)
+            if end is not None and (text + end).find(end) < len(text):
+                raise RejectedValueError(
+                    f"{(name or '').lstrip('.')} {quote(text)} holds {quote(end)}, which parts the "
+                    "id: another car could have the same one"
+                )
+            texts.append(literal + text)
+        return checked_id("".join(texts))
+
+    return join
+
+
+def separators(
+    template: Sequence[tuple[str, str | None]], fixed: Collection[str]
+) -> dict[int, str]:
+    """Return the text behind each part of an id that must not hold it, by the part's place.
+
+    >>> separators([("", "source"), ("-", ".dealer"), ("/", ".number")], {"source"})
+    {1: '/'}
+    """
+    varying = [n for n, (_, name) in enumerate(template) if name and name not in fixed]
+    return {n: template[n + 1][0] for n in varying[:-1]}
+
+
+def _read_part(value: Any) -> str:
     """Read a part of an id; 0 is one."""
     if value.__class__ is bool:
         raise RejectedValueError(f"{describe(value)} is not part of an id")

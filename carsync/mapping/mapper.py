@@ -73,6 +73,8 @@ class Mapper:
         listed: Listed = NO_LIST,
     ) -> None:
         self._listed = listed
+        self.needs_list = any(rule.list_ is not None for rule in rules.columns.values())
+        """Whether a record alone does not tell all of its row."""
         varying = {n: r for n, r in rules.columns.items() if r.constant is None}
         self.columns = (
             *(Column(n, r.type if r.equals is None else "boolean") for n, r in varying.items()),
@@ -103,9 +105,10 @@ class Mapper:
         most = MAX_TIMES_PAGE_SIZE * max(pagination.page_size, 100) if has_size else math.inf
         self._page_decoder = PageDecoder(pagination.records, paths, self._record_type, most)
         self._list_decoder = PageDecoder("", (), self._record_type)
-        self._plans = [ColumnPlan(name, rule, self._record_type) for name, rule in varying.items()]
         self._spell_id = compile_spelling(rules.columns["id"].type)
         self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
+        fixed = self._constants.keys() - varying.keys()
+        self._plans = [ColumnPlan(n, rule, self._record_type, fixed) for n, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)
 

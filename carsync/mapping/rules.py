@@ -21,7 +21,7 @@ from carsync.config.mapping_sections import (
 from carsync.errors import ConfigError
 from carsync.mapping.converters import compile_reader, read_texts
 from carsync.mapping.fields import FieldPath, parse_path
-from carsync.mapping.ids import ID_TYPES
+from carsync.mapping.ids import ID_TYPES, separators
 from carsync.mapping.numbers import NUMBERS
 from carsync.mapping.rejected import RejectedValueError
 from carsync.mapping.times import compile_parse, find_zone
@@ -52,6 +52,7 @@ def check_rules(mapping: MappingRules) -> Rules:
     rules = {"id": rules.pop("id"), **rules}
     for name, rule in rules.items():
         _check_template(f"mapping.columns.{name}", rule, rules)
+    _check_parts(rules)
     algorithm = mapping.hash_.algorithm or "xxh3_128"
     return Rules(rules, _hash_fields(mapping.hash_, rules), algorithm)
 
@@ -241,6 +242,20 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
                 detail=f"it is {rule.template!r}",
                 hint=f"{{.{name.strip('.')}}} names the record's own value",
             )
+
+
+def _check_parts(rules: dict[str, ColumnRule]) -> None:
+    """Refuse an id whose parts touch each other: 1 and 23 would be the car of 12 and 3."""
+    template = rules["id"].template
+    fixed = {name for name, rule in rules.items() if rule.constant is not None}
+    if SOURCE not in rules:
+        fixed.add(SOURCE)
+    if template and "" in separators(template_parts(template), fixed).values():
+        raise ConfigError(
+            "mapping.columns.id.template: two parts have nothing between them",
+            detail=f"it is {template!r}; 1 and 23 would be the same car as 12 and 3",
+            hint='put a text between them that no part holds, as in "{.dealer}/{.number}"',
+        )
 
 
 def _hash_fields(hash_rules: HashRules, rules: dict[str, ColumnRule]) -> tuple[str, ...]:

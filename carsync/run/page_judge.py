@@ -46,7 +46,9 @@ class PageJudge:
         """Tell once how an error behind the last page is made the feed's end."""
         kinds = {FailureKind.CLIENT, FailureKind.BAD_PAGE}
         keys = self._config.api.pagination
-        if event.kind not in kinds or self._is_end_explained or keys.has_more is not None:
+        is_named = not self._context.paginator.parallel  # by the page before: no error is the end
+        has_key = keys.has_more is not None
+        if event.kind not in kinds or self._is_end_explained or has_key or is_named:
             return
         self._is_end_explained = True
         self._context.note(

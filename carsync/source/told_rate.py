@@ -25,6 +25,8 @@ _DISBELIEF = 3
 """A limit that so often said "nothing is left" of a request that it let through is no limit."""
 _FORGOTTEN = 3
 """A limit that so many answers did not tell is forgotten once its time is over."""
+_MOST_WINDOWS = 64
+"""Of more limits, those not told for longest are forgotten: a name may be new each time."""
 _COSTLY_S = 5.0
 """It is disbelieved only where waiting for it takes at least this long."""
 
@@ -91,6 +93,8 @@ class ToldRate:
     def _learn(self, limit: ToldLimit, number: int, now_s: float, *, let_through: bool) -> None:
         window = self._windows.setdefault(limit.name, _Window(now_s))
         window.missing = 0
+        if len(self._windows) > _MOST_WINDOWS:
+            del self._windows[max(self._windows, key=lambda name: self._windows[name].missing)]
         if limit.remaining >= 1:
             window.doubts = 0
         elif let_through and limit.limit != 1 and (limit.reset_s or 0.0) >= _COSTLY_S:

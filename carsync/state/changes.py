@@ -9,11 +9,14 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from carsync.columns import BOOKKEEPING
+from carsync.mapping.ids import spell_ids
 from carsync.model import ROW_ACTIONS, RowAction, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Cursor
+from carsync.postgres.target import find_id_type
 from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.runs import Run
@@ -145,12 +148,14 @@ def _moves(conn: Connection, run: Run, column: str) -> PriceMoves | None:
 
 
 def list_car_changes(conn: Connection, target: Target, car_id: str, limit: int) -> list[CarChange]:
-    """Return the newest changes of a car of the target, newest first.
+    """Return the newest changes of a car of the target, newest first, however its id is spelt.
 
     This reads all changes on record: it takes seconds for a year of them.
     """
-    parameters = {"schema": target.schema, "table": target.table, "id": car_id, "limit": limit}
-    found = sql.fetch(conn, "following a car", "changes/list_car_changes", parameters)
+    with connection.transaction(conn, "following a car") as cur:
+        spelt = next(iter(spell_ids([car_id], find_id_type(cur, target))), car_id)
+        parameters = {**asdict(target), "id": spelt, "limit": limit}
+        found = sql.rows(cur, "changes/list_car_changes", parameters)
     return [CarChange(*line) for line in found]
 
 

@@ -90,9 +90,10 @@ class Rig:
         self.source = source
         self.run: Run
 
-    def begin(self) -> Run:
+    def begin(self, lists: tuple[str, ...] = ()) -> Run:
         """Start a run with its staging tables."""
-        self.run = runs.start_run(self.conn, self.target, self.source, hash_scheme="h:v1")
+        key = (self.conn, self.target, self.source)
+        self.run = runs.start_run(*key, hash_scheme="h:v1", lists=lists)
         staging.create(self.conn, self.run.run_id, COLUMNS, self.target)
         return self.run
 

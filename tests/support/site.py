@@ -429,6 +429,13 @@ class SimulatedSite(Site):
             self._truths[snapshot] = {row[1]: row[-1] for row in rows}
         return dict(self._truths[snapshot])
 
+    def writes_of_a_move(self) -> tuple[int, int, int]:
+        """Return what `writes` gives once the table went from nothing to snapshots 0 and 1."""
+        old, new = self.truth(0), self.truth(1)
+        common = old.keys() & new.keys()
+        updated = sum(old[car] != new[car] for car in common) + len(old) - len(common)
+        return len(old.keys() | new.keys()), updated, 0
+
     def mapped_page(self, number: int, snapshot: int = 0) -> MappedPage:
         """Return a page of a snapshot as a fetcher that has just asked for it maps it."""
         body = self._feed.page_body(self._feed.at(snapshot), number, PAGE_SIZE)

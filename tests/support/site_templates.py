@@ -21,6 +21,7 @@ from carsync.run.fingerprints import fingerprints
 from carsync.state.checkpoint import default_path, load, save
 from tests.conftest import copy_database
 from tests.support.site import MARK, SimulatedSite, Site, ask, await_that
+from tests.support.small_feed import SmallSite
 
 UNFINISHED_PAGES = 10
 _OF_ONE_SITE = {"API_BASE_URL", "DATABASE_URL", "XDG_STATE_HOME", "HOME", MARK, "checkpoint.path"}
@@ -42,10 +43,16 @@ class Shelf:
         `feed` stands for what a scripted API lists. How a simulated one moves on later is no
         matter of its first snapshot.
         """
+        self.leave(site, "filled", site.sync, feed)
+
+    def leave(self, site: Site, state: str, run: Callable[[], object], feed: object = None) -> None:
+        """Leave the site as `run` does; a copy where another was left in this state before."""
+        if isinstance(site, SmallSite):
+            feed = site.listing()
         if isinstance(site, SimulatedSite):
             options = site.api.options
             feed = replace(options, feed=replace(options.feed, **_STANDING_STILL))
-        self._leave(site, "filled", feed, site.sync)
+        self._leave(site, state, feed, run)
 
     def leave_unfinished(self, site: SimulatedSite) -> set[int]:
         """Leave the site as a first run does that is killed after ten pages; return them."""

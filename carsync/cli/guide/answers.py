@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
+from urllib.parse import parse_qsl, quote, urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync.config.api_sections import Api, AuthType
 from carsync.config.mapping_sections import MappingRules
@@ -113,6 +115,37 @@ def is_secret(name: str) -> bool:
     (True, True, False)
     """
     return name.lower() in _SECRET_HEADERS or names_secret(name)
+
+
+def hide_keys(answers: Answers) -> Answers:
+    """Return the answers without the keys that stand in a path's query: the file names them alone.
+
+    A lone key is how the API is shown who asks, where nothing else was told; else a parameter.
+
+    >>> told = hide_keys(Answers(base_url="https://x.test", path="/cars?make=Kia&api_key=k7Hq"))
+    >>> told.path, told.auth, told.auth_name, told.secrets
+    ('/cars?make=Kia', 'query', 'api_key', {'API_KEY': 'k7Hq'})
+    """
+    path, found = _split_keys(answers.path)
+    record_path, more = _split_keys(answers.record_path or "")
+    keys = {**more, **found}
+    answers = replace(answers, path=path, record_path=record_path or answers.record_path)
+    if len(keys) != 1 or answers.knows_auth:
+        return replace(answers, params={**keys, **answers.params})
+    ((name, key),) = keys.items()
+    secrets = {**answers.secrets, "API_KEY": key}
+    return replace(answers, auth="query", auth_name=name, secrets=secrets, knows_auth=True)
+
+
+def _split_keys(path: str) -> tuple[str, dict[str, str]]:
+    """Split the secrets off a path's query; the place of a variable is none."""
+    bare, _, query = path.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    keys = {name: value for name, value in pairs if is_secret(name) and "${" not in value}
+    if not keys:
+        return path, {}
+    rest = urlencode([(n, v) for n, v in pairs if n not in keys], safe="{}$:", quote_via=quote)
+    return bare + (f"?{rest}" if rest else ""), keys
 
 
 def quoted(text: str | None) -> str:

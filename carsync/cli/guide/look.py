@@ -27,7 +27,7 @@ from carsync.doctor.record_facts import guess_record_path, try_records
 from carsync.errors import CarsyncError, ConfigError, PageError
 from carsync.mapping.discovery import list_feeds
 from carsync.mapping.fields import parse_path, walk
-from carsync.mapping.guessing import Guess, guess_columns, list_unused
+from carsync.mapping.guessing import Guess, example_of, guess_columns, list_unused
 from carsync.mapping.mapper import Mapper
 from carsync.mapping.record_match import ids_of
 from carsync.mapping.record_path import BY_ID
@@ -58,9 +58,9 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
     """
     answers = replace(answers, told=_told_by_templates(answers))
     while True:
-        console.say(f"looking at {answers.base_url}{answers.path} …", err=True)
         try:
-            config = _parse(answers, Looked())
+            config = _parse(answers, Looked())  # refuses a password in the URL
+            console.say(f"looking at {answers.base_url}{answers.path} …", err=True)
             pacer = Pacer(config.limits)  # and no token: the last one may be another API's
             if answers.is_live:
                 pacer.admit()  # the request that showed it
@@ -234,7 +234,7 @@ def _guess_columns(
     if answers.id_path is not None:
         values = [walk(record, parse_path(answers.id_path)) for record in page.records]
         found = [guess for guess in found if guess.column != "id"]
-        found.insert(0, Guess("id", answers.id_path, "text", True, str(values[0])[:30]))
+        found.insert(0, Guess("id", answers.id_path, "text", True, example_of(values)))
     if not found or found[0].column != "id":
         names = list_unused(page.records, ())[:_SHOWN_FIELDS]
         raise NotInAnswerError(

@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, variables_of
+from carsync.cli.guide.answers import Answers, hide_keys, variables_of
 from carsync.cli.guide.mending import NotInAnswerError, redirected, split_address
 from carsync.config.api_sections import Auth, AuthType
 from carsync.config.presets.loader import load_preset
@@ -50,7 +50,7 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
     schema, _, table = value("table", "Table", f"{USUAL.schema}.{USUAL.table}").rpartition(".")
     source = value("source", "Name of this feed, in the column source_api", USUAL.source)
     rate = USUAL.requests_per_second if options["rate"] is None else options["rate"]
-    return Answers(
+    answers = Answers(
         base_url=base_url.rstrip("/"),
         path=path if path.startswith("/") else f"/{path}",
         knows_path=options["path"] is not None or path != USUAL.path,
@@ -82,6 +82,7 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
         ),
         requests_per_second=rate,
     )
+    return hide_keys(answers)
 
 
 def refuse(answers: Answers, error: CarsyncError) -> Answers:
@@ -123,7 +124,7 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers
         path = _ask("Path of the pages", moved.path)
-        return replace(answers, path=path if path.startswith("/") else f"/{path}")
+        return hide_keys(replace(answers, path=path if path.startswith("/") else f"/{path}"))
     if status == 406:
         header = _ask("Header Accept", answers.headers.get("Accept", "*/*"))
         return replace(answers, headers={**answers.headers, "Accept": header})
@@ -154,7 +155,7 @@ def _ask_of_shape(answers: Answers, error: CarsyncError) -> Answers | None:
         param = _ask("Parameter of the page, the offset or the cursor (empty: stop)", "")
         return replace(answers, told=replace(answers.told, param=param)) if param else None
     path = _ask("Path of the pages", answers.path)
-    return replace(answers, path=path if path.startswith("/") else f"/{path}")
+    return hide_keys(replace(answers, path=path if path.startswith("/") else f"/{path}"))
 
 
 def _ask(question: str, default: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from itertools import accumulate
 
 
 class LatencyHistogram:
@@ -38,13 +40,11 @@ class LatencyHistogram:
     def percentile(self, percent: float) -> float | None:
         """Return the value that `percent` of all values do not exceed (nearest rank)."""
         rank = max(1, math.ceil(self._count * percent / 100))
-        seen = 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if seen >= rank:
-                upper = self._LOWEST_S * self._GROWTH**bucket
-                return upper * 2 / (1 + self._GROWTH)
-        return None
+        bucket = bisect_left(list(accumulate(self._counts)), rank)
+        if bucket == self._BUCKETS:
+            return None
+        upper = self._LOWEST_S * self._GROWTH**bucket
+        return upper * 2 / (1 + self._GROWTH)
 
     def joined(self, other: LatencyHistogram) -> LatencyHistogram:
         """Return a histogram of the values of both."""

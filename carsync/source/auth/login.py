@@ -40,7 +40,7 @@ class LoginAuthenticator(TokenAuthenticator):
         answer = self._access.sender.send(request)
         try:
             found = msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             problem = "the answer to the login is not JSON"
             raise PageError(FailureKind.BAD_PAGE, problem) from None
         text = _at(found, auth.token)

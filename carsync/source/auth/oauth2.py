@@ -10,7 +10,9 @@ import io
 import logging
 import os
 from typing import Any
+from urllib.parse import urlencode
 
+import msgspec
 import oauthlib.oauth2
 import requests
 import requests.adapters
@@ -27,6 +29,7 @@ from carsync.source.auth.tokens import TokenAuthenticator
 for _name in ("requests_oauthlib", "oauthlib"):  # at DEBUG they write secrets and tokens
     logging.getLogger(_name).setLevel(logging.WARNING)
 
+_NO_TOKEN = "the answer of the token endpoint holds no token (RFC 6749, section 5.1)"
 _CLIENTS = {
     "client_credentials": oauthlib.oauth2.BackendApplicationClient,
     "password": oauthlib.oauth2.LegacyApplicationClient,
@@ -54,12 +57,13 @@ class OAuth2Authenticator(TokenAuthenticator):
         try:
             found = self._ask(refresh or self._auth.refresh_token)
         except (oauthlib.oauth2.OAuth2Error, requests.RequestException, ValueError) as exc:
-            problem = "the answer of the token endpoint holds no token (RFC 6749, section 5.1)"
             detail = getattr(exc, "description", "") or ""
-            raise PageError(FailureKind.AUTH, problem, detail=detail) from None
+            raise PageError(FailureKind.AUTH, _NO_TOKEN, detail=detail) from None
+        if not isinstance(found["access_token"], str) or not found["access_token"]:
+            raise PageError(FailureKind.AUTH, _NO_TOKEN)
         renewed = found.get("refresh_token") if self._auth.grant == "refresh_token" else None
         return Token(
-            Secret(str(found["access_token"])),
+            Secret(found["access_token"]),
             read_seconds(found.get("expires_in")),
             Secret(str(renewed)) if renewed else None,
         )
@@ -67,7 +71,7 @@ class OAuth2Authenticator(TokenAuthenticator):
     def _ask(self, refresh: Secret | None) -> dict[str, Any]:
         auth = self._auth
         fields: dict[str, Any] = {name: value.reveal() for name, value in auth.body.items()}
-        if auth.scope is not None:
+        if auth.scope is not None and auth.grant != "refresh_token":
             fields["scope"] = auth.scope
         url, client_id = auth.token_url or "", auth.client_id or ""
         secret = auth.client_secret.reveal() if auth.client_secret else ""
@@ -82,7 +86,9 @@ class OAuth2Authenticator(TokenAuthenticator):
             session.mount("http://", _Transport(self._access.sender))
             if auth.grant == "refresh_token":
                 token = refresh.reveal() if refresh else ""
-                return dict(session.refresh_token(url, refresh_token=token, auth=basic, **fields))
+                body = "" if auth.scope is None else urlencode({"scope": auth.scope})
+                found = session.refresh_token(url, token, body, auth=basic, **fields)
+                return dict(found)
             if auth.grant == "password":
                 fields["username"] = auth.username.reveal() if auth.username else ""
                 fields["password"] = auth.password.reveal() if auth.password else ""
@@ -104,14 +110,29 @@ class _Transport(requests.adapters.BaseAdapter):
         """Send a request of the library, and return the answer as the library reads it."""
         request.headers["Accept-Encoding"] = "gzip"
         answer = self._sender.exchange(request)
-        if answer.body.lstrip()[:1] == b"<":
-            problem = "the answer of the token endpoint is not JSON"
-            raise PageError(FailureKind.BAD_PAGE, problem)
         response = requests.Response()
         response.status_code, response.encoding = 200, "utf-8"
         response.url, response.request = request.url or "", request
-        response.raw = io.BytesIO(answer.body)
+        response.raw = io.BytesIO(_legible(answer.body))
         return response
 
     def close(self) -> None:
         """Leave the connections open: they are our client's."""
+
+
+def _legible(body: bytes) -> bytes:
+    """Return an answer that the library can read: a life that is no number is not told.
+
+    Raises `PageError` for one that is neither an object of JSON nor, as of old servers, a form.
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        if b"=" not in body or body.lstrip()[:1] in {b"<", b"[", b"{"}:
+            problem = "the answer of the token endpoint is not JSON"
+            raise PageError(FailureKind.BAD_PAGE, problem) from None
+        return body
+    if not isinstance(found, dict):
+        raise PageError(FailureKind.BAD_PAGE, "the answer of the token endpoint is no JSON object")
+    life_s = read_seconds(found.pop("expires_in", None))
+    return msgspec.json.encode(found if life_s is None else found | {"expires_in": life_s})

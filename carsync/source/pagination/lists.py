@@ -34,6 +34,8 @@ class FeedList(Struct, frozen=True):
     values: Mapping[str, Value]
     api: Api
     paginator: Paginator
+    own_params: tuple[str, ...]
+    """The parameters that hold its values, be it in a template."""
 
     def number(self, page: int) -> int:
         """Return the number among the pages of all lists that a page of this one has."""
@@ -55,8 +57,7 @@ class FeedList(Struct, frozen=True):
         params: dict[str, Any] = dict(self.api.params)
         if request.is_link:
             named = {n for n, _ in parse_qsl(urlsplit(request.path).query, keep_blank_values=True)}
-            own = self.values.keys() & params.keys() - named
-            params = {name: params[name] for name in own}
+            params = {name: params[name] for name in self.own_params if name not in named}
         return replace(request, params={**params, **request.params})
 
 
@@ -68,10 +69,7 @@ class FeedLists:
         self.names = tuple(map(name_of, combinations)) if api.lists else ()
         """The lists' names; empty where the feed has no lists."""
         kind = type(load_paginator(api))
-        self.all = tuple(
-            FeedList(i, name_of(values), values, own := with_values(api, values), kind(own))
-            for i, values in enumerate(combinations)
-        )
+        self.all = tuple(_feed_list(i, v, api, kind) for i, v in enumerate(combinations))
 
     @property
     def paginator(self) -> Paginator:
@@ -97,6 +95,14 @@ class FeedLists:
         feed_list, page = self.locate(number)
         words = formatting.of_page(page, problem)
         return f"{feed_list.name}: {words}" if feed_list.name else words
+
+
+def _feed_list(
+    index: int, values: Mapping[str, Value], api: Api, kind: type[Paginator]
+) -> FeedList:
+    own = with_values(api, values)
+    params = tuple(name for name, value in own.params.items() if api.params.get(name) != value)
+    return FeedList(index, name_of(values), values, own, kind(own), params)
 
 
 def split(number: int, names: Sequence[str]) -> tuple[int, int]:

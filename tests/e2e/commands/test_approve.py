@@ -13,6 +13,7 @@ from tests.e2e.conftest import Fill, OpenSite
 from tests.support.fake_api import Reply
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite
+from tests.support.site_templates import Shelf
 from tests.support.small_feed import SmallFeed, SmallSite, car
 
 SHRINKING = FeedOptions(cars=200, changed_share=0.05, added_share=0, removed_share=0.2)
@@ -68,12 +69,18 @@ def feed() -> Iterator[SmallFeed]:
 
 
 @pytest.fixture
-def held(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
+def held(feed: SmallFeed, dsn: str, tmp_path: Path, shelf: Shelf) -> Iterator[SmallSite]:
     """Give a site whose second run holds four cars that the API calls gone."""
     site = SmallSite(feed, dsn, tmp_path)
-    site.sync()
-    feed.ids = [i for i in feed.ids if str(i) not in HELD]
-    site.sync(expect=6)
+    left = [i for i in feed.ids if str(i) not in HELD]
+
+    def hold() -> None:
+        site.sync()
+        feed.ids = left
+        site.sync(expect=6)
+
+    shelf.leave(site, "held", hold)
+    feed.ids = left
     yield site
     site.close()
 
@@ -95,10 +102,10 @@ def test_a_held_car_that_the_api_has_again_is_left_out_and_named(
 
 
 def test_without_a_listed_car_what_is_alive_is_told_all_the_same(
-    feed: SmallFeed, dsn: str, tmp_path: Path
+    feed: SmallFeed, dsn: str, tmp_path: Path, fill: Fill
 ) -> None:
     site = SmallSite(feed, dsn, tmp_path)
-    site.sync()
+    fill(site)
     everything, feed.ids = feed.ids, []
     site.sync(expect=6)
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i in everything[1:] else Reply(404, {})

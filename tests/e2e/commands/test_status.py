@@ -55,8 +55,10 @@ def test_while_a_run_is_going_on_and_after_it_was_killed(site: SimulatedSite) ->
     assert str(site.checkpoint_file) == done["checkpoint"]
 
 
-def test_max_age_tells_a_monitor_that_the_last_success_is_old(site: SimulatedSite) -> None:
-    site.sync()
+def test_max_age_tells_a_monitor_that_the_last_success_is_old(
+    site: SimulatedSite, fill: Fill
+) -> None:
+    fill(site)
     assert site.run("status", "--max-age", "26h").exit_code == 0
     site.variables["DATABASE_URL"] = site.dsn  # the database may be down: it is not asked
     stale = site.run("status", "--max-age", "0s")

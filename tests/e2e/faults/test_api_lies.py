@@ -68,8 +68,8 @@ def edited(
 
 def test_a_feed_that_shows_a_part_of_itself_as_if_it_were_all(liar: Liar) -> None:
     """Caps stop the large lies; what passes them is asked for by id, and is there."""
-    shares = {0.0: 6, 0.5: 6, 0.94: 0, 0.99: 0}
-    for share, exit_code in shares.items():
+    shares = {0.0: 6, 0.94: 0, 0.5: 6, 0.99: 0}
+    for share, exit_code in list(shares.items())[: trials(2, len(shares))]:
         shown = round(CARS * share)
 
         def show(page: int, body: dict[str, Any], shown: int = shown) -> None:
@@ -85,7 +85,8 @@ def test_a_feed_that_shows_a_part_of_itself_as_if_it_were_all(liar: Liar) -> Non
 
 
 def test_a_feed_that_loses_cars_but_not_their_count(liar: Liar) -> None:
-    for share, exit_code in {0.5: 5, 0.94: 6, 0.99: 6}.items():
+    shares = {0.5: 5, 0.94: 6, 0.99: 6}
+    for share, exit_code in list(shares.items())[: trials(2, len(shares))]:
 
         def lose(page: int, body: dict[str, Any], share: float = share) -> None:
             body["data"] = body["data"][: max(0, round(CARS * share) - (page - 1) * PAGE_SIZE)]

@@ -51,7 +51,7 @@ def _let_pass(running: Running, seconds: float) -> None:
         running.process.wait(seconds)
 
 
-@pytest.mark.parametrize("seed", range(effort.trials(8, 300)))
+@pytest.mark.parametrize("seed", range(effort.trials(4, 300)))
 def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
     bench.site.settings["limits.fetcher_processes"] = dice.choice([1, 2])
@@ -69,7 +69,7 @@ def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cursor", "next_link"])
-@pytest.mark.parametrize("seed", range(effort.trials(4, 150)))
+@pytest.mark.parametrize("seed", range(effort.trials(2, 150)))
 def test_a_run_that_reads_page_by_page_and_is_killed(bench: Bench, seed: int, kind: str) -> None:
     """At most the page that waits to be staged and the one in flight are asked for again."""
     dice = random.Random(f"{kind}{seed}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
 from tests.support.small_feed import SmallFeed, SmallSite
 
@@ -32,14 +33,14 @@ def sites(
 
 @pytest.mark.parametrize("shares_file", [False, True], ids=["own files", "one file"])
 def test_a_source_does_not_live_on_the_success_of_another(
-    sites: tuple[SmallSite, SmallSite], shares_file: bool, tmp_path: Path
+    sites: tuple[SmallSite, SmallSite], shares_file: bool, tmp_path: Path, fill: Fill
 ) -> None:
     first, second = sites
     second.settings["sync.source"] = "second"
     if shares_file:
         for site in sites:
             site.settings["checkpoint.path"] = str(tmp_path / "one.json")
-    first.sync()
+    fill(first)
     second.feed.show = lambda page: Reply(status=401)
     second.sync(expect=3)
     assert second.run("status", "--max-age", "26h").exit_code == 7
@@ -55,9 +56,11 @@ def test_a_source_does_not_live_on_the_success_of_another(
     assert first.living() == {*first.feed.ids, *second.feed.ids}
 
 
-def test_another_feed_under_the_same_name_takes_no_car(sites: tuple[SmallSite, SmallSite]) -> None:
+def test_another_feed_under_the_same_name_takes_no_car(
+    sites: tuple[SmallSite, SmallSite], fill: Fill
+) -> None:
     first, second = sites
-    first.sync()
+    fill(first)
     refused = second.sync(expect=2)
     assert "sync.source" in refused.report["hint"]
     assert second.feed.arrivals == []

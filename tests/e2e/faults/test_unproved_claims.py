@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
 from tests.support.runbook_runner import Operator
 from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
 NO_BY_ID = {"api.record": None}
-PROOFS = [pytest.param(False, id="no by-id"), pytest.param(True, id="404 to every id")]
+CAPPED = {"total": 10}
 
 
 @pytest.fixture
@@ -49,11 +50,11 @@ def _operator(site: SmallSite) -> Operator:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
-    feed: SmallFeed, site: SmallSite, status: int
+    feed: SmallFeed, site: SmallSite, fill: Fill, status: int
 ) -> None:
     """The pages that it no longer has answer as an API without a page behind its end does."""
     feed.ids, feed.tell = list(range(1, 31)), feed.honest_record
-    site.sync()
+    fill(site)
 
     def shrink(page: int) -> Reply:
         if page == 3:
@@ -68,13 +69,20 @@ def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
     assert "the feed shrank from 30 pages to 20 while it was read" in ended.said
 
 
-@pytest.mark.parametrize("has_path", PROOFS)
-@pytest.mark.parametrize("meta", [{"total": 10}, {"total": 10, "last_page": 10}, {"last_page": 10}])
+@pytest.mark.parametrize(
+    ("meta", "has_path"),
+    [
+        pytest.param(CAPPED, False, id="no by-id"),
+        pytest.param(CAPPED, True, id="404 to every id"),
+        ({**CAPPED, "last_page": 10}, True),
+        ({"last_page": 10}, False),
+    ],
+)
 def test_a_capped_total_hides_no_car(
-    feed: SmallFeed, site: SmallSite, meta: Meta, has_path: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, meta: Meta, has_path: bool
 ) -> None:
     _without_path(site, has_path)
-    site.sync()
+    fill(site)
     feed.meta = lambda page: meta
     site.sync()
     assert site.living() == set(range(1, 12))
@@ -161,11 +169,11 @@ def test_a_total_one_too_high_is_no_failure(feed: SmallFeed, site: SmallSite) ->
 
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_what_the_cap_holds_is_asked_for_by_id(
-    feed: SmallFeed, site: SmallSite, is_gone: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, is_gone: bool
 ) -> None:
     """Of the cars over the cap those that live are not shown for approval."""
     feed.tell = feed.honest_record
-    site.sync()
+    fill(site)
     listed = [1, 2, 3, 4, 5, 6]
     if is_gone:
         feed.ids = listed
@@ -193,15 +201,18 @@ def test_what_the_cap_holds_is_asked_for_by_id(
 ENDS = {
     "400": Reply(400, {"message": "page out of range"}),
     "204": Reply(204, b""),
-    "416": Reply(416, b""),
-    "422": Reply(422, {"detail": "page"}),
     "null": Reply(body=None),
     "null for the records": Reply(body={"data": None}),
     "an error with 200": Reply(body={"error": "no such page"}),
 }
+LIKE_400 = [Reply(416, b""), Reply(422, {"detail": "page"})]
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    "end",
+    [pytest.param(end, id=name) for name, end in ENDS.items()]
+    + [pytest.param(end, marks=pytest.mark.long) for end in LIKE_400],
+)
 def test_an_end_that_is_an_error_is_named_with_its_cure(
     feed: SmallFeed, site: SmallSite, end: Reply
 ) -> None:
@@ -260,14 +271,14 @@ def test_everything_in_one_answer_is_one_page(
 
 
 def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     def tell(number: int) -> Reply:
         known = {"data": car(number, archived=number not in feed.ids)}
         return Reply(body=known) if number <= 11 else Reply(404, {})
 
     feed.tell = tell
-    site.sync()
+    fill(site)
     feed.ids.remove(7)
     ended = site.sync()  # by its 200 it is alive
     assert "set api.record.gone_when: {.archived: true}" in ended.said
@@ -278,7 +289,7 @@ def test_a_sold_car_that_is_answered_200_is_named_and_then_read_by_the_rule(
 
 @pytest.mark.parametrize("is_same", [True, False], ids=["same form", "another form"])
 def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
-    feed: SmallFeed, site: SmallSite, is_same: bool
+    feed: SmallFeed, site: SmallSite, fill: Fill, is_same: bool
 ) -> None:
     """Car 1 is sold while page 2 is read: car 11, with a new price, moves up to that page."""
     feed.size, feed.ids = 5, list(range(1, 31))
@@ -299,7 +310,7 @@ def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
         return Reply(body=body) if number in feed.ids else Reply(404, {})
 
     feed.show, feed.tell = show, tell
-    site.sync()
+    fill(site)
     prices[11] = 2000
     if is_same:
         site.variables["CARSYNC_FAILPOINT"] = f"sync.decided=die@{site.folder / 'dead'}"
@@ -332,10 +343,10 @@ def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
     ],
 )
 def test_an_unclear_answer_by_id_is_named_with_the_rule_that_reads_it(
-    feed: SmallFeed, site: SmallSite, answer: Reply, words: str, rule: dict[str, Any]
+    feed: SmallFeed, site: SmallSite, fill: Fill, answer: Reply, words: str, rule: dict[str, Any]
 ) -> None:
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i in feed.ids else answer
-    site.sync()
+    fill(site)
     feed.ids.remove(7)
     said = site.sync(expect=6).said
     for key, value in rule.items():
@@ -367,8 +378,10 @@ def test_a_quota_that_is_gone_ends_the_run_and_names_the_hour(
 # ── values ───────────────────────────────────────────────────────────────────
 
 
-def test_a_photo_that_comes_a_day_later_is_written(feed: SmallFeed, site: SmallSite) -> None:
-    site.sync()
+def test_a_photo_that_comes_a_day_later_is_written(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
+    fill(site)
     photos = [{"images": {"normal": ["https://img.test/1.jpg"]}}]
 
     def show(page: int) -> Reply:
@@ -411,17 +424,27 @@ def _priced(feed: SmallFeed, lot: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("lot", EMPTIED.values(), ids=EMPTIED)
 def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
-    feed: SmallFeed, site: SmallSite, lot: dict[str, object]
+    feed: SmallFeed, site: SmallSite, fill: Fill, lot: dict[str, object]
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     before = site.rows()
     _priced(feed, lot)
     ended = site.sync(expect=6)
     assert site.rows() == before
     assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
-    run_id = ended.report["run_id"]
+
+
+def test_a_run_that_was_held_whole_is_looked_at_approved_and_taken_back(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
+    site.variables["PAGE_SIZE"] = "20"
+    _priced(feed, {"buy_now": 1000})
+    fill(site)
+    before = site.rows()
+    _priced(feed, {"buy_price": 1000})
+    run_id = site.sync(expect=6).report["run_id"]
     shown = site.run("approve", str(run_id), "--dry-run")
     assert "price: 40 cars would change; in 40 the value would become empty" in shown.said
     assert "1 1000 → 0" in shown.said
@@ -439,11 +462,11 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
 
 
 def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     feed.show = lambda page: Reply(
         body={
             "data": [car(record["id"] + 1000) for record in feed.records(page)],
@@ -458,19 +481,21 @@ def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
 
 
 def test_a_change_of_the_mapping_is_announced_and_not_held(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     site.sync(mapping__columns__price={"constant": 7, "type": "numeric"})
     assert len(site.active()) == 40
 
 
-def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite) -> None:
+def test_a_held_run_is_replaced_by_the_next_one(
+    feed: SmallFeed, site: SmallSite, fill: Fill
+) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     _priced(feed, {})
     held = site.sync(expect=6).report["run_id"]
     _priced(feed, {"buy_now": 1000})
@@ -481,11 +506,11 @@ def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite
 
 
 def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
-    feed: SmallFeed, site: SmallSite
+    feed: SmallFeed, site: SmallSite, fill: Fill
 ) -> None:
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
-    site.sync()
+    fill(site)
     before = site.rows()
     _priced(feed, {})
     site.sync(expect=6)

@@ -81,8 +81,10 @@ def test_a_success_is_as_old_as_its_oldest_page(
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (b"", "the checkpoint is empty"),
-        (b'{"version": 1, "checks', "the checkpoint is truncated"),
+        pytest.param(b"", "the checkpoint is empty", marks=pytest.mark.long),
+        pytest.param(
+            b'{"version": 1, "checks', "the checkpoint is truncated", marks=pytest.mark.long
+        ),
         (b"\x00\xffgarbage}\n", "the checkpoint is damaged"),
     ],
 )

@@ -28,7 +28,9 @@ PHASES = (
     "sync.merged",
     "sync.recorded",
 )
-"""The failpoints at which signals are tried by default."""
+"""The failpoints at which signals are tried by default: one signal and two by turns."""
+EVERYTHING = [(point, times) for point in failpoints.PARENT for times in (1, 2)]
+SAMPLE = [(point, 1 + n % 2) for n, point in enumerate(PHASES)]
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -120,8 +122,7 @@ def test_a_signal_does_not_wait_for_a_retry_after(
     assert len(scripted_api.arrivals) <= 4
 
 
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
-@pytest.mark.parametrize("point", failpoints.PARENT if effort.is_long else PHASES)
+@pytest.mark.parametrize(("point", "times"), EVERYTHING if effort.is_long else SAMPLE)
 def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, times: int) -> None:
     """Before the merge begins it stops the run; from then on the merge is done or undone."""
     oracle = bench.next_oracle()

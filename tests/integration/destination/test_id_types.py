@@ -14,6 +14,8 @@ from carsync.deactivation import approval, candidates
 from carsync.destination import migrations, plausibility, staging
 from carsync.errors import DatabaseError
 from carsync.model import Column, Proof, Row
+from carsync.postgres import connection
+from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
 from carsync.state import changes, runs
 from tests.conftest import ask
@@ -216,3 +218,12 @@ def test_no_statement_casts_the_column_of_ids_where_its_index_serves() -> None:
     }
     # They read the whole table anyhow, for absent cars and for random ones.
     assert casts == {"deactivation/absent", "deactivation/list_listed", "lists/count_by_list"}
+
+
+@pytest.mark.parametrize("base", ["bigint", "integer", "uuid", "text"])
+def test_a_domain_spells_ids_as_the_type_below_it(empty_conn: Connection, base: str) -> None:
+    """Else the car 7 would be absent where its record, which says 007, is rejected."""
+    ask(empty_conn, f"CREATE DOMAIN car_id AS {base} CHECK (VALUE IS NOT NULL)")
+    ask(empty_conn, "CREATE TABLE cars (id car_id PRIMARY KEY)")
+    with connection.transaction(empty_conn, "looking") as cur:
+        assert find_id_type(cur, TARGET) == base

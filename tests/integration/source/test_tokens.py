@@ -103,8 +103,9 @@ def basic(text: str) -> str:
             "",
         ),
         (
-            {"grant": "refresh_token", "refresh_token": Secret("r-0"), "client_id": None},
-            {"grant_type": "refresh_token", "refresh_token": "r-0"},
+            {"grant": "refresh_token", "refresh_token": Secret("r-0"), "client_id": None}
+            | {"scope": "read cars"},
+            {"grant_type": "refresh_token", "refresh_token": "r-0", "scope": "read cars"},
             "",
         ),
     ],
@@ -211,7 +212,15 @@ def test_a_login_is_a_request_to_the_api(api: ScriptedApi) -> None:
         (Reply(503, {}), FailureKind.SERVER, "HTTP 503"),
         (Reply(429, headers={"Retry-After": "7"}), FailureKind.RATE_LIMITED, "slow down"),
         (Reply(body=b"<html>soon</html>"), FailureKind.BAD_PAGE, "not JSON"),
+        (Reply(body=b"["), FailureKind.BAD_PAGE, "not JSON"),
+        (Reply(body=b"[" * 60_000), FailureKind.BAD_PAGE, "not JSON"),
+        (Reply(body=b"NaN"), FailureKind.BAD_PAGE, "not JSON"),
+        (Reply(body=b"null"), FailureKind.BAD_PAGE, "no JSON object"),
+        (Reply(body=["t-1"]), FailureKind.BAD_PAGE, "no JSON object"),
         (Reply(body={"token": "t-1"}), FailureKind.AUTH, "holds no token"),
+        (Reply(body={"access_token": None}), FailureKind.AUTH, "holds no token"),
+        (Reply(body={"access_token": ""}), FailureKind.AUTH, "holds no token"),
+        (Reply(body={"access_token": {"jwt": "t-1"}}), FailureKind.AUTH, "holds no token"),
         (Reply(body={"error": "invalid_scope"}), FailureKind.AUTH, "holds no token"),
         (given("t-1\r\nX: y"), FailureKind.AUTH, "cannot be sent"),
     ],
@@ -230,6 +239,21 @@ def test_what_became_of_the_request_for_a_token_is_told_without_the_secret(
         assert "client_secret" in caught.value.hint
     assert len(issuer.arrivals) == 1
     assert api.arrivals == []
+
+
+@pytest.mark.parametrize("life", [None, "", "soon", [3600], {"s": 1}, True])
+def test_a_token_whose_life_cannot_be_read_is_used_until_it_is_refused(
+    api: ScriptedApi, issuer: ScriptedApi, life: Any
+) -> None:
+    issuer.on("/token", given("t-1", expires_in=life))
+    ask_page(section(api, issuer, **CLIENT))
+    assert shown(api.arrivals) == ["Bearer t-1"]
+
+
+def test_an_answer_to_a_login_that_is_nested_without_end_is_no_bug(api: ScriptedApi) -> None:
+    api.on("/login", Reply(body=b"[" * 60_000))
+    with pytest.raises(PageError, match="not JSON"):
+        ask_page(section(api, **LOGIN))
 
 
 def test_neither_secret_nor_token_is_logged(

@@ -28,3 +28,13 @@ def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.M
     with pytest.raises(RevertError, match="no longer recorded"):
         revert(dsn, old)
     assert revert(dsn, rig.run.run_id)[1].counts.updated == 8
+
+
+def test_a_car_is_followed_by_its_id_however_that_is_spelt(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(8)))
+    for spelling in ("007", " +7", "x"):
+        assert changes.list_car_changes(rig.conn, TARGET, spelling, 9) == []
+    ask(rig.conn, "ALTER TABLE cars ALTER COLUMN id TYPE bigint USING id::bigint")
+    for spelling in ("7", "007", " +7"):
+        assert len(changes.list_car_changes(rig.conn, TARGET, spelling, 9)) == 1
+    assert changes.list_car_changes(rig.conn, TARGET, "x", 9) == []

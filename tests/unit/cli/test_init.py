@@ -431,6 +431,49 @@ def test_every_way_to_show_who_asks_can_be_written(options: tuple[str, ...], aut
     assert structs.replace(found, key=None, **unset) == auth
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("{base}/cars?api_key=hush-7f3a-91bc&make=Kia",),
+        ("{base}", "--path", "/cars?api_key=hush-7f3a-91bc&make=Kia"),
+        (
+            "{base}",
+            "--path",
+            "/cars?make=Kia",
+            "--record-path",
+            "/cars/{id}?api_key=hush-7f3a-91bc",
+        ),
+        ("{base}", "--path", "/cars?make=Kia&api_key=hush-7f3a-91bc", "--auth", "none"),
+    ],
+)
+def test_a_key_in_the_address_is_sent_and_neither_shown_nor_written(
+    options: tuple[str, ...],
+) -> None:
+    with ShapedApi(shapes.drf_page) as api:
+        api.refuse = lambda a: None if "api_key" in a.query else Reply(401, {})
+        given = [text.replace("{base}", api.base_url) for text in options]
+        ended = run("--yes", "--base-url", *given)
+    assert ended.exit_code == 0, ended.output
+    assert "hush" not in ended.output + Path("carsync.yaml").read_text()
+    assert "_KEY=…" in ended.output
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
+    ended = run("--base-url", "https://u:hush-7f3a@x.test", "--yes")
+    assert ended.exit_code == 2
+    assert "hush" not in ended.output
+
+
+def test_an_example_of_the_feed_stays_in_its_comment() -> None:
+    records = [{**car(n), "code": f"{n}\n    vin: null"} for n in range(3)]
+    with ScriptedApi() as api:
+        api.on("/cars", page_reply(records))
+        ended = run("--base-url", api.base_url, "--id", "code", "--preset", "none", "--yes")
+    assert ended.exit_code == 0, ended.output
+    assert "vin: null" in Path("carsync.yaml").read_text()
+    assert "vin" not in written().mapping.columns
+
+
 def test_an_accept_that_is_refused_becomes_the_one_of_json_api() -> None:
     with ShapedApi(shapes.json_api) as api:
         wanted = "application/vnd.api+json"
@@ -449,3 +492,9 @@ def test_headers_are_sent_and_those_that_hold_secrets_come_from_the_environment(
         assert {a.headers["x-token"] for a in api.arrivals} == {"t-4711-8822"}
     assert "t-4711" not in Path("carsync.yaml").read_text() + ended.output
     assert written().api.headers["X-Token"].reveal() == "t-4711-8822"
+
+
+@pytest.mark.parametrize("file", ["nowhere/a.yaml", "."])
+def test_a_file_that_cannot_be_written_is_told_before_the_questions(file: str) -> None:
+    ended = run(file, "--base-url", "https://x.test", "--no-request", "--force")
+    assert (ended.exit_code, "cannot be written" in ended.stderr) == (2, True)

@@ -62,6 +62,7 @@ def test_a_list_with_a_depth_cap_is_named_and_alone_is_held() -> None:
     assert f"{cap} (make=Kia)" in found.reasons
     by_id = judge(known("make=Kia", cut=cap), known("make=BMW"), by_id=True)
     assert by_id.ranks.ranks == (PROVE, PROVE)
+    assert judge(known("a", 0, cut=cap), known("b")).reasons[0] == f"{cap} (a)", "b's cars wait"
 
 
 def test_a_truncated_list_holds_the_run_even_where_no_car_is_absent() -> None:

@@ -100,6 +100,15 @@ def test_a_200_counts_only_where_it_holds_the_record_itself(feed: Feed) -> None:
     assert feed.reader.probe(ProbeLease("b", 1)) == ProbeAnswer(ProbeVerdict.GONE)
 
 
+def test_a_record_alone_gives_no_row_where_a_column_takes_the_value_of_its_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = ("api.lists={make: [Kia, BMW]}", "mapping.columns.make={list: make}")
+    feed = Feed(monkeypatch, *lists)
+    feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"data": {"id": "a"}}')
+    assert feed.reader.probe(ProbeLease("a", 1)) == ProbeAnswer(ProbeVerdict.ALIVE)
+
+
 def test_an_answer_that_proves_nothing_names_the_key_that_would_read_it(feed: Feed) -> None:
     feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b"null")
     answer = feed.reader.probe(ProbeLease("b", 1))

@@ -104,6 +104,31 @@ def test_an_id_is_made_of_parts_and_lacks_none() -> None:
     assert reject_of({**whole, "lot": True}, mapper).reason == "true is not part of an id"
 
 
+@pytest.mark.parametrize(
+    ("template", "values", "expected"),
+    [
+        ("{.a}-{.b}", ("a-b", "c"), None),
+        ("{.a}-{.b}", ("a", "b-c"), "a-b-c"),
+        ("{.a}--{.b}", ("a-", "b"), None),
+        ("{.a}--{.b}", ("a-b", "-c"), "a-b---c"),
+        ("{make}-{.b}", ("x", "1"), None),
+        ("{where}-{.a}/{.b}", ("a-b", "1/2"), "south-korea-a-b/1/2"),
+        ("{.a}-{where}", ("a-b", ""), "a-b-south-korea"),
+    ],
+)
+def test_no_two_cars_have_one_id_made_of_parts(
+    template: str, values: tuple[str, str], expected: str | None
+) -> None:
+    mapper = mapper_of(
+        id={"template": template}, make={"path": "make"}, where={"constant": "south-korea"}
+    )
+    given = {"a": values[0], "b": values[1], "make": "Mercedes-Benz"}
+    if expected is None:
+        assert "holds '-" in reject_of(given, mapper).reason
+    else:
+        assert map_one(given, mapper)["id"] == expected
+
+
 def test_the_source_has_a_place_in_templates() -> None:
     columns: dict[str, Any] = {"id": {"template": "{source}-{.id}"}, "make": {"path": "make"}}
     rules = {name: ColumnRule(**rule) for name, rule in columns.items()}

@@ -48,6 +48,7 @@ from tests.support.mappers import load_mapper, mapper_of
         ({"a": {"path": "a", "required": True, "default": "c"}}, "exclude each other"),
         ({"a": {"template": "{nowhere}"}}, "mapping.columns.a.template: there is no column"),
         ({"a": {"template": "{b"}}, "mapping.columns.a.template"),
+        ({"id": {"template": "{.a}{.b}"}}, "two parts have nothing between them"),
         ({"a": {"template": "{id!r}"}}, "mapping.columns.a.template"),
         ({"a": {"path": "a", "type": "integer", "default": "x"}}, "mapping.columns.a.default"),
         ({"a": {"constant": "[", "type": "jsonb"}}, "mapping.columns.a.constant"),

@@ -119,6 +119,15 @@ def test_without_a_reset_the_limit_may_last_as_long_again(rate: ToldRate, clock:
     assert rate.lowest()[0] == 59.0
 
 
+def test_of_names_that_are_new_each_time_the_oldest_are_forgotten(rate: ToldRate) -> None:
+    tell(rate, ToldLimit("a", 1, 800.0))
+    for n in range(100):
+        tell(rate, ToldLimit(f"request {n}", 1000, 800.0))
+    assert rate.lowest()[1] != "a"
+    tell(rate, ToldLimit("a", 1, 800.0))
+    assert rate.lowest()[1] == "a"
+
+
 def test_limits_that_are_told_no_more_are_forgotten(rate: ToldRate, clock: FakeClock) -> None:
     tell(rate, ToldLimit("a", 5, 10.0, 20))
     clock.advance(10.2)

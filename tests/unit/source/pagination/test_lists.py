@@ -81,3 +81,10 @@ def test_a_value_may_be_several_parameters() -> None:
 def test_a_link_that_forgets_the_list_gets_its_parameters(link: str, added: Any) -> None:
     lists = FeedLists(api(pagination=Pagination(type="next_link")))
     assert lists.all[0].request(2, link).params == added
+
+
+def test_a_link_that_forgets_a_template_gets_it_again() -> None:
+    paging = Pagination(type="next_link")
+    lists = FeedLists(api(pagination=paging, lists={"make": ["Kia"]}, params={"q": "make:{make}"}))
+    assert lists.all[0].request(2, "/cars?page=2&per_page=100").params == {"q": "make:Kia"}
+    assert lists.all[0].request(2, "/cars?page=2&q=make:Kia").params == {}
