@@ -117,8 +117,10 @@ class FeedReader:
                 raise
             answer = Answer(b"", 0, time.monotonic() - started_s, started_s)
             content, info = PageContent((), (), 0), PageInfo()
-        rejects = tuple(reject.without(self._key) for reject in content.rejects)
-        notes = content.notes.without(self._key)
+        rejects, notes = content.rejects, content.notes
+        for secret in self.client.authenticator.secrets:
+            rejects = tuple(reject.without(secret) for reject in rejects)
+            notes = notes.without(secret)
         age_s = time.monotonic() - answer.sent_s
         mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s, notes)
         return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from carsync.config.api_sections import Api
+from carsync.redaction import Secret
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.kinds import load_kind
 from carsync.source.request import Answer, ApiRequest
@@ -62,6 +63,13 @@ class Authenticator(ABC):
     def __init__(self, api: Api, access: TokenAccess | None = None) -> None:
         self._api = api
         self._auth = api.auth
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What an answer may quote of that which proves who asks."""
+        auth = self._auth
+        known = (auth.key, auth.password, auth.client_secret, auth.refresh_token)
+        return tuple(secret for secret in known if secret is not None)
 
     @abstractmethod
     def authorize(self, request: ApiRequest) -> ApiRequest:

@@ -45,6 +45,12 @@ class TokenAuthenticator(Authenticator):
         self._mine = threading.local()  # `turn`, `token` and `newest` of this thread
         self._held: _Held | None = None
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What an answer may quote: the token, too."""
+        held = self._held
+        return (*super().secrets, *([held.token.text] if held else []))
+
     @abstractmethod
     def fetch(self, refresh: Secret | None) -> Token:
         """Ask for a token once and return it; `refresh` is the last refresh token that came.

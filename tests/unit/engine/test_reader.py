@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from carsync.config.api_sections import Api, Auth
 from carsync.config.parser import parse
 from carsync.engine.messages import PageLease, ProbeLease
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo, ProbeVerdict
+from carsync.redaction import Secret
+from carsync.source.auth.base import load_authenticator
 from carsync.source.client import RecordAnswer
 from carsync.source.request import Answer
 
@@ -64,6 +67,15 @@ def test_a_page_is_mapped_as_old_as_its_request_and_its_rejects_quote_no_key(fee
     told = read.fetched()
     assert (told.page, told.records, told.rejects, told.info) == (1, 2, 1, PageInfo(2, 3))
     assert (told.wire_bytes, told.body_bytes) == (20, len(feed.answer))  # type: ignore[arg-type]
+
+
+def test_a_reject_quotes_no_secret_of_any_kind_of_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = Feed(monkeypatch)
+    auth = Auth(type="basic", username=Secret("me"), password=Secret("velvet-4c1d"))
+    feed.reader.client.authenticator = load_authenticator(Api(base_url="http://h", auth=auth))
+    feed.lists({"id": "b", "year": "no velvet-4c1d"}, total=1)
+    (reject,) = feed.reader.read_page(PageLease(1, 1)).mapped.rejects
+    assert "velvet" not in reject.original + reject.reason
 
 
 def test_an_answer_that_is_not_the_page_is_a_bad_page(feed: Feed) -> None:
