@@ -55,7 +55,7 @@ class Limits(Section, frozen=True):
     `adaptive`: the rate falls where the API refuses requests (429, 420, 503, or 403 after good
     pages) and recovers slowly, up to `requests_per_second`. Where answers tell what is left of a
     limit (`RateLimit`, `X-RateLimit-*`, `Quota-*`), it is spread over the time until the reset,
-    at most over a minute.
+    at most over a minute. A rate never falls below one request a minute.
     """
 
     requests_per_second: NotNegative = 20.0
