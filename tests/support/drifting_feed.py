@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from carsync.config.api_sections import Api, Auth
 from carsync.config.sections import Config
 from carsync.demo.asked import CarAsked, PageAsked, Said
 from carsync.demo.lies import CAR_LIES, PAGE_LIES
@@ -17,6 +18,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.model import Column, ProbeVerdict
 from carsync.postgres.wait import Connection
 from carsync.run.signals import StopSignal
+from carsync.source.auth.base import load_authenticator
 from carsync.source.client import ApiClient, RecordAnswer
 from carsync.source.request import Answer
 from tests.conftest import ask
@@ -232,6 +234,8 @@ class Script:
 
 class FeedClient:
     """Answers a reader's requests from the feed, in the place of `ApiClient`."""
+
+    authenticator = load_authenticator(Api(auth=Auth(type="none")))
 
     def __init__(self, feed: MovingFeed) -> None:
         self._feed = feed

@@ -17,7 +17,7 @@ WHY = {
     "a text": ("1,000", "'1,000' is not a number"),
     "a European text": ("1.000,00", "'1.000,00' is not a number"),
     "false": (False, "false is not a number"),
-    "an object": ({"value": 1000}, "an object is not a number"),
+    "an object": ({"amount": 1000}, "an object is not a number"),
     "out of range": (-1, "-1 is outside 0.0..None"),
 }
 
@@ -116,15 +116,16 @@ def test_a_resumed_run_keeps_the_counts_of_the_pages_that_it_had(
 
 
 def test_new_fields_and_vanished_ones_are_told_once(feed: SmallFeed, site: SmallSite) -> None:
+    path = "lots[status.name=sale | status.name=upcoming | status.name!=sold | 0].buy_now"
     _lots(feed, lambda i: {"buy_now": 1000}, vin="A")
     first = " ".join(site.sync().said.split())
     assert "no record of the feed has a value for" in first
-    assert "price (lots.0.buy_now)" not in first
+    assert f"price ({path})" not in first
     _lots(feed, lambda i: {"Price": 1000})
     said = " ".join(site.sync().said.split())
     assert (
-        "no record of the feed has a value for buy_now_price (lots.0.buy_now), "
-        "price (lots.0.buy_now), vin (vin): records of the last run had one"
+        f"no record of the feed has a value for buy_now_price ({path}), price ({path}), vin (vin): "
+        "records of the last run had one"
     ) in said
     assert "the records have fields that are new: lots.0.Price" in said
     again = site.sync().said

@@ -406,7 +406,7 @@ def test_a_number_out_of_range_costs_the_default_not_the_car(
 
 EMPTIED = {
     "the key has another name": {"buy_price": 1000},
-    "the value became an object": {"buy_now": {"value": 1000}},
+    "the value became an object": {"buy_now": {"amount": 1000}},
     "the value became a text": {"buy_now": "1,000"},
 }
 
