@@ -362,12 +362,15 @@ def test_runs_taken_back_newest_first_leave_what_was_before_each(
 def test_who_refers_to_a_car_meanwhile_is_waited_for_and_keeps_his_row(rig: Rig, dsn: str) -> None:
     ask(rig.conn, "CREATE TABLE favourites (car text REFERENCES cars ON DELETE CASCADE)")
     rig.sync(cars(range(3)))
-    with (
+    config = Config(database=Database(dsn=Secret(dsn)))
+    with (  # all sessions are open before the thread begins: psycopg2 waits one way for all
         closing(connection.connect(Secret(dsn), application_name="rival")) as rival,
+        closing(open_database(config, "carsync test")) as opened,
         ThreadPoolExecutor(1) as pool,
     ):
         ask(rival, "BEGIN; INSERT INTO public.favourites VALUES ('1')")
-        working = pool.submit(revert, dsn, rig.run.run_id, skip_changed=True)
+        work = Revert(config, opened, rig.run.run_id, ROW_ACTIONS)
+        working = pool.submit(work.carry_out, skip_changed=True, stop=StopSignal())
         until_s = time.monotonic() + 20
         while not ask(rig.conn, "SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert time.monotonic() < until_s
