@@ -9,7 +9,7 @@ from carsync.source.request import ApiRequest
 class NoAuthenticator(Authenticator):
     """Sends no key, not even one that is set."""
 
-    hint = "no key is sent (api.auth.type: none); if the API wants one, set api.auth and API_KEY"
+    hint = "check whether the API wants a key: api.auth.type is none; set it, and API_KEY"
 
     def authorize(self, request: ApiRequest) -> ApiRequest:
         """Return `request` as it is."""
