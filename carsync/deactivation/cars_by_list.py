@@ -11,7 +11,7 @@ from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import car_lists, privileges, staging, verify
 from carsync.model import ListRank, ListRanks
 from carsync.postgres import connection, sql
-from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.sql import Composable
 from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
@@ -40,7 +40,8 @@ class CarsByList:
                 "known": sql.load("lists/known"),
             }
             privileges.check(run.target, privileges.describe(cur, run.target))
-            query = sql.load("lists/count_by_list", absent=self._absent(cur), **parts)
+            self._absent = absent_cars(cur, run, verify.measure(cur, run.run_id))
+            query = sql.load("lists/count_by_list", absent=self._absent, **parts)
             found = {place: counts for place, *counts in sql.rows(cur, query, key)}
             staged = {"run_id": run.run_id, "each": PAGES_EACH}
             query = sql.load("lists/count_staged", **staging.tables(run.run_id))
@@ -59,25 +60,18 @@ class CarsByList:
 
     def count_by_rank(self, ranks: ListRanks) -> dict[int, int]:
         """Count the candidates by what becomes of them."""
-        with patient(self._conn), connection.transaction(self._conn, "counting") as cur:
-            sql.run(cur, "session/set_merge")
-            query = sql.load(
-                "lists/count_by_rank", absent=self._absent(cur), ranked=car_lists.ranked()
-            )
-            return dict(sql.rows(cur, query, self._key(ranks)))
+        return dict(self._read("counting", "lists/count_by_rank", ranks))
 
     def list_ids(self, ranks: ListRanks, limit: int) -> list[str]:
         """Return at most `limit` candidates of lists that were read, longest unseen first."""
-        key = self._key(ranks) | {"limit": limit, "unread": ListRank.UNREAD}
-        with patient(self._conn), connection.transaction(self._conn, "listing") as cur:
+        which = {"limit": limit, "unread": ListRank.UNREAD}
+        found = self._read("listing", "lists/list_candidates", ranks, **which)
+        return [record_id for (record_id,) in found]
+
+    def _read(self, doing: str, name: str, ranks: ListRanks, **which: int) -> list[tuple[Any, ...]]:
+        """Run a statement about the candidates and the ranks of their lists."""
+        key = car_lists.parameters(self._run, ranks)
+        with patient(self._conn), connection.transaction(self._conn, doing) as cur:
             sql.run(cur, "session/set_merge")
-            query = sql.load(
-                "lists/list_candidates", absent=self._absent(cur), ranked=car_lists.ranked()
-            )
-            return [record_id for (record_id,) in sql.rows(cur, query, key)]
-
-    def _key(self, ranks: ListRanks) -> dict[str, Any]:
-        return car_lists.parameters(self._run.target, self._run.source, ranks)
-
-    def _absent(self, cur: Cursor) -> Composable:
-        return absent_cars(cur, self._run, verify.measure(cur, self._run.run_id))
+            query = sql.load(name, absent=self._absent, ranked=car_lists.ranked())
+            return sql.rows(cur, query, {**key, **which})

@@ -7,7 +7,7 @@ from typing import Any
 
 from carsync.config.lists import PAGES_EACH
 from carsync.destination.staging import tables
-from carsync.model import ListRanks, Target
+from carsync.model import ListRanks
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.state.runs import Run
@@ -16,10 +16,10 @@ ACTIONS = ("sure", "absent", "held", "unread")
 """What the delta says of absent cars, by the rank of their lists."""
 
 
-def parameters(target: Target, source: str, ranks: ListRanks) -> dict[str, Any]:
+def parameters(run: Run, ranks: ListRanks) -> dict[str, Any]:
     """Return the parameters of the statements about lists."""
     return {
-        **target.key(source),
+        **run.target.key(run.source),
         "names": list(ranks.names),
         "ranks": list(ranks.ranks),
         "removed": ranks.removed,

@@ -186,7 +186,7 @@ class _Merge:
         if self._parameters["alive"]:
             self._run("deactivation/discard_alive")
         if (lists := self._request.decision.lists) is not None:
-            key = car_lists.parameters(self._request.run.target, self._request.run.source, lists)
+            key = car_lists.parameters(self._request.run, lists)
             query = self._load("lists/settle_absent", ranked=car_lists.ranked())
             sql.run(self._cur, query, key)
         return dict(sql.rows(self._cur, self._load("merge/count_delta")))
