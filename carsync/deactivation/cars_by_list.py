@@ -8,7 +8,7 @@ from typing import Any
 from carsync.config.lists import PAGES_EACH
 from carsync.deactivation.candidates import absent_cars
 from carsync.deactivation.policy import DeactivationPlan
-from carsync.destination import car_lists, privileges, staging, verify
+from carsync.destination import car_lists, privileges, verify
 from carsync.model import ListRank, ListRanks
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable
@@ -44,7 +44,7 @@ class CarsByList:
             query = sql.load("lists/count_by_list", absent=self._absent, **parts)
             found = {place: counts for place, *counts in sql.rows(cur, query, key)}
             staged = {"run_id": run.run_id, "each": PAGES_EACH}
-            query = sql.load("lists/count_staged", **staging.tables(run.run_id))
+            query = sql.load("lists/count_staged", listed=car_lists.listed(run.run_id))
             self._staged = {place: counts for place, *counts in sql.rows(cur, query, staged)}
             ((self.move,),) = sql.rows(cur, "lists/find_moves", key)
             query = sql.load("lists/count_active", **parts)

@@ -33,6 +33,11 @@ def ranked() -> Composable:
     return sql.load("lists/ranked", known=sql.load("lists/known"))
 
 
+def listed(run_id: int) -> Composable:
+    """Return the query for what the run read of each list; its parameters: `run_id`, `each`."""
+    return sql.load("lists/listed", **tables(run_id))
+
+
 def record(cur: Cursor, run: Run, names: Sequence[str], ranks: ListRanks | None) -> None:
     """Remember which staged cars are on which lists; nothing is on any where there are no names.
 
@@ -49,4 +54,4 @@ def record(cur: Cursor, run: Run, names: Sequence[str], ranks: ListRanks | None)
         "read": list(ranks.read) if ranks else [],
     }
     sql.run(cur, "lists/record_lists", key)
-    sql.run(cur, sql.load("lists/record_cars", **tables(run.run_id)), key)
+    sql.run(cur, sql.load("lists/record_cars", listed=listed(run.run_id)), key)

@@ -1,16 +1,7 @@
 -- What is staged of each list: distinct ids, rejected ones included, records beyond the first of
 -- an id, and rejected records without one.
-WITH listed AS (
-    SELECT s.page / %(each)s AS place, s.id::text AS id
-    FROM {staging} AS s
-    WHERE s.page >= 0
-    UNION ALL
-    SELECT r.page / %(each)s, r.record_id
-    FROM carsync.rejects AS r
-    JOIN {ledger} AS l ON l.page = r.page
-    WHERE r.run_id = %(run_id)s AND r.page >= 0
-), ids AS (
-    SELECT place, id, count(*) AS times FROM listed GROUP BY place, id
+WITH ids AS (
+    SELECT place, id, count(*) AS times FROM ({listed}) AS listed GROUP BY place, id
 )
 SELECT place,
        count(id) AS seen,

@@ -10,17 +10,9 @@ WITH ours AS (
     WHERE l.schema_name = %(schema)s AND l.table_name = %(table)s AND l.source = %(source)s
 ), seen AS MATERIALIZED (
     SELECT DISTINCT ours.list_id, found.id
-    FROM (
-        SELECT s.page / %(each)s AS place, s.id::text AS id
-        FROM {staging} AS s
-        WHERE s.page >= 0
-        UNION ALL
-        SELECT r.page / %(each)s, r.record_id
-        FROM carsync.rejects AS r
-        JOIN {ledger} AS l ON l.page = r.page
-        WHERE r.run_id = %(run_id)s AND r.page >= 0 AND r.record_id IS NOT NULL
-    ) AS found
+    FROM ({listed}) AS found
     JOIN ours ON ours.place = found.place
+    WHERE found.id IS NOT NULL
 ), added AS (
     INSERT INTO carsync.car_lists (id, list_id)
     SELECT seen.id, seen.list_id
