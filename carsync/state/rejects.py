@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
+from carsync.config.lists import PAGES_EACH
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection
@@ -53,7 +54,8 @@ def list_open(
 
     The rejects are those of `run_id`; None: of the newest merged run and of all later runs.
     """
-    scope = {**_scope(conn, target, source, run_id), "limit": limit, "chars": chars}
+    scope = _scope(conn, target, source, run_id)
+    scope |= {"limit": limit, "chars": chars, "each": PAGES_EACH}
     found = sql.fetch(conn, "listing rejects", "rejects/list_rejects", scope)
     return [StoredReject(*line) for line in found]
 

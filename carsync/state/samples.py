@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from carsync.config.lists import PAGES_EACH
 from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection, within
@@ -142,7 +143,7 @@ def read_samples(conn: Connection, run_id: int) -> list[Sample]:
 
 def list_failed_pages(conn: Connection, run_id: int, limit: int) -> list[FailedPage]:
     """Return at most `limit` pages with kept failures: given-up ones first, then the worst."""
-    parameters = {"run_id": run_id, "limit": limit}
+    parameters = {"run_id": run_id, "limit": limit, "each": PAGES_EACH}
     found = sql.fetch(conn, "reading failures", "samples/list_failed_pages", parameters)
     return [FailedPage(*line) for line in found]
 

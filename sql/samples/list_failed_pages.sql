@@ -13,11 +13,11 @@ WITH counted AS (
     WHERE run_id = %(run_id)s
     ORDER BY page, session DESC, position DESC
 )
-SELECT CASE WHEN in_list.name IS NULL THEN page ELSE page %% 1000000 END, p.number, p.kinds, n.attempt, n.kind, n.status, n.problem,
-       n.given_up, n.at, in_list.name
+SELECT CASE WHEN in_list.name IS NULL THEN page ELSE page %% %(each)s END,
+       p.number, p.kinds, n.attempt, n.kind, n.status, n.problem, n.given_up, n.at, in_list.name
 FROM by_page AS p
 JOIN newest AS n USING (page)
 LEFT JOIN carsync.runs AS r ON r.run_id = %(run_id)s
-CROSS JOIN LATERAL (SELECT to_jsonb(r) #>> ARRAY['lists', (page / 1000000)::text]) AS in_list(name)
+CROSS JOIN LATERAL (SELECT to_jsonb(r) #>> ARRAY['lists', (page / %(each)s)::text]) AS in_list(name)
 ORDER BY n.given_up DESC, p.number DESC, page
 LIMIT %(limit)s
