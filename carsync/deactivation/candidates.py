@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec.structs import asdict
 
@@ -10,7 +11,6 @@ from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
-from carsync.destination.verify import Staged
 from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -32,7 +32,7 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        absent = absent_cars(cur, run, staged)
+        absent = absent_cars(cur, run, staged.oldest_fetch)
         query = sql.load("deactivation/count_candidates", **parts, absent=absent)
         active, candidates = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
@@ -50,7 +50,7 @@ def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, "session/set_merge")
-        absent = absent_cars(cur, run, verify.measure(cur, run.run_id))
+        absent = absent_cars(cur, run, verify.find_oldest_fetch(cur, run.run_id))
         query = sql.load("deactivation/list_candidates", absent=absent)
         found = sql.rows(cur, query, {**run.target.key(run.source), "limit": limit})
     return [record_id for (record_id,) in found]
@@ -132,12 +132,15 @@ def _value(place: Place, id_column: str) -> Composable:
     return sql.load("deactivation/value_in_record", column=column, path=path)
 
 
-def absent_cars(cur: Cursor, run: Run, staged: Staged) -> Composable:
-    """Return the query for the cars that the run should have seen and did not."""
+def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
+    """Return the query for the cars that the run should have seen and did not.
+
+    `oldest_fetch` is the time of the request for the oldest page.
+    """
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),
         **target_parts(cur, run.target),
         run_id=sql.literal(run.run_id),
-        is_expected=conditions.expected(run.source, sql.literal(staged.oldest_fetch)),
+        is_expected=conditions.expected(run.source, sql.literal(oldest_fetch)),
     )

@@ -40,7 +40,7 @@ class CarsByList:
                 "known": sql.load("lists/known"),
             }
             privileges.check(run.target, privileges.describe(cur, run.target))
-            self._absent = absent_cars(cur, run, verify.measure(cur, run.run_id))
+            self._absent = absent_cars(cur, run, verify.find_oldest_fetch(cur, run.run_id))
             query = sql.load("lists/count_by_list", absent=self._absent, **parts)
             found = {place: counts for place, *counts in sql.rows(cur, query, key)}
             staged = {"run_id": run.run_id, "each": PAGES_EACH}

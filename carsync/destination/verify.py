@@ -90,3 +90,10 @@ def measure(cur: Cursor, run_id: int) -> Staged:
         query = sql.load(f"staging/{name}", **tables(run_id))
         found += sql.one(cur, query, {"run_id": run_id})
     return Staged(*found)
+
+
+def find_oldest_fetch(cur: Cursor, run_id: int) -> datetime:
+    """Return the time that `Staged.oldest_fetch` has, without counting what is staged."""
+    query = sql.load("staging/find_oldest_fetch", **tables(run_id))
+    oldest_fetch: datetime = sql.one(cur, query, {"run_id": run_id})[0]
+    return oldest_fetch
