@@ -27,7 +27,7 @@ from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
 from carsync.mapping.ids import compile_spelling
 from carsync.mapping.record_path import BY_ID, Place, find_places
-from carsync.mapping.rules import SOURCE, Rules, check_rules, constant_value, raw_paths
+from carsync.mapping.rules import SOURCE, Rules, check_rules, constant_value, fixed_names, raw_paths
 from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, PageNotes, Reject, Row
 
 MAX_TIMES_PAGE_SIZE = 100
@@ -107,7 +107,7 @@ class Mapper:
         self._list_decoder = PageDecoder("", (), self._record_type)
         self._spell_id = compile_spelling(rules.columns["id"].type)
         self._constants = {SOURCE: source, **{c.name: value for c, value in self.constants}}
-        fixed = self._constants.keys() - varying.keys()
+        fixed = fixed_names(rules.columns)
         self._plans = [ColumnPlan(n, rule, self._record_type, fixed) for n, rule in varying.items()]
         self._hash_fields = rules.hash_fields
         self._hash = compile_hasher(rules.hash_fields, rules.hash_algorithm)

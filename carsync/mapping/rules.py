@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 
 import msgspec
@@ -88,6 +88,16 @@ def template_parts(template: str) -> list[tuple[str, str | None]]:
             raise ValueError("only {column} and {.path} are known")
         parts.append((literal, name))
     return parts
+
+
+def fixed_names(rules: Mapping[str, ColumnRule]) -> frozenset[str]:
+    """Return the names in templates whose value is the same in every record.
+
+    >>> sorted(fixed_names({"make": ColumnRule(path="make"), "site": ColumnRule(constant="x")}))
+    ['site', 'source']
+    """
+    varying = {name for name, rule in rules.items() if rule.constant is None}
+    return frozenset({SOURCE, *rules} - varying)
 
 
 def raw_paths(rules: Iterable[ColumnRule]) -> list[FieldPath]:
@@ -247,10 +257,7 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
 def _check_parts(rules: dict[str, ColumnRule]) -> None:
     """Refuse an id whose parts touch each other: 1 and 23 would be the car of 12 and 3."""
     template = rules["id"].template
-    fixed = {name for name, rule in rules.items() if rule.constant is not None}
-    if SOURCE not in rules:
-        fixed.add(SOURCE)
-    if template and "" in separators(template_parts(template), fixed).values():
+    if template and "" in separators(template_parts(template), fixed_names(rules)).values():
         raise ConfigError(
             "mapping.columns.id.template: two parts have nothing between them",
             detail=f"it is {template!r}; 1 and 23 would be the same car as 12 and 3",
