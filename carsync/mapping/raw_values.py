@@ -31,7 +31,7 @@ def compile_preparation(rule: ColumnRule) -> Preparation:
     def prepare(found: Sequence[list[Any]]) -> list[Any]:
         if rule.unwrap is not None:
             found = [_unwrap(values, rule.unwrap) for values in found]
-        chosen = found[0] if len(found) == 1 else _choose(found)
+        chosen = _choose(found)
         return chosen if exchange is None else list(map(exchange, chosen))
 
     return prepare
