@@ -174,7 +174,7 @@ def _pages(lists: FeedLists, conn: Connection, run: Run) -> list[range]:
     if not lists.names:
         first = lists.paginator.first
         return [range(first, first + planned)]
-    pages = [line.page for line in staging.read_ledger(conn, run.run_id) if line.page >= 0]
+    pages = [line.page for line in staging.read_ledger(conn, run.run_id)]
     if len(pages) != planned:
         raise StagingLostError(
             f"not all pages of run {run.run_id} are staged: {planned - len(pages):,} missing",
