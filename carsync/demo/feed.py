@@ -116,7 +116,7 @@ class Feed:
         index = bisect_left(snapshot.ids, car_id)
         if index == len(snapshot.ids) or snapshot.ids[index] != car_id:
             return None
-        return build_car(self._key, car_id, snapshot.versions[index])
+        return self.car(car_id, snapshot.versions[index])
 
     def list_where(self, snapshot: FeedSnapshot, fields: Mapping[str, str]) -> FeedSnapshot:
         """Return the part of a snapshot whose cars have these values in their `LIST_FIELDS`."""
@@ -140,7 +140,7 @@ class Feed:
     def records(self, snapshot: FeedSnapshot, span: slice) -> list[dict[str, Any]]:
         """Return the records at these places of a snapshot."""
         cars = zip(snapshot.ids[span], snapshot.versions[span], strict=True)
-        return [build_car(self._key, *car) for car in cars]
+        return [self.car(*car) for car in cars]
 
     def page_count(self, snapshot: FeedSnapshot, page_size: int) -> int:
         """Return the number of the last page; an empty feed has one page."""

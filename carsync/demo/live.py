@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from carsync.demo.asked import Said
-from carsync.demo.cars import build_car, seed_key
 from carsync.demo.feed import FIRST_ID, Feed, FeedSnapshot
 
 DOMAINS = ("encar_com", "copart_com", "iaai_com")
@@ -32,7 +31,6 @@ class LiveFeed:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._key = seed_key(feed.options.seed)
 
     def answer(
         self,
@@ -98,7 +96,7 @@ class LiveFeed:
 
     def _by_vin(self, snapshot: FeedSnapshot, vin: str) -> Said:
         for car_id in range(FIRST_ID, snapshot.next_id):
-            if build_car(self._key, car_id, 0)["vin"] == vin:
+            if self._feed.car(car_id, 0)["vin"] == vin:
                 return Said(body={"data": self._find(snapshot, car_id)})
         return _GONE
 
@@ -109,7 +107,7 @@ class LiveFeed:
             return _as_live(listed)
         if not FIRST_ID <= car_id < snapshot.next_id:
             return None
-        return _sold(_as_live(build_car(self._key, car_id, 0)))
+        return _sold(_as_live(self._feed.car(car_id, 0)))
 
 
 def _as_live(record: _Record) -> _Record:

@@ -46,12 +46,7 @@ from carsync.demo.asgi import (
 )
 from carsync.demo.asked import CarAsked, PageAsked
 from carsync.demo.door import Door, DoorKind
-from carsync.demo.feed import (
-    Feed,
-    FeedOptions,
-    FeedSnapshot,
-    SnapshotListing,
-)
+from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, SnapshotListing
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarLie, PageLie
 from carsync.demo.live import LiveFeed
 from carsync.demo.page_cache import PageCache
@@ -197,12 +192,13 @@ class Simulator:
             return as_json(given, status)
         if scope["method"] != "GET" and not is_search:
             return error(405, "only GET is answered here")
-        if (words := self.door.refuse(headers, params_in_query(scope))) is not None:
+        query = params_in_query(scope)
+        if (words := self.door.refuse(headers, query)) is not None:
             return error(401, words)
         if self._live is not None:
-            return self._answer_live(self._live, scope, path)
+            return self._answer_live(self._live, path, query, self._address(scope))
         if path == self._cars_path:
-            query = {**params_in_query(scope), **params_in_body(scope, body)}
+            query |= params_in_body(scope, body)
             wanted = self._wanted(query)
             if missing := [name for name, value in wanted.items() if not value]:
                 return error(400, f"the parameter {missing[0]} is missing")
@@ -222,10 +218,12 @@ class Simulator:
         wanted = self._wanted(query)
         return self.feed.list_where(self.snapshot, wanted) if wanted else self.snapshot
 
-    def _answer_live(self, live: LiveFeed, scope: Message, path: str) -> SimulatedAnswer:
-        query, sizes = params_in_query(scope), (self.options.page_size, self.options.max_page_size)
+    def _answer_live(
+        self, live: LiveFeed, path: str, query: dict[str, str], address: str
+    ) -> SimulatedAnswer:
+        sizes = self.options.page_size, self.options.max_page_size
         route = path.removeprefix(self._prefix)
-        said = live.answer(self.snapshot, route, query, self._address(scope), *sizes)
+        said = live.answer(self.snapshot, route, query, address, *sizes)
         return self._spoil(f"{path} {query.get('page', '')}", answer_of(said))
 
     def _address(self, scope: Message) -> str:

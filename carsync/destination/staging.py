@@ -104,7 +104,10 @@ def exists(conn: Connection, run_id: int) -> bool:
 
 
 def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
-    """Return the lines of the run's ledger in page order; none after a crash of PostgreSQL."""
+    """Return the ledger's lines of the feed's pages, in page order; none after a crash.
+
+    Below page 0 lie records that were read by id.
+    """
     query = sql.load("staging/read_ledger", ledger=ledger_table(run_id))
     return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
 

@@ -60,7 +60,7 @@ class ApiHealth:
 
     def judge_reach(self, event: PageFailed) -> None:
         """End the run where the API never answered and cannot be reached at all."""
-        if event.first_attempts is not None:
+        if event.first_attempts is not None and not self.has_answered:
             raise ApiUnavailableError(
                 "the API cannot be reached", detail=self.problem, hint=self._hint or _API_HINT
             )

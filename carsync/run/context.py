@@ -37,6 +37,12 @@ TICK_S = 0.1
 SAMPLE_S = 1.0
 
 
+def fit_to_table(config: Config, conn: Connection) -> Config:
+    """Return the configuration with ids that are written as the target's column has them."""
+    with connection.transaction(conn, "looking at the table's ids") as cur:
+        return fit_ids(config, find_id_type(cur, config.target))
+
+
 class RunContext:
     """One run: what it was asked to do, what it measures, and who is told.
 
@@ -117,9 +123,7 @@ class RunContext:
 
     def fit_ids(self) -> None:
         """Let ids be written as the table has them, from here on."""
-        with connection.transaction(self.connection, "looking at the table's ids") as cur:
-            id_type = find_id_type(cur, self.target)
-        self.config = fit_ids(self.config, id_type)
+        self.config = fit_to_table(self.config, self.connection)
         self.mapper = Mapper.load(self.config)
 
     def begin(self, run: Run) -> None:
@@ -143,14 +147,15 @@ class RunContext:
         self.listeners.pulse()
         return False
 
+    # ── figures and words ────────────────────────────────────────────────────
+
     def pages_dropped(self, pages: int) -> None:
         """Take back so many staged pages, those of earlier sessions first."""
         resumed = min(pages, self.resumed_pages)
         self.resumed_pages -= resumed
-        self.resumed_rows = self.resumed_rows if self.resumed_pages else 0
+        if not self.resumed_pages:
+            self.resumed_rows = 0
         self.metrics.pages_dropped(pages - resumed)
-
-    # ── figures and words ────────────────────────────────────────────────────
 
     def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""

@@ -25,7 +25,6 @@ class FeedEnds:
         self._context = context
         self._probes = probes
         self._begin_tried = False
-        self._known: dict[int, ProbeAnswered | None] = {}  # pages of several lists, asked at once
 
     def are_proved(self) -> bool:
         """Ask for the page behind the end of each list, and say whether the plans end there.
@@ -34,31 +33,22 @@ class FeedEnds:
         where the feed begins before its first page.
         """
         plan = self._context.plan
-        behind = [
-            of.feed_list.number(page)
-            for of in plan.begun
-            if not of.plan.is_unreadable
-            and not of.plan.fails_at_end
-            and (page := of.plan.page_behind) is not None
-        ]
-        self._known = self._probes.look_at(behind) if len(behind) > 1 else {}
-        unproved = [of for of in plan.begun if not self._is_proved(of)]
-        if unproved:
+        lists = [of for of in plan.begun if not of.plan.is_unreadable]
+        for of in lists:
+            self._try_shrinking(of)
+        behind = {
+            of.feed_list.number(page): (of, page)
+            for of in lists
+            if (page := of.plan.page_behind) is not None
+        }
+        for number, answer in self._probes.look_at(list(behind)).items():
+            self._try_end(*behind[number], answer)
+        proved = [of for of in lists if of.plan.is_exhausted]
+        for of in proved:
+            self._try_begin(of)
+        if len(proved) < len(lists):
             plan.look_again()
-        return not unproved
-
-    def _is_proved(self, of: ListPlan) -> bool:
-        plan = of.plan
-        if plan.is_unreadable:
-            return True
-        self._try_shrinking(of)
-        page = plan.page_behind
-        if page is not None:
-            self._try_end(of, page)
-        if not plan.is_exhausted:
-            return False
-        self._try_begin(of)
-        return True
+        return len(proved) == len(lists)
 
     def _try_shrinking(self, of: ListPlan) -> None:
         """Ask for the feed's length anew where its last pages failed: they may be gone by now."""
@@ -78,9 +68,9 @@ class FeedEnds:
             )
         )
 
-    def _try_end(self, of: ListPlan, page: int) -> None:
-        """Ask for the page behind the last one, and let the plan know what it lists."""
-        plan, answer = of.plan, self._look(of, page)
+    def _try_end(self, of: ListPlan, page: int, answer: ProbeAnswered | None) -> None:
+        """Let the plan know what the page behind the last one lists."""
+        plan = of.plan
         if answer is None:
             plan.end_unclear(page)
             plan.doubt(f"the API gave no clear answer for page {page:,}, behind the last")
@@ -128,5 +118,4 @@ class FeedEnds:
         return set() if answer is None else set(answer.ids)
 
     def _look(self, of: ListPlan, page: int) -> ProbeAnswered | None:
-        number = of.feed_list.number(page)
-        return self._known.pop(number) if number in self._known else self._probes.look(number)
+        return self._probes.look(of.feed_list.number(page))

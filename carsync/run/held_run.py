@@ -126,12 +126,13 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     taken = runs.resume_run(conn, run.run_id)
     if taken is None:
         raise ApprovalError(f"run {run.run_id} was taken over by another process")
+    lists = FeedLists(config.api)
     request = MergeRequest(
         run=taken,
         columns=mapper.columns,
         constants=mapper.constants,
-        pages=_pages(config, conn, run),
-        lists=FeedLists(config.api).names,
+        pages=_pages(lists, conn, run),
+        lists=lists.names,
         records=config.history.changes_keep_days > 0,
         max_reject_share=config.sync.max_reject_share,
         key=config.api.auth.key,
@@ -167,13 +168,13 @@ def _record_end(conn: Connection, run: Run, counts: MergeCounts) -> None:
         approval.record(cur, run.run_id, 0, 0)
 
 
-def _pages(config: Config, conn: Connection, run: Run) -> list[range]:
+def _pages(lists: FeedLists, conn: Connection, run: Run) -> list[range]:
     """Return the pages that the run planned, and that must be there: all were read."""
-    lists, planned = FeedLists(config.api), int(_figures(run).get("pages_planned") or 0)
+    planned = int(_figures(run).get("pages_planned") or 0)
     if not lists.names:
         first = lists.paginator.first
         return [range(first, first + planned)]
-    pages = [line.page for line in staging.read_ledger(conn, run.run_id) if line.page >= 0]
+    pages = [line.page for line in staging.read_ledger(conn, run.run_id)]
     if len(pages) != planned:
         raise StagingLostError(
             f"not all pages of run {run.run_id} are staged: {planned - len(pages):,} missing",

@@ -233,7 +233,7 @@ class Intake:
         if is_expired:
             self._expired[self._index(event.page)] = event
             return
-        if delay_s is None and not self._health.has_answered:
+        if delay_s is None:
             self._health.judge_reach(event)
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)

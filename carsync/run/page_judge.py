@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import partial
+
 from carsync import formatting
 from carsync.engine.messages import PageFailed, PageFetched
 from carsync.errors import ConfigError, FailureKind, RejectBudgetError
@@ -20,7 +23,10 @@ class PageJudge:
         self._context = context
         self._config = context.config
         self._plan = context.plan
-        self._repeats: dict[int, RepeatDetector] = {}  # by list
+        new_detector = partial(
+            RepeatDetector, self._plan.first, self._config.api.pagination.page_size
+        )
+        self._repeats: defaultdict[int, RepeatDetector] = defaultdict(new_detector)  # by list
         self._starts = FirstPages()
         self._is_end_explained = False
         self._records = 0
@@ -75,8 +81,7 @@ class PageJudge:
         plan = of.plan
         if page == plan.first:
             self._judge_start(feed_list.index, event)
-        size = self._config.api.pagination.page_size
-        repeats = self._repeats.setdefault(feed_list.index, RepeatDetector(plan.first, size))
+        repeats = self._repeats[feed_list.index]
         other = repeats.find(page, event.records, event.digest)
         if other is None:
             return

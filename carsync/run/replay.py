@@ -22,13 +22,11 @@ from carsync.destination import merge, migrations, staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
-from carsync.mapping.ids import fit_ids
 from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
-from carsync.postgres.connection import transaction
-from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
 from carsync.run import resume
+from carsync.run.context import fit_to_table
 from carsync.run.fingerprints import fingerprints
 from carsync.source.pagination.lists import split
 from carsync.state import rejects, runs, target_lock
@@ -90,8 +88,7 @@ class Replay:
         self._prints = fingerprints(config, self._mapper)
         target_lock.acquire(connection, self._target)
         self._refuse_old_schema()
-        with transaction(connection, "looking at the table's ids") as cur:
-            self._config = fit_ids(config, find_id_type(cur, self._target))
+        self._config = fit_to_table(config, connection)
         self._mapper = Mapper.load(self._config)
         self._refuse_unfinished()
         self._run = self._choose_run(run_id)

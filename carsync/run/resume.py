@@ -72,8 +72,7 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
 
 def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
     """Mark every page that the ledger holds as staged in the plan; return the ledger's lines."""
-    found = staging.read_ledger(context.connection, run_id)
-    ledger = [page for page in found if page.page >= 0]  # below lie records that were read by id
+    ledger = staging.read_ledger(context.connection, run_id)
     for page in ledger:
         context.plan.mark_staged(page.page, page.records, page.info)
     return ledger

@@ -1,3 +1,4 @@
 SELECT page, rows, rejects, records, reported_pages, reported_records, next_token, has_more
 FROM {ledger}
+WHERE page >= 0
 ORDER BY page

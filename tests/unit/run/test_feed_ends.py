@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -35,6 +35,10 @@ class Looks:
             return None
         verdict = ProbeVerdict.ALIVE if ids else ProbeVerdict.GONE
         return ProbeAnswered(None, 1, verdict, 0.1, ids=tuple(ids), info=self.info)
+
+    def look_at(self, pages: Sequence[int]) -> dict[int, ProbeAnswered | None]:
+        """Answer for each page."""
+        return {page: self.look(page) for page in pages}
 
 
 class Run(QuietContext):
