@@ -148,6 +148,10 @@ class Paginator(ABC):
         value = found[place]
         return isinstance(value, str | int | float | dict) and value not in _NO_MORE
 
+    def _total(self, found: Mapping[str, Any], place: str | None) -> int | None:
+        """Return the total at a place; None where no key tells the place, or where it is none."""
+        return None if place is None else read_total(found[place])
+
     def _listed(self, *places: str | None) -> tuple[str, ...]:
         """Return the places that there are, each once."""
         return tuple(dict.fromkeys(place for place in places if place is not None))
