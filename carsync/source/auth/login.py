@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,10 +13,8 @@ from carsync.source.auth.token_store import Token
 from carsync.source.auth.tokens import TokenAuthenticator
 from carsync.source.pagination.placing import put, value_at
 from carsync.source.request import Answer, ApiRequest
-from carsync.source.retry_after import parse_date
+from carsync.source.retry_after import epoch_s, parse_date, parse_iso_date
 
-_MILLISECONDS_FROM = 1e11
-"""A number from here on is an epoch time in milliseconds: in seconds it were the year 5138."""
 _LONGEST_S = 10 * 365 * 86400.0
 
 
@@ -90,15 +87,9 @@ def read_time(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        number = float(value)
-        return number / 1000 if number >= _MILLISECONDS_FROM else number
+        return epoch_s(float(value))
     except (TypeError, ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
+        return parse_iso_date(value) if isinstance(value, str) else None
 
 
 def _lacks(key: str, path: str) -> PageError:
