@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from contextlib import suppress
 from urllib.parse import quote, quote_plus, unquote
 
 _known: dict[str, None] = {}
@@ -70,10 +71,11 @@ def keep_latest(token: Secret) -> None:
     A long run has thousands, and no request carries an old one any more.
     """
     text = token.reveal()
-    if text not in _latest:
-        _latest.append(text)
-        if len(_latest) > _MOST_LATEST:
-            _known.pop(_latest.popleft(), None)
+    with suppress(ValueError):
+        _latest.remove(text)
+    _latest.append(text)
+    if len(_latest) > _MOST_LATEST:
+        _known.pop(_latest.popleft(), None)
 
 
 def is_by_chance(secret: str) -> bool:

@@ -55,6 +55,12 @@ class Auth(Section, frozen=True):
         is_plain = self.type in {"header", "bearer", "query"}
         return self.type != "none" and not (is_plain and self.key is None)
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What an answer may quote of that which proves who asks."""
+        known = (self.key, self.password, self.client_secret, self.refresh_token)
+        return tuple(secret for secret in known if secret is not None)
+
     def prefixed(self, value: str, usual: str = "") -> str:
         """Return `value` behind the prefix; a word as the prefix is followed by a blank.
 

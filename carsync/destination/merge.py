@@ -39,7 +39,7 @@ class MergeRequest(Struct, frozen=True):
     `decision` is over the absent cars. `lists` names the lists of the feed. `records`: changes are
     recorded in `carsync.changes`. The merge fails where the table refuses more than
     `max_reject_share` of the records, earlier rejects included; a reject keeps nothing of the
-    API's `key`.
+    API's `secrets`.
     """
 
     run: Run
@@ -51,7 +51,7 @@ class MergeRequest(Struct, frozen=True):
     lists: tuple[str, ...] = ()
     records: bool = True
     max_reject_share: float = 1.0
-    key: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def is_replay(self) -> bool:
@@ -203,7 +203,7 @@ class _Merge:
             records=staged.rows + staged.rejects,
             rejects=staged.rejects,
             max_share=request.max_reject_share,
-            key=request.key,
+            secrets=request.secrets,
         )
 
     def _write_seen(self, planned: dict[str, int], refusals: RefusedRows) -> MergeCounts:

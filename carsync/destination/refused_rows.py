@@ -36,7 +36,8 @@ class RefusedRows:
     """Writes a merge's delta piece by piece, and deals with what the target refuses of it.
 
     `parts` are the merge's, `rows` is the length of its delta. Of `records` a share of
-    `max_share` may be rejected, `rejects` of them being so already.
+    `max_share` may be rejected, `rejects` of them being so already; none keeps anything
+    of the API's `secrets`.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RefusedRows:
         records: int,
         rejects: int,
         max_share: float,
-        key: Secret | None,
+        secrets: Sequence[Secret],
     ) -> None:
         self.refused = 0
         self._cur = cur
@@ -63,7 +64,7 @@ class RefusedRows:
         self._left = max_share * records - rejects
         self._before = 0
         self._max_share = max_share
-        self._key = key
+        self._secrets = secrets
         self._is_numbered = False
 
     def write(
@@ -110,7 +111,7 @@ class RefusedRows:
         if not found:
             raise exc
         [(page, ordinal, record_id, text)] = found
-        reject = refused_row(ordinal, record_id, text, exc, self._key)
+        reject = refused_row(ordinal, record_id, text, exc, self._secrets)
         self._count(place, record_id, exc)
         self._run("drop_refused", {"place": place})
         insert_rejects(self._cur, self._run_id, [(page, reject)])
@@ -156,12 +157,21 @@ def _as_json(column: Column) -> Composable:
 
 
 def refused_row(
-    ordinal: int, record_id: str | None, text: str, exc: BaseException, key: Secret | None
+    ordinal: int,
+    record_id: str | None,
+    text: str,
+    exc: BaseException,
+    secrets: Iterable[Secret],
 ) -> Reject:
-    """Return the reject for a mapped row, `text` being its JSON, that PostgreSQL refused."""
+    """Return the reject for a mapped row, `text` being its JSON, that PostgreSQL refused.
+
+    It keeps nothing of the API's `secrets`.
+    """
     column, reason = sqlstate.explain_refusal(exc)
     reason = f"PostgreSQL refused it: {reason}"
-    reject = Reject(ordinal, record_id, column, reason, text, "row").without(key)
+    reject = Reject(ordinal, record_id, column, reason, text, "row")
+    for secret in secrets:
+        reject = reject.without(secret)
     if len(reject.original) > MAX_ORIGINAL_CHARS:
         original = reject.original[:MAX_ORIGINAL_CHARS]
         return replace(reject, original=original, original_kind="altered")

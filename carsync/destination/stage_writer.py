@@ -31,7 +31,7 @@ _MOST_ROWS = 10_000
 class StageWriter:
     """Stages batches of pages of one run over one connection, as long as `token` is the run's.
 
-    `columns` are the mapping's, in row order; no reject keeps the API's `key`. Both load
+    `columns` are the mapping's, in row order; no reject keeps the API's `secrets`. Both load
     methods leave the same rows.
     """
 
@@ -42,10 +42,10 @@ class StageWriter:
         token: str,
         columns: Sequence[Column],
         load_method: LoadMethod,
-        key: Secret | None = None,
+        secrets: Sequence[Secret] = (),
     ) -> None:
         self._conn = conn
-        self._key = key
+        self._secrets = secrets
         self._run_id = run_id
         self._names = [column.name for column in columns]
         self._columns = columns
@@ -197,7 +197,7 @@ class StageWriter:
         ordinal, record_id, *_ = row
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         known_id = record_id if _is_storable(record_id) else None
-        return refused_row(ordinal, known_id, text, exc, self._key)
+        return refused_row(ordinal, known_id, text, exc, self._secrets)
 
     def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
         """Record which absent cars are on the pages, so that it outlives the staging tables.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
 from carsync.mapping.discovery import HEADER, PageLayout, name_of, walk, walk_headers
 from carsync.mapping.fields import parse_path
 from carsync.source.pagination.link_header import find_link
+from carsync.source.request import query_pairs
 
 LINK_HEADER = "header:Link"
 _NEXT = re.compile(r"(@odata\.)?next_?(page_?)?(url|link|uri|href)?", re.IGNORECASE)
@@ -91,7 +91,7 @@ def queries(links: list[str]) -> Iterator[tuple[tuple[str, str], ...]]:
     """Give the query of each link as pairs; links without one are left out."""
     for link in links:
         try:
-            pairs = parse_qsl(urlsplit(link).query, keep_blank_values=True)
+            pairs = query_pairs(link)
         except ValueError:
             continue
         if pairs:

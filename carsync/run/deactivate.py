@@ -97,7 +97,7 @@ def _read_missed(
     if not rows or not listed:
         return len(missed)
     run, config, columns = context.run, context.config, context.mapper.columns
-    means = (config.database.load_method, config.api.auth.key)
+    means = (config.database.load_method, config.api.auth.secrets)
     writer = StageWriter(context.connection, run.run_id, run.token, columns, *means)
     if 2 * writer.count_same(listed) <= len(listed):
         return len(missed)

@@ -135,7 +135,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
         lists=lists.names,
         records=config.history.changes_keep_days > 0,
         max_reject_share=config.sync.max_reject_share,
-        key=config.api.auth.key,
+        secrets=config.api.auth.secrets,
     )
     try:
         counts = exactly_once(

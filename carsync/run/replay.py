@@ -129,7 +129,7 @@ class Replay:
                 constants=self._mapper.constants,
                 pages=[range(page, page + 1) for page in pages],
                 records=self._config.history.changes_keep_days > 0,
-                key=self._config.api.auth.key,
+                secrets=self._config.api.auth.secrets,
             )
             counts = merge.merge(self._connection, request)
         except CarsyncError as exc:
@@ -235,8 +235,8 @@ class Replay:
         """Stage the rows that map now under their own page numbers; return the pages."""
         columns = self._mapper.columns
         staging.create(self._connection, run.run_id, columns, self._target)
-        method, key = self._config.database.load_method, self._config.api.auth.key
-        writer = StageWriter(self._connection, run.run_id, run.token, columns, method, key)
+        means = (self._config.database.load_method, self._config.api.auth.secrets)
+        writer = StageWriter(self._connection, run.run_id, run.token, columns, *means)
         pages = []
         for page in self._pages():
             rejects.update(self._connection, self._run.run_id, page.number, page.rejects)

@@ -201,7 +201,7 @@ class SyncRun:
             lists=context.lists.names,
             records=self._config.history.changes_keep_days > 0,
             max_reject_share=self._config.sync.max_reject_share,
-            key=self._config.api.auth.key,
+            secrets=self._config.api.auth.secrets,
         )
         work = partial(merge, context.connection, request)
         run_id = context.run.run_id

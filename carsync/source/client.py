@@ -191,8 +191,8 @@ class ApiClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                self._limits_told[thread] = read_limits(response.headers, time.time())
-                check_status(response, self._key, self.authenticator.hint)
+                limits = self._limits_told[thread] = read_limits(response.headers, time.time())
+                check_status(response, limits, self._key, self.authenticator.hint)
                 wire = self._read_body(response, deadline)
                 if time.monotonic() > deadline:  # shut meanwhile, which may look like an end
                     raise _timed_out(self._api.timeout.total_s)

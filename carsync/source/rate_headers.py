@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from carsync.source.retry_after import parse_date
+from carsync.source.retry_after import epoch_s, parse_date, parse_iso_date
 
 _LONGEST_S = 32 * 86400.0
 """A reset that lies further ahead is none that anybody means: a quota is a month's at most."""
 _AGREES_S = 2.0
 """A Date header is cut to whole seconds, and takes a moment to come."""
-_EPOCH_S, _EPOCH_MS = 1e9, 1e11
+_EPOCH_S = 1e9
 """From here on a number is no duration but a time: seconds, or milliseconds, since 1970."""
 
 _FIELD = re.compile(
@@ -187,16 +186,8 @@ def _reset(text: str | None, now_s: float) -> float | None:
     number = _number(words[1] if words else text)
     if number is None:
         at_s = parse_date(text)
-        number = _iso_date(text) if at_s is None else at_s
+        number = parse_iso_date(text.strip()) if at_s is None else at_s
         number = None if number is None else number - now_s
     elif number >= _EPOCH_S:
-        number = (number / 1000 if number >= _EPOCH_MS else number) - now_s
+        number = epoch_s(number) - now_s
     return number if number is not None and 0 < number <= _LONGEST_S else None
-
-
-def _iso_date(text: str) -> float | None:
-    try:
-        date = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -14,7 +14,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.redaction import redact
 from carsync.source.compression import gunzip
 from carsync.source.connection_pool import FOREIGN_ERRORS
-from carsync.source.rate_headers import read_limits, spent_for_s
+from carsync.source.rate_headers import ToldLimit, spent_for_s
 from carsync.source.retry_after import parse_retry_after
 
 _DRAIN_BYTES = 64 * 1024
@@ -24,19 +24,22 @@ _SAYING = ("message", "detail", "error_description", "error", "title", "errors",
 _UNPRINTABLE = re.compile(r"[^ -~\u00a0-\uffff]+")
 
 
-def check_status(response: requests.Response, key: str, hint: str) -> None:
+def check_status(
+    response: requests.Response, limits: tuple[ToldLimit, ...], key: str, hint: str
+) -> None:
     """Raise `PageError` with the verdict that the status deserves; 200 passes.
 
-    What the server says is quoted without the `key`; `hint` is what to do where it refuses that.
+    `limits` are those that it tells. What the server says is quoted without the `key`; `hint` is
+    what to do where it refuses that.
     """
     status = response.status_code
     if status == 200:
         return
     headers = response.headers
-    now_s = time.time()
-    retry_after = parse_retry_after(headers.get("Retry-After"), now_s, headers.get("Date"))
+    told = headers.get("Retry-After")
+    retry_after = parse_retry_after(told, time.time(), headers.get("Date"))
     if retry_after is None:
-        retry_after = spent_for_s(read_limits(headers, now_s))
+        retry_after = spent_for_s(limits)
     said = _read_words(response, key)
     detail = f'it says "{said}"' if said else ""
     asks_to_wait = status in {403, 503} and retry_after is not None

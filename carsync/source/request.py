@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -46,3 +47,12 @@ class Answer(Struct, frozen=True):
     sent_s: float
     date: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+def query_pairs(address: str) -> list[tuple[str, str]]:
+    """Return the parameters of an address, those without a value too; raise `ValueError`.
+
+    >>> query_pairs("https://api.example.com/cars?make=Kia&page=")
+    [('make', 'Kia'), ('page', '')]
+    """
+    return parse_qsl(urlsplit(address).query, keep_blank_values=True)

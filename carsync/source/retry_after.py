@@ -1,9 +1,9 @@
-"""Retry-After and HTTP dates (RFC 9110, sections 10.2.3 and 5.6.7)."""
+"""Retry-After, and times as servers write them (RFC 9110, sections 10.2.3 and 5.6.7; ISO 8601)."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 300.0
@@ -11,6 +11,9 @@ MAX_RETRY_AFTER_S = 300.0
 
 _MOST_S = 10 * 365 * 86400.0
 """A longer wait is none that anybody means: ten years."""
+
+_MILLISECONDS_FROM = 1e11
+"""A number from here on is an epoch time in milliseconds: in seconds it were the year 5138."""
 
 _DELAY_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -57,3 +60,21 @@ def parse_date(text: str) -> float | None:
     if date.tzinfo is None:  # asctime dates carry no zone and mean UTC
         date = date.replace(tzinfo=UTC)
     return date.timestamp()
+
+
+def parse_iso_date(text: str) -> float | None:
+    """Return an ISO 8601 time as seconds since 1970, None if unreadable; without a zone it is UTC.
+
+    >>> parse_iso_date("2023-11-14T22:13:20Z"), parse_iso_date("soon")
+    (1700000000.0, None)
+    """
+    try:
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def epoch_s(number: float) -> float:
+    """Return a time that is written as a number in seconds since 1970; it may be milliseconds."""
+    return number / 1000 if number >= _MILLISECONDS_FROM else number

@@ -113,8 +113,8 @@ class Fleet(Engine):
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
-        database, key = self._config.database, self._config.api.auth.key
-        job = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid(), key)
+        database, secrets = self._config.database, self._config.api.auth.secrets
+        job = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid(), secrets)
         for number in range(database.writers):
             worker = self._spawn("writer", number, self._pages, job)
             worker.silence_s = deadlines.writer_silence_s

@@ -21,14 +21,14 @@ class FetcherArgs(Struct, frozen=True):
 
 
 class WriterArgs(Struct, frozen=True):
-    """All that a writer needs at its start; the API's `key`, so that no reject keeps it."""
+    """All that a writer needs at its start; the API's `secrets`, so that no reject keeps one."""
 
     database: Database
     run_id: int
     token: str
     columns: tuple[Column, ...]
     parent_pid: int
-    key: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
 
 
 class Leases(Struct, frozen=True):

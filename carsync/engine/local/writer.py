@@ -48,7 +48,7 @@ class Writer:
             lock_timeout_s=database.lock_timeout_s,
         )
         job = (args.run_id, args.token, args.columns)
-        self._stage_writer = StageWriter(self._connection, *job, database.load_method, args.key)
+        self._stage_writer = StageWriter(self._connection, *job, database.load_method, args.secrets)
         self._draining = False
         self._stopped = False
         self._beat_s = 0.0

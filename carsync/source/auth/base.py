@@ -67,9 +67,7 @@ class Authenticator(ABC):
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What an answer may quote of that which proves who asks."""
-        auth = self._auth
-        known = (auth.key, auth.password, auth.client_secret, auth.refresh_token)
-        return tuple(secret for secret in known if secret is not None)
+        return self._auth.secrets
 
     @abstractmethod
     def authorize(self, request: ApiRequest) -> ApiRequest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,12 +11,10 @@ from carsync.errors import FailureKind, PageError
 from carsync.redaction import Secret
 from carsync.source.auth.token_store import Token
 from carsync.source.auth.tokens import TokenAuthenticator
-from carsync.source.pagination.placing import put
+from carsync.source.pagination.placing import put, value_at
 from carsync.source.request import Answer, ApiRequest
-from carsync.source.retry_after import parse_date
+from carsync.source.retry_after import epoch_s, parse_date, parse_iso_date
 
-_MILLISECONDS_FROM = 1e11
-"""A number from here on is an epoch time in milliseconds: in seconds it were the year 5138."""
 _LONGEST_S = 10 * 365 * 86400.0
 
 
@@ -43,7 +40,7 @@ class LoginAuthenticator(TokenAuthenticator):
         except (ValueError, RecursionError):
             problem = "the answer to the login is not JSON"
             raise PageError(FailureKind.BAD_PAGE, problem) from None
-        text = _at(found, auth.token)
+        text = value_at(found, auth.token)
         if not isinstance(text, str) or not text:
             raise _lacks("token", auth.token)
         return Token(Secret(text), self._life_s(found, answer))
@@ -51,13 +48,13 @@ class LoginAuthenticator(TokenAuthenticator):
     def _life_s(self, found: Any, answer: Answer) -> float | None:
         auth = self._auth
         if auth.expires_in is not None:
-            life_s = read_seconds(_at(found, auth.expires_in))
+            life_s = read_seconds(value_at(found, auth.expires_in))
             if life_s is None:
                 raise _lacks("expires_in", auth.expires_in)
             return life_s
         if auth.expires_at is None:
             return None
-        end_s = read_time(_at(found, auth.expires_at))
+        end_s = read_time(value_at(found, auth.expires_at))
         if end_s is None:
             raise _lacks("expires_at", auth.expires_at)
         sent_s = parse_date(answer.date)  # the server's clock, which made that time, too
@@ -90,21 +87,9 @@ def read_time(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        number = float(value)
-        return number / 1000 if number >= _MILLISECONDS_FROM else number
+        return epoch_s(float(value))
     except (TypeError, ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _at(found: Any, path: str) -> Any:
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+        return parse_iso_date(value) if isinstance(value, str) else None
 
 
 def _lacks(key: str, path: str) -> PageError:

@@ -101,11 +101,11 @@ class TokenStore:
         """Keep a new token, and return it with its number."""
         with self._lock:
             now_s = self._clock()
-            keep_latest(token.text)
-            if token.refresh is not None:
-                keep_latest(token.refresh)
             self._number = max(self._number + 1, token.number)
             self._refresh = token.refresh or self._refresh
+            keep_latest(token.text)
+            if self._refresh is not None:  # the one in use, however long ago it came
+                keep_latest(self._refresh)
             self._token = Token(token.text, None, self._refresh, self._number)
             self._sent_until_s = self._turn_until_s = now_s
             self._renew_at_s = self._expires_at_s = None

@@ -14,7 +14,7 @@ from carsync.config.api_sections import Api, Pagination
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
 from carsync.source.kinds import load_kind
-from carsync.source.pagination.placing import fill, names_in, put
+from carsync.source.pagination.placing import fill, names_in, put, value_at
 from carsync.source.request import ApiRequest
 
 MAX_TOTAL = 2**31 - 1
@@ -148,6 +148,10 @@ class Paginator(ABC):
         value = found[place]
         return isinstance(value, str | int | float | dict) and value not in _NO_MORE
 
+    def _total(self, found: Mapping[str, Any], place: str | None) -> int | None:
+        """Return the total at a place; None where no key tells the place, or where it is none."""
+        return None if place is None else read_total(found[place])
+
     def _listed(self, *places: str | None) -> tuple[str, ...]:
         """Return the places that there are, each once."""
         return tuple(dict.fromkeys(place for place in places if place is not None))
@@ -155,17 +159,14 @@ class Paginator(ABC):
 
 def _read_header(name: str, headers: Mapping[str, str]) -> Any:
     """Return a header's text, or the value at a dotted path in the JSON that it holds."""
-    name, *path = name.split(".")
+    name, dot, path = name.partition(".")
     text = next((v for known, v in headers.items() if known.lower() == name.lower()), None)
-    if not path or text is None:
+    if not dot or text is None:
         return text
     try:
-        value = msgspec.json.decode(text)
+        return value_at(msgspec.json.decode(text), path)
     except msgspec.MsgspecError:
         return None
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def load_paginator(api: Api) -> Paginator:

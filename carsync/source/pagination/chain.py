@@ -9,7 +9,7 @@ from typing import Any
 from carsync import formatting
 from carsync.errors import FailureKind, PageError
 from carsync.model import PageInfo
-from carsync.source.pagination.base import Paginator, read_total
+from carsync.source.pagination.base import Paginator
 from carsync.source.request import ApiRequest
 
 
@@ -48,7 +48,8 @@ class ChainPaginator(Paginator):
         if more and token is None:
             problem = f"the page says that more follow, but {self.next_key} names none"
             raise PageError(FailureKind.BAD_PAGE, problem)
-        return PageInfo(None, self._total(found), token, more)
+        records = self._total(found, self._pagination.total_records)
+        return PageInfo(None, records, token, more)
 
     def read_token(self, value: Any) -> str | None:
         """Return the token of the next page, None where an answer names none."""
@@ -69,10 +70,6 @@ class ChainPaginator(Paginator):
         if page > self.first or records or not total:
             return None
         return f"the first page is empty, but the feed reports {formatting.plural(total, 'record')}"
-
-    def _total(self, found: Mapping[str, Any]) -> int | None:
-        place = self._pagination.total_records
-        return None if place is None else read_total(found[place])
 
     def _refuse_unnamed(self, page: int, token: str | None) -> None:
         if token is None and page > self.first:

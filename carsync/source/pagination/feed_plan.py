@@ -41,7 +41,7 @@ class FeedPlan:
         self._ahead = ahead
         self._plans: dict[int, ListPlan] = {}  # of the lists that have begun
         self._open: dict[int, PagePlan] = {}  # of those that may not be exhausted
-        self._closed: dict[int, int] = {}  # how many pages the others have
+        self._closed: dict[int, int] = {}  # how many pages each of the others has
         self._next = 0  # no list before it has not begun
 
     # ── lists ────────────────────────────────────────────────────────────────
@@ -62,11 +62,13 @@ class FeedPlan:
     def look_again(self) -> None:
         """Take no list for exhausted any more: one of their plans has grown."""
         self._open = {index: of.plan for index, of in sorted(self._plans.items())}
+        self._closed.clear()
 
     def _locate(self, number: int) -> tuple[int, ListPlan]:
         feed_list, page = self.lists.locate(number)
         of = self._plans.get(feed_list.index) or self._begin(feed_list.index)
         self._open.setdefault(feed_list.index, of.plan)  # whoever asks may make it grow
+        self._closed.pop(feed_list.index, None)
         return page, of
 
     def _begin(self, index: int) -> ListPlan:
@@ -80,8 +82,7 @@ class FeedPlan:
 
     @property
     def _leased(self) -> int:
-        closed = sum(n for index, n in self._closed.items() if index not in self._open)
-        return closed + sum(plan.planned or 0 for plan in self._open.values())
+        return sum(self._closed.values()) + sum(plan.planned or 0 for plan in self._open.values())
 
     def _begin_next(self) -> ListPlan | None:
         """Begin the next list; None where there is none, or where no page of it is wanted."""
@@ -218,8 +219,7 @@ class FeedPlan:
             return None
         each = [plan.planned for plan in self._open.values()]
         known = [planned for planned in each if planned is not None]
-        closed = (n for index, n in self._closed.items() if index not in self._open)
-        return sum(known) + sum(closed) if len(known) == len(each) else None
+        return sum(known) + sum(self._closed.values()) if len(known) == len(each) else None
 
     @property
     def pages(self) -> list[range]:

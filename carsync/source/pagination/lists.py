@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from carsync.config.api_sections import Api, Value
 from carsync.config.lists import PAGES_EACH, combine, name_of
 from carsync.source.pagination.base import Paginator, load_paginator
 from carsync.source.pagination.placing import fill, names_in, put
-from carsync.source.request import ApiRequest
+from carsync.source.request import ApiRequest, query_pairs
 
 _ALL = range(-(2**31), 2**31)
 
@@ -56,7 +56,7 @@ class FeedList(Struct, frozen=True):
             return request
         params: dict[str, Any] = dict(self.api.params)
         if request.is_link:
-            named = {n for n, _ in parse_qsl(urlsplit(request.path).query, keep_blank_values=True)}
+            named = dict(query_pairs(request.path))
             params = {name: params[name] for name in self.own_params if name not in named}
         return replace(request, params={**params, **request.params})
 

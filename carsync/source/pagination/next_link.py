@@ -7,11 +7,11 @@ path and query are all that is kept of any other.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, unquote_plus, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urljoin, urlsplit
 
 from carsync.errors import FailureKind, PageError
 from carsync.source.pagination.chain import ChainPaginator
-from carsync.source.request import ApiRequest
+from carsync.source.request import ApiRequest, query_pairs
 
 _SAFE = "%/?:@!$&'()*+,;=~[]"
 _SHOWN_CHARS = 120
@@ -37,8 +37,8 @@ class NextLinkPaginator(ChainPaginator):
         if token is None:
             return first
         sent = {**self._api.params, **first.params}
-        named = {name for name, _ in parse_qsl(urlsplit(token).query, keep_blank_values=True)}
-        params = self._api.secret_params if named & sent.keys() else sent
+        named = dict(query_pairs(token))
+        params = self._api.secret_params if named.keys() & sent.keys() else sent
         return ApiRequest(token, params, first.headers, first.body, is_link=True)
 
     def read_token(self, value: Any) -> str | None:

@@ -26,7 +26,7 @@ class NonePaginator(ChainPaginator):
 
     def interpret(self, found: Mapping[str, Any]) -> PageInfo:
         """Return the total that the answer states."""
-        return PageInfo(total_records=self._total(found))
+        return PageInfo(total_records=self._total(found, self._pagination.total_records))
 
     def request(self, page: int, token: str | None) -> ApiRequest:
         """Return the request of the feed."""

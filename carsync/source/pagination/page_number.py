@@ -8,7 +8,7 @@ from typing import Any
 
 from carsync import formatting
 from carsync.model import PageInfo
-from carsync.source.pagination.base import Paginator, read_total
+from carsync.source.pagination.base import Paginator
 from carsync.source.request import ApiRequest
 
 
@@ -44,12 +44,9 @@ class PageNumberPaginator(Paginator):
 
     def interpret(self, found: Mapping[str, Any]) -> PageInfo:
         """Return the totals that an answer states, and whether it says that a page follows."""
-        pages, records = self._pagination.total_pages, self._pagination.total_records
-        return PageInfo(
-            None if pages is None else read_total(found[pages]),
-            None if records is None else read_total(found[records]),
-            has_more=self._says_more(found),
-        )
+        keys = self._pagination
+        pages, records = (self._total(found, key) for key in (keys.total_pages, keys.total_records))
+        return PageInfo(pages, records, has_more=self._says_more(found))
 
     def is_end(self, page: int, status: int, expected_pages: int | None) -> bool:
         """Say whether the status is one of `end_status`, behind what the feed reports."""

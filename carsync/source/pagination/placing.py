@@ -1,4 +1,4 @@
-"""Where the values of paging go: parameters of their own, templates, places in a body. Pure."""
+"""Where values go, those of paging and others: templates, dotted places in a body. Pure."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ def put(body: dict[str, Any], place: str, value: Parameter | list[Any]) -> None:
             inner = body[name] = {}
         body = inner
     body[last] = value
+
+
+def value_at(body: Any, place: str) -> Any:
+    """Return the value at a dotted place of decoded JSON; None where nothing is.
+
+    >>> value_at({"page": {"next": "k7"}}, "page.next"), value_at({"page": 3}, "page.next")
+    ('k7', None)
+    """
+    for name in place.split("."):
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carsync.config.api_sections import Auth
 from carsync.config.sections import LoadMethod
 from carsync.destination import stage_writer, staging
 from carsync.destination.stage_writer import StageWriter
@@ -21,6 +22,7 @@ from carsync.model import Column, Row
 from carsync.postgres import sql
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
+from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject
@@ -173,6 +175,17 @@ def test_value_that_postgresql_refuses_costs_its_row_only(
     [(record_id, reason)] = ask(rig.conn, "SELECT record_id, reason FROM carsync.rejects")
     assert record_id == poison[0] or "\0" in poison[0]
     assert reason.startswith("PostgreSQL refused it: ")
+
+
+def test_a_row_that_postgresql_refuses_keeps_none_of_the_secrets(rig: Rig) -> None:
+    known = [Secret(f"hush-{n}-7f3a-91bc") for n in range(4)]
+    auth = Auth(key=known[0], password=known[1], client_secret=known[2], refresh_token=known[3])
+    quoted = " ".join(secret.reveal() for secret in known)
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy", auth.secrets)
+    writer.stage([page(1, [("p", quoted, 2**31, 1, True, None, None, "h")])])
+    [(original,)] = ask(rig.conn, "SELECT original::text FROM carsync.rejects")
+    assert "*** *** *** ***" in original
+    assert "hush" not in original
 
 
 def test_refetched_page_replaces_the_rejects_of_a_lost_one(rig: Rig) -> None:

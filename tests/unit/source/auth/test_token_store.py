@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carsync.redaction import Secret
+from carsync.redaction import Secret, clean
 from carsync.source.auth.token_store import Token, TokenStore
 from tests.support.fake_clock import FakeClock
 
@@ -115,3 +115,14 @@ def test_another_store_begins_with_what_is_left(clock: FakeClock) -> None:
     assert turn.refresh is not None
     assert turn.refresh.reveal() == "refresh-2"
     assert TokenStore(clock).held() is None
+
+
+@pytest.mark.parametrize("comes_each_time", [True, False])
+def test_the_refresh_token_in_use_stays_hidden(clock: FakeClock, comes_each_time: bool) -> None:
+    store, text = TokenStore(clock), f"refresh-{comes_each_time}-91bc-5e1d"
+    shown = set()
+    for n in range(20):
+        refresh = Secret(text) if comes_each_time or n == 0 else None
+        store.put(Token(Secret(f"{n:02}-token-of-minute"), 60, refresh))
+        shown.add(clean(f"sent {text}"))
+    assert shown == {"sent ***"}
