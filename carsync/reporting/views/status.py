@@ -118,7 +118,7 @@ def status_lines(
     if state is not None:
         beside = width >= _TWO_COLUMNS
         column = layout.column_width(2, width) if beside else width
-        run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
+        run = layout.columns(_run_rows(state, now, verdict, column), width=column)
         last = _last_lines(state, now, column)
         lines += layout.side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
@@ -181,8 +181,8 @@ def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     text = wording.pages(done, planned)
     beside = min(width - len(text) - 2, _MAX_BAR)
     if beside >= _MIN_BAR:
-        return [("pages", f"{formatting.bar(done, planned, beside)}  {text}")]
-    return [("pages", text), ("", formatting.bar(done, planned, width))]
+        return [("pages", f"{layout.bar(done, planned, beside)}  {text}")]
+    return [("pages", text), ("", layout.bar(done, planned, width))]
 
 
 def _rates(state: CheckpointState, is_active: bool) -> str:
@@ -224,7 +224,7 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
         rows.append(("success", "never yet"))
     elif state.last_success_at < last.finished_at:
         rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
-    table = formatting.columns(rows, width=width)
+    table = layout.columns(rows, width=width)
     return [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
 
 
