@@ -66,7 +66,7 @@ def judge(
 def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
     if state.state not in ACTIVE_STATES:
         return Verdict(state.state, "a run is starting or ending", "wait a moment, then look again")
-    silent_s = _age_s(state, now)
+    silent_s = updated_age_s(state, now)
     if silent_s > SILENT_AFTER_S[state.state]:
         return Verdict(
             state.state,
@@ -93,7 +93,8 @@ def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -
     return (now - state.started_at).total_seconds() > resume_within_h * 3600
 
 
-def _age_s(state: CheckpointState, now: datetime) -> float:
+def updated_age_s(state: CheckpointState, now: datetime) -> float:
+    """Return how long ago the checkpoint was written; 0 where a clock was set back."""
     return max((now - state.updated_at).total_seconds(), 0.0)
 
 
@@ -153,7 +154,7 @@ def _run_rows(
     """Return name and value of each line on the run itself, for `width` columns in all."""
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
-    seen = formatting.duration(round(_age_s(state, now)))
+    seen = formatting.duration(round(updated_age_s(state, now)))
     rows = [
         ("run", f"{run} · started {_ago(state.started_at, now)}"),
         ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"),
