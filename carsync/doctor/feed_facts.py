@@ -55,7 +55,8 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         for reject in content.rejects
     )
     rules = check_rules(config.mapping).columns
-    records = records_at(json.loads(answer.body), config.api.pagination.records)
+    decoded = seen.answer if seen is not None else json.loads(answer.body)
+    records = records_at(decoded, config.api.pagination.records)
     absent, unread = _compare_fields(rules, records)
     return replace(
         page,
@@ -104,9 +105,9 @@ def _naive_columns(
     rules: Mapping[str, ColumnRule], records: list[dict[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
     """Return the columns with times that tell no offset, each with the zone that they are given."""
-    times = {name: rule for name, rule in rules.items() if rule.type == "timestamptz"}
-    return tuple(
-        (name, rule.zone or "UTC")
-        for name, rule in times.items()
-        if any(is_naive(rule, walk(each, parse_path(p))) for each in records for p in rule.paths)
-    )
+    found = []
+    for name, rule in rules.items():
+        paths = [parse_path(path) for path in rule.paths] if rule.type == "timestamptz" else []
+        if any(is_naive(rule, walk(each, path)) for each in records for path in paths):
+            found.append((name, rule.zone or "UTC"))
+    return tuple(found)
