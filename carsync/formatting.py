@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal, NewType
 from uuid import uuid4
@@ -38,10 +37,11 @@ _ERROR_NAMES: dict[str, str] = {
     FailureKind.AUTH: "401/403",
 }
 
-_SPARKS = "▁▂▃▄▅▆▇█"
+SPARKS = "▁▂▃▄▅▆▇█"
+"""The signs of a drawn series, from its lowest value to its peak."""
 _SIGNS = {"█": "#", "░": ".", "·": "|", "…": "...", "→": "->", "×": "x", "–": "-"}
 _MARKS = {"✓": "+", "✗": "X", "≤": "<=", "≥": ">="}
-_ASCII = str.maketrans(_SIGNS | _MARKS | dict(zip(_SPARKS, "_..-=+*#", strict=True)))
+_ASCII = str.maketrans(_SIGNS | _MARKS | dict(zip(SPARKS, "_..-=+*#", strict=True)))
 
 
 def count(number: int) -> str:
@@ -219,52 +219,6 @@ def errors(by_kind: Mapping[str, int]) -> str:
     return f"{sum(n for n, _ in seen):,} ({classes})"
 
 
-def bar(part: int, whole: int | None, width: int) -> str:
-    """Draw a bar of `width` characters; it is full only where `part` is all of `whole`.
-
-    >>> bar(812, 2000, 10), bar(1999, 2000, 4), bar(3, None, 4)
-    ('████░░░░░░', '███░', '░░░░')
-    """
-    filled = min(width * part // whole, width) if whole else 0
-    return "█" * filled + "░" * (width - filled)
-
-
-def spark(values: Sequence[float | None], width: int) -> str:
-    """Draw a series, from 0 to its peak, in at most `width` characters; None leaves a gap.
-
-    Where there are more values than characters, each stands for the highest of several.
-
-    >>> spark([0, 1, None, 4, 8], 5), spark([1, 8, 2, 2], 2)
-    ('▁▁ ▄█', '█▂')
-    """
-    cells = min(width, len(values))
-    peaks = []
-    for n in range(cells):
-        part = values[n * len(values) // cells : (n + 1) * len(values) // cells]
-        peaks.append(max((value for value in part if value is not None), default=None))
-    top = max((peak for peak in peaks if peak is not None), default=0.0) or 1.0
-    last = len(_SPARKS) - 1
-    return "".join(
-        " " if peak is None else _SPARKS[min(max(math.ceil(peak / top * (last + 1)) - 1, 0), last)]
-        for peak in peaks
-    )
-
-
-def parts(text: str, width: int) -> list[str]:
-    """Break a text at its " · ", and where one part alone is too wide, at blanks or anywhere.
-
-    >>> parts("mean 410 ms · p50 401 ms · p95 512 ms", 26)
-    ['mean 410 ms · p50 401 ms', 'p95 512 ms']
-    """
-    lines: list[str] = []
-    for part in text.split(" · "):
-        if lines and len(lines[-1]) + 3 + len(part) <= width:
-            lines[-1] += f" · {part}"
-        else:
-            lines += textwrap.wrap(part, max(width, 1)) or [""]
-    return lines
-
-
 def paint(text: str, tone: Tone, color: bool) -> str:
     """Colour `text` for a terminal, or leave it as it is; `display_line` writes the colour.
 
@@ -272,28 +226,6 @@ def paint(text: str, tone: Tone, color: bool) -> str:
     'failed'
     """
     return f"\x1b[{_SGR[tone]}{_OURS}{text}\x1b[0{_OURS}" if color else text
-
-
-def columns(
-    rows: Iterable[tuple[str, str]], indent: int = 2, width: int | None = None
-) -> list[str]:
-    """Lay out name and value in two aligned columns; an empty name continues the value above.
-
-    A value that is too long for `width` columns in all continues on the next line.
-
-    >>> columns([("run", "42"), ("pages", "7 of 9")])
-    ['  run    42', '  pages  7 of 9']
-    >>> columns([("run", "42 · took 3 s")], width=15)
-    ['  run  42', '       took 3 s']
-    """
-    table = list(rows)
-    names = max((len(name) for name, _ in table), default=0)
-    lines = []
-    for name, value in table:
-        broken = [value] if width is None else parts(value, width - indent - names - 2)
-        for nth, part in enumerate(broken):
-            lines.append(f"{'':{indent}}{'' if nth else name:<{names}}  {part}".rstrip())
-    return lines
 
 
 def printable(text: str) -> str:

@@ -13,16 +13,20 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of, variables_of
+from carsync.cli.guide.answers import (
+    Answers,
+    Looked,
+    is_secret,
+    secret_variables,
+    variable_of,
+    variables_of,
+)
 from carsync.cli.guide.config_file import write
-from carsync.cli.guide.look import environment, look
+from carsync.cli.guide.look import SHOWN_FIELDS, environment, look
 from carsync.cli.guide.questions import AUTH_TYPES, KINDS, USUAL, ask_again, refuse, take_answers
 from carsync.config.parser import parse
 from carsync.errors import ConfigError
 from carsync.redaction import redact
-
-_SHOWN_FIELDS = 12
-
 
 FIRST_COMMANDS = (
     ("carsync check --config {file}", "examines all that a run needs"),
@@ -135,8 +139,7 @@ def init(file: Path, yes: bool, force: bool, no_request: bool, **options: Any) -
 
 def _refuse_secrets(text: str, answers: Answers) -> None:
     """Raise `ConfigError` where the file would hold the key, or a secret given as an option."""
-    given = {**answers.params, **answers.headers}
-    secrets = {variable_of(name): value for name, value in given.items() if is_secret(name)}
+    secrets = secret_variables(answers)
     secrets |= {name: os.environ.get(name, "") for name in variables_of(answers.auth)}
     secrets |= answers.secrets
     for name, secret in secrets.items():
@@ -169,8 +172,8 @@ def _say_next(file: Path, answers: Answers, looked: Looked) -> None:
         said += ": fill in mapping.columns before you continue"
     console.say(said)
     if looked.unused:
-        more = " …" if len(looked.unused) > _SHOWN_FIELDS else ""
-        fields = ", ".join(looked.unused[:_SHOWN_FIELDS])
+        more = " …" if len(looked.unused) > SHOWN_FIELDS else ""
+        fields = ", ".join(looked.unused[:SHOWN_FIELDS])
         console.say(f"without a column: {fields}{more}")
     missing = [f"{name}=…" for name in variables_of(answers.auth) if not os.environ.get(name)]
     given = filter(is_secret, (*answers.params, *answers.headers))

@@ -58,6 +58,13 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     return click.option(option, name, type=click.FloatRange(0, 1), default=default, help=words)
 
 
+def _life(option: str, given: str) -> Callable[[Any], Any]:
+    """Add an option for how long what was given is valid; the name of `--x-y` is `x_y_s`."""
+    name = f"{option.removeprefix('--').replace('-', '_')}_s"
+    words = f"{given} are valid for so many seconds.  [default: for ever]"
+    return click.option(option, name, type=click.FloatRange(0, min_open=True), help=words)
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0: any free one."
@@ -83,12 +90,7 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     default=SimulatorOptions().auth,
     help="How the key is sent, as api.auth.type; oauth2 and login give a token for it.",
 )
-@click.option(
-    "--access-token-life",
-    "access_token_life_s",
-    type=click.FloatRange(0, min_open=True),
-    help="Access tokens are valid for so many seconds.  [default: for ever]",
-)
+@_life("--access-token-life", "Access tokens")
 @click.option("--no-meta", is_flag=True, help="Leave `meta` out of the pages.")
 @click.option(
     "--rate",
@@ -146,12 +148,7 @@ def _share(option: str, default: float, words: str, name: str = "") -> Callable[
     default=SimulatorOptions().paging,
     help="How the feed is cut into pages.",
 )
-@click.option(
-    "--token-life",
-    "token_life_s",
-    type=click.FloatRange(0, min_open=True),
-    help="Cursors and links are valid for so many seconds.  [default: for ever]",
-)
+@_life("--token-life", "Cursors and links")
 @click.option(
     "--list-param",
     "list_params",

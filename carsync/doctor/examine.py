@@ -29,6 +29,8 @@ from carsync.doctor import (
     server_checks,
     server_facts,
     table_checks,
+    way_checks,
+    way_facts,
 )
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.feed_asker import FeedAsker
@@ -172,21 +174,21 @@ def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) 
 def _reach(found: Findings, config: Config) -> bool:
     """Judge name and TLS; say whether a request can reach the API."""
     assert config.api.base_url is not None
-    host, port, is_tls = feed_facts.host_of(config.api.base_url)
+    host, port, is_tls = way_facts.host_of(config.api.base_url)
     if config.api.proxy is not None:
-        found.skip(feed_checks.WAY, "a proxy (api.proxy) makes the connection")
+        found.skip(way_checks.WAY, "a proxy (api.proxy) makes the connection")
         return True
     within_s = min(config.api.timeout.connect_s, 10.0)
-    lookup = feed_facts.resolve(host, port, within_s)
-    if not feed_checks.judge_lookup(found, lookup):
-        found.skip(feed_checks.WAY, "the host has no address")
+    lookup = way_facts.resolve(host, port, within_s)
+    if not way_checks.judge_lookup(found, lookup):
+        found.skip(way_checks.WAY, "the host has no address")
         return False
     if not is_tls:
         is_local = all(ipaddress.ip_address(each).is_loopback for each in lookup.addresses)
-        feed_checks.judge_plain_http(found, config, is_local=is_local)
+        way_checks.judge_plain_http(found, config, is_local=is_local)
         return True
-    certificate = feed_facts.read_certificate(host, port, config.api, within_s)
-    feed_checks.judge_certificate(found, certificate)
+    certificate = way_facts.read_certificate(host, port, config.api, within_s)
+    way_checks.judge_certificate(found, certificate)
     return not certificate.error
 
 

@@ -1,23 +1,18 @@
-"""Looks at the API as a run would: its name, its certificate, its first page."""
+"""Looks at the first page of the API as a run would read it."""
 
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from carsync.config.api_sections import Api
 from carsync.config.mapping_sections import ColumnRule
 from carsync.config.sections import Config
-from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
+from carsync.doctor.feed_checks import FirstPage
 from carsync.doctor.paging_guesses import guess_paging
 from carsync.doctor.paging_trial import read_answer
 from carsync.errors import PageError
@@ -31,86 +26,9 @@ from carsync.mapping.rules import check_rules, raw_paths
 from carsync.mapping.times import is_naive
 from carsync.model import Row
 from carsync.redaction import redact
-from carsync.source.certificates import ClientCertificate
-from carsync.source.connection_pool import HANDSHAKE_S, speaks_http, tls_context
-from carsync.source.deadline import in_time
-from carsync.source.dns import look_up
 from carsync.source.pagination.base import load_paginator
 from carsync.source.request import Answer
 from carsync.source.retry_after import parse_date
-
-_GRACE_S = 2.0
-PLAIN_HTTP = Certificate(error="the port of api.base_url speaks http, not https")
-
-
-def host_of(base_url: str) -> tuple[str, int, bool]:
-    """Return host, port and whether TLS is spoken.
-
-    >>> host_of("https://api.example.com/v1")
-    ('api.example.com', 443, True)
-    """
-    parts = urlsplit(base_url)
-    is_tls = parts.scheme == "https"
-    return parts.hostname or "", parts.port or (443 if is_tls else 80), is_tls
-
-
-def resolve(host: str, port: int, within_s: float) -> Lookup:
-    """Look up a host within `within_s` seconds."""
-    started_s = time.monotonic()
-    try:
-        addresses = look_up(host, port, within_s)
-    except socket.gaierror as exc:
-        return Lookup(host, error=exc.strerror or str(exc))
-    return Lookup(host, addresses, time.monotonic() - started_s)
-
-
-def read_certificate(host: str, port: int, api: Api, within_s: float) -> Certificate:
-    """Make a TLS handshake by the rules of a run's requests.
-
-    A server of plain http may wait for more, so it is asked in plain http after a moment.
-    """
-    for seconds in dict.fromkeys((min(within_s, HANDSHAKE_S), within_s)):
-        try:
-            return in_time(
-                partial(_shake_hands, host, port, api, seconds),
-                seconds + _GRACE_S,
-                name="handshake",
-            )
-        except TimeoutError:
-            if speaks_http(host, port):
-                return PLAIN_HTTP
-    return Certificate(error=f"no TLS handshake within {within_s:g} s")
-
-
-def _shake_hands(host: str, port: int, api: Api, within_s: float) -> Certificate:
-    try:
-        context = tls_context(api.ca_bundle, ClientCertificate.of(api))
-    except OSError as exc:
-        return Certificate(error=f"api.ca_bundle cannot be read: {exc.strerror or exc}")
-    try:
-        with (
-            socket.create_connection((host, port), within_s) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secured,
-        ):
-            shown: dict[str, Any] = dict(secured.getpeercert() or {})
-            protocol = secured.version() or "TLS"
-    except ssl.SSLCertVerificationError as exc:
-        return Certificate(error=exc.verify_message or str(exc))
-    except ssl.SSLError as exc:
-        if speaks_http(host, port):
-            return PLAIN_HTTP
-        return Certificate(error=f"no TLS there ({exc.reason or exc})")
-    except TimeoutError:
-        raise
-    except OSError as exc:
-        return Certificate(error=exc.strerror or str(exc))
-    left_s = ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()
-    return Certificate("", left_s / 86400, _issuer(shown), protocol)
-
-
-def _issuer(shown: dict[str, Any]) -> str:
-    names = {key: value for part in shown.get("issuer", ()) for key, value in part}
-    return str(names.get("organizationName") or names.get("commonName") or "an unnamed issuer")
 
 
 def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
@@ -137,7 +55,8 @@ def look_at(config: Config, mapper: Mapper | None, answer: Answer) -> FirstPage:
         for reject in content.rejects
     )
     rules = check_rules(config.mapping).columns
-    records = records_at(json.loads(answer.body), config.api.pagination.records)
+    decoded = seen.answer if seen is not None else json.loads(answer.body)
+    records = records_at(decoded, config.api.pagination.records)
     absent, unread = _compare_fields(rules, records)
     return replace(
         page,
@@ -186,9 +105,9 @@ def _naive_columns(
     rules: Mapping[str, ColumnRule], records: list[dict[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
     """Return the columns with times that tell no offset, each with the zone that they are given."""
-    times = {name: rule for name, rule in rules.items() if rule.type == "timestamptz"}
-    return tuple(
-        (name, rule.zone or "UTC")
-        for name, rule in times.items()
-        if any(is_naive(rule, walk(each, parse_path(p))) for each in records for p in rule.paths)
-    )
+    found = []
+    for name, rule in rules.items():
+        paths = [parse_path(path) for path in rule.paths] if rule.type == "timestamptz" else []
+        if any(is_naive(rule, walk(each, path)) for each in records for path in paths):
+            found.append((name, rule.zone or "UTC"))
+    return tuple(found)

@@ -7,7 +7,7 @@ cursors and numbers in the answer; then the names that most feeds use.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,6 +19,15 @@ from carsync.mapping.discovery import name_of
 
 USUAL = "what most feeds have"
 Kind = Literal["page", "offset", "cursor", "next_link", "link_header", "none"]
+
+PLACE_KEYS: Mapping[str, str] = {
+    "page": "page_param",
+    "offset": "offset_param",
+    "cursor": "cursor_param",
+}
+"""The key of `api.pagination` for the parameter by which a page is found; other kinds have none."""
+_FIRST_KEYS: Mapping[str, str] = {"page": "first_page", "offset": "first"}
+"""The key of `api.pagination` for the number of the first page; other kinds have none."""
 
 _PAGE = re.compile(
     r"_?p(age)?(\[?_?-?\.?(number|no|num|index)\]?)?|current_?page|paged|pg", re.IGNORECASE
@@ -112,12 +121,9 @@ class Told(Struct, frozen=True):
 
 def place_param(pagination: Pagination) -> str | None:
     """Return the parameter by which a page is found; None where a link, or nothing, does it."""
-    params = {
-        "page": pagination.page_param,
-        "offset": pagination.offset_param,
-        "cursor": pagination.cursor_param,
-    }
-    return params.get(pagination.type)
+    key = PLACE_KEYS.get(pagination.type)
+    param: str | None = getattr(pagination, key) if key else None
+    return param
 
 
 def guess_paging(signs: Signs, told: Told | None = None) -> list[PagingGuess]:
@@ -234,11 +240,10 @@ def _guess(
     values: dict[str, Any] = {"size_param": size_param, "page_size": size}
     if kind == "none":
         values = {"size_param": None, "page_size": layout.count}
-    names = {"page": "page_param", "offset": "offset_param", "cursor": "cursor_param"}
-    if param is not None and kind in names:
-        values[names[kind]] = param
-    if first is not None and kind in ("page", "offset"):
-        values["first_page" if kind == "page" else "first"] = first
+    if param is not None and kind in PLACE_KEYS:
+        values[PLACE_KEYS[kind]] = param
+    if first is not None and kind in _FIRST_KEYS:
+        values[_FIRST_KEYS[kind]] = first
     if next_at is not None and kind in ("cursor", "next_link"):
         values["next"] = next_at
     is_numbered = kind in ("page", "offset")
@@ -305,13 +310,12 @@ def _as_told(guess: PagingGuess, told: Told) -> PagingGuess:
     """Return the guess with what a person told of it."""
     values: dict[str, Any] = {}
     kind = guess.pagination.type
-    names = {"page": "page_param", "offset": "offset_param", "cursor": "cursor_param"}
-    if told.param is not None and kind in names:
-        values[names[kind]] = told.param
+    if told.param is not None and kind in PLACE_KEYS:
+        values[PLACE_KEYS[kind]] = told.param
     if told.size_param is not None:
         values["size_param"] = told.size_param or None
-    if told.first is not None and kind in ("page", "offset"):
-        values["first_page" if kind == "page" else "first"] = told.first
+    if told.first is not None and kind in _FIRST_KEYS:
+        values[_FIRST_KEYS[kind]] = told.first
     return replace(
         guess,
         pagination=replace(guess.pagination, **values),

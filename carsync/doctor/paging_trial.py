@@ -227,7 +227,7 @@ class _Examiner:
     def _settle(self, trial: _Trial) -> Found:
         """Return what a second page with other records has shown."""
         pagination = self._settle_size(trial)
-        notes = [trial.guess.why, f"tried {describe_request(trial.asked)}: other records"]
+        notes = [trial.guess.why, trial.note]
         is_first_known = trial.guess.first_is_seen or pagination.type != "page"
         if not is_first_known:  # whatever is left: a feed without its first page is wrong
             plain = replace(pagination, first_page=0, page_size=trial.guess.pagination.page_size)

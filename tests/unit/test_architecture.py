@@ -106,6 +106,7 @@ PURE = [
     "doctor.render",
     "doctor.server_checks",
     "doctor.table_checks",
+    "doctor.way_checks",
     "reporting.html.charts",
     "reporting.html.data",
     "reporting.html.page",

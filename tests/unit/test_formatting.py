@@ -44,9 +44,6 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_nothing_rounds_up_to_complete() -> None:
     assert formatting.share(1_999_999, 2_000_000) == "99.9 %"
-    assert formatting.bar(1_999_999, 2_000_000, 10) == "█" * 9 + "░"
-    assert formatting.bar(5, 4, 4) == "████"
-    assert formatting.bar(0, 0, 3) == "░░░"
 
 
 @given(measured=SHARES, limit=SHARES)

@@ -117,6 +117,16 @@ def is_secret(name: str) -> bool:
     return name.lower() in _SECRET_HEADERS or names_secret(name)
 
 
+def secret_variables(answers: Answers) -> dict[str, str]:
+    """Return the values of parameters and headers that are secrets, by their variables.
+
+    >>> secret_variables(Answers(base_url="", headers={"Accept": "*/*", "X-Token": "k7Hq"}))
+    {'X_TOKEN': 'k7Hq'}
+    """
+    given = {**answers.params, **answers.headers}
+    return {variable_of(name): value for name, value in given.items() if is_secret(name)}
+
+
 def hide_keys(answers: Answers) -> Answers:
     """Return the answers without the keys that stand in a path's query: the file names them alone.
 

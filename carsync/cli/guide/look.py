@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.guide.answers import Answers, Looked, is_secret, variable_of
+from carsync.cli.guide.answers import Answers, Looked, secret_variables
 from carsync.cli.guide.config_file import write
 from carsync.cli.guide.mending import NotInAnswerError, mend
 from carsync.config.api_sections import Pagination
@@ -38,7 +38,7 @@ from carsync.source.request import Answer
 from carsync.source.single_page import Pacer, ask_page
 
 _FITS_SHARE = 0.5
-_SHOWN_FIELDS = 12
+SHOWN_FIELDS = 12
 _USUAL_PRESET = Answers(base_url="").preset
 _LIVE_PRESET = "auctionsapi"
 _LIVE_RECORD = "/search-lot/{lot_number}/{domain_name}"
@@ -81,9 +81,7 @@ def look(answers: Answers, correct: Correct) -> tuple[Answers, Looked]:
 
 def environment(answers: Answers) -> dict[str, str]:
     """Return the environment with the secrets that were given or typed in, by their variables."""
-    given = {**answers.params, **answers.headers}
-    named = {variable_of(n): v for n, v in given.items() if is_secret(n)}
-    return {**os.environ, **named, **answers.secrets}
+    return {**os.environ, **secret_variables(answers), **answers.secrets}
 
 
 def _parse(answers: Answers, looked: Looked) -> Config:
@@ -123,7 +121,7 @@ def _no_list(answer: Answer, answers: Answers) -> ConfigError:
         return NotInAnswerError(
             "list",
             "the answer is no page of records: it names what the API has",
-            detail=", ".join(named[:_SHOWN_FIELDS]),
+            detail=", ".join(named[:SHOWN_FIELDS]),
             hint="give the path of the pages: --path; nothing was written",
         )
     return NotInAnswerError(
@@ -141,7 +139,6 @@ def _choose_preset(answers: Answers, config: Config, page: ReadPage, body: bytes
         return answers
     places = Pagination(records=page.layout.records)
     config = replace(config, api=replace(config.api, pagination=places))
-    fitting = None
     for name in preset_names():
         mapper = Mapper.load(replace(config, mapping=resolve(MappingRules(preset=name))))
         try:
@@ -149,10 +146,9 @@ def _choose_preset(answers: Answers, config: Config, page: ReadPage, body: bytes
         except PageError:
             continue
         if content.records and len(content.rows) > _FITS_SHARE * content.records:
-            fitting = name
-            console.say(f"the preset {fitting} fits the first page", err=True)
-            break
-    return replace(answers, preset=fitting)
+            console.say(f"the preset {name} fits the first page", err=True)
+            return replace(answers, preset=name)
+    return replace(answers, preset=None)
 
 
 def _is_live(answers: Answers, page: ReadPage) -> bool:
@@ -236,7 +232,7 @@ def _guess_columns(
         found = [guess for guess in found if guess.column != "id"]
         found.insert(0, Guess("id", answers.id_path, "text", True, example_of(values)))
     if not found or found[0].column != "id":
-        names = list_unused(page.records, ())[:_SHOWN_FIELDS]
+        names = list_unused(page.records, ())[:SHOWN_FIELDS]
         raise NotInAnswerError(
             "id",
             "no field of the records looks like an id: every record must have another value",

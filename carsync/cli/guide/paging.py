@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from carsync import formatting
 from carsync.cli.guide.answers import Answers, Looked, quoted
 from carsync.config.api_sections import Pagination
+from carsync.doctor.paging_guesses import PLACE_KEYS
 from carsync.source.pagination.placing import names_in
 
 _USUAL = Pagination()
@@ -78,9 +79,8 @@ def _told_pagination(answers: Answers) -> list[str]:
     kind = told.kind or "page"
     size_param = _USUAL.size_param if told.size_param is None else told.size_param or None
     lines = [] if kind == "page" else [f"    type: {kind}"]
-    names = {"page": "page_param", "offset": "offset_param", "cursor": "cursor_param"}
-    if kind in names:
-        lines.append(f"    {names[kind]}: {quoted(told.param or getattr(_USUAL, names[kind]))}")
+    if (key := PLACE_KEYS.get(kind)) is not None:
+        lines.append(f"    {key}: {quoted(told.param or getattr(_USUAL, key))}")
     lines.append(f"    size_param: {quoted(size_param)}")
     lines.append(f"    page_size: {told.size or _USUAL.page_size}")
     if kind in ("page", "offset") and (answers.preset is None or told.first is not None):

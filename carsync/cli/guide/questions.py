@@ -52,7 +52,7 @@ def take_answers(options: dict[str, Any], *, ask: bool) -> Answers:
     rate = USUAL.requests_per_second if options["rate"] is None else options["rate"]
     answers = Answers(
         base_url=base_url.rstrip("/"),
-        path=path if path.startswith("/") else f"/{path}",
+        path=_rooted(path),
         knows_path=options["path"] is not None or path != USUAL.path,
         method=options["method"],
         form=options["form"],
@@ -123,8 +123,7 @@ def _ask_by_status(answers: Answers, error: CarsyncError) -> Answers | None:
         return replace(answers, auth=auth, auth_name=name, secrets=secrets, knows_auth=True)
     if status == 404 or 300 <= status < 400:
         moved = redirected(answers, error) or answers
-        path = _ask("Path of the pages", moved.path)
-        return hide_keys(replace(answers, path=path if path.startswith("/") else f"/{path}"))
+        return _ask_path(answers, moved.path)
     if status == 406:
         header = _ask("Header Accept", answers.headers.get("Accept", "*/*"))
         return replace(answers, headers={**answers.headers, "Accept": header})
@@ -154,8 +153,16 @@ def _ask_of_shape(answers: Answers, error: CarsyncError) -> Answers | None:
     if what == "paging":
         param = _ask("Parameter of the page, the offset or the cursor (empty: stop)", "")
         return replace(answers, told=replace(answers.told, param=param)) if param else None
-    path = _ask("Path of the pages", answers.path)
-    return hide_keys(replace(answers, path=path if path.startswith("/") else f"/{path}"))
+    return _ask_path(answers, answers.path)
+
+
+def _ask_path(answers: Answers, usual: str) -> Answers:
+    """Ask where the pages are; an empty answer means `usual`."""
+    return hide_keys(replace(answers, path=_rooted(_ask("Path of the pages", usual))))
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
 
 
 def _ask(question: str, default: str) -> str:

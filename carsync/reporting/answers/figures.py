@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -62,8 +63,8 @@ def tell_figures(figures: Figures) -> FiguresAnswer:
     )
 
 
-def sample_fields(sample: Sample) -> dict[str, object]:
-    """Return the fields of a `SampleAnswer`."""
+def sample_fields(sample: Sample) -> dict[str, Any]:
+    """Return the fields of a `SampleAnswer`, and those that the sample has beside them."""
     return {
         **asdict(sample),
         "pages_staged": sample.pages_done,

@@ -21,7 +21,7 @@ from carsync.reporting.answers.figures import (
     tell_kept,
     tell_sessions,
 )
-from carsync.reporting.html.data import Point, ReportData
+from carsync.reporting.html.data import ReportData
 from carsync.reporting.views.run_details import PastRun, RunDetails, RunKind
 from carsync.run.report import RunReport, next_step
 from carsync.state.changes import CarChange
@@ -167,7 +167,7 @@ def tell_run(details: RunDetails) -> RunAnswer:
         open_rejects=opened,
         reject_reasons=reasons,
         rejects=OpenRejects(opened, reasons),
-        samples=[_sample(sample_fields(sample)) for sample in details.samples],
+        samples=[SampleAnswer(**sample_fields(sample)) for sample in details.samples],
     )
 
 
@@ -175,7 +175,7 @@ def tell_report(data: ReportData) -> ReportAnswer:
     """Return the contents of a report."""
     own = {
         "figures": None if data.figures is None else tell_figures(data.figures),
-        "points": [_point(point) for point in data.points],
+        "points": [PointAnswer(**sample_fields(point)) for point in data.points],
         "sessions": tell_sessions(data.sessions),
     }
     return ReportAnswer(
@@ -183,15 +183,6 @@ def tell_report(data: ReportData) -> ReportAnswer:
         failed_attempts=data.errors,
         open_rejects=_total(data.reject_reasons),
     )
-
-
-def _sample(fields: dict[str, Any]) -> SampleAnswer:
-    return SampleAnswer(**fields)
-
-
-def _point(point: Point) -> PointAnswer:
-    fields: dict[str, Any] = sample_fields(point)
-    return PointAnswer(**fields)
 
 
 def _total(reasons: Sequence[ReasonCount]) -> int:

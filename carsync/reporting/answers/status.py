@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from carsync.model import Check
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views.status import Verdict, judge
+from carsync.reporting.views.status import Verdict, judge, updated_age_s
 from carsync.state.checkpoint import CheckpointState, LastRun
 
 
@@ -105,7 +105,7 @@ def _tell(
         latency_p95_s=latency.p95_s if latency else None,
         latency_p99_s=latency.p99_s if latency else None,
         age_s=round((now - state.started_at).total_seconds(), 1),
-        updated_age_s=round(max((now - state.updated_at).total_seconds(), 0.0), 1),
+        updated_age_s=round(updated_age_s(state, now), 1),
         last_success_age_s=round((now - success_at).total_seconds(), 1) if success_at else None,
         database_sessions=sessions,
         sessions=sessions,

@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.formatting import Tone
-from carsync.reporting.views import wording
-from carsync.reporting.views.layout import column_width, side_by_side
+from carsync.reporting.views import layout, wording
 from carsync.state.figures import Figures, Pause, rss_by_role
 
 PHASES = {
@@ -58,18 +57,18 @@ def live_lines(state: LiveState, width: int) -> list[str]:
     figures = state.figures
     lines = ["", *_head(state, width), *_bar(figures, state.ago_s, width)]
     if state.phase in PHASES:
-        lines += formatting.parts(PHASES[state.phase], width)
+        lines += layout.parts(PHASES[state.phase], width)
     lines += _alarms(figures, state.ago_s, width)
     is_reading = state.phase not in _PAST_READING
     if width < TWO_COLUMNS:
         rows = _short_rows(figures, is_reading)
-        return [*lines, *formatting.columns(rows, indent=0, width=width)]
+        return [*lines, *layout.columns(rows, indent=0, width=width)]
     api = [*_api_rows(figures, is_reading), *_pace(state)]
     table, machine = _table_rows(figures, is_reading), _machine_rows(figures)
     blocks = [api, table, machine] if width >= THREE_COLUMNS else [api, [*table, *machine]]
-    column = column_width(len(blocks), width)
-    laid = [formatting.columns(rows, indent=0, width=column) for rows in blocks]
-    return [*lines, "", *side_by_side(laid, column)]
+    column = layout.column_width(len(blocks), width)
+    laid = [layout.columns(rows, indent=0, width=column) for rows in blocks]
+    return [*lines, "", *layout.side_by_side(laid, column)]
 
 
 def _head(state: LiveState, width: int) -> list[str]:
@@ -107,9 +106,9 @@ def _bar(figures: Figures, ago_s: float, width: int) -> list[str]:
     if beside < _MIN_BAR:
         beside = width - len(text) - 2
     is_beside = beside >= _MIN_BAR
-    bar = formatting.bar(done, planned, beside if is_beside else width)
+    bar = layout.bar(done, planned, beside if is_beside else width)
     bar = formatting.paint(bar, "good", True)
-    return [f"{bar}  {text}"] if is_beside else [bar, *formatting.parts(text, width)]
+    return [f"{bar}  {text}"] if is_beside else [bar, *layout.parts(text, width)]
 
 
 def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
@@ -128,7 +127,7 @@ def _alarms(figures: Figures, ago_s: float, width: int) -> list[str]:
     return [
         formatting.paint(formatting.paint(line, tone, True), "strong", True)
         for text, tone in alarms
-        for line in formatting.parts(text, width)
+        for line in layout.parts(text, width)
     ]
 
 
@@ -196,4 +195,4 @@ def _pace(state: LiveState) -> list[NamedValue]:
     paces = state.paces[-30:]
     if not paces:
         return []
-    return [("pace", f"{formatting.spark(paces, len(paces))} · up to {max(paces)} pages/s")]
+    return [("pace", f"{layout.spark(paces, len(paces))} · up to {max(paces)} pages/s")]

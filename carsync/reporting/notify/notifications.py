@@ -37,7 +37,8 @@ _BAD: dict[int, NoticeEvent] = {
     ExitCode.ACCEPTANCE: "acceptance",
 }
 _MENDED = frozenset({"failed", "partial", "held"})
-_SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
+SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
+"""Ends that are nobody's concern: another run is at work, or somebody stopped this one."""
 _SEVERITY: dict[NoticeKind, Severity] = {
     "failed": "error",
     "stale": "critical",
@@ -100,7 +101,7 @@ def about_run(
     nobody's concern, and a dry run or one of some pages concerns only who asked for it. A
     failure and a last success that is too old are one notice.
     """
-    if report.exit_code in _SILENT or report.dry_run or report.max_pages is not None:
+    if report.exit_code in SILENT or report.dry_run or report.max_pages is not None:
         return None
     last_success_at = before.last_success_at if before else None
     stale = None

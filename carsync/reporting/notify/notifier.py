@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -64,17 +65,22 @@ class Notifier:
         if self._config.notify.url is None or notice is None or notice.exit_code is None:
             return
         times = self._stop.times
-        try:
+        with failure_logged(log, "no notification", {"event": "notice_failed"}):
             post(self._config, notice, lambda: self._stop.times > times)
             write_sent_notice(self._checkpoint_file, SentNotice(notice.exit_code, notice.sent_at))
-        except NoticeError as exc:
-            reason = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
-            log.warning("no notification was sent: %s", reason, extra={"event": "notice_failed"})
-        except Exception as exc:  # whatever it is, the run is over and has its exit code
-            kind = type(exc).__name__
-            log.warning(
-                "no notification was sent: a bug: %s", kind, extra={"event": "notice_failed"}
-            )
+
+
+@contextmanager
+def failure_logged(to: logging.Logger, nothing: str, extra: dict[str, str]) -> Iterator[None]:
+    """Log why `nothing` was sent, e.g. "no ping", and raise nothing: the run has its own end."""
+    try:
+        yield
+    except NoticeError as exc:
+        reason = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
+        to.warning("%s was sent: %s", nothing, reason, extra=extra)
+    except Exception as exc:
+        kind = type(exc).__name__
+        to.warning("%s was sent: a bug: %s", nothing, kind, extra=extra)
 
 
 def post(config: Config, notice: Notice, should_end: Callable[[], bool] = lambda: False) -> None:

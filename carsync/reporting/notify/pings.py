@@ -17,9 +17,11 @@ from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.config.sections import Config
-from carsync.errors import CarsyncError, NoticeError
+from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode, advise
 from carsync.redaction import Secret
+from carsync.reporting.notify.notifications import SILENT
+from carsync.reporting.notify.notifier import failure_logged
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
@@ -28,8 +30,6 @@ from carsync.state.runs import Run
 log = logging.getLogger(__name__)
 
 Ping = Literal["start", "success", "fail"]
-SILENT = frozenset({ExitCode.LOCKED, ExitCode.SIGINT, ExitCode.SIGTERM})
-"""Another run is at work and pings for itself; a run that was stopped did neither."""
 _MOST_CHARS = 10_000
 
 
@@ -76,15 +76,8 @@ class Pings(RunListener):
 
     def _send(self, kind: Ping, words: str) -> None:
         times = self._stop.times
-        try:
+        with failure_logged(log, "no ping", {"event": "ping_failed"}):
             ping(self._config, kind, words, lambda: self._stop.times > times)
-        except NoticeError as exc:
-            reason = f"{exc.problem} ({exc.detail})" if exc.detail else exc.problem
-            log.warning("no ping was sent: %s", reason, extra={"event": "ping_failed"})
-        except Exception as exc:  # whatever it is, the run has its own end
-            kind_of_bug = type(exc).__name__
-            extra = {"event": "ping_failed"}
-            log.warning("no ping was sent: a bug: %s", kind_of_bug, extra=extra)
 
 
 def ping(

@@ -11,8 +11,7 @@ from msgspec.structs import fields
 from carsync import formatting
 from carsync.formatting import Displayed
 from carsync.model import MergeCounts
-from carsync.reporting.views import wording
-from carsync.reporting.views.layout import counts_grid, title, wrap
+from carsync.reporting.views import layout, wording
 from carsync.reporting.views.run_details import RelationKind, RunDetails, errors_since, fate
 from carsync.reporting.views.run_list import took
 from carsync.reporting.views.summary import summary_lines
@@ -41,7 +40,7 @@ def render_details(
     else:
         lines = _unfinished(details, now, color)
     related = _related(details)
-    lines += ["", *formatting.columns(related)] if related else []
+    lines += ["", *layout.columns(related)] if related else []
     open_rejects = sum(reason.count for reason in details.reasons)
     chart = min(max(width - 34, 10), CHART_COLUMNS)
     for name, section in (
@@ -60,16 +59,16 @@ def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
     """Show a run of which no report is kept: it is running, died, or is no sync."""
     past, run = details.past, details.past.run
     name = f"{past.kind if past.kind != 'sync' else 'run'} {run.run_id}"
-    head = title(f"{name} · {run.source} → {run.target}", past.state, color)
-    lines = [head, "", *formatting.columns(_known(details, now))]
+    head = layout.title(f"{name} · {run.source} → {run.target}", past.state, color)
+    lines = [head, "", *layout.columns(_known(details, now))]
     if run.counts is not None:
         known = {field.name for field in fields(MergeCounts)}
         counts = MergeCounts(**{n: v for n, v in run.counts.items() if n in known})
-        lines += ["", *counts_grid(counts)]
+        lines += ["", *layout.counts_grid(counts)]
     why, step = fate(past)
     lines += [""]
-    lines += wrap("why", why, color) if why else []
-    return [*lines, *wrap("next", step, color)]
+    lines += layout.wrap("why", why, color) if why else []
+    return [*lines, *layout.wrap("next", step, color)]
 
 
 def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
@@ -139,7 +138,7 @@ def _over_time(samples: Sequence[Sample], columns: int) -> list[str]:
     ]
     first, last = samples[0], samples[-1]
     lines = [
-        f"  {name:<8}  {formatting.spark(values, columns)}  peak {form(peak)}"
+        f"  {name:<8}  {layout.spark(values, columns)}  peak {form(peak)}"
         for name, values, form in drawn
         if (peak := max((v for v in values if v is not None), default=0.0)) > 0
     ]

@@ -66,7 +66,7 @@ def judge(
 def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
     if state.state not in ACTIVE_STATES:
         return Verdict(state.state, "a run is starting or ending", "wait a moment, then look again")
-    silent_s = _age_s(state, now)
+    silent_s = updated_age_s(state, now)
     if silent_s > SILENT_AFTER_S[state.state]:
         return Verdict(
             state.state,
@@ -93,7 +93,8 @@ def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -
     return (now - state.started_at).total_seconds() > resume_within_h * 3600
 
 
-def _age_s(state: CheckpointState, now: datetime) -> float:
+def updated_age_s(state: CheckpointState, now: datetime) -> float:
+    """Return how long ago the checkpoint was written; 0 where a clock was set back."""
     return max((now - state.updated_at).total_seconds(), 0.0)
 
 
@@ -118,7 +119,7 @@ def status_lines(
     if state is not None:
         beside = width >= _TWO_COLUMNS
         column = layout.column_width(2, width) if beside else width
-        run = formatting.columns(_run_rows(state, now, verdict, column), width=column)
+        run = layout.columns(_run_rows(state, now, verdict, column), width=column)
         last = _last_lines(state, now, column)
         lines += layout.side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
@@ -153,7 +154,7 @@ def _run_rows(
     """Return name and value of each line on the run itself, for `width` columns in all."""
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
-    seen = formatting.duration(round(_age_s(state, now)))
+    seen = formatting.duration(round(updated_age_s(state, now)))
     rows = [
         ("run", f"{run} · started {_ago(state.started_at, now)}"),
         ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"),
@@ -181,8 +182,8 @@ def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
     text = wording.pages(done, planned)
     beside = min(width - len(text) - 2, _MAX_BAR)
     if beside >= _MIN_BAR:
-        return [("pages", f"{formatting.bar(done, planned, beside)}  {text}")]
-    return [("pages", text), ("", formatting.bar(done, planned, width))]
+        return [("pages", f"{layout.bar(done, planned, beside)}  {text}")]
+    return [("pages", text), ("", layout.bar(done, planned, width))]
 
 
 def _rates(state: CheckpointState, is_active: bool) -> str:
@@ -224,7 +225,7 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
         rows.append(("success", "never yet"))
     elif state.last_success_at < last.finished_at:
         rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
-    table = formatting.columns(rows, width=width)
+    table = layout.columns(rows, width=width)
     return [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
 
 

@@ -8,7 +8,7 @@ from carsync import formatting
 from carsync.formatting import Displayed, Tone
 from carsync.model import Check, CheckVerdict
 from carsync.reporting.views import wording
-from carsync.reporting.views.layout import WIDTH, counts_grid, title, wrap
+from carsync.reporting.views.layout import WIDTH, columns, counts_grid, title, wrap
 from carsync.run.report import RunReport, next_step, outcome
 from carsync.state.figures import Figures
 
@@ -25,7 +25,7 @@ def summary_lines(report: RunReport, *, color: bool = False) -> list[str]:
     run = "run" if report.run_id is None else f"run {report.run_id}"
     run = "dry run" if report.dry_run else run
     head = title(f"{run} · {report.source} → {report.target}", report.state, color)
-    lines = [head, "", *formatting.columns(_work(report))]
+    lines = [head, "", *columns(_work(report))]
     if report.counts is not None:
         lines += ["", *counts_grid(report.counts)]
     if report.checks:

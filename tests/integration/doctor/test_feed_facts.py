@@ -14,7 +14,7 @@ import pytest
 
 from carsync.config.api_sections import Api
 from carsync.config.parser import parse
-from carsync.doctor import examine, feed_facts
+from carsync.doctor import examine, way_facts
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Level
 from tests.support.fake_api import DrippingServer, ScriptedApi, page_reply
@@ -96,8 +96,8 @@ def test_certificates_are_verified_as_a_run_does_and_failures_explained(tmp_path
         assert found["TLS"].level is Level.OK
         asked = len(api.arrivals)
         assert asked
-        _, port, _ = feed_facts.host_of(api.base_url)
-        other = feed_facts.read_certificate("localhost", port, Api(ca_bundle=str(made)), 2)
+        _, port, _ = way_facts.host_of(api.base_url)
+        other = way_facts.read_certificate("localhost", port, Api(ca_bundle=str(made)), 2)
         assert "ostname mismatch" in other.error
         assert "certificate by doctor" in found["TLS"].seen
         assert len(api.arrivals) == asked
@@ -139,11 +139,11 @@ def test_an_answer_that_drips_for_ever_ends_with_its_deadline() -> None:
 def test_a_dripping_handshake_ends_in_time() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
-        found = feed_facts.read_certificate("127.0.0.1", port, Api(), 0.3)
+        found = way_facts.read_certificate("127.0.0.1", port, Api(), 0.3)
     assert found.error == "no TLS handshake within 0.3 s"
 
 
 def test_a_port_that_speaks_http_is_named() -> None:
     with ScriptedApi() as api:
         port = int(api.base_url.rpartition(":")[2])
-        assert feed_facts.read_certificate("127.0.0.1", port, Api(), 3) == feed_facts.PLAIN_HTTP
+        assert way_facts.read_certificate("127.0.0.1", port, Api(), 3) == way_facts.PLAIN_HTTP

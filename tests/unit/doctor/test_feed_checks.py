@@ -1,4 +1,4 @@
-"""The feed judged: name, certificate, first page, pace and clock."""
+"""The feed judged: first page, pace and clock."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from carsync.config.parser import parse
-from carsync.doctor import feed_checks
-from carsync.doctor.feed_checks import Certificate, FirstPage, Lookup
-from carsync.doctor.feed_facts import PLAIN_HTTP
+from carsync.doctor import feed_checks, way_checks
+from carsync.doctor.feed_checks import FirstPage
 from carsync.doctor.findings import Findings
+from carsync.doctor.way_checks import Certificate, Lookup
 from carsync.errors import FailureKind
 from carsync.errors import PageError as Fault
 from carsync.exit_codes import ExitCode
@@ -99,34 +99,7 @@ def test_a_request_that_failed_is_explained(fault: Fault, name: str, words: str)
     assert words in found[name]
 
 
-def test_names_certificates_and_clocks_are_judged() -> None:
-    assert bad(judged(feed_checks.judge_lookup, Lookup("a.test", ["192.0.2.1"], 0.01))) == {}
-    assert (
-        "warning"
-        in bad(judged(feed_checks.judge_lookup, Lookup("a.test", ["192.0.2.1"], 3)))["DNS"]
-    )
-    unknown = Lookup("a.test", error="Name or service not known")
-    assert "typing error" in bad(judged(feed_checks.judge_lookup, unknown))["DNS"]
-
-    fine = Certificate("", 80.5, "A CA", "TLSv1.3")
-    assert bad(judged(feed_checks.judge_certificate, fine)) == {}
-    assert judged(feed_checks.judge_certificate, fine)[0].seen.endswith("valid for 80 days more")
-    soon = bad(judged(feed_checks.judge_certificate, replace(fine, days_left=3.9)))["TLS"]
-    assert soon.startswith("warning")
-    assert "3 days" in soon
-    for words, fix in (
-        ("certificate has expired", "must renew"),
-        (PLAIN_HTTP.error, "http://"),
-        ("self-signed certificate", "api.ca_bundle"),
-        ("unable to get local issuer certificate", "whole chain"),
-        ("Hostname mismatch, certificate is not valid for 'x'", "api.base_url"),
-    ):
-        assert fix in bad(judged(feed_checks.judge_certificate, Certificate(words)))["TLS"]
-
-    plain = bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=False)))
-    assert "is sent unencrypted" in plain["TLS"]
-    assert bad(judged(lambda f: feed_checks.judge_plain_http(f, config(), is_local=True))) == {}
-
+def test_clocks_are_judged() -> None:
     assert (
         bad(judged(feed_checks.judge_skew, 12.0)) == bad(judged(feed_checks.judge_skew, None)) == {}
     )
@@ -136,8 +109,8 @@ def test_names_certificates_and_clocks_are_judged() -> None:
 
 def test_the_checks_of_a_sound_feed_are_those_that_are_named_in_their_order() -> None:
     found = Findings(ExitCode.API)
-    feed_checks.judge_lookup(found, Lookup("a.test", ["192.0.2.1"]))
-    feed_checks.judge_certificate(found, Certificate("", 80, "A CA", "TLSv1.3"))
+    way_checks.judge_lookup(found, Lookup("a.test", ["192.0.2.1"]))
+    way_checks.judge_certificate(found, Certificate("", 80, "A CA", "TLSv1.3"))
     feed_checks.judge_page(found, config(), PAGE)
     feed_checks.judge_skew(found, 0.0)
     names = [*(finding.name for finding in found.all), *feed_checks.CLAIMS]

@@ -12,6 +12,7 @@ from carsync.formatting import display_line
 from carsync.model import EndState, MergeCounts, RunState
 from carsync.reporting.views.layout import (
     TONES,
+    bar,
     column_width,
     counts_grid,
     side_by_side,
@@ -28,6 +29,12 @@ def test_the_grid_holds_every_count_once() -> None:
     assert shown == {
         f.name: getattr(counts, f.name) for f in fields(MergeCounts) if f.name != "deleted"
     }, "no run that reads the feed deletes"
+
+
+def test_a_bar_is_full_only_where_all_is_done() -> None:
+    assert bar(1_999_999, 2_000_000, 10) == "█" * 9 + "░"
+    assert bar(5, 4, 4) == "████"
+    assert bar(0, 0, 3) == "░░░"
 
 
 @pytest.mark.parametrize("width", [30, 60, 80])
