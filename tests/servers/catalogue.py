@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from random import randrange
 
 from tests.servers import data
 from tests.servers.toolbox import APPS, Toolbox, environment
+from tests.support.site import await_that
 
 TOKEN = "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b"
 _BOOT_S = 30.0
@@ -150,15 +150,15 @@ def _free_port() -> int:
 
 def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers at all; fail where its process ended."""
-    deadline_s = time.monotonic() + _BOOT_S
-    while True:
+
+    def answers() -> bool:
         try:
             urllib.request.urlopen(url, timeout=5).close()
         except urllib.error.HTTPError:
-            return
+            return True
         except OSError:
             assert process.poll() is None, f"the server ended: see server.log beside {url}"
-            assert time.monotonic() < deadline_s, f"no answer from {url}"
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    await_that(answers, f"an answer from {url}", _BOOT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -101,6 +103,24 @@ class ScriptedApi:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class SecureApi(ScriptedApi):
+    """The scripted API over TLS; with `clients` only for those that show this certificate."""
+
+    def __init__(
+        self, cert: str | Path, key: str | Path, clients: str | Path | None = None
+    ) -> None:
+        super().__init__()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        if clients is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(clients)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.base_url = self.base_url.replace("http:", "https:")
 
 
 class _Server(ThreadingHTTPServer):

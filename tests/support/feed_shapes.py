@@ -41,9 +41,12 @@ def link(query: Query, **changed: Any) -> str:
     return f"{ORIGIN}/cars?{urlencode(sent)}"
 
 
-def _page(query: Query, name: str, size: int, size_name: str | None, most: int) -> tuple[int, int]:
-    served = min(most, int(query.get(size_name, size))) if size_name else size
-    return int(query.get(name, 1)), served
+def _page(
+    query: Query, total: int, name: str, size: int, size_name: str, most: int
+) -> tuple[int, int, int, list[dict[str, Any]]]:
+    """Return the number of the page that is asked for, its size, the last page, its records."""
+    page, size = int(query.get(name, 1)), min(most, int(query.get(size_name, size)))
+    return page, size, -(-total // size), cars(size * page - size, size * page, total)
 
 
 def drf_page(query: Query, total: int) -> Served:
@@ -88,11 +91,10 @@ def drf_cursor(query: Query, total: int) -> Served:
 
 
 def laravel(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 15, "per_page", 100)
-    last = -(-total // size)
+    page, size, last, records = _page(query, total, "page", 15, "per_page", 100)
     body = {
         "current_page": page,
-        "data": cars(size * page - size, size * page, total),
+        "data": records,
         "first_page_url": f"{ORIGIN}/cars?page=1",
         "from": size * page - size + 1,
         "last_page": last,
@@ -109,15 +111,14 @@ def laravel(query: Query, total: int) -> Served:
 
 
 def laravel_resource_simple(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 15, "per_page", 50)
-    more = page * size < total
+    page, size, last, records = _page(query, total, "page", 15, "per_page", 50)
     body = {
-        "data": cars(size * page - size, size * page, total),
+        "data": records,
         "links": {
             "first": f"{ORIGIN}/cars?page=1",
             "last": None,
             "prev": None,
-            "next": f"{ORIGIN}/cars?page={page + 1}" if more else None,
+            "next": f"{ORIGIN}/cars?page={page + 1}" if page < last else None,
         },
         "meta": {"current_page": page, "from": 1, "path": f"{ORIGIN}/cars", "per_page": size},
     }
@@ -140,16 +141,15 @@ def laravel_cursor(query: Query, total: int) -> Served:
 
 
 def fastapi_page(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 50, "size", 100)
+    page, size, last, items = _page(query, total, "page", 50, "size", 100)
     if int(query.get("size", 1)) > 100:
         raise refusal(422, "Input should be less than or equal to 100")
-    items = cars(size * page - size, size * page, total)
     return {
         "items": items,
         "total": total,
         "page": page,
         "size": size,
-        "pages": -(-total // size),
+        "pages": last,
     }, {}
 
 
@@ -175,31 +175,27 @@ def fastapi_cursor(query: Query, total: int) -> Served:
 def json_server(query: Query, total: int) -> Served:
     if "_page" not in query:
         return cars(0, total, total), {}
-    page, size = _page(query, "_page", 10, "_limit", 1000)
-    last = -(-total // size)
+    page, _, last, records = _page(query, total, "_page", 10, "_limit", 1000)
     links = [f'<{link(query, _page=1)}>; rel="first"', f'<{link(query, _page=last)}>; rel="last"']
     if page < last:
         links.append(f'<{link(query, _page=page + 1)}>; rel="next"')
-    records = cars(size * page - size, size * page, total)
     return records, {"Link": ", ".join(links), "X-Total-Count": str(total)}
 
 
 def wordpress(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 10, "per_page", 100)
-    last = -(-total // size)
+    page, _, last, records = _page(query, total, "page", 10, "per_page", 100)
     if page > last:
         raise refusal(400, "The page number requested is larger than the number of pages")
     headers = {"X-WP-Total": str(total), "X-WP-TotalPages": str(last)}
     if page < last:
         headers["Link"] = f'<{link(query, page=page + 1)}>; rel="next"'
-    return cars(size * page - size, size * page, total), headers
+    return records, headers
 
 
 def github(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 30, "per_page", 100)
-    more = page * size < total
-    header = {"Link": f'<{link(query, page=page + 1)}>; rel="next"'} if more else {}
-    return cars(size * page - size, size * page, total), header
+    page, _, last, records = _page(query, total, "page", 30, "per_page", 100)
+    header = {"Link": f'<{link(query, page=page + 1)}>; rel="next"'} if page < last else {}
+    return records, header
 
 
 def shopify(query: Query, total: int) -> Served:
@@ -224,8 +220,7 @@ def datasette(query: Query, total: int) -> Served:
 
 
 def json_api(query: Query, total: int) -> Served:
-    page, size = _page(query, "page[number]", 10, "page[size]", 100)
-    last = -(-total // size)
+    page, _, last, listed = _page(query, total, "page[number]", 10, "page[size]", 100)
     records = [
         {
             "type": "Car",
@@ -233,7 +228,7 @@ def json_api(query: Query, total: int) -> Served:
             "attributes": each,
             "links": {"self": f"{ORIGIN}/cars/7/"},
         }
-        for each in cars(size * page - size, size * page, total)
+        for each in listed
     ]
     links = {
         "first": link(query, **{"page[number]": 1}),
@@ -305,22 +300,20 @@ def spring_hal(query: Query, total: int) -> Served:
 
 
 def flask_smorest(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 10, "page_size", 100)
-    last = -(-total // size)
+    page, _, last, records = _page(query, total, "page", 10, "page_size", 100)
     told = {"total": total, "total_pages": last, "first_page": 1, "last_page": last, "page": page}
     if page < last:
         told["next_page"] = page + 1
-    return cars(size * page - size, size * page, total), {"X-Pagination": json.dumps(told)}
+    return records, {"X-Pagination": json.dumps(told)}
 
 
 def flask_restx(query: Query, total: int) -> Served:
-    page, size = _page(query, "page", 10, "per_page", 1000)
+    page, size, last, records = _page(query, total, "page", 10, "per_page", 1000)
     if size not in (10, 25, 50):
         raise refusal(400, "Invalid page size: must be 10, 25 or 50")
-    records = cars(size * page - size, size * page, total)
     return {
         "page": page,
-        "pages": -(-total // size),
+        "pages": last,
         "per_page": size,
         "total": total,
         "items": records,
@@ -368,10 +361,9 @@ def feathers(query: Query, total: int) -> Served:
 
 
 def finn(query: Query, total: int) -> Served:
-    page, rows = _page(query, "page", 50, "rows", 1000)
-    paging = {"param": "page", "current": page, "last": -(-total // rows)}
+    page, rows, last, docs = _page(query, total, "page", 50, "rows", 1000)
+    paging = {"param": "page", "current": page, "last": last}
     found = {"result_size": {"match_count": total}, "paging": paging, "num_results": rows}
-    docs = cars(rows * page - rows, rows * page, total)
     return {"docs": docs, "filters": [{"name": "make"}] * 70, "metadata": found}, {}
 
 
@@ -382,12 +374,10 @@ def counted_from_zero(query: Query, total: int) -> Served:
 
 def auction_live(query: Query, total: int) -> Served:
     """The preset's own API: no totals, unless `simple_paginate=0` asks for them."""
-    page, size = _page(query, "page", 15, "per_page", 1000)
-    served = cars(size * page - size, size * page, total)
+    page, size, last, served = _page(query, total, "page", 15, "per_page", 1000)
     records = [
         {"id": c["id"], "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}} for c in served
     ]
-    last = -(-total // size)
     links = {
         "first": link(query, page=1),
         "next": link(query, page=page + 1) if page < last else None,

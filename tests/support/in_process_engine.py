@@ -6,8 +6,11 @@ own: what a worker decides of an answer (`FeedReader`), how it stages, and the w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from carsync.config.sections import Config
@@ -24,8 +27,15 @@ from carsync.engine.messages import (
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
-from carsync.model import Column, MappedPage, ProbeVerdict
+from carsync.model import ORDINARY, Column, MappedPage, ProbeVerdict, RunOptions
 from carsync.postgres.wait import Connection
+from carsync.run import sync
+from carsync.run.listener import RunListener
+from carsync.run.report import RunReport
+from carsync.run.signals import StopSignal
+
+NewEngine = Callable[[Config, int, str, tuple[Column, ...]], Engine]
+"""Takes the configuration, the run's number and token, and the columns that are staged."""
 
 
 class InProcessEngine(Engine):
@@ -114,3 +124,24 @@ class InProcessEngine(Engine):
         staged = self._stage_writer.stage(self._queue)
         self._queue.clear()
         return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]
+
+
+def sync_in_process(
+    config: Config,
+    checkpoint_file: Path,
+    new_engine: NewEngine,
+    *,
+    stop: StopSignal | None = None,
+    options: RunOptions = ORDINARY,
+) -> RunReport:
+    """Run a whole sync with the engine that `new_engine` gives in the place of the fleet."""
+
+    def new_fleet(
+        config: Config, run_id: int, token: str, columns: tuple[Column, ...], **_: object
+    ) -> Engine:
+        return new_engine(config, run_id, token, columns)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sync, "Fleet", new_fleet)
+        patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
+        return sync.sync(config, checkpoint_file, RunListener(), stop or StopSignal(), options)

@@ -11,9 +11,9 @@ import pytest
 
 from carsync.source.rate_limit import ARRIVAL_JITTER_S
 from tests.support.fake_api import Arrival, Reply
+from tests.support.gates import excess
 from tests.support.limiters import Limiter, leaky, window
 from tests.support.small_feed import SmallFeed, SmallSite
-from tests.unit.source.test_rate_limit import excess
 
 RATE = 40.0
 """What carsync is configured to ask at, a second."""

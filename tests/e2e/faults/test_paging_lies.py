@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
-from tests.support.site import PAGE_SIZE, Ended, Site
+from tests.support.site import PAGE_SIZE, Site
+from tests.support.small_feed import car
 
 PAGES = 4
 Next = Callable[[int], str | None]
 
 
-def records(page: int, size: int = PAGE_SIZE) -> list[dict[str, Any]]:
-    named = {"manufacturer": {"name": "Kia"}, "model": {"name": "Rio"}}
-    return [
-        {"id": i, **named} for i in range((page - 1) * PAGE_SIZE, (page - 1) * PAGE_SIZE + size)
-    ]
+def records(page: int) -> list[dict[str, Any]]:
+    return [car(i) for i in range((page - 1) * PAGE_SIZE, page * PAGE_SIZE)]
 
 
 def serve(
@@ -29,8 +27,7 @@ def serve(
     def answer(arrival: Arrival) -> Reply:
         api.arrivals.append(arrival)
         page = int(arrival.query.get("cursor", "1"))
-        listed = records(min(page, last) if beyond == "again" else page)
-        found = listed if page <= last or beyond == "again" else []
+        found = records(min(page, last)) if page <= last or beyond == "again" else []
         return Reply(body={"data": found, "meta": {"next_cursor": name_next(page)}})
 
     api.answer = answer  # type: ignore[method-assign]
@@ -39,10 +36,6 @@ def serve(
 
 def honest(page: int) -> str | None:
     return str(page + 1) if page < PAGES else None
-
-
-def sync(site: Site, expect: int) -> Ended:
-    return site.check(site.start("sync", "--json"), expect)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +49,9 @@ def test_a_circle_is_named_and_nobody_goes(
     scripted_site: Site, scripted_api: ScriptedApi, name_next: Next, words: str
 ) -> None:
     serve(scripted_site, scripted_api, honest)
-    sync(scripted_site, 0)
+    scripted_site.sync()
     serve(scripted_site, scripted_api, name_next)
-    ended = sync(scripted_site, 6)
+    ended = scripted_site.sync(expect=6)
     assert words in ended.said
     assert "deactivated" not in ended.counts
     assert len(scripted_site.active()) == PAGES * PAGE_SIZE
@@ -69,7 +62,7 @@ def test_a_next_page_for_ever_ends(
     scripted_site: Site, scripted_api: ScriptedApi, beyond: str, asked: int
 ) -> None:
     serve(scripted_site, scripted_api, lambda page: str(page + 1), beyond=beyond)
-    ended = sync(scripted_site, 0)
+    ended = scripted_site.sync()
     assert ended.counts["inserted"] == PAGES * PAGE_SIZE
     assert len(scripted_api.arrivals) <= asked
     repeats = "lists the same records as page 4: the feed ends there" in ended.said
@@ -80,9 +73,7 @@ def test_a_parameter_that_the_api_does_not_know_is_named(
     scripted_site: Site, scripted_api: ScriptedApi
 ) -> None:
     serve(scripted_site, scripted_api, lambda page: str(page + 1))
-    ended = scripted_site.check(
-        scripted_site.start("sync", "--json", api__pagination__cursor_param="after"), 2
-    )
+    ended = scripted_site.sync(expect=2, api__pagination__cursor_param="after")
     assert "check that api.pagination.cursor_param (after)" in ended.said
 
 
@@ -90,9 +81,9 @@ def test_a_wrong_path_to_the_next_page_is_not_taken_for_the_end(
     scripted_site: Site, scripted_api: ScriptedApi
 ) -> None:
     serve(scripted_site, scripted_api, honest)
-    sync(scripted_site, 0)
+    scripted_site.sync()
     scripted_site.settings["api.pagination.next"] = "meta.nxt"
-    ended = sync(scripted_site, 6)
+    ended = scripted_site.sync(expect=6)
     assert "the first page is full, and names no next one: check api.pagination.next" in ended.said
     assert len(scripted_site.active()) == PAGES * PAGE_SIZE
 
@@ -105,7 +96,7 @@ def test_a_link_to_another_origin_gets_no_request(
             body = {"data": records(page or 1), "links": {"next": link}}
             scripted_api.on("/cars", Reply(body=body), page=page)
         scripted_site.settings["api.pagination.type"] = "next_link"
-        ended = sync(scripted_site, 5)
+        ended = scripted_site.sync(expect=5)
         assert "leads to another origin than api.base_url" in ended.said
         assert "end_status" not in ended.said, "no error is the end where pages are named"
         assert elsewhere.arrivals == []
@@ -120,8 +111,6 @@ def test_offsets_whose_pages_are_smaller_than_asked_for_end_the_run(
         return Reply(body={"data": listed[start : start + PAGE_SIZE // 2]})
 
     scripted_api.answer = answer  # type: ignore[method-assign]
-    ended = scripted_site.check(
-        scripted_site.start("sync", "--json", api__pagination__type="offset"), 2
-    )
+    ended = scripted_site.sync(expect=2, api__pagination__type="offset")
     assert "serves pages of 10 records instead of 20" in ended.said
     assert "api.pagination.page_size: 10" in ended.said

@@ -422,13 +422,19 @@ def _priced(feed: SmallFeed, lot: dict[str, object]) -> None:
     )
 
 
-@pytest.mark.parametrize("lot", EMPTIED.values(), ids=EMPTIED)
-def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
-    feed: SmallFeed, site: SmallSite, fill: Fill, lot: dict[str, object]
-) -> None:
+@pytest.fixture
+def forty_priced_cars(feed: SmallFeed, site: SmallSite, fill: Fill) -> None:
+    """Forty cars with a price, twenty to a page, which a first run brought into the table."""
     site.variables["PAGE_SIZE"] = "20"
     _priced(feed, {"buy_now": 1000})
     fill(site)
+
+
+@pytest.mark.usefixtures("forty_priced_cars")
+@pytest.mark.parametrize("lot", EMPTIED.values(), ids=EMPTIED)
+def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
+    feed: SmallFeed, site: SmallSite, lot: dict[str, object]
+) -> None:
     before = site.rows()
     _priced(feed, lot)
     ended = site.sync(expect=6)
@@ -436,12 +442,10 @@ def test_a_value_that_turned_into_a_default_is_held_until_a_person_has_looked(
     assert "price would become empty, or its default, in 40 of 40 known cars" in ended.said
 
 
+@pytest.mark.usefixtures("forty_priced_cars")
 def test_a_run_that_was_held_whole_is_looked_at_approved_and_taken_back(
-    feed: SmallFeed, site: SmallSite, fill: Fill
+    feed: SmallFeed, site: SmallSite
 ) -> None:
-    site.variables["PAGE_SIZE"] = "20"
-    _priced(feed, {"buy_now": 1000})
-    fill(site)
     before = site.rows()
     _priced(feed, {"buy_price": 1000})
     run_id = site.sync(expect=6).report["run_id"]
@@ -461,12 +465,10 @@ def test_a_run_that_was_held_whole_is_looked_at_approved_and_taken_back(
     assert site.run("revert", str(run_id), "--yes").exit_code == 0
 
 
+@pytest.mark.usefixtures("forty_priced_cars")
 def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
-    feed: SmallFeed, site: SmallSite, fill: Fill
+    feed: SmallFeed, site: SmallSite
 ) -> None:
-    site.variables["PAGE_SIZE"] = "20"
-    _priced(feed, {"buy_now": 1000})
-    fill(site)
     feed.show = lambda page: Reply(
         body={
             "data": [car(record["id"] + 1000) for record in feed.records(page)],
@@ -480,22 +482,14 @@ def test_ids_of_another_form_would_show_every_car_twice_and_are_held(
     assert len(site.living()) == 80
 
 
-def test_a_change_of_the_mapping_is_announced_and_not_held(
-    feed: SmallFeed, site: SmallSite, fill: Fill
-) -> None:
-    site.variables["PAGE_SIZE"] = "20"
-    _priced(feed, {"buy_now": 1000})
-    fill(site)
+@pytest.mark.usefixtures("forty_priced_cars")
+def test_a_change_of_the_mapping_is_announced_and_not_held(site: SmallSite) -> None:
     site.sync(mapping__columns__price={"constant": 7, "type": "numeric"})
     assert len(site.active()) == 40
 
 
-def test_a_held_run_is_replaced_by_the_next_one(
-    feed: SmallFeed, site: SmallSite, fill: Fill
-) -> None:
-    site.variables["PAGE_SIZE"] = "20"
-    _priced(feed, {"buy_now": 1000})
-    fill(site)
+@pytest.mark.usefixtures("forty_priced_cars")
+def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite) -> None:
     _priced(feed, {})
     held = site.sync(expect=6).report["run_id"]
     _priced(feed, {"buy_now": 1000})
@@ -505,12 +499,10 @@ def test_a_held_run_is_replaced_by_the_next_one(
     assert "is gone" in refused.err
 
 
+@pytest.mark.usefixtures("forty_priced_cars")
 def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
-    feed: SmallFeed, site: SmallSite, fill: Fill
+    feed: SmallFeed, site: SmallSite
 ) -> None:
-    site.variables["PAGE_SIZE"] = "20"
-    _priced(feed, {"buy_now": 1000})
-    fill(site)
     before = site.rows()
     _priced(feed, {})
     site.sync(expect=6)

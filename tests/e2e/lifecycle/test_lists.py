@@ -15,7 +15,6 @@ from tests.support.site import SimulatedSite, ask, await_that
 CARS = 120
 FEED = FeedOptions(cars=CARS, seed=3, changed_share=0.05, added_share=0.03, removed_share=0.05)
 NAMES = [make.name for make in MAKES]
-SERIAL: dict[str, Any] = {"cursor": {}, "next_link": {}}
 
 
 def open_lists(open_site: OpenSite, kind: str = "page", **options: Any) -> SimulatedSite:

@@ -12,6 +12,7 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
 from tests.support.site import PAGE_SIZE, SimulatedSite, Site, await_that
+from tests.support.small_feed import car
 
 CARS = 245
 PAGES = 13
@@ -137,8 +138,7 @@ def serve_numbered(api: ScriptedApi, pages: int, behind: Reply) -> None:
         page = arrival.page or 0
         if not 1 <= page <= pages:
             return behind
-        named = {"manufacturer": {"name": "Kia"}, "model": {"name": "Rio"}}
-        listed = [{"id": page * PAGE_SIZE + i, **named} for i in range(PAGE_SIZE)]
+        listed = [car(page * PAGE_SIZE + i) for i in range(PAGE_SIZE)]
         following = f"http://other.example/cars?page={page + 1}" if page < pages else None
         delay_s = 0.1 if page == pages else 0.0
         return Reply(body={"data": listed, "links": {"next": following}}, delay_s=delay_s)
@@ -155,7 +155,7 @@ def test_has_more_is_the_end_whatever_stands_behind_it(
     scripted_site.settings.update({"api.pagination.has_more": "links.next", "api.record": None})
     scripted_site.settings["acceptance.max_error_rate"] = 1
     scripted_site.settings["acceptance.min_pages_per_second"] = None
-    ended = scripted_site.check(scripted_site.start("sync", "--json"))
+    ended = scripted_site.sync()
     assert ended.counts["inserted"] == 4 * PAGE_SIZE
     behind = [a.page for a in scripted_api.arrivals if (a.page or 0) > 4]
     assert behind == [] or rate == "0"

@@ -15,7 +15,6 @@ And once nothing moves any more the table comes to equal the feed.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -33,16 +32,14 @@ from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
-from carsync.model import Column
 from carsync.postgres.wait import Connection
-from carsync.run import sync
-from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
 from tests.support.drifting_feed import RIVAL_SQL, DriftingEngine, MovingFeed, Script, Step
 from tests.support.effort import trials
+from tests.support.in_process_engine import sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
 from tests.support.site import await_that
 
@@ -256,16 +253,8 @@ class DriftMachine(RuleBasedStateMachine):
         active_before = set(self._active())
         holder = partial(target_lock.describe_holder, self._conn, TARGET)
         await_that(lambda: not holder(), "the end of the last run's session")
-
-        def new_engine(
-            config: Config, run_id: int, token: str, columns: tuple[Column, ...], **_: Any
-        ) -> DriftingEngine:
-            return DriftingEngine(config, run_id, token, columns, feed, script, self._conn)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sync, "Fleet", new_engine)
-            patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
-            report = sync.sync(self._config, self._checkpoint, RunListener(), script.stop)
+        new_engine = partial(DriftingEngine, feed=feed, script=script, conn=self._conn)
+        report = sync_in_process(self._config, self._checkpoint, new_engine, stop=script.stop)
         event(f"exit {report.exit_code}")
         may_repeat = self._lie in REPEATING or feed.drifted  # so may pages that were swapped
         repeats = report.exit_code is ExitCode.CONFIG and may_repeat

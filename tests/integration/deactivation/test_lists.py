@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from carsync.config.lists import PAGES_EACH
 from carsync.config.sections import Deactivate
@@ -13,7 +13,7 @@ from carsync.deactivation.by_list import ListEvidence, decide_by_lists, judge_li
 from carsync.deactivation.cars_by_list import CarsByList
 from carsync.deactivation.policy import Evidence
 from carsync.destination import merge
-from carsync.model import Decision, MergeCounts
+from carsync.model import MergeCounts
 from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import Rig, cars, page
@@ -37,35 +37,27 @@ def sync(
     *lists: Iterable[int] | None,
     names: tuple[str, ...] = NAMES,
     rules: Deactivate = RULES,
-    **more: Any,
 ) -> MergeCounts:
     """Read each list, a page; None: its page could not be read."""
     rig.begin(names)
     read = {place: list(numbers) for place, numbers in enumerate(lists) if numbers is not None}
-    rig.stage(*(page(at * PAGES_EACH + 1, cars(numbers)) for at, numbers in read.items()))
     pages = [range(at * PAGES_EACH + 1, at * PAGES_EACH + 2) for at in range(len(lists))]
-    failed = frozenset(pages[at][0] for at in range(len(lists)) if at not in read)
-    decision = Decision("skip")
-    if names:
-        known = CarsByList(rig.conn, rig.run, names)
-        evidence = [
-            ListEvidence(
-                name, Evidence(known.plan(at), len(read.get(at, ())), failed_pages=at not in read)
-            )
-            for at, name in enumerate(names)
-        ]
-        verdicts = judge_lists(evidence, rules, by_id=False, cars_move=known.move)
-        counted = known.count_by_rank(verdicts.ranks)
-        decision = decide_by_lists(verdicts, counted, known.active, rules)
-    request = merge.MergeRequest(
-        **{
-            **{name: getattr(rig.request(1), name) for name in ("run", "columns", "constants")},
-            "pages": pages,
-            "failed_pages": failed,
-            "decision": decision,
-            "lists": names,
-            **more,
-        }
+    rig.stage(*(page(pages[at].start, cars(numbers)) for at, numbers in read.items()))
+    known = CarsByList(rig.conn, rig.run, names)
+    evidence = [
+        ListEvidence(
+            name, Evidence(known.plan(at), len(read.get(at, ())), failed_pages=at not in read)
+        )
+        for at, name in enumerate(names)
+    ]
+    verdicts = judge_lists(evidence, rules, by_id=False, cars_move=known.move)
+    counted = known.count_by_rank(verdicts.ranks)
+    request = replace(
+        rig.request(1),
+        pages=pages,
+        failed_pages=frozenset(pages[at].start for at in range(len(lists)) if at not in read),
+        decision=decide_by_lists(verdicts, counted, known.active, rules),
+        lists=names,
     )
     return merge.merge(rig.conn, request)
 

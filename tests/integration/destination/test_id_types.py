@@ -189,8 +189,7 @@ def test_the_mapping_s_type_makes_a_new_table_and_an_existing_one_keeps_its_own(
 
 def test_a_car_of_another_source_is_named(typed: TypedRig) -> None:
     typed.sync(typed.cars(range(3)))
-    other = TypedRig.__new__(TypedRig)
-    Rig.__init__(other, typed.conn, source="other")
+    other = Rig(typed.conn, source="other")
     with pytest.raises(DatabaseError, match="belongs to another source") as caught:
         other.sync(typed.cars([2], "b"))
     assert f"id {typed.id(2)} " in caught.value.detail

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import ssl
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,7 @@ from carsync.config.parser import parse
 from carsync.doctor import examine, way_facts
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Level
-from tests.support.fake_api import DrippingServer, ScriptedApi, page_reply
+from tests.support.fake_api import DrippingServer, ScriptedApi, SecureApi, page_reply
 from tests.support.findings import by_name
 from tests.support.folders import GOLDEN_FILE
 
@@ -61,19 +60,6 @@ def certificate(folder: Path, until: str) -> tuple[Path, Path]:
     openssl("ca", "-batch", "-selfsign", "-in", wish, "-keyfile", key, "-out", made, *dates,
             "-notext")  # fmt: skip
     return made, key
-
-
-class SecureApi(ScriptedApi):
-    """The scripted API over TLS."""
-
-    def __init__(self, made: Path, key: Path) -> None:
-        super().__init__()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(made, key)
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        self.base_url = self.base_url.replace("http:", "https:")
 
 
 def examine_api(api: ScriptedApi, more: str = "", **variables: str) -> dict[str, Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,13 @@ import pytest
 import yaml
 
 from carsync.config.parser import parse
-from carsync.model import Column, RunOptions
+from carsync.model import RunOptions
 from carsync.postgres.wait import Connection
-from carsync.run import sync
-from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
-from carsync.run.signals import StopSignal
 from carsync.state import rejects
 from tests.conftest import ask
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
-from tests.support.in_process_engine import InProcessEngine
+from tests.support.in_process_engine import InProcessEngine, sync_in_process
 from tests.support.merge_rig import TARGET
 from tests.support.small_feed import car
 
@@ -85,18 +83,11 @@ class Shop:
 
     def sync(self, expect: int = 0, **options: Any) -> RunReport:
         config = parse(yaml.safe_dump(self.settings), {}, ())
-
-        def new_engine(
-            config: Any, run_id: int, token: str, columns: tuple[Column, ...], **_: Any
-        ) -> InProcessEngine:
-            return InProcessEngine(config, run_id, token, columns, self.conn)
-
         self.conn.rollback()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sync, "Fleet", new_engine)
-            report = sync.sync(
-                config, self._checkpoint, RunListener(), StopSignal(), RunOptions(**options)
-            )
+        new_engine = partial(InProcessEngine, conn=self.conn)
+        report = sync_in_process(
+            config, self._checkpoint, new_engine, options=RunOptions(**options)
+        )
         assert report.exit_code == expect, (report.problem, report.detail, report.notes)
         return report
 

@@ -7,11 +7,10 @@ the processes are left out.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Set
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -25,16 +24,12 @@ from carsync.demo.server import RunningSimulator, running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
-from carsync.model import Column
 from carsync.postgres.wait import Connection
-from carsync.run import sync
-from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
-from carsync.run.signals import StopSignal
 from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support.effort import trials
-from tests.support.in_process_engine import InProcessEngine
+from tests.support.in_process_engine import InProcessEngine, sync_in_process
 from tests.support.merge_rig import TARGET
 from tests.support.site import await_that
 
@@ -191,16 +186,8 @@ class Trial:
         await_that(
             lambda: not target_lock.describe_holder(self._conn, TARGET), "the last run's end"
         )
-
-        def new_engine(
-            config: Config, run_id: int, token: str, columns: tuple[Column, ...], **_: Any
-        ) -> InProcessEngine:
-            return InProcessEngine(config, run_id, token, columns, self._conn)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sync, "Fleet", new_engine)
-            patch.setattr(os, "fsync", lambda _: None)
-            return sync.sync(self._config, self._checkpoint, RunListener(), StopSignal())
+        new_engine = partial(InProcessEngine, conn=self._conn)
+        return sync_in_process(self._config, self._checkpoint, new_engine)
 
     def _truth(self, app: Simulator, snapshot: int) -> dict[str, str]:
         shown = app.feed.at(snapshot)

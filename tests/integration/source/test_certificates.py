@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import ssl
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from carsync.config.api_sections import Api, Auth
 from carsync.errors import ConfigError, PageError
 from carsync.source.certificates import check_certificates
 from carsync.source.single_page import ask_page
-from tests.support.fake_api import ScriptedApi, page_reply
+from tests.support.fake_api import SecureApi, page_reply
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
@@ -31,24 +30,9 @@ def made(folder: Path, name: str, *more: str) -> tuple[str, str]:
     return str(cert), str(key)
 
 
-class MutualApi(ScriptedApi):
-    """The scripted API over TLS, for clients that show the certificate `trusted`."""
-
-    def __init__(self, own: tuple[str, str], trusted: str) -> None:
-        super().__init__()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*own)
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(trusted)
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        self.base_url = self.base_url.replace("http:", "https:")
-
-
 def test_the_certificate_is_shown_to_an_api_that_asks_for_one(tmp_path: Path) -> None:
     server, client = made(tmp_path, "server"), made(tmp_path, "client")
-    with MutualApi(server, client[0]) as api:
+    with SecureApi(*server, clients=client[0]) as api:
         api.on("/cars", page_reply([{"id": 1}]))
         base = {"base_url": api.base_url, "ca_bundle": server[0], "auth": Auth(type="none")}
         both = tmp_path / "both.pem"

@@ -30,7 +30,7 @@ def test_changes_are_forgotten_in_time(rig: Rig, dsn: str, monkeypatch: pytest.M
     assert revert(dsn, rig.run.run_id)[1].counts.updated == 8
 
 
-def test_a_car_is_followed_by_its_id_however_that_is_spelt(rig: Rig, dsn: str) -> None:
+def test_a_car_is_followed_by_its_id_however_that_is_spelt(rig: Rig) -> None:
     rig.sync(cars(range(8)))
     for spelling in ("007", " +7", "x"):
         assert changes.list_car_changes(rig.conn, TARGET, spelling, 9) == []

@@ -15,8 +15,8 @@ from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
 from carsync.source.told_rate import ToldRate
 from tests.support.fake_clock import FakeClock
+from tests.support.gates import EPSILON, excess, open_gate
 from tests.support.limiters import Limiter, leaky, window
-from tests.unit.source.test_rate_limit import EPSILON, excess
 
 RATE = 20.0
 
@@ -101,8 +101,7 @@ def test_without_a_limit_the_rate_falls_from_the_usual_one(clock: FakeClock) -> 
 
 
 def test_a_gate_that_takes_over_goes_on_at_the_rate_of_the_one_before(clock: FakeClock) -> None:
-    rate, told = AdaptiveRate(RATE, clock, lowered_to=2.0), ToldRate(900.0, clock)
-    gate = Gate(TokenBucket(RATE, 40, clock), CircuitBreaker(10, 60.0, clock), rate, told)
+    gate = open_gate(clock, RATE, lowered_to=2.0)
     sent = [clock.now + gate.admit().wait_s]
     for _ in range(9):
         while not (admission := gate.admit()).granted:
@@ -119,12 +118,7 @@ def read(
 ) -> tuple[float, Counter[bool], list[float]]:
     """Read pages by 16 threads; return the seconds, how many were (not) refused, the arrivals."""
     clock = FakeClock(0.0)
-    gate = Gate(
-        TokenBucket(RATE, burst, clock),
-        CircuitBreaker(10**9, 60.0, clock),
-        AdaptiveRate(RATE, clock),
-        ToldRate(900.0, clock),
-    )
+    gate = open_gate(clock, RATE, burst, failures=10**9)
     chance, sent, came = random.Random(1), list[float](), Counter[bool]()
     events = [(chance.random() / 10, n, -1) for n in range(16)]
     while came[True] < pages:

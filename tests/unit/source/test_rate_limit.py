@@ -13,13 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carsync.source.adaptive_rate import AdaptiveRate
-from carsync.source.circuit_breaker import CircuitBreaker
-from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, Gate, TokenBucket
-from carsync.source.told_rate import ToldRate
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, HORIZON_S, Admission, TokenBucket
 from tests.support.fake_clock import FakeClock
+from tests.support.gates import EPSILON, excess, open_gate
 
-EPSILON = 1e-5  # tokens; what rounding may add after months of uptime
 RATES = st.floats(0.1, 500)
 BURSTS = st.integers(1, 200)
 LATE_S = 0.001  # how late the simulated threads may wake up
@@ -31,24 +28,6 @@ STEPS = st.lists(
     ),
     max_size=60,
 )
-
-
-def excess(times: list[float], rate: float, burst: float) -> float:
-    """Return by how many requests the worst window exceeds `burst + rate × t` (≤ 0: none)."""
-    worst, lowest = -burst, float("inf")
-    for count, time in enumerate(sorted(times)):
-        lowest = min(lowest, count - rate * time)  # the best window to end at `time` starts there
-        worst = max(worst, count + 1 - rate * time - lowest - burst)
-    return worst
-
-
-def open_gate(clock: FakeClock, rate: float = 20.0, burst: int = 40, failures: int = 10) -> Gate:
-    return Gate(
-        TokenBucket(rate, burst, clock),
-        CircuitBreaker(failures, 60.0, clock),
-        AdaptiveRate(rate, clock),
-        ToldRate(900.0, clock),
-    )
 
 
 class TestTokenBucket:
@@ -242,9 +221,7 @@ class TestGate:
             inside -= 1
             return 0.0
 
-        breaker = CircuitBreaker(1, 60.0, slow_clock)
-        pace, told = AdaptiveRate(1.0, slow_clock), ToldRate(900.0, slow_clock)
-        gate = Gate(TokenBucket(1.0, 10, slow_clock), breaker, pace, told)
+        gate = open_gate(slow_clock, rate=1.0, burst=10, failures=1)
         calls = [gate.admit, lambda: gate.silence(1.0), lambda: gate.report(ok=False)] * 4
         with ThreadPoolExecutor(len(calls)) as pool:
             for outcome in [pool.submit(call) for call in calls]:

@@ -18,7 +18,7 @@ from carsync.source.rate_headers import ToldLimit, read_limits
 from carsync.source.rate_limit import Gate, TokenBucket
 from carsync.source.told_rate import ToldRate
 from tests.support.fake_clock import FakeClock
-from tests.unit.source.test_rate_limit import EPSILON, excess
+from tests.support.gates import EPSILON, excess, open_gate
 
 RATE = 40.0
 
@@ -150,12 +150,7 @@ def read(
     Other clients send `others` requests a second.
     """
     clock = FakeClock(0.0)
-    gate = Gate(
-        TokenBucket(configured, 40, clock),
-        CircuitBreaker(10**9, 60.0, clock),
-        AdaptiveRate(configured, clock),
-        ToldRate(900.0, clock),
-    )
+    gate = open_gate(clock, configured, failures=10**9)
     chance, sent, came, refused = random.Random(1), list[float](), 0, 0
     epoch_s = 1.7e9
     events: list[tuple[float, int, str, object]] = [(0.0, 0, "ask", None)]
