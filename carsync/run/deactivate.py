@@ -35,7 +35,7 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     case = ByLists(context) if context.lists.names else WholeFeed(context)
     decision = case.decide(None)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
-    if not limit or (listed := case.list_ids(limit)) is None:
+    if not limit or not (listed := case.list_ids(limit)):
         return decision
     addresses = Addresses(context.mapper.places, context.addresses)
     seen = partial(candidates.list_seen, connection, context.run.run_id, addresses)

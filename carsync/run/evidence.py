@@ -38,7 +38,7 @@ class WholeFeed:
         rules = self._context.config.sync.deactivate
         return decide(replace(self._evidence, answers=answers), rules)
 
-    def list_ids(self, limit: int) -> list[str] | None:
+    def list_ids(self, limit: int) -> list[str]:
         """Return the ids of at most `limit` candidates."""
         return candidates.list_candidates(self._context.connection, self._context.run, limit)
 
@@ -80,10 +80,10 @@ class ByLists:
             return decision
         return decide_by_answers(decision, self._open_candidates, answers)
 
-    def list_ids(self, limit: int) -> list[str] | None:
-        """Return the ids of at most `limit` candidates; None where there is none."""
+    def list_ids(self, limit: int) -> list[str]:
+        """Return the ids of at most `limit` candidates."""
         assert self._ranks is not None
-        return self._cars.list_ids(self._ranks, limit) if self._open_candidates else None
+        return self._cars.list_ids(self._ranks, limit) if self._open_candidates else []
 
     @property
     def _open_candidates(self) -> int:

@@ -109,6 +109,17 @@ def test_controls_that_all_left_their_pages_are_no_sign_of_an_api_without_by_id(
     assert (counts.deactivated, counts.held) == (0, 3)
 
 
+def test_where_no_car_is_absent_a_held_run_says_nothing_of_requests_by_id(rig: Rig) -> None:
+    rig.begin()
+    rig.stage(page(1, cars(range(10))))
+    rules = Deactivate(min_seen_share=0.5)
+    context = context_of(rig, Config(sync=Sync(deactivate=rules)), 100)
+    decision = decide_and_prove(context, lambda ids, pages: {})
+    assert decision.action == "hold"
+    (reason,) = decision.reasons
+    assert "less than sync.deactivate.min_seen_share" in reason
+
+
 @pytest.mark.parametrize(("control", "verdict"), [(ALIVE, NOTHING), (NOTHING, NOTHING)])
 def test_what_got_no_clear_answer_never_goes_by_missing_two_runs(
     rig: Rig, control: ProbeVerdict, verdict: ProbeVerdict
