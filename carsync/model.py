@@ -281,18 +281,28 @@ Scope = Literal["whole", "sample", "dry"]
 """The whole feed; only its first pages; or read, merged and rolled back."""
 
 
+Mode = Literal["full", "incremental"]
+"""The whole feed; or what it lists as changed since the last run."""
+
+RunMode = Literal["full", "incremental", "refresh"]
+"""What a run reads; `refresh`: single cars, by their ids."""
+
+
 class RunOptions(Struct, frozen=True):
     """`fresh` forgets an unfinished run instead of resuming it.
 
     `adopt_source` lets the feed take over the cars that another feed wrote under its source.
     `dry_run` does all of it, rolls the merge back and leaves nothing behind. `max_pages`
-    reads only so many pages, and deactivates nobody; None: the whole feed.
+    reads only so many pages, and deactivates nobody; None: the whole feed. `mode`: what is read;
+    an incremental run that is not possible is one of the whole feed where `or_full`.
     """
 
     fresh: bool = False
     adopt_source: bool = False
     dry_run: bool = False
     max_pages: int | None = None
+    mode: Mode = "full"
+    or_full: bool = False
 
     @property
     def scope(self) -> Scope:

@@ -22,7 +22,7 @@ from carsync.postgres.wait import Connection
 from carsync.reporting.answers.edits import tell_approval, tell_held_run
 from carsync.reporting.answers.encoding import encode
 from carsync.run import held_run
-from carsync.run.ask_again import AskedAgain, ask_again, why_not_asked
+from carsync.run.edits.ask_again import AskedAgain, ask_again, why_not_asked
 from carsync.run.held_run import HeldRun
 from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock

@@ -13,7 +13,7 @@ from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
 from carsync.reporting.answers.edits import tell_rejects, tell_replay
 from carsync.reporting.answers.encoding import encode
-from carsync.run.replay import Replay, Replayed, ReplayPreview
+from carsync.run.edits.replay import Replay, Replayed, ReplayPreview
 from carsync.state import rejects as stored
 from carsync.state.rejects import ReasonCount, StoredReject
 

@@ -20,7 +20,7 @@ from carsync.model import ROW_ACTIONS, RowAction
 from carsync.postgres.connect import open_database
 from carsync.reporting.answers.edits import tell_revert
 from carsync.reporting.answers.encoding import encode
-from carsync.run.revert import NEXT_SYNC, Revert, refusal
+from carsync.run.edits.revert import NEXT_SYNC, Revert, refusal
 from carsync.run.signals import StopSignal
 
 

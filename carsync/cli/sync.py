@@ -16,7 +16,7 @@ from carsync import logging_setup, stdio
 from carsync.cli import console
 from carsync.cli.options import ConfigSource, checkpoint_path, config_options
 from carsync.config.sections import Config
-from carsync.model import RunOptions
+from carsync.model import Mode, RunOptions
 from carsync.reporting.answers.encoding import encode
 from carsync.reporting.answers.runs import tell_summary
 from carsync.reporting.live.progress import choose_progress
@@ -35,6 +35,16 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @config_options
+@click.option(
+    "--mode",
+    type=click.Choice(["full", "incremental"]),
+    help="Read the whole feed, or only what changed since the last run (api.window).",
+)
+@click.option(
+    "--or-full",
+    is_flag=True,
+    help="Read the whole feed where an incremental run is not possible.",
+)
 @click.option("--fresh", is_flag=True, help="Discard an unfinished run instead of resuming it.")
 @click.option(
     "--adopt-source",
@@ -58,6 +68,8 @@ log = logging.getLogger(__name__)
 def sync(
     ctx: click.Context,
     source: ConfigSource,
+    mode: Mode | None,
+    or_full: bool,
     fresh: bool,
     adopt_source: bool,
     dry_run: bool,
@@ -72,6 +84,11 @@ def sync(
     and deactivates cars that are proved gone. An unfinished run younger than
     `checkpoint.max_age_h` is resumed. The first Ctrl-C stops the run cleanly, the second
     at once.
+
+    With --mode incremental only the cars are read that the API lists as changed since the last
+    run (`api.window`): they are inserted, updated and reactivated. No car is deactivated because
+    it is not among them. Where the last run is too long ago the exit code is 2, and nothing is
+    read; with --or-full the whole feed is.
 
     --dry-run rolls everything back. Its counts and its exit code are those of the next
     real run, unless the feed changes. An unfinished run keeps its pages. Only the server's
@@ -89,6 +106,7 @@ def sync(
     Examples:
       API_BASE_URL=… API_KEY=… DATABASE_URL=… carsync sync
       carsync sync --config prod.yaml
+      carsync sync --config prod.yaml --mode incremental --or-full
       carsync sync --config prod.yaml --dry-run
       carsync sync --config prod.yaml --max-pages 5
       carsync sync --config prod.yaml --set limits.requests_per_second=5 --fresh
@@ -101,7 +119,8 @@ def sync(
     config = source.load_with_database()
     config.require_api()
     path = checkpoint_path(config)
-    options = RunOptions(fresh, adopt_source, dry_run, max_pages)
+    mode = mode or config.sync.mode
+    options = RunOptions(fresh, adopt_source, dry_run, max_pages, mode, or_full)
     stop = StopSignal()
     stop.install()
     notifier = Notifier(config, path, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -9,7 +10,14 @@ from urllib.parse import quote
 
 from msgspec import Meta
 
-from carsync.config.section_base import Count, Natural, Positive, Section
+from carsync.config.section_base import (
+    Count,
+    Duration,
+    Natural,
+    Positive,
+    Section,
+    seconds,
+)
 from carsync.redaction import Hidden, Secret, names_secret
 
 AuthType = Literal["header", "bearer", "basic", "query", "oauth2", "login", "none"]
@@ -157,6 +165,41 @@ class Record(Section, frozen=True):
         return PLACE.sub(lambda _: quote(next(filled), safe=""), self.path)
 
 
+WINDOW_FORMATS = ("minutes", "seconds", "iso8601", "epoch_s", "epoch_ms")
+
+
+class Window(Section, frozen=True):
+    """The parameter by which the API lists only the cars that changed, for incremental runs.
+
+    `param` goes where the parameters of `lists` go; null: the API has none. `format` says what it
+    holds: `minutes` or `seconds` before now; or the time itself as `iso8601`, `epoch_s`,
+    `epoch_ms`, or as for Python's `strftime`, in the IANA `zone`. A window reaches `overlap`
+    further back than the last run's start, because records become visible late, and never further
+    than `max` (null: any length).
+    """
+
+    param: str | None = None
+    format: str = "minutes"
+    zone: str = "UTC"
+    overlap: Duration = "15m"
+    max: Duration | None = "72h"
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the parameter says how long ago, and not when."""
+        return self.format in {"minutes", "seconds"}
+
+    @property
+    def overlap_s(self) -> float:
+        """The overlap in seconds."""
+        return seconds(self.overlap)
+
+    @property
+    def max_s(self) -> float:
+        """The greatest length in seconds; infinite where there is none."""
+        return math.inf if self.max is None else seconds(self.max)
+
+
 class Api(Section, frozen=True):
     """The feed. `record` says how to read one of its records; null: the API has no such request.
 
@@ -171,6 +214,7 @@ class Api(Section, frozen=True):
     body: dict[str, Any] = {}
     form: bool = False
     record: Record | None = Record()
+    window: Window = Window()
     auth: Auth = Auth()
     params: dict[str, Value] = {}
     lists: dict[str, list[Value | dict[str, Value]]] = {}

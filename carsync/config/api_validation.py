@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from carsync.config.api_sections import PLACE, Auth
+from carsync.config.api_sections import PLACE, WINDOW_FORMATS, Auth, Window
 from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
@@ -35,6 +37,8 @@ _OF_TYPES: dict[str, frozenset[str]] = {
 }
 """Keys of `api.auth` without a meaning in any other type."""
 
+_SOME_TIMES = (datetime(2026, 11, 29, 1, 30, 15), datetime(2027, 1, 3, 23, 59, 59))
+
 
 def check_api(config: Config) -> None:
     """Check `api`; raise `ConfigError`."""
@@ -47,6 +51,7 @@ def check_api(config: Config) -> None:
             "api.body and api.form belong to api.method: POST", hint="set api.method: POST"
         )
     _check_record(config)
+    _check_window(api.window)
     _check_auth(api.auth)
     _check_headers(config)
     if api.client_key is not None and api.client_cert is None:
@@ -178,6 +183,32 @@ def _check_record(config: Config) -> None:
         raise ConfigError(
             f"api.record.gone_when names {unknown[0]}, which is no mapped column",
             hint=f"a field of the record begins with a dot: .{unknown[0]}",
+        )
+
+
+def _check_window(window: Window) -> None:
+    """Refuse what no time can be written by: an unknown zone, a format that loses the time."""
+    try:
+        ZoneInfo(window.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"api.window.zone: there is no zone {window.zone!r} in the IANA database",
+            hint="e.g. Europe/Berlin, or UTC",
+        ) from None
+    if window.format in WINDOW_FORMATS:
+        return
+    try:
+        read = [datetime.strptime(t.strftime(window.format), window.format) for t in _SOME_TIMES]
+        is_exact = all(
+            timedelta() <= t - r <= timedelta(1) for t, r in zip(_SOME_TIMES, read, strict=True)
+        )
+    except (ValueError, re.error):
+        is_exact = False
+    if not is_exact:
+        raise ConfigError(
+            f"api.window.format: {window.format!r} does not say a time",
+            hint=f"one of {', '.join(WINDOW_FORMATS)}; or as for strftime, e.g. "
+            '"%Y-%m-%d %H:%M:%S"',
         )
 
 

@@ -137,9 +137,13 @@ FIRST_SOURCE = "external"
 
 
 class Sync(Section, frozen=True):
-    """What a run does. Rows of this feed have the value of `source` in the column `source_api`."""
+    """What a run does. Rows of this feed have the value of `source` in the column `source_api`.
 
-    mode: Literal["full"] = "full"
+    `mode` is what `carsync sync` does without `--mode`: it reads the whole feed (`full`), or what
+    `api.window` says changed since the last run (`incremental`).
+    """
+
+    mode: Literal["full", "incremental"] = "full"
     source: str = FIRST_SOURCE
     deactivate: Deactivate = Deactivate()
     max_reject_share: Share = 0.05

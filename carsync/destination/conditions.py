@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable
 
@@ -27,3 +29,9 @@ def expected(source: str, since: Composable, touched: Composable | None = None) 
     """
     untouched = untouched_since(since, touched)
     return sql.load("merge/expected", source=sql.literal(source), untouched_since=untouched)
+
+
+def named(is_expected: Composable, record_id: Composable, ids: Collection[str]) -> Composable:
+    """Compose the test that a car is expected, and that its id is one of `ids`."""
+    parts = {"record_id": record_id, "ids": sql.literal(list(ids))}
+    return sql.load("merge/named", is_expected=is_expected, **parts)

@@ -39,7 +39,8 @@ class MergeRequest(Struct, frozen=True):
     `decision` is over the absent cars. `lists` names the lists of the feed. `records`: changes are
     recorded in `carsync.changes`. The merge fails where the table refuses more than
     `max_reject_share` of the records, earlier rejects included; a reject keeps nothing of the
-    API's `secrets`.
+    API's `secrets`. `is_watermark`: all that was asked for was read, so that the next incremental
+    run may go on from here.
     """
 
     run: Run
@@ -52,11 +53,17 @@ class MergeRequest(Struct, frozen=True):
     records: bool = True
     max_reject_share: float = 1.0
     secrets: tuple[Secret, ...] = ()
+    is_watermark: bool = False
 
     @property
     def is_replay(self) -> bool:
-        """Rejects are staged, not pages of the feed: they say nothing of any other car."""
+        """Rejects are staged, not pages of the feed."""
         return self.run.replay_of is not None
+
+    @property
+    def is_of_all(self) -> bool:
+        """The whole feed was read: what is staged says something of every other car, too."""
+        return self.run.mode == "full" and not self.is_replay
 
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
@@ -171,13 +178,12 @@ class _Merge:
         """Create the delta; return how many cars it holds of each action."""
         touched = sql.identifier("t", "touched_at")
         is_replay = self._request.is_replay
-        expected = conditions.expected(self._request.run.source, self._since, touched)
         fetched_at = sql.identifier("s", "fetched_at")
         self._run(
             "merge/create_delta",
             touched_at=conditions.touched_at(),
             is_untouched=conditions.untouched_since(fetched_at, touched),
-            is_expected=sql.literal(False) if is_replay else expected,
+            is_expected=self._is_expected(touched),
             # Records that are replayed were read before the last merge, surely.
             last_merge=sql.literal(None if is_replay else self._staged.last_merge),
         )
@@ -190,6 +196,15 @@ class _Merge:
             query = self._load("lists/settle_absent", ranked=car_lists.ranked())
             sql.run(self._cur, query, key)
         return dict(sql.rows(self._cur, self._load("merge/count_delta")))
+
+    def _is_expected(self, touched: Composable | None = None) -> Composable:
+        """Compose the test that a car, where it is not staged, is absent or proved gone."""
+        run, gone = self._request.run, self._request.decision.proof.gone
+        is_expected = conditions.expected(run.source, self._since, touched)
+        if self._request.is_of_all:
+            return is_expected
+        record_id = sql.identifier("t", "id" if touched else run.target.id_column)
+        return conditions.named(is_expected, record_id, gone)
 
     def _expect_refusals(self, planned: dict[str, int]) -> RefusedRows:
         request, staged = self._request, self._staged
@@ -303,8 +318,9 @@ class _Merge:
             found = self._deactivate(refusals)
             if decision.lists is not None:
                 self._run("lists/forget_gone")
-        self._run("deactivation/forget_absences")
-        if action in {"prove", "hold"} or planned.get("held"):
+        is_of_all = self._request.is_of_all
+        self._run("deactivation/forget_absences" if is_of_all else "deactivation/forget_seen")
+        if is_of_all and (action in {"prove", "hold"} or planned.get("held")):
             held = self._run("deactivation/record_absences")
         kept = counts.kept + found.get("kept", 0)
         return replace(counts, deactivated=found.get("gone", 0), held=held, kept=kept)
@@ -314,8 +330,7 @@ class _Merge:
 
         The table refuses some, or a trigger takes it back: these are kept.
         """
-        is_expected = conditions.expected(self._request.run.source, self._since)
-        is_going = sql.load("deactivation/going", is_expected=is_expected)
+        is_going = sql.load("deactivation/going", is_expected=self._is_expected())
         parts = {**self._recording(DEACTIVATED), "is_going": is_going}
         refusals.write(
             lambda chosen: self._load("deactivation/deactivate_absent", **parts, is_chosen=chosen),
@@ -334,7 +349,8 @@ class _Merge:
         elif counts.held or request.decision.is_held:
             state = "held"
         origin = change_log.origin(self._cur) if request.records else None
-        runs.record_merge(self._cur, request.run, state, counts, origin)
+        is_watermark = request.is_watermark
+        runs.record_merge(self._cur, request.run, state, counts, origin, is_watermark=is_watermark)
         self._run("merge/record_hash_scheme")
 
     def _recording(self, written: Iterable[str]) -> dict[str, Composable]:

@@ -16,6 +16,9 @@ from carsync.postgres import connection, sessions, sql
 from carsync.postgres.sql import Composable
 from carsync.postgres.wait import Connection
 
+ALL_PAGES = range(-(2**31), 2**31)
+"""Every number that a page may have."""
+
 
 def staging_table(run_id: int) -> Composable:
     """Return the name of the run's staging table."""

@@ -63,7 +63,8 @@ class PageNamed(Struct, frozen=True):
 class PageFetched(Struct, frozen=True):
     """The page was checked and mapped, and is on its way to staging.
 
-    `digest` is of the ids that it lists: pages with the same one list the same records.
+    `digest` is of the ids that it lists: pages with the same one list the same records. `date_s` is
+    the API's time when it answered, in seconds since 1970; None where it tells none.
     """
 
     page: int
@@ -74,6 +75,7 @@ class PageFetched(Struct, frozen=True):
     body_bytes: int
     info: PageInfo
     digest: int = 0
+    date_s: float | None = None
 
 
 class PageFailed(Struct, frozen=True):

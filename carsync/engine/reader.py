@@ -22,6 +22,7 @@ from carsync.redaction import redact
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.client import ApiClient, gone_status_rule
 from carsync.source.request import Answer
+from carsync.source.retry_after import parse_date
 
 BY_RULE = "api.record.gone_when says so"
 """What an answer was where the rule made it mean gone."""
@@ -34,13 +35,15 @@ class PageRead(Struct, frozen=True):
     latency_s: float
     wire_bytes: int
     body_bytes: int
+    date_s: float | None = None
 
     def fetched(self) -> PageFetched:
         """Return the event that tells the parent of it."""
         page = self.mapped
         counts = (page.page, page.records, len(page.rejects))
         cost = (self.latency_s, self.wire_bytes, self.body_bytes)
-        return PageFetched(*counts, *cost, page.info, digest_of_ids(ids_of(page)))
+        digest = digest_of_ids(ids_of(page))
+        return PageFetched(*counts, *cost, page.info, digest, self.date_s)
 
 
 class ProbeAnswer(Struct, frozen=True):
@@ -123,7 +126,8 @@ class FeedReader:
             notes = notes.without(secret)
         age_s = time.monotonic() - answer.sent_s
         mapped = MappedPage(lease.page, content.rows, rejects, content.records, info, age_s, notes)
-        return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body))
+        date_s = parse_date(answer.date) if answer.date else None
+        return PageRead(mapped, answer.latency_s, answer.wire_bytes, len(answer.body), date_s)
 
     def _get_page(self, lease: PageLease) -> Answer:
         answer = self.client.get_page(lease.page, lease.token)

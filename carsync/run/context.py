@@ -11,6 +11,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from carsync import timing
+from carsync.config.api_sections import Api
 from carsync.config.sections import Config
 from carsync.destination.column_values import ColumnValues
 from carsync.engine.base import Engine
@@ -18,7 +19,7 @@ from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
 from carsync.mapping.ids import fit_ids
 from carsync.mapping.mapper import Mapper
-from carsync.model import Row, RunOptions, RunState
+from carsync.model import Row, RunMode, RunOptions, RunState
 from carsync.postgres import connection
 from carsync.postgres.connect import open_database
 from carsync.postgres.target import find_id_type
@@ -59,11 +60,10 @@ class RunContext:
         self.target = config.target
         self.source = config.sync.source
         self.mapper = Mapper.load(config)
+        self.mode: RunMode = options.mode
+        """What is read; `options.mode`, unless that is not possible."""
+        self.ask(config.api)
         rate = config.limits.requests_per_second
-        ahead = math.ceil(rate) or math.inf
-        self.plan = FeedPlan(config.api, options.max_pages, ahead)
-        self.lists = self.plan.lists
-        self.paginator = self.lists.paginator
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
         self.notes: list[str] = []
         """Sentences that the report says again."""
@@ -120,6 +120,14 @@ class RunContext:
                 yield opened
             finally:
                 self._connection = None
+
+    def ask(self, api: Api) -> None:
+        """Plan to read what `api` says, and nothing of it yet."""
+        self.config = replace(self.config, api=api)
+        ahead = math.ceil(self.config.limits.requests_per_second) or math.inf
+        self.plan = FeedPlan(api, self.options.max_pages, ahead)
+        self.lists = self.plan.lists
+        self.paginator = self.lists.paginator
 
     def fit_ids(self) -> None:
         """Let ids be written as the table has them, from here on."""

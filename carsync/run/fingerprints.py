@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,13 +57,19 @@ def find_other_feed(config: Config, last: Run | None) -> ConfigError | None:
     )
 
 
-def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Say, in words, what changed between two sets of fingerprints.
+def differences(
+    old: dict[str, str], new: dict[str, str], parts: Collection[str] = tuple(_CHANGED)
+) -> list[str]:
+    """Say, in words, what changed between two sets of fingerprints, of these `parts`.
 
     >>> differences({"feed": "1", "mapping": "2"}, {"feed": "1", "mapping": "3"})
     ['the mapping or its hash changed']
     """
-    return [words for part, words in _CHANGED.items() if old.get(part) != new.get(part)]
+    return [
+        words
+        for part, words in _CHANGED.items()
+        if part in parts and old.get(part) != new.get(part)
+    ]
 
 
 def _origin(api: Api) -> list[Any]:

@@ -74,8 +74,15 @@ class _Out:
 class Intake:
     """One run's intake, as a context manager around the engine's life."""
 
-    def __init__(self, context: RunContext, new_engine: Callable[[bool], Engine]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        new_engine: Callable[[bool], Engine],
+        hear: Callable[[PageFetched], None] = lambda _: None,
+    ) -> None:
+        """Read with the engines of `new_engine`; `hear` is told of each page first."""
         self._context = context
+        self._hear = hear
         self._lists, self._plan = context.lists, context.plan
         self._health = ApiHealth(context.config.limits, context.metrics, time.monotonic)
         self._supervisor = EngineSupervisor(context, new_engine, self._health)
@@ -208,6 +215,7 @@ class Intake:
         if (out := self._out.get(event.page)) is not None:
             out.in_hand = False
         self._is_answered = True
+        self._hear(event)
         self._health.page_came()
         self._context.metrics.page_fetched(event)
         self._plan.observe(event.page, event.records, event.info)

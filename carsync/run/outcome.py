@@ -51,14 +51,20 @@ def merged(
     planned: int,
     *,
     is_part: bool = False,
+    unread: str = "",
 ) -> Outcome:
     """Return the outcome of a run that was merged: partial, held or complete.
 
     `failed_pages` maps each of the `planned` pages that could not be read to its problem, in order.
-    `is_part`: no more than these were to be read.
+    `is_part`: no more than these were to be read. `unread` says why an incremental run may not have
+    read all changes.
     """
     if failed_pages or is_part:
         return _partial(run_id, counts, decision, failed_pages, planned)
+    if unread:
+        hint = "the next incremental run asks for the same changes again"
+        problem = "not all changes could be read; those that were are merged"
+        return Outcome("partial", ExitCode.PARTIAL, counts, problem, unread, hint)
     if counts.held or decision.is_held:
         return _held(run_id, counts, decision)
     if decision.missed:

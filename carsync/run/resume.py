@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.model import StagedPage, Target
+from carsync.model import RunMode, StagedPage, Target
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
@@ -20,14 +20,19 @@ SHOWN_RANGES = 3
 
 
 def find(
-    config: Config, connection: Connection, target: Target, prints: dict[str, str]
+    config: Config,
+    connection: Connection,
+    target: Target,
+    prints: dict[str, str],
+    mode: RunMode = "full",
 ) -> tuple[Run | None, str]:
     """Return the unfinished run that the next sync takes up, or None and, in words, why not.
 
     It is unmerged, young, of the same making, and staged. The words are empty where no
     run is unfinished.
     """
-    found = runs.find_resumable(connection, target, config.sync.source, config.checkpoint.max_age_h)
+    max_age_h = config.checkpoint.max_age_h
+    found = runs.find_resumable(connection, target, config.sync.source, max_age_h, mode)
     if found is None:
         return None, ""
     if changed := differences(found.fingerprints, prints):
@@ -50,7 +55,9 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
     tells what was lost: which pages it calls done that the ledger does not hold.
     """
     connection = context.connection
-    found, why_not = find(context.config, connection, context.target, context.fingerprints)
+    found, why_not = find(
+        context.config, connection, context.target, context.fingerprints, context.mode
+    )
     if why_not:
         context.note(why_not)
     if found is None:

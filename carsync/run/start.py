@@ -73,7 +73,9 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
     if options.scope == "whole" and not options.fresh:
         run = resume.resume_unfinished(context, previous)
     elif options.scope == "sample" and not options.fresh:
-        found, _ = resume.find(context.config, connection, target, context.fingerprints)
+        found, _ = resume.find(
+            context.config, connection, target, context.fingerprints, context.mode
+        )
         if found is not None:
             raise LockedError(
                 f"run {found.run_id} is unfinished; a run with --max-pages would make its pages "
@@ -149,6 +151,7 @@ def _start(context: RunContext) -> Run:
         fingerprints=context.fingerprints,
         hash_scheme=context.mapper.hash_scheme,
         scope=context.options.scope,
+        mode=context.mode,
         lists=context.lists.names,
     )
     failpoints.reach("sync.run_started")

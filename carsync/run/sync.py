@@ -37,6 +37,7 @@ from carsync.run.outcome import Outcome
 from carsync.run.page_judge import judge_rejects
 from carsync.run.report import ListReport, RunReport
 from carsync.run.signals import StopSignal
+from carsync.run.window import RunWindow, WindowTooShortError, check_mode, find_unread
 from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_certificates
 from carsync.source.pagination.feed_plan import ListPlan
@@ -56,8 +57,10 @@ def sync(
     """Run one synchronisation to its end and return the report.
 
     Must be called from the main thread, which starts the worker processes. Raises
-    `ConfigError` for a wrong mapping; every later error is in the report.
+    `ConfigError` for a wrong mapping, or a mode without its keys; every later error is in the
+    report.
     """
+    check_mode(config, options.mode)
     return SyncRun(RunContext(config, options, listener, stop), checkpoint_file).execute()
 
 
@@ -66,6 +69,7 @@ class SyncRun:
 
     def __init__(self, context: RunContext, checkpoint_file: Path) -> None:
         self._context = context
+        self._window = RunWindow(context)
         self._options = context.options
         self._stop = context.stop
         self._checkpoint_file = checkpoint_file
@@ -118,11 +122,13 @@ class SyncRun:
                 start.prepare_schema(context)
                 failpoints.reach("sync.migrated")
                 start.check_origin(context)
+                self._window.choose()
                 context.begin(start.resume_or_start(context, previous))
+                self._window.begin()
                 failpoints.reach("sync.begun")
                 self._writers = start.fit_writers(context)
                 try:
-                    end = self._read_and_merge()
+                    end = self._read_all()
                 except (ConfigError, UnmergeableError):  # no run may go on with what was read
                     staging.drop(connection, context.run.run_id)
                     raise
@@ -139,13 +145,21 @@ class SyncRun:
 
         return load_or_none(self._checkpoint_file, place_of(self._config), note)
 
+    def _read_all(self) -> Outcome:
+        """Do as `_read_and_merge`; from the start, where a longer window had to be asked for."""
+        try:
+            return self._read_and_merge()
+        except WindowTooShortError as found:
+            self._window.widen(found)
+            return self._read_and_merge()
+
     def _read_and_merge(self) -> Outcome:
         """Read all pages into staging; then decide, prove and merge unless stopped.
 
         What is staged at a stop waits for the next run.
         """
         context = self._context
-        with Intake(context, self._new_engine) as intake:
+        with Intake(context, self._new_engine, self._window.heed) as intake:
             intake.run()
             failpoints.reach("sync.read")
             if (stopped := self._stopped()) is not None:
@@ -157,12 +171,14 @@ class SyncRun:
             context.phase("deciding")
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
-            decision = SKIP if is_part else decide_and_prove(context, intake.probe)
+            is_of_all = context.mode == "full" and not is_part
+            decision = decide_and_prove(context, intake.probe) if is_of_all else SKIP
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        counts = self._merge(decision)
+        unread = "" if is_of_all else find_unread(context)
+        counts = self._merge(decision, is_whole=not is_part and not find_unread(context))
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
         finish.clean_up(context, counts)
@@ -173,6 +189,7 @@ class SyncRun:
             context.plan.failed_by_label,
             sum(map(len, context.plan.pages)),
             is_part=is_part,
+            unread=unread,
         )
 
     def _new_engine(self, used: bool) -> Fleet:
@@ -189,8 +206,14 @@ class SyncRun:
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
 
-    def _merge(self, decision: Decision) -> MergeCounts:
+    def _merge(self, decision: Decision, *, is_whole: bool) -> MergeCounts:
+        """Merge; `is_whole`: nothing of what was asked for is known to be left.
+
+        An incremental run that was resumed has read its pages at different times, so that cars
+        may have slipped from one to another: the next one asks for them once more.
+        """
         context = self._context
+        is_steady = context.mode == "full" or not context.resumed_pages
         request = MergeRequest(
             run=context.run,
             columns=context.mapper.columns,
@@ -202,6 +225,7 @@ class SyncRun:
             records=self._config.history.changes_keep_days > 0,
             max_reject_share=self._config.sync.max_reject_share,
             secrets=self._config.api.auth.secrets,
+            is_watermark=is_whole and is_steady and not context.plan.failed,
         )
         work = partial(merge, context.connection, request)
         run_id = context.run.run_id

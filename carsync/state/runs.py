@@ -12,7 +12,7 @@ from msgspec.structs import asdict, fields
 
 from carsync import __version__
 from carsync.errors import CarsyncError, LockedError
-from carsync.model import MergeCounts, RunState, Scope, Target
+from carsync.model import MergeCounts, RunMode, RunState, Scope, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Cursor
 from carsync.postgres.wait import Connection
@@ -23,7 +23,9 @@ class Run(Struct, frozen=True):
 
     `replay_of` is the run whose rejects this one replays, `reverts` the one that it takes
     back; both are None where it reads the feed, as much of it as `scope` says.
-    `changes_origin` says where its changes were recorded, None where they were not.
+    `changes_origin` says where its changes were recorded, None where they were not. An incremental
+    run asks for what changed since `window_from`. `api_clock` is the API's time, `api_clock_at` the
+    server's, when the run asked for its first page.
     """
 
     run_id: int
@@ -46,6 +48,10 @@ class Run(Struct, frozen=True):
     reverts: int | None
     scope: Scope
     changes_origin: str | None
+    mode: RunMode = "full"
+    window_from: datetime | None = None
+    api_clock: datetime | None = None
+    api_clock_at: datetime | None = None
 
     @property
     def target(self) -> Target:
@@ -88,6 +94,7 @@ def start_run(
     replay_of: int | None = None,
     reverts: int | None = None,
     scope: Scope = "whole",
+    mode: RunMode = "full",
     lists: Sequence[str] = (),
 ) -> Run:
     """Record a new run in state `running`, with carsync's own version, and return it.
@@ -104,6 +111,7 @@ def start_run(
         "replay_of": replay_of,
         "reverts": reverts,
         "scope": scope,
+        "mode": mode,
         "lists": list(lists) or None,
     }
     return Run(*sql.fetch(conn, "recording the run", query, parameters)[0])
@@ -137,17 +145,25 @@ def not_ours(run_id: int) -> LockedError:
 
 
 def record_merge(
-    cur: Cursor, run: Run, state: RunState, counts: MergeCounts, origin: str | None
+    cur: Cursor,
+    run: Run,
+    state: RunState,
+    counts: MergeCounts,
+    origin: str | None,
+    *,
+    is_watermark: bool = False,
 ) -> None:
     """Record what the run did, in the transaction that does it.
 
-    `origin` says where its changes are recorded; None: they are not.
+    `origin` says where its changes are recorded; None: they are not. `is_watermark`: the next
+    incremental run may ask for what changed since this one.
     """
     parameters = {
         "run_id": run.run_id,
         "state": state,
         "counts": json.dumps(asdict(counts)),
         "origin": origin,
+        "is_watermark": is_watermark,
     }
     sql.run(cur, "runs/record_merge", parameters)
 
@@ -198,10 +214,41 @@ def list_retired(conn: Connection, days: int) -> list[tuple[Target, str]]:
     return [(Target(schema, table), source) for schema, table, source in found]
 
 
-def find_resumable(conn: Connection, target: Target, source: str, max_age_h: float) -> Run | None:
-    """Return the newest run of target and source if it is unmerged and at most that old."""
-    key = {**target.key(source), "max_age_s": max_age_h * 3600}
+def find_resumable(
+    conn: Connection, target: Target, source: str, max_age_h: float, mode: RunMode = "full"
+) -> Run | None:
+    """Return the newest run of target, source and mode if it is unmerged and at most that old."""
+    key = {**target.key(source), "mode": mode, "max_age_s": max_age_h * 3600}
     return _find(conn, "looking for an unfinished run", "runs/find_resumable_run", **key)
+
+
+def find_watermark(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the run since which an incremental run asks for changes; None: there is none."""
+    return _find(conn, "looking for the last run", "runs/find_watermark", **target.key(source))
+
+
+def note_api_clock(conn: Connection, run: Run, date_s: float | None, age_s: float) -> None:
+    """Record the API's time at a run's first request, unless an earlier session did.
+
+    `date_s` is in seconds since 1970, None where the API tells no time; the request was sent
+    `age_s` ago.
+    """
+    key = {"run_id": run.run_id, "token": run.token, "date_s": date_s, "age_s": age_s}
+    with connection.transaction(conn, "recording the API's clock") as cur:
+        sql.run(cur, "runs/note_api_clock", key)
+
+
+def note_window(conn: Connection, run: Run, window_from: datetime) -> None:
+    """Record since when an incremental run asks for changes, on the API's clock."""
+    key = {"run_id": run.run_id, "token": run.token, "window_from": window_from}
+    with connection.transaction(conn, "recording the window") as cur:
+        sql.run(cur, "runs/note_window", key)
+
+
+def read_clock(conn: Connection) -> datetime:
+    """Return the server's present time."""
+    found: datetime = sql.fetch(conn, "reading the clock", "runs/find_clock")[0][0]
+    return found
 
 
 def last_merged(conn: Connection, target: Target, source: str) -> Run | None:

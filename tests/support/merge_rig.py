@@ -30,7 +30,7 @@ from carsync.model import (
 from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
-from carsync.run.revert import Revert
+from carsync.run.edits.revert import Revert
 from carsync.run.signals import StopSignal
 from carsync.state import runs
 from carsync.state.runs import Run

@@ -14,10 +14,10 @@ from carsync.destination.undo import Refused, UndoCounts
 from carsync.errors import CarsyncError
 from carsync.model import MergeCounts
 from carsync.reporting.answers.encoding import Failure
-from carsync.run.ask_again import AskedAgain
+from carsync.run.edits.ask_again import AskedAgain
+from carsync.run.edits.replay import Replayed
+from carsync.run.edits.revert import NEXT_SYNC
 from carsync.run.held_run import HeldRun
-from carsync.run.replay import Replayed
-from carsync.run.revert import NEXT_SYNC
 from carsync.state.rejects import ReasonCount, StoredReject
 
 

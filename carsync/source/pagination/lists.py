@@ -35,7 +35,7 @@ class FeedList(Struct, frozen=True):
     api: Api
     paginator: Paginator
     own_params: tuple[str, ...]
-    """The parameters that hold its values, be it in a template."""
+    """The parameters that hold its values, be it in a template, and that of the window."""
 
     def number(self, page: int) -> int:
         """Return the number among the pages of all lists that a page of this one has."""
@@ -49,10 +49,10 @@ class FeedList(Struct, frozen=True):
     def request(self, page: int, token: str | None) -> ApiRequest:
         """Return the request of a page of this list.
 
-        A link gets the list's parameters that its server forgot: it would leave the list.
+        A link gets those parameters that its server forgot: it would leave the list, or the window.
         """
         request = self.paginator.request(page, token)
-        if not self.name:
+        if not self.own_params:
             return request
         params: dict[str, Any] = dict(self.api.params)
         if request.is_link:
@@ -101,7 +101,9 @@ def _feed_list(
     index: int, values: Mapping[str, Value], api: Api, kind: type[Paginator]
 ) -> FeedList:
     own = with_values(api, values)
-    params = tuple(name for name, value in own.params.items() if api.params.get(name) != value)
+    params = tuple(
+        n for n, v in own.params.items() if n == api.window.param or api.params.get(n) != v
+    )
     return FeedList(index, name_of(values), values, own, kind(own), params)
 
 
@@ -124,11 +126,16 @@ def label(number: int, names: Sequence[str]) -> int | str:
     return f"{page:,} of {names[index]}" if index < len(names) else number
 
 
-def with_values(api: Api, values: Mapping[str, Value]) -> Api:
+def with_values(
+    api: Api,
+    values: Mapping[str, Value],
+    lists: Mapping[str, list[Value | dict[str, Value]]] | None = None,
+) -> Api:
     """Return the section with a combination's parameters, where those of paging go, too.
 
     That is in the path's, parameters' and body's templates; else they are parameters of their
-    own, or with POST at their dotted place in the body.
+    own, or with POST at their dotted place in the body. The section is of one list then, unless
+    `lists` are left to be read.
     """
     if not values:
         return api
@@ -144,4 +151,5 @@ def with_values(api: Api, values: Mapping[str, Value]) -> Api:
     else:
         for name, value in own.items():
             put(body, name, value)
-    return replace(api, path=str(fill(api.path, texts)), params=params, body=body, lists={})
+    path = str(fill(api.path, texts))
+    return replace(api, path=path, params=params, body=body, lists=dict(lists or {}))

@@ -28,7 +28,7 @@ from carsync.postgres.connect import open_database
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.reporting.views.run_details import fate, list_past
-from carsync.run.revert import Revert
+from carsync.run.edits.revert import Revert
 from carsync.run.signals import StopSignal
 from carsync.state import runs
 from carsync.state.runs import Run

@@ -19,8 +19,8 @@ from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.run.edits.replay import ALTERED, OTHER_ROW, Replay, Replayed
 from carsync.run.fingerprints import fingerprints
-from carsync.run.replay import ALTERED, OTHER_ROW, Replay, Replayed
 from carsync.state import rejects, runs, target_lock
 from tests.conftest import TARGET, ask
 from tests.support.merge_rig import SOURCE, RecordRig

@@ -1,0 +1,145 @@
+"""Whether a run reads the whole feed, or what changed since the last one, proved by an answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from carsync import formatting
+from carsync.config.sections import Config
+from carsync.destination import staging
+from carsync.engine.messages import PageFetched
+from carsync.errors import CarsyncError, ConfigError
+from carsync.run.context import RunContext
+from carsync.run.fingerprints import differences
+from carsync.source import window
+from carsync.source.pagination import doubts
+from carsync.source.window import Watermark
+from carsync.state import runs
+
+
+class WindowTooShortError(CarsyncError):
+    """The API's clock shows that changes before the window that was asked for are needed, too."""
+
+    def __init__(self, since: datetime, api_now: datetime) -> None:
+        super().__init__("the window is too short")
+        self.since = since
+        self.api_now = api_now
+
+
+def check_mode(config: Config, mode: str) -> None:
+    """Raise `ConfigError` where no incremental run can be asked for."""
+    if mode == "incremental" and config.api.window.param is None:
+        raise ConfigError(
+            "api.window is not set: an incremental run does not know how to ask for changes",
+            hint="e.g. api.window: {param: minutes}, as the API's documents call "
+            "it; or run a full sync: `carsync sync --mode full`",
+        )
+
+
+class RunWindow:
+    """Since when one run asks for changes; of a run of the whole feed, when it began.
+
+    `choose` comes before the run begins, `begin` after it; `heed` hears the first answer.
+    """
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._api = context.config.api
+        self._mark: Watermark | None = None
+        self._since: datetime | None = None
+        self._is_heard = False
+
+    def choose(self) -> None:
+        """Ask for the window since the watermark.
+
+        Raises `ConfigError` where there is none, or where it lies too far back; with
+        `options.or_full` the run is one of the whole feed then.
+        """
+        context = self._context
+        if context.mode == "full":
+            return
+        try:
+            self._mark = self._find_watermark()
+            now = runs.read_clock(context.connection)
+            self._ask(window.asked_from(self._api.window, self._mark, now), self._reckon(now))
+        except ConfigError as exc:
+            if not context.options.or_full:
+                raise
+            context.note(f"{exc.problem}: this run reads the whole feed")
+            context.mode = "full"
+
+    def begin(self) -> None:
+        """Record since when the run asks."""
+        if self._since is not None:
+            runs.note_window(self._context.connection, self._context.run, self._since)
+
+    def heed(self, event: PageFetched) -> None:
+        """Learn the API's time from the first answer of a session.
+
+        Raises `WindowTooShortError` where it shows that more was to be asked for, `ConfigError`
+        where that is more than the API tells of.
+        """
+        if self._is_heard:
+            return
+        self._is_heard = True
+        context = self._context
+        date_s = None if event.date_s is None else event.date_s - event.latency_s
+        runs.note_api_clock(context.connection, context.run, date_s, event.latency_s)
+        if date_s is None or self._mark is None or self._since is None:
+            return
+        api_now = datetime.fromtimestamp(date_s, UTC)
+        now = runs.read_clock(context.connection)
+        needed = window.needed_from(self._api.window, self._mark, now, api_now)
+        asked = api_now - self._length if self._api.window.is_relative else self._since
+        if asked > needed:
+            raise WindowTooShortError(needed, api_now)
+
+    def widen(self, found: WindowTooShortError) -> None:
+        """Ask for the longer window instead; what was read is read again."""
+        context = self._context
+        words = formatting.duration((found.api_now - found.since).total_seconds())
+        context.say(f"the API's clock shows that the last run began {words} ago: asking again")
+        overlap = timedelta(seconds=self._api.window.overlap_s)
+        longest = min(self._api.window.max_s, timedelta.max.total_seconds())
+        since = max(found.since - overlap, found.api_now - timedelta(seconds=longest))
+        staging.clear(context.connection, context.run.run_id, staging.ALL_PAGES)
+        context.pages_dropped(context.plan.staged_count)
+        self._ask(since, found.api_now)
+        self.begin()
+
+    def _ask(self, since: datetime, api_now: datetime) -> None:
+        self._since, self._length = since, api_now - since
+        self._context.ask(window.with_window(self._api, since, api_now))
+
+    def _reckon(self, server_now: datetime) -> datetime:
+        """Return the API's present time as far as it is known before its first answer."""
+        assert self._mark is not None
+        return self._mark.api + max(server_now - self._mark.server, timedelta())
+
+    def _find_watermark(self) -> Watermark:
+        context = self._context
+        hint = "run a full sync: `carsync sync --mode full`; or let this one become one: --or-full"
+        key = (context.connection, context.target, context.source)
+        run = runs.find_watermark(*key)
+        if run is None or run.api_clock is None or run.api_clock_at is None:
+            raise ConfigError(
+                "no run has read the whole feed yet, or it was reverted since: an incremental run "
+                "does not know since when to ask",
+                hint=hint,
+            )
+        if changed := differences(run.fingerprints, context.fingerprints, ("mapping", "table")):
+            raise ConfigError(f"since the last run {'; '.join(changed)}", hint=hint)
+        return Watermark(run.api_clock, run.api_clock_at)
+
+
+def find_unread(context: RunContext) -> str:
+    """Say, in words, why a run may not have read all that it asked for; empty where it has."""
+    is_next_proved = any(of.plan.names_next for of in context.plan.begun)
+    for of in context.plan.begun:
+        plan = of.plan
+        words = doubts.open_end(plan, is_next_proved=is_next_proved)
+        if plan.is_truncated:
+            words = "more pages follow than api.pagination.max_pages lets carsync read"
+        if words:
+            return of.named(words)
+    return ""
