@@ -67,10 +67,11 @@ def parse(
         tree.put(path, value, "--set")
     config = tree.finish()
     try:
+        config = msgspec.structs.replace(config, mapping=resolve(config.mapping))
         check_relations(config)
-        return msgspec.structs.replace(config, mapping=resolve(config.mapping))
     except ConfigError as exc:
         raise tree.say_who_set(exc) from None
+    return config
 
 
 class _ConfigTree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -96,7 +97,7 @@ def _since_epoch(value: Any, unit: timedelta) -> datetime | None:
 def _format_reader(format_: str) -> Callable[[str], datetime]:
     try:
         datetime.strptime(_SOME_TIME.strftime(format_), format_)
-    except ValueError as exc:
+    except (ValueError, re.error) as exc:  # "%Y %Y" names a group of strptime's twice
         raise ValueError(str(exc)) from None
     if not any(sign in format_ for sign in ("%Y", "%y", "%G", "%c", "%x")):
         raise ValueError("it has no year, as %Y")

@@ -26,6 +26,7 @@ from tests.support.mappers import load_mapper, mapper_of
         ({"a": {"template": "{id}", "map": {"a": "b"}}}, "unwrap and map change the value"),
         ({"a": {"path": "a", "type": "integer", "map": {"b": "c"}}}, "mapping.columns.a.map.b: 'c"),
         ({"a": {"path": "a", "format": "epoch_s"}}, "format and zone are for timestamptz"),
+        ({"a": {"path": "a", "type": "timestamptz", "format": "%Y %Y"}}, "redefinition of group"),
         ({"a": {"path": "a", "type": "timestamptz", "format": "%H"}}, "format: it has no year"),
         (
             {"a": {"path": "a", "type": "timestamptz", "format": "%Y %Q"}},
