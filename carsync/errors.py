@@ -5,6 +5,7 @@
     ├─ ApprovalError                  exit 2   held deactivations cannot be approved
     ├─ ImplausibleError               exit 6   too many values changed at once
     ├─ RevertError                    exit 2   a run cannot be taken back, or not all of it
+    ├─ CursorError                    exit 2   the feed of changes cannot be read from a cursor on
     ├─ ApiError                       exit 3   the API failed; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
@@ -91,6 +92,12 @@ class ImplausibleError(CarsyncError):
 
 class RevertError(CarsyncError):
     """A run cannot be taken back, or not all of it; nothing was touched."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class CursorError(CarsyncError):
+    """The feed of changes cannot be read from this cursor on, at least not without a gap."""
 
     exit_code = ExitCode.CONFIG
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -120,6 +121,25 @@ def drop_output() -> None:
     SIGPIPE").
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+
+
+def is_reader_gone() -> bool:
+    """Say whether standard output is a pipe that nobody reads (`carsync preview | head`).
+
+    Output that is still to be written is discarded then.
+    """
+    poll = select.poll()
+    poll.register(_STDOUT, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if gone:
+        drop_output()
+    return gone
+
+
+def check_reader() -> None:
+    """Raise `BrokenPipeError`, as a write would, where nobody reads standard output any more."""
+    if is_reader_gone():
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def is_full(exc: BaseException) -> bool:

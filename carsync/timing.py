@@ -60,6 +60,9 @@ class Timing(Struct, frozen=True):
     merge_back_off_s: tuple[float, ...] = (0.5, 2.0, 5.0)
     """Waits, up to twice as long by chance, before a merge that lost a conflict is repeated."""
 
+    follow_outage_s: float = 600.0
+    """`carsync changes --follow` waits this long for a database that is away."""
+
 
 def current() -> Timing:
     """Return the deadlines that hold in this process."""

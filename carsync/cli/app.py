@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "sync": "Bring the table in step with the feed; resume an unfinished run.",
     "status": "Show the state of the current or last run; reads only the checkpoint.",
     "runs": "List past runs, or show one in full.",
+    "changes": "Print each change of the table in order, for programs that follow it.",
     "approve": "Show the cars that a run held (exit code 6), and deactivate them.",
     "revert": "Take back what one run changed in the table.",
     "rejects": "List the rejected records; replay them after a fix of the mapping.",

@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import platform
-import select
 import signal
 import traceback
 from types import ModuleType
@@ -22,8 +21,6 @@ from carsync import __version__, logging_setup, stdio
 from carsync.cli import console
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode, advise
-
-_STDOUT = 1
 
 
 class LazyGroup(click.Group):
@@ -87,7 +84,7 @@ class LazyGroup(click.Group):
             console.answer_error(advise(ExitCode.SIGINT).meaning, exit_code=ExitCode.SIGINT)
             ctx.exit(ExitCode.SIGINT)
         except Exception as exc:
-            if isinstance(exc, BrokenPipeError) and _reader_is_gone():
+            if isinstance(exc, BrokenPipeError) and stdio.is_reader_gone():
                 ctx.exit(128 + signal.SIGPIPE)
             if isinstance(exc, OSError) and stdio.is_full(exc):
                 problem = f"standard output cannot be written: {exc.strerror}"
@@ -149,19 +146,6 @@ def _give_to_the_group(ctx: click.Context, param: click.Parameter, value: Any) -
     if given and isinstance(root.command, LazyGroup) and root.command.callback is not None:
         root.params[param.name] = value
         root.invoke(root.command.callback, **root.params)
-
-
-def _reader_is_gone() -> bool:
-    """Say whether standard output is a pipe that nobody reads (`carsync preview | head`).
-
-    Output that is still to be written is discarded then.
-    """
-    poll = select.poll()
-    poll.register(_STDOUT, 0)
-    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-    if gone:
-        stdio.drop_output()
-    return gone
 
 
 def _show_error(exc: Exception) -> ExitCode:

@@ -1,19 +1,27 @@
 """The parts by which a statement that changes rows records the changes in `carsync.changes`.
 
 A line says what its row was before and after. The old values are read under the row's lock,
-in the statement that overwrites them.
+in the statement that overwrites them. The lines of a transaction are a batch of the feed of
+changes (`state/change_feed.py`): `begin_batch` before the first of them, `end_batch` as the
+transaction's last work.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec.structs import asdict
 
 from carsync.columns import CLOCKS
-from carsync.model import Target
+from carsync.model import ROW_ACTIONS, Target
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
+from carsync.state.change_feed import cursor_behind
+
+_MOST_BYTES = 7_900
+"""PostgreSQL refuses a notification of 8,000 bytes and more (manual, NOTIFY)."""
 
 
 def recording(
@@ -84,3 +92,46 @@ def origin(cur: Cursor) -> str:
     place, may_ask = sql.one(cur, "changes/find_origin")
     server = sql.one(cur, "changes/find_server")[0] if may_ask else "?"
     return f"{server}/{place}"
+
+
+def begin_batch(cur: Cursor) -> int:
+    """Return the number that all lines of this transaction lie behind."""
+    return int(sql.one(cur, "changes/begin_batch")[0])
+
+
+def end_batch(
+    cur: Cursor,
+    run_id: int,
+    target: Target,
+    source: str,
+    begun: int,
+    counts: Mapping[str, int],
+    *,
+    records: bool,
+) -> None:
+    """Give the transaction its place in the feed of changes, and notify who listens.
+
+    This is the transaction's last work: others that end a batch wait until it is committed.
+    `begun` is what `begin_batch` gave, `counts` are changes by action. With `records` False no
+    lines were written, and the feed says that they are missing. A transaction that changed
+    nothing has no place and notifies nobody.
+    """
+    last = begin_batch(cur)
+    changed = {action: counts[action] for action in ROW_ACTIONS if counts.get(action)}
+    if not (last > begun + 1 if records else changed):
+        return
+    sql.run(cur, "changes/lock_batches")
+    key = {**target.key(source), "run_id": run_id}
+    lines = {"first_line": begun, "last_line": last} if records else {}
+    place = {"first_line": None, "last_line": None, **key, **lines}
+    cursor = cursor_behind(*sql.one(cur, "changes/end_batch", place))
+    told = {"run": run_id, "source": source, "target": str(target), "cursor": str(cursor)}
+    sql.run(cur, "changes/notify_batch", {"payload": _payload({**told, "counts": changed})})
+
+
+def _payload(told: dict[str, Any]) -> str:
+    """Return the notification; without the source where its name is too long for one."""
+    payload = json.dumps(told)
+    if len(payload) > _MOST_BYTES:
+        payload = json.dumps({**told, "source": None})
+    return payload

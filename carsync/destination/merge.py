@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
@@ -148,6 +148,7 @@ class _Merge:
 
     def carry_out(self) -> MergeCounts:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
+        begun = change_log.begin_batch(self._cur)
         if not self._request.is_replay and self._request.run.scope != "sample":
             request = self._request
             car_lists.record(self._cur, request.run, request.lists, request.decision.lists)
@@ -164,6 +165,9 @@ class _Merge:
             failpoints.reach("merge.deactivated")
         self._record(counts)
         self._run("merge/drop_delta")
+        run, records = self._request.run, self._request.records
+        which = (run.run_id, run.target, run.source)
+        change_log.end_batch(self._cur, *which, begun, asdict(counts), records=records)
         return counts
 
     def _settle_rejects(self) -> None:

@@ -12,6 +12,7 @@ from carsync.cli.reference.jsonwords import WORDS
 from carsync.cli.reference.pages import MADE, as_page, table
 from carsync.doctor.render import CheckAnswer
 from carsync.formatting import JSON_VERSION
+from carsync.reporting.answers.changes import ChangeAnswer, ChangeWithRowAnswer, HeadAnswer
 from carsync.reporting.answers.edits import (
     ApproveAnswer,
     ApproveRunAnswer,
@@ -37,6 +38,7 @@ ANSWERS: dict[str, tuple[type[Struct], ...]] = {
     "carsync runs": (RunsAnswer,),
     "carsync runs --car ID": (CarAnswer,),
     "carsync runs show": (RunAnswer,),
+    "carsync changes": (ChangeAnswer, ChangeWithRowAnswer, HeadAnswer),
     "carsync report": (ReportAnswer,),
     "carsync approve": (ApproveAnswer, ApproveRunAnswer),
     "carsync revert": (RevertAnswer,),
@@ -55,10 +57,11 @@ OTHERS = {
 """Commands whose JSON has the names of the user's table or file, and no version."""
 
 _INTRODUCTION = f"""\
-With `--json` a command prints one object on standard output; `carsync status --watch` prints one
-per line. Each object has `json_version`, now {JSON_VERSION}. Fields are only added. If a field
-goes or changes its meaning, `json_version` grows. Times are ISO 8601 in UTC, names that end in
-`_s` are seconds, and null means that nothing can be said. The words of sentences may change.
+With `--json` a command prints one object on standard output; `carsync status --watch` and
+`carsync changes` print one per line. Each object has `json_version`, now {JSON_VERSION}. Fields
+are only added. If a field goes or changes its meaning, `json_version` grows. Times are ISO 8601
+in UTC, names that end in `_s` are seconds, and null means that nothing can be said. The words of
+sentences may change.
 
 A thing has the same name in every object. Where an older name is still there, the table calls it an
 old name: new programs do not read it.

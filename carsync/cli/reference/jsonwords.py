@@ -11,6 +11,7 @@ acceptance: old name of `checks`
 action: what a run did to the car
 active: active cars of the source in the table
 after: the new value, as PostgreSQL writes it
+ChangeAnswer.after: the changed columns with their new values, clocks left out; null: none
 CarChange.after: the changed columns with their new values; null: the car was inserted
 ChangedCar.after: the changed columns with their new values
 age_s: seconds since the run began
@@ -25,6 +26,7 @@ at_s: seconds at work since the run began, pauses between sessions left out
 attempt: number of the last attempt at the page
 attempts: requests of the session, by-id requests included
 before: the old value, as PostgreSQL writes it
+ChangeAnswer.before: the changed columns with their old values, of a deleted car all; null: inserted
 CarChange.before: the changed columns with their old values; null: the car was inserted
 ChangedCar.before: the changed columns with their old values
 blocked_by: server processes whose locks the session waits for
@@ -51,6 +53,8 @@ count: how many
 counts: what the merge did, in cars; null: nothing was merged
 ChangeSummary.counts: recorded changes by action
 RevertAnswer.counts: what the revert did, or would do, in cars
+cursor: place in the feed of changes behind this line; keep it as it is
+HeadAnswer.cursor: place behind the newest change
 data_at: no page is older
 database_sessions: with `--sessions`: carsync's sessions in the database
 deactivated: cars deactivated
@@ -221,6 +225,7 @@ reverted_by: runs that took it back
 RevertAnswer.reverted_by: old name of `revert_run_id`
 reverts: the run that this run takes back
 rewritten_by_triggers: columns that are not restored, because a trigger of the table writes them
+row: all columns of the car as they are now; null: it is not in the table
 rows_per_s: rows per second, mean
 SampleAnswer.rows_per_s: old name of `recent_rows_per_s`
 rows_staged: rows of the whole run that are staged
@@ -229,6 +234,7 @@ rss_by_process: memory of each process in bytes
 rss_bytes: memory of all processes
 rss_peak_bytes: most memory of all processes
 rss_slope_mb_per_min: growth of the memory, MB per minute
+run: run that made the change
 run_id: number of the run; null: it has none yet
 runs: the runs
 samples: the figures over time
@@ -254,6 +260,7 @@ summary: what `carsync sync` of that version said at the end of the run
 taken_back_before: changes that an earlier revert took back
 target: the table
 Check.target: what was to be reached
+time: when the change was committed
 title: title of the car
 token: marks the process that owns the run
 tried: last update by a dry run

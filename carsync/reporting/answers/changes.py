@@ -1,0 +1,62 @@
+"""`carsync changes` as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from carsync.formatting import JSON_VERSION
+from carsync.model import RowAction
+from carsync.state.change_feed import Change
+
+
+class HeadAnswer(Struct, frozen=True):
+    """With `--head`: where the feed of changes ends."""
+
+    cursor: str
+
+
+class ChangeAnswer(Struct, frozen=True, kw_only=True):
+    """One change of a car, on a line of its own."""
+
+    cursor: str
+    run: int
+    source: str
+    time: datetime
+    id: str
+    action: RowAction
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ChangeWithRowAnswer(ChangeAnswer, frozen=True, kw_only=True):
+    """With `--rows`: one change of a car, and the car as it is now."""
+
+    row: dict[str, Any] | None
+
+
+def encode_changes(changes: Iterable[Change], *, with_rows: bool) -> bytes:
+    """Return a line of JSON for each change, the last one without its end.
+
+    Values come as PostgreSQL wrote their JSON: no number passes through a double.
+    """
+    return b"\n".join(_encode(change, with_rows) for change in changes)
+
+
+def _encode(change: Change, with_rows: bool) -> bytes:
+    line = {
+        "json_version": JSON_VERSION,
+        "cursor": str(change.cursor),
+        "run": change.run_id,
+        "source": change.source,
+        "time": change.at,
+        "id": change.id,
+        "action": change.action,
+        "before": change.before,
+        "after": change.after,
+    }
+    return msgspec.json.encode({**line, "row": change.row} if with_rows else line)

@@ -1,0 +1,39 @@
+"""The lines of `carsync changes` for people. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from carsync import formatting
+from carsync.columns import BOOKKEEPING
+from carsync.state.change_feed import Change
+
+_MOST_CHARS = 60
+
+
+def render_change(change: Change) -> str:
+    """Return one line: when, which run, which car, what was done, and the values that changed."""
+    before, after = (
+        msgspec.json.decode(raw) if raw else {} for raw in (change.before, change.after)
+    )
+    moves = [
+        f"{name} {_shown(before.get(name))} → {_shown(after.get(name))}"
+        for name in after
+        if name not in BOOKKEEPING
+    ]
+    when = formatting.moment(change.at)
+    line = f"{when}  run {change.run_id}  {change.id}  {change.action}  {', '.join(moves)}"
+    return line.rstrip()
+
+
+def _values(raw: Raw | None) -> dict[str, Any]:
+    return msgspec.json.decode(raw) if raw else {}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "(empty)"
+    return value[:_MOST_CHARS] if isinstance(value, str) else str(value)[:_MOST_CHARS]

@@ -1,0 +1,101 @@
+"""Following the feed of changes: to its end, or on and on, through restarts of PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from carsync import timing
+from carsync.config.sections import Config
+from carsync.errors import DatabaseUnavailableError
+from carsync.postgres.connect import open_database
+from carsync.postgres.listen import listen, wait_for_notice
+from carsync.postgres.wait import Connection
+from carsync.state import change_feed
+from carsync.state.change_feed import Change, FeedCursor, FeedReader
+
+log = logging.getLogger(__name__)
+
+START, NOW = "start", "now"
+_LOOK_ANYWAY_S = 60.0
+"""After this long without a notification the feed is read all the same."""
+_POLL_S = 2.0
+"""Between two looks at a standby, which notifies nobody."""
+_BACK_OFF_S = 5.0
+_TURN_S = 0.5
+
+
+class ChangeFollower:
+    """Reads the feed of the configured table from a cursor's text, `start` or `now` on.
+
+    Raises `CursorError` where the cursor is refused, `DatabaseError`, and `ConfigError`.
+    """
+
+    def __init__(self, config: Config, since: str, *, with_rows: bool = False) -> None:
+        self._config = config
+        self._with_rows = with_rows
+        self._since = since
+        self._cursor = None if since in {START, NOW} else FeedCursor.parse(since)
+
+    def find_head(self) -> FeedCursor:
+        """Return the cursor behind the newest change."""
+        with closing(self._open()) as conn:
+            change_feed.is_standby(conn)
+            return change_feed.find_head(conn, self._config.target)
+
+    def read(self, *, follow: bool, each_turn: Callable[[], None]) -> Iterator[list[Change]]:
+        """Give the changes behind the cursor, some at a time; with `follow` go on for ever.
+
+        `each_turn` is called about twice a second while nothing happens, and may raise.
+        A connection that breaks is made anew while following, for `follow_outage_s` at most.
+        """
+        gone_since_s: float | None = None
+        while True:
+            try:
+                with closing(self._open()) as conn:
+                    for window in self._read(conn, follow, each_turn):
+                        gone_since_s = None
+                        yield window
+                return
+            except DatabaseUnavailableError as exc:
+                now_s = time.monotonic()
+                gone_since_s = gone_since_s or now_s
+                is_over = now_s - gone_since_s > timing.current().follow_outage_s
+                if not follow or self._cursor is None or is_over:
+                    raise
+                log.warning("the database is away, trying again: %s", exc.detail or exc.problem)
+            _rest(_BACK_OFF_S * random.random(), each_turn)
+
+    def _open(self) -> Connection:
+        return open_database(self._config, "carsync changes")
+
+    def _read(
+        self, conn: Connection, follow: bool, each_turn: Callable[[], None]
+    ) -> Iterator[list[Change]]:
+        is_told = not change_feed.is_standby(conn)
+        if follow and is_told:
+            listen(conn)  # before the first look, so that no news falls between the two
+        target = self._config.target
+        if self._cursor is None:
+            find = change_feed.find_head if self._since == NOW else change_feed.find_start
+            self._cursor = find(conn, target)
+        reader = FeedReader(conn, target, self._cursor, with_rows=self._with_rows)
+        while True:
+            for window in reader.windows():
+                self._cursor = reader.cursor
+                yield window
+            self._cursor = reader.cursor
+            if not follow:
+                return
+            yield []
+            wait_for_notice(conn, _LOOK_ANYWAY_S if is_told else _POLL_S, each_turn)
+
+
+def _rest(seconds: float, each_turn: Callable[[], None]) -> None:
+    until_s = time.monotonic() + seconds
+    while (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, _TURN_S))
+        each_turn()

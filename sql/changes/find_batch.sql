@@ -1,0 +1,6 @@
+-- A batch by its position, and the table that it is about (NULL: it is the first row, of none).
+SELECT b.position, b.token::text, b.run_id, b.source, b.first_line, b.last_line, b.committed_at,
+       r.changes_origin, b.schema_name, b.table_name
+FROM carsync.change_batches AS b
+LEFT JOIN carsync.runs AS r USING (run_id)
+WHERE b.position = %(position)s
