@@ -110,7 +110,6 @@ def approve(
     shown = [car for car in now.cars if car.id in asked]
     with connection.transaction(conn, "approving held deactivations") as cur:
         privileges.check(target, privileges.describe(cur, target))
-        begun = change_log.begin_batch(cur)
         records = records and change_log.origin(cur) == changes.origin_of(cur, run_id)
         query = sql.load(
             "deactivation/approve_held",
@@ -124,7 +123,7 @@ def approve(
         gone = sum(not left_out for left_out in told.values())
         record(cur, run_id, gone, len(shown) - gone)
         which, counts = (run_id, target, source), {"deactivated": gone}
-        change_log.end_batch(cur, *which, begun, counts, records=records)
+        change_log.end_batch(cur, *which, counts, records=records)
     return Review(tuple(replace(car, left_out=told[car.id]) for car in shown))
 
 

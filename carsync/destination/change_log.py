@@ -2,8 +2,7 @@
 
 A line says what its row was before and after. The old values are read under the row's lock,
 in the statement that overwrites them. The lines of a transaction are a batch of the feed of
-changes (`state/change_feed.py`): `begin_batch` before the first of them, `end_batch` as the
-transaction's last work.
+changes (`state/change_feed.py`), which `end_batch` ends as the transaction's last work.
 """
 
 from __future__ import annotations
@@ -94,17 +93,11 @@ def origin(cur: Cursor) -> str:
     return f"{server}/{place}"
 
 
-def begin_batch(cur: Cursor) -> int:
-    """Return the number that all lines of this transaction lie behind."""
-    return int(sql.one(cur, "changes/begin_batch")[0])
-
-
 def end_batch(
     cur: Cursor,
     run_id: int,
     target: Target,
     source: str,
-    begun: int,
     counts: Mapping[str, int],
     *,
     records: bool,
@@ -112,18 +105,16 @@ def end_batch(
     """Give the transaction its place in the feed of changes, and notify who listens.
 
     This is the transaction's last work: others that end a batch wait until it is committed.
-    `begun` is what `begin_batch` gave, `counts` are changes by action. With `records` False no
-    lines were written, and the feed says that they are missing. A transaction that changed
-    nothing has no place and notifies nobody.
+    `counts` are changes by action. With `records` False no lines were written, and the feed says
+    that they are missing. A transaction that changed nothing has no place and notifies nobody.
     """
-    last = begin_batch(cur)
+    key = {**target.key(source), "run_id": run_id}
+    first, last = sql.one(cur, "changes/find_own_lines", key) if records else (None, None)
     changed = {action: counts[action] for action in ROW_ACTIONS if counts.get(action)}
-    if not (last > begun + 1 if records else changed):
+    if first is None and (records or not changed):
         return
     sql.run(cur, "changes/lock_batches")
-    key = {**target.key(source), "run_id": run_id}
-    lines = {"first_line": begun, "last_line": last} if records else {}
-    place = {"first_line": None, "last_line": None, **key, **lines}
+    place = {**key, "first_line": first, "last_line": last}
     cursor = cursor_behind(*sql.one(cur, "changes/end_batch", place))
     told = {"run": run_id, "source": source, "target": str(target), "cursor": str(cursor)}
     sql.run(cur, "changes/notify_batch", {"payload": _payload({**told, "counts": changed})})

@@ -148,7 +148,6 @@ class _Merge:
 
     def carry_out(self) -> MergeCounts:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
-        begun = change_log.begin_batch(self._cur)
         if not self._request.is_replay and self._request.run.scope != "sample":
             request = self._request
             car_lists.record(self._cur, request.run, request.lists, request.decision.lists)
@@ -167,7 +166,7 @@ class _Merge:
         self._run("merge/drop_delta")
         run, records = self._request.run, self._request.records
         which = (run.run_id, run.target, run.source)
-        change_log.end_batch(self._cur, *which, begun, asdict(counts), records=records)
+        change_log.end_batch(self._cur, *which, asdict(counts), records=records)
         return counts
 
     def _settle_rejects(self) -> None:

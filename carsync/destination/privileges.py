@@ -1,14 +1,15 @@
-"""The role's privileges on the target table."""
+"""The role's privileges on the target table, and what other roles may read of carsync's own."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from carsync.errors import DatabasePermissionError
+from carsync.errors import ConfigError, DatabasePermissionError
 from carsync.model import Target
-from carsync.postgres import sql
+from carsync.postgres import connection, sql
 from carsync.postgres.sql import Cursor
+from carsync.postgres.wait import Connection
 
 
 class Relation(Struct, frozen=True):
@@ -63,3 +64,24 @@ def check(target: Target, relation: Relation | None) -> None:
             f"this role lacks {lacking} on {target}",
             hint=f"as the table's owner: GRANT {lacking} ON {target} TO the role",
         )
+
+
+def grant_history(conn: Connection, role: str) -> list[str]:
+    """Let `role` read the views `carsync.car_history` and `carsync.price_history`, nothing else.
+
+    Returns a sentence; none where the role may read them already.
+    Raises `ConfigError` where there is no such role; PUBLIC is none.
+    """
+    with connection.transaction(conn, f"granting the histories to {role}") as cur:
+        found = sql.rows(cur, "schema/find_reader", {"role": role})
+        if not found:
+            raise ConfigError(
+                f"there is no role {role!r}, so nothing was granted to it",
+                detail="--grant takes the name of one role as PostgreSQL has it; the schema "
+                "carsync stays closed to PUBLIC",
+                hint="list the roles: SELECT rolname FROM pg_roles",
+            )
+        if found[0][0]:
+            return []
+        sql.run(cur, sql.load("schema/grant_history", role=sql.identifier(role)))
+    return [f"granted {role} to read carsync.car_history and carsync.price_history"]

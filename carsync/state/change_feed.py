@@ -105,6 +105,10 @@ class _Batch(Struct, frozen=True):
     def end(self) -> FeedCursor:
         return cursor_behind(self.position, self.token)
 
+    def behind(self, line: int) -> FeedCursor:
+        """Return the cursor behind a line; behind the last one it is the batch's end."""
+        return self.end if line == self.last_line else replace(self.end, line=line)
+
     @property
     def is_kept(self) -> bool:
         """Whether all of its lines are on record."""
@@ -155,46 +159,33 @@ class FeedReader:
         """Give the lines of a batch behind the cursor; the last one's cursor is the batch's end."""
         assert batch.first_line is not None
         assert batch.last_line is not None
-        after, held = self.cursor.line or batch.first_line, None
-        while after < batch.last_line - 1:
-            found = self._window(batch, after)
-            after += WINDOW_LINES
-            if not found:
-                continue
-            window = [held, *found[:-1]] if held else found[:-1]
-            held = found[-1]
-            if window:
-                self.cursor = window[-1].cursor
-                yield window
-        if held is not None:
-            self.cursor = batch.end
-            yield [replace(held, cursor=batch.end)]
+        after = self.cursor.line or batch.first_line - 1
+        while after < batch.last_line:
+            until = min(after + WINDOW_LINES, batch.last_line)
+            if found := self._window(batch, after, until):
+                self.cursor = found[-1].cursor
+                yield found
+            after = until
 
-    def _window(self, batch: _Batch, after: int) -> list[Change]:
+    def _window(self, batch: _Batch, after: int, until: int) -> list[Change]:
         try:
-            return self._read(batch, after, is_typed=True)
+            return self._read(batch, after, until, is_typed=True)
         except DatabaseError as exc:
             if not is_refusal(exc):
                 raise
-        return self._read(batch, after, is_typed=False)  # a column's type was changed since
+        return self._read(batch, after, until, is_typed=False)  # a column's type was changed since
 
-    def _read(self, batch: _Batch, after: int, *, is_typed: bool) -> list[Change]:
+    def _read(self, batch: _Batch, after: int, until: int, *, is_typed: bool) -> list[Change]:
         with connection.transaction(self._connection, "reading changes") as cur:
             sql.run(cur, "session/set_snapshot")
-            key = {
-                "run_id": batch.run_id,
-                "after": after,
-                "until": after + WINDOW_LINES,
-                "last_line": batch.last_line,
-            }
+            key = {"run_id": batch.run_id, "after": after, "until": until}
             found = sql.rows(cur, self._query(cur, is_typed), key)
             now = _find_batch(cur, batch.position)
         if now is None or not now.is_kept:  # they may have been pruned between two windows
             raise _lost(self.cursor, batch)
-        place = batch.end
         return [
             Change(
-                replace(place, line=line),
+                batch.behind(line),
                 batch.run_id,
                 batch.source,
                 batch.committed_at,

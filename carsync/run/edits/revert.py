@@ -111,13 +111,12 @@ class Revert:
         conn = self._connection
         with patient(conn), connection.transaction(conn, "reverting") as cur:
             runs.fence_run(cur, by)
-            begun = change_log.begin_batch(cur)
             outcome = undo.take_back(cur, self._target, self._run, by, self._actions)
             if outcome.refused and not skip_changed:
                 raise refusal(self._run.run_id, outcome)
             runs.record_merge(cur, by, "partial", outcome.counts, change_log.origin(cur))
             which, counts = (by.run_id, self._target, by.source), asdict(outcome.counts)
-            change_log.end_batch(cur, *which, begun, counts, records=True)
+            change_log.end_batch(cur, *which, counts, records=True)
         return outcome
 
 

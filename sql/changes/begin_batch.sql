@@ -1,2 +1,0 @@
--- All lines that this transaction writes have higher numbers.
-SELECT nextval('carsync.change_lines')
