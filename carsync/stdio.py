@@ -128,9 +128,7 @@ def is_reader_gone() -> bool:
 
     Output that is still to be written is discarded then.
     """
-    poll = select.poll()
-    poll.register(_STDOUT, 0)
-    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    gone = _has_no_reader()
     if gone:
         drop_output()
     return gone
@@ -138,8 +136,14 @@ def is_reader_gone() -> bool:
 
 def check_reader() -> None:
     """Raise `BrokenPipeError`, as a write would, where nobody reads standard output any more."""
-    if is_reader_gone():
+    if _has_no_reader():
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def _has_no_reader() -> bool:
+    poll = select.poll()
+    poll.register(_STDOUT, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def is_full(exc: BaseException) -> bool:

@@ -1,0 +1,191 @@
+"""`carsync changes` as a process: to the feed's end, through a restart, until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from queue import Empty, Queue
+from threading import Thread
+from typing import IO, Any
+
+import pytest
+
+from carsync.demo.postgres import EmbeddedPostgres
+from carsync.destination import migrations
+from carsync.postgres import connection
+from carsync.postgres.wait import Connection
+from carsync.redaction import Secret
+from tests.support.command_line import run
+from tests.support.json_answers import assert_documented
+from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars
+from tests.support.site import CARSYNC, ask, await_that
+
+WITHIN_S = 15.0
+
+
+def lines(dsn: str, *arguments: str) -> list[dict[str, Any]]:
+    """Return what `carsync changes --json` prints, an object for each line."""
+    ended = run("changes", "--json", *arguments, DATABASE_URL=dsn)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_the_command_prints_every_change_behind_a_cursor_once(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(3)))
+    (head,) = lines(dsn, "--head")
+    rig.sync([*cars(range(2), "b")])
+    found = lines(dsn, "--rows")
+    for line in (*found, head):
+        assert_documented(line)
+    assert [(line["run"], line["id"], line["action"]) for line in found] == [
+        (1, "0", "inserted"),
+        (1, "1", "inserted"),
+        (1, "2", "inserted"),
+        (2, "0", "updated"),
+        (2, "1", "updated"),
+        (2, "2", "deactivated"),
+    ]
+    assert found[0]["before"] is found[0]["after"] is None
+    assert (found[5]["before"]["is_active"], found[5]["after"]) == (True, {"is_active": False})
+    assert (found[0]["row"]["price"], found[0]["row"]["data_hash"]) == (12500.5, "0:b")
+    assert [line["id"] for line in lines(dsn, "--since", head["cursor"])] == ["0", "1", "2"]
+    assert lines(dsn, "--since", found[-1]["cursor"]) == lines(dsn, "--since", "now") == []
+    assert [line["id"] for line in lines(dsn, "--limit", "1", "--since", found[3]["cursor"])] == [
+        "1"
+    ]
+
+
+class Follower:
+    """`carsync changes --follow`, whose lines come into a queue."""
+
+    def __init__(self, dsn: str, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*CARSYNC, "changes", "--json", "--follow", *arguments],
+            env={**os.environ, "DATABASE_URL": dsn},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self._lines: Queue[str] = Queue()
+        self._thread = Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._thread.start()
+
+    def _read(self, stdout: IO[str]) -> None:
+        for line in stdout:
+            self._lines.put(line)
+
+    def next(self) -> dict[str, Any]:
+        """Return the next line."""
+        try:
+            line: dict[str, Any] = json.loads(self._lines.get(timeout=WITHIN_S))
+        except Empty:
+            pytest.fail(f"no line within {WITHIN_S:g} s")
+        return line
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send a signal; return the exit code, and what was said, once the process has ended."""
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=WITHIN_S)
+        self._thread.join(WITHIN_S)
+        assert self._lines.empty()
+        return self.process.returncode, said
+
+
+@contextmanager
+def following(dsn: str, *arguments: str) -> Iterator[Follower]:
+    follower = Follower(dsn, *arguments)
+    try:
+        yield follower
+    finally:
+        follower.process.kill()
+        follower.process.communicate()
+
+
+def connect(dsn: str) -> Connection:
+    return connection.connect(Secret(dsn), application_name="syncs")
+
+
+@pytest.fixture
+def rig(conn: Connection) -> Rig:
+    """A rig over the test's migrated database."""
+    return Rig(conn)
+
+
+def test_a_follower_goes_on_through_a_restart_of_postgresql(
+    own_server: EmbeddedPostgres, crashing_dsn: str
+) -> None:
+    with closing(connect(crashing_dsn)) as conn:
+        migrations.migrate(conn, TARGET, COLUMNS)
+        Rig(conn).sync(cars(range(2)))
+    with following(crashing_dsn) as follower:
+        assert [follower.next()["id"] for _ in range(2)] == ["0", "1"]
+        own_server.stop("immediate")
+        own_server.start()
+        with closing(connect(crashing_dsn)) as conn:
+            Rig(conn).sync(cars(range(2), "b"))
+            assert [follower.next()["action"] for _ in range(2)] == ["updated"] * 2
+            before_s = time.monotonic()
+            Rig(conn).sync([*cars(range(2), "b"), *cars([7])])
+            assert follower.next()["id"] == "7"
+            assert time.monotonic() - before_s < 2, "it was notified"
+        held = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'carsync changes'"
+        idle = f"{held} AND state = 'idle' AND backend_xmin IS NULL"
+        await_that(lambda: ask(crashing_dsn, idle), "no transaction while nothing happens")
+        code, said = follower.end(signal.SIGTERM)
+    assert code == 143
+    assert "the database is away" in said
+    assert "Traceback" not in said
+
+
+def test_a_stopped_follower_ends_though_nobody_reads_its_lines(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(2000)))
+    environ = {**os.environ, "DATABASE_URL": dsn}
+    command = [*CARSYNC, "changes", "--json", "--follow"]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        time.sleep(0.3)  # the pipe is full by now
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WITHIN_S) == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_follower_ends_once_its_reader_is_gone(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(1)))
+    command = f"{CARSYNC[0]} changes --json --follow | head -n 1"
+    environ = {**os.environ, "DATABASE_URL": dsn}
+    piped = ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"]
+    ended = subprocess.run(piped, env=environ, capture_output=True, text=True, timeout=WITHIN_S)
+    line, code = ended.stdout.splitlines()
+    assert (json.loads(line)["id"], code, ended.stderr) == ("0", "141", "")
+
+
+def test_a_refused_cursor_is_told_with_exit_code_2(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(1)))
+    ended = run("changes", "--json", "--since", "99-00000000", DATABASE_URL=dsn)
+    assert ended.exit_code == 2
+    error = json.loads(ended.stdout)["error"]
+    assert "not of this database" in error["problem"]
+    assert "--head" in error["hint"]
+
+
+def test_a_change_is_a_line_for_people(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(1)))
+    assert run("changes", DATABASE_URL=dsn).stdout.endswith("run 1  0  inserted\n")
+    head = run("changes", "--head", DATABASE_URL=dsn).stdout.strip()
+    assert run("changes", "--since", head, DATABASE_URL=dsn).stdout == ""
+
+
+def test_a_database_that_was_not_migrated_has_no_feed(empty_dsn: str) -> None:
+    ended = run("changes", DATABASE_URL=empty_dsn)
+    assert ended.exit_code == 4
+    assert "`carsync migrate`" in ended.stderr
