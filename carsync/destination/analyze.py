@@ -1,21 +1,36 @@
-"""New statistics for the planner, after a merge that wrote much."""
+"""What follows a merge that wrote much: new statistics, and an index that knows the new lines."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from carsync.errors import DatabaseError
 from carsync.model import MergeCounts, Target
-from carsync.postgres import errors, sql
+from carsync.postgres import connection, errors, sql
 from carsync.postgres.wait import Connection, patient
 
 ANALYZE_SHARE = 0.05
 """Share of rows written from which on the planner needs new statistics."""
 
+SUMMARIZE_LINES = 50_000
+"""From this many new lines on, a reader of the feed of changes would scan them again and again."""
+
 
 def analyze_after(conn: Connection, target: Target, counts: MergeCounts) -> bool:
     """Run ANALYZE on the target if the merge wrote a large share; return whether it ran."""
     written = counts.inserted + counts.updated + counts.reactivated + counts.deactivated
+    if written >= SUMMARIZE_LINES:
+        _summarize_lines(conn)
     if written <= ANALYZE_SHARE * counts.seen:
         return False
     query = sql.load("merge/analyze_target", target=sql.table(target))
     with patient(conn), errors.translating("analyzing the table"), conn.cursor() as cur:
         sql.run(cur, query)
     return True
+
+
+def _summarize_lines(conn: Connection) -> None:
+    """Bring the index of lines up to date; where this role may not, autovacuum does it later."""
+    with suppress(DatabaseError), connection.transaction(conn, "indexing changes") as cur:
+        sql.run(cur, "session/set_ddl")
+        sql.rows(cur, "changes/summarize_lines")

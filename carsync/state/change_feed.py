@@ -24,7 +24,7 @@ from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.changes import FORGOTTEN
 
-WINDOW_LINES = 2_000
+WINDOW_LINES = 5_000
 """Lines that are read in one transaction, so that none is long."""
 
 _CURSOR = re.compile(r"(?P<position>\d{1,18})-(?P<token>[0-9a-f]{8})(-(?P<line>\d{1,18}))?")
@@ -178,6 +178,7 @@ class FeedReader:
     def _read(self, batch: _Batch, after: int, until: int, *, is_typed: bool) -> list[Change]:
         with connection.transaction(self._connection, "reading changes") as cur:
             sql.run(cur, "session/set_snapshot")
+            sql.run(cur, "session/set_by_index")
             key = {"run_id": batch.run_id, "after": after, "until": until}
             found = sql.rows(cur, self._query(cur, is_typed), key)
             now = _find_batch(cur, batch.position)

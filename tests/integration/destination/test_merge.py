@@ -13,7 +13,7 @@ import pytest
 from psycopg2.sql import SQL
 
 from carsync.deactivation import approval, candidates
-from carsync.destination import merge, migrations, staging
+from carsync.destination import analyze, merge, migrations, staging
 from carsync.destination.analyze import analyze_after
 from carsync.errors import (
     DatabaseError,
@@ -484,6 +484,17 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
     [delta] = (plan for text, plan in plans.items() if text.startswith("CREATE"))
     assert delta.count("Hash Full Join") == 1
     assert len(re.findall(r"Scan on (\w+)", delta)) == 3, "staging, ledger and table, once each"
+
+
+def test_the_index_knows_the_lines_of_a_large_merge_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a reader of the feed of changes scans all of them for each window of its own."""
+    counts = rig.sync(cars(range(2500)))
+    new = "SELECT brin_summarize_new_values('carsync.changes_by_line')"
+    monkeypatch.setattr(analyze, "SUMMARIZE_LINES", 2500)
+    analyze_after(rig.conn, TARGET, counts)
+    assert ask(rig.conn, new) == [(0,)]
 
 
 def test_statistics_are_renewed_after_a_substantial_change_only(rig: Rig) -> None:
