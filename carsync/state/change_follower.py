@@ -66,7 +66,8 @@ class ChangeFollower:
                 is_over = now_s - gone_since_s > timing.current().follow_outage_s
                 if not follow or self._cursor is None or is_over:
                     raise
-                log.warning("the database is away, trying again: %s", exc.detail or exc.problem)
+                if gone_since_s == now_s:  # once for each outage
+                    log.warning("the database is away, trying again: %s", exc.detail)
             _rest(_BACK_OFF_S * random.random(), each_turn)
 
     def _open(self) -> Connection:

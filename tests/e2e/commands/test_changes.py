@@ -15,14 +15,20 @@ from typing import IO, Any
 
 import pytest
 
+from carsync import timing
+from carsync.config.sections import Config, Database
 from carsync.demo.postgres import EmbeddedPostgres
 from carsync.destination import migrations
+from carsync.errors import DatabaseUnavailableError
 from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.state import change_feed, change_follower
+from carsync.state.change_follower import ChangeFollower
 from tests.support.command_line import run
 from tests.support.json_answers import assert_documented
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars
+from tests.support.pg_proxy import PgProxy
 from tests.support.site import CARSYNC, ask, await_that
 
 WITHIN_S = 15.0
@@ -189,3 +195,33 @@ def test_a_database_that_was_not_migrated_has_no_feed(empty_dsn: str) -> None:
     ended = run("changes", DATABASE_URL=empty_dsn)
     assert ended.exit_code == 4
     assert "`carsync migrate`" in ended.stderr
+
+
+def test_on_a_standby_the_feed_is_looked_at_again_and_again(
+    rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LISTEN is refused there."""
+    monkeypatch.setattr(change_feed, "is_standby", lambda conn: True)
+    monkeypatch.setattr(change_follower, "_POLL_S", 0.05)
+    monkeypatch.setattr(change_follower, "listen", lambda conn: pytest.fail("it listens"))
+    rig.sync(cars(range(1)))
+    follower = ChangeFollower(Config(database=Database(dsn=Secret(dsn))), "now")
+    windows = follower.read(follow=True, each_turn=lambda: None)
+    assert next(windows) == []
+    rig.sync(cars(range(1), "b"))
+    found = next(window for window in windows if window)
+    assert [change.action for change in found] == ["updated"]
+
+
+def test_a_follower_waits_for_the_database_for_a_limited_time(rig: Rig, proxy: PgProxy) -> None:
+    rig.sync(cars(range(1)))
+    config = Config(database=Database(dsn=Secret(proxy.dsn), connect_timeout_s=2))
+    follower = ChangeFollower(config, "start")
+    windows = follower.read(follow=True, each_turn=lambda: None)
+    with timing.shortened(follow_outage_s=0.5):
+        assert len(next(windows)) == 1
+        proxy.close()
+        before_s = time.monotonic()
+        with pytest.raises(DatabaseUnavailableError):
+            list(windows)
+        assert time.monotonic() - before_s < 14

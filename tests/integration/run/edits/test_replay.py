@@ -22,6 +22,7 @@ from carsync.redaction import Secret
 from carsync.run.edits.replay import ALTERED, OTHER_ROW, Replay, Replayed
 from carsync.run.fingerprints import fingerprints
 from carsync.state import rejects, runs, target_lock
+from carsync.state.change_feed import FeedReader, find_start
 from tests.conftest import TARGET, ask
 from tests.support.merge_rig import SOURCE, RecordRig
 
@@ -118,6 +119,9 @@ def test_rejects_that_map_now_land_and_the_others_stay_with_their_new_reason(sit
     assert (done.outlook.mapped, done.outlook.rejected, done.refused) == (2, 2, 0)
     assert done.counts is not None
     assert (done.counts.inserted, done.counts.deactivated, done.counts.held) == (2, 0, 0)
+    feed = FeedReader(site.conn, TARGET, find_start(site.conn, TARGET))
+    told = [(change.id, change.action) for window in feed.windows() for change in window]
+    assert told[3:] == [("2", "inserted"), ("4", "inserted")]
     assert site.cars() == {str(i): ("Kia", 2019, True) for i in (1, 2, 4, 5, 6)}
     assert [line[:2] for line in site.open()] == [("3", "make"), ("7", "year")]
     assert "'x' is not a number" in site.open()[1][2]
