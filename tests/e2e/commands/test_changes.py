@@ -20,6 +20,8 @@ from carsync.destination import migrations
 from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.state import present_cars
+from carsync.state.change_feed import FeedCursor
 from tests.support.command_line import run
 from tests.support.json_answers import assert_documented
 from tests.support.merge_rig import COLUMNS, TARGET, Rig, cars
@@ -169,13 +171,40 @@ def test_a_follower_ends_once_its_reader_is_gone(rig: Rig, dsn: str) -> None:
     assert (json.loads(line)["id"], code, ended.stderr) == ("0", "141", "")
 
 
+def test_who_begins_is_given_the_table_and_a_cursor_to_follow_it(
+    rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lines(dsn, "--since", "table") == []
+    rig.sync(cars(range(5)))
+    rig.sync(cars(range(3), "b"))
+    found = lines(dsn, "--since", "table")
+    for line in found:
+        assert_documented(line)
+    assert [(line["id"], line["action"], line["row"]["is_active"]) for line in found] == [
+        ("0", "present", True),
+        ("1", "present", True),
+        ("2", "present", True),
+        ("3", "present", False),
+        ("4", "present", False),
+    ]
+    (head,) = lines(dsn, "--head")
+    assert {line["cursor"] for line in found} == {head["cursor"]}
+    monkeypatch.setattr(present_cars, "WINDOW_ROWS", 2)
+    target, cursor = TARGET, FeedCursor.parse(head["cursor"])
+    windows = list(present_cars.read_table(rig.conn, target, cursor))
+    assert [[car.id for car in window] for window in windows] == [["0", "1"], ["2", "3"], ["4"]]
+    rig.sync(cars(range(4), "b"))
+    behind = lines(dsn, "--since", head["cursor"], "--rows")
+    assert [(line["id"], line["action"]) for line in behind] == [("3", "reactivated")]
+
+
 def test_a_refused_cursor_is_told_with_exit_code_2(rig: Rig, dsn: str) -> None:
     rig.sync(cars(range(1)))
     ended = run("changes", "--json", "--since", "99-00000000", DATABASE_URL=dsn)
     assert ended.exit_code == 2
     error = json.loads(ended.stdout)["error"]
     assert "not of this database" in error["problem"]
-    assert "--head" in error["hint"]
+    assert "--since table" in error["hint"]
 
 
 def test_a_change_is_a_line_for_people(rig: Rig, dsn: str) -> None:
