@@ -95,6 +95,13 @@ class Follower:
         listed = ask(self._dsn, _LISTED.format("public.cars", "is_active"))
         return bool(indexed) and sorted(indexed) == sorted(listed)
 
+    def search(self) -> list[tuple[Any, ...]]:
+        """Ask the index as the page shows; fail where its words are not those of its cars."""
+        with closing(sqlite3.connect(self.file)) as db:
+            db.execute("INSERT INTO cars (cars) VALUES ('integrity-check')")
+            _, query, _ = shown("changes.md", "bash", "sqlite3 index.db").split('"')
+            return db.execute(query).fetchall()
+
     def written(self) -> Counter[tuple[Any, ...]]:
         """Return how often each line, the table's own aside, was written into the index."""
         return Counter(self.read("SELECT run, id, action FROM written WHERE run IS NOT NULL"))
@@ -163,8 +170,10 @@ def test_the_index_keeps_in_step_however_often_it_is_killed(
     written = follower.written()
     assert written.keys() == set(ask(site.dsn, _RECORDED, (follower.loaded_at(),)))
     assert set(written.values()) == {1}, "a line was written twice"
+    assert all("Kia" in title for _, title in follower.search())
     lives[-1].process.kill()
-    assert {life.end(within_s=5).exit_code for life in lives} == {-signal.SIGKILL}
+    ends = {(end.exit_code, end.err) for end in (life.end(within_s=5) for life in lives)}
+    assert ends == {(-signal.SIGKILL, "")}, "a follower without a reader ends, and says nothing"
     follower.site.await_no_process()
     site.assert_exact(snapshot)
 
