@@ -15,7 +15,7 @@ from carsync.cli.options import ConfigSource, config_options
 from carsync.reporting.answers.changes import HeadAnswer, encode_changes
 from carsync.reporting.answers.encoding import encode
 from carsync.reporting.views.change_lines import render_change
-from carsync.state.change_follower import START, ChangeFollower
+from carsync.state.change_follower import START, TABLE, ChangeFollower
 
 
 @click.command()
@@ -25,7 +25,8 @@ from carsync.state.change_follower import START, ChangeFollower
     metavar="CURSOR",
     default=START,
     show_default=True,
-    help="Begin behind this cursor; `start`: with the oldest kept, `now`: with the next one.",
+    help="Begin behind this cursor; `start`: with the oldest kept, `now`: with the next one, "
+    "`table`: with all cars as they are now.",
 )
 @click.option("--follow", is_flag=True, help="Go on with each change as it is made, until stopped.")
 @click.option("--limit", type=click.IntRange(min=1), help="Show at most this many changes.")
@@ -45,13 +46,13 @@ def changes(
 
     For programs that follow the table: a search index, a cache. Each line has a `cursor`; keep
     the last one, in the same transaction as its effect, and begin behind it the next time. The
-    first time: keep the cursor that --head shows, read the whole table, then follow from that
-    cursor. Lines may come twice. Changes are kept for history.changes_keep_days days; a cursor
-    of before is refused, then begin anew.
+    first time read the whole table: `--since table` prints each car with its row. Lines may come
+    twice. Changes are kept for history.changes_keep_days days; a cursor of before is refused,
+    then begin with the table anew. docs/changes.md has programs that do all this.
 
     \b
     Examples:
-      carsync changes --config prod.yaml --head
+      carsync changes --config prod.yaml --since table --json
       carsync changes --since 42-9f3a77c0 --json --follow
       carsync changes --json --rows --limit 1000 | jq .row.price
 
@@ -60,6 +61,7 @@ def changes(
     130/143 stopped by SIGINT/SIGTERM
     """
     config = source.load_with_database()
+    with_rows = with_rows or since == TABLE
     with _ending_at_once():
         feed = ChangeFollower(config, since, with_rows=with_rows)
         if head:

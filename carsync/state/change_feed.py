@@ -28,7 +28,7 @@ WINDOW_LINES = 5_000
 """Lines that are read in one transaction, so that none is long."""
 
 _CURSOR = re.compile(r"(?P<position>\d{1,18})-(?P<token>[0-9a-f]{8})(-(?P<line>\d{1,18}))?")
-_ANEW = "begin anew: take the cursor of `carsync changes --head`, read the whole table, follow"
+_ANEW = "begin anew with `--since table`: all cars as they are now, then what changes"
 
 
 class FeedCursor(Struct, frozen=True):
@@ -50,7 +50,7 @@ class FeedCursor(Struct, frozen=True):
             raise CursorError(
                 "this is no cursor of the feed of changes",
                 detail=f"--since was given {text[:60]!r}",
-                hint="give the cursor of the last line that you handled, `start` or `now`",
+                hint="give the cursor of the last line that you handled, `start`, `now` or `table`",
             )
         line = found["line"]
         return cls(int(found["position"]), found["token"], None if line is None else int(line))

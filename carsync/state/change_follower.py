@@ -16,10 +16,12 @@ from carsync.postgres.listen import listen, wait_for_notice
 from carsync.postgres.wait import Connection
 from carsync.state import change_feed
 from carsync.state.change_feed import Change, FeedCursor, FeedReader
+from carsync.state.present_cars import PresentCar, read_table
 
 log = logging.getLogger(__name__)
 
-START, NOW = "start", "now"
+START, NOW, TABLE = "start", "now", "table"
+Window = list[Change] | list[PresentCar]
 _LOOK_ANYWAY_S = 60.0
 """After this long without a notification the feed is read all the same."""
 _POLL_S = 2.0
@@ -29,7 +31,9 @@ _TURN_S = 0.5
 
 
 class ChangeFollower:
-    """Reads the feed of the configured table from a cursor's text, `start` or `now` on.
+    """Reads the feed of the configured table from a cursor's text, `start`, `now` or `table` on.
+
+    `table`: first all cars as they are now, then what happens to them.
 
     Raises `CursorError` where the cursor is refused, `DatabaseError`, and `ConfigError`.
     """
@@ -38,7 +42,7 @@ class ChangeFollower:
         self._config = config
         self._with_rows = with_rows
         self._since = since
-        self._cursor = None if since in {START, NOW} else FeedCursor.parse(since)
+        self._cursor = None if since in {START, NOW, TABLE} else FeedCursor.parse(since)
 
     def find_head(self) -> FeedCursor:
         """Return the cursor behind the newest change."""
@@ -46,7 +50,7 @@ class ChangeFollower:
             change_feed.is_standby(conn)
             return change_feed.find_head(conn, self._config.target)
 
-    def read(self, *, follow: bool, each_turn: Callable[[], None]) -> Iterator[list[Change]]:
+    def read(self, *, follow: bool, each_turn: Callable[[], None]) -> Iterator[Window]:
         """Give the changes behind the cursor, some at a time; with `follow` go on for ever.
 
         `each_turn` is called about twice a second while nothing happens, and may raise.
@@ -75,14 +79,17 @@ class ChangeFollower:
 
     def _read(
         self, conn: Connection, follow: bool, each_turn: Callable[[], None]
-    ) -> Iterator[list[Change]]:
+    ) -> Iterator[Window]:
         is_told = not change_feed.is_standby(conn)
         if follow and is_told:
             listen(conn)  # before the first look, so that no news falls between the two
         target = self._config.target
         if self._cursor is None:
-            find = change_feed.find_head if self._since == NOW else change_feed.find_start
+            find = change_feed.find_start if self._since == START else change_feed.find_head
             self._cursor = find(conn, target)
+        if self._since == TABLE:
+            yield from read_table(conn, target, self._cursor)
+            self._since = NOW
         reader = FeedReader(conn, target, self._cursor, with_rows=self._with_rows)
         while True:
             for window in reader.windows():

@@ -12,7 +12,12 @@ from carsync.cli.reference.jsonwords import WORDS
 from carsync.cli.reference.pages import MADE, as_page, table
 from carsync.doctor.render import CheckAnswer
 from carsync.formatting import JSON_VERSION
-from carsync.reporting.answers.changes import ChangeAnswer, ChangeWithRowAnswer, HeadAnswer
+from carsync.reporting.answers.changes import (
+    ChangeAnswer,
+    ChangeWithRowAnswer,
+    HeadAnswer,
+    PresentCarAnswer,
+)
 from carsync.reporting.answers.edits import (
     ApproveAnswer,
     ApproveRunAnswer,
@@ -38,7 +43,7 @@ ANSWERS: dict[str, tuple[type[Struct], ...]] = {
     "carsync runs": (RunsAnswer,),
     "carsync runs --car ID": (CarAnswer,),
     "carsync runs show": (RunAnswer,),
-    "carsync changes": (ChangeAnswer, ChangeWithRowAnswer, HeadAnswer),
+    "carsync changes": (ChangeAnswer, ChangeWithRowAnswer, PresentCarAnswer, HeadAnswer),
     "carsync report": (ReportAnswer,),
     "carsync approve": (ApproveAnswer, ApproveRunAnswer),
     "carsync revert": (RevertAnswer,),

@@ -9,6 +9,7 @@ _LINES = """\
 absent: active cars of the table that the run did not read
 acceptance: old name of `checks`
 action: what a run did to the car
+PresentCarAnswer.action: it is in the table
 active: active cars of the source in the table
 after: the new value, as PostgreSQL writes it
 ChangeAnswer.after: the changed columns with their new values, clocks left out; null: none
@@ -55,6 +56,7 @@ ChangeSummary.counts: recorded changes by action
 RevertAnswer.counts: what the revert did, or would do, in cars
 cursor: place in the feed of changes behind this line; keep it as it is
 HeadAnswer.cursor: place behind the newest change
+PresentCarAnswer.cursor: place behind the newest change of before: keep it when the table is read
 data_at: no page is older
 database_sessions: with `--sessions`: carsync's sessions in the database
 deactivated: cars deactivated

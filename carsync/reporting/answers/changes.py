@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec import Struct
 from carsync.formatting import JSON_VERSION
 from carsync.model import RowAction
 from carsync.state.change_feed import Change
+from carsync.state.present_cars import PresentCar
 
 
 class HeadAnswer(Struct, frozen=True):
@@ -39,7 +40,16 @@ class ChangeWithRowAnswer(ChangeAnswer, frozen=True, kw_only=True):
     row: dict[str, Any] | None
 
 
-def encode_changes(changes: Iterable[Change], *, with_rows: bool) -> bytes:
+class PresentCarAnswer(Struct, frozen=True):
+    """With `--since table`: a car as it is now, before the changes that follow."""
+
+    cursor: str
+    id: str
+    action: Literal["present"]
+    row: dict[str, Any]
+
+
+def encode_changes(changes: Iterable[Change | PresentCar], *, with_rows: bool) -> bytes:
     """Return a line of JSON for each change, the last one without its end.
 
     Values come as PostgreSQL wrote their JSON: no number passes through a double.
@@ -47,7 +57,17 @@ def encode_changes(changes: Iterable[Change], *, with_rows: bool) -> bytes:
     return b"\n".join(_encode(change, with_rows) for change in changes)
 
 
-def _encode(change: Change, with_rows: bool) -> bytes:
+def _encode(change: Change | PresentCar, with_rows: bool) -> bytes:
+    if isinstance(change, PresentCar):
+        return msgspec.json.encode(
+            {
+                "json_version": JSON_VERSION,
+                "cursor": str(change.cursor),
+                "id": change.id,
+                "action": "present",
+                "row": change.row,
+            }
+        )
     line = {
         "json_version": JSON_VERSION,
         "cursor": str(change.cursor),

@@ -10,12 +10,15 @@ from msgspec import Raw
 from carsync import formatting
 from carsync.columns import BOOKKEEPING
 from carsync.state.change_feed import Change
+from carsync.state.present_cars import PresentCar
 
 _MOST_CHARS = 60
 
 
-def render_change(change: Change) -> str:
+def render_change(change: Change | PresentCar) -> str:
     """Return one line: when, which run, which car, what was done, and the values that changed."""
+    if isinstance(change, PresentCar):
+        return f"{change.id}  present"
     before, after = (
         msgspec.json.decode(raw) if raw else {} for raw in (change.before, change.after)
     )

@@ -23,7 +23,8 @@ from carsync.errors import DatabaseUnavailableError
 from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
-from carsync.state import change_feed, change_follower
+from carsync.state import change_feed, change_follower, present_cars
+from carsync.state.change_feed import Change, FeedCursor
 from carsync.state.change_follower import ChangeFollower
 from tests.support.command_line import run
 from tests.support.json_answers import assert_documented
@@ -175,13 +176,40 @@ def test_a_follower_ends_once_its_reader_is_gone(rig: Rig, dsn: str) -> None:
     assert (json.loads(line)["id"], code, ended.stderr) == ("0", "141", "")
 
 
+def test_who_begins_is_given_the_table_and_a_cursor_to_follow_it(
+    rig: Rig, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lines(dsn, "--since", "table") == []
+    rig.sync(cars(range(5)))
+    rig.sync(cars(range(3), "b"))
+    found = lines(dsn, "--since", "table")
+    for line in found:
+        assert_documented(line)
+    assert [(line["id"], line["action"], line["row"]["is_active"]) for line in found] == [
+        ("0", "present", True),
+        ("1", "present", True),
+        ("2", "present", True),
+        ("3", "present", False),
+        ("4", "present", False),
+    ]
+    (head,) = lines(dsn, "--head")
+    assert {line["cursor"] for line in found} == {head["cursor"]}
+    monkeypatch.setattr(present_cars, "WINDOW_ROWS", 2)
+    target, cursor = TARGET, FeedCursor.parse(head["cursor"])
+    windows = list(present_cars.read_table(rig.conn, target, cursor))
+    assert [[car.id for car in window] for window in windows] == [["0", "1"], ["2", "3"], ["4"]]
+    rig.sync(cars(range(4), "b"))
+    behind = lines(dsn, "--since", head["cursor"], "--rows")
+    assert [(line["id"], line["action"]) for line in behind] == [("3", "reactivated")]
+
+
 def test_a_refused_cursor_is_told_with_exit_code_2(rig: Rig, dsn: str) -> None:
     rig.sync(cars(range(1)))
     ended = run("changes", "--json", "--since", "99-00000000", DATABASE_URL=dsn)
     assert ended.exit_code == 2
     error = json.loads(ended.stdout)["error"]
     assert "not of this database" in error["problem"]
-    assert "--head" in error["hint"]
+    assert "--since table" in error["hint"]
 
 
 def test_a_change_is_a_line_for_people(rig: Rig, dsn: str) -> None:
@@ -210,7 +238,7 @@ def test_on_a_standby_the_feed_is_looked_at_again_and_again(
     assert next(windows) == []
     rig.sync(cars(range(1), "b"))
     found = next(window for window in windows if window)
-    assert [change.action for change in found] == ["updated"]
+    assert [change.action for change in found if isinstance(change, Change)] == ["updated"]
 
 
 def test_a_follower_waits_for_the_database_for_a_limited_time(rig: Rig, proxy: PgProxy) -> None:

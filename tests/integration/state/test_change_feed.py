@@ -183,7 +183,7 @@ def test_a_consumer_that_is_behind_the_record_is_told_so(rig: Rig) -> None:
         read(rig.conn, old[1].cursor)
     assert f"run {old[0].run_id} " in caught.value.detail
     assert str(old[1].cursor) in caught.value.detail
-    assert "--head" in caught.value.hint
+    assert "--since table" in caught.value.hint
     rig.sync(cars(range(3), "c"), records=False)
     with pytest.raises(CursorError, match="missing from the feed") as caught:
         read(rig.conn, newer[-1].cursor)
