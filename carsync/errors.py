@@ -116,6 +116,10 @@ class ApiUnavailableError(ApiError):
     """No page could be read, or the API kept failing until the breaker gave up."""
 
 
+class RequestBudgetError(ApiError):
+    """`limits.budget` leaves too few requests."""
+
+
 class RejectBudgetError(ApiError):
     """More records than `sync.max_reject_share` could not be mapped."""
 

@@ -13,6 +13,9 @@ from carsync.redaction import Secret, is_by_chance, redact
 
 Row = tuple[Any, ...]
 
+RequestKind = Literal["pages", "by_id", "removals", "token"]
+"""What a request to the API is for: a page of the feed, one record, a page of tombstones, a key."""
+
 PARENT_SESSIONS = 2
 """Sessions that a run needs beside its writers': its own, and one that watches long statements."""
 

@@ -46,6 +46,19 @@ class CircuitBreakerRules(Section, frozen=True):
     give_up_after: Count = 5
 
 
+BudgetPeriod = Literal["hour", "day", "month"]
+
+
+class Budget(Section, frozen=True):
+    """At most so many `requests` per hour, day or month, over all runs of the feed.
+
+    Null: any number. Hours, days and months are those of UTC, by the clock of the database.
+    """
+
+    requests: Count | None = None
+    per: BudgetPeriod = "day"
+
+
 _MOST_FETCHERS = 4
 
 
@@ -64,6 +77,7 @@ class Limits(Section, frozen=True):
     fetcher_processes: Count | None = None
     adaptive: bool = True
     max_wait_s: NotNegative = 900.0
+    budget: Budget = Budget()
     retry: Retry = Retry()
     circuit_breaker: CircuitBreakerRules = CircuitBreakerRules()
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from carsync.engine.messages import Event, Lease
+from carsync.source.allotment import Allotted
 
 
 class Engine(ABC):
@@ -38,6 +39,16 @@ class Engine(ABC):
         """Wait up to `timeout_s` seconds and return what the workers reported.
 
         A worker that died or hangs adds `EngineLost`, after what was heard before.
+        """
+
+    @abstractmethod
+    def allot(
+        self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
+    ) -> Allotted | None:
+        """Let so many more requests be sent within `for_s` seconds; say how it stood before.
+
+        Only with `limits.budget`: no request is sent then that was not allotted. `afresh`: what
+        was left is void. None: the engine is not at work, and nothing was allotted.
         """
 
     @abstractmethod

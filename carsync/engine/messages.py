@@ -8,8 +8,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from carsync.errors import CarsyncError, FailureKind
-from carsync.model import PageInfo, ProbeVerdict, Row, StagedPage
+from carsync.model import PageInfo, ProbeVerdict, RequestKind, Row, StagedPage
 from carsync.source.auth.token_store import Token
+from carsync.source.rate_headers import ToldLimit
 
 
 class PageLease(Struct, frozen=True):
@@ -51,6 +52,15 @@ class ProbeLease(Struct, frozen=True):
 
 
 Lease = PageLease | ProbeLease
+
+
+def kind_of(lease: Lease) -> RequestKind:
+    """Say what the request of a lease counts as.
+
+    >>> kind_of(PageLease(7, 1)), kind_of(ProbeLease("A1", 1))
+    ('pages', 'by_id')
+    """
+    return "pages" if isinstance(lease, PageLease) or lease.page is not None else "by_id"
 
 
 class PageNamed(Struct, frozen=True):
@@ -156,6 +166,18 @@ class LimitReached(Struct, frozen=True):
     by: str
 
 
+class RequestsMade(Struct, frozen=True):
+    """A worker sent these requests, by kind, whatever became of them; a lease may take several."""
+
+    counts: dict[str, int]
+
+
+class LimitsTold(Struct, frozen=True):
+    """What the newest answers told of the API's limits."""
+
+    limits: tuple[ToldLimit, ...]
+
+
 class TokenIssued(Struct, frozen=True):
     """A worker got an access token, which the engine keeps for an engine after it."""
 
@@ -194,6 +216,8 @@ Event = (
     | BreakerOpened
     | RateChanged
     | LimitReached
+    | RequestsMade
+    | LimitsTold
     | TokenIssued
     | WorkerFailed
     | EngineLost

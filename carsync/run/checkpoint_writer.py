@@ -60,6 +60,8 @@ class CheckpointWriter:
             fingerprints=fingerprints,
             last_completed=previous.last_completed if previous else None,
             last_success_at=previous.last_success_at if previous else None,
+            api_use=previous.api_use if previous else None,
+            quotas=previous.quotas if previous else (),
         )
 
     def begin(self, run_id: int, token: str, started_at: datetime) -> None:
@@ -86,6 +88,9 @@ class CheckpointWriter:
             "pages_given_up": len(plan.failed),
             "lists_planned": figures.lists_planned,
             "lists_done": figures.lists_done,
+            "requests": figures.requests,
+            "api_use": figures.api_use or self.state.api_use,
+            "quotas": figures.quotas or self.state.quotas,
         }
         self._write(phase=phase, **known | changes)
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from carsync.postgres import connection
 from carsync.postgres.connect import open_database
 from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection
+from carsync.run.budget.keeper import BudgetKeeper
 from carsync.run.checkpoint_writer import CheckpointWriter
 from carsync.run.figures.metrics import Metrics
 from carsync.run.figures.sampler import Sampler
@@ -32,10 +33,12 @@ from carsync.run.listener import Listeners, RunListener
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state.figures import Figures
+from carsync.state.requests import Feed
 from carsync.state.runs import Run
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
+_WITHOUT_REQUESTS = frozenset({"draining", "restarting"})
 
 
 def fit_to_table(config: Config, conn: Connection) -> Config:
@@ -65,6 +68,9 @@ class RunContext:
         self.ask(config.api)
         rate = config.limits.requests_per_second
         self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
+        feed = Feed(self.target, self.source)
+        pause = partial(self.metrics.pause, "limit")
+        self.requests = BudgetKeeper(config.limits, feed, time.monotonic, pause)
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.columns: tuple[ColumnValues, ...] | None = None
@@ -137,6 +143,8 @@ class RunContext:
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""
         self._run = run
+        if self._connection is not None:
+            self.requests.open(self._connection)
         self.listeners.begun(run)
         self.sampler.update(self.snapshot(), "starting")
         self._store_samples()
@@ -169,6 +177,10 @@ class RunContext:
         """Return the run's figures as they are now."""
         plan = self.plan
         figures = self.metrics.snapshot(plan.planned, self.resumed_pages, self.resumed_rows)
+        requests = self.requests
+        figures = replace(
+            figures, requests=dict(requests.sent), api_use=requests.use, quotas=requests.quotas
+        )
         if not self.lists.names:
             return figures
         return replace(figures, lists_planned=len(self.lists.names), lists_done=plan.lists_done)
@@ -213,6 +225,8 @@ class RunContext:
             self._pinged_s = now
             self._ping_s = min(2 * self._ping_s, timing.current().ping_s)
             self._check_connection()
+        if self._connection is not None and phase not in _WITHOUT_REQUESTS:
+            self.requests.turn(engine, self._connection)
         snapshot = self.snapshot()
         self.listeners.update(snapshot, phase)
         if self.checkpoint is not None:
@@ -221,6 +235,11 @@ class RunContext:
     def _store_samples(self) -> None:
         if self._connection is not None:
             self.sampler.write(self._connection)
+            self.requests.write(self._connection)
+
+    def settle(self, engine: Engine) -> None:
+        """Take back what an engine that is about to end did not send of the budget."""
+        self.requests.settle(engine, self._connection)
 
     def _check_connection(self) -> None:
         answer_s = timing.current().ping_answer_s

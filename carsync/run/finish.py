@@ -44,6 +44,7 @@ def record(context: RunContext, state: EndState, report: RunReport) -> bool:
     run, is_merged = context.run, report.counts is not None
     try:
         with closing(open_database(context.config, "carsync", context.keep_going)) as connection:
+            context.requests.write(connection)
             if context.options.dry_run:
                 _forget(context, connection)
                 return True

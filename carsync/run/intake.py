@@ -101,7 +101,7 @@ class Intake:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._supervisor.engine.kill()
+        self._supervisor.end()
 
     def run(self) -> None:
         """Bring in every page, or raise the error that ended it.
@@ -115,6 +115,8 @@ class Intake:
             while not stop.requested and not self._is_done():
                 self._lease()
                 self._turn("fetching")
+                if self._context.requests.problem is not None:
+                    raise self._context.requests.problem
         except (DatabaseError, WorkersDiedError):
             raise
         except CarsyncError:
@@ -185,7 +187,7 @@ class Intake:
 
     def _turn(self, phase: str) -> None:
         """Handle what the engine reports, then let the run be shown and saved."""
-        for event in self._supervisor.engine.events(TURN_S):
+        for event in self._supervisor.events(TURN_S):
             if isinstance(event, EngineLost):
                 self._replace_engine(event)
                 break
@@ -344,7 +346,7 @@ class Intake:
             at_work = engine.is_running()
             if self._context.stop.forced or time.monotonic() > deadline_s:
                 return
-            for event in engine.events(TURN_S if at_work else 0):
+            for event in self._supervisor.events(TURN_S if at_work else 0):
                 if isinstance(event, PagesStaged | PageFetched):
                     with suppress(RejectBudgetError):  # judged by whoever merges
                         self._handle(event)

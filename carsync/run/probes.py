@@ -86,8 +86,8 @@ class ProbeRunner:
         waiting = deque(leases)
         patience_s = timing.current().probe_patience_s
         patient_until_s = time.monotonic() + patience_s
-        while self._hand_out(waiting) and not self._context.stop.requested:
-            for event in self._supervisor.engine.events(TURN_S):
+        while not self._should_end() and self._hand_out(waiting):
+            for event in self._supervisor.events(TURN_S):
                 if isinstance(event, EngineLost):
                     waiting.extend(self._out.values())
                     self._out.clear()
@@ -114,6 +114,9 @@ class ProbeRunner:
                 break
             self._context.tick(self._supervisor.engine, "proving")
         return answers.values()
+
+    def _should_end(self) -> bool:
+        return self._context.stop.requested or self._context.requests.problem is not None
 
     def _lease(self, record_id: str, page: int | None) -> ProbeLease:
         if page is None:

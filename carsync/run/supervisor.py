@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from carsync import formatting, timing
 from carsync.engine.base import Engine
-from carsync.engine.messages import EngineLost
+from carsync.engine.messages import EngineLost, Event, LimitsTold, RequestsMade
 from carsync.errors import WorkersDiedError
 from carsync.run.api_health import ApiHealth
 from carsync.run.context import RunContext
@@ -35,12 +35,29 @@ class EngineSupervisor:
         self.engine = new_engine(False)
         """The engine at work."""
 
+    def events(self, timeout_s: float) -> list[Event]:
+        """Return what the engine reports, but for what it sent and was told, which is counted."""
+        events: list[Event] = []
+        for event in self.engine.events(timeout_s):
+            if isinstance(event, RequestsMade):
+                self._context.requests.made(event.counts)
+            elif isinstance(event, LimitsTold):
+                self._context.requests.told(event)
+            else:
+                events.append(event)
+        return events
+
+    def end(self) -> None:
+        """Take back what the engine did not use, and end it; safe to call twice."""
+        self._context.settle(self.engine)
+        self.engine.kill()
+
     def replace(self, lost: EngineLost) -> None:
         """End the engine, wait a moment, and start another.
 
         Raises `WorkersDiedError` when the budget is spent.
         """
-        self.engine.kill()
+        self.end()
         back_off_s = timing.current().restart_back_off_s
         if self._restarts >= len(back_off_s):
             raise WorkersDiedError(

@@ -125,6 +125,8 @@ class SyncRun:
                 self._window.choose()
                 context.begin(start.resume_or_start(context, previous))
                 self._window.begin()
+                if previous is not None and previous.run_id == context.run.run_id:
+                    context.requests.sent.update(previous.requests)
                 failpoints.reach("sync.begun")
                 self._writers = start.fit_writers(context)
                 try:

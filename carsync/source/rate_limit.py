@@ -14,6 +14,7 @@ from threading import Lock
 from msgspec import Struct
 
 from carsync.source.adaptive_rate import AdaptiveRate, Refusal
+from carsync.source.allotment import Allotment, Allotted
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_headers import ToldLimit
 from carsync.source.told_rate import ToldRate
@@ -142,14 +143,22 @@ class Admission(Struct, frozen=True):
 class Gate:
     """Bucket, breaker, adaptive rate and told limits behind one lock: one question per attempt.
 
+    With an `allotment` no request is granted that it does not cover.
+
     A request is granted at most `HORIZON_S` before its sending time. A caller whose token
     lies further ahead is sent away until shortly before that time and asks again, so that
     a `silence` reaches this caller too.
     """
 
     def __init__(
-        self, bucket: TokenBucket, breaker: CircuitBreaker, pace: AdaptiveRate, told: ToldRate
+        self,
+        bucket: TokenBucket,
+        breaker: CircuitBreaker,
+        pace: AdaptiveRate,
+        told: ToldRate,
+        allotment: Allotment | None = None,
     ) -> None:
+        self._allotment = allotment
         self._bucket = bucket
         self._breaker = breaker
         self._pace = pace
@@ -167,11 +176,15 @@ class Gate:
                 return Admission(wait, False, failures)
             if (wait := self._told.wait_s()) > 0:
                 return Admission(min(wait, _SOON_S), False, failures)
+            if self._allotment is not None and (wait := self._allotment.wait_s()) > 0:
+                return Admission(wait, False, failures)
             self._follow()
             if self._bucket.wait_s() > HORIZON_S + _EARLY_S:  # one may be back a little early
                 turn = self._bucket.turn_s(HORIZON_S)
                 is_short = self._pace.refusals or self._told_by
                 return Admission(min(turn, _SOON_S) if is_short else turn, False, failures)
+            if self._allotment is not None:
+                self._allotment.take()
             self._breaker.enter()
             self._pace.sent()
             self._follow()
@@ -216,6 +229,12 @@ class Gate:
             self._follow()
             wait_s = self._told.wait_s()
             return (wait_s, self._told_by) if wait_s > 0 else None
+
+    def allot(self, requests: int, until_s: float, *, afresh: bool) -> Allotted:
+        """Let so many more requests be sent, as `Allotment.add` does."""
+        assert self._allotment is not None
+        with self._lock:
+            return self._allotment.add(requests, until_s, afresh=afresh)
 
     def _follow(self) -> None:
         """Let the bucket grant at the lower rate: what the API stands, or what it tells."""

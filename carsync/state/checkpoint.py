@@ -23,6 +23,7 @@ from carsync import formatting
 from carsync.errors import CheckpointError
 from carsync.model import Check, MergeCounts, RunState
 from carsync.state import atomic_file
+from carsync.state.api_use import ApiUse, Quota
 from carsync.state.checkpoint_errors import translating
 from carsync.state.clock import Moment
 from carsync.state.figures import KeptFigures, Latency, Slowed
@@ -58,7 +59,8 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     the feed (exit 0 or 7): no page is older. `boot_id` and `updated_uptime_s` are `updated_at`
     by the clock that nobody can set. `tried`: last update by a dry run, which uses the rate
     limit too and leaves every other field as it is. `place` names server, database, table and
-    source: a file is of no use to a run of another place. No field ever holds a secret.
+    source: a file is of no use to a run of another place. `requests` counts those of the run by
+    kind, `api_use` those of all runs, as far as this one knew. No field ever holds a secret.
     """
 
     run_id: int | None
@@ -90,6 +92,9 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     boot_id: str = ""
     updated_uptime_s: float = 0.0
     tried: Moment | None = None
+    requests: dict[str, int] = msgspec.field(default_factory=dict)
+    api_use: ApiUse | None = None
+    quotas: tuple[Quota, ...] = ()
 
     @property
     def updated(self) -> Moment:

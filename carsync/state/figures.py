@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from carsync.state.api_use import ApiUse, Quota
+
 Pause = Literal["rate_limited", "limit", "breaker"]
 """Why nobody asks the API for a while: the API said so (Retry-After), nothing is left of a limit
 that it tells, or it kept failing."""
@@ -73,7 +75,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     `allowed_per_s_mean` is the rate that requests were allowed at, after the warm-up and with
     nothing for the time of a Retry-After; None without a limit. For `paused_s` seconds more no
     page is asked for, because of `pause`. `lists_done` counts the feed's lists that were read, or
-    cannot be, `lists_planned` all; 0: it has none.
+    cannot be, `lists_planned` all; 0: it has none. `requests` counts those of the run by kind, an
+    earlier session's too; `api_use` those of all runs; `quotas` are told by the API's own headers.
     """
 
     pages_resumed: int
@@ -101,6 +104,9 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     slowed: Slowed | None = None
     lists_planned: int = 0
     lists_done: int = 0
+    requests: dict[str, int] = {}
+    api_use: ApiUse | None = None
+    quotas: tuple[Quota, ...] = ()
 
     @property
     def pages_done(self) -> int:

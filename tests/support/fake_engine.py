@@ -16,6 +16,7 @@ from carsync.run import intake, probes, supervisor
 from carsync.run.context import RunContext
 from carsync.run.figures.metrics import Metrics
 from carsync.run.listener import RunListener
+from carsync.source.allotment import Allotted
 from tests.support.fake_clock import FakeClock
 
 ROOM = 4
@@ -54,6 +55,12 @@ class FakeEngine(Engine):
                 self._events.append(found)  # the feed ends where it says
             else:
                 self._events += self._answer(lease)
+
+    def allot(
+        self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
+    ) -> Allotted | None:
+        """Know no budget."""
+        return None
 
     def events(self, timeout_s: float) -> list[Event]:
         """Let time pass and tell what was answered."""

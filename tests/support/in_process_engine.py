@@ -33,6 +33,7 @@ from carsync.run import sync
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
+from carsync.source.allotment import Allotted
 
 NewEngine = Callable[[Config, int, str, tuple[Column, ...]], Engine]
 """Takes the configuration, the run's number and token, and the columns that are staged."""
@@ -86,6 +87,12 @@ class InProcessEngine(Engine):
     def lease(self, leases: Sequence[Lease]) -> None:
         """Take leases."""
         self._waiting += leases
+
+    def allot(
+        self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
+    ) -> Allotted | None:
+        """Know no budget."""
+        return None
 
     def events(self, timeout_s: float) -> list[Event]:
         """Answer one lease, or stage what waits."""

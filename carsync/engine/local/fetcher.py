@@ -16,6 +16,7 @@ from carsync.engine.local.child import become_child
 from carsync.engine.local.gate_client import GateClient
 from carsync.engine.local.messages import Drain, FetcherArgs, Heartbeat, Leases, WorkerReady
 from carsync.engine.local.page_queue import PageQueue
+from carsync.engine.local.tally import Tally
 from carsync.engine.messages import (
     Lease,
     PageFailed,
@@ -24,6 +25,7 @@ from carsync.engine.messages import (
     ProbeLease,
     TokenIssued,
     WorkerFailed,
+    kind_of,
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import CarsyncError, FailureKind, PageError
@@ -72,6 +74,7 @@ class Fetcher:
         self._reader = FeedReader(args.config, args.threads, tokens, self._tell_token)
         self._authenticator = self._reader.client.authenticator
         self._leases: queue.SimpleQueue[Lease] = queue.SimpleQueue()
+        self._tally = Tally(time.monotonic)
         self._stopping = threading.Event()  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
@@ -122,6 +125,8 @@ class Fetcher:
     def _send(self, event: Any) -> None:
         try:
             with self._send_lock:
+                for told in self._tally.take():
+                    self._pipe.send(told)
                 self._pipe.send(event)
         except OSError:
             self._abort()
@@ -171,8 +176,11 @@ class Fetcher:
                     return self._ask(number, lease, admission, started_s)
                 self._heed(admission)
                 if readiness is Readiness.USED:
+                    self._tally.count("token")
                     self._gate.succeeded(admission)
             except PageError as exc:
+                if readiness is not Readiness.READY:
+                    self._tally.count("token")
                 self._heed(admission, exc.status)
                 kind = self._gate.failed(exc, admission, is_proved=lease.is_proved)
                 is_refused = readiness is Readiness.READY and exc.status == 401
@@ -194,10 +202,14 @@ class Fetcher:
         return self._gate.admit(partial(self._allow, number, STEP_S), self._stopping.wait)
 
     def _heed(self, admission: Admission, status: int | None = None) -> None:
-        self._gate.heed(admission, self._reader.client.limits_told(), status)
+        limits = self._reader.client.limits_told()
+        self._tally.note(limits)
+        self._gate.heed(admission, limits, status)
 
     def _ask(self, number: int, lease: Lease, admission: Admission, started_s: float) -> None:
         """Send the request of a lease, and report what came; raise `PageError`."""
+        if isinstance(lease, ProbeLease) or not lease.is_over:
+            self._tally.count(kind_of(lease))
         if isinstance(lease, ProbeLease):
             answer = self._reader.probe(lease)
             self._heed(admission)

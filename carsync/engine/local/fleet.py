@@ -16,6 +16,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -32,13 +33,17 @@ from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.local.worker import Worker, exit_words
 from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
 from carsync.model import Column
+from carsync.source.allotment import Allotted
 from carsync.source.auth.token_store import Token, TokenStore
+from carsync.source.deadline import in_time
 from carsync.source.rate_limit import Gate
 
 log = logging.getLogger(__name__)
 
 _REAP_S = 10.0
 """Wait this long for a killed process to be gone."""
+_ANSWER_S = 5.0
+"""A manager that has not answered by then hangs: the fetchers, which ask it too, will show it."""
 
 
 class Fleet(Engine):
@@ -168,6 +173,19 @@ class Fleet(Engine):
             for writer in self.writers:
                 writer.drain()
         return heard
+
+    def allot(
+        self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
+    ) -> Allotted | None:
+        """Tell the gate; None where its manager is gone or hangs."""
+        gate, until_s = self._gate, time.monotonic() + for_s
+        if gate is None:
+            return None
+        ask = partial(gate.allot, requests, until_s, afresh=afresh)
+        try:
+            return in_time(ask, _ANSWER_S, name="allot")
+        except (OSError, EOFError):  # TimeoutError is an OSError
+            return None
 
     def _receive(self, worker: Worker) -> list[Event]:
         events = worker.receive()

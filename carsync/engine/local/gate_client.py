@@ -13,7 +13,7 @@ from carsync.source.rate_limit import Admission, Gate
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 OPEN_S = 0.1
-"""Without a rate limit only the breaker is asked, and its "closed" holds for this long."""
+"""Without a rate limit and a budget only the breaker is asked: its "closed" holds for this long."""
 _OPEN = Admission(0.0, True, 0)
 _LIMITERS = frozenset({403, 420, 429, 503})
 """The statuses by which a limiter may refuse."""
@@ -28,6 +28,7 @@ class GateClient:
         self._send = send
         self._adaptive = limits.adaptive
         self._breaker = limits.circuit_breaker
+        self._has_budget = limits.budget.requests is not None
         self._rate = self._told_rate = limits.requests_per_second
         self._reason, self._is_told = "", False
         self._open_until_s = 0.0
@@ -49,7 +50,7 @@ class GateClient:
                     return None
             if admission.granted:
                 self._note_rate(admission)
-                if admission.rate == 0 and admission.failures == 0:
+                if admission.rate == 0 and admission.failures == 0 and not self._has_budget:
                     self._open_until_s = time.monotonic() + OPEN_S
                 return admission
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from carsync import failpoints
 from carsync.engine.local.child import become_child
 from carsync.source.adaptive_rate import AdaptiveRate
+from carsync.source.allotment import Allotment
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
@@ -40,6 +41,7 @@ def _open_gate(
     open_s: float,
     lowered_to: float | None,
     max_wait_s: float,
+    has_budget: bool,
     token: Token | None,
 ) -> None:
     """Build the gate and the token store inside the manager process, before it serves."""
@@ -51,6 +53,7 @@ def _open_gate(
         CircuitBreaker(failures, open_s, time.monotonic),
         AdaptiveRate(rate, time.monotonic, lowered_to),
         ToldRate(max_wait_s, time.monotonic),
+        Allotment(time.monotonic) if has_budget else None,
     )
     _tokens = TokenStore(time.monotonic, token)
 
@@ -78,7 +81,7 @@ class GateManager(BaseManager):
 
 
 GateManager.register(
-    "_gate", callable=_the_gate, exposed=("admit", "report", "refused", "told", "silence")
+    "_gate", callable=_the_gate, exposed=("admit", "report", "refused", "told", "silence", "allot")
 )
 GateManager.register(
     "_tokens", callable=_the_tokens, exposed=("take", "begin", "put", "give_up", "refuse")
@@ -113,7 +116,8 @@ def start_manager(
         # Plain numbers, so that the manager's process loads nothing of the configuration.
         of_breaker = (breaker.failures, breaker.open_s)
         numbers = (limits.requests_per_second, limits.effective_burst, idle_s, *of_breaker)
-        manager.start(_open_gate, (*numbers, lowered_to, limits.max_wait_s, token))
+        of_limits = (limits.max_wait_s, limits.budget.requests is not None)
+        manager.start(_open_gate, (*numbers, lowered_to, *of_limits, token))
         gate, tokens = manager.gate(), manager.tokens()
         if silence_s > 0:
             gate.silence(silence_s)

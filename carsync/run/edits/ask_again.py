@@ -116,7 +116,7 @@ def _ask_again(
         if not controls:  # what is alive is told apart without them
             ask([*asked, stranger], {})
     finally:
-        supervisor.engine.kill()
+        supervisor.end()
     said = context.said_by_id
     says_yes_to_all = answers.get(stranger) is ProbeVerdict.ALIVE
     is_alive = {i: answers.get(i) is ProbeVerdict.ALIVE and not says_yes_to_all for i in asked}

@@ -1,0 +1,1 @@
+"""What a run's requests cost: counted, reserved of `limits.budget`, and foretold."""

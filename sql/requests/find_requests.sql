@@ -1,0 +1,1 @@
+SELECT to_regclass('carsync.requests') IS NOT NULL
