@@ -66,6 +66,18 @@ def controls_wanted(absent: int) -> int:
     return OPENING + sum(_controls_among(len(portion), len(portions)) for portion in portions)
 
 
+def affordable(absent: int, requests: int) -> int:
+    """Return for how many of the absent cars the requests are enough, control samples included.
+
+    >>> affordable(2000, 20), affordable(2000, 22), affordable(2000, 5000)
+    (0, 1, 2000)
+    """
+    absent = max(0, min(absent, requests - controls_wanted(0) - 1))
+    while absent and absent + controls_wanted(absent) + 1 > requests:
+        absent -= 1
+    return absent
+
+
 def verify(
     ask: Ask,
     absent: Sequence[str],

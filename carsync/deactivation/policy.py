@@ -37,12 +37,14 @@ class DeactivationPlan(Struct, frozen=True):
 class ByIdAnswers(Struct, frozen=True):
     """What the API said by id of the `asked` candidates.
 
-    `answered_before`: it knew cars by id in an earlier run.
+    `answered_before`: it knew cars by id in an earlier run. `limited_by` says why it was not asked
+    for more; empty: because of `sync.deactivate.max_probes`.
     """
 
     verification: Verification
     asked: int
     answered_before: bool = False
+    limited_by: str = ""
 
 
 class Evidence(Struct, frozen=True):
@@ -242,13 +244,17 @@ def decide_by_answers(decision: Decision, candidates: int, answers: ByIdAnswers)
     gone = [i for i, verdict in found if verdict is ProbeVerdict.GONE]
     alive = [i for i, verdict in found if verdict is ProbeVerdict.ALIVE]
     proof = Proof(gone=gone, alive=alive, next_run=False)
-    reasons = (*decision.reasons, *_doubts_by_id(verification, candidates, answers.asked))
+    reasons = (
+        *decision.reasons,
+        *_doubts_by_id(replace(answers, verification=verification), candidates),
+    )
     action = "hold" if decision.action == "hold" else "prove"
     return replace(decision, action=action, reasons=reasons, proof=proof)
 
 
-def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> list[str]:
+def _doubts_by_id(answers: ByIdAnswers, candidates: int) -> list[str]:
     """Say what by-id requests leave in doubt; nothing where each candidate is gone."""
+    verification, asked = answers.verification, answers.asked
     doubts = [verification.objection] if verification.objection else []
     alive = sum(found is ProbeVerdict.ALIVE for found in verification.verdicts.values())
     silent = asked - len(verification.verdicts)
@@ -261,6 +267,6 @@ def _doubts_by_id(verification: Verification, candidates: int, asked: int) -> li
         waiting = formatting.plural(candidates - asked, "more car")
         doubts.append(
             f"the API was not asked by id for {waiting}, which must wait for the next run; "
-            f"sync.deactivate.max_probes is {asked:,}"
+            f"{answers.limited_by or f'sync.deactivate.max_probes is {asked:,}'}"
         )
     return doubts

@@ -112,7 +112,8 @@ class CheckpointWriter:
             self.state = msgspec.structs.replace(self.state, **changes)
             save(self._path, self.state)
         elif self._previous is not None:  # else no run after it believes that the API had a rest
-            save(self._path, msgspec.structs.replace(self._previous, tried=now))
+            cost = {name: changes[name] for name in ("api_use", "quotas") if name in changes}
+            save(self._path, msgspec.structs.replace(self._previous, tried=now, **cost))
         self._lock.keep()
         self._saved_s = time.monotonic()
 

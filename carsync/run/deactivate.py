@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from carsync import formatting
 from carsync.deactivation import candidates
 from carsync.deactivation.addresses import Addresses
-from carsync.deactivation.by_id import NO_ADDRESS, Ask, Verification, verify
+from carsync.deactivation.by_id import NO_ADDRESS, Ask, Verification, affordable, verify
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import ByIdAnswers, probes_wanted
 from carsync.destination.stage_writer import StageWriter
@@ -35,8 +35,9 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
     case = ByLists(context) if context.lists.names else WholeFeed(context)
     decision = case.decide(None)
     limit = probes_wanted(decision, rules, has_path=context.config.api.record is not None)
-    if not limit or not (listed := case.list_ids(limit)):
+    if not limit or not (unseen := case.list_ids(limit)):
         return decision
+    listed, limited_by = _cut(context, unseen)
     addresses = Addresses(context.mapper.places, context.addresses)
     seen = partial(candidates.list_seen, connection, context.run.run_id, addresses)
     ids = with_addresses(context, addresses, listed, seen)
@@ -48,17 +49,26 @@ def decide_and_prove(context: RunContext, probe: Ask) -> Decision:
         return found
 
     asked_s = time.monotonic()
-    found = Verification(objection=NO_ADDRESS)
+    found = Verification(objection=NO_ADDRESS if listed else "")
     if ids:
         found = verify(probe, ids, draw, addresses.add_stranger(ids), addresses.keys(ids))
     _explain_answers(context, ids, controls, found.verdicts)
     key = (connection, context.target, context.source)
     answered_before = not found.has_path and runs.answered_by_id(*key)
-    decision = case.decide(ByIdAnswers(found, len(listed), answered_before))
+    decision = case.decide(ByIdAnswers(found, len(listed), answered_before, limited_by))
     missed = [i for i in decision.proof.alive if not context.said_by_id.get(i)]
     if decision.action != "prove" or not missed:
         return decision
     return replace(decision, missed=_read_missed(context, missed, controls, asked_s))
+
+
+def _cut(context: RunContext, ids: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Return the cars that `limits.budget` lets carsync ask for, and in words why no more."""
+    left = context.requests.left()
+    if left is None or (most := affordable(len(ids), left)) == len(ids):
+        return ids, ""
+    requests = formatting.plural(left, "request")
+    return ids[:most], f"limits.budget leaves {requests} for them and their control samples"
 
 
 def with_addresses(

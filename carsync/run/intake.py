@@ -44,6 +44,7 @@ from carsync.errors import (
     revive,
 )
 from carsync.run.api_health import ApiHealth
+from carsync.run.budget.forecast import Forecast
 from carsync.run.context import RunContext
 from carsync.run.feed_ends import FeedEnds
 from carsync.run.page_judge import PageJudge
@@ -95,8 +96,10 @@ class Intake:
         self._expired: dict[int, PageFailed] = {}  # by list: why its plan must begin anew
         self._restarts: Counter[int] = Counter()  # by list
         self._judge = PageJudge(context)
+        self._forecast = Forecast(context)
 
     def __enter__(self) -> Intake:
+        self._forecast.before_reading()
         self._supervisor.engine.start()
         return self
 
@@ -115,8 +118,7 @@ class Intake:
             while not stop.requested and not self._is_done():
                 self._lease()
                 self._turn("fetching")
-                if self._context.requests.problem is not None:
-                    raise self._context.requests.problem
+                self._forecast.check()
         except (DatabaseError, WorkersDiedError):
             raise
         except CarsyncError:

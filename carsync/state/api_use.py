@@ -50,6 +50,10 @@ class BudgetUse(Struct, frozen=True, kw_only=True):
         """How many may still be sent."""
         return max(0, self.allowed - self.used)
 
+    def with_left(self, left: int) -> BudgetUse:
+        """Return the use where so many may still be sent: those reserved and not sent, too."""
+        return replace(self, used=self.allowed - left)
+
 
 class Quota(Struct, frozen=True, kw_only=True):
     """What the API's own header `name` told last: so many of `limit` requests are left.

@@ -298,6 +298,13 @@ def answered_by_id(conn: Connection, target: Target, source: str) -> bool:
     return bool(found[0][0])
 
 
+def find_pages_planned(conn: Connection, target: Target, source: str, mode: RunMode) -> int | None:
+    """Return how many pages the last run of this mode read; None where there is none."""
+    key = {**target.key(source), "mode": mode}
+    found = sql.fetch(conn, "looking for the feed's length", "runs/find_pages_planned", key)
+    return found[0][0] if found else None
+
+
 def find_hash_scheme(conn: Connection, target: Target, source: str) -> str | None:
     """Return how the table's `data_hash` values were made; None before the first merge."""
     key = target.key(source)

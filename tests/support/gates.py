@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from carsync.source.adaptive_rate import AdaptiveRate
+from carsync.source.allotment import Allotment
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
 from carsync.source.told_rate import ToldRate
@@ -19,6 +20,7 @@ def open_gate(
     burst: int = 40,
     failures: int = 10,
     lowered_to: float | None = None,
+    allotment: Allotment | None = None,
 ) -> Gate:
     """Open a gate; `lowered_to` is the rate that the one before it had come to."""
     return Gate(
@@ -26,6 +28,7 @@ def open_gate(
         CircuitBreaker(failures, 60.0, clock),
         AdaptiveRate(rate, clock, lowered_to=lowered_to),
         ToldRate(900.0, clock),
+        allotment,
     )
 
 

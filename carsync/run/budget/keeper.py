@@ -235,10 +235,10 @@ def used_words(use: BudgetUse) -> str:
     >>> used_words(BudgetUse(allowed=1000, per="day", used=935, renews_at=renews_at))
     '935 of 1,000 requests a day'
     """
-    return f"{formatting.part(use.used, use.allowed, 'request')} {_EACH[use.per]}"
+    return f"{formatting.part(use.used, use.allowed, 'request')} {EACH[use.per]}"
 
 
-_EACH = {"hour": "an hour", "day": "a day", "month": "a month"}
+EACH = {"hour": "an hour", "day": "a day", "month": "a month"}
 
 
 def used_up(use: BudgetUse, max_wait_s: float) -> RequestBudgetError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from tests.e2e.conftest import Fill
 from tests.support.site import SimulatedSite, ask, await_that
 
 KINDS = "SELECT kind, sum(requests)::int FROM carsync.requests GROUP BY kind ORDER BY kind"
@@ -17,6 +18,7 @@ def requests(site: SimulatedSite) -> dict[str, int]:
 def allow(site: SimulatedSite, requests: int) -> None:
     """Set a budget; a month is the least likely to end during the test."""
     site.settings |= {"limits.budget.requests": requests, "limits.budget.per": "month"}
+    site.settings["checkpoint.max_age_h"] = 2000
 
 
 def is_above(site: SimulatedSite, requests: int) -> bool:
@@ -44,9 +46,25 @@ def test_a_used_up_budget_ends_the_run_which_goes_on_later(site: SimulatedSite) 
     assert requests(site) == {"pages": len(site.api.log)}
 
 
+def test_a_run_that_cannot_be_finished_is_refused_before_its_first_page(
+    site: SimulatedSite, fill: Fill
+) -> None:
+    fill(site)
+    allow(site, 42)
+    site.settings["checkpoint.max_age_h"] = 0
+    ended = site.sync(expect=3)
+    assert "needs about 30 more requests, and limits.budget leaves 12 of 42 a month" in ended.said
+    assert "no page is asked for" in ended.said
+    assert site.api.log == []
+    allow(site, 42)
+    ended = site.sync(expect=3)
+    assert "reads what is left, and goes on when `carsync sync` runs again after" in ended.said
+    assert len(site.api.log) == 12
+
+
 def test_killed_runs_never_overspend_it(site: SimulatedSite) -> None:
     allow(site, 25)
-    for after in (3, 6, 6):
+    for after in (4, 8):
         site.api.hold(after)
         most = len(site.api.log) + after
         running = site.start("sync")

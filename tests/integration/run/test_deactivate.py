@@ -49,6 +49,7 @@ def context_of(rig: Rig, config: Config, reported_records: int, *signs: str) -> 
         lists=lists,
         paginator=lists.paginator,
         resumed_pages=0,
+        requests=SimpleNamespace(left=lambda: None),
         said_by_id={},
         mapper=PRESET,
         addresses={},
@@ -66,11 +67,13 @@ def run(
     listed: ProbeVerdict = ALIVE,
     resumed_pages: int = 0,
     before_merge: Callable[[], None] = lambda: None,
+    left: int | None = None,
     **rules: Any,
 ) -> MergeCounts:
     """Sync a feed that lists the cars 0 to 6; by id, they get `control`, the others `verdict`.
 
-    `listed` says whether the pages of the former still list them.
+    `listed` says whether the pages of the former still list them; `left` are the requests that
+    `limits.budget` leaves.
     """
     defaults = Deactivate(max_share=1.0, min_seen_share=0.5)
     config = Config(sync=Sync(deactivate=msgspec.structs.replace(defaults, **rules)))
@@ -85,6 +88,7 @@ def run(
 
     context = context_of(rig, config, 7, *signs)
     context.resumed_pages = resumed_pages
+    context.requests.left = lambda: left
     decision = decide_and_prove(context, probe)
     before_merge()
     return merge.merge(rig.conn, replace(rig.request(1), decision=decision))
@@ -100,6 +104,18 @@ def test_cars_beyond_max_probes_wait_for_the_next_run_and_are_asked_first(rig: R
     counts = run(rig, ALIVE, GONE, max_probes=2)
     assert (counts.deactivated, counts.held) == (1, 0)
     assert active(rig) == "0123456"
+
+
+@pytest.mark.parametrize(("left", "asked"), [(23, 2), (22, 1), (5, 0), (0, 0)])
+def test_cars_beyond_the_budget_wait_and_are_never_judged_by_absence(
+    rig: Rig, left: int, asked: int
+) -> None:
+    for _ in range(2):  # even where they are absent twice
+        counts = run(rig, ALIVE, NOTHING, signs=("a sign",), left=left)
+        assert (counts.deactivated, counts.held) == (0, 3)
+    rig.begin()
+    counts = run(rig, ALIVE, GONE, signs=("a sign",), left=left)
+    assert (counts.deactivated, counts.held) == (asked, 3 - asked)
 
 
 def test_controls_that_all_left_their_pages_are_no_sign_of_an_api_without_by_id(
