@@ -9,6 +9,7 @@
     ├─ ApiError                       exit 3   the API failed; the run can be resumed
     │  ├─ ApiAuthError                         401/403: ends the run at once
     │  ├─ ApiUnavailableError                  nothing could be read, or the breaker gave up
+    │  ├─ RequestBudgetError                   `limits.budget` leaves too few requests
     │  └─ RejectBudgetError                    too many records cannot be mapped
     ├─ PageError                               one attempt failed; `kind` decides the retry
     ├─ DatabaseError                  exit 4   PostgreSQL refused or went away; resumable

@@ -14,7 +14,7 @@ from carsync.postgres.connect import connect_as, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import find_other_feed
-from carsync.state import changes, rejects, runs, samples
+from carsync.state import changes, rejects, requests, runs, samples
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
 
@@ -104,6 +104,8 @@ def _prune(context: RunContext) -> None:
         rejects.prune(connection, target, source)
         samples.prune(connection, target, source, keep.details_keep_days)
         changes.prune(connection, target, source, keep.changes_keep_days)
+        if requests.exist(connection):
+            requests.prune(connection, requests.Feed(target, source), keep.details_keep_days)
         for retired in runs.list_retired(connection, RETIRED_DAYS):
             if retired != (target, source):
                 staging.drop_stale(connection, *retired, None)

@@ -43,16 +43,19 @@ class BudgetUse(Struct, frozen=True, kw_only=True):
     allowed: int
     per: BudgetPeriod
     used: int
+    left: int
     renews_at: datetime
 
-    @property
-    def left(self) -> int:
-        """How many may still be sent."""
-        return max(0, self.allowed - self.used)
+    @classmethod
+    def of(cls, allowed: int, per: BudgetPeriod, used: int, now: datetime) -> BudgetUse:
+        """Return the use at `now`."""
+        ends_at = window_of(now, per).ends_at
+        left = max(0, allowed - used)
+        return cls(allowed=allowed, per=per, used=used, left=left, renews_at=ends_at)
 
     def with_left(self, left: int) -> BudgetUse:
         """Return the use where so many may still be sent: those reserved and not sent, too."""
-        return replace(self, used=self.allowed - left)
+        return replace(self, used=self.allowed - left, left=left)
 
 
 class Quota(Struct, frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ class ApiUse(Struct, frozen=True, kw_only=True):
         """
         day, budget = now.astimezone(UTC).date(), self.budget
         if budget is not None and now >= budget.renews_at:
-            budget = replace(budget, used=0, renews_at=window_of(now, budget.per).ends_at)
+            budget = BudgetUse.of(budget.allowed, budget.per, 0, now)
         return ApiUse(day=day, today=self.today if day == self.day else {}, budget=budget)
 
 
@@ -96,9 +99,6 @@ def use_of(now: datetime, today: Mapping[str, int], budget: Budget | None, used:
     """Return the use of a feed at `now`; `used` counts the requests of the budget's window."""
     of_budget = None
     if budget is not None:
-        ends_at = window_of(now, budget.per).ends_at
-        of_budget = BudgetUse(
-            allowed=budget.requests or 0, per=budget.per, used=used, renews_at=ends_at
-        )
+        of_budget = BudgetUse.of(budget.requests or 0, budget.per, used, now)
     counted = {kind: count for kind, count in today.items() if count > 0}
     return ApiUse(day=now.astimezone(UTC).date(), today=counted, budget=of_budget)

@@ -18,8 +18,10 @@ ChangedCar.after: the changed columns with their new values
 age_s: seconds since the run began
 DatabaseSession.age_s: seconds since the session has its `state`, or since its statement began
 alive: the API still has them
+allowed: requests that `limits.budget` allows in a period
 allowed_per_s_mean: requests per second that the limit allowed, on average; null: no limit
 already_approved: old name of `approval`
+api_use: requests of all runs of the feed today, and what is left of `limits.budget`; null: not known
 application: the session's `application_name`
 approval: what an approval did: `at`, `by`, `deactivated`, `left_out`; null: nobody approved
 at: when
@@ -35,6 +37,7 @@ body_bytes: bytes of the answers, decompressed
 boot_id: the start of the machine that `updated_uptime_s` counts from
 Moment.boot_id: the start of the machine that `uptime_s` counts from
 breaker_openings: how often the circuit breaker opened
+budget: what is left of `limits.budget`; null: there is none
 by: who refused: the limiter's answer, or the header that told the limit
 by_class: old name of `failed_attempts`
 by_id: what the API said, asked by id; null: not asked
@@ -59,6 +62,7 @@ HeadAnswer.cursor: place behind the newest change
 PresentCarAnswer.cursor: place behind the newest change of before: keep it when the table is read
 data_at: no page is older
 database_sessions: with `--sessions`: carsync's sessions in the database
+day: the day of UTC that is meant
 deactivated: cars deactivated
 deleted: cars deleted, by a revert only
 detail: what was seen
@@ -126,10 +130,12 @@ latency_p99_s: answer time in seconds, 99 % are faster
 SampleAnswer.latency_p50_s: old name of `recent_latency_p50_s`
 SampleAnswer.latency_p95_s: old name of `recent_latency_p95_s`
 SampleAnswer.latency_p99_s: old name of `recent_latency_p99_s`
+BudgetUse.left: requests that may still be sent before the budget renews
 left_out: cars that stay active, each with the reason
 HeldCar.left_out: why the car stays active; empty: an approval deactivates it
 ReplayAnswer.left_out: rejects that cannot be replayed, by reason
 level: how bad it is
+limit: requests of a whole period; null: the API does not tell it
 list: the list of `api.lists` that the page is of; null: the feed has none
 lists: what was read of each list of `api.lists`
 lists_done: lists of the feed that were read, or that cannot be read
@@ -147,6 +153,7 @@ merged: old name of `counts`
 merged_at: when the merge was committed; null: it was not
 name: what was checked, or the column
 ListReport.name: the list, by its parameters
+Quota.name: the header that told it
 new: the new price
 next_step: what to do now
 notes: sentences worth reading
@@ -181,6 +188,7 @@ SampleAnswer.pages_staged: old name of `pages_done`
 SessionAnswer.pages_staged: old name of `pages_done`
 pause: why no page is asked for now
 paused_s: seconds for which no page is asked for
+per: period of the budget: `hour`, `day`, `month`, of UTC
 phase: what the run does, or did last
 pid: process
 place: names server, database, table and source
@@ -190,7 +198,10 @@ probes: by-id requests, by what they proved
 ListReport.pages: pages of the list
 ListReport.pages_failed: pages of the list that could not be read
 ListReport.problem: why the first of these could not be read
+quotas: what the API's own headers told last of its limits
 ListReport.records: records of the list's pages
+remaining: requests that are left, as the API counts them
+renews_at: when the whole budget or limit may be used again; null: the API does not tell it
 reported: the total that the API reports; null: none
 problem: what went wrong; empty: nothing
 problems: number of problems
@@ -220,6 +231,7 @@ related: sentences on other runs
 replay_of: the run whose rejects this run replays
 replay_run_id: number of the run that replayed them; null: nothing was replayed
 replayed_by: runs that replayed its rejects
+requests: requests of the run by kind: `pages`, `by_id`, `removals`, `token`
 resumed_at: when the last session began; null: the run was not resumed
 retries: attempts after the first one
 revert_run_id: number of the run that took it back; null: nothing was changed
@@ -264,7 +276,9 @@ target: the table
 Check.target: what was to be reached
 time: when the change was committed
 title: title of the car
+today: requests of the day by kind; `reserved`: allowed to a run, and not sent or lost with it
 token: marks the process that owns the run
+told_at: when the API told it
 tried: last update by a dry run
 unchanged: cars that were not written
 unclear: the API gave no clear answer for them
@@ -277,6 +291,7 @@ updated_age_s: seconds since `updated_at`
 updated_at: when the checkpoint was written
 updated_uptime_s: the same, in seconds since the start of the machine
 uptime_s: seconds since the start of the machine
+used: requests of the period that were sent, or are reserved
 verdict: `n/a`: switched off, or the run was too short to judge
 version: version of carsync that did the run
 wait: what the session waits for; empty: nothing

@@ -90,6 +90,7 @@ def _tell(
     latency, last, success_at = state.latency, state.last_completed, state.last_success_at
     known = asdict(state) | {
         "state": verdict.state,
+        "api_use": state.api_use and state.api_use.at(now),
         "last_completed": last and LastCompleted(**asdict(last), checks=last.acceptance),
     }
     return StatusAnswer(

@@ -21,7 +21,9 @@ from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
 from carsync.reporting.views import wording
+from carsync.reporting.views.cost import by_kind
 from carsync.reporting.views.layout import TONES
+from carsync.run.budget.keeper import used_words
 from carsync.state.changes import ChangedCar
 from carsync.state.figures import Figures
 
@@ -110,9 +112,26 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
         ("Mean speed", speed, f"{formatting.rate(seen.rows_per_s)} rows/s"),
         ("Answer time", _latency(median), _slower(seen)),
         ("Requests", f"{seen.attempts:,}", share if failed else "none failed"),
+        *_cost_tiles(seen),
         ("Received", formatting.size(seen.wire_bytes), unpacked),
         ("Peak memory", formatting.size(seen.rss_peak_bytes), growth),
     ]
+
+
+def _cost_tiles(seen: Figures) -> list[tuple[str, str, str]]:
+    """Return the key figures on what requests have cost, where they are known."""
+    found = []
+    if seen.requests:
+        kinds = by_kind(seen.requests).partition(": ")[2]
+        found.append(("Cost", formatting.plural(sum(seen.requests.values()), "request"), kinds))
+    if seen.api_use is not None and seen.api_use.budget is not None:
+        budget = seen.api_use.budget
+        words = f"{used_words(budget)}, renews {formatting.moment(budget.renews_at)}"
+        found.append(("Budget left", f"{budget.left:,}", words))
+    for quota in seen.quotas:
+        limit = "" if quota.limit is None else f"of {quota.limit:,.0f}, "
+        found.append(("API tells", f"{quota.remaining:,.0f} left", f"{limit}{quota.name}"))
+    return found
 
 
 def counts(data: ReportData) -> list[tuple[str, int, str]]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from carsync import formatting
 from carsync.formatting import Tone
 from carsync.reporting.views import layout, wording
+from carsync.reporting.views.cost import budget_words
 from carsync.state.figures import Figures, Pause, rss_by_role
 
 PHASES = {
@@ -157,7 +158,14 @@ def _api_rows(figures: Figures, is_reading: bool) -> list[NamedValue]:
         ("errors", wording.errors(figures)),
         ("traffic", f"{wording.traffic(figures, ' · ')} · {formatting.size(per_s)}/s"),
         *_probes(figures),
+        *_budget(figures),
     ]
+
+
+def _budget(figures: Figures) -> list[NamedValue]:
+    """Say what is left of `limits.budget`, where there is one."""
+    use = figures.api_use
+    return [("budget", budget_words(use.budget))] if use and use.budget else []
 
 
 def _probes(figures: Figures) -> list[NamedValue]:

@@ -109,6 +109,22 @@ def _by_kind(figures: Figures) -> Values:
     return {kind.value: figures.errors.get(kind, 0) for kind in FailureKind}
 
 
+def _requests(figures: Figures) -> Values:
+    return figures.requests
+
+
+def _requests_today(figures: Figures) -> Values:
+    return figures.api_use.today if figures.api_use else {}
+
+
+def _quota_remaining(figures: Figures) -> Values:
+    return {quota.name: quota.remaining for quota in figures.quotas}
+
+
+def _quota_limit(figures: Figures) -> Values:
+    return {quota.name: quota.limit for quota in figures.quotas if quota.limit is not None}
+
+
 def _by_verdict(figures: Figures) -> Values:
     return {verdict.value: figures.probes.get(verdict, 0) for verdict in ProbeVerdict}
 
@@ -218,6 +234,36 @@ _OF_RUN: _Rows = {
         "How long good answers took, from the first byte sent to the last one read. "
         "Quantiles are within 1 %.",
         "quantile",
+    ),
+    "run_requests_total": (
+        _requests,
+        "Requests of the run by kind, those of its earlier sessions too.",
+        "kind",
+    ),
+    "requests_today": (
+        _requests_today,
+        "Requests of all runs of the feed on the run's day (UTC), by kind. reserved: allowed to "
+        "a run under limits.budget, and not sent.",
+        "kind",
+    ),
+    "budget_requests": ("api_use.budget.allowed", "limits.budget: requests in a period."),
+    "budget_left_requests": (
+        "api_use.budget.left",
+        "Requests that limits.budget left when the run was last seen.",
+    ),
+    "budget_renews_timestamp_seconds": (
+        "api_use.budget.renews_at",
+        "When the whole budget may be used again.",
+    ),
+    "api_quota_remaining_requests": (
+        _quota_remaining,
+        "Requests that the API's own header told to be left, by header.",
+        "header",
+    ),
+    "api_quota_limit_requests": (
+        _quota_limit,
+        "Requests of a whole period as this header told; absent where it does not.",
+        "header",
     ),
     "run_queued_pages": ("queue_depth", "Pages that wait for a writer."),
     "run_queued_pages_peak": (

@@ -17,6 +17,7 @@ from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views import layout, wording
+from carsync.reporting.views.cost import cost_rows
 from carsync.run.report import next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
 
@@ -173,6 +174,7 @@ def _run_rows(
     if state.latency is not None:
         rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
+    rows += cost_rows(state.requests, state.api_use, state.quotas, now)
     return rows + _failed_rows(state, width - _NAMES_WIDTH)
 
 

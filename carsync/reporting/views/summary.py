@@ -8,6 +8,7 @@ from carsync import formatting
 from carsync.formatting import Displayed, Tone
 from carsync.model import Check, CheckVerdict
 from carsync.reporting.views import wording
+from carsync.reporting.views.cost import cost_rows
 from carsync.reporting.views.layout import WIDTH, columns, counts_grid, title, wrap
 from carsync.run.report import RunReport, next_step, outcome
 from carsync.state.figures import Figures
@@ -64,6 +65,7 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
         ("traffic", traffic),
         ("errors", wording.errors(figures, with_retries=True)),
         ("memory", memory),
+        *cost_rows(figures.requests, figures.api_use, figures.quotas, report.finished_at),
     ]
 
 

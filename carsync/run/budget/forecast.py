@@ -43,7 +43,7 @@ def look_ahead(
     `until` is the last moment at which it can be resumed.
 
     >>> now = datetime(2026, 11, 29, 20, tzinfo=UTC)
-    >>> use = BudgetUse(allowed=1000, per="day", used=935, renews_at=window_of(now, "day").ends_at)
+    >>> use = BudgetUse.of(1000, "day", 935, now)
     >>> night = {"max_wait_s": 900, "until": now + timedelta(hours=12)}
     >>> look_ahead(65, use, now, **night) is None
     True
@@ -123,12 +123,10 @@ class Forecast:
         if outlook.last_at is None:
             is_begun = bool(asked or context.plan.staged_count)
             raise refused(words, of_budget, needed, max_age_h, is_begun=is_begun)
-        context.note(f"{words}: {_plan_words(outlook, of_budget)}")
-        log.warning(
-            "%s",
-            words,
-            extra={"event": "budget_short", "needed": needed, "left": left},
-        )
+        sentence = f"{words}: {_plan_words(outlook, of_budget)}"
+        context.notes.append(sentence)
+        extra = {"event": "budget_short", "needed": needed, "left": left}
+        log.warning("%s", sentence, extra=extra)
 
 
 def needs_words(needed: int, use: BudgetUse) -> str:

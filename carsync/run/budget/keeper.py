@@ -231,8 +231,7 @@ def size_of(limits: Limits) -> int:
 def used_words(use: BudgetUse) -> str:
     """Say how much of a budget is used.
 
-    >>> renews_at = datetime(2026, 12, 1, tzinfo=UTC)
-    >>> used_words(BudgetUse(allowed=1000, per="day", used=935, renews_at=renews_at))
+    >>> used_words(BudgetUse.of(1000, "day", 935, datetime(2026, 12, 1, tzinfo=UTC)))
     '935 of 1,000 requests a day'
     """
     return f"{formatting.part(use.used, use.allowed, 'request')} {EACH[use.per]}"

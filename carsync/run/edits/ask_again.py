@@ -122,7 +122,9 @@ def _ask_again(
     is_alive = {i: answers.get(i) is ProbeVerdict.ALIVE and not says_yes_to_all for i in asked}
     alive = {i: said.get(i, "") for i in asked if is_alive[i]}
     gone = sum(found.verdicts.get(i) is ProbeVerdict.GONE for i in asked)
-    return AskedAgain(alive, gone, len(ids) - len(alive) - gone, found.objection)
+    problem = context.requests.problem
+    objection = found.objection if problem is None else problem.problem
+    return AskedAgain(alive, gone, len(ids) - len(alive) - gone, objection)
 
 
 def _prepare_probes(

@@ -9,13 +9,13 @@ import pytest
 from carsync.config.sections import BudgetPeriod
 from carsync.run.budget.forecast import Outlook, look_ahead, needs_words, refused
 from carsync.run.report import next_step
-from carsync.state.api_use import BudgetUse, window_of
+from carsync.state.api_use import BudgetUse
 
 NOW = datetime(2026, 11, 29, 20, 30, tzinfo=UTC)
 
 
 def of(allowed: int, used: int, per: BudgetPeriod = "day") -> BudgetUse:
-    return BudgetUse(allowed=allowed, per=per, used=used, renews_at=window_of(NOW, per).ends_at)
+    return BudgetUse.of(allowed, per, used, NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""What requests have cost, in words: of the run, of today, of the budget, by the API's count. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from carsync import formatting
+from carsync.run.budget.keeper import used_words
+from carsync.state.api_use import ApiUse, BudgetUse, Quota
+
+NamedValue = tuple[str, str]
+_KINDS = {"pages": "pages", "by_id": "by id", "removals": "removals", "token": "token"}
+
+
+def cost_rows(
+    requests: Mapping[str, int], use: ApiUse | None, quotas: Sequence[Quota], now: datetime
+) -> list[NamedValue]:
+    """Return name and value of each line that there is something to say on."""
+    rows = [("requests", by_kind(requests))] if requests else []
+    known = use and use.at(now)
+    if known is not None and (known.today or known.budget):
+        rows.append(("today", f"{by_kind(known.today)} · all runs, UTC"))
+    if known is not None and known.budget is not None:
+        rows.append(("budget", budget_words(known.budget)))
+    told = [quota_words(quota, now) for quota in quotas]
+    return rows + [("" if nth else "API tells", words) for nth, words in enumerate(told)]
+
+
+def by_kind(counts: Mapping[str, int]) -> str:
+    """Write how many requests there were, and of which kinds.
+
+    >>> by_kind({"pages": 935, "by_id": 30, "reserved": 4}), by_kind({"pages": 7}), by_kind({})
+    ('969: 935 pages, 30 by id, 4 reserved', '7: 7 pages', 'none')
+    """
+    if not counts:
+        return "none"
+    order = [*(kind for kind in _KINDS if kind in counts), *sorted(counts.keys() - _KINDS.keys())]
+    parts = [f"{counts[kind]:,} {_KINDS.get(kind, kind)}" for kind in order]
+    return f"{sum(counts.values()):,}: {', '.join(parts)}"
+
+
+def budget_words(use: BudgetUse) -> str:
+    """Write what is left of a budget, and when it renews.
+
+    >>> from datetime import UTC
+    >>> budget_words(BudgetUse.of(1000, "day", 935, datetime(2026, 11, 29, 20, tzinfo=UTC)))
+    '65 left · 935 of 1,000 requests a day used · renews 2026-11-30 00:00:00 UTC'
+    """
+    renews = formatting.moment(use.renews_at)
+    return f"{use.left:,} left · {used_words(use)} used · renews {renews}"
+
+
+def quota_words(quota: Quota, now: datetime) -> str:
+    """Write what the API's own header told last."""
+    limit = "" if quota.limit is None else f" of {quota.limit:,.0f}"
+    words = f"{quota.name}: {quota.remaining:,.0f}{limit} left"
+    if quota.renews_at is not None and quota.renews_at > now:
+        words += f" until {formatting.moment(quota.renews_at)}"
+    return f"{words} · told {formatting.moment(quota.told_at)}"
