@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
@@ -28,9 +29,12 @@ from carsync.reporting.answers.status import tell_status
 from carsync.reporting.live.terminal import Canvas, can_redraw, columns_of, wants_color
 from carsync.reporting.views import status as view
 from carsync.reporting.views.layout import WIDTH
+from carsync.state import requests
+from carsync.state.api_use import ApiUse
 from carsync.state.checkpoint import CheckpointState, load, staleness
 from carsync.state.clock import Moment
 from carsync.state.file_lock import is_held
+from carsync.state.requests import Feed
 
 WATCH_EVERY_S = 1.0
 
@@ -73,7 +77,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     "--sessions",
     "with_sessions",
     is_flag=True,
-    help="Also show carsync's sessions in the database.",
+    help="Also ask the database: carsync's sessions, and what requests have cost.",
 )
 def status(
     source: ConfigSource,
@@ -97,12 +101,12 @@ def status(
       carsync status --max-age 26h --json | jq .last_success_age_s
     """
     config = source.load()
-    sessions = _sessions(config) if with_sessions else None
+    sessions, use = _ask_database(config) if with_sessions else (None, None)
     look = partial(_look, checkpoint_path(config), place_of(config), config.checkpoint.max_age_h)
     code = 0
     if watch_every_s is not None:
         code = _watch(look, watch_every_s, as_json)
-    seen = look()
+    seen = look().with_use(use)
     if not as_json:
         _print_status(seen, sessions)
     elif watch_every_s is None:
@@ -122,6 +126,12 @@ class _Seen(Struct, frozen=True):
     lock_held: bool
     state: CheckpointState | None
     now: datetime
+
+    def with_use(self, use: ApiUse | None) -> _Seen:
+        """Return the same with what the database says that requests have cost."""
+        if use is None or self.state is None:
+            return self
+        return replace(self, state=replace(self.state, api_use=use))
 
     @property
     def facts(self) -> tuple[CheckpointState | None, datetime, bool, float]:
@@ -143,9 +153,14 @@ def _look(path: Path, place: str, resume_within_h: float) -> _Seen:
     return _Seen(path, resume_within_h, lock_held, state, now)
 
 
-def _sessions(config: Config) -> list[DatabaseSession]:
+def _ask_database(config: Config) -> tuple[list[DatabaseSession], ApiUse | None]:
+    """Return carsync's sessions and what requests have cost, as the database knows it."""
+    feed, budget = Feed(config.target, config.sync.source), config.limits.budget
     with closing(open_database(require_database(config), "carsync status")) as connection:
-        return list_sessions(connection, config.target)
+        sessions = list_sessions(connection, config.target)
+        if not requests.exist(connection):
+            return sessions, None
+        return sessions, requests.read(connection, feed, budget if budget.requests else None)
 
 
 def _print_status(seen: _Seen, sessions: list[DatabaseSession] | None) -> None:

@@ -13,6 +13,7 @@ from carsync.model import Check, MergeCounts
 from carsync.reporting.views.status import status_lines
 from carsync.run.figures.metrics import Metrics
 from carsync.run.report import RunReport
+from carsync.state.api_use import ApiUse, BudgetUse, Quota
 from carsync.state.checkpoint import CheckpointState, LastRun
 from carsync.state.figures import Figures, Latency
 
@@ -74,6 +75,27 @@ def snapshot(**changes: Any) -> Figures:
         "rss_slope_mb_per_min": 0.4,
     }
     return msgspec.structs.replace(empty, **{**usual, **changes})
+
+
+COST: dict[str, Any] = {
+    "requests": {"pages": 814, "by_id": 30, "token": 1},
+    "api_use": ApiUse(
+        day=NOW.date(),
+        today={"pages": 900, "by_id": 30, "token": 2, "reserved": 5},
+        budget=BudgetUse.of(1000, "day", 937, NOW),
+    ),
+    "quotas": (
+        Quota(
+            name="X-RateLimit",
+            remaining=50.0,
+            limit=100.0,
+            renews_at=NOW + timedelta(seconds=30),
+            told_at=NOW,
+        ),
+        Quota(name="Quota", remaining=7.0, told_at=NOW),
+    ),
+}
+"""What the requests of that run have cost, as figures and checkpoint hold it."""
 
 
 def checkpoint(**changes: Any) -> CheckpointState:

@@ -21,7 +21,7 @@ alive: the API still has them
 allowed: requests that `limits.budget` allows in a period
 allowed_per_s_mean: requests per second that the limit allowed, on average; null: no limit
 already_approved: old name of `approval`
-api_use: requests of all runs of the feed today, and what is left of `limits.budget`; null: not known
+api_use: requests of all runs of the feed today, and the budget's; null: not known
 application: the session's `application_name`
 approval: what an approval did: `at`, `by`, `deactivated`, `left_out`; null: nobody approved
 at: when

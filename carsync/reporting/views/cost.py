@@ -1,4 +1,4 @@
-"""What requests have cost, in words: of the run, of today, of the budget, by the API's count. Pure."""
+"""What requests have cost in words: the run's, today's, the budget's, by the API's count. Pure."""
 
 from __future__ import annotations
 

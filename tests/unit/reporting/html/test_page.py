@@ -19,6 +19,7 @@ from carsync.run.figures.metrics import Metrics
 from carsync.state.changes import ChangedCar, ChangesKept, ChangeSummary, PriceMove, PriceMoves
 from carsync.state.rejects import ReasonCount
 from carsync.state.samples import FailedPage
+from tests.support.snapshots import COST, snapshot
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = (
@@ -144,6 +145,13 @@ class Reader(HTMLParser):
 
 def shown(of: ReportData) -> str:
     return " ".join(Reader(shown_page(of)).shown.split())
+
+
+def test_the_key_figures_tell_what_requests_have_cost() -> None:
+    shown = page.tiles(data(figures=snapshot(**COST)))
+    assert ("Cost", "845 requests", "814 pages, 30 by id, 1 token") in shown
+    assert ("API tells", "50 left", "of 100, X-RateLimit") in shown
+    assert [figure for name, figure, _ in shown if name == "Budget left"] == ["63"]
 
 
 def test_words_from_outside_are_text_wherever_they_stand() -> None:

@@ -36,7 +36,9 @@ def standing(**changes: Any) -> Standing:
         in_progress=True,
         run_id=42,
         started_at=STARTED,
-        figures=snapshots.snapshot(slowed=Slowed(by="X-RateLimit", rate=2.5, lowest=1.5)),
+        figures=snapshots.snapshot(
+            slowed=Slowed(by="X-RateLimit", rate=2.5, lowest=1.5), **snapshots.COST
+        ),
         exit_code=0,
         ended_at=NOW,
         last_success_at=NOW,
@@ -51,6 +53,10 @@ def test_the_figures_of_a_run_read_back() -> None:
     assert found["carsync_run_failed_attempts_total[rate_limited]"] == 2
     assert found["carsync_run_slowed_requests_per_second"] == 2.5
     assert found["carsync_run_failed_attempts_total[timeout]"] == 0
+    assert found["carsync_run_requests_total[by_id]"] == 30
+    assert found["carsync_requests_today[reserved]"] == 5
+    assert found["carsync_budget_left_requests"] == 63
+    assert found["carsync_api_quota_limit_requests[X-RateLimit]"] == 100
     assert found["carsync_run_response_seconds[0.95]"] == 0.512
     assert found["carsync_run_response_seconds_count"] == 812
     assert found["carsync_run_response_seconds_sum"] == pytest.approx(812 * 0.41)
