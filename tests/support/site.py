@@ -345,6 +345,11 @@ class Site:
         """Return every row of the table as text: id → all columns."""
         return dict(ask(self.dsn, "SELECT id, t::text FROM public.cars AS t"))
 
+    def counted(self) -> dict[str, int]:
+        """Return the requests of all runs by kind, as the database counts them."""
+        found = ask(self.dsn, "SELECT kind, sum(requests)::int FROM carsync.requests GROUP BY kind")
+        return {kind: count for kind, count in found if count}
+
     def inactive(self) -> set[str]:
         """Return the ids of the cars that were deactivated."""
         found = ask(self.dsn, "SELECT id FROM public.cars WHERE NOT is_active")

@@ -192,10 +192,11 @@ class BudgetKeeper:
     # ── the end ──────────────────────────────────────────────────────────────
 
     def settle(self, engine: Engine, conn: Connection | None) -> None:
-        """Take back what an engine that is about to end did not send; never raises."""
-        if self._budget is None:
-            return
-        if (found := engine.allot(afresh=True)) is not None:
+        """Store what is new, and take back what an engine that is about to end did not send.
+
+        Never raises.
+        """
+        if self._budget is not None and (found := engine.allot(afresh=True)) is not None:
             self._pending[RESERVED] -= found.left
         self._left = 0
         if conn is not None:

@@ -90,11 +90,13 @@ def test_a_held_car_that_the_api_has_again_is_left_out_and_named(
 ) -> None:
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i == 3 else feed.honest_record(i)
     feed.arrivals.clear()
+    before = held.counted()["by_id"]
     look = held.run("approve", "2", "--dry-run", "--json").report
     assert {each["id"] for each in look["cars"]} == HELD - {"3"}
     assert look["by_id"] == {"alive": 1, "gone": 3, "unclear": 0, "objection": ""}
     assert feed.pages_asked() == []
     assert len(feed.arrivals) < 30
+    assert held.counted()["by_id"] == before + len(feed.arrivals)
     approved = held.run("approve", "2", "--yes", "--json").report
     assert approved["left_out"] == [{"id": "3", "reason": "the API, asked by id, still has it"}]
     assert approved["deactivated"] == 3

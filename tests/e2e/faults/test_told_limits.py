@@ -47,6 +47,9 @@ def test_a_limit_that_is_told_is_kept(open_site: OpenSite, kind: str) -> None:
     slowed = ended.report["snapshot"]["slowed"]
     assert slowed["is_told"]
     assert slowed["lowest"] <= COUNT / WINDOW_S
+    (quota,) = site.status()["quotas"]
+    assert quota["limit"] == COUNT
+    assert 0 <= quota["remaining"] <= COUNT
 
 
 @pytest.mark.long

@@ -117,6 +117,7 @@ def test_a_token_that_is_revoked_is_renewed_once_and_the_run_is_exact(
     site.assert_exact()
     assert len(site.api.door.issued) == 2
     assert "the API refused" not in ended.said
+    assert site.counted() == {"pages": len(site.api.log) - 2, "token": 2}
     assert_hidden(site, ended)
 
 
