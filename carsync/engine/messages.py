@@ -5,6 +5,8 @@ Nothing in them assumes one machine: times are durations.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from carsync.errors import CarsyncError, FailureKind
@@ -166,8 +168,15 @@ class LimitReached(Struct, frozen=True):
     by: str
 
 
+UNUSED: Final = "unused"
+"""An admission with which nothing was sent: there was nothing to ask for, or no token yet."""
+
+
 class RequestsMade(Struct, frozen=True):
-    """A worker sent these requests, by kind, whatever became of them; a lease may take several."""
+    """A worker sent these requests, by kind, whatever became of them; a lease may take several.
+
+    `UNUSED` counts those that it might have sent.
+    """
 
     counts: dict[str, int]
 

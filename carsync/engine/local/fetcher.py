@@ -18,8 +18,10 @@ from carsync.engine.local.messages import Drain, FetcherArgs, Heartbeat, Leases,
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.local.tally import Tally
 from carsync.engine.messages import (
+    UNUSED,
     Lease,
     PageFailed,
+    PageLease,
     PageNamed,
     ProbeAnswered,
     ProbeLease,
@@ -175,8 +177,8 @@ class Fetcher:
                 if readiness is Readiness.READY:
                     return self._ask(number, lease, admission, started_s)
                 self._heed(admission)
+                self._tally.count("token" if readiness is Readiness.USED else UNUSED)
                 if readiness is Readiness.USED:
-                    self._tally.count("token")
                     self._gate.succeeded(admission)
             except PageError as exc:
                 if readiness is not Readiness.READY:
@@ -208,8 +210,8 @@ class Fetcher:
 
     def _ask(self, number: int, lease: Lease, admission: Admission, started_s: float) -> None:
         """Send the request of a lease, and report what came; raise `PageError`."""
-        if isinstance(lease, ProbeLease) or not lease.is_over:
-            self._tally.count(kind_of(lease))
+        is_over = isinstance(lease, PageLease) and lease.is_over  # nothing is asked for
+        self._tally.count(UNUSED if is_over else kind_of(lease))
         if isinstance(lease, ProbeLease):
             answer = self._reader.probe(lease)
             self._heed(admission)

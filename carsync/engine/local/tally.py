@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import Literal
 
 from carsync.engine.messages import Event, LimitsTold, RequestsMade
 from carsync.model import RequestKind
@@ -24,8 +25,8 @@ class Tally:
         self._limits: dict[str, ToldLimit] = {}
         self._tell_at_s = clock()
 
-    def count(self, kind: RequestKind) -> None:
-        """Count a request."""
+    def count(self, kind: RequestKind | Literal["unused"]) -> None:
+        """Count a request, or an admission that was not used."""
         with self._lock:
             self._counts[kind] += 1
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from carsync import formatting
-from carsync.run.budget.keeper import used_words
+from carsync.run.budget.keeper import EACH
 from carsync.state.api_use import ApiUse, BudgetUse, Quota
 
 NamedValue = tuple[str, str]
@@ -45,10 +45,10 @@ def budget_words(use: BudgetUse) -> str:
 
     >>> from datetime import UTC
     >>> budget_words(BudgetUse.of(1000, "day", 935, datetime(2026, 11, 29, 20, tzinfo=UTC)))
-    '65 left · 935 of 1,000 requests a day used · renews 2026-11-30 00:00:00 UTC'
+    '65 of 1,000 requests a day left · renews 2026-11-30 00:00:00 UTC'
     """
-    renews = formatting.moment(use.renews_at)
-    return f"{use.left:,} left · {used_words(use)} used · renews {renews}"
+    left = formatting.part(use.left, use.allowed, "request")
+    return f"{left} {EACH[use.per]} left · renews {formatting.moment(use.renews_at)}"
 
 
 def quota_words(quota: Quota, now: datetime) -> str:
@@ -56,5 +56,5 @@ def quota_words(quota: Quota, now: datetime) -> str:
     limit = "" if quota.limit is None else f" of {quota.limit:,.0f}"
     words = f"{quota.name}: {quota.remaining:,.0f}{limit} left"
     if quota.renews_at is not None and quota.renews_at > now:
-        words += f" until {formatting.moment(quota.renews_at)}"
+        return f"{words} · renews {formatting.moment(quota.renews_at)}"
     return f"{words} · told {formatting.moment(quota.told_at)}"

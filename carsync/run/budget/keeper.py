@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from carsync import formatting
 from carsync.config.sections import Limits
 from carsync.engine.base import Engine
-from carsync.engine.messages import LimitsTold
+from carsync.engine.messages import UNUSED, LimitsTold
 from carsync.errors import DatabaseError, RequestBudgetError
 from carsync.postgres.wait import Connection, is_idle
 from carsync.source.allotment import Allotted
@@ -100,9 +100,10 @@ class BudgetKeeper:
     # ── what happens ─────────────────────────────────────────────────────────
 
     def made(self, counts: Mapping[str, int]) -> None:
-        """Count requests that were sent."""
-        self.sent.update(counts)
-        self._pending.update(counts)
+        """Count requests that were sent, and give those back that were not."""
+        sent = {kind: count for kind, count in counts.items() if kind != UNUSED}
+        self.sent.update(sent)
+        self._pending.update(sent)
         if self._budget is not None:
             self._pending[RESERVED] -= sum(counts.values())
             self._left -= sum(counts.values())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from carsync.config.sections import Budget, Limits
-from carsync.engine.messages import LimitsTold
+from carsync.engine.messages import UNUSED, LimitsTold
 from carsync.errors import DatabaseError
 from carsync.postgres.wait import Connection
 from carsync.run.budget.keeper import BudgetKeeper
@@ -43,6 +43,11 @@ class Gate:
             self._keeper.made({"pages": 1})
             sent += 1
         return sent
+
+    def send_nothing(self) -> None:
+        """Have no token yet when it is one's turn."""
+        self._allotment.take()
+        self._keeper.made({UNUSED: 1})
 
 
 class Bench:
@@ -101,6 +106,7 @@ def test_what_was_not_sent_is_taken_back(conn: Connection) -> None:
     assert bench.keeper.left() == 1000
     assert bench.gate.send(3) == 3
     assert bench.keeper.left() == 997
+    bench.gate.send_nothing()
     bench.keeper.settle(bench.gate, conn)
     assert bench.stored() == {"pages": 3}
     assert bench.gate.send(1) == 0

@@ -11,12 +11,12 @@ from carsync.reporting.views.summary import render_summary
 from tests.support.folders import ROOT
 from tests.support.snapshots import COST, NOW, checkpoint, render_status, report, snapshot
 
-LEFT = "63 left · 937 of 1,000 requests a day used · renews 2026-01-03 00:00:00 UTC"
+LEFT = "63 of 1,000 requests a day left · renews 2026-01-03 00:00:00 UTC"
 LINES = (
     "845: 814 pages, 30 by id, 1 token",
     "937: 900 pages, 30 by id, 2 token, 5 reserved · all runs, UTC",
     LEFT,
-    "X-RateLimit: 50 of 100 left until 2026-01-02 03:05:51 UTC · told 2026-01-02 03:05:21 UTC",
+    "X-RateLimit: 50 of 100 left · renews 2026-01-02 03:05:51 UTC",
     "Quota: 7 left · told 2026-01-02 03:05:21 UTC",
 )
 
@@ -27,6 +27,7 @@ def test_status_and_summary_say_all_of_it() -> None:
     for line in LINES:
         assert line in " ".join(shown.split())
         assert line in " ".join(summary.split())
+    assert max(map(len, summary.splitlines())) <= 80
 
 
 def test_without_requests_nothing_is_said() -> None:
@@ -37,9 +38,7 @@ def test_a_later_status_counts_from_what_has_renewed() -> None:
     tomorrow = NOW + timedelta(days=1)
     rows = dict(cost_rows(COST["requests"], COST["api_use"], COST["quotas"][:1], tomorrow))
     assert rows["today"] == "none · all runs, UTC"
-    assert rows["budget"].startswith(
-        "1,000 left · 0 of 1,000 requests a day used · renews 2026-01-0"
-    )
+    assert rows["budget"].startswith("1,000 of 1,000 requests a day left · renews 2026-01-0")
     assert rows["API tells"] == "X-RateLimit: 50 of 100 left · told 2026-01-02 03:05:21 UTC"
     told = tell_status(ROOT, checkpoint(**COST), tomorrow, False, 24.0)
     assert isinstance(told, StatusAnswer)
@@ -50,4 +49,4 @@ def test_a_later_status_counts_from_what_has_renewed() -> None:
 
 def test_the_live_view_shows_what_is_left() -> None:
     state = LiveState(snapshot(**COST), "fetching", NOW, 1.0)
-    assert "63 left · 937 of 1,000" in " ".join(" ".join(live_lines(state, 200)).split())
+    assert "63 of 1,000 requests a day left" in " ".join(" ".join(live_lines(state, 200)).split())
