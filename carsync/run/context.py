@@ -63,8 +63,7 @@ class RunContext:
         self.mode: RunMode = options.mode
         """What is read; `options.mode`, unless that is not possible."""
         self.ask(config.api)
-        rate = config.limits.requests_per_second
-        self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
+        self.measure()
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.columns: tuple[ColumnValues, ...] | None = None
@@ -128,6 +127,11 @@ class RunContext:
         self.plan = FeedPlan(api, self.options.max_pages, ahead)
         self.lists = self.plan.lists
         self.paginator = self.lists.paginator
+
+    def measure(self) -> None:
+        """Measure from now on; what was measured before is forgotten."""
+        rate = self.config.limits.requests_per_second
+        self.metrics = Metrics(time.monotonic, self.config.acceptance.warmup_s, rate)
 
     def fit_ids(self) -> None:
         """Let ids be written as the table has them, from here on."""

@@ -1,0 +1,338 @@
+"""Single cars, asked for by their ids: what the API says of each, and what of it is believed.
+
+A car is gone where its own answer says so, and where the answers for other cars show that such an
+answer means something (`deactivation.by_id`). The values of a car are written where most of the
+other cars that are asked for have, by id, the values that they have in the table: else the API
+gives records of another shape there, and each value that differs would be no change of the car.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from carsync import formatting
+from carsync.deactivation import candidates
+from carsync.deactivation.addresses import Addresses
+from carsync.deactivation.by_id import Verdicts, verify
+from carsync.deactivation.id_shapes import Shape, group_by_shape
+from carsync.deactivation.policy import cap_objections
+from carsync.destination.known_cars import KnownCar, count_active, find_cars
+from carsync.mapping.ids import MAX_ID_CHARS, compile_spelling
+from carsync.mapping.rejected import RejectedValueError, quote
+from carsync.model import ProbeVerdict, Row
+from carsync.run.context import RunContext
+from carsync.run.deactivate import with_addresses
+from carsync.run.edits.asking import ask_for
+from carsync.run.probes import ProbeRunner
+
+PORTION = 50
+"""Cars that are asked for before the next ones are, and how far that is is told."""
+TELL_S = 10.0
+CONTROLS = 5
+"""Other cars that are asked for, so that their values show what those of an answer are worth."""
+
+CarAction = Literal["inserted", "updated", "reactivated", "deactivated", "unchanged", "unclear"]
+"""What became of a car; `unclear`: nothing, because the API did not tell it in a usable way."""
+NOT_ASKED = "it was not asked for"
+ATTEMPTS = 3
+"""A car is asked for this often where the answers are not clear."""
+WRITTEN: frozenset[CarAction] = frozenset({"inserted", "updated", "reactivated"})
+_CLEAR = frozenset({ProbeVerdict.ALIVE, ProbeVerdict.GONE})
+
+
+class RefreshedCar(Struct, frozen=True):
+    """What became of one car, by its id as the table writes it, and why where that is worth it."""
+
+    id: str
+    action: CarAction
+    reason: str = ""
+
+
+class SingleCars:
+    """The cars of one refresh, in the order in which they were named.
+
+    `is_listed`: a program named them, so that the caps of `sync.deactivate` hold.
+    """
+
+    def __init__(self, context: RunContext, named: Sequence[str], *, is_listed: bool) -> None:
+        self._context = context
+        self._is_listed = is_listed
+        self._key = (context.connection, context.target, context.source)
+        self.found: dict[str, RefreshedCar] = {}
+        """What is known of each car so far."""
+        self.asked: list[tuple[float, Sequence[str]]] = []
+        """Portions of the cars, and since when, on the monotonic clock, each was asked for."""
+        self._verdicts: Verdicts = {}
+        self._controls: list[str] = []
+        self._stranger: str | None = None
+        self._addresses = Addresses(context.mapper.places, context.addresses)
+        self._known: dict[str, KnownCar] = {}
+        self._named = named
+        self._ids: list[str] = []
+
+    # ── who is asked for ─────────────────────────────────────────────────────
+
+    def _spell(self) -> list[str]:
+        """Return the ids as the table writes them, each once; those that are none are told."""
+        rule = self._context.config.mapping.columns["id"]
+        spell = compile_spelling(rule.type if rule else "text") or str
+        for each in self._named:
+            try:
+                if not each.isprintable() or len(each) > MAX_ID_CHARS:
+                    raise RejectedValueError(f"{quote(each)} is no id")
+                self.found.setdefault(spell(each), RefreshedCar(spell(each), "unclear", NOT_ASKED))
+            except RejectedValueError as exc:
+                self._tell(each, "unclear", str(exc))
+        return [i for i, car in self.found.items() if car.reason == NOT_ASKED]
+
+    def _with_addresses(self, ids: Sequence[str]) -> list[str]:
+        """Return the ids that can be asked for; the others are told."""
+        self._known = find_cars(self._context.connection, self._context.target, ids)
+        ours = []
+        for i in ids:
+            owner = self._known[i].source if i in self._known else self._context.source
+            if owner == self._context.source:
+                ours.append(i)
+            else:
+                self._tell(i, "unclear", f"in the table it belongs to the source {owner}")
+        found = ours
+        if ours and not self._addresses.is_by_id:
+            found = list(with_addresses(self._context, self._addresses, ours, self._list_listed))
+        record = self._context.config.api.record
+        path = record.path if record else ""
+        for i in set(ours) - set(found):
+            words = f"in the table a value of {path} is missing"
+            if i not in self._known:
+                words = f"the table has no such car, whose values {path} needs (api.record.path)"
+            self._tell(i, "unclear", words)
+        return found
+
+    def _tell(self, record_id: str, action: CarAction, reason: str = "") -> None:
+        self.found[record_id] = RefreshedCar(record_id, action, reason)
+
+    # ── what the API says ────────────────────────────────────────────────────
+
+    def ask(self, probes: ProbeRunner) -> None:
+        """Ask for all cars, and judge what was answered until the API fails or a signal comes."""
+        self._ids = self._with_addresses(self._spell())
+        told_s = time.monotonic()
+        for at in range(0, len(self._ids), PORTION):
+            portion = self._ids[at : at + PORTION]
+            self.asked.append((time.monotonic(), portion))
+            answers = self._ask_clearly(probes, portion)
+            if time.monotonic() - told_s >= TELL_S:
+                told_s = time.monotonic()
+                done = formatting.part(at + len(portion), len(self._ids), "car")
+                self._context.say(f"asked for {done}")
+            if self._context.stop.requested or not _CLEAR & set(answers.values()):
+                break
+        self._judge_gone(probes)
+        self._judge_living(probes)
+
+    def _ask_clearly(self, probes: ProbeRunner, ids: Sequence[str]) -> Verdicts:
+        answers: Verdicts = {}
+        for _ in range(ATTEMPTS):
+            left = [i for i in ids if answers.get(i) not in _CLEAR]
+            if not left or self._context.stop.requested:
+                break
+            answers |= probes.ask(left, {})
+        self._verdicts |= answers
+        return answers
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether the API told anything of any car; also where none could be asked for."""
+        return not self.asked or any(self._verdicts.get(i) in _CLEAR for i in self._ids)
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The rows of the cars that the API gave and that may be written, changed or not."""
+        rows = self._context.rows_by_id
+        living = self._with_verdict(ProbeVerdict.ALIVE)
+        return {i: rows[i] for i in living if i in rows and self.found[i].action != "unclear"}
+
+    @property
+    def gone(self) -> list[str]:
+        """The cars that are to be deactivated."""
+        return [i for i, car in self.found.items() if car.action == "deactivated"]
+
+    def _with_verdict(self, verdict: ProbeVerdict) -> list[str]:
+        return [i for i in self._ids if self._verdicts.get(i) is verdict]
+
+    def _judge_gone(self, probes: ProbeRunner) -> None:
+        """Believe, where that is proved, that active cars are gone."""
+        rules, said = self._context.config.sync.deactivate, self._context.said_by_id
+        active = []
+        for i in self._with_verdict(ProbeVerdict.GONE):
+            if i not in self._known:
+                self._tell(
+                    i, "unclear", f"neither the table nor the API has it ({_words(said, i)})"
+                )
+            elif not self._known[i].is_active:
+                self._tell(i, "unchanged", "it is inactive already")
+            elif not rules.enabled:
+                words = f"gone ({_words(said, i)}), but sync.deactivate.enabled is false"
+                self._tell(i, "unchanged", words)
+            else:
+                active.append(i)
+        if active and (against := self._object_to_number(len(active))):
+            for i in active:
+                self._tell(i, "unclear", against)
+        elif active:
+            self._prove(probes, active)
+
+    def _object_to_number(self, gone: int) -> str:
+        if not self._is_listed:
+            return ""
+        rules = self._context.config.sync.deactivate
+        return "; ".join(cap_objections(gone, count_active(*self._key), rules))
+
+    def _prove(self, probes: ProbeRunner, ids: Sequence[str]) -> None:
+        def ask(record_ids: Sequence[str], pages: Mapping[str, int]) -> Verdicts:
+            answers = ask_for(probes, record_ids, pages)
+            if not pages:
+                self._verdicts |= answers
+            return answers
+
+        self._stranger = self._addresses.add_stranger(ids)
+        found = verify(ask, ids, self._draw, self._stranger, self._addresses.keys(ids))
+        said = self._context.said_by_id
+        for i in ids:
+            verdict = found.verdicts.get(i)
+            self._verdicts[i] = verdict or ProbeVerdict.NOTHING
+            if verdict is ProbeVerdict.GONE:
+                self._tell(i, "deactivated", _words(said, i))
+            elif verdict is not ProbeVerdict.ALIVE:
+                why = found.objection or "asked once more, it gave no clear answer"
+                self._tell(i, "unclear", f"gone ({_words(said, i)}), but that is not proved: {why}")
+
+    def _judge_living(self, probes: ProbeRunner) -> None:
+        """Plan what becomes of the cars that the API has, and tell what gave no clear answer."""
+        said, rows = self._context.said_by_id, self._context.rows_by_id
+        for i in self._with_verdict(ProbeVerdict.NOTHING):
+            if self.found[i].reason == NOT_ASKED:
+                self._tell(i, "unclear", said.get(i) or "the API gave no clear answer")
+        changed = []
+        for i in self._with_verdict(ProbeVerdict.ALIVE):
+            if i not in rows:
+                self._tell(i, "unclear", probes.no_row.get(i, "the answer makes no row"))
+                continue
+            car = self._known.get(i)
+            self._tell(i, _compare(car, rows[i]))
+            if self.found[i].action in WRITTEN:
+                changed.append(i)
+        if changed:
+            for i, why in self._object_to_values(probes, changed):
+                self._tell(i, "unclear", why)
+
+    def _object_to_values(
+        self, probes: ProbeRunner, ids: Sequence[str]
+    ) -> Iterator[tuple[str, str]]:
+        """Say of which cars the values must not be written, and why."""
+        self._ask_controls(probes, ids)
+        rows, said = self._context.rows_by_id, self._context.said_by_id
+        known = find_cars(self._context.connection, self._context.target, self._controls)
+        judged = [i for i in self._controls if i in rows and i in known]
+        same = [i for i in judged if known[i].data_hash == rows[i][-1]]
+        against, unchanged = "", len(self._unchanged)
+        if not judged and not unchanged:
+            against = (
+                "no other active car could be read by id, to compare its values with the table"
+            )
+        elif 2 * (len(same) + unchanged) <= len(judged) + unchanged:
+            against = (
+                "by id the API gives other values than on its pages: so it is for "
+                f"{formatting.part(len(judged) - len(same), len(judged), 'car')} that "
+                "should be unchanged; run `carsync sync` first, if that is long ago"
+            )
+        alike = [*self._controls, *self._unchanged]
+        usual = {sign for i in alike for sign in said.get(i, "").split(", ")}
+        for i in ids:
+            signs = [s for s in said.get(i, "").split(", ") if s and s not in usual]
+            if against:
+                yield i, against
+            elif self._says_yes_to_all and not self._is_active(i):
+                yield i, "the API answers 200 by id for a car that cannot exist"
+            elif signs:
+                yield (
+                    i,
+                    f"it has {signs[0]}; if that means gone: api.record.gone_when: {{{signs[0]}}}",
+                )
+
+    @property
+    def _unchanged(self) -> list[str]:
+        """The cars that have, by id, the values that they have in the table."""
+        return [i for i in self.rows if self.found[i].action == "unchanged"]
+
+    @property
+    def _says_yes_to_all(self) -> bool:
+        stranger = self._stranger
+        return stranger is not None and self._verdicts.get(stranger) is ProbeVerdict.ALIVE
+
+    def _is_active(self, record_id: str) -> bool:
+        return record_id in self._known and self._known[record_id].is_active
+
+    def _ask_controls(self, probes: ProbeRunner, ids: Sequence[str]) -> None:
+        """Ask for other cars, and for one that cannot exist, unless a proof did so already."""
+        if self._stranger is not None:
+            return
+        keys = self._addresses.keys(ids)
+        wanted = CONTROLS - len(self._unchanged)
+        for shape in group_by_shape(ids, keys):
+            if wanted <= 0 or self._draw(shape, wanted):
+                break
+        self._stranger = self._addresses.add_stranger(ids)
+        self._verdicts |= ask_for(probes, [*self._controls, self._stranger], {})
+
+    def _list_listed(self, shape: Shape, count: int) -> list[str]:
+        return candidates.list_listed(*self._key, self._addresses, shape, count)
+
+    def _draw(self, shape: Shape, count: int) -> list[tuple[str, int]]:
+        """Draw control samples, none of which is asked for anyhow."""
+        ours = set(self._ids)
+        found = [i for i in self._list_listed(shape, count + len(ours)) if i not in ours][:count]
+        self._controls.extend(found)
+        return [(i, 0) for i in found]
+
+    # ── what became of it ────────────────────────────────────────────────────
+
+    def check(self, refused: int) -> None:
+        """Hold what was planned against the table, after a merge that `refused` so many rows."""
+        rows = self.rows
+        planned = [i for i, car in self.found.items() if car.action not in {"unchanged", "unclear"}]
+        now = find_cars(self._context.connection, self._context.target, planned)
+        why = "another program wrote it meanwhile, or a trigger of the table keeps it otherwise"
+        if refused:
+            why = f"PostgreSQL refused the row, or {why} (`carsync rejects list`)"
+        for i in planned:
+            car = now.get(i, KnownCar(None, False, None))
+            if i in rows:
+                is_done = car.is_active and car.data_hash == rows[i][-1]
+            else:
+                is_done = not car.is_active
+            if not is_done:
+                self._tell(i, "unclear", why)
+
+
+def _compare(known: KnownCar | None, row: Row) -> CarAction:
+    """Return what a row makes of the car that the table knows."""
+    if known is None:
+        return "inserted"
+    if not known.is_active:
+        return "reactivated"
+    return "unchanged" if known.data_hash == row[-1] else "updated"
+
+
+def _words(said: Mapping[str, str], record_id: str) -> str:
+    """Return what the API said of a car that it calls gone."""
+    return said.get(record_id) or "404"
+
+
+def count_actions(cars: Collection[RefreshedCar]) -> dict[CarAction, int]:
+    """Return how many cars there are of each action, of those that there are."""
+    actions = [car.action for car in cars]
+    return {action: actions.count(action) for action in dict.fromkeys(actions)}
