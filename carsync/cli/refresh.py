@@ -39,7 +39,7 @@ class _Progress(RunListener):
 
 @click.command()
 @config_options
-@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--dry-run", is_flag=True, help="Ask and merge, show the changes, roll them back.")
 @click.option(
     "--wait",
@@ -79,7 +79,7 @@ def refresh(
     Examples:
       carsync refresh 4711 4712 --config prod.yaml
       psql -Atc "SELECT id FROM cars WHERE is_live" | carsync refresh - --config prod.yaml
-      carsync refresh 4711 --json | jq '.cars[] | select(.action == "unclear")'
+      carsync refresh 4711 --json | jq '.refreshed[] | select(.action == "unclear")'
 
     \b
     Exit codes: 0 all done · 2 configuration · 3 the API told nothing · 4 database · 5 some cars

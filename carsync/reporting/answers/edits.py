@@ -138,9 +138,9 @@ class RefreshAnswer(Struct, frozen=True, kw_only=True):
     state: RunState
     exit_code: int
     dry_run: bool
-    cars: Sequence[RefreshedCar]
+    refreshed: Sequence[RefreshedCar]
     counts: MergeCounts | None
-    requests: int
+    attempts: int
     duration_s: float
     notes: Sequence[str]
     problem: str
@@ -228,7 +228,7 @@ def tell_refresh(done: Refreshed) -> RefreshAnswer:
     report = done.report
     names = ("run_id", "state", "exit_code", "dry_run", "counts", "duration_s", "notes")
     words = {name: getattr(report, name) for name in (*names, "problem", "detail", "hint")}
-    return RefreshAnswer(**words, cars=done.cars, requests=report.figures.attempts)
+    return RefreshAnswer(**words, refreshed=done.cars, attempts=report.figures.attempts)
 
 
 def _failure(exc: CarsyncError) -> Failure:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from carsync import formatting
 from carsync.config.sections import Config
@@ -73,7 +73,9 @@ def refresh(
         start.prepare_schema(context)
         start.check_origin(context)
         _check_hash_scheme(context)
-        return _Refresh(context, ids, is_listed=is_listed).carry_out(idle_s)
+        work = _Refresh(context, ids, is_listed=is_listed)
+        end = work.carry_out(idle_s)
+    return work.close(end)
 
 
 def _check_hash_scheme(context: RunContext) -> None:
@@ -107,8 +109,8 @@ class _Refresh:
         context.begin(self._run)
         self._cars = SingleCars(context, ids, is_listed=is_listed)
 
-    def carry_out(self, idle_s: float) -> Refreshed:
-        """Ask, merge, and record the end."""
+    def carry_out(self, idle_s: float) -> Outcome:
+        """Ask and merge; leave nothing staged."""
         context = self._context
         try:
             with asking(context, idle_s) as probes:
@@ -116,8 +118,14 @@ class _Refresh:
             end = self._settle()
         except CarsyncError as exc:
             end = outcome.failed(exc)
+            end = replace(end, hint="; ".join(filter(None, (end.hint, AGAIN))))
         with suppress(DatabaseError):
             staging.drop(context.connection, self._run.run_id)
+        return end
+
+    def close(self, end: Outcome) -> Refreshed:
+        """Record the end, when the locks are given back."""
+        context = self._context
         report = self._report(end)
         if not finish.record(context, end.state, report):
             report = self._report(outcome.lost(self._run.run_id))
@@ -129,7 +137,8 @@ class _Refresh:
         context, cars = self._context, self._cars
         stop = context.stop
         if stop.forced or (stop.requested and not cars.was_answered):
-            return Outcome("interrupted", stop.exit_code, None, "stopped; nothing was changed")
+            problem = "stopped; nothing was changed"
+            return Outcome("interrupted", stop.exit_code, None, problem, hint=AGAIN)
         if not cars.was_answered:
             first = next(iter(cars.found.values()))
             problem = "the API gave no clear answer for any car; nothing was changed"

@@ -123,25 +123,28 @@ class SingleCars:
         for at in range(0, len(self._ids), PORTION):
             portion = self._ids[at : at + PORTION]
             self.asked.append((time.monotonic(), portion))
-            answers = self._ask_clearly(probes, portion)
+            is_clear = self._ask_clearly(probes, portion)
+            self._plan(probes, portion)
             if time.monotonic() - told_s >= TELL_S:
                 told_s = time.monotonic()
                 done = formatting.part(at + len(portion), len(self._ids), "car")
                 self._context.say(f"asked for {done}")
-            if self._context.stop.requested or not _CLEAR & set(answers.values()):
+            if self._context.stop.requested or not (is_clear or self._is_up(probes, portion)):
                 break
         self._judge_gone(probes)
         self._judge_living(probes)
 
-    def _ask_clearly(self, probes: ProbeRunner, ids: Sequence[str]) -> Verdicts:
-        answers: Verdicts = {}
+    def _ask_clearly(self, probes: ProbeRunner, ids: Sequence[str]) -> bool:
+        """Ask, a few times where the answer is not clear; say whether any answer is."""
         for _ in range(ATTEMPTS):
-            left = [i for i in ids if answers.get(i) not in _CLEAR]
-            if not left or self._context.stop.requested:
-                break
-            answers |= probes.ask(left, {})
-        self._verdicts |= answers
-        return answers
+            left = [i for i in ids if self._verdicts.get(i) not in _CLEAR]
+            if left and not self._context.stop.requested:
+                self._verdicts |= probes.ask(left, {})
+        return any(self._verdicts.get(i) in _CLEAR for i in ids)
+
+    def _is_up(self, probes: ProbeRunner, ids: Sequence[str]) -> bool:
+        """Say whether the API answers for another car at all."""
+        return self._ask_clearly(probes, self._draw_like(ids, 1))
 
     @property
     def was_answered(self) -> bool:
@@ -210,58 +213,63 @@ class SingleCars:
                 why = found.objection or "asked once more, it gave no clear answer"
                 self._tell(i, "unclear", f"gone ({_words(said, i)}), but that is not proved: {why}")
 
-    def _judge_living(self, probes: ProbeRunner) -> None:
-        """Plan what becomes of the cars that the API has, and tell what gave no clear answer."""
-        said, rows = self._context.said_by_id, self._context.rows_by_id
-        for i in self._with_verdict(ProbeVerdict.NOTHING):
-            if self.found[i].reason == NOT_ASKED:
-                self._tell(i, "unclear", said.get(i) or "the API gave no clear answer")
-        changed = []
-        for i in self._with_verdict(ProbeVerdict.ALIVE):
+    def _plan(self, probes: ProbeRunner, ids: Sequence[str]) -> None:
+        """Plan what becomes of the cars that the API has; ask for others before one is written."""
+        rows, changed = self._context.rows_by_id, []
+        for i in ids:
+            if self._verdicts.get(i) is not ProbeVerdict.ALIVE:
+                continue
             if i not in rows:
                 self._tell(i, "unclear", probes.no_row.get(i, "the answer makes no row"))
                 continue
-            car = self._known.get(i)
-            self._tell(i, _compare(car, rows[i]))
+            self._tell(i, _compare(self._known.get(i), rows[i]))
             if self.found[i].action in WRITTEN:
                 changed.append(i)
-        if changed:
-            for i, why in self._object_to_values(probes, changed):
-                self._tell(i, "unclear", why)
+        if changed and self._stranger is None:
+            self._ask_controls(probes, changed)
 
-    def _object_to_values(
-        self, probes: ProbeRunner, ids: Sequence[str]
-    ) -> Iterator[tuple[str, str]]:
+    def _judge_living(self, probes: ProbeRunner) -> None:
+        """Doubt the values that are to be written; tell what gave no clear answer."""
+        self._plan(probes, self._with_verdict(ProbeVerdict.ALIVE))  # asked twice, some of them
+        for i, why in list(self._object_to_values()):
+            self._tell(i, "unclear", why)
+        for i in self._with_verdict(ProbeVerdict.NOTHING):
+            if self.found[i].reason == NOT_ASKED:
+                said = self._context.said_by_id.get(i)
+                self._tell(i, "unclear", said or "the API gave no clear answer")
+
+    def _object_to_values(self) -> Iterator[tuple[str, str]]:
         """Say of which cars the values must not be written, and why."""
-        self._ask_controls(probes, ids)
-        rows, said = self._context.rows_by_id, self._context.said_by_id
-        known = find_cars(self._context.connection, self._context.target, self._controls)
-        judged = [i for i in self._controls if i in rows and i in known]
-        same = [i for i in judged if known[i].data_hash == rows[i][-1]]
-        against, unchanged = "", len(self._unchanged)
-        if not judged and not unchanged:
-            against = (
-                "no other active car could be read by id, to compare its values with the table"
-            )
-        elif 2 * (len(same) + unchanged) <= len(judged) + unchanged:
-            against = (
-                "by id the API gives other values than on its pages: so it is for "
-                f"{formatting.part(len(judged) - len(same), len(judged), 'car')} that "
-                "should be unchanged; run `carsync sync` first, if that is long ago"
-            )
+        against, said = self._object_to_all(), self._context.said_by_id
         alike = [*self._controls, *self._unchanged]
         usual = {sign for i in alike for sign in said.get(i, "").split(", ")}
-        for i in ids:
+        for i, car in self.found.items():
+            if car.action not in WRITTEN:
+                continue
             signs = [s for s in said.get(i, "").split(", ") if s and s not in usual]
             if against:
                 yield i, against
-            elif self._says_yes_to_all and not self._is_active(i):
+            elif self._says_yes_to_all and car.action != "updated":
                 yield i, "the API answers 200 by id for a car that cannot exist"
             elif signs:
-                yield (
-                    i,
-                    f"it has {signs[0]}; if that means gone: api.record.gone_when: {{{signs[0]}}}",
-                )
+                words = f"if that means gone, set api.record.gone_when: {{{signs[0]}}}"
+                yield i, f"it has {signs[0]}; {words}"
+
+    def _object_to_all(self) -> str:
+        """Say why no value by id is to be trusted; empty where most other cars have the table's."""
+        rows, unchanged = self._context.rows_by_id, len(self._unchanged)
+        known = find_cars(self._context.connection, self._context.target, self._controls)
+        judged = [i for i in self._controls if i in rows and i in known]
+        other = sum(known[i].data_hash != rows[i][-1] for i in judged)
+        if not judged and not unchanged:
+            return "no other active car could be read by id, to compare its values with the table"
+        if 2 * other < len(judged) + unchanged:
+            return ""
+        return (
+            "the values by id are not those of the pages: they differ for "
+            f"{formatting.part(other, len(judged), 'other car')}; if the last sync is long ago, "
+            "run `carsync sync` first"
+        )
 
     @property
     def _unchanged(self) -> list[str]:
@@ -273,20 +281,18 @@ class SingleCars:
         stranger = self._stranger
         return stranger is not None and self._verdicts.get(stranger) is ProbeVerdict.ALIVE
 
-    def _is_active(self, record_id: str) -> bool:
-        return record_id in self._known and self._known[record_id].is_active
-
     def _ask_controls(self, probes: ProbeRunner, ids: Sequence[str]) -> None:
-        """Ask for other cars, and for one that cannot exist, unless a proof did so already."""
-        if self._stranger is not None:
-            return
-        keys = self._addresses.keys(ids)
-        wanted = CONTROLS - len(self._unchanged)
-        for shape in group_by_shape(ids, keys):
-            if wanted <= 0 or self._draw(shape, wanted):
-                break
+        """Ask for cars that should be as the table has them, and for one that cannot exist."""
+        self._draw_like(ids, CONTROLS - len(self._unchanged))
         self._stranger = self._addresses.add_stranger(ids)
         self._verdicts |= ask_for(probes, [*self._controls, self._stranger], {})
+
+    def _draw_like(self, ids: Sequence[str], count: int) -> list[str]:
+        """Draw control samples whose ids look like some of these."""
+        for shape in group_by_shape(ids, self._addresses.keys(ids)):
+            if count > 0 and (found := self._draw(shape, count)):
+                return [i for i, _ in found]
+        return []
 
     def _list_listed(self, shape: Shape, count: int) -> list[str]:
         return candidates.list_listed(*self._key, self._addresses, shape, count)
