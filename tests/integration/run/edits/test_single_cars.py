@@ -208,7 +208,7 @@ def test_a_portion_without_a_clear_answer_ends_the_asking_only_where_the_api_is_
 
 def test_what_was_read_before_a_signal_counts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("carsync.run.edits.single_cars.PORTION", 2)
-    found, asked = refresh(rig, ["1", "2", "3", "4"], {"1": "b"}, stop_after=8)
+    found, asked = refresh(rig, ["1", "2", "3", "4"], {"1": "b"}, stop_after=7)
     actions = {i: action for i, (action, _) in found.items()}
     assert actions == {"1": "updated", "2": "unchanged", "3": "unclear", "4": "unclear"}
     assert "3" not in asked
