@@ -288,21 +288,24 @@ class SingleCars:
         self._verdicts |= ask_for(probes, [*self._controls, self._stranger], {})
 
     def _draw_like(self, ids: Sequence[str], count: int) -> list[str]:
-        """Draw control samples whose ids look like some of these."""
+        """Draw other cars whose ids look like some of these, and which nobody asked for."""
         for shape in group_by_shape(ids, self._addresses.keys(ids)):
-            if count > 0 and (found := self._draw(shape, count)):
-                return [i for i, _ in found]
+            listed = self._list_listed(shape, max(0, count) + len(self._ids))
+            if found := [i for i in listed if i not in self.found][: max(0, count)]:
+                self._controls.extend(found)
+                return found
         return []
 
     def _list_listed(self, shape: Shape, count: int) -> list[str]:
         return candidates.list_listed(*self._key, self._addresses, shape, count)
 
     def _draw(self, shape: Shape, count: int) -> list[tuple[str, int]]:
-        """Draw control samples, none of which is asked for anyhow."""
-        ours = set(self._ids)
-        found = [i for i in self._list_listed(shape, count + len(ours)) if i not in ours][:count]
-        self._controls.extend(found)
-        return [(i, 0) for i in found]
+        """Draw control samples for a proof: of the cars asked for, those that the API has."""
+        listed = self._list_listed(shape, count + len(self._ids))
+        living = set(self._with_verdict(ProbeVerdict.ALIVE))
+        left = [i for i in listed if i not in self.found or i in living][:count]
+        self._controls.extend(i for i in left if i not in self.found)
+        return [(i, 0) for i in left]
 
     # ── what became of it ────────────────────────────────────────────────────
 

@@ -152,11 +152,13 @@ def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fil
     await_that(lambda: len(site.api.log) > 5, "the first pages")
     asked = sorted(site.truth())[:12]
     refreshing = site.start("refresh", "--json", *asked)
-    waiting = site.start("sync", "--json", "--wait", "1m")
-    for each in (refreshing, waiting):
+    waiting, stopped = (site.start("sync", "--json", "--wait", "1m") for _ in range(2))
+    for each in (refreshing, waiting, stopped):
         assert each.process.stderr is not None
         line = each.process.stderr.readline()
         assert "is going on since" in line, line
+    stopped.signal(signal.SIGTERM)
+    assert stopped.end().exit_code == 143
     site.api.release()
     assert syncing.end().exit_code == 0
     ended, later = refreshing.end(), waiting.end()

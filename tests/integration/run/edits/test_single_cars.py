@@ -212,3 +212,10 @@ def test_what_was_read_before_a_signal_counts(rig: Rig, monkeypatch: pytest.Monk
     actions = {i: action for i, (action, _) in found.items()}
     assert actions == {"1": "updated", "2": "unchanged", "3": "unclear", "4": "unclear"}
     assert "3" not in asked
+
+
+def test_where_all_cars_are_named_those_that_are_there_prove_who_is_gone(rig: Rig) -> None:
+    found, _ = refresh(rig, [str(i) for i in range(20)], {"1": GONE, "19": GONE, "2": "b"})
+    assert found.pop("1")[0] == "deactivated"
+    assert found.pop("2")[0] == "updated"
+    assert {action for action, _ in found.values()} == {"unchanged"}
