@@ -12,11 +12,11 @@ from carsync.cli import console
 from carsync.cli.options import ConfigSource, checkpoint_path, config_options, read_duration
 from carsync.errors import LockedError
 from carsync.model import RunOptions
-from carsync.reporting.answers.edits import tell_refresh
+from carsync.reporting.answers.edits import RefreshAnswer, tell_refresh
 from carsync.reporting.answers.encoding import encode
 from carsync.run.edits.refresh import Refreshed
 from carsync.run.edits.refresh import refresh as run_refresh
-from carsync.run.edits.single_cars import CarAction, count_actions
+from carsync.run.edits.refreshed_car import CarAction, count_actions
 from carsync.run.listener import RunListener
 from carsync.run.signals import StopSignal
 
@@ -69,7 +69,7 @@ def refresh(
     A car that the API calls gone is deactivated, if cars that the last run saw are found by id
     and an id that cannot exist is not. That takes about 20 more requests. For the ids of
     standard input the caps of `sync.deactivate` hold, too. Before values are written, up to 5
-    other cars are asked for: most of them must have the values that the table holds.
+    other cars are asked for: at least 2 of them must have the values that the table holds.
 
     If a run is going on, the refresh waits for its end. An unfinished run is left alone: the next
     `carsync sync` resumes it. The first Ctrl-C ends the asking and merges what was read, the
@@ -90,6 +90,8 @@ def refresh(
     named = _read_ids() if ids == ("-",) else list(ids)
     if not named:
         console.warn("there are no ids on standard input; nothing is to be done")
+        if as_json:
+            console.show_json(encode(RefreshAnswer(dry_run=dry_run)))
         return
     stop = StopSignal()
     stop.install()

@@ -16,9 +16,9 @@ from carsync.model import MergeCounts, RunState
 from carsync.reporting.answers.encoding import Failure
 from carsync.run.edits.ask_again import AskedAgain
 from carsync.run.edits.refresh import Refreshed
+from carsync.run.edits.refreshed_car import RefreshedCar
 from carsync.run.edits.replay import Replayed
 from carsync.run.edits.revert import NEXT_SYNC
-from carsync.run.edits.single_cars import RefreshedCar
 from carsync.run.held_run import HeldRun
 from carsync.state.rejects import ReasonCount, StoredReject
 
@@ -134,18 +134,18 @@ class ReplayAnswer(Struct, frozen=True, kw_only=True):
 class RefreshAnswer(Struct, frozen=True, kw_only=True):
     """What the API said of single cars, and what became of them."""
 
-    run_id: int | None
-    state: RunState
-    exit_code: int
-    dry_run: bool
-    refreshed: Sequence[RefreshedCar]
-    counts: MergeCounts | None
-    attempts: int
-    duration_s: float
-    notes: Sequence[str]
-    problem: str
-    detail: str
-    hint: str
+    run_id: int | None = None
+    state: RunState = "complete"
+    exit_code: int = 0
+    dry_run: bool = False
+    refreshed: Sequence[RefreshedCar] = ()
+    counts: MergeCounts | None = None
+    attempts: int = 0
+    duration_s: float = 0.0
+    notes: Sequence[str] = ()
+    problem: str = ""
+    detail: str = ""
+    hint: str = ""
 
 
 def tell_approval(

@@ -28,7 +28,8 @@ from carsync.model import SKIP, Decision, MergeCounts, Proof, RunOptions
 from carsync.run import finish, outcome, start
 from carsync.run.context import RunContext
 from carsync.run.edits.asking import asking, locked
-from carsync.run.edits.single_cars import RefreshedCar, SingleCars
+from carsync.run.edits.refreshed_car import RefreshedCar
+from carsync.run.edits.single_cars import SingleCars
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport

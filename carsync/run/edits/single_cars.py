@@ -1,18 +1,15 @@
 """Single cars, asked for by their ids: what the API says of each, and what of it is believed.
 
 A car is gone where its own answer says so, and where the answers for other cars show that such an
-answer means something (`deactivation.by_id`). The values of a car are written where most of the
-other cars that are asked for have, by id, the values that they have in the table: else the API
-gives records of another shape there, and each value that differs would be no change of the car.
+answer means something (`deactivation.by_id`). The values of a car are written where enough of
+the other cars that are asked for have, by id, the values that they have in the table: else the API
+gives records of another shape there, and a value that differs would be no change of the car.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Literal
-
-from msgspec import Struct
+from collections.abc import Iterator, Mapping, Sequence
 
 from carsync import formatting
 from carsync.deactivation import candidates
@@ -27,6 +24,7 @@ from carsync.model import ProbeVerdict, Row
 from carsync.run.context import RunContext
 from carsync.run.deactivate import with_addresses
 from carsync.run.edits.asking import ask_for
+from carsync.run.edits.refreshed_car import WRITTEN, CarAction, RefreshedCar, compare
 from carsync.run.probes import ProbeRunner
 
 PORTION = 50
@@ -35,21 +33,13 @@ TELL_S = 10.0
 CONTROLS = 5
 """Other cars that are asked for, so that their values show what those of an answer are worth."""
 
-CarAction = Literal["inserted", "updated", "reactivated", "deactivated", "unchanged", "unclear"]
-"""What became of a car; `unclear`: nothing, because the API did not tell it in a usable way."""
+SAME_SHARE = 0.4
+"""At least this share of them must have those of the table: on a busy day many have changed."""
+
 NOT_ASKED = "it was not asked for"
 ATTEMPTS = 3
 """A car is asked for this often where the answers are not clear."""
-WRITTEN: frozenset[CarAction] = frozenset({"inserted", "updated", "reactivated"})
 _CLEAR = frozenset({ProbeVerdict.ALIVE, ProbeVerdict.GONE})
-
-
-class RefreshedCar(Struct, frozen=True):
-    """What became of one car, by its id as the table writes it, and why where that is worth it."""
-
-    id: str
-    action: CarAction
-    reason: str = ""
 
 
 class SingleCars:
@@ -222,7 +212,7 @@ class SingleCars:
             if i not in rows:
                 self._tell(i, "unclear", probes.no_row.get(i, "the answer makes no row"))
                 continue
-            self._tell(i, _compare(self._known.get(i), rows[i]))
+            self._tell(i, compare(self._known.get(i), rows[i]))
             if self.found[i].action in WRITTEN:
                 changed.append(i)
         if changed and self._stranger is None:
@@ -256,14 +246,14 @@ class SingleCars:
                 yield i, f"it has {signs[0]}; {words}"
 
     def _object_to_all(self) -> str:
-        """Say why no value by id is to be trusted; empty where most other cars have the table's."""
+        """Say why no value by id is to be trusted; empty where enough cars have the table's."""
         rows, unchanged = self._context.rows_by_id, len(self._unchanged)
         known = find_cars(self._context.connection, self._context.target, self._controls)
         judged = [i for i in self._controls if i in rows and i in known]
         other = sum(known[i].data_hash != rows[i][-1] for i in judged)
         if not judged and not unchanged:
             return "no other active car could be read by id, to compare its values with the table"
-        if 2 * other < len(judged) + unchanged:
+        if len(judged) - other + unchanged >= SAME_SHARE * (len(judged) + unchanged):
             return ""
         return (
             "the values by id are not those of the pages: they differ for "
@@ -327,21 +317,6 @@ class SingleCars:
                 self._tell(i, "unclear", why)
 
 
-def _compare(known: KnownCar | None, row: Row) -> CarAction:
-    """Return what a row makes of the car that the table knows."""
-    if known is None:
-        return "inserted"
-    if not known.is_active:
-        return "reactivated"
-    return "unchanged" if known.data_hash == row[-1] else "updated"
-
-
 def _words(said: Mapping[str, str], record_id: str) -> str:
     """Return what the API said of a car that it calls gone."""
     return said.get(record_id) or "404"
-
-
-def count_actions(cars: Collection[RefreshedCar]) -> dict[CarAction, int]:
-    """Return how many cars there are of each action, of those that there are."""
-    actions = [car.action for car in cars]
-    return {action: actions.count(action) for action in dict.fromkeys(actions)}

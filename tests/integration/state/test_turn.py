@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from carsync.config.parser import parse
 from carsync.errors import LockedError
+from carsync.model import RunOptions
 from carsync.postgres import connection
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.run.listener import RunListener
+from carsync.run.signals import StopSignal
+from carsync.run.sync import sync
 from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.file_lock import FileLock, is_held
@@ -77,6 +83,17 @@ def test_the_wait_ends(tmp_path: Path, wait_s: float, stopped: bool, words: str)
     assert words in found.value.detail
     assert turn.was_stopped is stopped
     assert bool(told) is turn.has_waited is (wait_s == 0.2)
+
+
+def test_a_sync_that_a_signal_stops_while_it_waits_did_nothing(tmp_path: Path) -> None:
+    path, stop = tmp_path / "cars.json", StopSignal()
+    stop.number, stop.times = signal.SIGTERM, 1
+    config = parse("", {"API_BASE_URL": "http://127.0.0.1:1", "DATABASE_URL": "dbname=none"}, ())
+    with FileLock(path):
+        report = sync(config, path, RunListener(), stop, RunOptions(wait_s=60))
+        assert (report.state, report.exit_code, report.run_id) == ("interrupted", 143, None)
+        report = sync(config, path, RunListener(), StopSignal(), RunOptions())
+        assert (report.state, report.exit_code) == ("failed", 75)
 
 
 def test_how_far_the_other_run_is_comes_from_its_checkpoint() -> None:
