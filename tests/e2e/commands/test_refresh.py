@@ -175,8 +175,17 @@ def test_an_unfinished_run_goes_on_after_a_refresh(
     assert unfinished is not None
     assert after is not None
     assert replace(after, tried=None) == unfinished
+    site.api.reset()
+    site.api.hold(after=0)
+    killed = site.start("refresh", car_id)
+    await_that(lambda: site.api.log, "a request")
+    killed.close()
+    site.await_no_process()
+    site.api.release()
     ended = site.sync()
     assert ended.report["run_id"] == unfinished.run_id
+    states = ask(site.dsn, "SELECT state FROM carsync.runs WHERE mode = 'refresh' ORDER BY run_id")
+    assert states == [("complete",), ("abandoned",)]
     assert ended.report["figures"]["pages_resumed"] > 0
     site.assert_exact()
 
