@@ -297,7 +297,8 @@ class RunOptions(Struct, frozen=True):
     `adopt_source` lets the feed take over the cars that another feed wrote under its source.
     `dry_run` does all of it, rolls the merge back and leaves nothing behind. `max_pages`
     reads only so many pages, and deactivates nobody; None: the whole feed. `mode`: what is read;
-    an incremental run that is not possible is one of the whole feed where `or_full`.
+    an incremental run that is not possible is one of the whole feed where `or_full`. `wait_s`: wait
+    that long for the end of another run.
     """
 
     fresh: bool = False
@@ -306,6 +307,7 @@ class RunOptions(Struct, frozen=True):
     max_pages: int | None = None
     mode: Mode = "full"
     or_full: bool = False
+    wait_s: float = 0.0
 
     @property
     def scope(self) -> Scope:

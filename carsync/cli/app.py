@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "init": "Write a configuration file from a few questions, or from options.",
     "check": "Examine configuration, API, database and machine; say how to fix each problem.",
     "sync": "Bring the table in step with the feed; resume an unfinished run.",
+    "refresh": "Ask the API for single cars by their ids, and merge them now.",
     "status": "Show the state of the current or last run; reads only the checkpoint.",
     "runs": "List past runs, or show one in full.",
     "changes": "Print each change of the table in order, for programs that follow it.",

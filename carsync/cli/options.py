@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,22 @@ limit_option = click.option(
     help="Show at most this many.",
 )
 """Adds `--limit`, given to the command as `limit`: the most lines of a list to show."""
+
+_UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>min|[smhd])", re.ASCII)
+
+
+def read_duration(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> float | None:
+    """Return the seconds of a number with its unit, as `26h`, `90m` or `2d`; 0 needs none."""
+    if value is None or value.strip() == "0":
+        return None if value is None else 0.0
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a duration; write for example 26h, 90m or 2d")
+    return float(match["number"]) * _UNIT_S[match["unit"]]
+
 
 json_always_option = click.option(
     "--json", is_flag=True, expose_value=False, help="Print JSON (always the case; for scripts)."

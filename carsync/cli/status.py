@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +17,13 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.cli import console
-from carsync.cli.options import ConfigSource, checkpoint_path, config_options, require_database
+from carsync.cli.options import (
+    ConfigSource,
+    checkpoint_path,
+    config_options,
+    read_duration,
+    require_database,
+)
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
@@ -38,19 +43,6 @@ from carsync.state.requests import Feed
 
 WATCH_EVERY_S = 1.0
 
-_UNIT_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>min|[smhd])", re.ASCII)
-
-
-def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Return the seconds of a number with its unit, as `26h`, `90m` or `2d`."""
-    if value is None:
-        return None
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not a duration; write for example 26h, 90m or 2d")
-    return float(match["number"]) * _UNIT_S[match["unit"]]
-
 
 @click.command()
 @config_options
@@ -69,7 +61,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--max-age",
     "max_age_s",
-    callback=_seconds,
+    callback=read_duration,
     metavar="DURATION",
     help="Exit with 7 if the last success is older (26h, 90m, 2d) or there is none.",
 )

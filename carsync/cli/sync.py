@@ -14,7 +14,7 @@ import click
 
 from carsync import logging_setup, stdio
 from carsync.cli import console
-from carsync.cli.options import ConfigSource, checkpoint_path, config_options
+from carsync.cli.options import ConfigSource, checkpoint_path, config_options, read_duration
 from carsync.config.sections import Config
 from carsync.model import Mode, RunOptions
 from carsync.reporting.answers.encoding import encode
@@ -62,6 +62,14 @@ log = logging.getLogger(__name__)
     metavar="N",
     help="Read only the first N pages; insert and update, deactivate no car (exit 5).",
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    callback=read_duration,
+    default="0",
+    metavar="DURATION",
+    help="Wait for another run of this table to end, at most so long (30m, 2h); 0: exit with 75.",
+)
 @click.option("--plain", is_flag=True, help="Show log lines instead of the live view.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @click.pass_context
@@ -74,6 +82,7 @@ def sync(
     adopt_source: bool,
     dry_run: bool,
     max_pages: int | None,
+    wait_s: float,
     plain: bool,
     as_json: bool,
 ) -> None:
@@ -99,6 +108,9 @@ def sync(
     its cars would replace those of the first. It needs a `sync.source` of its own; where it
     is the same feed at a new address, say so once with --adopt-source.
 
+    Where another run of the table is going on, the exit code is 75 at once. With --wait this
+    run begins when that one has ended, and says meanwhile how far it is.
+
     With --max-pages the run is never complete: the exit code is 5, and no later run
     resumes it.
 
@@ -120,7 +132,7 @@ def sync(
     config.require_api()
     path = checkpoint_path(config)
     mode = mode or config.sync.mode
-    options = RunOptions(fresh, adopt_source, dry_run, max_pages, mode, or_full)
+    options = RunOptions(fresh, adopt_source, dry_run, max_pages, mode, or_full, wait_s)
     stop = StopSignal()
     stop.install()
     notifier = Notifier(config, path, stop)

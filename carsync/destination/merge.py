@@ -148,7 +148,8 @@ class _Merge:
 
     def carry_out(self) -> MergeCounts:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
-        if not self._request.is_replay and self._request.run.scope != "sample":
+        is_reading = not self._request.is_replay and self._request.run.mode != "refresh"
+        if is_reading and self._request.run.scope != "sample":
             request = self._request
             car_lists.record(self._cur, request.run, request.lists, request.decision.lists)
         duplicates = 0

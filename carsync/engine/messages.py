@@ -111,7 +111,8 @@ class ProbeAnswered(Struct, frozen=True):
     """What the API said of one record, and how long it asked to wait.
 
     `ids` and `info` are of the `page` that was asked for any record, `row` is of a record that was
-    found by its id. `failure` is why the attempt failed, where it did (429, time-out, …).
+    found by its id, `no_row` says why one that was found has none. `failure` is why the attempt
+    failed, where it did (429, time-out, …).
     """
 
     record_id: str | None
@@ -124,6 +125,7 @@ class ProbeAnswered(Struct, frozen=True):
     ids: tuple[str, ...] = ()
     info: PageInfo = PageInfo()
     row: Row | None = None
+    no_row: str = ""
     page: int | None = None
 
     @property

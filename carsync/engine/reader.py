@@ -50,7 +50,8 @@ class ProbeAnswer(Struct, frozen=True):
     """What an answer proves, and what it was (`detail`); a page's `ids` and its `info`.
 
     `rule` is the line of `api.record` by which an answer that proves nothing would mean gone.
-    `row` is the record's, where the record was found and tells all of one.
+    `row` is the record's, where the record was found and tells all of one; else `no_row` says why
+    it does not.
     """
 
     verdict: ProbeVerdict
@@ -59,6 +60,7 @@ class ProbeAnswer(Struct, frozen=True):
     info: PageInfo = PageInfo()
     rule: str = ""
     row: Row | None = None
+    no_row: str = ""
 
     @property
     def cure(self) -> str:
@@ -178,10 +180,21 @@ class FeedReader:
             return self._judge_answer(answer.body, lease.record_id)
         if self._gone_rule.matches(record):
             return ProbeAnswer(ProbeVerdict.GONE, BY_RULE)
-        rows = self._mapper.map_record(record).rows
         words = ", ".join(find_signs(record))
-        is_whole = rows and not self._mapper.needs_list
-        return ProbeAnswer(answer.verdict, words, row=rows[0] if is_whole else None)
+        row, why = self._read_row(record)
+        return ProbeAnswer(answer.verdict, words, row=row, no_row=why)
+
+    def _read_row(self, record: bytes) -> tuple[Row | None, str]:
+        """Return the row of a single record, or None and why there is none."""
+        content = self._mapper.map_record(record)
+        for reject in content.rejects:
+            for secret in self.client.authenticator.secrets:
+                reject = reject.without(secret)
+            column = f"{reject.column}: " if reject.column else ""
+            return None, f"the record is rejected: {column}{reject.reason}"
+        if self._mapper.needs_list:
+            return None, "the record does not tell on which list it is (mapping.columns: list)"
+        return content.rows[0], ""
 
     def _judge_answer(self, body: bytes, record_id: str) -> ProbeAnswer:
         """Judge a 200 without the record, which may be this API's 404."""

@@ -66,11 +66,7 @@ class RunContext:
         self.mode: RunMode = options.mode
         """What is read; `options.mode`, unless that is not possible."""
         self.ask(config.api)
-        rate = config.limits.requests_per_second
-        self.metrics = Metrics(time.monotonic, config.acceptance.warmup_s, rate)
-        feed = Feed(self.target, self.source)
-        pause = partial(self.metrics.pause, "limit")
-        self.requests = BudgetKeeper(config.limits, feed, time.monotonic, pause)
+        self.measure()
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.columns: tuple[ColumnValues, ...] | None = None
@@ -134,6 +130,15 @@ class RunContext:
         self.plan = FeedPlan(api, self.options.max_pages, ahead)
         self.lists = self.plan.lists
         self.paginator = self.lists.paginator
+
+    def measure(self) -> None:
+        """Measure from now on; what was measured before is forgotten."""
+        limits = self.config.limits
+        rate = limits.requests_per_second
+        self.metrics = Metrics(time.monotonic, self.config.acceptance.warmup_s, rate)
+        pause = partial(self.metrics.pause, "limit")
+        feed = Feed(self.target, self.source)
+        self.requests = BudgetKeeper(limits, feed, time.monotonic, pause)
 
     def fit_ids(self) -> None:
         """Let ids be written as the table has them, from here on."""

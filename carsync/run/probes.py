@@ -53,6 +53,8 @@ class ProbeRunner:
         self._health = health
         self._round = 0
         self._is_proved = False  # a record was answered for: a 403 from then on is a limiter's
+        self.no_row: dict[str, str] = {}
+        """The records that were found and make no row, and why."""
         self._out: dict[Key, ProbeLease] = {}  # asked, not yet answered
 
     def ask(self, record_ids: Sequence[str], pages: Mapping[str, int]) -> dict[str, ProbeVerdict]:
@@ -136,13 +138,19 @@ class ProbeRunner:
         self._is_proved |= event.verdict is not ProbeVerdict.NOTHING
         self._context.metrics.probe(event, by_id=asked.page is None)
         if asked.page is None and event.record_id is not None:
-            self._context.said_by_id[event.record_id] = event.detail
-            if event.row is not None:
-                self._context.rows_by_id[event.record_id] = event.row
+            self._hear(event, event.record_id)
         if event.failure is not None:
             what = f"page {asked.page}" if event.record_id is None else event.record_id
             log.debug("asked for %s: %s", what, event.detail, extra={"event": "probe_failed"})
         return asked
+
+    def _hear(self, event: ProbeAnswered, record_id: str) -> None:
+        """Keep what the API said of a record; its last word counts."""
+        self._context.said_by_id[record_id] = event.detail
+        if event.no_row:
+            self.no_row[record_id] = event.no_row
+        if event.row is not None:
+            self._context.rows_by_id[record_id] = event.row
 
     def _most(self, event: ProbeAnswered) -> int:
         """Return how often a record is asked for; patiently where the API is known to be up."""

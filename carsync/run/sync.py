@@ -41,10 +41,10 @@ from carsync.run.window import RunWindow, WindowTooShortError, check_mode, find_
 from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_certificates
 from carsync.source.pagination.feed_plan import ListPlan
-from carsync.state import target_lock
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
+from carsync.state.turn import Turn
 
 
 def sync(
@@ -76,6 +76,14 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
+        self._turn = Turn(
+            checkpoint_file,
+            place_of(context.config),
+            context.options.wait_s,
+            is_stopped=lambda: context.stop.requested,
+            tell=context.say,
+            pulse=context.listeners.pulse,
+        )
         self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
 
@@ -94,10 +102,11 @@ class SyncRun:
         try:
             refuse_without_semaphores()
             check_certificates(self._config.api)
-            with FileLock(self._checkpoint_file) as lock:
+            with self._turn.file_lock() as lock:
                 report = self._execute_locked(lock)
         except CarsyncError as exc:
-            report = self._report(outcome.failed(exc))
+            stopped = self._stopped() if self._turn.was_stopped else None
+            report = self._report(stopped or outcome.failed(exc))
         self._context.listeners.ended(report)
         return report
 
@@ -117,7 +126,8 @@ class SyncRun:
         )
         try:
             with context.connect() as connection:
-                target_lock.acquire(connection, context.target)
+                self._turn.take_target(connection, context.target)
+                self._begin_after_wait()
                 failpoints.reach("sync.locked")
                 start.prepare_schema(context)
                 failpoints.reach("sync.migrated")
@@ -140,6 +150,14 @@ class SyncRun:
         except CarsyncError as exc:
             end = (self._stopped() if self._stop.forced else None) or outcome.failed(exc)
         return self._close(end)
+
+    def _begin_after_wait(self) -> None:
+        """Let the run begin now, after another one, which has just asked the API."""
+        if not self._turn.has_waited:
+            return
+        self._idle_s = 0.0
+        self._started_s, self._started_at = time.monotonic(), datetime.now(UTC)
+        self._context.measure()
 
     def _read_checkpoint(self) -> CheckpointState | None:
         def note(exc: CheckpointError) -> None:

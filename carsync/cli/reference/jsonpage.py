@@ -21,6 +21,7 @@ from carsync.reporting.answers.changes import (
 from carsync.reporting.answers.edits import (
     ApproveAnswer,
     ApproveRunAnswer,
+    RefreshAnswer,
     RejectsAnswer,
     ReplayAnswer,
     RevertAnswer,
@@ -39,6 +40,7 @@ _FAILED = "a command that failed"
 ANSWERS: dict[str, tuple[type[Struct], ...]] = {
     "carsync check": (CheckAnswer,),
     "carsync sync": (SyncAnswer,),
+    "carsync refresh": (RefreshAnswer,),
     "carsync status": (StatusAnswer, NoCheckpointAnswer),
     "carsync runs": (RunsAnswer,),
     "carsync runs --car ID": (CarAnswer,),

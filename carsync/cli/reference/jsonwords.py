@@ -10,6 +10,7 @@ absent: active cars of the table that the run did not read
 acceptance: old name of `checks`
 action: what a run did to the car
 PresentCarAnswer.action: it is in the table
+RefreshedCar.action: what became of the car; `unclear`: nothing, for the `reason`
 active: active cars of the source in the table
 after: the new value, as PostgreSQL writes it
 ChangeAnswer.after: the changed columns with their new values, clocks left out; null: none
@@ -218,6 +219,7 @@ recent_rows_per_s: rows per second in the last half minute
 record_id: id in the record; null: it has none that can be used
 recorded_state: the state as recorded; a run whose process died is still recorded as running
 records: records of the pages that this session read
+refreshed: the cars in the order in which they were named, with what became of each
 refused: changes that cannot be taken back
 ReplayAnswer.refused: rows that PostgreSQL refused; they stay rejects
 reject_examples: some of the open rejects

@@ -264,7 +264,7 @@ class Fetcher:
     ) -> None:
         failpoints.reach("probe.answered")
         told = (answer.verdict, latency_s, answer.words, retry_after_s, failure)
-        found = (answer.ids, answer.info, answer.row)
+        found = (answer.ids, answer.info, answer.row, answer.no_row)
         page = lease.page.page if lease.page else None
         self._send(ProbeAnswered(lease.record_id, lease.attempt, *told, *found, page=page))
 

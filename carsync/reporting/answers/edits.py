@@ -12,9 +12,11 @@ from carsync.deactivation.approval import HeldCar, Review
 from carsync.destination.plausibility import ColumnForecast, Example
 from carsync.destination.undo import Refused, UndoCounts
 from carsync.errors import CarsyncError
-from carsync.model import MergeCounts
+from carsync.model import MergeCounts, RunState
 from carsync.reporting.answers.encoding import Failure
 from carsync.run.edits.ask_again import AskedAgain
+from carsync.run.edits.refresh import Refreshed
+from carsync.run.edits.refreshed_car import RefreshedCar
 from carsync.run.edits.replay import Replayed
 from carsync.run.edits.revert import NEXT_SYNC
 from carsync.run.held_run import HeldRun
@@ -129,6 +131,23 @@ class ReplayAnswer(Struct, frozen=True, kw_only=True):
     counts: MergeCounts | None
 
 
+class RefreshAnswer(Struct, frozen=True, kw_only=True):
+    """What the API said of single cars, and what became of them."""
+
+    run_id: int | None = None
+    state: RunState = "complete"
+    exit_code: int = 0
+    dry_run: bool = False
+    refreshed: Sequence[RefreshedCar] = ()
+    counts: MergeCounts | None = None
+    attempts: int = 0
+    duration_s: float = 0.0
+    notes: Sequence[str] = ()
+    problem: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
 def tell_approval(
     run_id: int, found: Review, done: Review | None, asked: AskedAgain | None
 ) -> ApproveAnswer:
@@ -202,6 +221,14 @@ def tell_replay(done: Replayed) -> ReplayAnswer:
         refused=done.refused,
         counts=done.counts,
     )
+
+
+def tell_refresh(done: Refreshed) -> RefreshAnswer:
+    """Return what became of the cars of a refresh."""
+    report = done.report
+    names = ("run_id", "state", "exit_code", "dry_run", "counts", "duration_s", "notes")
+    words = {name: getattr(report, name) for name in (*names, "problem", "detail", "hint")}
+    return RefreshAnswer(**words, refreshed=done.cars, attempts=report.figures.attempts)
 
 
 def _failure(exc: CarsyncError) -> Failure:

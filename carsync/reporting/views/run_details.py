@@ -21,7 +21,7 @@ from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
 
-RunKind = Literal["sync", "sample", "dry run", "replay", "revert"]
+RunKind = Literal["sync", "sample", "dry run", "replay", "revert", "refresh"]
 
 _KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
 
@@ -189,6 +189,8 @@ def kind_of(run: Run) -> RunKind:
         return "replay"
     if run.reverts is not None:
         return "revert"
+    if run.mode == "refresh":
+        return "refresh"
     return _KINDS.get(run.scope, "sync")
 
 
@@ -216,6 +218,8 @@ def fate(past: PastRun) -> tuple[str, str]:
     died = "its process ended unexpectedly" if past.run.state == "running" else ""
     if past.kind == "revert":
         return died, f"nothing was changed; run `carsync revert {past.run.reverts}` again"
+    if past.kind == "refresh":
+        return died, "nothing was changed; run `carsync refresh` again"
     if past.kind == "replay":
         return died, "nothing was changed; run `carsync rejects replay` again"
     resumes = ": it resumes the newest run if it can" if died else ""

@@ -65,8 +65,13 @@ def judge(
 
 
 def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
-    if state.state not in ACTIVE_STATES:
-        return Verdict(state.state, "a run is starting or ending", "wait a moment, then look again")
+    if state.state not in ACTIVE_STATES or state.tried is not None:
+        return Verdict(
+            "interrupted" if state.state in ACTIVE_STATES else state.state,
+            "a run is starting or ending, or another command asks the API (`carsync refresh`, "
+            "`carsync approve`, a dry run)",
+            "wait a moment, then look again",
+        )
     silent_s = updated_age_s(state, now)
     if silent_s > SILENT_AFTER_S[state.state]:
         return Verdict(

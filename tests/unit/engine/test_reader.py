@@ -118,7 +118,9 @@ def test_a_record_alone_gives_no_row_where_a_column_takes_the_value_of_its_list(
     lists = ("api.lists={make: [Kia, BMW]}", "mapping.columns.make={list: make}")
     feed = Feed(monkeypatch, *lists)
     feed.by_id = RecordAnswer(ProbeVerdict.ALIVE, b'{"data": {"id": "a"}}')
-    assert feed.reader.probe(ProbeLease("a", 1)) == ProbeAnswer(ProbeVerdict.ALIVE)
+    found = feed.reader.probe(ProbeLease("a", 1))
+    assert (found.verdict, found.row) == (ProbeVerdict.ALIVE, None)
+    assert "does not tell on which list it is" in found.no_row
 
 
 def test_an_answer_that_proves_nothing_names_the_key_that_would_read_it(feed: Feed) -> None:

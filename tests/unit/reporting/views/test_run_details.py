@@ -59,6 +59,7 @@ def test_errors_are_counted_since_the_sample_before_and_anew_in_each_session() -
         ({"scope": "dry"}, "dry run"),
         ({"scope": "whole", "replay_of": 3}, "replay"),
         ({"scope": "whole", "reverts": 3}, "revert"),
+        ({"scope": "whole", "mode": "refresh"}, "refresh"),
         ({"scope": "of a later carsync"}, "sync"),
     ],
 )
@@ -86,6 +87,7 @@ def test_how_runs_bear_on_each_other_is_known_from_both_sides() -> None:
         (a_past("failed", counts=None), "", "run `carsync sync` again"),
         (replace(a_past("failed", counts=None, reverts=40), kind="revert"), "", "revert 40` again"),
         (replace(a_past("failed", counts=None, replay_of=4), kind="replay"), "", "replay` again"),
+        (replace(a_past("failed", counts=None), kind="refresh"), "", "carsync refresh` again"),
     ],
 )
 def test_the_fate_of_a_run_and_what_to_do(past: PastRun, why: str, step: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from carsync.model import Check
 from carsync.reporting.views import status as view
 from carsync.reporting.views.status import judge, render_line
+from carsync.state.clock import Moment
 from tests.support import snapshots
 from tests.support.snapshots import DAY_H, LAST, NOW, render_status
 
@@ -164,6 +165,7 @@ def test_colour_changes_no_word() -> None:
         ({}, True, timedelta(), "running", "nothing to do"),
         ({}, False, timedelta(), "interrupted", "only the pages that were not staged"),
         ({}, False, timedelta(hours=25), "interrupted", "starts a new run"),
+        ({"tried": Moment(NOW)}, True, timedelta(), "interrupted", "wait a moment"),
         ({}, True, timedelta(minutes=5), "running", "if the run hangs, stop it"),
         ({"state": "merging"}, True, timedelta(minutes=5), "merging", "nothing to do"),
         (
