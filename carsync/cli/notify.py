@@ -15,7 +15,8 @@ from carsync.errors import ConfigError
 from carsync.reporting.notify.notifications import Notice, about_unit, headline, was_sent
 from carsync.reporting.notify.notifier import here_and_now, post, read_sent_notice
 from carsync.reporting.notify.pings import ping
-from carsync.state.checkpoint import load_or_none, staleness
+from carsync.state.checkpoint import load_or_none
+from carsync.state.freshness import staleness
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from carsync import __version__, formatting
 from carsync.config.sections import NoticeEvent, Notify
 from carsync.exit_codes import ExitCode, advise
 from carsync.run.report import RunReport, next_step
-from carsync.state.checkpoint import CheckpointState, staleness
+from carsync.state.checkpoint import CheckpointState
+from carsync.state.freshness import staleness
 
 SCHEMA = "carsync.notice"
 VERSION = 1
