@@ -124,7 +124,8 @@ class CheckpointWriter:
             last["last_completed"] = merged
         if report.is_success:
             last["last_success_at"] = report.data_at
-        if self.state.mode == "full":
+        changes |= self._mode(report.mode)
+        if report.mode == "full":
             changes |= last
         elif last:
             before = self.state.incremental or LastOfMode()

@@ -85,7 +85,7 @@ def test_the_hourly_unit_is_the_nightly_one_but_for_its_task_and_its_ends() -> N
     }
     assert nightly - hourly == {
         "Description=carsync: bring the listings table in step with the feed %i",
-        f"{command} --wait 1h",
+        f"{command} --mode full --wait 1h",
         "RuntimeMaxSec=2h",
         "StartLimitIntervalSec=12h",
         "StartLimitBurst=4",

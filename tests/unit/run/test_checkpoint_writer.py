@@ -188,7 +188,8 @@ def test_an_incremental_run_leaves_what_is_remembered_of_full_runs(path: Path) -
     assert (state.mode, state.window_from, state.window_overlap_s) == ("incremental", STARTED, 900)
     assert state.other == full.standing, "an unfinished full run is found again"
     at = snapshots.NOW + timedelta(hours=1)
-    writer.end(plan_with(1, 1), report("complete", 0, data_at=at, run_id=18, **MERGED))
+    ended = report("complete", 0, data_at=at, run_id=18, mode="incremental", **MERGED)
+    writer.end(plan_with(1, 1), ended)
     state = on_disk(path)
     assert (state.last_completed, state.last_success_at) == (snapshots.LAST, full.last_success_at)
     assert state.incremental is not None
@@ -196,7 +197,7 @@ def test_an_incremental_run_leaves_what_is_remembered_of_full_runs(path: Path) -
     assert state.incremental.last_completed is not None
     assert state.incremental.last_completed.run_id == 18
 
-    delta(path, state).end(plan_with(0, 1), report("failed", 3))
+    delta(path, state).end(plan_with(0, 1), report("failed", 3, mode="incremental"))
     failed = on_disk(path)
     assert failed.incremental == state.incremental
     assert failed.other == full.standing, "the full run is still the other one"
