@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.model import RunState
@@ -50,6 +51,16 @@ def judge(
     state: RunStanding | None, now: datetime, lock_held: bool, resume_within_h: float
 ) -> Verdict:
     """Return the true state: a run recorded as running whose lock nobody holds has died."""
+    verdict = _judge(state, now, lock_held, resume_within_h)
+    if state is None or state.mode != "incremental":
+        return verdict
+    step = verdict.next_step.replace("`carsync sync`", "`carsync sync --mode incremental`")
+    return replace(verdict, next_step=step)
+
+
+def _judge(
+    state: RunStanding | None, now: datetime, lock_held: bool, resume_within_h: float
+) -> Verdict:
     if state is None:
         step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
         return Verdict("none", "there is no checkpoint of this target here", step)

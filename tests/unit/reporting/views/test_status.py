@@ -128,6 +128,14 @@ def test_after_an_incremental_run_both_modes_are_told() -> None:
     )
 
 
+def test_the_next_step_of_an_incremental_run_is_an_incremental_one() -> None:
+    dead = after_a_delta(state="running", exit_code=None)
+    step = judge(dead, NOW, False, DAY_H).next_step
+    assert step.startswith("run `carsync sync --mode incremental` again")
+    assert dead.other is not None
+    assert judge(dead.other, NOW, False, DAY_H).next_step.startswith("run `carsync sync` again")
+
+
 def test_of_the_other_run_only_what_somebody_must_know_is_told() -> None:
     done = replace(snapshots.checkpoint().standing, state="complete", exit_code=0)
     assert "full run" not in render_status(after_a_delta(other=done), NOW, False).split("next:")[1]
