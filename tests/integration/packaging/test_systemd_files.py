@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from carsync.cli.sync import sync
 from tests.support.folders import ROOT
 
 UNITS = ROOT / "config" / "systemd"
@@ -123,6 +124,14 @@ def test_the_two_timers_of_a_feed_start_in_different_halves_of_the_hour(timer: s
     assert {"OnCalendar=*-*-* *:30:00", "RandomizedDelaySec=20min"} <= set(hourly)
     for each in (nightly, hourly):
         assert {"Persistent=true", "FixedRandomDelay=true", "AccuracySec=1min"} <= set(each)
+
+
+def test_the_commands_of_the_units_exist() -> None:
+    known = {option for each in sync.params for option in each.opts}
+    for unit in UNITS.glob("carsync*.service"):
+        for line in settings(unit.name):
+            if line.startswith("ExecStart=") and "carsync sync" in line:
+                assert set(re.findall(r"--[a-z-]+", line)) <= known
 
 
 def test_resumable_ends_are_tried_again_and_the_others_are_not() -> None:
