@@ -12,10 +12,15 @@ from carsync.cli.options import ConfigSource, config_options, find_checkpoint_pa
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.reporting.notify.notifications import Notice, about_unit, headline, was_sent
+from carsync.model import Mode
+from carsync.reporting.notify.notifications import Notice, Severity, about_unit, headline, was_sent
 from carsync.reporting.notify.notifier import here_and_now, post, read_sent_notice
 from carsync.reporting.notify.pings import ping
-from carsync.state.checkpoint import load_or_none, staleness
+from carsync.state.checkpoint import CheckpointState, load_or_none
+from carsync.state.freshness import staleness
+
+DELTA_UNITS = "carsync-delta"
+"""The units of incremental runs begin so."""
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +31,9 @@ log = logging.getLogger(__name__)
 @click.option(
     "--if-stale",
     is_flag=True,
-    help="Send only if the last success is older than notify.stale_after_h, or there is none.",
+    help="Send only if the last success is older than notify.stale_after_h, or there is none, or "
+    "if incremental runs are in use and the newest data are older than "
+    "notify.stale_incremental_after_h.",
 )
 @click.option("--unit", metavar="NAME", help="Report that this systemd unit failed (OnFailure=).")
 @click.option("--message", metavar="TEXT", default="", help="With --unit: send this text instead.")
@@ -53,7 +60,8 @@ def notify(
     if message and unit is None:
         raise click.UsageError("--message needs --unit.")
     config = source.load()
-    if config.notify.url is None and (config.notify.ping_url is None or if_stale):
+    has_ping = any(config.notify.ping_url_of(mode) is not None for mode in _pinged(unit))
+    if config.notify.url is None and (if_stale or not has_ping):
         raise ConfigError(
             "notify.url is not set"
             if if_stale
@@ -64,8 +72,10 @@ def notify(
     if notice is None:
         log.info("no notification sent: there is nothing to report")
         return
-    if config.notify.ping_url is not None and not if_stale:
-        ping(config, "success" if is_test else "fail", notice.problem or headline(notice))
+    for mode in _pinged(unit):
+        if config.notify.ping_url_of(mode) is not None and not if_stale:
+            words = notice.problem or headline(notice)
+            ping(config, "success" if is_test else "fail", words, mode=mode)
     if config.notify.url is not None:
         post(config, notice)
 
@@ -83,12 +93,35 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
         sent = read_sent_notice(path) if path is not None else None
         if sent is not None and was_sent(os.environ, sent.exit_code, sent.at, now):
             return None
+        # An incremental run has judged itself whether its end is worth a notice.
+        delta = state.standing_of("incremental") if state else None
+        if delta is not None and was_sent(os.environ, delta.exit_code, delta.updated_at, now):
+            return None
         return about_unit(unit, message, os.environ, state, **common)
-    stale = staleness(state, now, config.notify.stale_after_h * 3600)
+    stale = staleness(state, now, config.notify.stale_after_s("full"))
+    severity: Severity = "critical"
+    if stale is None and _has_deltas(config, state):
+        severity = "error"
+        after_s = config.notify.stale_after_s("incremental")
+        stale = staleness(state, now, after_s, "incremental")
     if stale is None:
         return None
     if state is not None:
         common |= {"run_id": state.run_id, "exit_code": state.exit_code, "problem": state.problem}
         common |= {"hint": state.hint, "last_success_at": state.last_success_at}
     step = "look at `carsync status` and at the timer: `systemctl list-timers 'carsync*'`"
-    return Notice(event="stale", severity="critical", stale=stale, next_step=step, **common)
+    return Notice(event="stale", severity=severity, stale=stale, next_step=step, **common)
+
+
+def _has_deltas(config: Config, state: CheckpointState | None) -> bool:
+    """Say whether incremental runs are in use: one has succeeded, and the key is still set."""
+    incremental = state.incremental if state else None
+    is_known = incremental is not None and incremental.last_success_at is not None
+    return is_known and config.api.window.param is not None
+
+
+def _pinged(unit: str | None) -> tuple[Mode, ...]:
+    """Return the modes whose addresses are pinged: a unit's own, of a test both."""
+    if unit is None:
+        return ("full", "incremental")
+    return ("incremental",) if unit.startswith(DELTA_UNITS) else ("full",)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 from msgspec import Struct
@@ -27,6 +28,7 @@ from carsync.cli.options import (
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
+from carsync.model import Mode
 from carsync.postgres.connect import open_database
 from carsync.postgres.sessions import DatabaseSession, list_sessions
 from carsync.reporting.answers.encoding import encode, encode_indented
@@ -36,12 +38,32 @@ from carsync.reporting.views import status as view
 from carsync.reporting.views.layout import WIDTH
 from carsync.state import requests
 from carsync.state.api_use import ApiUse
-from carsync.state.checkpoint import CheckpointState, load, staleness
+from carsync.state.checkpoint import CheckpointState, load
 from carsync.state.clock import Moment
 from carsync.state.file_lock import is_held
+from carsync.state.freshness import staleness
 from carsync.state.requests import Feed
 
 WATCH_EVERY_S = 1.0
+
+_MODES: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
+
+
+def _ages(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[Mode, float]:
+    """Return the seconds that each mode is allowed: `26h` is that of full runs, as `full=26h`."""
+    found: dict[Mode, float] = {}
+    for value in values:
+        name, mark, text = value.rpartition("=")
+        mode = _MODES.get(name) if mark else "full"
+        age_s = read_duration(context, parameter, text)
+        if mode is None or age_s is None:
+            raise click.BadParameter(
+                f"there is no mode {name!r}; write for example 26h, full=26h or incremental=90m"
+            )
+        found[mode] = age_s
+    return found
 
 
 @click.command()
@@ -60,10 +82,12 @@ WATCH_EVERY_S = 1.0
 )
 @click.option(
     "--max-age",
-    "max_age_s",
-    callback=read_duration,
-    metavar="DURATION",
-    help="Exit with 7 if the last success is older (26h, 90m, 2d) or there is none.",
+    "max_ages_s",
+    multiple=True,
+    callback=_ages,
+    metavar="[MODE=]DURATION",
+    help="Exit with 7 if the last success is older (26h, full=26h, incremental=90m) or there is "
+    "none.",
 )
 @click.option(
     "--sessions",
@@ -75,7 +99,7 @@ def status(
     source: ConfigSource,
     as_json: bool,
     watch_every_s: float | None,
-    max_age_s: float | None,
+    max_ages_s: dict[Mode, float],
     with_sessions: bool,
 ) -> None:
     """Show how far the run is, or how the last one ended, and what to do next.
@@ -86,11 +110,16 @@ def status(
     run is in progress. If the output is not a terminal, --watch prints a line for each
     change.
 
+    --max-age 26h (or full=26h) is about the last success of a full run. --max-age
+    incremental=90m is about the newest data, of an incremental run or of a full one. Both
+    may be given.
+
     \b
     Examples:
       carsync status --config prod.yaml
       carsync status --watch
       carsync status --max-age 26h --json | jq .last_success_age_s
+      carsync status --max-age full=26h --max-age incremental=2h
     """
     config = source.load()
     sessions, use = _ask_database(config) if with_sessions else (None, None)
@@ -103,10 +132,11 @@ def status(
         _print_status(seen, sessions)
     elif watch_every_s is None:
         console.show_json(encode_indented(seen.answer(sessions)))
-    stale = None if max_age_s is None else staleness(seen.state, seen.now, max_age_s)
-    if stale is not None and not code:
-        console.warn(stale)
-        code = ExitCode.ACCEPTANCE
+    for mode, max_age_s in max_ages_s.items():
+        stale = staleness(seen.state, seen.now, max_age_s, mode)
+        if stale is not None and code in {ExitCode.OK, ExitCode.ACCEPTANCE}:
+            console.warn(stale)
+            code = ExitCode.ACCEPTANCE
     raise click.exceptions.Exit(code)
 
 

@@ -136,7 +136,7 @@ def sync(
     stop = StopSignal()
     stop.install()
     notifier = Notifier(config, path, stop)
-    pings = Pings(config, stop, is_whole=options.scope == "whole")
+    pings = Pings(config, stop, is_whole=options.scope == "whole", mode=mode)
     quiet = not log.isEnabledFor(logging.INFO)  # --quiet silences the live view too
     try:
         with _listeners(config, path, stop, options, plain=plain or quiet) as others:

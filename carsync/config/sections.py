@@ -22,7 +22,7 @@ from carsync.config.section_base import (
     Share,
 )
 from carsync.errors import ConfigError
-from carsync.model import Target
+from carsync.model import Mode, RunMode, Target
 from carsync.redaction import Secret
 
 
@@ -212,21 +212,34 @@ NoticeEvent = Literal["failed", "partial", "held", "acceptance", "stale", "recov
 class Notify(Section, frozen=True):
     """A web hook that gets a notification when a run ends with one of `events`.
 
-    `stale`: the last success is older than `stale_after_h` hours. `timeout_s` is the
+    `stale`: the last success of a full run is older than `stale_after_h` hours, or, where
+    incremental runs are in use, the newest data are older than `stale_incremental_after_h`. An
+    incremental run that fails as the one before it is told once a day. `timeout_s` is the
     deadline of one attempt in seconds. `ping_url` is an address as healthchecks.io gives it:
-    `ping_url/start` is pinged when a run begins, `ping_url` when it is complete, and
-    `ping_url/fail` when it ends otherwise.
+    `ping_url/start` is pinged when a full run begins, `ping_url` when it is complete, and
+    `ping_url/fail` when it ends otherwise; `incremental_ping_url` is that of incremental runs.
     """
 
     url: Secret | None = None
     ping_url: Secret | None = None
+    incremental_ping_url: Secret | None = None
     format: Literal["slack", "json"] = "slack"
     events: tuple[NoticeEvent, ...] = get_args(NoticeEvent)
     stale_after_h: Positive = 26.0
+    stale_incremental_after_h: Positive = 3.0
     timeout_s: Positive = 10.0
     attempts: Count = 4
     proxy: Secret | None = None
     ca_bundle: str | None = None
+
+    def ping_url_of(self, mode: RunMode) -> Secret | None:
+        """Return where runs of a mode ping; None: nowhere."""
+        return self.ping_url if mode == "full" else self.incremental_ping_url
+
+    def stale_after_s(self, mode: Mode) -> float:
+        """Return the seconds after which the data that runs of a mode bring are stale."""
+        hours = self.stale_after_h if mode == "full" else self.stale_incremental_after_h
+        return hours * 3600
 
 
 class Config(Section, frozen=True):

@@ -12,8 +12,8 @@ from carsync.errors import ConfigError
 def check_relations(config: Config) -> None:
     """Check URLs, the connection string, and keys against each other; raise `ConfigError`."""
     check_api(config)
-    for key, url in (("url", config.notify.url), ("ping_url", config.notify.ping_url)):
-        if url is not None:
+    for key in ("url", "ping_url", "incremental_ping_url"):
+        if (url := getattr(config.notify, key)) is not None:
             _check_notify_url(f"notify.{key}", url.reveal())
     checkpoint = config.checkpoint.path
     if checkpoint is not None and not checkpoint.strip("/."):

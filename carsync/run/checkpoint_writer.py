@@ -10,9 +10,16 @@ from typing import Any
 
 import msgspec
 
+from carsync.model import RunMode
 from carsync.run.report import RunReport, last_run
 from carsync.source.pagination.feed_plan import FeedPlan
-from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, failed_excerpt, save
+from carsync.state.checkpoint import (
+    ACTIVE_STATES,
+    CheckpointState,
+    LastOfMode,
+    failed_excerpt,
+    save,
+)
 from carsync.state.clock import Moment
 from carsync.state.figures import Figures
 from carsync.state.file_lock import FileLock
@@ -37,6 +44,7 @@ class CheckpointWriter:
         place: str,
         fingerprints: dict[str, str],
         previous: CheckpointState | None,
+        mode: RunMode = "full",
         dry_run: bool = False,
     ) -> None:
         """Begin a run's state after the `previous` one, which a `dry_run` leaves in the file."""
@@ -62,11 +70,24 @@ class CheckpointWriter:
             last_success_at=previous.last_success_at if previous else None,
             api_use=previous.api_use if previous else None,
             quotas=previous.quotas if previous else (),
+            incremental=previous.incremental if previous else None,
+            **self._mode(mode),
         )
 
-    def begin(self, run_id: int, token: str, started_at: datetime) -> None:
+    def begin(self, run_id: int, token: str, started_at: datetime, mode: RunMode = "full") -> None:
         """Name the run and write the file for the first time."""
-        self._write(run_id=run_id, token=token, started_at=started_at)
+        self._write(run_id=run_id, token=token, started_at=started_at, **self._mode(mode))
+
+    def ask(self, window_from: datetime, overlap_s: float) -> None:
+        """Write since when the run asks for changes; `overlap_s` of that it asks for again."""
+        self._write(window_from=window_from, window_overlap_s=overlap_s)
+
+    def _mode(self, mode: RunMode) -> dict[str, Any]:
+        """Return the mode, and where the last run of the other mode stands."""
+        before = self._previous
+        if before is None:
+            return {"mode": mode, "other": None}
+        return {"mode": mode, "other": before.other if before.mode == mode else before.standing}
 
     def progress(self, phase: str, plan: FeedPlan, figures: Figures) -> None:
         """Write where the run stands, at most every `SAVE_EVERY_S` seconds."""
@@ -98,10 +119,17 @@ class CheckpointWriter:
         """Write how the run ended, and how far it got."""
         changes: dict[str, Any] = {"state": report.state, "exit_code": report.exit_code}
         changes |= {"problem": report.problem, "hint": report.hint, "eta_s": None}
+        last: dict[str, Any] = {}
         if (merged := last_run(report)) is not None:
-            changes["last_completed"] = merged
+            last["last_completed"] = merged
         if report.is_success:
-            changes["last_success_at"] = report.data_at
+            last["last_success_at"] = report.data_at
+        changes |= self._mode(report.mode)
+        if report.mode == "full":
+            changes |= last
+        elif last:
+            before = self.state.incremental or LastOfMode()
+            changes["incremental"] = msgspec.structs.replace(before, **last)
         self.note("ended", plan, report.figures, **changes)
 
     def _write(self, **changes: Any) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import cached_property, partial
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from carsync.run.fingerprints import fingerprints
 from carsync.run.listener import Listeners, RunListener
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.feed_plan import FeedPlan
+from carsync.state import runs
 from carsync.state.figures import Figures
 from carsync.state.requests import Feed
 from carsync.state.runs import Run
@@ -67,6 +69,10 @@ class RunContext:
         """What is read; `options.mode`, unless that is not possible."""
         self.ask(config.api)
         self.measure()
+        self.window_from: datetime | None = None
+        """Since when an incremental run asks for changes, on the API's clock."""
+        self.api_clock: datetime | None = None
+        """The API's time at the run's first page; None where it sends none."""
         self.notes: list[str] = []
         """Sentences that the report says again."""
         self.columns: tuple[ColumnValues, ...] | None = None
@@ -150,11 +156,19 @@ class RunContext:
         self._run = run
         if self._connection is not None:
             self.requests.open(self._connection)
+        self.api_clock = run.api_clock
         self.listeners.begun(run)
         self.sampler.update(self.snapshot(), "starting")
         self._store_samples()
         if self.checkpoint is not None:
-            self.checkpoint.begin(run.run_id, run.token, run.started_at)
+            self.checkpoint.begin(run.run_id, run.token, run.started_at, run.mode)
+
+    def ask_since(self, window_from: datetime) -> None:
+        """Note since when the run asks for changes."""
+        self.window_from = window_from
+        runs.note_window(self.connection, self.run, window_from)
+        if self.checkpoint is not None:
+            self.checkpoint.ask(window_from, self.config.api.window.overlap_s)
 
     # ── signals ──────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ import msgspec
 
 from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import ExitCode, advise
-from carsync.model import Check, MergeCounts, RunState
+from carsync.model import Check, MergeCounts, RunMode, RunState
 from carsync.state.checkpoint import LastRun
 from carsync.state.figures import Figures
 
@@ -35,7 +35,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     (why deactivations were held, signs of drift). `problem`, `detail` and `hint` are
     the error's, if any. No page is older than `data_at` (None: stored by a carsync that did
     not know). A `dry_run` was rolled back; at most `max_pages` were read.
-    `columns` are those whose values are worth a look, None where not all pages were read;
+    An incremental run asked for what changed since `window_from`; its `window_overlap_s` had been
+    asked for before. `api_clock` is the API's time at the run's first page, None where it sends
+    none. `columns` are those whose values are worth a look, None where not all pages were read;
     `fields` are those that records have, or had before. `lists` are those that were begun; a feed
     without `api.lists` has none.
     """
@@ -61,6 +63,10 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnValues, ...] | None = None
     fields: tuple[str, ...] = ()
     lists: tuple[ListReport, ...] = ()
+    mode: RunMode = "full"
+    window_from: datetime | None = None
+    window_overlap_s: float | None = None
+    api_clock: datetime | None = None
 
     @property
     def is_success(self) -> bool:
@@ -80,6 +86,7 @@ def last_run(report: RunReport) -> LastRun | None:
         duration_s=report.duration_s,
         counts=report.counts,
         acceptance=report.checks,
+        api_clock=report.api_clock,
     )
 
 

@@ -13,7 +13,7 @@ from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source.pagination.page_states import parse_ranges
 from carsync.state import runs
-from carsync.state.checkpoint import CheckpointState
+from carsync.state.checkpoint import CheckpointState, RunStanding
 from carsync.state.runs import Run
 
 SHOWN_RANGES = 3
@@ -72,8 +72,9 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
     kept = context.resumed_pages = context.plan.staged_count
     staged = formatting.plural(kept, "page", "is", "are")
     context.say(f"resuming run {run.run_id}: {staged} staged already")
-    if checkpoint is not None and checkpoint.token == found.token:
-        _reconcile(context, checkpoint, {page.page for page in ledger})
+    known = checkpoint and checkpoint.standing_of(run.mode)
+    if known is not None and known.token == found.token:
+        _reconcile(context, known, {page.page for page in ledger})
     return run
 
 
@@ -85,7 +86,7 @@ def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
     return ledger
 
 
-def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int]) -> None:
+def _reconcile(context: RunContext, checkpoint: RunStanding, staged: set[int]) -> None:
     """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
     lost, known = lost_pages(checkpoint, staged), checkpoint.pages_done
     lost_count = max(0, known - len(staged)) if lost is None else len(lost)
@@ -101,7 +102,7 @@ def _reconcile(context: RunContext, checkpoint: CheckpointState, staged: set[int
         context.say(f"{later} staged after the checkpoint's last save, and kept")
 
 
-def lost_pages(checkpoint: CheckpointState, staged: Set[int]) -> list[int] | None:
+def lost_pages(checkpoint: RunStanding, staged: Set[int]) -> list[int] | None:
     """Return the pages that the checkpoint calls done and that are not `staged`, in order.
 
     None where the checkpoint does not say which pages it means: its ranges are unreadable

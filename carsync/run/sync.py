@@ -122,6 +122,7 @@ class SyncRun:
             place=place_of(self._config),
             fingerprints=context.fingerprints,
             previous=previous,
+            mode=context.mode,
             dry_run=self._options.dry_run,
         )
         try:
@@ -310,6 +311,10 @@ class SyncRun:
             max_pages=self._options.max_pages,
             columns=context.columns,
             fields=context.fields,
+            mode=context.mode,
+            window_from=context.window_from,
+            window_overlap_s=self._config.api.window.overlap_s if context.window_from else None,
+            api_clock=context.api_clock,
             lists=tuple(map(_report_list, context.plan.begun)) if context.lists.names else (),
             **asdict(end),
         )

@@ -71,7 +71,7 @@ class RunWindow:
     def begin(self) -> None:
         """Record since when the run asks."""
         if self._since is not None:
-            runs.note_window(self._context.connection, self._context.run, self._since)
+            self._context.ask_since(self._since)
 
     def heed(self, event: PageFetched) -> None:
         """Learn the API's time from the first answer of a session.
@@ -85,6 +85,8 @@ class RunWindow:
         context = self._context
         date_s = None if event.date_s is None else event.date_s - event.latency_s
         runs.note_api_clock(context.connection, context.run, date_s, event.latency_s)
+        if date_s is not None and context.api_clock is None:
+            context.api_clock = datetime.fromtimestamp(date_s, UTC)
         if date_s is None or self._mark is None or self._since is None:
             return
         api_now = datetime.fromtimestamp(date_s, UTC)

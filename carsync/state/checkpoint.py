@@ -19,9 +19,8 @@ from pathlib import Path
 import msgspec
 import xxhash
 
-from carsync import formatting
 from carsync.errors import CheckpointError
-from carsync.model import Check, MergeCounts, RunState
+from carsync.model import Check, MergeCounts, RunMode, RunState
 from carsync.state import atomic_file
 from carsync.state.api_use import ApiUse, Quota
 from carsync.state.checkpoint_errors import translating
@@ -36,7 +35,10 @@ ACTIVE_STATES: frozenset[RunState] = frozenset({"running", "merging"})
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
-    """The last run whose merge was committed: its outcome, counts and acceptance checks."""
+    """The last run whose merge was committed: its outcome, counts and acceptance checks.
+
+    `api_clock` is the API's time when it asked for its first page; None: the API sends none.
+    """
 
     run_id: int
     state: RunState
@@ -45,32 +47,37 @@ class LastRun(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     counts: MergeCounts
     acceptance: tuple[Check, ...] = ()
+    api_clock: datetime | None = None
 
 
-class CheckpointState(KeptFigures, frozen=True, kw_only=True):
-    """What the parent knows of its run; times are aware UTC, rates per second.
+class LastOfMode(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of the runs of one mode: the last merged one and the last success."""
 
-    `fingerprints` holds one digest each for `feed`, `mapping` and `table`; a run
-    is resumed only where all are equal. `lists_done` counts the feed's lists that were read,
-    `lists_planned` all; 0: it has none. `pages_done` counts all staged pages, `pages_ranges`
-    lists them ("1-500,502"). `pages_failed` maps a page (`7`, or `7 of make=Kia`) to its problem,
-    at most `MAX_FAILED_PAGES` of the `pages_given_up`. `rows_per_s` and `latency` are those of the
-    session so far. `last_success_at` dates the data of the last run that left the table equal to
-    the feed (exit 0 or 7): no page is older. `boot_id` and `updated_uptime_s` are `updated_at`
-    by the clock that nobody can set. `tried`: last update by a dry run, which uses the rate
-    limit too and leaves every other field as it is. `place` names server, database, table and
-    source: a file is of no use to a run of another place. `requests` counts those of the run by
-    kind, `api_use` those of all runs, as far as this one knew. No field ever holds a secret.
+    last_completed: LastRun | None = None
+    last_success_at: datetime | None = None
+
+
+class RunStanding(KeptFigures, frozen=True, kw_only=True):
+    """Where one run stands, or how it ended; times are aware UTC, rates per second.
+
+    An incremental run asks for what changed since `window_from`; its `window_overlap_s` lies
+    before the run whose changes are known. `fingerprints` holds one digest each for `feed`,
+    `mapping` and `table`; a run is resumed only where all are equal. `lists_done` counts the
+    feed's lists that were read, `lists_planned` all; 0: it has none. `pages_done` counts all
+    staged pages, `pages_ranges` lists them ("1-500,502"). `pages_failed` maps a page (`7`, or
+    `7 of make=Kia`) to its problem, at most `MAX_FAILED_PAGES` of the `pages_given_up`.
+    `rows_per_s` and `latency` are those of the session so far. `requests` counts those of the run
+    by kind.
     """
 
     run_id: int | None
     token: str
     pid: int
+    mode: RunMode = "full"
+    window_from: datetime | None = None
+    window_overlap_s: float | None = None
     state: RunState
     phase: str
-    source: str
-    target: str
-    place: str = ""
     started_at: datetime
     updated_at: datetime
     fingerprints: dict[str, str] = msgspec.field(default_factory=dict)
@@ -87,12 +94,32 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     problem: str = ""
     hint: str = ""
     exit_code: int | None = None
+    requests: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class CheckpointState(RunStanding, frozen=True, kw_only=True):
+    """What the parent knows of its run, and what is remembered of the runs before it.
+
+    `last_completed` and `last_success_at` are those of runs of the whole feed, whatever came since;
+    `incremental` are those of incremental runs. `last_success_at` dates the data of the last run
+    that left the table equal to the feed (exit 0 or 7): no page is older. `other` is where the
+    last run of the other mode stands, an unfinished one too. `boot_id` and `updated_uptime_s` are
+    `updated_at` by the clock that nobody can set. `tried`: last update by a dry run, which uses
+    the rate limit too and leaves every other field as it is. `place` names server, database, table
+    and source: a file is of no use to a run of another place. `api_use` counts the requests of all
+    runs, as far as this one knew. No field ever holds a secret.
+    """
+
+    source: str
+    target: str
+    place: str = ""
     last_completed: LastRun | None = None
     last_success_at: datetime | None = None
+    incremental: LastOfMode | None = None
+    other: RunStanding | None = None
     boot_id: str = ""
     updated_uptime_s: float = 0.0
     tried: Moment | None = None
-    requests: dict[str, int] = msgspec.field(default_factory=dict)
     api_use: ApiUse | None = None
     quotas: tuple[Quota, ...] = ()
 
@@ -100,6 +127,23 @@ class CheckpointState(KeptFigures, frozen=True, kw_only=True):
     def updated(self) -> Moment:
         """The moment of the last save, by both clocks."""
         return Moment(self.updated_at, self.boot_id, self.updated_uptime_s)
+
+    @property
+    def standing(self) -> RunStanding:
+        """Where the run itself stands, without what is remembered of others."""
+        return RunStanding(**{name: getattr(self, name) for name in RunStanding.__struct_fields__})
+
+    def last_of(self, mode: RunMode) -> LastOfMode | None:
+        """Return what is remembered of the runs of a mode; None where none was merged."""
+        if mode == "incremental":
+            return self.incremental
+        if self.last_completed is None and self.last_success_at is None:
+            return None
+        return LastOfMode(last_completed=self.last_completed, last_success_at=self.last_success_at)
+
+    def standing_of(self, mode: RunMode) -> RunStanding | None:
+        """Return where the last run of a mode stands; None where there was none."""
+        return next((run for run in (self, self.other) if run and run.mode == mode), None)
 
 
 class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -225,23 +269,4 @@ def _unusable(path: Path, what: str, detail: str) -> CheckpointError:
         detail=f"{path}: {detail}",
         hint="run `carsync sync`: it writes a new checkpoint and resumes from the "
         "database; the table is not affected",
-    )
-
-
-def staleness(state: CheckpointState | None, now: datetime, max_age_s: float) -> str | None:
-    """Return why the last success is too old (`--max-age`), or None where it is young enough."""
-    allowed = formatting.duration(max_age_s)
-    if state is None or state.last_success_at is None:
-        return f"no run has succeeded yet; one within {allowed} is required"
-    age_s = (now - state.last_success_at).total_seconds()
-    if abs(age_s) <= max_age_s:
-        return None
-    if age_s < 0:
-        return (
-            f"the last success is dated {formatting.duration(-age_s)} in the future "
-            f"({formatting.moment(state.last_success_at)}): the clock was wrong then, or is now"
-        )
-    return (
-        f"the last success is {formatting.duration(age_s)} old, more than {allowed} "
-        f"({formatting.moment(state.last_success_at)})"
     )

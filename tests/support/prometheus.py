@@ -8,11 +8,15 @@ SERIES = {"source": "external", "target": "public.cars"}
 
 
 def read(text: bytes) -> dict[str, float]:
-    """Read with Prometheus' own parser: `name` or `name[value of its label]` → value."""
+    """Read with Prometheus' own parser: `name` or `name[value of its label]` → value.
+
+    Of a full run the mode is left out.
+    """
     found = {}
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
             own = {name: v for name, v in sample.labels.items() if name not in SERIES}
             assert {**own, **SERIES} == sample.labels
+            own = {name: v for name, v in own.items() if (name, v) != ("mode", "full")}
             found[sample.name + "".join(f"[{value}]" for value in own.values())] = sample.value
     return found

@@ -150,6 +150,79 @@ def test_the_largest_deactivation_is_looked_for_in_the_day_before(
     assert not told.exists(), f"imported from the current folder: {told.read_text()}"
 
 
+_FRESH = """#!/bin/sh
+case "$1" in
+status)
+    [ "$2" = --json ] || exit "${LATE:-0}"
+    cat <<END
+{"state": "complete", "mode": "incremental", "reason": "", "next_step": "nothing to do",
+ "lock_held": ${HELD:-false}, "phase": "fetching", "window_from": "2026-11-29T11:27:00Z",
+ "newest_data_age_s": 720.3, "last_success_age_s": 25200,
+ "other": {"mode": "full", "state": "held", "next_step": "approve 31"},
+ "api_use": {"budget": {"left": 65, "allowed": 1000, "renews_at": "2026-11-30T00:00:00Z"}}}
+END
+    ;;
+config) cat <<END
+{"api": {"window": {"param": ${PARAM:-null}, "overlap": "15m", "max": "72h"},
+         "record": {"path": ${RECORD:-null}}}}
+END
+    ;;
+runs) echo '{"runs": [], "changes": []}' ;;
+refresh) echo "$ANSWER"; exit "${ENDS:-0}" ;;
+sync) echo "synced: $*" ;;
+esac
+"""
+_MINUTES = {"PARAM": '"minutes"', "RECORD": '"/cars/{id}"'}
+_TOLD = '{"refreshed": [{"id": "7", "action": "%s", "reason": "%s"}]}'
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "exit_code", "said"),
+    [
+        (
+            "",
+            {},
+            0,
+            ["newest data 12 min old", "whole feed 7 h old", "last full held", "approve 31"],
+        ),
+        ("", {}, 0, ["not possible (api.window.param is not set)", "younger than 26h"]),
+        ("", _MINUTES, 0, ["asked for by minutes, 15m overlap", "65 of 1000 requests are left"]),
+        ("", {**_MINUTES, "HELD": "true", "LATE": "7"}, 0, ["a run is in progress"]),
+        ("--yes", {**_MINUTES, "LATE": "7"}, 0, ["synced: sync --mode incremental"]),
+        ("--yes", {"LATE": "7"}, 0, ["synced: sync"]),
+        ("", {"LATE": "7"}, 10, ["older than 26h", "Nothing was changed"]),
+        ("--car 7", {}, 0, ["api.record.path is not set"]),
+        ("--car 7", {**_MINUTES, "ANSWER": _TOLD % ("unchanged", "")}, 0, ["not behind"]),
+        (
+            "--car 7",
+            {**_MINUTES, "ANSWER": _TOLD % ("unclear", "HTTP 500"), "ENDS": "3"},
+            3,
+            ["not clear: HTTP 500"],
+        ),
+        ("--car 7", {**_MINUTES, "ANSWER": _TOLD % ("updated", "")}, 10, ["refresh would say up"]),
+    ],
+)
+def test_why_cars_are_stale_is_found(
+    tmp_path: Path, options: str, environ: dict[str, str], exit_code: int, said: list[str]
+) -> None:
+    fresh = tmp_path / "carsync"
+    fresh.write_text(_FRESH)
+    fresh.chmod(0o755)
+    done = subprocess.run(
+        [BIN / "runbook-stale", *options.split()],
+        env={"PATH": "/usr/bin:/bin", "CARSYNC": str(fresh), **environ},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == exit_code, done
+    assert done.stderr == ""
+    text = " ".join(done.stdout.split())
+    assert [words for words in said if words not in text] == []
+
+
 _STUCK = """#!/bin/sh
 case "$1 $2" in
 "status --json") echo '{"state": "running", "lock_held": true, "recorded_state": "running",
@@ -212,6 +285,7 @@ def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path: Path, is_here
         ("cars-vanished --at", "--at needs a value"),
         ("cars-vanished --run ''", "--run needs a value"),
         ("held --config ''", "--config needs a file"),
+        ("stale --car", "--car needs a value"),
         ("held --config=", "no such option: --config="),
         ("throttled --rate 1.2.3", "--rate needs a number"),
         ("throttled --rate 0", "--rate needs a number"),

@@ -22,6 +22,7 @@ alive: the API still has them
 allowed: requests that `limits.budget` allows in a period
 allowed_per_s_mean: requests per second that the limit allowed, on average; null: no limit
 already_approved: old name of `approval`
+api_clock: the API's time when the run asked for its first page; null: not known
 api_use: requests of all runs of the feed today, and the budget's; null: not known
 application: the session's `application_name`
 approval: what an approval did: `at`, `by`, `deactivated`, `left_out`; null: nobody approved
@@ -109,6 +110,7 @@ hint: what to do about the problem
 holds_lock: the session holds the run lock of the target
 id: id of the car
 ids: cars that the run read
+incremental: what is remembered of incremental runs; null: none was merged
 inserted: cars inserted
 is_absent: no record of the feed has a value at the column's path
 is_over: the rate is the configured one again
@@ -120,9 +122,11 @@ kind: kind of run
 FailedPage.kind: class of the last failure
 kinds: failed attempts at the page, by class
 known: cars of the run that the table has already
-last_completed: the last run that was merged
+IncrementalAnswer.last_completed: the last incremental run that was merged
+IncrementalAnswer.last_success_at: when the last incremental run with exit code 0 or 7 began
+last_completed: the last run of the whole feed that was merged
 last_success_age_s: seconds since `last_success_at`
-last_success_at: age of the data of the last run with exit code 0 or 7: no page is older
+last_success_at: age of the data of the last full run with exit code 0 or 7: no page is older
 latency: old form of `latency_mean_s` and its like
 latency_mean_s: answer time in seconds, mean
 latency_p50_s: answer time in seconds, median
@@ -152,10 +156,13 @@ meaning: what the exit code means
 measured: what was measured
 merged: old name of `counts`
 merged_at: when the merge was committed; null: it was not
+mode: what the run reads: the whole feed, what changed, or single cars
 name: what was checked, or the column
 ListReport.name: the list, by its parameters
 Quota.name: the header that told it
 new: the new price
+newest_data_age_s: seconds since `newest_data_at`
+newest_data_at: when the last successful run began, of the whole feed or of changes
 next_step: what to do now
 notes: sentences worth reading
 number: old name of `session`
@@ -166,6 +173,7 @@ open_rejects: records that did not fit into a row and were not replayed
 ordinal: position of the record on the page
 original: text of the record
 original_kind: whether that is the feed's own text
+other: the last run of the other mode, an unfinished one too; null: there was none
 outcome: how the run ended, a sentence
 p50_s: old name of `latency_p50_s`
 p95_s: old name of `latency_p95_s`
@@ -174,7 +182,7 @@ page: number of the page, within its list
 pages: pages with failed attempts
 pages_done: staged pages of the whole run
 pages_failed: old name of `pages_given_up`
-StatusAnswer.pages_failed: the given-up pages with their problems, at most 100
+RunStanding.pages_failed: the given-up pages with their problems, at most 100
 pages_failed_count: old name of `pages_given_up`
 pages_given_up: pages that were given up after all attempts
 pages_per_s: pages per second in the last half minute
@@ -299,6 +307,8 @@ version: version of carsync that did the run
 wait: what the session waits for; empty: nothing
 wall: by the clock of the machine
 warnings: number of warnings
+window_from: an incremental run asks for what changed since; null: another run
+window_overlap_s: seconds of that window that earlier runs had asked for, too
 wire_bytes: bytes of the answers as they were sent
 worked_s: old name of `elapsed_s`
 writer_rows_per_busy_s: rows per second of a busy writer

@@ -86,7 +86,10 @@ def configuration_page(parts: Sequence[Part]) -> str:
 
 def metrics_page(text: str, rules: Iterable[dict[str, Any]]) -> str:
     """Return the page `text` with its two tables made anew: metrics, and the alert `rules`."""
-    metrics = [(f"`{m.name}`", m.kind, f"`{m.label}`" if m.label else "", m.help) for m in METRICS]
+    metrics = [
+        (f"`{m.name}`", m.kind, ", ".join(f"`{label}`" for label in m.labels), m.help)
+        for m in METRICS
+    ]
     alerts = []
     for rule in rules:
         lasting = f" for {rule['for']}" if "for" in rule else ""

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from carsync.exit_codes import advise
-from carsync.model import RunState
+from carsync.model import RunMode, RunState
 from carsync.reporting.answers.figures import (
     FiguresAnswer,
     KeptFailures,
@@ -43,6 +43,8 @@ class RunLine(Struct, frozen=True, kw_only=True):
 
     run_id: int
     kind: RunKind
+    mode: RunMode
+    window_from: datetime | None
     state: RunState
     recorded_state: RunState
     target: str
@@ -195,6 +197,7 @@ def _line(past: PastRun) -> dict[str, Any]:
     names = (
         *("run_id", "source", "started_at", "resumed_at", "merged_at", "finished_at"),
         *("exit_code", "counts", "approval", "version", "replay_of", "reverts"),
+        *("mode", "window_from"),
     )
     rate = report.figures.pages_per_s_mean if report else None
     return {

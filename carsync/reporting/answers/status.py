@@ -13,13 +13,30 @@ from msgspec.structs import asdict
 from carsync.model import Check
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views.status import Verdict, judge, updated_age_s
-from carsync.state.checkpoint import CheckpointState, LastRun
+from carsync.state.checkpoint import CheckpointState, LastOfMode, LastRun, RunStanding
+from carsync.state.freshness import data_at
 
 
 class LastCompleted(LastRun, frozen=True, kw_only=True):
     """The last run whose merge was committed."""
 
     checks: tuple[Check, ...]
+
+
+class IncrementalAnswer(LastOfMode, frozen=True, kw_only=True):
+    """What is remembered of incremental runs."""
+
+    last_completed: LastCompleted | None = None
+    last_success_age_s: float | None
+
+
+class OtherRun(RunStanding, frozen=True, kw_only=True):
+    """Where the last run of the other mode stands."""
+
+    recorded_state: str
+    reason: str
+    next_step: str
+    pages_given_up: int = field(default=0, name="pages_given_up")
 
 
 class StatusAnswer(CheckpointState, frozen=True, kw_only=True):
@@ -40,6 +57,10 @@ class StatusAnswer(CheckpointState, frozen=True, kw_only=True):
     updated_age_s: float
     last_success_age_s: float | None
     last_completed: LastCompleted | None = None
+    newest_data_at: datetime | None
+    newest_data_age_s: float | None
+    incremental: IncrementalAnswer | None = None
+    other: OtherRun | None = None
     database_sessions: list[DatabaseSession] | UnsetType = UNSET
     sessions: list[DatabaseSession] | UnsetType = UNSET
 
@@ -76,7 +97,7 @@ def tell_status(
             database_sessions=asked,
             sessions=asked,
         )
-    return _tell(path, state, verdict, now, lock_held, asked)
+    return _tell(path, state, verdict, now, lock_held, resume_within_h, asked)
 
 
 def _tell(
@@ -85,13 +106,17 @@ def _tell(
     verdict: Verdict,
     now: datetime,
     lock_held: bool,
+    resume_within_h: float,
     sessions: list[DatabaseSession] | UnsetType,
 ) -> StatusAnswer:
-    latency, last, success_at = state.latency, state.last_completed, state.last_success_at
+    latency, success_at = state.latency, state.last_success_at
+    newest = data_at(state, "incremental")
     known = asdict(state) | {
         "state": verdict.state,
         "api_use": state.api_use and state.api_use.at(now),
-        "last_completed": last and LastCompleted(**asdict(last), checks=last.acceptance),
+        "last_completed": _tell_completed(state.last_completed),
+        "incremental": state.incremental and _tell_incremental(state.incremental, now),
+        "other": state.other and _tell_other(state.other, now, resume_within_h),
     }
     return StatusAnswer(
         **known,
@@ -107,7 +132,37 @@ def _tell(
         latency_p99_s=latency.p99_s if latency else None,
         age_s=round((now - state.started_at).total_seconds(), 1),
         updated_age_s=round(updated_age_s(state, now), 1),
-        last_success_age_s=round((now - success_at).total_seconds(), 1) if success_at else None,
+        last_success_age_s=_age_s(success_at, now),
+        newest_data_at=newest,
+        newest_data_age_s=_age_s(newest, now),
         database_sessions=sessions,
         sessions=sessions,
+    )
+
+
+def _age_s(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else round((now - at).total_seconds(), 1)
+
+
+def _tell_completed(last: LastRun | None) -> LastCompleted | None:
+    if last is None:
+        return None
+    return LastCompleted(**asdict(last), checks=last.acceptance)
+
+
+def _tell_incremental(last: LastOfMode, now: datetime) -> IncrementalAnswer:
+    return IncrementalAnswer(
+        last_completed=_tell_completed(last.last_completed),
+        last_success_at=last.last_success_at,
+        last_success_age_s=_age_s(last.last_success_at, now),
+    )
+
+
+def _tell_other(other: RunStanding, now: datetime, resume_within_h: float) -> OtherRun:
+    verdict = judge(other, now, False, resume_within_h)
+    return OtherRun(
+        **asdict(other) | {"state": verdict.state},
+        recorded_state=other.state,
+        reason=verdict.reason,
+        next_step=verdict.next_step,
     )

@@ -12,7 +12,7 @@ from carsync import __version__
 from carsync.deactivation import approval
 from carsync.deactivation.approval import HeldCar
 from carsync.destination.column_values import ColumnValues
-from carsync.model import Check, RunState, Target
+from carsync.model import Check, RunMode, RunState, Target
 from carsync.postgres.wait import Connection
 from carsync.reporting.views import run_details, wording
 from carsync.run.report import outcome
@@ -32,7 +32,7 @@ EXCERPT_CHARS = 241
 
 _OF_THE_RUN = (
     *("run_id", "source", "exit_code", "started_at", "merged_at", "finished_at", "version"),
-    *("hash_scheme", "fingerprints"),
+    *("hash_scheme", "fingerprints", "mode", "window_from"),
 )
 _OF_THE_END = ("problem", "detail", "hint")
 _RELATIONS: dict[run_details.RelationKind, str] = {
@@ -73,6 +73,8 @@ class ReportData(Struct, frozen=True, kw_only=True):
 
     run_id: int
     kind: run_details.RunKind
+    mode: RunMode = "full"
+    window_from: datetime | None = None
     source: str
     target: str
     state: RunState
@@ -164,6 +166,9 @@ def _outcome(past: run_details.PastRun) -> tuple[str, str]:
 def _related(details: run_details.RunDetails) -> tuple[str, ...]:
     """Say what other runs and people have to do with this one."""
     found = [_RELATIONS[how].format(others) for how, others in details.relations]
+    overlap_s = details.past.report.window_overlap_s if details.past.report else None
+    if asked := wording.window(details.past.run.window_from, overlap_s):
+        found.insert(0, f"It asked for {asked}.")
     if details.past.kind == "dry run":
         found.append("A dry run: what it merged was rolled back.")
     if details.past.kind == "sample":

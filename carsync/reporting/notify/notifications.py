@@ -16,8 +16,10 @@ from msgspec.structs import asdict
 from carsync import __version__, formatting
 from carsync.config.sections import NoticeEvent, Notify
 from carsync.exit_codes import ExitCode, advise
+from carsync.model import Mode, RunMode
 from carsync.run.report import RunReport, next_step
-from carsync.state.checkpoint import CheckpointState, staleness
+from carsync.state.checkpoint import CheckpointState
+from carsync.state.freshness import data_at, staleness
 
 SCHEMA = "carsync.notice"
 VERSION = 1
@@ -26,6 +28,7 @@ VERSION = 1
 NoticeKind = NoticeEvent | Literal["test", "unit"]
 Severity = Literal["info", "warning", "error", "critical"]
 
+_DAY = timedelta(days=1)
 MAX_CHARS = 600
 """A text of the notice is cut here."""
 
@@ -70,8 +73,9 @@ class Notice(Struct, frozen=True, kw_only=True):
     detail: str = ""
     hint: str = ""
     next_step: str = ""
+    mode: RunMode | None = None
     stale: str = ""
-    """Why the last success is too old; empty where it is not."""
+    """Why the data are too old; empty where they are not."""
     last_success_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -99,29 +103,54 @@ def about_run(
 
     `before` is the checkpoint as the run found it. A run that was stopped or locked out is
     nobody's concern, and a dry run or one of some pages concerns only who asked for it. A
-    failure and a last success that is too old are one notice.
+    failure and a last success that is too old are one notice. An incremental run comes every
+    hour: what was told of the one before it is told again once a day.
     """
     if report.exit_code in SILENT or report.dry_run or report.max_pages is not None:
         return None
-    last_success_at = before.last_success_at if before else None
+    mode: Mode = "incremental" if report.mode == "incremental" else "full"
+    last_success_at = data_at(before, mode)
     stale = None
     if not report.is_success and last_success_at is not None:
-        stale = staleness(before, now, notify.stale_after_h * 3600)
-    event = event_of(report.exit_code, before.exit_code if before else None)
+        stale = staleness(before, now, notify.stale_after_s(mode), mode)
+    previous = before.standing_of(mode) if before else None
+    event = event_of(report.exit_code, previous.exit_code if previous else None)
+    if mode == "incremental" and _was_told(notify, event, stale, before, now):
+        return None
     found: list[NoticeEvent] = [event] if event else []
     found += ["stale"] if stale else []
     wanted = [each for each in found if each in notify.events]
     if not wanted:
         return None
+    severity = _SEVERITY.get(wanted[-1], "warning")
     return Notice(
         event=wanted[0],
-        severity=_SEVERITY.get(wanted[-1], "warning"),
+        severity="error" if mode == "incremental" and stale else severity,
+        mode=report.mode,
         host=host,
         sent_at=now,
         stale=stale or "",
         last_success_at=report.data_at if report.is_success else last_success_at,
         **_run_fields(report),
     )
+
+
+def _was_told(
+    notify: Notify,
+    event: NoticeEvent | None,
+    stale: str | None,
+    before: CheckpointState | None,
+    now: datetime,
+) -> bool:
+    """Say whether the incremental run before, not a day ago, had the same to tell."""
+    previous = before.standing_of("incremental") if before else None
+    if previous is None or previous.exit_code is None or event == "recovered":
+        return False
+    told_at, since = previous.updated_at, data_at(before, "incremental")
+    was_stale = staleness(before, told_at, notify.stale_after_s("incremental"), "incremental")
+    if event != event_of(previous.exit_code, None) or bool(stale) != bool(was_stale):
+        return False
+    return since is None or (now - since) // _DAY == (told_at - since) // _DAY
 
 
 def _run_fields(report: RunReport) -> dict[str, Any]:
@@ -207,6 +236,8 @@ def render(notice: Notice, format_: Literal["slack", "json"]) -> bytes:
 def headline(notice: Notice) -> str:
     """Say it in one sentence."""
     subject = f"{notice.source} → {notice.target}"
+    if notice.mode == "incremental":
+        subject += ", incremental run"
     words = {
         "test": "a test; carsync's notifications arrive here",
         "recovered": "complete again",

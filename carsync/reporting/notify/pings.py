@@ -19,6 +19,7 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode, advise
+from carsync.model import RunMode
 from carsync.redaction import Secret
 from carsync.reporting.notify.notifications import SILENT
 from carsync.reporting.notify.notifier import failure_logged
@@ -34,21 +35,28 @@ _MOST_CHARS = 10_000
 
 
 class Pings(RunListener):
-    """Pings `notify.ping_url`, if any, when a run begins and when all else of it is done.
+    """Pings the address of the run's mode, if any, when it begins and when all else of it is done.
 
     No method raises. The ping of the start takes no time of the run, the one of the end at most
     what a notice takes; a further signal ends it at once.
     """
 
-    def __init__(self, config: Config, stop: StopSignal, *, is_whole: bool) -> None:
-        """`is_whole`: no dry run and none of some pages, which concern only who asked for them."""
+    def __init__(
+        self, config: Config, stop: StopSignal, *, is_whole: bool, mode: RunMode = "full"
+    ) -> None:
+        """`is_whole`: no dry run and none of some pages, which concern only who asked for them.
+
+        `mode` is the one that was asked for; the run itself says which one it is.
+        """
         self._config = config
         self._stop = stop
-        self._is_on = config.notify.ping_url is not None and is_whole
+        self._mode = mode
+        self._is_whole = is_whole
         self._start: threading.Thread | None = None
 
     def begun(self, run: Run) -> None:
         """Ping that the run began, from a thread of its own."""
+        self._mode = run.mode
         if self._is_on:
             words = f"run {run.run_id} began"
             self._start = threading.Thread(
@@ -67,6 +75,10 @@ class Pings(RunListener):
         is_known = isinstance(error, CarsyncError)
         self._end("fail", str(error) if is_known else f"a bug in carsync: {type(error).__name__}")
 
+    @property
+    def _is_on(self) -> bool:
+        return self._is_whole and self._config.notify.ping_url_of(self._mode) is not None
+
     def _end(self, kind: Ping, words: str) -> None:
         if not self._is_on:
             return
@@ -77,18 +89,24 @@ class Pings(RunListener):
     def _send(self, kind: Ping, words: str) -> None:
         times = self._stop.times
         with failure_logged(log, "no ping", {"event": "ping_failed"}):
-            ping(self._config, kind, words, lambda: self._stop.times > times)
+            ping(self._config, kind, words, lambda: self._stop.times > times, mode=self._mode)
 
 
 def ping(
-    config: Config, kind: Ping, words: str, should_end: Callable[[], bool] = lambda: False
+    config: Config,
+    kind: Ping,
+    words: str,
+    should_end: Callable[[], bool] = lambda: False,
+    *,
+    mode: RunMode = "full",
 ) -> None:
-    """Send one ping, with `words` as its body; raises `NoticeError`."""
-    assert config.notify.ping_url is not None
+    """Send one ping for a run of a mode, with `words` as its body; raises `NoticeError`."""
+    url = config.notify.ping_url_of(mode)
+    assert url is not None
     webhook = importlib.import_module("carsync.reporting.notify.webhook")
-    address = address_of(config.notify.ping_url, kind)
+    key = "notify.ping_url" if mode == "full" else "notify.incremental_ping_url"
     hook = webhook.Hook(
-        address, "notify.ping_url", "the ping's address", "text/plain; charset=utf-8"
+        address_of(url, kind), key, "the ping's address", "text/plain; charset=utf-8"
     )
     body = words[:_MOST_CHARS].encode("utf-8", "replace")
     webhook.deliver(config.notify, body, should_end, hook=hook)

@@ -27,11 +27,19 @@ Values = Mapping[str, float]
 _Reader = str | Callable[[Any], Values]
 
 
+class ModeStanding(Struct, frozen=True):
+    """What is known of the runs of one mode; `merged` is the last whose merge was committed."""
+
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+    last_success_at: datetime | None = None
+    merged: LastRun | None = None
+
+
 class Standing(Struct, frozen=True):
     """What is known of a target at one moment; a None becomes a metric that is absent.
 
     `figures` and `run_id` are those of the run that is going on, or else of the last one.
-    `merged` is the last run whose merge was committed.
     """
 
     source: str
@@ -42,21 +50,19 @@ class Standing(Struct, frozen=True):
     run_id: int | None = None
     started_at: datetime | None = None
     figures: Figures | None = None
-    exit_code: int | None = None
-    ended_at: datetime | None = None
-    last_success_at: datetime | None = None
-    merged: LastRun | None = None
+    full: ModeStanding = ModeStanding()
+    incremental: ModeStanding | None = None
 
 
 class Metric(Struct, frozen=True):
-    """One metric, read from a `Standing` or, `of_run`, from the figures of its run.
+    """One metric, read from a `Standing`, the standing of each mode, or the figures of its run.
 
     `reads` are the attributes that lead to one value, or a function that gives a value for each
     value of `label`.
     """
 
     name: str
-    of_run: bool
+    of: Literal["target", "mode", "run"]
     reads: _Reader
     help: str
     label: str = ""
@@ -68,9 +74,25 @@ class Metric(Struct, frozen=True):
             return "summary"
         return "counter" if self.name.endswith("_total") else "gauge"
 
-    def values(self, standing: Standing) -> Values:
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels beside source and target."""
+        own = (self.label,) if self.label else ()
+        return ("mode", *own) if self.of == "mode" else own
+
+    def samples(self, standing: Standing) -> Iterator[tuple[dict[str, str], str, float]]:
+        """Give the mode, if any, the value of the label, and the known value, of each sample."""
+        if self.of != "mode":
+            found = standing.figures if self.of == "run" else standing
+            for value_of, value in self._values(found).items():
+                yield {}, value_of, value
+            return
+        for mode in ("full", "incremental"):
+            for value_of, value in self._values(getattr(standing, mode)).items():
+                yield {"mode": mode}, value_of, value
+
+    def _values(self, found: Any) -> Values:
         """Return the known values by the label's value, which is "" where there is no label."""
-        found: Any = standing.figures if self.of_run else standing
         if found is None:
             return {}
         if not isinstance(self.reads, str):
@@ -95,12 +117,12 @@ class _Reading(Collector):
         common = {"source": self._standing.source, "target": self._standing.target}
         for metric in METRICS:
             family = Family(metric.name.removesuffix("_total"), metric.help, metric.kind)
-            for value_of, value in metric.values(self._standing).items():
+            for mode, value_of, value in metric.samples(self._standing):
                 if metric.kind == "summary" and value_of in {"count", "sum"}:
                     family.add_sample(f"{metric.name}_{value_of}", common, value)
                 else:
                     own = {metric.label: value_of} if metric.label else {}
-                    family.add_sample(metric.name, common | own, value)
+                    family.add_sample(metric.name, common | mode | own, value)
             if family.samples:
                 yield family
 
@@ -141,16 +163,16 @@ def _response_times(figures: Figures) -> Values:
     return {name: value for name, value in measured.items() if value is not None}
 
 
-def _merged_rows(standing: Standing) -> Values:
+def _merged_rows(standing: ModeStanding) -> Values:
     return {} if standing.merged is None else msgspec.to_builtins(standing.merged.counts)
 
 
-def _checks(standing: Standing) -> Values:
+def _checks(standing: ModeStanding) -> Values:
     checks = standing.merged.acceptance if standing.merged else ()
     return {c.name: float(c.verdict == "pass") for c in checks if c.verdict != "n/a"}
 
 
-def _last_success(standing: Standing) -> Values:
+def _last_success(standing: ModeStanding) -> Values:
     at = standing.last_success_at
     return {"": 0.0 if at is None else at.timestamp()}
 
@@ -167,9 +189,14 @@ _OF_TARGET: _Rows = {
         "written_at",
         "When these figures were written. During a run: every minute.",
     ),
+    "run_in_progress": ("in_progress", "1 during a run, else 0."),
+    "run_id": ("run_id", "Number of the current run, or of the last one (carsync runs)."),
+    "run_start_timestamp_seconds": ("started_at", "When this run began."),
+}
+_OF_MODE: _Rows = {
     "last_success_timestamp_seconds": (
         _last_success,
-        "End of the last run that left the table equal to the feed (exit code 0 or 7). "
+        "When the last run that ended with exit code 0 or 7 began: the data are as of then. "
         "0: there is none yet.",
     ),
     "last_run_exit_code": ("exit_code", "Exit code of the last run that ended."),
@@ -191,9 +218,6 @@ _OF_TARGET: _Rows = {
         "Targets that were not judged are left out.",
         "check",
     ),
-    "run_in_progress": ("in_progress", "1 during a run, else 0."),
-    "run_id": ("run_id", "Number of the current run, or of the last one (carsync runs)."),
-    "run_start_timestamp_seconds": ("started_at", "When this run began."),
 }
 _OF_RUN: _Rows = {
     "run_duration_seconds": ("elapsed_s", "How long the process of this run has worked."),
@@ -276,8 +300,11 @@ _OF_RUN: _Rows = {
         "Largest resident memory of all processes of the run.",
     ),
 }
+_ROWS: dict[Literal["target", "mode", "run"], _Rows] = {
+    "target": _OF_TARGET,
+    "mode": _OF_MODE,
+    "run": _OF_RUN,
+}
 METRICS = tuple(
-    Metric(f"carsync_{name}", of_run, *row)
-    for of_run, rows in ((False, _OF_TARGET), (True, _OF_RUN))
-    for name, row in rows.items()
+    Metric(f"carsync_{name}", of, *row) for of, rows in _ROWS.items() for name, row in rows.items()
 )

@@ -19,11 +19,12 @@ from carsync import __version__
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.exit_codes import ExitCode
-from carsync.reporting.notify.prometheus import Standing, expose
+from carsync.model import RunMode
+from carsync.reporting.notify.prometheus import ModeStanding, Standing, expose
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport, last_run
 from carsync.state import atomic_file
-from carsync.state.checkpoint import load_or_none
+from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.figures import Figures
 from carsync.state.runs import Run
 
@@ -62,12 +63,15 @@ class TextFile(RunListener):
             version=__version__,
             written_at=now(),
         )
+        self._has_window = config.api.window.param is not None
+        self._mode: RunMode = "full"
         self._due_s = 0.0
         self._has_warned = False
 
     def begun(self, run: Run) -> None:
         """Learn of the run; the checkpoint still holds the run before."""
         self._recall()
+        self._mode = run.mode
         self._standing = replace(
             self._standing, in_progress=True, run_id=run.run_id, started_at=run.started_at
         )
@@ -86,29 +90,33 @@ class TextFile(RunListener):
 
     def ended(self, report: RunReport) -> None:
         """Write how the run ended."""
-        if report.exit_code == ExitCode.LOCKED:
+        if report.exit_code == ExitCode.LOCKED or report.mode == "refresh":
             return
         if not self._standing.in_progress:
             self._recall()
         before = self._standing
+        of_mode = getattr(before, report.mode) or ModeStanding()
+        of_mode = ModeStanding(
+            exit_code=report.exit_code,
+            ended_at=report.finished_at,
+            last_success_at=self._success_of(report) or of_mode.last_success_at,
+            merged=last_run(report) or of_mode.merged,
+        )
         self._standing = replace(
             before,
             in_progress=False,
             started_at=report.started_at,
             figures=report.figures,
-            exit_code=report.exit_code,
-            ended_at=report.finished_at,
-            last_success_at=self._success_of(report) or before.last_success_at,
-            merged=last_run(report) or before.merged,
+            **{report.mode: of_mode},
         )
         self._write()
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """Write that the run is over where a bug ended it."""
         if kind is not None and self._standing.in_progress:
-            self._standing = replace(
-                self._standing, in_progress=False, exit_code=ExitCode.BUG, ended_at=self._now()
-            )
+            before = getattr(self._standing, self._mode) or ModeStanding()
+            of_mode = replace(before, exit_code=ExitCode.BUG, ended_at=self._now())
+            self._standing = replace(self._standing, in_progress=False, **{self._mode: of_mode})
             self._write()
 
     def _recall(self) -> None:
@@ -116,13 +124,9 @@ class TextFile(RunListener):
         state = load_or_none(self._checkpoint_file, self._place)
         if state is None:
             return
-        self._standing = replace(
-            self._standing,
-            exit_code=state.exit_code,
-            ended_at=None if state.exit_code is None else state.updated_at,
-            last_success_at=state.last_success_at,
-            merged=state.last_completed,
-        )
+        full = _recall_mode(state, "full") or ModeStanding()
+        incremental = _recall_mode(state, "incremental") if self._has_window else None
+        self._standing = replace(self._standing, full=full, incremental=incremental)
 
     def _success_of(self, report: RunReport) -> datetime | None:
         """Return when the run succeeded, as the next run will find it; None where it did not."""
@@ -130,7 +134,8 @@ class TextFile(RunListener):
             return None
         state = load_or_none(self._checkpoint_file, self._place)
         recorded = state is not None and state.run_id == report.run_id
-        return (state.last_success_at if state and recorded else None) or report.data_at
+        last = state.last_of(report.mode) if state and recorded else None
+        return (last.last_success_at if last else None) or report.data_at
 
     def _write(self) -> None:
         text = expose(replace(self._standing, written_at=self._now()))
@@ -143,3 +148,17 @@ class TextFile(RunListener):
                 reason = exc.strerror or exc
                 log.warning("metrics.textfile %s cannot be written: %s", self._path, reason)
             self._has_warned = True
+
+
+def _recall_mode(state: CheckpointState, mode: RunMode) -> ModeStanding | None:
+    """Return what the checkpoint knows of the runs of a mode; None where there was none."""
+    run, last = state.standing_of(mode), state.last_of(mode)
+    if run is None and last is None:
+        return None
+    exit_code = run.exit_code if run else None
+    return ModeStanding(
+        exit_code=exit_code,
+        ended_at=run.updated_at if run and exit_code is not None else None,
+        last_success_at=last.last_success_at if last else None,
+        merged=last.last_completed if last else None,
+    )

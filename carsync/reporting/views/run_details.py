@@ -21,7 +21,7 @@ from carsync.state.rejects import ReasonCount
 from carsync.state.runs import Run
 from carsync.state.samples import FailedPage, FailureCount, Sample, read_samples
 
-RunKind = Literal["sync", "sample", "dry run", "replay", "revert", "refresh"]
+RunKind = Literal["sync", "incremental", "sample", "dry run", "replay", "revert", "refresh"]
 
 _KINDS: dict[Scope, RunKind] = {"sample": "sample", "dry": "dry run"}
 
@@ -191,7 +191,7 @@ def kind_of(run: Run) -> RunKind:
         return "revert"
     if run.mode == "refresh":
         return "refresh"
-    return _KINDS.get(run.scope, "sync")
+    return _KINDS.get(run.scope, "incremental" if run.mode == "incremental" else "sync")
 
 
 def read_report(summary: Mapping[str, Any] | None) -> RunReport | None:

@@ -74,6 +74,8 @@ def _unfinished(details: RunDetails, now: datetime, color: bool) -> list[str]:
 def _known(details: RunDetails, now: datetime) -> list[tuple[str, str]]:
     past, run = details.past, details.past.run
     rows = [] if run.exit_code is None else [("outcome", outcome(run.exit_code))]
+    if asked := wording.window(run.window_from, None):
+        rows.append(("reads", asked))
     rows.append(("started", formatting.moment(run.started_at)))
     if run.resumed_at is not None:
         rows.append(("resumed", formatting.moment(run.resumed_at)))

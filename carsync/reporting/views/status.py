@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.model import RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views import layout, wording
 from carsync.reporting.views.cost import cost_rows
+from carsync.reporting.views.freshness import describe
 from carsync.run.report import next_step, outcome
-from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState
+from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, LastRun, RunStanding
 
 SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
 """A run whose checkpoint is older may hang, though its process lives; a merge is one statement."""
@@ -32,6 +34,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
+_LAST_OF_CHANGES = "last completed run of changes"
 _AFRESH = "run `carsync sync` again: it starts a new run, because this one is too old"
 _NONE_YET = "no run of this target has completed yet"
 
@@ -45,9 +48,19 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(
-    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
+    state: RunStanding | None, now: datetime, lock_held: bool, resume_within_h: float
 ) -> Verdict:
     """Return the true state: a run recorded as running whose lock nobody holds has died."""
+    verdict = _judge(state, now, lock_held, resume_within_h)
+    if state is None or state.mode != "incremental":
+        return verdict
+    step = verdict.next_step.replace("`carsync sync`", "`carsync sync --mode incremental`")
+    return replace(verdict, next_step=step)
+
+
+def _judge(
+    state: RunStanding | None, now: datetime, lock_held: bool, resume_within_h: float
+) -> Verdict:
     if state is None:
         step = "wait: the first run is starting" if lock_held else "run `carsync sync`"
         return Verdict("none", "there is no checkpoint of this target here", step)
@@ -64,8 +77,9 @@ def judge(
     return Verdict(state.state, reason, step)
 
 
-def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
-    if state.state not in ACTIVE_STATES or state.tried is not None:
+def _judge_living(state: RunStanding, now: datetime) -> Verdict:
+    is_tried = isinstance(state, CheckpointState) and state.tried is not None
+    if state.state not in ACTIVE_STATES or is_tried:
         return Verdict(
             "interrupted" if state.state in ACTIVE_STATES else state.state,
             "a run is starting or ending, or another command asks the API (`carsync refresh`, "
@@ -83,7 +97,7 @@ def _judge_living(state: CheckpointState, now: datetime) -> Verdict:
     return Verdict(state.state, "", "nothing to do; the run is in progress")
 
 
-def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -> Verdict:
+def _judge_dead(state: RunStanding, now: datetime, resume_within_h: float) -> Verdict:
     reason = f"its process {state.pid} ended unexpectedly"
     if state.state == "merging":
         step = "run `carsync sync` again: it finds out whether the merge was committed"
@@ -94,12 +108,12 @@ def _judge_dead(state: CheckpointState, now: datetime, resume_within_h: float) -
     return Verdict("interrupted", reason, step)
 
 
-def _is_too_old(state: CheckpointState, now: datetime, resume_within_h: float) -> bool:
+def _is_too_old(state: RunStanding, now: datetime, resume_within_h: float) -> bool:
     """Say whether the next run will begin anew: what counts is when this one began."""
     return (now - state.started_at).total_seconds() > resume_within_h * 3600
 
 
-def updated_age_s(state: CheckpointState, now: datetime) -> float:
+def updated_age_s(state: RunStanding, now: datetime) -> float:
     """Return how long ago the checkpoint was written; 0 where a clock was set back."""
     return max((now - state.updated_at).total_seconds(), 0.0)
 
@@ -123,6 +137,8 @@ def status_lines(
         head = [*textwrap.wrap(name, width), layout.title("", shown, color, 0).lstrip()]
     lines = [*head, ""]
     if state is not None:
+        if words := describe(state, now):
+            lines += [*layout.wrap("newest data", words, color, width), ""]
         beside = width >= _TWO_COLUMNS
         column = layout.column_width(2, width) if beside else width
         run = layout.columns(_run_rows(state, now, verdict, column), width=column)
@@ -130,6 +146,26 @@ def status_lines(
         lines += layout.side_by_side([run, last], column) if beside else [*run, "", *last]
         lines = [line.replace(_LAST, formatting.paint(_LAST, "strong", color), 1) for line in lines]
         lines += [""]
+    if verdict.reason:
+        lines += layout.wrap("why", verdict.reason, color, width)
+    lines += layout.wrap("next", verdict.next_step, color, width)
+    if state is not None and state.other is not None:
+        lines += _other_lines(state.other, now, resume_within_h, color, width)
+    return lines
+
+
+def _other_lines(
+    other: RunStanding, now: datetime, resume_within_h: float, color: bool, width: int
+) -> list[str]:
+    """Say how the last run of the other mode stands, where somebody has to know."""
+    verdict = judge(other, now, False, resume_within_h)
+    if verdict.state == "complete" and not verdict.reason:
+        return []
+    run = wording.MODES[other.mode] + (f" {other.run_id}" if other.run_id else "")
+    text = f"{verdict.state}, {_ago(other.updated_at, now)}"
+    if verdict.state == "interrupted":
+        text += f"; pages {wording.pages(other.pages_done, other.pages_planned)} are staged"
+    lines = ["", *layout.wrap(run, text, color, width)]
     if verdict.reason:
         lines += layout.wrap("why", verdict.reason, color, width)
     return [*lines, *layout.wrap("next", verdict.next_step, color, width)]
@@ -161,17 +197,23 @@ def _run_rows(
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
     seen = formatting.duration(round(updated_age_s(state, now)))
+    at_work = ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago")
     rows = [
-        ("run", f"{run} · started {_ago(state.started_at, now)}"),
-        ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"),
+        ("run", f"{run}{wording.mode(state.mode)} · started {_ago(state.started_at, now)}"),
+        at_work,
         *_pages(state, width - _NAMES_WIDTH),
         ("rows", wording.rows(state)),
     ]
+    if words := wording.window(state.window_from, state.window_overlap_s):
+        rows.insert(1, ("reads", words))
     if words := wording.lists(state.lists_done, state.lists_planned):
         rows.append(("lists", words))
     if not is_active:
         phase = "" if state.phase == "ended" else f", while {state.phase}"
-        rows[1] = ("ended", f"{_ago(state.updated_at, now)}{phase}")
+        rows[1 + (state.window_from is not None)] = (
+            "ended",
+            f"{_ago(state.updated_at, now)}{phase}",
+        )
     if state.pages_per_s:
         rows.append(("rate", _rates(state, is_active)))
     if words := wording.slowed(state.slowed):
@@ -214,10 +256,25 @@ def _failed_rows(state: CheckpointState, width: int) -> list[tuple[str, str]]:
 
 
 def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
-    """Show the counts of the last completed run, and the age of the last success."""
+    """Show the last completed runs: of the whole feed with its counts, and the incremental one."""
     last = state.last_completed
     if last is None:
-        return [f"  {line}" for line in textwrap.wrap(_NONE_YET, width - 2)]
+        lines = [f"  {line}" for line in textwrap.wrap(_NONE_YET, width - 2)]
+    else:
+        table = layout.columns(_last_rows(last, state.last_success_at, now), width=width)
+        lines = [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
+    delta = state.incremental
+    if delta is None or delta.last_completed is None:
+        return lines
+    rows = _last_rows(delta.last_completed, delta.last_success_at, now)
+    rows.append(("cars", wording.counts(delta.last_completed.counts) or "none"))
+    if last is not None:
+        lines[0] = f"{_LAST} of the whole feed"
+    return [*lines, "", _LAST_OF_CHANGES, *layout.columns(rows, width=width)]
+
+
+def _last_rows(last: LastRun, success_at: datetime | None, now: datetime) -> list[tuple[str, str]]:
+    """Return name and value of each line on a completed run, and the age of the last success."""
     took = formatting.duration(last.duration_s)
     rows = [
         ("run", f"{last.run_id} · took {took} · ended {_ago(last.finished_at, now)}"),
@@ -228,12 +285,11 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
         for check in last.acceptance
         if check.verdict == "fail"
     ]
-    if state.last_success_at is None:
+    if success_at is None:
         rows.append(("success", "never yet"))
-    elif state.last_success_at < last.finished_at:
-        rows.append(("success", f"last {_ago(state.last_success_at, now)}"))
-    table = layout.columns(rows, width=width)
-    return [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
+    elif success_at < last.finished_at:
+        rows.append(("success", f"last {_ago(success_at, now)}"))
+    return rows
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -25,6 +25,7 @@ def summary_lines(report: RunReport, *, color: bool = False) -> list[str]:
     """Lay out the summary, still to be displayed."""
     run = "run" if report.run_id is None else f"run {report.run_id}"
     run = "dry run" if report.dry_run else run
+    run += wording.mode(report.mode)
     head = title(f"{run} · {report.source} → {report.target}", report.state, color)
     lines = [head, "", *columns(_work(report))]
     if report.counts is not None:
@@ -55,8 +56,10 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
     if figures.rss_slope_mb_per_min is not None:
         memory += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
     traffic = f"{formatting.plural(figures.attempts, 'request')} · {wording.traffic(figures)}"
+    asked = wording.window(report.window_from, report.window_overlap_s)
     return [
         ("outcome", outcome(report.exit_code)),
+        *([("reads", asked)] if asked else []),
         ("time", f"{formatting.duration(report.duration_s)} · ended {ended}"),
         ("pages", _pages(figures)),
         ("rows", wording.rows(figures)),

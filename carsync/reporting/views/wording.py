@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import asdict
 
 from carsync import formatting
 from carsync.destination.column_values import ColumnValues
+from carsync.model import MergeCounts, RunMode
 from carsync.state.figures import Figures, KeptFigures, Latency, Pause, Slowed
 
 _PAUSES: dict[Pause, str] = {
@@ -16,7 +18,33 @@ _PAUSES: dict[Pause, str] = {
     "limit": "limit reached",
     "breaker": "breaker open",
 }
+MODES: dict[RunMode, str] = {
+    "full": "full run",
+    "incremental": "incremental run",
+    "refresh": "refresh",
+}
 TOTAL_UNKNOWN = "total not known yet"
+
+
+def mode(of: RunMode) -> str:
+    """Name the mode of a run, after its number; a full run needs no word.
+
+    >>> mode("incremental"), mode("full")
+    (' · incremental', '')
+    """
+    return "" if of == "full" else f" · {of}"
+
+
+def window(since: datetime | None, overlap_s: float | None) -> str:
+    """Say which changes an incremental run asks for; empty for another run.
+
+    >>> window(datetime.fromisoformat("2026-11-29T11:27:00+00:00"), 900)
+    'changes since 2026-11-29 11:27:00 UTC, 15 min overlap included'
+    """
+    if since is None:
+        return ""
+    text = f"changes since {formatting.moment(since)}"
+    return f"{text}, {formatting.duration(overlap_s)} overlap included" if overlap_s else text
 
 
 def pages(done: int, planned: int | None) -> str:
@@ -52,6 +80,12 @@ def rows(figures: KeptFigures) -> str:
     """Write how many rows are staged, and how many records were rejected, if any."""
     rejects = f" · {figures.rejects:,} rejected" if figures.rejects else ""
     return f"{figures.rows_staged:,} staged{rejects}"
+
+
+def counts(merged: MergeCounts) -> str:
+    """Write what a merge did to cars; empty where it changed none."""
+    done = {name: n for name, n in asdict(merged).items() if n and name != "seen"}
+    return " · ".join(f"{n:,} {name}" for name, n in done.items())
 
 
 def column_values(column: ColumnValues) -> list[str]:

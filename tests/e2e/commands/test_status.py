@@ -75,6 +75,23 @@ def test_max_age_tells_a_monitor_that_the_last_success_is_old(
     assert site.run("status", "--max-age", "1h").exit_code == 0, "the last success is still young"
 
 
+def test_an_incremental_run_is_fresh_and_hides_no_full_one(site: SimulatedSite, fill: Fill) -> None:
+    fill(site)
+    full = site.status()["last_completed"]
+    site.settings["api.window.param"] = "minutes"
+    report = site.run("sync", "--mode", "incremental", "--json").report
+    assert report["exit_code"] == 0
+    assert (report["mode"], report["window_overlap_s"]) == ("incremental", 900)
+    assert report["api_clock"] is not None
+    done = site.status()
+    assert (done["mode"], done["window_from"]) == ("incremental", report["window_from"])
+    assert done["last_completed"] == full
+    assert done["incremental"]["last_completed"]["run_id"] == report["run_id"]
+    assert done["newest_data_at"] > done["last_success_at"]
+    assert (done["other"]["mode"], done["other"]["run_id"]) == ("full", full["run_id"])
+    assert f"(incremental run {report['run_id']}); whole feed: " in site.run("status").out
+
+
 def test_status_needs_neither_database_nor_api(site: SimulatedSite, fill: Fill) -> None:
     site.settings["checkpoint.path"] = str(site.folder / "cars.json")
     fill(site)

@@ -139,6 +139,30 @@ def test_a_new_api_key_is_put_in_place_once_it_works(operator: Operator) -> None
         assert new not in said.out
 
 
+def test_a_stale_car_is_refreshed(operator: Operator, fill: Fill, tmp_path: Path) -> None:
+    site = operator.site
+    operator.configure("api.window.param", "minutes")
+    fill(site)
+    site.api.show(1)
+    old, new = site.truth(0), site.truth(1)
+    car = min(id_ for id_ in old.keys() & new.keys() if old[id_] != new[id_])
+    assert car == "7000018", "the page shows this one"
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(
+        '#!/bin/sh\ncase "$1 $3" in\n'
+        '"is-active carsync.timer") ;;\n'
+        "is-active*) exit 3 ;;\n"
+        'list-timers*) echo "NEXT LEFT LAST PASSED UNIT"; echo "3:00 carsync.timer" ;;\nesac\n'
+    )
+    systemctl.chmod(0o755)
+    host = {"PATH": f"{systemctl.parent}:{os.environ['PATH']}"}
+    assert_as_on_the_page("stale", f"--car {car}", operator.refuse("stale", "--car", car, at=host))
+    done = operator.open("stale", "--car", car, "--yes", at=host)
+    assert_as_on_the_page("stale", f"--car {car} --yes", done)
+    assert site.active()[car] == new[car]
+
+
 def test_a_first_load_takes_nobody_off_the_site(operator: Operator) -> None:
     site = operator.site
     ask(site.dsn, "DROP SCHEMA carsync CASCADE")

@@ -25,11 +25,13 @@ def lines_of(ended: Ended) -> list[dict[str, Any]]:
 
 
 def metrics(path: Path) -> dict[str, float]:
-    """Return the metrics without labels, and the rows of the last merge by outcome."""
+    """Return the metrics of full runs without labels, and the rows of the last merge by outcome."""
     found = {}
     for family in text_string_to_metric_families(path.read_text()):
         for sample in family.samples:
             labels = {n: v for n, v in sample.labels.items() if n not in {"source", "target"}}
+            if labels.pop("mode", "full") != "full":
+                continue
             if not labels or "outcome" in labels:
                 found["".join([sample.name, *labels.values()])] = sample.value
     return found

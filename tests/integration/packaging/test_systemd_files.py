@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from carsync.cli.sync import sync
 from tests.support.folders import ROOT
 
 UNITS = ROOT / "config" / "systemd"
@@ -38,7 +39,7 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
 @needs_systemd
 def test_systemd_finds_no_fault_in_the_units() -> None:
     units = [path for path in UNITS.iterdir() if path.suffix in {".service", ".timer"}]
-    assert len(units) == 5
+    assert len(units) == 7
     named = [path.name.replace("@.", "@north.") for path in units]
     said = run("systemd-analyze", "verify", *(UNITS / name for name in named)).stderr
     # The one thing that is missing here is the installed command.
@@ -47,7 +48,10 @@ def test_systemd_finds_no_fault_in_the_units() -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("unit", ["carsync.service", "carsync@.service", "carsync-alert@.service"])
+@pytest.mark.parametrize(
+    "unit",
+    ["carsync.service", "carsync@.service", "carsync-delta@.service", "carsync-alert@.service"],
+)
 def test_a_run_is_exposed_no_more_than_it_must_be(unit: str) -> None:
     said = run("systemd-analyze", "security", "--offline=true", "--threshold=13", UNITS / unit)
     found = re.search(r"Overall exposure level for .*: ([\d.]+)", said.stdout)
@@ -70,6 +74,64 @@ def test_the_template_is_the_service_with_another_name() -> None:
 
     template = [line.replace("%i", "north") for line in settings("carsync@.service")]
     assert template == [of_north(line) for line in settings("carsync.service")]
+
+
+def test_the_hourly_unit_is_the_nightly_one_but_for_its_task_and_its_ends() -> None:
+    nightly, hourly = (set(settings(f"carsync{name}@.service")) for name in ("", "-delta"))
+    command = "ExecStart=/opt/carsync/bin/carsync sync --config /etc/carsync/%i.yaml"
+    assert hourly - nightly == {
+        "Description=carsync: bring the last changes of the feed %i into the listings table",
+        f"{command} --mode incremental",
+        "RuntimeMaxSec=55min",
+    }
+    assert nightly - hourly == {
+        "Description=carsync: bring the listings table in step with the feed %i",
+        f"{command} --mode full --wait 1h",
+        "RuntimeMaxSec=2h",
+        "StartLimitIntervalSec=12h",
+        "StartLimitBurst=4",
+        "Restart=on-abnormal",
+        "RestartForceExitStatus=3 4 8 143",
+        "RestartSec=5min",
+    }
+    assert "SuccessExitStatus=75 143" in hourly, "it yields to another run"
+
+
+def _minutes(span: str) -> int:
+    """Return the minutes of a systemd.time(7) span."""
+    number, unit = re.fullmatch(r"(\d+)(min|h)", span).groups()  # type: ignore[union-attr]
+    return int(number) * (60 if unit == "h" else 1)
+
+
+def test_the_nightly_run_waits_longer_than_an_hourly_one_can_last() -> None:
+    text = "\n".join(settings("carsync@.service"))
+    waits, lasts = (
+        re.search(pattern, found)
+        for pattern, found in (
+            (r"--wait (\w+)", text),
+            (r"RuntimeMaxSec=(\w+)", "\n".join(settings("carsync-delta@.service"))),
+        )
+    )
+    assert waits is not None
+    assert lasts is not None
+    assert _minutes(waits[1]) > _minutes(lasts[1])
+
+
+@pytest.mark.parametrize("timer", ["carsync.timer", "carsync@.timer"])
+def test_the_two_timers_of_a_feed_start_in_different_halves_of_the_hour(timer: str) -> None:
+    nightly, hourly = settings(timer), settings("carsync-delta@.timer")
+    assert "OnCalendar=*-*-* 03:00:00" in nightly
+    assert {"OnCalendar=*-*-* *:30:00", "RandomizedDelaySec=20min"} <= set(hourly)
+    for each in (nightly, hourly):
+        assert {"Persistent=true", "FixedRandomDelay=true", "AccuracySec=1min"} <= set(each)
+
+
+def test_the_commands_of_the_units_exist() -> None:
+    known = {option for each in sync.params for option in each.opts}
+    for unit in UNITS.glob("carsync*.service"):
+        for line in settings(unit.name):
+            if line.startswith("ExecStart=") and "carsync sync" in line:
+                assert set(re.findall(r"--[a-z-]+", line)) <= known
 
 
 def test_resumable_ends_are_tried_again_and_the_others_are_not() -> None:
@@ -154,6 +216,69 @@ def test_install_twice_then_a_second_feed_then_remove(prefix: Path) -> None:
     assert run(INSTALLER, "remove", "--yes", "--prefix", prefix).returncode == 0
     left = ["credentials/prod/API_KEY", "north.yaml", "prod.yaml"]
     assert list(installed(prefix)) == [f"etc/carsync/{name}" for name in left]
+
+
+@needs_systemd
+def test_an_hourly_run_is_started_where_the_api_can_tell_changes(prefix: Path) -> None:
+    described = prefix / "etc/carsync"
+    described.mkdir(parents=True)
+    (described / "prod.yaml").write_text("api:\n  window: {overlap: 15m}  # param: minutes\n")
+    (described / "north.yaml").write_text("api:\n  window:\n    param: minutes\n")
+    wanted = prefix / "etc/systemd/system/timers.target.wants"
+
+    refused = install(prefix, "install", "--delta", "--yes")
+    assert refused.returncode == 2
+    assert "/etc/carsync/prod.yaml has no api.window.param" in refused.stderr
+    assert "hint: e.g. api: {window: {param: minutes}}" in refused.stderr
+    assert not wanted.exists()
+    plain = install(prefix, "install", "--yes")
+    assert "delta@prod.timer" not in plain.stdout, "it is not possible"
+
+    north = install(prefix, "install", "--instance", "north", "--yes")
+    assert "note          carsync-delta@north.timer" in north.stdout
+    assert "--delta: an hourly run of what changed" in north.stdout
+    both = install(prefix, "install", "--instance", "north", "--delta", "--yes")
+    assert both.returncode == 0, both.stderr
+    assert "systemctl list-timers carsync@north.timer carsync-delta@north.timer" in both.stdout
+    names = {"carsync.timer", "carsync@north.timer", "carsync-delta@north.timer"}
+    assert {path.name for path in wanted.iterdir()} == names
+    again = install(prefix, "install", "--instance", "north", "--delta")
+    assert "Nothing to do." in again.stdout
+
+    assert install(prefix, "remove", "--instance", "north", "--yes").returncode == 0
+    assert {path.name for path in wanted.iterdir()} == {"carsync.timer"}
+    assert install(prefix, "install", "--instance", "north", "--delta", "--yes").returncode == 0
+    assert install(prefix, "remove", "--yes").returncode == 0
+    assert not wanted.exists()
+    assert not [name for name in installed(prefix) if name.startswith("usr/")]
+
+
+def _has_window(prefix: Path, text: str) -> bool:
+    (prefix / "etc/carsync").mkdir(parents=True, exist_ok=True)
+    (prefix / "etc/carsync/prod.yaml").write_text(text)
+    return install(prefix, "install", "--delta", "--dry-run").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("api:\n  window: {param: minutes}\n", True),
+        ("api: {window: {overlap: 15m, param: m}}\n", True),
+        (
+            "api:\n  window:\n    # how\n    overlap: 5m\n\n    param: 'since'  # as they say\n",
+            True,
+        ),
+        ("api:\n  window:\n    param: null\n", False),
+        ('api:\n  window: {param: ""}\n', False),
+        ("api:\n  # window: {param: m}\n  path: /cars\n", False),
+        ("api:\n  window:\n    overlap: 5m\n  auth:\n    param: x\n", False),
+        ("", False),
+    ],
+)
+def test_the_installer_sees_whether_changes_can_be_asked_for(
+    prefix: Path, text: str, expected: bool
+) -> None:
+    assert _has_window(prefix, text) == expected
 
 
 def test_the_next_steps_are_those_that_are_left(prefix: Path) -> None:
@@ -269,6 +394,7 @@ def _age(unit: Path, prefix: Path) -> None:
         (["install", "--instance", "prod"], "leave --instance out"),
         (["install", "--prefix"], "--prefix needs a value"),
         (["upgrade", "--instance", "north"], "upgrade takes no --instance"),
+        (["remove", "--delta"], "systemctl disable --now carsync-delta@prod.timer"),
     ],
 )
 def test_wrong_use_is_told_and_changes_nothing(arguments: list[str], words: str) -> None:
@@ -321,6 +447,33 @@ def test_the_alert_tells_how_the_run_ended_and_asks_who_can_be_asked(tmp_path: P
         assert ended.returncode == exit_code
 
 
+def test_an_hourly_run_that_keeps_failing_is_reported_once_a_day(tmp_path: Path) -> None:
+    shutil.copy(UNITS / "carsync-alert", tmp_path)
+    (tmp_path / "carsync").write_text("#!/bin/sh\necho told >>told\n")
+    (tmp_path / "carsync").chmod(0o755)
+
+    def alert(status: str = "3", unit: str = "carsync-delta@north.service") -> int:
+        """Report a failure; return how often `carsync notify` was called in all."""
+        environ = {
+            "MONITOR_UNIT": unit,
+            "MONITOR_SERVICE_RESULT": "exit-code",
+            "MONITOR_EXIT_STATUS": status,
+            "STATE_DIRECTORY": str(tmp_path),
+            "PATH": os.environ["PATH"],
+        }
+        command = ["/bin/sh", "carsync-alert", "north"]
+        subprocess.run(command, env=environ, cwd=tmp_path, check=True, capture_output=True)
+        return (tmp_path / "told").read_text().count("told") // 2  # --help, and the call itself
+
+    assert [alert(), alert(), alert("4"), alert("4")] == [1, 1, 2, 2]
+    mark = tmp_path / "carsync-delta.alert"
+    day_ago = mark.stat().st_mtime - 24 * 3600
+    os.utime(mark, (day_ago, day_ago))
+    assert [alert("4"), alert("4")] == [3, 3]
+    nightly = "carsync@north.service"
+    assert [alert("4", nightly), alert("4", nightly)] == [4, 5]
+
+
 def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path) -> None:
     shutil.copy(UNITS / "carsync-feed", tmp_path)
     (tmp_path / "carsync").write_text('#!/bin/sh\necho "$@"\nenv\n')
@@ -342,6 +495,8 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     for arguments, words in (
         (["north", "sync"], "systemctl start carsync@north.service"),
         (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
+        (["north", "sync", "--mode", "incremental"], "start carsync-delta@north.service"),
+        (["north", "sync", "--mode=incremental"], "start carsync-delta@north.service"),
         (["north", "-v", "--log-format", "json", "sync"], "start carsync@north.service"),
         (["south", "status"], "south.yaml cannot be read\nhint: there is the feed north\n"),
         (["north"], "usage: carsync-feed FEED"),

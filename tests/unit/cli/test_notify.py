@@ -11,7 +11,7 @@ import pytest
 from carsync.exit_codes import ExitCode
 from carsync.reporting.notify.notifications import Notice
 from carsync.reporting.notify.notifier import SentNotice, write_sent_notice
-from carsync.state.checkpoint import save
+from carsync.state.checkpoint import LastOfMode, save
 from tests.support import snapshots
 from tests.support.command_line import run
 
@@ -88,6 +88,35 @@ def test_stale_is_what_the_configuration_says_and_the_notice_tells_of_the_last_r
     assert (notice.run_id, notice.exit_code, notice.last_success_at) == (7, 3, success)
     assert (notice.problem, notice.hint) == ("no answer", "ask")
     assert notice.stale
+
+
+@pytest.mark.parametrize(
+    ("window", "full_h", "delta_h", "expected"),
+    [
+        ("minutes", 7, 1, None),
+        ("minutes", 7, 4, "error"),
+        ("minutes", 1, 4, None),
+        ("minutes", 30, 1, "critical"),
+        (None, 7, 4, None),
+    ],
+)
+def test_stale_changes_are_told_where_incremental_runs_are_in_use(
+    hook: Hook, window: str | None, full_h: int, delta_h: int, expected: str | None
+) -> None:
+    delta = LastOfMode(last_success_at=NOW - timedelta(hours=delta_h))
+    full = NOW - timedelta(hours=full_h)
+    save(hook.checkpoint, checkpoint(exit_code=0, last_success_at=full, incremental=delta))
+    param = ["--set", f"api.window.param={window}"] if window else []
+    found = hook.notify("--if-stale", *param)
+    assert [notice.severity for notice in found] == ([expected] if expected else [])
+
+
+def test_of_an_incremental_run_that_ended_itself_the_unit_has_no_more_to_tell(hook: Hook) -> None:
+    save(hook.checkpoint, checkpoint(exit_code=3, mode="incremental"))
+    environ = {"MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "3"}
+    assert hook.notify("--unit", "carsync-delta.service", **environ) == []
+    killed = {"MONITOR_SERVICE_RESULT": "watchdog", "MONITOR_EXIT_STATUS": "ABRT"}
+    assert len(hook.notify("--unit", "carsync-delta.service", **killed)) == 1
 
 
 def test_a_unit_s_failure_is_told_unless_the_run_has_just_told_it(hook: Hook) -> None:

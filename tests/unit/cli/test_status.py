@@ -16,7 +16,7 @@ from carsync.cli import status as command
 from carsync.cli.status import status
 from carsync.errors import CheckpointError, ConfigError
 from carsync.exit_codes import ExitCode
-from carsync.state.checkpoint import CheckpointState, save
+from carsync.state.checkpoint import CheckpointState, LastOfMode, save
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
 from tests.support import snapshots
@@ -85,6 +85,22 @@ def test_max_age_fails_with_its_reason_on_standard_error(path: Path, age: str) -
     assert "812 of 2,000" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        (("full=26h", "incremental=2h"), ""),
+        (("full=30m", "incremental=2h"), "the last success is 1 h old"),
+        (("26h", "incremental=5m"), "the newest data are 10 min old, more than 5 min"),
+    ],
+)
+def test_each_mode_has_an_age_of_its_own(path: Path, ages: tuple[str, ...], said: str) -> None:
+    delta = LastOfMode(last_success_at=datetime.now(UTC) - timedelta(minutes=10))
+    save(path, young_state(incremental=delta))
+    result = call(path, *(word for age in ages for word in ("--max-age", age)))
+    assert result.exit_code == (ExitCode.ACCEPTANCE if said else 0)
+    assert said in result.stderr
+
+
 def test_max_age_fails_where_nothing_ever_succeeded(path: Path) -> None:
     result = call(path, "--max-age", "26h", "--json")
     assert result.exit_code == ExitCode.ACCEPTANCE
@@ -92,11 +108,20 @@ def test_max_age_fails_where_nothing_ever_succeeded(path: Path) -> None:
     assert json.loads(result.stdout)["state"] == "none"
 
 
-@pytest.mark.parametrize("age", ["", "26", "h", "-1h", "1w", "26h30m", "٣h", "nan h"])
+@pytest.mark.parametrize(
+    "age", ["", "26", "h", "-1h", "1w", "26h30m", "٣h", "nan h", "incremental=", "full=1w"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(path: Path, age: str) -> None:
     result = call(path, "--max-age", age)
     assert result.exit_code == ExitCode.CONFIG
     assert "26h, 90m or 2d" in result.stderr
+
+
+def test_an_age_of_no_mode_is_refused_with_an_example(path: Path) -> None:
+    result = call(path, "--max-age", "nightly=2h")
+    assert result.exit_code == ExitCode.CONFIG
+    assert "there is no mode 'nightly'" in result.stderr
+    assert "incremental=90m" in result.stderr
 
 
 def test_a_damaged_checkpoint_is_an_error_with_a_way_out(path: Path) -> None:

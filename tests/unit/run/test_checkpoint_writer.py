@@ -173,6 +173,54 @@ def test_a_merged_run_becomes_the_last_one_and_only_success_counts_as_success(pa
     assert on_disk(path).last_success_at == data_at
 
 
+def delta(path: Path, previous: CheckpointState | None) -> CheckpointWriter:
+    """Begin an incremental run."""
+    writer = CheckpointWriter(path, FileLock(path), **NAMED, previous=previous, mode="incremental")
+    writer.begin(18, "its-token", STARTED, "incremental")
+    return writer
+
+
+def test_an_incremental_run_leaves_what_is_remembered_of_full_runs(path: Path) -> None:
+    full = snapshots.checkpoint()
+    writer = delta(path, full)
+    writer.ask(STARTED, 900.0)
+    state = on_disk(path)
+    assert (state.mode, state.window_from, state.window_overlap_s) == ("incremental", STARTED, 900)
+    assert state.other == full.standing, "an unfinished full run is found again"
+    at = snapshots.NOW + timedelta(hours=1)
+    ended = report("complete", 0, data_at=at, run_id=18, mode="incremental", **MERGED)
+    writer.end(plan_with(1, 1), ended)
+    state = on_disk(path)
+    assert (state.last_completed, state.last_success_at) == (snapshots.LAST, full.last_success_at)
+    assert state.incremental is not None
+    assert state.incremental.last_success_at == at
+    assert state.incremental.last_completed is not None
+    assert state.incremental.last_completed.run_id == 18
+
+    delta(path, state).end(plan_with(0, 1), report("failed", 3, mode="incremental"))
+    failed = on_disk(path)
+    assert failed.incremental == state.incremental
+    assert failed.other == full.standing, "the full run is still the other one"
+
+    begun(path, previous=failed)
+    resumed = on_disk(path)
+    assert resumed.other == failed.standing
+    assert resumed.incremental == state.incremental
+    assert resumed.window_from is None
+    assert resumed.standing_of("incremental") == failed.standing
+    assert resumed.standing_of("full") == resumed
+
+
+def test_an_incremental_run_that_became_a_full_one_is_one(path: Path) -> None:
+    full = snapshots.checkpoint()
+    writer = CheckpointWriter(path, FileLock(path), **NAMED, previous=full, mode="incremental")
+    writer.begin(18, "its-token", STARTED, "full")
+    assert (on_disk(path).mode, on_disk(path).other) == ("full", None)
+    writer.end(plan_with(1, 1), report("complete", 0, data_at=STARTED, **MERGED))
+    assert on_disk(path).last_success_at == STARTED
+    assert on_disk(path).incremental is None
+
+
 ENDED = snapshots.checkpoint(state="complete", boot_id="a-boot", updated_uptime_s=1000.0)
 HOUR_S = 3600.0
 

@@ -55,7 +55,7 @@ def run_intake(
     monkeypatch.setattr(intake, "mark_ledger", lambda *_: None)
     context = QuietContext(clock, stop)
     context.metrics = metrics or context.metrics
-    context.begin(SimpleNamespace(run_id=1, token="t", started_at=None))  # type: ignore[arg-type]
+    context.begin(SimpleNamespace(run_id=1, token="t", started_at=None, api_clock=None))  # type: ignore[arg-type]
     with Intake(context, new_engine) as taken:
         taken.run()
     return context.plan.of(1)

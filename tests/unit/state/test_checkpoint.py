@@ -24,11 +24,9 @@ from carsync.state.checkpoint import (
     load,
     load_or_none,
     save,
-    staleness,
 )
 from tests.support import snapshots
 from tests.support.folders import ROOT
-from tests.support.snapshots import NOW
 
 
 @pytest.fixture
@@ -270,32 +268,6 @@ def test_times_keep_their_zone_and_fraction(path: Path) -> None:
     assert loaded is not None
     assert loaded.updated_at == at
     assert loaded.updated_at.tzinfo is not None
-
-
-def test_staleness_counts_from_the_last_success() -> None:
-    state = snapshots.checkpoint()
-    assert staleness(state, NOW, 24 * 3600) is None
-    assert staleness(state, NOW + timedelta(seconds=1), 24 * 3600) is not None
-    reason = staleness(state, NOW + timedelta(days=2), 26 * 3600)
-    assert reason is not None
-    assert "3 d old, more than 1 d 2 h" in reason
-
-
-def test_staleness_without_any_success() -> None:
-    for state in (None, snapshots.checkpoint(last_success_at=None)):
-        reason = staleness(state, NOW, 3600)
-        assert reason is not None
-        assert "no run has succeeded yet" in reason
-
-
-def test_a_success_in_the_future_counts_only_within_the_age_asked_for() -> None:
-    """A clock that was an hour wrong is forgiven; one that was a year wrong would hide a hang."""
-    ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(hours=1))
-    assert staleness(ahead, NOW, 26 * 3600) is None
-    far_ahead = snapshots.checkpoint(last_success_at=NOW + timedelta(days=365))
-    reason = staleness(far_ahead, NOW, 26 * 3600)
-    assert reason is not None
-    assert "in the future" in reason
 
 
 def test_the_file_of_another_place_is_no_checkpoint(path: Path) -> None:

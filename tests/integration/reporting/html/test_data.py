@@ -189,6 +189,21 @@ def test_relatives_and_an_approval_are_told(conn: Connection) -> None:
     assert "approved at today by &lt;me&gt;: 5 cars deactivated, 1 left out" in html
 
 
+def test_an_incremental_run_says_since_when_it_asked(conn: Connection) -> None:
+    rig = Rig(conn)
+    rig.sync(cars(range(9)))
+    ask(
+        conn,
+        "UPDATE carsync.runs SET mode = 'incremental', window_from = '2026-01-02 03:00+00' "
+        "WHERE run_id = %s",
+        rig.run.run_id,
+    )
+    data, html = told(conn, rig.run.run_id)
+    assert (data.kind, data.mode) == ("incremental", "incremental")
+    assert f"Incremental run {rig.run.run_id}" in html
+    assert "It asked for changes since 2026-01-02 03:00:00 UTC." in html
+
+
 def test_sessions_follow_each_other_in_time_and_their_errors_add_up(conn: Connection) -> None:
     run = Rig(conn).begin()
     failed = Failure(1, NOW, 7, 1, "timeout", None, "too <slow>", 1.0, True)

@@ -35,8 +35,8 @@ def pings(base_url: str, *, is_whole: bool = True, **settings: Any) -> Pings:
     return Pings(Config(notify=notify), StopSignal(), is_whole=is_whole)
 
 
-def begin(pinging: Pings) -> None:
-    pinging.begun(SimpleNamespace(run_id=41))  # type: ignore[arg-type]
+def begin(pinging: Pings, mode: str = "full") -> None:
+    pinging.begun(SimpleNamespace(run_id=41, mode=mode))  # type: ignore[arg-type]
 
 
 def heard(monitor: ScriptedApi) -> list[str]:
@@ -63,6 +63,18 @@ def test_each_end_has_its_address(monitor: ScriptedApi, exit_code: int, kinds: l
         assert f"exit {exit_code}, " in body
         assert "problem: the API is down" in body
         assert monitor.arrivals[1].headers["content-type"].startswith("text/plain")
+
+
+def test_incremental_runs_have_an_address_of_their_own(monitor: ScriptedApi) -> None:
+    own = {"incremental_ping_url": Secret(f"{monitor.base_url}{PATH}/start")}
+    cases: list[tuple[dict[str, Any], list[str]]] = [(own, ["/start/start", "/start"]), ({}, [])]
+    for settings, kinds in cases:
+        monitor.on(f"{PATH}/start/start", Reply(200, b"OK"))
+        monitor.arrivals.clear()
+        pinging = pings(monitor.base_url, **settings)
+        begin(pinging, "incremental")
+        pinging.finish(snapshots.report(exit_code=0, mode="incremental"))
+        assert heard(monitor) == kinds
 
 
 def test_the_end_does_not_overtake_a_slow_start(monitor: ScriptedApi) -> None:

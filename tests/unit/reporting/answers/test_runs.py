@@ -29,6 +29,13 @@ def test_data_hold_the_line_of_the_list_and_every_sample() -> None:
     assert (data["open_rejects"], data["reject_reasons"][0]["count"]) == (3, 3)
 
 
+def test_an_incremental_run_has_its_mode_and_its_window() -> None:
+    past = a_past(mode="incremental", scope="whole", window_from=snapshots.NOW)
+    (line,) = msgspec.to_builtins(tell_runs([past]))["runs"]
+    assert (line["kind"], line["mode"]) == ("incremental", "incremental")
+    assert line["window_from"] == "2026-01-02T03:05:21Z"
+
+
 def test_older_names_say_what_the_names_of_today_say() -> None:
     report = snapshots.report()
     summary = msgspec.to_builtins(tell_summary(report))

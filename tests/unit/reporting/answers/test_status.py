@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.answers.status import tell_status
+from carsync.state.checkpoint import LastOfMode
 from tests.support import snapshots
 from tests.support.snapshots import DAY_H, NOW
 
@@ -39,3 +41,28 @@ def test_without_a_checkpoint_the_state_is_none() -> None:
     assert (data["state"], data["lock_held"]) == ("none", False)
     assert data["next_step"] == "run `carsync sync`"
     assert data["sessions"] == data["database_sessions"] == [msgspec.to_builtins(session)]
+
+
+def test_both_modes_are_told_with_their_ages_and_next_steps() -> None:
+    full = snapshots.checkpoint()
+    success_at = NOW - timedelta(minutes=12)
+    incremental = LastOfMode(last_completed=snapshots.LAST, last_success_at=success_at)
+    state = msgspec.structs.replace(
+        full, mode="incremental", state="complete", incremental=incremental, other=full.standing
+    )
+    data = msgspec.to_builtins(tell_status(FILE, state, NOW, False, DAY_H))
+    assert (data["mode"], data["newest_data_age_s"], data["last_success_age_s"]) == (
+        "incremental",
+        720.0,
+        86400.0,
+    )
+    assert data["incremental"]["last_success_age_s"] == 720.0
+    assert data["incremental"]["last_completed"]["checks"]
+    other = data["other"]
+    assert (other["mode"], other["state"], other["recorded_state"]) == (
+        "full",
+        "interrupted",
+        "running",
+    )
+    assert other["pages_done"] == 812
+    assert "fetches only the pages" in other["next_step"]

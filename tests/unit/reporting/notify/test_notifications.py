@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from carsync.config.sections import Notify
 from carsync.exit_codes import ExitCode
@@ -23,7 +23,7 @@ from carsync.reporting.notify.notifications import (
     was_sent,
 )
 from carsync.run.report import RunReport
-from carsync.state.checkpoint import CheckpointState
+from carsync.state.checkpoint import CheckpointState, LastOfMode
 from tests.support import snapshots
 from tests.support.folders import ROOT
 from tests.support.snapshots import NOW
@@ -107,6 +107,54 @@ def test_staleness_alone_may_be_asked_for() -> None:
 def test_the_first_run_ever_is_not_stale() -> None:
     assert judged(4, None) == ("failed", "error")
     assert judged(4, snapshots.checkpoint(last_success_at=None)) == ("failed", "error")
+
+
+def after_deltas(exit_code: int, *, minutes_ago: int = 60, age_h: float = 2.0) -> CheckpointState:
+    """Give a checkpoint after an incremental run; a full run was held before it."""
+    full = replace(snapshots.checkpoint().standing, state="held", exit_code=6)
+    return snapshots.checkpoint(
+        mode="incremental",
+        exit_code=exit_code,
+        updated_at=NOW - timedelta(minutes=minutes_ago),
+        last_success_at=NOW - timedelta(hours=100),
+        incremental=LastOfMode(last_success_at=NOW - timedelta(hours=age_h)),
+        other=full,
+    )
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "previous", "expected"),
+    [
+        (3, after_deltas(0), ("failed", "error")),
+        (3, after_deltas(3), None),
+        (4, after_deltas(3), None),
+        (5, after_deltas(3), ("partial", "warning")),
+        (0, after_deltas(3), ("recovered", "info")),
+        (0, after_deltas(0), None),
+        # stale for the first time, and then again a day after the last success
+        (3, after_deltas(3, age_h=3.5), ("failed", "error")),
+        (3, after_deltas(3, age_h=5), None),
+        (3, after_deltas(3, age_h=23.5), None),
+        (3, after_deltas(3, age_h=24.5), ("failed", "error")),
+        (3, after_deltas(3, age_h=25.5), None),
+        # the first incremental run of all
+        (3, before(6), ("failed", "error")),
+        (0, before(6), None),
+    ],
+)
+def test_an_incremental_run_that_fails_every_hour_is_told_once_a_day(
+    exit_code: int, previous: CheckpointState, expected: tuple[str, str] | None
+) -> None:
+    ended = report(exit_code, mode="incremental")
+    notice = about_run(Notify(), ended, previous, NOW, "mars")
+    assert (None if notice is None else (notice.event, notice.severity)) == expected
+    if notice is not None:
+        assert "external → public.cars, incremental run: " in slack(notice)
+
+
+def test_a_full_run_is_judged_by_the_full_run_before_it() -> None:
+    assert judged(0, after_deltas(0)) == ("recovered", "info")
+    assert judged(3, after_deltas(3)) == ("failed", "critical")
 
 
 def test_a_bug_is_told_by_its_kind_alone() -> None:

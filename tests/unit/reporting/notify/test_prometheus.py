@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from carsync import __version__
 from carsync.cli.reference.documents import alert_rules
-from carsync.reporting.notify.prometheus import METRICS, Standing, expose
+from carsync.reporting.notify.prometheus import METRICS, ModeStanding, Standing, expose
 from carsync.state.figures import Slowed
 from tests.support import snapshots
 from tests.support.folders import ROOT
@@ -39,10 +39,7 @@ def standing(**changes: Any) -> Standing:
         figures=snapshots.snapshot(
             slowed=Slowed(by="X-RateLimit", rate=2.5, lowest=1.5), **snapshots.COST
         ),
-        exit_code=0,
-        ended_at=NOW,
-        last_success_at=NOW,
-        merged=snapshots.LAST,
+        full=ModeStanding(exit_code=0, ended_at=NOW, last_success_at=NOW, merged=snapshots.LAST),
     )
     return replace(usual, **changes)
 
@@ -68,19 +65,7 @@ def test_the_figures_of_a_run_read_back() -> None:
 
 
 def test_what_is_not_known_is_left_out_and_no_success_is_zero() -> None:
-    found = read(
-        expose(
-            standing(
-                run_id=None,
-                started_at=None,
-                figures=None,
-                exit_code=None,
-                ended_at=None,
-                last_success_at=None,
-                merged=None,
-            )
-        )
-    )
+    found = read(expose(standing(run_id=None, started_at=None, figures=None, full=ModeStanding())))
     assert set(found) == {
         f"carsync_build_info[{__version__}]",
         "carsync_metrics_written_timestamp_seconds",
@@ -88,6 +73,19 @@ def test_what_is_not_known_is_left_out_and_no_success_is_zero() -> None:
         "carsync_run_in_progress",
     }
     assert found["carsync_last_success_timestamp_seconds"] == 0
+
+
+def test_each_mode_has_its_own_success_and_end() -> None:
+    merged = replace(snapshots.LAST, counts=replace(snapshots.COUNTS, inserted=3))
+    hour_ago = NOW - timedelta(hours=1)
+    delta = ModeStanding(exit_code=3, ended_at=NOW, last_success_at=hour_ago, merged=merged)
+    found = read(expose(standing(incremental=delta)))
+    name = "carsync_last_success_timestamp_seconds"
+    assert (found[name], found[f"{name}[incremental]"]) == (NOW.timestamp(), hour_ago.timestamp())
+    assert found["carsync_last_run_exit_code"] == 0
+    assert found["carsync_last_run_exit_code[incremental]"] == 3
+    assert found["carsync_last_merge_rows[inserted]"] == 2000
+    assert found["carsync_last_merge_rows[incremental][inserted]"] == 3
 
 
 def test_every_metric_has_a_value_and_a_name_by_the_conventions() -> None:
@@ -120,37 +118,41 @@ def test_promtool_has_nothing_to_say_of_the_metrics() -> None:
 
 def test_the_alert_rules_fire_where_they_should(tmp_path: Path) -> None:
     """`promtool test rules`: a series for each rule that must fire, and healthy ones for none."""
-    assert "7 rules found" in promtool("check", "rules", RULES)
-    labels = 'source="external",target="public.cars"'
+    assert "8 rules found" in promtool("check", "rules", RULES)
+    series = 'source="external",target="public.cars"'
+    labels = f'{series},mode="full"'
+    delta = f'{series},mode="incremental"'
     sick = {
         f"carsync_last_success_timestamp_seconds{{{labels}}}": "-90000x40",
         f"carsync_last_run_exit_code{{{labels}}}": "4x40",
-        'carsync_last_run_exit_code{source="b",target="t"}': "6x40",
+        f"carsync_last_success_timestamp_seconds{{{delta}}}": "-90000x40",
+        'carsync_last_run_exit_code{source="b",target="t",mode="full"}': "6x40",
         f'carsync_acceptance_check_passed{{check="duration",{labels}}}': "0x40",
-        f"carsync_run_in_progress{{{labels}}}": "1x40",
-        f"carsync_metrics_written_timestamp_seconds{{{labels}}}": "0x40",
+        f"carsync_run_in_progress{{{series}}}": "1x40",
+        f"carsync_metrics_written_timestamp_seconds{{{series}}}": "0x40",
         f'carsync_last_merge_rows{{outcome="rejected",{labels}}}': "2x40",
         f'carsync_last_merge_rows{{outcome="seen",{labels}}}': "100x40",
     }
     well = {
         f"carsync_last_success_timestamp_seconds{{{labels}}}": "0+300x40",
+        f"carsync_last_success_timestamp_seconds{{{delta}}}": "-3600+300x40",
         f"carsync_last_run_exit_code{{{labels}}}": "7x40",
         f'carsync_acceptance_check_passed{{check="duration",{labels}}}': "1x40",
-        f"carsync_run_in_progress{{{labels}}}": "1x40",
-        f"carsync_run_duration_seconds{{{labels}}}": "600x40",
-        f"carsync_metrics_written_timestamp_seconds{{{labels}}}": "0+300x40",
+        f"carsync_run_in_progress{{{series}}}": "1x40",
+        f"carsync_run_duration_seconds{{{series}}}": "600x40",
+        f"carsync_metrics_written_timestamp_seconds{{{series}}}": "0+300x40",
         f'carsync_last_merge_rows{{outcome="rejected",{labels}}}': "0x40",
         f'carsync_last_merge_rows{{outcome="seen",{labels}}}': "100x40",
     }
     all_of_them = {rule["alert"] for rule in alert_rules()}
     lines = [f"rule_files: [{RULES}]", "evaluation_interval: 5m", "tests:"]
-    for series, firing in (
+    for given, firing in (
         (sick, all_of_them - {"CarsyncMissing"}),
         (well, set()),
         ({"up": "1x40"}, {"CarsyncMissing"}),
     ):
         lines += ["  - interval: 5m", "    input_series:"]
-        lines += [f"      - {{series: '{name}', values: '{v}'}}" for name, v in series.items()]
+        lines += [f"      - {{series: '{name}', values: '{v}'}}" for name, v in given.items()]
         lines += ["    promql_expr_test:", "      - eval_time: 3h"]
         lines += ['        expr: count by (alertname) (ALERTS{alertstate="firing"})']
         lines += ["        exp_samples:"] if firing else ["        exp_samples: []"]

@@ -20,7 +20,7 @@ from carsync.model import Check
 from carsync.reporting.notify.textfile_collector import EVERY_S, TextFile
 from carsync.run.report import RunReport
 from carsync.state import atomic_file
-from carsync.state.checkpoint import CheckpointState, save
+from carsync.state.checkpoint import CheckpointState, LastOfMode, save
 from carsync.state.runs import Run
 from tests.support import snapshots
 from tests.support.fake_clock import FakeClock
@@ -60,8 +60,8 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def run(run_id: int = 43) -> Run:
-    return cast(Run, SimpleNamespace(run_id=run_id, started_at=STARTED))
+def run(run_id: int = 43, mode: str = "full") -> Run:
+    return cast(Run, SimpleNamespace(run_id=run_id, started_at=STARTED, mode=mode))
 
 
 def report(exit_code: int = 0, **changes: Any) -> RunReport:
@@ -105,6 +105,45 @@ def test_what_earlier_runs_left_is_told_while_a_run_goes_on(site: Site) -> None:
     assert found["carsync_last_run_exit_code"] == 4
     assert found["carsync_last_run_end_timestamp_seconds"] == before.updated_at.timestamp()
     assert found["carsync_last_merge_rows[inserted]"] == snapshots.COUNTS.inserted
+
+
+def test_an_incremental_run_leaves_the_figures_of_the_full_one(site: Site) -> None:
+    before = site.save(exit_code=6, state="held")
+    site.config = parse(
+        f"{{metrics: {{textfile: '{site.path}'}}, api: {{window: {{param: minutes}}}}}}", {}
+    )
+    listener = site.listener()
+    listener.begun(run(mode="incremental"))
+    listener.update(snapshots.snapshot(), "fetching")
+    assert not [name for name in site.read() if "incremental" in name], "there was none before"
+    listener.ended(report(0, mode="incremental"))
+    found = site.read()
+    assert before.last_success_at is not None
+    assert found["carsync_last_run_exit_code"] == 6
+    assert found["carsync_last_success_timestamp_seconds"] == before.last_success_at.timestamp()
+    assert found["carsync_last_merge_rows[inserted]"] == snapshots.COUNTS.inserted
+    assert found["carsync_last_run_exit_code[incremental]"] == 0
+    assert found["carsync_last_success_timestamp_seconds[incremental]"] == NOW.timestamp()
+    assert found["carsync_last_merge_rows[incremental][inserted]"] == 7
+
+
+@pytest.mark.parametrize("window", ["param: minutes", "overlap: 15m"])
+def test_the_incremental_run_before_is_told_while_there_is_a_window(
+    site: Site, window: str
+) -> None:
+    text = f"{{metrics: {{textfile: '{site.path}'}}, api: {{window: {{{window}}}}}}}"
+    site.config = parse(text, {})
+    other = replace(snapshots.checkpoint().standing, mode="incremental", exit_code=3)
+    at = NOW - timedelta(hours=1)
+    site.save(other=other, incremental=LastOfMode(last_success_at=at))
+    listener = site.listener()
+    listener.begun(run())
+    listener.update(snapshots.snapshot(), "fetching")
+    told = {name: v for name, v in site.read().items() if "[incremental]" in name}
+    assert bool(told) == (window == "param: minutes")
+    if told:
+        assert told["carsync_last_success_timestamp_seconds[incremental]"] == at.timestamp()
+        assert told["carsync_last_run_exit_code[incremental]"] == 3
 
 
 @pytest.mark.parametrize("begins", [True, False])

@@ -61,6 +61,8 @@ def test_errors_are_counted_since_the_sample_before_and_anew_in_each_session() -
         ({"scope": "whole", "reverts": 3}, "revert"),
         ({"scope": "whole", "mode": "refresh"}, "refresh"),
         ({"scope": "of a later carsync"}, "sync"),
+        ({"scope": "whole", "mode": "incremental"}, "incremental"),
+        ({"scope": "dry", "mode": "incremental"}, "dry run"),
     ],
 )
 def test_every_run_has_its_kind(changes: dict[str, Any], kind: str) -> None:

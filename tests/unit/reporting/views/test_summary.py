@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ def report(**changes: Any) -> RunReport:
         "notes": ("the reported total moved from 200,000 to 200,012 during the run",),
     }
     return snapshots.report(**{**usual, **changes})
+
+
+def test_an_incremental_run_says_which_changes_it_asked_for() -> None:
+    since = snapshots.NOW - timedelta(minutes=75)
+    delta = report(run_id=51, mode="incremental", window_from=since, window_overlap_s=900.0)
+    lines = render_summary(delta).splitlines()
+    assert lines[0].startswith("run 51 · incremental · external → public.cars  ")
+    assert lines[3] == "  reads    changes since 2026-01-02 01:50:21 UTC, 15 min overlap included"
 
 
 def test_the_whole_summary() -> None:
