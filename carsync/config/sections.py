@@ -174,7 +174,8 @@ class Checkpoint(Section, frozen=True):
 class History(Section, frozen=True):
     """For how many days the records of a run are kept.
 
-    `carsync revert` needs the `changes`. The `details` are samples and failed attempts.
+    `carsync revert` and `carsync changes` need the `changes`. The `details` are samples and
+    failed attempts.
     """
 
     changes_keep_days: NotNegative = 30.0

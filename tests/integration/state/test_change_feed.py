@@ -169,6 +169,19 @@ def test_approvals_reverts_and_their_reverts_are_batches_of_the_feed(rig: Rig, d
     assert again > reverting
 
 
+def test_lines_of_before_the_feed_are_history_and_not_of_it(rig: Rig) -> None:
+    rig.sync(cars(range(3)))
+    ask(rig.conn, "UPDATE carsync.runs SET merged_at = merged_at - interval '1 s'")
+    rig.sync([*cars(range(1), "b"), car("7")], action="hold")
+    ask(rig.conn, "UPDATE carsync.changes SET line = 0")
+    ask(rig.conn, "DELETE FROM carsync.change_batches WHERE run_id IS NOT NULL")
+    assert read(rig.conn) == []
+    approval.approve(rig.conn, TARGET, SOURCE, rig.run.run_id, 24, ["2"])
+    assert told(read(rig.conn)) == [(rig.run.run_id, "2", "deactivated")]
+    history = "SELECT action FROM carsync.car_history WHERE id = '2' ORDER BY changed_at"
+    assert ask(rig.conn, history) == [("inserted",), ("deactivated",)]
+
+
 def test_a_consumer_that_is_behind_the_record_is_told_so(rig: Rig) -> None:
     rig.sync(cars(range(3)))
     old = read(rig.conn)
