@@ -28,7 +28,7 @@ from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
-from carsync.model import SKIP, Column, Decision, MergeCounts, RunState
+from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, judged_records
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
@@ -129,6 +129,7 @@ class _Merge:
             **run.target.key(run.source),
             "run_id": run.run_id,
             "replay_of": run.replay_of,
+            "is_of_all": request.is_of_all,
             "hash_scheme": run.hash_scheme,
             "gone": list(proof.gone),
             "alive": list(proof.alive),
@@ -182,11 +183,10 @@ class _Merge:
         return counts
 
     def _record_lists(self) -> None:
-        request = self._request
-        is_newest = self._is_newest(
-            sql.identifier("read", "id"), sql.identifier("read", "latest_run")
-        )
-        car_lists.record(self._cur, request.run, request.lists, request.decision.lists, is_newest)
+        request, is_newest = self._request, self._is_read_newest()
+        if request.lists or request.is_of_all:
+            lists, ranks = request.lists, request.decision.lists
+            car_lists.record(self._cur, request.run, lists, ranks, is_newest)
 
     def _settle_rejects(self) -> None:
         """Settle the rejects that are none any more: replayed, or read well on another page."""
@@ -199,6 +199,8 @@ class _Merge:
             latest = sql.identifier("l", "latest_run")
             is_newest = self._is_newest(sql.identifier("j", "record_id"), latest)
             self._run("superseded/settle_rejects", is_newest=is_newest)
+        if self._is_outrun or not (self._request.is_of_all or self._request.is_replay):
+            self._run("superseded/settle_others", is_newest=self._is_read_newest())
 
     def _compare(self) -> dict[str, int]:
         """Create the delta; return how many cars it holds of each action."""
@@ -241,6 +243,9 @@ class _Merge:
             return sql.literal(True)
         return superseded.is_newest(self._request.run.run_id, record_id, latest)
 
+    def _is_read_newest(self) -> Composable:
+        return self._is_newest(sql.identifier("read", "id"), sql.identifier("read", "latest_run"))
+
     def _expect_refusals(self, planned: dict[str, int]) -> RefusedRows:
         request, staged = self._request, self._staged
         return RefusedRows(
@@ -250,7 +255,7 @@ class _Merge:
             request.columns,
             self._parts,
             rows=sum(planned.values()),
-            records=staged.rows + staged.rejects,
+            records=judged_records(staged.rows + staged.rejects, request.run.mode),
             rejects=staged.rejects,
             max_share=request.max_reject_share,
             secrets=request.secrets,
@@ -384,7 +389,8 @@ class _Merge:
         elif counts.held or request.decision.is_held:
             state = "held"
         origin = change_log.origin(self._cur) if request.records else None
-        is_watermark = request.is_watermark
+        # A car that another program wrote meanwhile was left as it is: it is asked for again.
+        is_watermark = request.is_watermark and (request.is_of_all or not counts.stale)
         runs.record_merge(self._cur, request.run, state, counts, origin, is_watermark=is_watermark)
         self._run("merge/record_hash_scheme")
 

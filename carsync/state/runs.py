@@ -264,10 +264,23 @@ def read_clock(conn: Connection) -> datetime:
     return found
 
 
-def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
-    """Return the newest run that read the feed, all of it or part, and was merged."""
-    key = target.key(source)
+def last_merged(
+    conn: Connection,
+    target: Target,
+    source: str,
+    modes: Collection[RunMode] = ("full", "incremental"),
+) -> Run | None:
+    """Return the newest run that read the feed in one of the `modes` and was merged.
+
+    It may have read only the first pages. See `last_full` for one that says something of all cars.
+    """
+    key = {**target.key(source), "modes": list(modes)}
     return _find(conn, "looking for the last merge", "runs/find_last_merged_run", **key)
+
+
+def last_full(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest merged run that was one of the whole feed, all of it or the first pages."""
+    return last_merged(conn, target, source, ["full"])
 
 
 def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:
