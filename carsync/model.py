@@ -291,6 +291,21 @@ RunMode = Literal["full", "incremental", "refresh"]
 """What a run reads; `refresh`: single cars, by their ids."""
 
 
+MIN_RECORDS_TO_JUDGE = 1000
+"""Of fewer records the share of rejects says little of a feed."""
+
+
+def judged_records(records: int, mode: RunMode) -> int:
+    """Return of how many records `sync.max_reject_share` is a share, at the end of a run.
+
+    One bad record among a few changed ones would fail each incremental run until it is mended.
+
+    >>> judged_records(12, "full"), judged_records(12, "incremental")
+    (12, 1000)
+    """
+    return records if mode == "full" else max(records, MIN_RECORDS_TO_JUDGE)
+
+
 class RunOptions(Struct, frozen=True):
     """`fresh` forgets an unfinished run instead of resuming it.
 

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
-from carsync.destination import conditions, privileges, staging, verify
+from carsync.destination import conditions, privileges, staging, superseded, verify
 from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -137,10 +137,12 @@ def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
 
     `oldest_fetch` is the time of the request for the oldest page.
     """
+    is_expected = conditions.expected(run.source, sql.literal(oldest_fetch))
+    record_id = sql.identifier("t", run.target.id_column)
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),
         **target_parts(cur, run.target),
         run_id=sql.literal(run.run_id),
-        is_expected=conditions.expected(run.source, sql.literal(oldest_fetch)),
+        is_expected=superseded.expected(is_expected, run.run_id, record_id),
     )

@@ -38,10 +38,17 @@ def listed(run_id: int) -> Composable:
     return sql.load("lists/listed", **tables(run_id))
 
 
-def record(cur: Cursor, run: Run, names: Sequence[str], ranks: ListRanks | None) -> None:
+def record(
+    cur: Cursor,
+    run: Run,
+    names: Sequence[str],
+    ranks: ListRanks | None,
+    is_newest: Composable,
+) -> None:
     """Remember which staged cars are on which lists; nothing is on any where there are no names.
 
-    Of a list that was not read whole, nobody has left it.
+    Of a list that was not read whole, nobody has left it. `is_newest` is the test of what was
+    `read` of a car that it counts.
     """
     key: dict[str, Any] = run.target.key(run.source)
     if not names:
@@ -54,4 +61,5 @@ def record(cur: Cursor, run: Run, names: Sequence[str], ranks: ListRanks | None)
         "read": list(ranks.read) if ranks else [],
     }
     sql.run(cur, "lists/record_lists", key)
-    sql.run(cur, sql.load("lists/record_cars", listed=listed(run.run_id)), key)
+    newest = sql.load("lists/newest", listed=listed(run.run_id), is_newest=is_newest)
+    sql.run(cur, sql.load("lists/record_cars", listed=newest), key)

@@ -15,13 +15,20 @@ from msgspec.structs import asdict, replace
 
 from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
-from carsync.destination import car_lists, change_log, conditions, privileges, verify
+from carsync.destination import (
+    car_lists,
+    change_log,
+    conditions,
+    privileges,
+    superseded,
+    verify,
+)
 from carsync.destination.refused_rows import RefusedRows
 from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
 from carsync.errors import DatabaseError
-from carsync.model import SKIP, Column, Decision, MergeCounts, RunState
+from carsync.model import SKIP, Column, Decision, MergeCounts, RunState, judged_records
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
@@ -117,10 +124,12 @@ class _Merge:
         self._staged = staged
         self._since = sql.literal(staged.oldest_fetch)
         self._has_triggers = bool(list_triggers(cur, run.target))
+        self._is_outrun = superseded.has_any(cur, run.run_id)
         self._parameters = {
             **run.target.key(run.source),
             "run_id": run.run_id,
             "replay_of": run.replay_of,
+            "is_of_all": request.is_of_all,
             "hash_scheme": run.hash_scheme,
             "gone": list(proof.gone),
             "alive": list(proof.alive),
@@ -150,8 +159,7 @@ class _Merge:
         """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
         is_reading = not self._request.is_replay and self._request.run.mode != "refresh"
         if is_reading and self._request.run.scope != "sample":
-            request = self._request
-            car_lists.record(self._cur, request.run, request.lists, request.decision.lists)
+            self._record_lists()
         duplicates = 0
         if self._staged.rows > self._staged.ids:
             duplicates = self._run("staging/delete_duplicates")
@@ -163,12 +171,22 @@ class _Merge:
         if not self._request.is_replay:
             counts = self._settle_absent(planned, counts, refusals)
             failpoints.reach("merge.deactivated")
+            run_id, gone = self._request.run.run_id, self._request.decision.proof.gone
+            superseded.record(self._cur, run_id, gone, self._parts)
         self._record(counts)
         self._run("merge/drop_delta")
+        if self._is_outrun:
+            self._run("superseded/forget_superseded")
         run, records = self._request.run, self._request.records
         which = (run.run_id, run.target, run.source)
         change_log.end_batch(self._cur, *which, asdict(counts), records=records)
         return counts
+
+    def _record_lists(self) -> None:
+        request, is_newest = self._request, self._is_read_newest()
+        if request.lists or request.is_of_all:
+            lists, ranks = request.lists, request.decision.lists
+            car_lists.record(self._cur, request.run, lists, ranks, is_newest)
 
     def _settle_rejects(self) -> None:
         """Settle the rejects that are none any more: replayed, or read well on another page."""
@@ -177,6 +195,12 @@ class _Merge:
                 self._run(f"merge/{name}")
         if self._request.is_replay or self._staged.rejects:
             self._run("merge/settle_seen")
+        if self._is_outrun:
+            latest = sql.identifier("l", "latest_run")
+            is_newest = self._is_newest(sql.identifier("j", "record_id"), latest)
+            self._run("superseded/settle_rejects", is_newest=is_newest)
+        if self._is_outrun or not (self._request.is_of_all or self._request.is_replay):
+            self._run("superseded/settle_others", is_newest=self._is_read_newest())
 
     def _compare(self) -> dict[str, int]:
         """Create the delta; return how many cars it holds of each action."""
@@ -188,6 +212,9 @@ class _Merge:
             touched_at=conditions.touched_at(),
             is_untouched=conditions.untouched_since(fetched_at, touched),
             is_expected=self._is_expected(touched),
+            is_newest=self._is_newest(
+                sql.identifier("staged", "id"), sql.identifier("l", "latest_run")
+            ),
             # Records that are replayed were read before the last merge, surely.
             last_merge=sql.literal(None if is_replay else self._staged.last_merge),
         )
@@ -205,10 +232,19 @@ class _Merge:
         """Compose the test that a car, where it is not staged, is absent or proved gone."""
         run, gone = self._request.run, self._request.decision.proof.gone
         is_expected = conditions.expected(run.source, self._since, touched)
-        if self._request.is_of_all:
-            return is_expected
         record_id = sql.identifier("t", "id" if touched else run.target.id_column)
+        if self._request.is_of_all:
+            return superseded.expected(is_expected, run.run_id, record_id)
         return conditions.named(is_expected, record_id, gone)
+
+    def _is_newest(self, record_id: Composable, latest: Composable) -> Composable:
+        """Compose the test that no later run has read the car of a record; see `superseded`."""
+        if not self._is_outrun:
+            return sql.literal(True)
+        return superseded.is_newest(self._request.run.run_id, record_id, latest)
+
+    def _is_read_newest(self) -> Composable:
+        return self._is_newest(sql.identifier("read", "id"), sql.identifier("read", "latest_run"))
 
     def _expect_refusals(self, planned: dict[str, int]) -> RefusedRows:
         request, staged = self._request, self._staged
@@ -219,7 +255,7 @@ class _Merge:
             request.columns,
             self._parts,
             rows=sum(planned.values()),
-            records=staged.rows + staged.rejects,
+            records=judged_records(staged.rows + staged.rejects, request.run.mode),
             rejects=staged.rejects,
             max_share=request.max_reject_share,
             secrets=request.secrets,
@@ -353,7 +389,8 @@ class _Merge:
         elif counts.held or request.decision.is_held:
             state = "held"
         origin = change_log.origin(self._cur) if request.records else None
-        is_watermark = request.is_watermark
+        # A car that another program wrote meanwhile was left as it is: it is asked for again.
+        is_watermark = request.is_watermark and (request.is_of_all or not counts.stale)
         runs.record_merge(self._cur, request.run, state, counts, origin, is_watermark=is_watermark)
         self._run("merge/record_hash_scheme")
 

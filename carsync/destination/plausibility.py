@@ -21,8 +21,8 @@ from carsync.state.runs import Run
 
 MIN_CARS = 10
 """Fewer known cars, or staged ones, say nothing of a share."""
-MIN_CARS_OF_A_LIST = 100
-"""A feed may have many lists, and in one of them chance does more."""
+MIN_CARS_OF_A_PART = 100
+"""A feed may have many lists, or many runs a day: chance does more in one of them."""
 
 
 class ColumnForecast(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Forecast(Struct, frozen=True):
 
     `ids` are the staged cars, `known` those of them that the table has, `changed` those of these
     whose values would change. `active` are the source's active cars, `absent` those of them that
-    are not staged.
+    are not staged. `is_part`: the run read only what changed, which says nothing of other cars.
     """
 
     ids: int
@@ -52,6 +52,7 @@ class Forecast(Struct, frozen=True):
     active: int
     absent: int
     columns: tuple[ColumnForecast, ...] = ()
+    is_part: bool = False
 
 
 class Example(Struct, frozen=True):
@@ -72,7 +73,8 @@ def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
         sql.run(cur, "session/set_merge")
         found = sql.one(cur, _count_changes(defaults, _parts(cur, run)))
     ids, active, known, seen, changed, *counts = found
-    return Forecast(ids, known, changed, active, active - seen, _columns(defaults, counts))
+    absent, columns = active - seen, _columns(defaults, counts)
+    return Forecast(ids, known, changed, active, absent, columns, run.mode != "full")
 
 
 def find_emptied_lists(
@@ -82,7 +84,7 @@ def find_emptied_lists(
 
     How many cars of a list change is its own affair: a dealer may mark down all that he has.
     """
-    key = {"each": PAGES_EACH, "least": MIN_CARS_OF_A_LIST}
+    key = {"each": PAGES_EACH, "least": MIN_CARS_OF_A_PART}
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
         sql.run(cur, "session/set_merge")
         query = _count_changes(defaults, _parts(cur, run), "count_changes_by_list")
@@ -118,24 +120,28 @@ def find_implausible(forecast: Forecast, rules: Plausible) -> list[str]:
     >>> find_implausible(Forecast(100, 100, 60, 100, 0), Plausible())[0]
     '60 of 100 known cars would change (60.0 %; sync.plausible.max_changed_share is 50.0 %)'
     """
-    known, ids = forecast.known, forecast.ids
+    known, ids, is_part = forecast.known, forecast.ids, forecast.is_part
+    least = MIN_CARS_OF_A_PART if is_part else MIN_CARS
     found = []
     if (most := rules.max_emptied_share) is not None:
         for column in forecast.columns:
-            if _is_over(column.emptied, known, most):
+            if known >= least and _is_over(column.emptied, known, most):
                 found.append(
                     f"{column.name} would become empty, or its default, in "
                     f"{formatting.part(column.emptied, known, 'known car')} "
                     f"{_shares(column.emptied, known, 'max_emptied_share', most)}"
                 )
-    if (most := rules.max_changed_share) is not None and _is_over(forecast.changed, known, most):
+    # Of the cars that are listed because they changed, most do change.
+    whole, cars = (forecast.active, "active car") if is_part else (known, "known car")
+    if (most := rules.max_changed_share) is not None and _is_over(forecast.changed, whole, most):
         found.append(
-            f"{formatting.part(forecast.changed, known, 'known car')} would change "
-            f"{_shares(forecast.changed, known, 'max_changed_share', most)}"
+            f"{formatting.part(forecast.changed, whole, cars)} would change "
+            f"{_shares(forecast.changed, whole, 'max_changed_share', most)}"
         )
     new, most = ids - known, rules.max_new_share
     gone, active = forecast.absent, forecast.active
-    if most is not None and _is_over(new, ids, most) and _is_over(gone, active, most):
+    is_over = most is not None and _is_over(new, ids, most) and _is_over(gone, active, most)
+    if most is not None and is_over and not is_part:
         found.append(
             f"as if each car had another id: the table does not know "
             f"{formatting.part(new, ids, 'car')} of the feed "

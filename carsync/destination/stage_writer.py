@@ -13,6 +13,7 @@ from msgspec.structs import astuple, replace
 
 from carsync import failpoints
 from carsync.config.sections import LoadMethod
+from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import ledger_table, staged_page, staging_table, staging_types
 from carsync.errors import DatabaseError
@@ -56,7 +57,8 @@ class StageWriter:
         }
         self._ledger = ledger_table(run_id)
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
-        self._claim = sql.load("staging/insert_ledger", **claim, token=sql.literal(token))
+        claim |= {"token": sql.literal(token), "latest_run": superseded.latest_run(run_id)}
+        self._claim = sql.load("staging/insert_ledger", **claim)
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
         self._absent: frozenset[str] | None = None

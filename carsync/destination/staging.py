@@ -7,7 +7,7 @@ the truth about what was fetched; a page that it does not hold is fetched again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from carsync.destination import constraints
@@ -63,8 +63,10 @@ def clear(conn: Connection, run_id: int, pages: range) -> None:
         sql.run(cur, sql.load("staging/clear_staging", **tables(run_id)), key)
 
 
-def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> list[int]:
-    """Drop the staging tables that other runs of this target and source left.
+def drop_stale(
+    conn: Connection, target: Target, source: str, keep: Collection[int] = ()
+) -> list[int]:
+    """Drop the staging tables that runs of this target and source left, but for those to `keep`.
 
     Tables whose run is not on record any more go too. The caller holds the target's lock.
     Returns the ids of the runs, sorted.
@@ -74,7 +76,7 @@ def drop_stale(conn: Connection, target: Target, source: str, keep_run_id: int |
     stale = sorted(
         run_id
         for run_id, *owner in found
-        if run_id != keep_run_id and (tuple(owner) == ours or owner[0] is None)
+        if run_id not in keep and (tuple(owner) == ours or owner[0] is None)
     )
     for run_id in stale:
         end_writers(conn, run_id)

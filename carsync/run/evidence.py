@@ -131,8 +131,8 @@ def _gather(
 
 
 def _lengths_before(context: RunContext) -> dict[str, int]:
-    """Return how many pages each list had in the last run that was merged."""
-    before = runs.last_merged(context.connection, context.target, context.source)
+    """Return how many pages each list had in the last run of the whole feed that was merged."""
+    before = runs.last_full(context.connection, context.target, context.source)
     summary = (before.summary or {}) if before else {}
     if not context.lists.names:
         planned = summary.get("snapshot", {}).get("pages_planned")

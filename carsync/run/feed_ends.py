@@ -101,7 +101,9 @@ class FeedEnds:
         """
         first = of.plan.first
         is_exact = self._context.paginator.is_exact  # no records lie before the first offset
-        if self._begin_tried or not first or is_exact or not of.plan.misses_records:
+        is_part = self._context.mode != "full"  # whatever lies before it is none of the changes
+        is_needless = self._begin_tried or is_part or not first or is_exact
+        if is_needless or not of.plan.misses_records:
             return
         self._begin_tried = True
         before = self._ids(of, first - 1)

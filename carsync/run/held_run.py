@@ -51,7 +51,7 @@ def judge_values(context: RunContext, records: int) -> None:
     allows.
     """
     conn, run = context.connection, context.run
-    before = runs.last_merged(conn, context.target, context.source)
+    before = runs.last_full(conn, context.target, context.source)
     defaults = context.mapper.defaults
     forecast = None if before is None else plausibility.foresee(conn, run, defaults)
     context.columns, fields = column_values.gather(conn, run.run_id, forecast)
@@ -72,14 +72,19 @@ def judge_values(context: RunContext, records: int) -> None:
             hint=f"see what would change with `carsync approve {run.run_id} --dry-run`, then "
             f"merge it with `carsync approve {run.run_id}` if it is right",
         )
-    for words in column_values.describe_emptied(context.columns, forecast.known):
-        context.note(words)
+    if not forecast.is_part or forecast.known >= plausibility.MIN_CARS_OF_A_PART:
+        for words in column_values.describe_emptied(context.columns, forecast.known):
+            context.note(words)
 
 
 def _tell_fields(context: RunContext, before: Run | None, fields: Sequence[str]) -> None:
-    """Tell which fields are new since the run `before`, and which columns' paths lead nowhere."""
+    """Tell which fields are new since the last run, and which columns' paths lead nowhere.
+
+    `before` is the last run of the whole feed: a few cars say nothing of the paths.
+    """
+    last = runs.last_merged(context.connection, context.target, context.source)
+    known = set(((last.summary if last else None) or {}).get("fields", ()))
     summary = (before.summary if before else None) or {}
-    known = set(summary.get("fields", ()))
     context.fields = tuple(sorted({*known, *fields}))
     absent = [column.name for column in context.columns or () if column.is_absent]
     words = "check mapping.columns"
@@ -88,7 +93,7 @@ def _tell_fields(context: RunContext, before: Run | None, fields: Sequence[str])
         gone_before = {column["name"] for column in columns if column["is_absent"]}
         absent = [name for name in absent if name not in gone_before]
         words = "records of the last run had one"
-    if context.options.max_pages is None:
+    if context.options.max_pages is None and context.mode == "full":
         for sentence in column_values.describe_absent(absent, context.mapper.paths, words):
             context.note(sentence)
     for sentence in column_values.describe_new(sorted(set(fields) - known) if known else []):

@@ -8,12 +8,10 @@ from functools import partial
 from carsync import formatting
 from carsync.engine.messages import PageFailed, PageFetched
 from carsync.errors import ConfigError, FailureKind, RejectBudgetError
+from carsync.model import MIN_RECORDS_TO_JUDGE, RunMode, judged_records
 from carsync.run.context import RunContext
 from carsync.source.pagination.base import end_status_hint
 from carsync.source.pagination.repeats import FirstPages, RepeatDetector
-
-MIN_RECORDS_TO_JUDGE = 1000
-"""Before this many records were seen, `sync.max_reject_share` ends no run."""
 
 
 class PageJudge:
@@ -107,9 +105,9 @@ class PageJudge:
         )
 
 
-def judge_rejects(rejects: int, records: int, max_share: float) -> None:
+def judge_rejects(rejects: int, records: int, max_share: float, mode: RunMode = "full") -> None:
     """Raise `RejectBudgetError` when more than `max_share` of the records cannot be mapped."""
-    if rejects > max_share * records:
+    if rejects > max_share * judged_records(records, mode):
         share, most = formatting.shares(rejects / records, max_share)
         raise RejectBudgetError(
             f"{formatting.part(rejects, records, 'record')} cannot be mapped ({share}), more than "

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.model import RunMode, StagedPage, Target
+from carsync.model import RunMode, StagedPage, Target, judged_records
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
@@ -42,7 +42,9 @@ def find(
         return None, f"run {found.run_id} is not resumed: {lost}"
     if found.state == "failed":
         rejects, records = staging.count_records(connection, found.run_id)
-        if rejects > config.sync.max_reject_share * records:  # it would fail again
+        if rejects > config.sync.max_reject_share * judged_records(
+            records, found.mode
+        ):  # it would fail again
             words = "too many of its records were rejected"
             return None, f"run {found.run_id} is not resumed: {words}"
     return found, ""

@@ -86,11 +86,27 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
         staging.end_writers(connection, dead)
         staging.drop(connection, dead)
     if not options.dry_run:
-        kept = run.run_id if run else None
+        kept = _set_aside(context)
+        if run is not None:
+            kept.append(run.run_id)
         runs.abandon_runs(connection, target, source, kept)
         staging.drop_stale(connection, target, source, kept)
         _prune(context)
     return run if run is not None else _start(context)
+
+
+def _set_aside(context: RunContext) -> list[int]:
+    """Leave unfinished runs of the whole feed for later where this one does not read it.
+
+    A run of the whole feed reads what any other would have read, too.
+    """
+    if context.mode == "full":
+        return []
+    age_h = context.config.checkpoint.max_age_h
+    kept = runs.set_aside(context.connection, context.target, context.source, ["full"], age_h)
+    for run_id in kept:
+        staging.end_writers(context.connection, run_id)
+    return kept
 
 
 def _prune(context: RunContext) -> None:
@@ -108,7 +124,7 @@ def _prune(context: RunContext) -> None:
             requests.prune(connection, requests.Feed(target, source), keep.details_keep_days)
         for retired in runs.list_retired(connection, RETIRED_DAYS):
             if retired != (target, source):
-                staging.drop_stale(connection, *retired, None)
+                staging.drop_stale(connection, *retired)
                 rejects.prune(connection, *retired, is_retired=True)
                 samples.prune(connection, *retired, 0)
                 changes.prune(connection, *retired, 0)

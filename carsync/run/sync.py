@@ -187,7 +187,8 @@ class SyncRun:
                 return stopped
             # The whole run is judged, the resumed part included.
             rejects, records = staging.count_records(context.connection, context.run.run_id)
-            judge_rejects(rejects, records, self._config.sync.max_reject_share)
+            most = self._config.sync.max_reject_share
+            judge_rejects(rejects, records, most, context.mode)
             judge_values(context, records)
             context.phase("deciding")
             # What was not asked for is not absent.
@@ -202,6 +203,7 @@ class SyncRun:
         counts = self._merge(decision, is_whole=not is_part and not find_unread(context))
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
+        self._window.tell_ignored(counts)
         finish.clean_up(context, counts)
         return outcome.merged(
             context.run.run_id,

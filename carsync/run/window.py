@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.engine.messages import PageFetched
 from carsync.errors import CarsyncError, ConfigError
+from carsync.model import MergeCounts
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source import window
 from carsync.source.pagination import doubts
 from carsync.source.window import Watermark
 from carsync.state import runs
+
+LOOK_AHEAD = 2
+"""So many empty pages in a row end a feed without totals that is asked for changes only."""
+IGNORED_SHARE = 0.95
+"""Of the whole feed: where so much is listed as changed, the API may have listed all of it."""
+MIN_CARS = 10
+"""Fewer say nothing of that."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WindowTooShortError(CarsyncError):
@@ -61,7 +72,8 @@ class RunWindow:
         try:
             self._mark = self._find_watermark()
             now = runs.read_clock(context.connection)
-            self._ask(window.asked_from(self._api.window, self._mark, now), self._reckon(now))
+            since = window.asked_from(self._api.window, self._mark, now)
+            self._ask(self._as_far_back(since, self._reckon(now)), self._reckon(now))
         except ConfigError as exc:
             if not context.options.or_full:
                 raise
@@ -102,16 +114,51 @@ class RunWindow:
         words = formatting.duration((found.api_now - found.since).total_seconds())
         context.say(f"the API's clock shows that the last run began {words} ago: asking again")
         overlap = timedelta(seconds=self._api.window.overlap_s)
-        longest = min(self._api.window.max_s, timedelta.max.total_seconds())
-        since = max(found.since - overlap, found.api_now - timedelta(seconds=longest))
+        since = max(found.since - overlap, self._earliest(found.api_now))
         staging.clear(context.connection, context.run.run_id, staging.ALL_PAGES)
         context.pages_dropped(context.plan.staged_count)
         self._ask(since, found.api_now)
         self.begin()
 
+    def tell_ignored(self, counts: MergeCounts) -> None:
+        """Say where the API gave the whole feed, as if it had not been asked for changes only."""
+        context = self._context
+        if context.mode == "full" or context.options.scope == "sample":
+            return
+        before = runs.last_full(context.connection, context.target, context.source)
+        whole = (before.counts or {}).get("seen", 0) if before and before.scope == "whole" else 0
+        is_whole = counts.seen >= max(MIN_CARS, IGNORED_SHARE * whole) and whole
+        if is_whole and 2 * counts.unchanged > counts.seen:
+            context.note(
+                f"the API lists {formatting.plural(counts.seen, 'car')} as changed, as many as the "
+                "whole feed has, and most of them are as they were: it may not know the parameter "
+                f"{self._api.window.param} (api.window.param)"
+            )
+
     def _ask(self, since: datetime, api_now: datetime) -> None:
+        """Ask for what changed `since`; a feed without totals ends after two empty pages then."""
         self._since, self._length = since, api_now - since
-        self._context.ask(window.with_window(self._api, since, api_now))
+        api = window.with_window(self._api, since, api_now)
+        pagination = api.pagination
+        if pagination.stop_after_empty_pages > LOOK_AHEAD and self._context.paginator.parallel:
+            pagination = replace(pagination, stop_after_empty_pages=LOOK_AHEAD)
+        self._context.ask(replace(api, pagination=pagination))
+
+    def _as_far_back(self, since: datetime, api_now: datetime) -> datetime:
+        """Return since when to ask so that the run that is resumed, if any, loses nothing."""
+        context = self._context
+        if context.options.scope != "whole" or context.options.fresh:
+            return since
+        key = (context.connection, context.target, context.source)
+        found = runs.find_resumable(*key, context.config.checkpoint.max_age_h, context.mode)
+        if found is None or found.window_from is None:
+            return since
+        return min(since, max(found.window_from, self._earliest(api_now)))
+
+    def _earliest(self, api_now: datetime) -> datetime:
+        """Return since when the API tells changes at the most."""
+        longest_s = min(self._api.window.max_s, (api_now - _EPOCH).total_seconds())
+        return api_now - timedelta(seconds=longest_s)
 
     def _reckon(self, server_now: datetime) -> datetime:
         """Return the API's present time as far as it is known before its first answer."""
@@ -122,15 +169,17 @@ class RunWindow:
         context = self._context
         hint = "run a full sync: `carsync sync --mode full`; or let this one become one: --or-full"
         key = (context.connection, context.target, context.source)
-        run = runs.find_watermark(*key)
+        run, last = runs.find_watermark(*key), runs.last_merged(*key)
         if run is None or run.api_clock is None or run.api_clock_at is None:
             raise ConfigError(
                 "no run has read the whole feed yet, or it was reverted since: an incremental run "
                 "does not know since when to ask",
                 hint=hint,
             )
-        if changed := differences(run.fingerprints, context.fingerprints, ("mapping", "table")):
-            raise ConfigError(f"since the last run {'; '.join(changed)}", hint=hint)
+        for known in (run, last or run):
+            parts = ("mapping", "table")
+            if changed := differences(known.fingerprints, context.fingerprints, parts):
+                raise ConfigError(f"since the last run {'; '.join(changed)}", hint=hint)
         return Watermark(run.api_clock, run.api_clock_at)
 
 

@@ -14,9 +14,9 @@ from carsync.postgres.wait import Connection
 from carsync.state import runs
 
 KEPT_RUNS = 10
-"""Merged runs whose rejects are kept.
+"""Merged runs of the whole feed whose rejects are kept, with all runs that came between them.
 
-Only those of the newest can be replayed; the others show since when a fault is there.
+Only those since the newest can be replayed; the others show since when a fault is there.
 """
 
 
@@ -52,7 +52,8 @@ def list_open(
 ) -> list[StoredReject]:
     """Return at most `limit` open rejects, newest run first, `chars` characters of each text.
 
-    The rejects are those of `run_id`; None: of the newest merged run and of all later runs.
+    The rejects are those of `run_id`; None: of the newest merged run of the whole feed and of all
+    later runs.
     """
     scope = _scope(conn, target, source, run_id)
     scope |= {"limit": limit, "chars": chars, "each": PAGES_EACH}
@@ -76,6 +77,13 @@ def list_pages(conn: Connection, run_id: int) -> list[int]:
     return [page for (page,) in found]
 
 
+def find_replayable(conn: Connection, target: Target, source: str, since: int) -> list[int]:
+    """Return the merged runs with open rejects, newest first, from the run `since` on."""
+    key = {**target.key(source), "since": since}
+    found = sql.fetch(conn, "looking for rejects", "rejects/find_replayable", key)
+    return [run_id for (run_id,) in found]
+
+
 def read_page(conn: Connection, run_id: int, page: int) -> list[StoredReject]:
     """Return the open rejects of one page of a run, with their whole texts."""
     key = {"run_id": run_id, "page": page}
@@ -94,7 +102,7 @@ def update(conn: Connection, run_id: int, page: int, rejects: list[Reject]) -> N
 def prune(conn: Connection, target: Target, source: str, *, is_retired: bool = False) -> int:
     """Delete rejects, and count them; those of a source that `is_retired` go all.
 
-    Else the rejects of the `KEPT_RUNS` newest merged runs stay, and those of the newest run.
+    Else those since the oldest of the `KEPT_RUNS` newest merged runs of the whole feed stay.
     """
     keep = 0 if is_retired else KEPT_RUNS
     with connection.transaction(conn, "pruning rejects") as cur:
@@ -104,6 +112,6 @@ def prune(conn: Connection, target: Target, source: str, *, is_retired: bool = F
 def _scope(
     conn: Connection, target: Target, source: str, run_id: int | None
 ) -> dict[str, str | int | None]:
-    merged = runs.last_merged(conn, target, source)
+    merged = runs.last_full(conn, target, source)
     since = merged.run_id if merged else 0
     return {**target.key(source), "run_id": run_id, "since_run": since}

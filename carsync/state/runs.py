@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -192,10 +192,23 @@ def finish_run(
         return sql.run(cur, "runs/finish_run", {**key, **end}) == 1
 
 
-def abandon_runs(conn: Connection, target: Target, source: str, keep_run_id: int | None) -> int:
-    """Mark unfinished runs of target and source, `keep_run_id` aside, as abandoned; count them."""
+def abandon_runs(conn: Connection, target: Target, source: str, keep: Collection[int] = ()) -> int:
+    """Mark unfinished runs of target and source but those to `keep` as abandoned; count them."""
+    key = {**target.key(source), "keep": list(keep)}
     with connection.transaction(conn, "abandoning old runs") as cur:
-        return sql.run(cur, "runs/abandon_runs", {**target.key(source), "keep_run_id": keep_run_id})
+        return int(sql.one(cur, "runs/abandon_runs", key)[0])
+
+
+def set_aside(
+    conn: Connection, target: Target, source: str, modes: Collection[RunMode], max_age_h: float
+) -> list[int]:
+    """Return the unfinished runs of these modes that a run of another one leaves alone.
+
+    Nobody works for one of them from now on until it is resumed or approved.
+    """
+    key = {**target.key(source), "modes": list(modes), "max_age_s": max_age_h * 3600}
+    with connection.transaction(conn, "setting unfinished runs aside") as cur:
+        return [run_id for (run_id,) in sql.rows(cur, "runs/set_aside", key)]
 
 
 def forget_trials(conn: Connection, target: Target, source: str) -> list[int]:
@@ -251,10 +264,23 @@ def read_clock(conn: Connection) -> datetime:
     return found
 
 
-def last_merged(conn: Connection, target: Target, source: str) -> Run | None:
-    """Return the newest run that read the feed, all of it or part, and was merged."""
-    key = target.key(source)
+def last_merged(
+    conn: Connection,
+    target: Target,
+    source: str,
+    modes: Collection[RunMode] = ("full", "incremental"),
+) -> Run | None:
+    """Return the newest run that read the feed in one of the `modes` and was merged.
+
+    It may have read only the first pages. See `last_full` for one that says something of all cars.
+    """
+    key = {**target.key(source), "modes": list(modes)}
     return _find(conn, "looking for the last merge", "runs/find_last_merged_run", **key)
+
+
+def last_full(conn: Connection, target: Target, source: str) -> Run | None:
+    """Return the newest merged run that was one of the whole feed, all of it or the first pages."""
+    return last_merged(conn, target, source, ["full"])
 
 
 def list_runs(conn: Connection, target: Target, limit: int = 20) -> list[Run]:

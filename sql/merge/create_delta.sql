@@ -20,6 +20,7 @@ FROM (
     SELECT staged.id, staged.data_hash, greatest(l.fetched_at, {last_merge}) AS fetched_at
     FROM {staging} AS staged
     JOIN {ledger} AS l ON l.page = staged.page
+    WHERE {is_newest}
 ) AS s
 FULL JOIN (
     SELECT t.{key} AS id, t.data_hash, t.is_active, t.source_api, {touched_at} AS touched_at

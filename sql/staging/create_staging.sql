@@ -13,6 +13,7 @@ CREATE UNLOGGED TABLE {ledger} (
     next_token text,
     has_more boolean,
     fetched_at timestamptz NOT NULL,
+    latest_run bigint NOT NULL DEFAULT 0,
     notes jsonb
 ) WITH (autovacuum_enabled = false);
 COMMENT ON TABLE {staging} IS {purpose};

@@ -5,9 +5,10 @@
 WITH fresh AS (
     INSERT INTO {ledger}
         (page, rows, rejects, records, reported_pages, reported_records, next_token, has_more,
-         fetched_at, notes)
+         fetched_at, notes, latest_run)
     SELECT page, rows, rejects, records, reported_pages, reported_records, next_token, has_more,
-           now() - make_interval(secs => age_s), notes
+           now() - make_interval(secs => age_s), notes,
+           {latest_run}
     FROM (VALUES %s) AS claimed
         (page, rows, rejects, records, reported_pages, reported_records, next_token, has_more, age_s,
          notes)

@@ -51,7 +51,7 @@ def _page(
 
 def drf_page(query: Query, total: int) -> Served:
     page = int(query.get("page", 1))
-    last = -(-total // 20)
+    last = max(1, -(-total // 20))
     if page > last:
         raise refusal(404, "Invalid page.")
     body = {
@@ -184,7 +184,7 @@ def json_server(query: Query, total: int) -> Served:
 
 def wordpress(query: Query, total: int) -> Served:
     page, _, last, records = _page(query, total, "page", 10, "per_page", 100)
-    if page > last:
+    if page > max(1, last):
         raise refusal(400, "The page number requested is larger than the number of pages")
     headers = {"X-WP-Total": str(total), "X-WP-TotalPages": str(last)}
     if page < last:

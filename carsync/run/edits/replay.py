@@ -1,7 +1,8 @@
-"""Replay: the rejects of the newest merged run are mapped anew and merged.
+"""Replay: the rejects of a run are mapped anew and merged.
 
-After a fix of the mapping, or of the table, the stored records that map now are staged
-and merged like those of any run. They are as old as their page: a newer row of the table
+That is the newest merged run of the whole feed, or an incremental one since. After a fix of the
+mapping, or of the table, the stored records that map now are staged and merged like those of any
+run. They are as old as their page: a newer row of the table
 stays as it is, and nobody is deactivated.
 """
 
@@ -11,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +25,7 @@ from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper, target_columns
-from carsync.model import MappedPage, MergeCounts, PageInfo, Reject, Row, RunState
+from carsync.model import MappedPage, MergeCounts, Mode, PageInfo, Reject, Row, RunState
 from carsync.postgres.wait import Connection
 from carsync.run import resume
 from carsync.run.context import fit_to_table
@@ -159,23 +161,30 @@ class Replay:
             )
 
     def _refuse_unfinished(self) -> None:
-        found, _ = resume.find(self._config, self._connection, self._target, self._prints)
-        if found is not None:
-            raise LockedError(
-                f"run {found.run_id} is unfinished, and newer than all rejects that could be "
-                "replayed",
-                hint="finish it with `carsync sync`; then its rejects can be replayed",
-            )
+        key = (self._config, self._connection, self._target, self._prints)
+        for mode in get_args(Mode):
+            found, _ = resume.find(*key, mode)
+            if found is not None:
+                raise LockedError(
+                    f"run {found.run_id} is unfinished, and newer than all rejects that could be "
+                    "replayed",
+                    hint=f"finish it with `carsync sync --mode {mode}`; then its rejects can be "
+                    "replayed",
+                )
 
     def _choose_run(self, run_id: int | None) -> Run:
-        merged = runs.last_merged(self._connection, self._target, self._source)
+        key = (self._connection, self._target, self._source)
+        merged = runs.last_full(*key)
         if merged is None:
             raise ConfigError(
                 f"no run of {self._target} was merged yet: there is nothing to replay",
                 hint="run `carsync sync`",
             )
-        if run_id is not None and run_id != merged.run_id:
-            detail = f"the newest merged run of {self._target} is {merged.run_id}"
+        since = rejects.find_replayable(*key, merged.run_id)
+        if run_id is None:
+            run_id = since[0] if since else merged.run_id
+        if run_id != merged.run_id and run_id not in since:
+            detail = f"run {merged.run_id} read the feed last; no run since has such rejects"
             if run_id < merged.run_id:
                 detail = f"run {merged.run_id} read the feed since, so its rejects replace them"
             raise ConfigError(
@@ -184,7 +193,7 @@ class Replay:
                 hint=f"replay those of run {merged.run_id}, or read the feed again with "
                 "`carsync sync`",
             )
-        return merged
+        return runs.require_run(*key, run_id, ConfigError)
 
     # ── mapping anew ─────────────────────────────────────────────────────────
 

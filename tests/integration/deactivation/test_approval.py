@@ -119,8 +119,8 @@ def test_car_seen_by_a_run_that_died_since_is_left_out_though_its_pages_are_gone
     seen_by = rig.run.run_id
     assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
     assert f"was seen by run {seen_by}" in left_out(review(rig, run_id=held))["4"]
-    runs.abandon_runs(rig.conn, TARGET, SOURCE, None)
-    staging.drop_stale(rig.conn, TARGET, SOURCE, None)
+    runs.abandon_runs(rig.conn, TARGET, SOURCE)
+    staging.drop_stale(rig.conn, TARGET, SOURCE)
     rig.begin()
     assert set(left_out(review(rig, run_id=held))) == {"4", "5"}
     approve(rig, held, *"456789")

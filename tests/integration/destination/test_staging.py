@@ -26,7 +26,7 @@ def rig(conn: Connection) -> Rig:
 def test_left_over_writer_fails_once_its_tables_are_dropped(rig: Rig) -> None:
     writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     ask(rig.conn, "UPDATE carsync.runs SET state = 'interrupted'")
-    assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
+    assert staging.drop_stale(rig.conn, TARGET, SOURCE) == [rig.run.run_id]
     with pytest.raises(DatabaseError):
         writer.stage([page(1, cars([1]))])
 
@@ -38,7 +38,7 @@ def test_left_over_sessions_are_ended_before_a_stale_run_is_dropped(rig: Rig, ds
     with left_over as conn, conn.cursor() as cur:
         cur.execute("BEGIN")
         cur.execute(f"SELECT FROM carsync.ledger_{rig.run.run_id}")
-        assert staging.drop_stale(rig.conn, TARGET, SOURCE, None) == [rig.run.run_id]
+        assert staging.drop_stale(rig.conn, TARGET, SOURCE) == [rig.run.run_id]
         assert not connection.is_open(conn)
 
 
@@ -48,12 +48,12 @@ def test_drop_stale_spares_the_kept_run_and_other_sources(rig: Rig) -> None:
     other.begin()
     rig.begin()
     stale = rig.run.run_id
-    assert staging.drop_stale(rig.conn, TARGET, SOURCE, kept) == [stale]
+    assert staging.drop_stale(rig.conn, TARGET, SOURCE, {kept}) == [stale]
     assert staging.exists(rig.conn, kept)
     assert staging.exists(rig.conn, other.run.run_id)
     assert not staging.exists(rig.conn, stale)
     ask(rig.conn, "DELETE FROM carsync.runs WHERE source = 'another'")
-    assert staging.drop_stale(rig.conn, TARGET, SOURCE, kept) == [other.run.run_id]
+    assert staging.drop_stale(rig.conn, TARGET, SOURCE, {kept}) == [other.run.run_id]
 
 
 def test_tables_are_unlogged_and_closed_to_others(rig: Rig) -> None:

@@ -59,7 +59,7 @@ def test_run_is_not_resumed_when_old_superseded_or_of_another_source(conn: Conne
     ask(conn, "UPDATE carsync.runs SET started_at = clock_timestamp()")
     assert runs.finish_run(conn, newer, "complete", 0, {})
     assert runs.find_resumable(conn, TARGET, "external", 24) is None
-    assert runs.abandon_runs(conn, TARGET, "external", None) == 1
+    assert runs.abandon_runs(conn, TARGET, "external") == 1
     assert runs.resume_run(conn, run.run_id) is None
 
 

@@ -11,8 +11,8 @@ from carsync.config.api_sections import Api, Pagination
 from carsync.config.sections import Config
 from carsync.engine.messages import PageFailed, PageFetched
 from carsync.errors import ConfigError, FailureKind, RejectBudgetError
-from carsync.model import PageInfo
-from carsync.run.page_judge import MIN_RECORDS_TO_JUDGE, PageJudge
+from carsync.model import MIN_RECORDS_TO_JUDGE, PageInfo
+from carsync.run.page_judge import PageJudge
 from carsync.source.pagination.feed_plan import FeedPlan
 
 

@@ -139,7 +139,7 @@ def test_a_run_that_merged_nothing(conn: Connection) -> None:
     assert (data.state, data.exit_code) == ("failed", 3)
     for word in ("the API failed", "HTTP 500", "drift", "this run merged nothing"):
         assert word in html
-    runs.abandon_runs(conn, TARGET, SOURCE, None)
+    runs.abandon_runs(conn, TARGET, SOURCE)
     told(conn, rig.run.run_id)
 
 

@@ -435,7 +435,7 @@ def test_a_crash_before_the_merge_leaves_everything_open(
 ) -> None:
     run_id = site.sync([record(1), bad(2)])
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -447,8 +447,8 @@ def test_a_crash_before_the_merge_leaves_everything_open(
     assert runs.find_resumable(site.conn, TARGET, SOURCE, 24) is None, "a sync begins afresh"
     assert site.replay(run_id=run_id).outlook.mapped == 1
     assert site.cars().keys() == {"1", "2"}
-    runs.abandon_runs(site.conn, TARGET, SOURCE, None)
-    assert len(staging.drop_stale(site.conn, TARGET, SOURCE, None)) == 1
+    runs.abandon_runs(site.conn, TARGET, SOURCE)
+    assert len(staging.drop_stale(site.conn, TARGET, SOURCE)) == 1
     assert ask(site.conn, "SELECT count(*) FROM carsync.runs WHERE state = 'running'") == [(0,)]
 
 

@@ -1,0 +1,1 @@
+SELECT read.place, read.id FROM ({listed}) AS read WHERE {is_newest}

@@ -1,0 +1,1 @@
+DELETE FROM carsync.superseded WHERE run_id = %(run_id)s
