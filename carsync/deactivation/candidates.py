@@ -7,10 +7,12 @@ from datetime import datetime
 
 from msgspec.structs import asdict
 
+from carsync.config.lists import REMOVALS_FROM
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, verify
+from carsync.destination.removals import Tombstones
 from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -135,12 +137,17 @@ def _value(place: Place, id_column: str) -> Composable:
 def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
     """Return the query for the cars that the run should have seen and did not.
 
+    A car that a tombstone proves to be gone is none of them.
+
     `oldest_fetch` is the time of the request for the oldest page.
     """
+    target, tombstones = target_parts(cur, run.target), Tombstones.find(cur, run)
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),
-        **target_parts(cur, run.target),
+        **target,
+        removed=tombstones.removed() if tombstones else sql.load("removals/none", **target),
+        removals_from=sql.literal(REMOVALS_FROM),
         run_id=sql.literal(run.run_id),
         is_expected=conditions.expected(run.source, sql.literal(oldest_fetch)),
     )

@@ -73,7 +73,8 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     `allowed_per_s_mean` is the rate that requests were allowed at, after the warm-up and with
     nothing for the time of a Retry-After; None without a limit. For `paused_s` seconds more no
     page is asked for, because of `pause`. `lists_done` counts the feed's lists that were read, or
-    cannot be, `lists_planned` all; 0: it has none.
+    cannot be, `lists_planned` all; 0: it has none. `tombstones` counts the records of the feed of
+    removals that the whole run has staged.
     """
 
     pages_resumed: int
@@ -101,6 +102,7 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     slowed: Slowed | None = None
     lists_planned: int = 0
     lists_done: int = 0
+    tombstones: int = 0
 
     @property
     def pages_done(self) -> int:
