@@ -34,9 +34,9 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        absent = absent_cars(cur, run, staged.oldest_fetch)
-        query = sql.load("deactivation/count_candidates", **parts, absent=absent)
-        active, candidates = sql.one(cur, query)
+        removed, absent = removed_cars(cur, run), absent_cars(cur, run, staged.oldest_fetch)
+        query = sql.load("deactivation/count_candidates", **parts, absent=absent, removed=removed)
+        active, candidates, gone = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
     return DeactivationPlan(
         candidates=candidates,
@@ -44,6 +44,7 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         seen=staged.seen,
         rejected_without_id=staged.rejects_without_id,
         duplicates=staged.rows + rejects_with_id - staged.seen,
+        removed=gone,
     )
 
 
@@ -141,13 +142,20 @@ def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
 
     `oldest_fetch` is the time of the request for the oldest page.
     """
-    target, tombstones = target_parts(cur, run.target), Tombstones.find(cur, run)
     return sql.load(
         "deactivation/absent",
         **staging.tables(run.run_id),
-        **target,
-        removed=tombstones.removed() if tombstones else sql.load("removals/none", **target),
+        **target_parts(cur, run.target),
+        removed=removed_cars(cur, run),
         removals_from=sql.literal(REMOVALS_FROM),
         run_id=sql.literal(run.run_id),
         is_expected=conditions.expected(run.source, sql.literal(oldest_fetch)),
     )
+
+
+def removed_cars(cur: Cursor, run: Run) -> Composable:
+    """Return the query for the cars that tombstones prove to be gone."""
+    tombstones = Tombstones.find(cur, run)
+    if tombstones is None:
+        return sql.load("removals/none", **target_parts(cur, run.target))
+    return tombstones.removed()

@@ -150,7 +150,7 @@ class Tombstones:
         done = refusals.write(
             lambda chosen: sql.load("removals/write_removed", **own, is_chosen=chosen),
             {},
-            refusals.keep,
+            refusals.keep_any,
         )
         if has_triggers:
             sql.run(self._cur, sql.load("removals/keep_active", **parts))

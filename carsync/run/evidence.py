@@ -28,7 +28,6 @@ class WholeFeed:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         plan = candidates.plan_deactivation(context.connection, context.run)
-        plan = replace(plan, removed=context.removal_plan.removed)
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)
         is_as_long = _lengths_before(context).get("") == of.plan.planned
@@ -76,8 +75,8 @@ class ByLists:
         verdicts = judge_lists(self._lists, rules, by_id=by_id, cars_move=self._cars.move)
         self._ranks = verdicts.ranks
         self._candidates = self._cars.count_by_rank(self._ranks)
-        removed = self._context.removal_plan.removed
-        decision = decide_by_lists(verdicts, self._candidates, self._cars.active, rules, removed)
+        counts, gone = (self._candidates, self._cars.active), self._cars.gone
+        decision = decide_by_lists(verdicts, *counts, rules, gone)
         if answers is None:
             return decision
         return decide_by_answers(decision, self._open_candidates, answers)

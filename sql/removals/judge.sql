@@ -19,7 +19,7 @@ WHERE t.source_api::text = {source}
   AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.{key})
   AND NOT EXISTS (
       SELECT FROM carsync.rejects AS j
-      WHERE j.run_id = {run_id} AND j.record_id = t.{key}::text AND j.page < {removals_from})
+      WHERE j.run_id = {run_id} AND j.record_id = newest.id::text AND j.page < {removals_from})
   AND CASE WHEN t.is_active THEN
       coalesce(newest.removed_at >= {window_from}, true)
       AND coalesce(newest.removed_at >= coalesce(
@@ -29,5 +29,5 @@ WHERE t.source_api::text = {source}
            OR EXISTS (
                SELECT FROM carsync.absences AS a
                WHERE a.schema_name = {schema_name} AND a.table_name = {table_name}
-                 AND a.source = {source} AND a.id = t.{key}::text AND a.seen_by_run IS NULL))
+                 AND a.source = {source} AND a.id = newest.id::text AND a.seen_by_run IS NULL))
   ELSE true = ANY (ARRAY[{is_news}]::boolean[]) END

@@ -283,9 +283,9 @@ def test_a_replay_looks_for_no_absent_car(site: Site, monkeypatch: pytest.Monkey
     planned: list[Any] = []
     record_merge = runs.record_merge
 
-    def look(cur: Any, run: runs.Run, *what: Any) -> None:
+    def look(cur: Any, run: runs.Run, *what: Any, **marks: Any) -> None:
         planned.extend(sql.rows(cur, SQL(f"SELECT id, action FROM carsync.delta_{run.run_id}")))
-        record_merge(cur, run, *what)
+        record_merge(cur, run, *what, **marks)
 
     monkeypatch.setattr(runs, "record_merge", look)
     site.replay()
@@ -454,7 +454,7 @@ def test_marking_and_merging_are_one_transaction(
     """Neither can be without the other: the merge fails after the marks were set."""
     site.sync([record(1), bad(2)])
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise DatabaseError("died at the last moment")
 
     with monkeypatch.context() as patch:
