@@ -203,13 +203,13 @@ class _Merge:
             self._run("deactivation/discard_rejected", removals_from=first)
         if self._parameters["alive"]:
             self._run("deactivation/discard_alive")
+        if self._tombstones is not None and self._request.removals is not None:
+            most = self._request.removals.max_deactivations
+            self._tombstones.add(self._parts["delta"], most)
         if (lists := self._request.decision.lists) is not None:
             key = car_lists.parameters(self._request.run, lists)
             query = self._load("lists/settle_absent", ranked=car_lists.ranked())
             sql.run(self._cur, query, key)
-        if self._tombstones is not None and self._request.removals is not None:
-            most = self._request.removals.max_deactivations
-            self._tombstones.add(self._parts["delta"], most)
         return self._count()
 
     def _count(self) -> dict[str, int]:

@@ -4,12 +4,13 @@
 -- the tombstone: an earlier run wrote its row and began after it, or somebody else wrote the row
 -- after it, or the last run of the whole feed began after it and did not miss the car. A tombstone
 -- from before the window says nothing: what was listed since then was not asked for, either.
+-- The API's clock is known to the second.
 SELECT newest.*, {touched_at} AS touched_at,
        CASE WHEN t.is_active THEN 'removed' ELSE 'told' END AS verdict
 FROM ({newest}) AS newest
 JOIN {target} AS t ON t.{key} = newest.id
 LEFT JOIN (
-    SELECT merged_at, max(coalesce(api_clock, merged_at + {offset})) AS began_at
+    SELECT merged_at, max(coalesce(api_clock, merged_at + {offset} + '1 s'::interval)) AS began_at
     FROM carsync.runs
     WHERE schema_name = {schema_name} AND table_name = {table_name} AND source = {source}
       AND merged_at IS NOT NULL
@@ -24,7 +25,7 @@ WHERE t.source_api::text = {source}
       coalesce(newest.removed_at >= {window_from}, true)
       AND coalesce(newest.removed_at >= coalesce(
               written.began_at,
-              CASE WHEN {touched_at} <= now() THEN {touched_at} + {offset} END), true)
+              CASE WHEN {touched_at} <= now() THEN {touched_at} + {offset} + '1 s'::interval END), true)
       AND (coalesce(newest.removed_at >= {whole_at}, true)
            OR EXISTS (
                SELECT FROM carsync.absences AS a

@@ -185,6 +185,7 @@ ListReport.pages: pages of the list
 ListReport.pages_failed: pages of the list that could not be read
 ListReport.problem: why the first of these could not be read
 ListReport.records: records of the list's pages
+removed: cars deactivated by a tombstone of `api.removals`; `deactivated` counts them too
 reported: the total that the API reports; null: none
 problem: what went wrong; empty: nothing
 problems: number of problems
@@ -256,6 +257,7 @@ target: the table
 Check.target: what was to be reached
 title: title of the car
 token: marks the process that owns the run
+tombstones: records of the feed of removals that were read
 tried: last update by a dry run
 unchanged: cars that were not written
 unclear: the API gave no clear answer for them

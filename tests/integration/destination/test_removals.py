@@ -78,7 +78,7 @@ def test_a_row_that_somebody_else_wrote_after_the_tombstone_stays(
 def test_a_row_that_somebody_else_wrote_before_the_tombstone_goes(rig: TombstoneRig) -> None:
     touch(rig, "now()")
     rig.open()
-    rig.bury(("1", rig.now(), 9))
+    rig.bury(("1", rig.now() + 2 * SECOND, 9))
     rig.settle()
     assert rig.row("1") == GONE
 
@@ -89,7 +89,7 @@ def test_a_row_of_a_run_whose_first_request_is_not_known_is_as_old_as_its_merge(
     ask(rig.conn, "UPDATE carsync.runs SET api_clock = NULL, api_clock_at = NULL")
     at = rig.now()
     rig.open()
-    rig.bury(("1", at - HOUR, 9), ("2", at, 9))
+    rig.bury(("1", at, 9), ("2", at + 2 * SECOND, 9))
     rig.settle()
     assert (rig.row("1"), rig.row("2")) == (STAYS, GONE)
 
