@@ -160,7 +160,8 @@ class MergeCounts(Struct, frozen=True):
     """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included.
 
     Only a revert deletes: cars that the run it takes back had inserted. `kept` are cars that the
-    table itself, by a trigger, keeps otherwise than the run wants them.
+    table itself, by a trigger, keeps otherwise than the run wants them. `removed` counts
+    those of the deactivated that went by a tombstone.
     """
 
     seen: int = 0
@@ -175,6 +176,7 @@ class MergeCounts(Struct, frozen=True):
     duplicate: int = 0
     deleted: int = 0
     kept: int = 0
+    removed: int = 0
 
 
 class Target(Struct, frozen=True):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from msgspec import Meta
 
+from carsync.config.mapping_sections import ColumnRule
 from carsync.config.section_base import (
     Count,
     Duration,
@@ -200,6 +201,24 @@ class Window(Section, frozen=True):
         return math.inf if self.max is None else seconds(self.max)
 
 
+class Removals(Section, frozen=True, rename={"set_": "set"}):
+    """The feed of removals: each of its records, a tombstone, says that one car is gone.
+
+    It lies at `path` (null: the API has none), and is paged, authorized and limited as the feed is;
+    the parameter of `api.window` goes there too. `params` are its own, beside `api.params`.
+    `id` is where a tombstone holds the car's id, written as `mapping.columns.id` makes it; `at`
+    when it went. Both are a path, or a rule as in `mapping.columns`: `{path: at, format: epoch_s}`.
+    `set` are columns that a tombstone writes, each with its rule; a value that is missing leaves
+    its column as it is. A car that was listed after `at`, or is in this very run, stays.
+    """
+
+    path: str | None = None
+    params: dict[str, Value] = {}
+    id: str | ColumnRule = "id"
+    at: str | ColumnRule = ""
+    set_: dict[str, ColumnRule] = {}
+
+
 class Api(Section, frozen=True):
     """The feed. `record` says how to read one of its records; null: the API has no such request.
 
@@ -215,6 +234,7 @@ class Api(Section, frozen=True):
     form: bool = False
     record: Record | None = Record()
     window: Window = Window()
+    removals: Removals = Removals()
     auth: Auth = Auth()
     params: dict[str, Value] = {}
     lists: dict[str, list[Value | dict[str, Value]]] = {}

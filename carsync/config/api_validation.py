@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from carsync.config.api_sections import PLACE, WINDOW_FORMATS, Auth, Window
+from carsync.config.api_sections import PLACE, WINDOW_FORMATS, Auth, Removals, Window
 from carsync.config.keys import shown
 from carsync.config.sections import Config
 from carsync.errors import ConfigError
-from carsync.redaction import Secret
+from carsync.redaction import Secret, names_secret
 
 _PATH = re.compile(
     r"(|(?:/(?!/)|(?![a-z]+:)[\w{])[^\s\\#?\x00-\x1f\x7f]*)(\?[^#]*)?", re.IGNORECASE
@@ -52,6 +52,7 @@ def check_api(config: Config) -> None:
         )
     _check_record(config)
     _check_window(api.window)
+    _check_removals(api.removals)
     _check_auth(api.auth)
     _check_headers(config)
     if api.client_key is not None and api.client_cert is None:
@@ -210,6 +211,24 @@ def _check_window(window: Window) -> None:
             hint=f"one of {', '.join(WINDOW_FORMATS)}; or as for strftime, e.g. "
             '"%Y-%m-%d %H:%M:%S"',
         )
+
+
+def _check_removals(removals: Removals) -> None:
+    """Refuse tombstones that do not say of which car they are, or when it went."""
+    if removals.path is None:
+        return
+    _check_path("api.removals.path", removals.path)
+    if not removals.id or not removals.at:
+        raise ConfigError(
+            f"api.removals.{'at' if removals.id else 'id'} is missing",
+            hint="e.g. api.removals: {path: /archived-lots, id: car_id, at: archived_at}",
+        )
+    for name in removals.params:
+        if names_secret(name):
+            raise ConfigError(
+                f"api.removals.params sets {name}, which looks like a key",
+                hint="a key belongs to api.auth or api.params, which go there too",
+            )
 
 
 def _check_path(key: str, path: str) -> None:

@@ -15,8 +15,20 @@ MOST_LISTS = 2000
 PAGES_EACH = 1_000_000
 """A list has fewer pages than this; two thousand lists fit into PostgreSQL's integer."""
 MOST_PAGES = 900_000
+REMOVALS_FROM = MOST_LISTS * PAGES_EACH
+REMOVAL_PAGES = range(REMOVALS_FROM, 2**31)
+"""Pages of `api.removals` have numbers of their own, behind those of all lists."""
 
 _Values = Sequence[Value | dict[str, Value]]
+
+
+def is_removal(page: int) -> bool:
+    """Say whether a page is one of `api.removals`, and not of the feed.
+
+    >>> is_removal(7), is_removal(REMOVALS_FROM + 7)
+    (False, True)
+    """
+    return page in REMOVAL_PAGES
 
 
 def combine(lists: Mapping[str, _Values]) -> list[dict[str, Value]]:

@@ -111,19 +111,26 @@ def _rank_of_doubt(rules: Deactivate, *, by_id: bool, cars_move: bool) -> ListRa
 
 
 def decide_by_lists(
-    verdicts: ListVerdicts, candidates: Mapping[int, int], active: int, rules: Deactivate
+    verdicts: ListVerdicts,
+    candidates: Mapping[int, int],
+    active: int,
+    rules: Deactivate,
+    removed: int = 0,
 ) -> Decision:
-    """Decide over the candidates, which are counted by rank, of all `active` cars."""
+    """Decide over the candidates, which are counted by rank, of all `active` cars.
+
+    `removed` go by tombstones besides.
+    """
     going = candidates.get(ListRank.SURE, 0) + candidates.get(ListRank.PROVE, 0)
     ranks, reasons = verdicts.ranks, verdicts.reasons
-    if against := cap_objections(going, active, rules):
+    if going and (against := cap_objections(going + removed, active, rules)):
         return Decision("hold", (*against, *reasons), lists=ranks)
     needs_proof = candidates.get(ListRank.PROVE, 0) > 0
     return Decision(
         "prove" if needs_proof else "deactivate",
         reasons,
         Proof(next_run=True),
-        most_deactivations(active, rules),
+        most_deactivations(active, rules) - removed,
         lists=ranks,
     )
 

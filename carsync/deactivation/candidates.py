@@ -7,10 +7,12 @@ from datetime import datetime
 
 from msgspec.structs import asdict
 
+from carsync.config.lists import REMOVALS_FROM
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, superseded, verify
+from carsync.destination.removals import Tombstones
 from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -32,9 +34,9 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        absent = absent_cars(cur, run, staged.oldest_fetch)
-        query = sql.load("deactivation/count_candidates", **parts, absent=absent)
-        active, candidates = sql.one(cur, query)
+        removed, absent = removed_cars(cur, run), absent_cars(cur, run, staged.oldest_fetch)
+        query = sql.load("deactivation/count_candidates", **parts, absent=absent, removed=removed)
+        active, candidates, gone = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
     return DeactivationPlan(
         candidates=candidates,
@@ -42,6 +44,7 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         seen=staged.seen,
         rejected_without_id=staged.rejects_without_id,
         duplicates=staged.rows + rejects_with_id - staged.seen,
+        removed=gone,
     )
 
 
@@ -135,6 +138,8 @@ def _value(place: Place, id_column: str) -> Composable:
 def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
     """Return the query for the cars that the run should have seen and did not.
 
+    A car that a tombstone proves to be gone is none of them.
+
     `oldest_fetch` is the time of the request for the oldest page.
     """
     is_expected = conditions.expected(run.source, sql.literal(oldest_fetch))
@@ -143,6 +148,16 @@ def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
         "deactivation/absent",
         **staging.tables(run.run_id),
         **target_parts(cur, run.target),
+        removed=removed_cars(cur, run),
+        removals_from=sql.literal(REMOVALS_FROM),
         run_id=sql.literal(run.run_id),
         is_expected=superseded.expected(is_expected, run.run_id, record_id),
     )
+
+
+def removed_cars(cur: Cursor, run: Run) -> Composable:
+    """Return the query for the cars that tombstones prove to be gone."""
+    tombstones = Tombstones.find(cur, run)
+    if tombstones is None:
+        return sql.load("removals/none", **target_parts(cur, run.target))
+    return tombstones.removed()

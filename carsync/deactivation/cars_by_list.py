@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from carsync.config.lists import PAGES_EACH
-from carsync.deactivation.candidates import absent_cars
+from carsync.deactivation.candidates import absent_cars, removed_cars
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import car_lists, privileges, verify
 from carsync.model import ListRank, ListRanks
@@ -22,7 +22,8 @@ _REMOVED = -1
 class CarsByList:
     """What a run staged and missed, list by list. Nothing may be left to fetch.
 
-    `active` counts the source's active cars, `removed` those of a list that the feed had, but has
+    `active` counts the source's active cars, `gone` those that tombstones prove to be gone,
+    `removed` those of a list that the feed had, but has
     no more. `move`: cars were found on another list than before, or too few merges have compared
     the lists to say that none was. Raises what `plan_deactivation` raises.
     """
@@ -47,8 +48,8 @@ class CarsByList:
             query = sql.load("lists/count_staged", listed=car_lists.listed(run.run_id))
             self._staged = {place: counts for place, *counts in sql.rows(cur, query, staged)}
             ((self.move,),) = sql.rows(cur, "lists/find_moves", key)
-            query = sql.load("lists/count_active", **parts)
-            ((self.active,),) = sql.rows(cur, query)
+            query = sql.load("removals/count_removed", **parts, removed=removed_cars(cur, run))
+            ((self.active, self.gone),) = sql.rows(cur, query)
         self._known = found
         self.removed: int = found.get(_REMOVED, [0, 0])[0]
 

@@ -24,7 +24,7 @@ class DeactivationPlan(Struct, frozen=True):
 
     `active` are the source's active rows in the table, `candidates` those of them that
     were not seen. `seen` counts distinct ids, rejected ones included. `duplicates` are
-    staged rows beyond the first of an id.
+    staged rows beyond the first of an id. `removed` are active rows that go by tombstones besides.
     """
 
     candidates: int
@@ -32,6 +32,7 @@ class DeactivationPlan(Struct, frozen=True):
     seen: int
     rejected_without_id: int
     duplicates: int
+    removed: int = 0
 
 
 class ByIdAnswers(Struct, frozen=True):
@@ -130,7 +131,7 @@ def _decide_by_counts(evidence: Evidence, rules: Deactivate) -> Decision:
         "prove" if needs_proof else "deactivate",
         doubts,
         Proof(next_run=not is_blind),
-        most_deactivations(plan.active, rules),
+        most_deactivations(plan.active, rules) - plan.removed,
     )
 
 
@@ -157,7 +158,9 @@ def _objections(evidence: Evidence, rules: Deactivate) -> tuple[str, ...]:
             f"the API reports {formatting.plural(reported, 'record')}, and {seen:,} of them were "
             f"seen ({share}), less than sync.deactivate.min_seen_share ({least})"
         )
-    return (*found, *cap_objections(candidates, plan.active, rules))
+    if not candidates:
+        return tuple(found)
+    return (*found, *cap_objections(candidates + plan.removed, plan.active, rules))
 
 
 def cap_objections(candidates: int, active: int, rules: Deactivate) -> tuple[str, ...]:

@@ -32,15 +32,25 @@ _AS_IN_TARGET = frozenset(
 fit, row by row, and hold what does without loss."""
 
 
-def definitions(cur: Cursor, target: Target, columns: Sequence[Column]) -> Composable:
+def definitions(
+    cur: Cursor, target: Target, columns: Sequence[Column], *, is_row: bool = True
+) -> Composable:
     """Compose the definitions of the staging columns, with the constraints of the target.
 
     A CHECK on columns that staging has not, or has with another type, is left out: what it
-    refuses still fails the merge.
+    refuses still fails the merge. Unless `is_row`, only the types are the target's: what is staged
+    is no row of it.
     """
     place = asdict(target)
     found = {column: limits for column, *limits in sql.rows(cur, "schema/list_limits", place)}
     limits_of = {column: found.get(column.name, ["", None, False]) for column in columns}
+    if not is_row:
+        return sql.comma_separated(
+            _definition(column, type_, limited, False)
+            if column.name == "id"
+            else sql.definition(column.name, limited or type_ or column.type)
+            for column, (type_, limited, _) in limits_of.items()
+        )
     parts = [_definition(column, *limits) for column, limits in limits_of.items()]
     checkable = {
         c.name

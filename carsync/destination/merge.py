@@ -15,6 +15,7 @@ from msgspec.structs import asdict, replace
 
 from carsync import failpoints, formatting
 from carsync.columns import DEACTIVATED, MANAGED
+from carsync.config.lists import REMOVALS_FROM
 from carsync.destination import (
     car_lists,
     change_log,
@@ -24,6 +25,7 @@ from carsync.destination import (
     verify,
 )
 from carsync.destination.refused_rows import RefusedRows
+from carsync.destination.removals import RemovalRules, Tombstones
 from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
@@ -47,7 +49,7 @@ class MergeRequest(Struct, frozen=True):
     recorded in `carsync.changes`. The merge fails where the table refuses more than
     `max_reject_share` of the records, earlier rejects included; a reject keeps nothing of the
     API's `secrets`. `is_watermark`: all that was asked for was read, so that the next incremental
-    run may go on from here.
+    run may go on from here. `read_all`: that was the whole feed. `removals`: tombstones are staged.
     """
 
     run: Run
@@ -61,6 +63,8 @@ class MergeRequest(Struct, frozen=True):
     max_reject_share: float = 1.0
     secrets: tuple[Secret, ...] = ()
     is_watermark: bool = False
+    read_all: bool = False
+    removals: RemovalRules | None = None
 
     @property
     def is_replay(self) -> bool:
@@ -123,6 +127,9 @@ class _Merge:
         self._request = request
         self._staged = staged
         self._since = sql.literal(staged.oldest_fetch)
+        self._tombstones: Tombstones | None = None
+        if (rules := request.removals) is not None:
+            self._tombstones = Tombstones.find(cur, run, moves=rules.moves)
         self._has_triggers = bool(list_triggers(cur, run.target))
         self._is_outrun = superseded.has_any(cur, run.run_id)
         self._parameters = {
@@ -156,7 +163,9 @@ class _Merge:
         }
 
     def carry_out(self) -> MergeCounts:
-        """Write the cars that were seen, deactivate or hold the absent ones, and record it."""
+        """Write the cars that were seen, deactivate or hold the others, and record it."""
+        if self._tombstones is not None and self._request.removals is not None:
+            self._tombstones.check(self._request.removals.pages)
         is_reading = not self._request.is_replay and self._request.run.mode != "refresh"
         if is_reading and self._request.run.scope != "sample":
             self._record_lists()
@@ -172,9 +181,13 @@ class _Merge:
             counts = self._settle_absent(planned, counts, refusals)
             failpoints.reach("merge.deactivated")
             run_id, gone = self._request.run.run_id, self._request.decision.proof.gone
-            superseded.record(self._cur, run_id, gone, self._parts)
+            older = superseded.record(self._cur, run_id, gone, self._parts)
+            if self._tombstones is not None:
+                self._tombstones.supersede(older)
         self._record(counts)
         self._run("merge/drop_delta")
+        if self._tombstones is not None:
+            self._tombstones.drop()
         if self._is_outrun:
             self._run("superseded/forget_superseded")
         run, records = self._request.run, self._request.records
@@ -219,13 +232,20 @@ class _Merge:
             last_merge=sql.literal(None if is_replay else self._staged.last_merge),
         )
         if not is_replay and self._staged.rejects:
-            self._run("deactivation/discard_rejected")
+            first = sql.literal(REMOVALS_FROM)
+            self._run("deactivation/discard_rejected", removals_from=first)
         if self._parameters["alive"]:
             self._run("deactivation/discard_alive")
+        if self._tombstones is not None and self._request.removals is not None:
+            most = self._request.removals.max_deactivations
+            self._tombstones.add(self._parts["delta"], most)
         if (lists := self._request.decision.lists) is not None:
             key = car_lists.parameters(self._request.run, lists)
             query = self._load("lists/settle_absent", ranked=car_lists.ranked())
             sql.run(self._cur, query, key)
+        return self._count()
+
+    def _count(self) -> dict[str, int]:
         return dict(sql.rows(self._cur, self._load("merge/count_delta")))
 
     def _is_expected(self, touched: Composable | None = None) -> Composable:
@@ -343,30 +363,43 @@ class _Merge:
     def _settle_absent(
         self, planned: dict[str, int], counts: MergeCounts, refusals: RefusedRows
     ) -> MergeCounts:
-        """Deactivate, or hold and remember, the cars that were not seen.
+        """Deactivate, or hold and remember, the cars that were not seen or have a tombstone.
 
         All are held where more are absent than were decided over: somebody else's rows, say.
         """
+        removed = told = 0
+        if self._tombstones is not None and (planned.get("removed") or planned.get("told")):
+            parts, has = self._parts, self._has_triggers
+            work = (refusals, parts, self._recording)
+            removed, told = self._tombstones.write(*work, has_triggers=has)
         decision = self._request.decision
         action, absent = decision.action, planned.get("absent", 0) + planned.get("sure", 0)
         if action in {"deactivate", "prove"} and absent > decision.max_deactivations:
             action = "hold"
             self._parameters["needs_proof"] = False
-        found: dict[str, int] = {}
-        held = 0
         if absent and action in {"deactivate", "prove"}:
-            found = self._deactivate(refusals)
-            if decision.lists is not None:
-                self._run("lists/forget_gone")
+            self._deactivate(refusals)
+        found = self._count() if absent or removed or planned.get("removed") else {}
+        if decision.lists is not None and found.get("gone"):
+            self._run("lists/forget_gone")
         is_of_all = self._request.is_of_all
         self._run("deactivation/forget_absences" if is_of_all else "deactivation/forget_seen")
-        if is_of_all and (action in {"prove", "hold"} or planned.get("held")):
+        held = 0
+        misses = is_of_all and action in {"prove", "hold"}
+        if misses or planned.get("held"):
+            self._parameters["recorded"] = ["absent", "sure", "held"] if misses else ["held"]
             held = self._run("deactivation/record_absences")
-        kept = counts.kept + found.get("kept", 0)
-        return replace(counts, deactivated=found.get("gone", 0), held=held, kept=kept)
+        return replace(
+            counts,
+            updated=counts.updated + told,
+            deactivated=found.get("gone", 0),
+            removed=removed,
+            held=held,
+            kept=counts.kept + found.get("kept", 0),
+        )
 
-    def _deactivate(self, refusals: RefusedRows) -> dict[str, int]:
-        """Deactivate the absent cars that may go; return how many are gone, kept and still absent.
+    def _deactivate(self, refusals: RefusedRows) -> None:
+        """Deactivate the absent cars that may go.
 
         The table refuses some, or a trigger takes it back: these are kept.
         """
@@ -379,7 +412,6 @@ class _Merge:
         )
         if self._has_triggers:
             self._run("deactivation/keep_active", is_going=is_going)
-        return dict(sql.rows(self._cur, self._load("merge/count_delta")))
 
     def _record(self, counts: MergeCounts) -> None:
         request = self._request
@@ -391,7 +423,10 @@ class _Merge:
         origin = change_log.origin(self._cur) if request.records else None
         # A car that another program wrote meanwhile was left as it is: it is asked for again.
         is_watermark = request.is_watermark and (request.is_of_all or not counts.stale)
-        runs.record_merge(self._cur, request.run, state, counts, origin, is_watermark=is_watermark)
+        if self._tombstones is not None and self._tombstones.is_held:
+            is_watermark = False  # the next run reads the tombstones again
+        marks = {"is_watermark": is_watermark, "read_all": request.read_all}
+        runs.record_merge(self._cur, request.run, state, counts, origin, **marks)
         self._run("merge/record_hash_scheme")
 
     def _recording(self, written: Iterable[str]) -> dict[str, Composable]:

@@ -14,7 +14,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from carsync import formatting
-from carsync.destination.staging import ledger_table
 from carsync.errors import UnmergeableError
 from carsync.model import MAX_ORIGINAL_CHARS, Column, Reject, Target
 from carsync.postgres import connection, errors, sql, sqlstate
@@ -98,12 +97,21 @@ class RefusedRows:
 
     def keep(self, place: int, exc: Exception) -> None:
         """Leave an absent car as it is."""
+        self._count(place, self._keep(place, exc), exc)
+
+    def keep_any(self, place: int, exc: Exception) -> None:
+        """Leave the car of a tombstone as it is, however many the table refuses to let go."""
+        record_id = self._keep(place, exc)
+        _, reason = sqlstate.explain_refusal(exc)
+        log.debug("%s refuses to let car %s go: %s", self._target, record_id, reason)
+
+    def _keep(self, place: int, exc: Exception) -> str:
         self._number()
         found = self._rows("keep_refused", place)
         if not found:  # a trigger that refuses the statement, whatever its rows
             raise exc
         [(record_id,)] = found
-        self._count(place, record_id, exc)
+        return str(record_id)
 
     def _reject(self, place: int, exc: Exception) -> None:
         self._number()
@@ -114,8 +122,8 @@ class RefusedRows:
         reject = refused_row(ordinal, record_id, text, exc, self._secrets)
         self._count(place, record_id, exc)
         self._run("drop_refused", {"place": place})
-        insert_rejects(self._cur, self._run_id, [(page, reject)])
-        query = sql.load("staging/correct_ledger", ledger=ledger_table(self._run_id))
+        insert_rejects(self._cur, self._run_id, [(page, reject)], self._parts["ledger"])
+        query = sql.load("staging/correct_ledger", ledger=self._parts["ledger"])
         sql.run(self._cur, query, {"page": page, "refused": 1})
 
     def _count(self, place: int, record_id: str, exc: Exception) -> None:
@@ -178,7 +186,9 @@ def refused_row(
     return reject
 
 
-def insert_rejects(cur: Cursor, run_id: int, rejects: Iterable[tuple[int, Reject]]) -> None:
+def insert_rejects(
+    cur: Cursor, run_id: int, rejects: Iterable[tuple[int, Reject]], ledger: Composable
+) -> None:
     """Store rejects of a run, each with its page, which the ledger has."""
     lines = []
     for page, r in rejects:
@@ -187,5 +197,5 @@ def insert_rejects(cur: Cursor, run_id: int, rejects: Iterable[tuple[int, Reject
         kind = r.original_kind if original == r.original else "altered"
         lines.append((page, r.ordinal, *told, original, kind))
     if lines:
-        parts = {"ledger": ledger_table(run_id), "run_id": sql.literal(run_id)}
+        parts = {"ledger": ledger, "run_id": sql.literal(run_id)}
         sql.insert_values(cur, sql.load("staging/insert_rejects", **parts), lines)

@@ -15,7 +15,7 @@ from carsync import failpoints
 from carsync.config.sections import LoadMethod
 from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
-from carsync.destination.staging import ledger_table, staged_page, staging_table, staging_types
+from carsync.destination.staging import list_types, staged_page, tables, tombstone_tables
 from carsync.errors import DatabaseError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql
@@ -33,7 +33,7 @@ class StageWriter:
     """Stages batches of pages of one run over one connection, as long as `token` is the run's.
 
     `columns` are the mapping's, in row order; no reject keeps the API's `secrets`. Both load
-    methods leave the same rows.
+    methods leave the same rows. `is_removals`: the pages are those of tombstones.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class StageWriter:
         columns: Sequence[Column],
         load_method: LoadMethod,
         secrets: Sequence[Secret] = (),
+        *,
+        is_removals: bool = False,
     ) -> None:
         self._conn = conn
         self._secrets = secrets
@@ -51,17 +53,15 @@ class StageWriter:
         self._names = [column.name for column in columns]
         self._columns = columns
         names = sql.identifiers(self._names)
-        self._parts: dict[str, sql.Composable] = {
-            "staging": staging_table(run_id),
-            "columns": names,
-        }
-        self._ledger = ledger_table(run_id)
+        own = tombstone_tables(run_id) if is_removals else tables(run_id)
+        self._staging, self._ledger = own["staging"], own["ledger"]
+        self._parts: dict[str, sql.Composable] = {"staging": self._staging, "columns": names}
         claim = {"ledger": self._ledger, "run_id": sql.literal(run_id)}
         claim |= {"token": sql.literal(token), "latest_run": superseded.latest_run(run_id)}
         self._claim = sql.load("staging/insert_ledger", **claim)
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
-        self._absent: frozenset[str] | None = None
+        self._absent: frozenset[str] | None = frozenset() if is_removals else None
         self._copy = sql.load("staging/copy_staging", **self._parts)
         self._insert_json: sql.Composable | None = None
         self._encode_json = _json_encoder(columns)
@@ -89,7 +89,7 @@ class StageWriter:
         """Return how many of the rows are staged already, with the very same values."""
         values = [sql.identifier("r", name) for name in _short_names(len(self._names))[1:]]
         parts = {
-            "staging": staging_table(self._run_id),
+            "staging": self._staging,
             "columns": sql.identifiers(self._names, "s"),
             "values": sql.comma_separated(values),
         }
@@ -116,7 +116,7 @@ class StageWriter:
             failpoints.reach("stage.claimed")
             new_pages = [page for number, page in pages.items() if number in fresh]
             load(cur, new_pages)
-            insert_rejects(cur, self._run_id, ((p.page, r) for p in new_pages for r in p.rejects))
+            self._insert_rejects(cur, ((p.page, r) for p in new_pages for r in p.rejects))
             self._record_seen(cur, new_pages)
             query = sql.load("staging/read_ledger_pages", ledger=self._ledger)
             lines = sql.rows(cur, query, {"pages": list(pages)})
@@ -160,7 +160,7 @@ class StageWriter:
 
     def _fields(self, cur: Cursor) -> sql.Composable:
         """Compose the names and types of a JSON row: the types are the staging table's."""
-        types = dict(sql.rows(cur, staging_types(self._run_id)))
+        types = list_types(cur, self._staging)
         own = ["integer", *(types.get(c.name, c.type) for c in self._columns)]
         return sql.comma_separated(map(sql.definition, _short_names(len(self._columns)), own))
 
@@ -174,7 +174,7 @@ class StageWriter:
         """Load all rows but those that PostgreSQL refuses; these become rejects."""
         for page in pages:
             if refused := self._load_by_halves(cur, page):
-                insert_rejects(cur, self._run_id, ((page.page, reject) for reject in refused))
+                self._insert_rejects(cur, ((page.page, reject) for reject in refused))
                 query = sql.load("staging/correct_ledger", ledger=self._ledger)
                 sql.run(cur, query, {"page": page.page, "refused": len(refused)})
 
@@ -200,6 +200,9 @@ class StageWriter:
         text = json.dumps(dict(zip(self._names, row[1:], strict=True)))
         known_id = record_id if _is_storable(record_id) else None
         return refused_row(ordinal, known_id, text, exc, self._secrets)
+
+    def _insert_rejects(self, cur: Cursor, rejects: Iterable[tuple[int, Reject]]) -> None:
+        insert_rejects(cur, self._run_id, rejects, self._ledger)
 
     def _record_seen(self, cur: Cursor, pages: Iterable[MappedPage]) -> None:
         """Record which absent cars are on the pages, so that it outlives the staging tables.

@@ -3,6 +3,7 @@
 Each run has an UNLOGGED table of rows and an UNLOGGED ledger with one line a page,
 written in the same transaction. Both survive or vanish together, so the ledger is
 the truth about what was fetched; a page that it does not hold is fetched again.
+The tombstones of `api.removals` have such a pair of tables of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from carsync.destination import constraints
 from carsync.model import Column, PageInfo, StagedPage, Target
 from carsync.postgres import connection, sessions, sql
-from carsync.postgres.sql import Composable
+from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection
 
 ALL_PAGES = range(-(2**31), 2**31)
@@ -25,9 +26,10 @@ def staging_table(run_id: int) -> Composable:
     return sql.identifier("carsync", f"staging_{run_id:d}")
 
 
-def staging_types(run_id: int) -> Composable:
-    """Compose the query for the names and types of the run's staging columns."""
-    return sql.load("staging/list_types", staging=sql.literal(f"carsync.staging_{run_id:d}"))
+def list_types(cur: Cursor, staging: Composable) -> dict[str, str]:
+    """Return the types of a staging table's columns, by name."""
+    name = sql.literal(staging.as_string(cur))
+    return dict(sql.rows(cur, sql.load("staging/list_types", staging=name)))
 
 
 def ledger_table(run_id: int) -> Composable:
@@ -47,20 +49,47 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Tar
         sql.run(cur, sql.load("staging/create_staging", **parts))
 
 
+def create_tombstones(
+    conn: Connection,
+    run_id: int,
+    columns: Sequence[Column],
+    constants: Sequence[tuple[Column, Any]],
+    target: Target,
+) -> None:
+    """Create the tables for the run's tombstones: each has the `columns`, and the `constants`."""
+    purpose = sql.literal(f"carsync: tombstones of run {run_id}, dropped after the merge")
+    with connection.transaction(conn, "creating the table of tombstones") as cur:
+        varying = constraints.definitions(cur, target, columns, is_row=False)
+        fixed = (
+            sql.load(
+                "removals/column_default",
+                column=constraints.definitions(cur, target, [column], is_row=False),
+                value=sql.literal(value),
+            )
+            for column, value in constants
+        )
+        definitions = sql.comma_separated([varying, *fixed])
+        parts = {**tombstone_tables(run_id), "columns": definitions, "purpose": purpose}
+        sql.run(cur, sql.load("staging/create_staging", **parts))
+
+
 def drop(conn: Connection, run_id: int) -> None:
-    """Drop the run's staging table and ledger: a left-over writer fails from now on."""
+    """Drop the run's staging tables and ledgers: a left-over writer fails from now on."""
     with connection.transaction(conn, "dropping the staging table") as cur:
-        sql.run(cur, sql.load("staging/drop_staging", **tables(run_id)))
+        for each in (tables(run_id), tombstone_tables(run_id)):
+            sql.run(cur, sql.load("staging/drop_staging", **each))
 
 
 def clear(conn: Connection, run_id: int, pages: range) -> None:
-    """Drop these pages from the run's staging table and ledger, and forget their rejects.
+    """Drop these pages from the run's staging tables and ledgers, and forget their rejects.
 
     No writer is at work on them.
     """
     key = {"run_id": run_id, "first": pages.start, "last": pages.stop - 1}
     with connection.transaction(conn, "emptying the staging table") as cur:
-        sql.run(cur, sql.load("staging/clear_staging", **tables(run_id)), key)
+        for each in (tables(run_id), find_tombstones(cur, run_id)):
+            if each is not None:
+                sql.run(cur, sql.load("staging/clear_staging", **each), key)
 
 
 def drop_stale(
@@ -117,9 +146,20 @@ def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
     return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
 
 
-def count_records(conn: Connection, run_id: int) -> tuple[int, int]:
-    """Return how many records of the run's staged pages were rejected, and how many there are."""
-    query = sql.load("staging/sum_ledger", ledger=ledger_table(run_id))
+def read_tombstone_pages(conn: Connection, run_id: int) -> list[StagedPage]:
+    """Return the ledger's lines of the pages of tombstones, in page order; the tables are there."""
+    query = sql.load("staging/read_ledger", ledger=tombstone_tables(run_id)["ledger"])
+    return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
+
+
+def count_records(
+    conn: Connection, run_id: int, ledger: Composable | None = None
+) -> tuple[int, int]:
+    """Return how many records of the run's staged pages were rejected, and how many there are.
+
+    The pages are those of the feed, or of another `ledger`.
+    """
+    query = sql.load("staging/sum_ledger", ledger=ledger or ledger_table(run_id))
     rejects, records = sql.fetch(conn, "adding up the ledger", query)[0]
     return rejects, records
 
@@ -139,6 +179,21 @@ def staged_page(line: tuple[Any, ...]) -> StagedPage:
 def tables(run_id: int) -> dict[str, Composable]:
     """Return the run's staging table and ledger as parts of a statement."""
     return {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
+
+
+def tombstone_tables(run_id: int) -> dict[str, Composable]:
+    """Return the tables of the run's tombstones, by the names that statements have for staging."""
+    return {
+        "staging": sql.identifier("carsync", f"tombstones_{run_id:d}"),
+        "ledger": sql.identifier("carsync", f"tombstone_pages_{run_id:d}"),
+    }
+
+
+def find_tombstones(cur: Cursor, run_id: int) -> dict[str, Composable] | None:
+    """Return the `tombstone_tables` of the run; None where it has none."""
+    name = sql.literal(f"carsync.tombstones_{run_id:d}")
+    ((is_there,),) = sql.rows(cur, sql.load("staging/find_table", name=name))
+    return tombstone_tables(run_id) if is_there else None
 
 
 def date_replayed(conn: Connection, run_id: int, replay_of: int) -> None:

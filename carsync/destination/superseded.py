@@ -20,16 +20,21 @@ def latest_run(run_id: int) -> Composable:
     return sql.load("superseded/latest_run", run_id=sql.literal(run_id))
 
 
-def record(cur: Cursor, run_id: int, gone: Collection[str], parts: dict[str, Composable]) -> None:
+def record(
+    cur: Cursor, run_id: int, gone: Collection[str], parts: dict[str, Composable]
+) -> list[int]:
     """Record what the run read, and the `gone` cars, for each unfinished run with older pages.
 
     `parts` name the run's own tables. Other runs know it once the run's merge is committed.
+    Returns the unfinished runs.
     """
     key = {"run_id": run_id, "gone": list(gone)}
-    for (other,) in sql.rows(cur, "superseded/list_unfinished", key):
+    unfinished = [other for (other,) in sql.rows(cur, "superseded/list_unfinished", key)]
+    for other in unfinished:
         theirs = {"other": sql.literal(other), "their_ledger": ledger_table(other)}
         theirs["latest_run"] = latest_run(run_id)
         sql.run(cur, sql.load("superseded/record_superseded", **parts, **theirs), key)
+    return unfinished
 
 
 def has_any(cur: Cursor, run_id: int) -> bool:

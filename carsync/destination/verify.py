@@ -6,7 +6,7 @@ deactivated, on the word of a checkpoint: the ledger is counted against the tabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 from carsync.destination.staging import exists, tables
 from carsync.errors import StagingLostError, UnmergeableError
 from carsync.postgres import sql
-from carsync.postgres.sql import Cursor
+from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.wait import Connection
 
 
@@ -51,15 +51,23 @@ def check_exists(conn: Connection, run_id: int) -> None:
         )
 
 
-def check(cur: Cursor, run_id: int, pages: Sequence[range], failed_pages: frozenset[int]) -> Staged:
-    """Check the ledger and count what is staged.
+def check(
+    cur: Cursor,
+    run_id: int,
+    pages: Sequence[range],
+    failed_pages: frozenset[int] = frozenset(),
+    *,
+    of: Mapping[str, Composable] | None = None,
+) -> Staged:
+    """Check the ledger and count what is staged: of the feed, or of the tables that `of` names.
 
     Each of `pages` must have its line, but for `failed_pages`. The sums of the lines must equal
     the rows and rejects that are there.
     Returns what is staged.
     Raises `StagingLostError` where a page is missing, `UnmergeableError` where a row is.
     """
-    query = sql.load("staging/check_ledger", **tables(run_id))
+    own = tables(run_id) if of is None else of
+    query = sql.load("staging/check_ledger", **own)
     planned = {
         "first": [part.start for part in pages],
         "last": [part.stop - 1 for part in pages],
@@ -72,7 +80,7 @@ def check(cur: Cursor, run_id: int, pages: Sequence[range], failed_pages: frozen
             detail=f"the first is page {missing[0]}; PostgreSQL empties UNLOGGED tables in a crash",
             hint="run `carsync sync` again: it fetches the pages again",
         )
-    staged = measure(cur, run_id)
+    staged = measure(cur, run_id, own)
     if (rows, rejects) != (staged.rows, staged.rejects):
         raise UnmergeableError(
             f"the ledger of run {run_id} does not add up",
@@ -83,11 +91,11 @@ def check(cur: Cursor, run_id: int, pages: Sequence[range], failed_pages: frozen
     return staged
 
 
-def measure(cur: Cursor, run_id: int) -> Staged:
-    """Count what is staged."""
+def measure(cur: Cursor, run_id: int, of: Mapping[str, Composable] | None = None) -> Staged:
+    """Count what is staged: of the feed, or of the tables that `of` names."""
     found: list[Any] = []
     for name in ("count_staged", "count_rejects", "find_oldest_fetch"):
-        query = sql.load(f"staging/{name}", **tables(run_id))
+        query = sql.load(f"staging/{name}", **(tables(run_id) if of is None else of))
         found += sql.one(cur, query, {"run_id": run_id})
     return Staged(*found)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from carsync.config.lists import is_removal
 from carsync.errors import CarsyncError, FailureKind
 from carsync.model import PageInfo, ProbeVerdict, RequestKind, Row, StagedPage
 from carsync.source.auth.token_store import Token
@@ -59,10 +60,13 @@ Lease = PageLease | ProbeLease
 def kind_of(lease: Lease) -> RequestKind:
     """Say what the request of a lease counts as.
 
-    >>> kind_of(PageLease(7, 1)), kind_of(ProbeLease("A1", 1))
-    ('pages', 'by_id')
+    >>> kind_of(PageLease(7, 1)), kind_of(PageLease(REMOVALS_FROM, 1)), kind_of(ProbeLease("A1", 1))
+    ('pages', 'removals', 'by_id')
     """
-    return "pages" if isinstance(lease, PageLease) or lease.page is not None else "by_id"
+    page = lease if isinstance(lease, PageLease) else lease.page
+    if page is None:
+        return "by_id"
+    return "removals" if is_removal(page.page) else "pages"
 
 
 class PageNamed(Struct, frozen=True):

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import failpoints
 from carsync.config.api_sections import Record
+from carsync.config.lists import is_removal
 from carsync.config.sections import Config
 from carsync.engine.messages import PageFetched, PageLease, ProbeLease
 from carsync.errors import FailureKind, PageError
@@ -93,6 +95,7 @@ class FeedReader:
         )
         self._lists = self.client.lists
         self._mapper = Mapper.load(config, self._lists.paginator.paths)
+        self._tombstones = Mapper.load_tombstones(config, self._lists.paginator.paths)
         self._key = config.api.auth.key
         self._rules = config.api.record or Record()
         self._gone_rule = GoneRule(self._rules.gone_when, self._mapper)
@@ -137,7 +140,7 @@ class FeedReader:
         return answer
 
     def _peek(self, lease: PageLease, answer: Answer, tell_next: Callable[[str], None]) -> None:
-        values = self._mapper.peek(answer.body)
+        values = self._mapper_of(lease.page).peek(answer.body)
         if values is None:
             return
         paginator = self._lists.locate(lease.page)[0].paginator
@@ -150,7 +153,10 @@ class FeedReader:
         feed_list, page = self._lists.locate(lease.page)
         paginator = feed_list.paginator
         is_first = page == paginator.first and feed_list.index == 0
-        content = self._mapper.map_page(answer.body, list_fields=is_first, listed=feed_list.values)
+        mapper = self._mapper_of(lease.page)
+        content = mapper.map_page(answer.body, list_fields=is_first, listed=feed_list.values)
+        if mapper is self._tombstones:  # they need no hash
+            content = replace(content, rows=tuple(row[:-1] for row in content.rows))
         info = paginator.read(content.values, answer.headers)
         fault = paginator.find_fault(
             page, content.records, info, lease.expected_pages, lease.attempt
@@ -158,6 +164,9 @@ class FeedReader:
         if fault is not None:
             raise PageError(FailureKind.BAD_PAGE, fault)
         return content, info
+
+    def _mapper_of(self, page: int) -> Mapper:
+        return self._tombstones if self._tombstones and is_removal(page) else self._mapper
 
     def probe(self, lease: ProbeLease) -> ProbeAnswer:
         """Ask for the record itself, or whether a page lists it, or what a page lists.

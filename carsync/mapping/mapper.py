@@ -27,7 +27,15 @@ from carsync.mapping.fields import RecordType, describe, parse_path
 from carsync.mapping.hashing import compile_hasher, scheme_of
 from carsync.mapping.ids import compile_spelling
 from carsync.mapping.record_path import BY_ID, Place, find_places
-from carsync.mapping.rules import SOURCE, Rules, check_rules, constant_value, fixed_names, raw_paths
+from carsync.mapping.rules import (
+    SOURCE,
+    Rules,
+    check_rules,
+    check_tombstone_rules,
+    constant_value,
+    fixed_names,
+    raw_paths,
+)
 from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, PageNotes, Reject, Row
 
 MAX_TIMES_PAGE_SIZE = 100
@@ -60,6 +68,7 @@ class Mapper:
     `constants` are the columns with the same value in every row; no row carries them.
     `defaults` are the mapped columns with their defaults, `id` and constants aside. `paths`
     are the columns that are read from records, each with its path.
+    `set_columns` are those that only a tombstone writes.
     `places` are those in `api.record.path`. `hash_scheme` names the rules of the hashes,
     `fingerprint` is a digest of all rules.
     """
@@ -91,6 +100,7 @@ class Mapper:
             if name not in {"id", "external_id"}
         }
         self.paths = {n: " or ".join(r.paths) for n, r in varying.items() if r.paths}
+        self.set_columns: tuple[Column, ...] = ()
         self.places: tuple[Place, ...] = BY_ID
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
         # The table says how ids are written: before it is seen, a run must know its own.
@@ -122,7 +132,23 @@ class Mapper:
         listed = combine(config.api.lists)[0]
         mapper = cls(rules, config.api.pagination, paths, source, listed)
         mapper.places = find_places(config.api.record, rules.columns)
+        if (tombstones := cls.load_tombstones(config)) is not None:
+            columns = (*tombstones.columns[2:-1], *(column for column, _ in tombstones.constants))
+            mapper.set_columns = tuple(c for c in columns if c.name not in rules.columns)
         return mapper
+
+    @classmethod
+    def load_tombstones(cls, config: Config, paths: Sequence[str] = ()) -> Mapper | None:
+        """Compile the mapping of tombstones (`api.removals`); None where the API has none.
+
+        Its columns are `id`, `REMOVED_AT` and those that tombstones set. `paths` and what is raised
+        are as for `load`.
+        """
+        removals = config.api.removals
+        if removals.path is None:
+            return None
+        rules = check_tombstone_rules(removals, check_rules(config.mapping).columns)
+        return cls(rules, config.api.pagination, paths, config.sync.source)
 
     def map_page(
         self, body: bytes, *, list_fields: bool = False, listed: Listed | None = None
@@ -203,5 +229,5 @@ def _original(text: str) -> tuple[str, OriginalKind]:
 
 
 def target_columns(mapper: Mapper) -> tuple[Column, ...]:
-    """Return the columns that a merge writes: the staged columns and the constants."""
-    return (*mapper.columns, *(column for column, _ in mapper.constants))
+    """Return the columns that a merge writes: the staged columns, constants, and of tombstones."""
+    return (*mapper.columns, *(column for column, _ in mapper.constants), *mapper.set_columns)

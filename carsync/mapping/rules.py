@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from carsync.columns import MANAGED
+from carsync.config.api_sections import Removals
 from carsync.config.mapping_sections import (
     ColumnRule,
     HashAlgorithm,
@@ -29,6 +30,8 @@ from carsync.mapping.times import compile_parse, find_zone
 _NAME_BYTES = 63
 """PostgreSQL cuts longer names short."""
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+REMOVED_AT = "carsync removed_at"
+"""The column of a tombstone that says when its car went; no mapping may name it."""
 SOURCE = "source"
 """In a template this name stands for `sync.source`, unless a column has it."""
 _STAGING = frozenset({"page", "ordinal"})
@@ -55,6 +58,49 @@ def check_rules(mapping: MappingRules) -> Rules:
     _check_parts(rules)
     algorithm = mapping.hash_.algorithm or "xxh3_128"
     return Rules(rules, _hash_fields(mapping.hash_, rules), algorithm)
+
+
+def check_tombstone_rules(removals: Removals, mapped: Mapping[str, ColumnRule]) -> Rules:
+    """Check how tombstones are read; raise `ConfigError` for the first wrong rule.
+
+    `mapped` are the rules of the feed's own columns. Tombstones have the columns `id`,
+    `REMOVED_AT` and those of `removals.set_`.
+    """
+    key = "api.removals"
+    id_rule = _as_rule(removals.id)
+    id_rule = replace(id_rule, type=mapped["id"].type, required=id_rule.template is None)
+    at_rule = replace(_as_rule(removals.at), type="timestamptz", required=True)
+    _check_id(id_rule, f"{key}.id")
+    for complaint in _complaints(at_rule):
+        raise ConfigError(f"{key}.at: {complaint}", detail=f"the rule is {_show(at_rule)}")
+    columns = {"id": id_rule, REMOVED_AT: at_rule, **removals.set_}
+    for name, rule in removals.set_.items():
+        _check_rule(f"{key}.set.{name}", name, rule)
+        _check_set(f"{key}.set.{name}", rule, mapped.get(name))
+        _check_template(f"{key}.set.{name}", rule, columns)
+        if name == "id" or name in MANAGED:
+            raise ConfigError(f"{key}.set.{name}: a tombstone cannot set this column")
+    _check_template(f"{key}.id", id_rule, columns)
+    _check_parts(columns, f"{key}.id")
+    return Rules(columns, (REMOVED_AT,), "xxh3_128")
+
+
+def _as_rule(rule: str | ColumnRule) -> ColumnRule:
+    return ColumnRule(path=rule) if isinstance(rule, str) else rule
+
+
+def _check_set(key: str, rule: ColumnRule, mapped: ColumnRule | None) -> None:
+    """Refuse a rule whose column the feed's own mapping fills with another type."""
+    if rule.list_ is not None:
+        raise ConfigError(f"{key}.list: a tombstone is on no list of api.lists")
+    if mapped is not None and (rule.type, rule.equals is None) != (
+        mapped.type,
+        mapped.equals is None,
+    ):
+        raise ConfigError(
+            f"{key}: its type is {rule.type}, and that of mapping.columns is {mapped.type}",
+            hint=f"set type: {mapped.type}",
+        )
 
 
 def constant_value(rule: ColumnRule, value: Scalar) -> Scalar:
@@ -212,22 +258,22 @@ def _show(rule: ColumnRule) -> str:
     return msgspec.json.encode(shown).decode()
 
 
-def _check_id(rule: ColumnRule | None) -> None:
+def _check_id(rule: ColumnRule | None, key: str = "mapping.columns.id") -> None:
     if rule is None:
         raise ConfigError(
-            "mapping.columns.id is missing",
+            f"{key} is missing",
             hint="every car needs its id: `id: {path: id, required: true}`",
         )
     is_made = rule.path is None and rule.template is not None
     if rule.type not in ID_TYPES or rule.equals is not None or rule.constant is not None:
         raise ConfigError(
-            f"mapping.columns.id must be of type {', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}",
+            f"{key} must be of type {', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}",
             detail=f"the rule is {_show(rule)}",
             hint="for example `id: {path: id, required: true}`",
         )
     if not (is_made or (rule.path is not None and rule.template is None and rule.required)):
         raise ConfigError(
-            "mapping.columns.id must be required and have a path, or a template alone",
+            f"{key} must be required and have a path, or a template alone",
             detail=f"the rule is {_show(rule)}",
             hint="for example `id: {path: id, required: true}`, or, for numbers that collide, "
             '`id: {template: "{source}-{.id}"}`',
@@ -254,12 +300,12 @@ def _check_template(key: str, rule: ColumnRule, rules: dict[str, ColumnRule]) ->
             )
 
 
-def _check_parts(rules: dict[str, ColumnRule]) -> None:
+def _check_parts(rules: dict[str, ColumnRule], key: str = "mapping.columns.id") -> None:
     """Refuse an id whose parts touch each other: 1 and 23 would be the car of 12 and 3."""
     template = rules["id"].template
     if template and "" in separators(template_parts(template), fixed_names(rules)).values():
         raise ConfigError(
-            "mapping.columns.id.template: two parts have nothing between them",
+            f"{key}.template: two parts have nothing between them",
             detail=f"it is {template!r}; 1 and 23 would be the same car as 12 and 3",
             hint='put a text between them that no part holds, as in "{.dealer}/{.number}"',
         )

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from carsync import timing
 from carsync.config.api_sections import Api
 from carsync.config.sections import Config
+from carsync.deactivation.removals import RemovalPlan
 from carsync.destination.column_values import ColumnValues
 from carsync.engine.base import Engine
 from carsync.engine.messages import PageFailed
@@ -65,6 +66,8 @@ class RunContext:
         self.target = config.target
         self.source = config.sync.source
         self.mapper = Mapper.load(config)
+        self.tombstones = Mapper.load_tombstones(config)
+        """How tombstones are read; None where the API has none."""
         self.mode: RunMode = options.mode
         """What is read; `options.mode`, unless that is not possible."""
         self.ask(config.api)
@@ -85,6 +88,8 @@ class RunContext:
         """The values by which a record is asked for; those not in here: by their ids."""
         self.rows_by_id: dict[str, Row] = {}
         """The rows of the records that the API gave by id."""
+        self.removal_plan = RemovalPlan()
+        """What the tombstones would deactivate, once all pages are read."""
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])
@@ -133,7 +138,9 @@ class RunContext:
         """Plan to read what `api` says, and nothing of it yet."""
         self.config = replace(self.config, api=api)
         ahead = math.ceil(self.config.limits.requests_per_second) or math.inf
-        self.plan = FeedPlan(api, self.options.max_pages, ahead)
+        only = self.options.max_pages
+        reads_removals = only is None and self.config.sync.deactivate.enabled
+        self.plan = FeedPlan(api, only, ahead, reads_removals=reads_removals)
         self.lists = self.plan.lists
         self.paginator = self.lists.paginator
 
@@ -150,6 +157,7 @@ class RunContext:
         """Let ids be written as the table has them, from here on."""
         self.config = fit_to_table(self.config, self.connection)
         self.mapper = Mapper.load(self.config)
+        self.tombstones = Mapper.load_tombstones(self.config)
 
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""
@@ -200,6 +208,8 @@ class RunContext:
         figures = replace(
             figures, requests=dict(requests.sent), api_use=requests.use, quotas=requests.quotas
         )
+        if plan.removals is not None:
+            figures = replace(figures, tombstones=plan.removals.plan.records)
         if not self.lists.names:
             return figures
         return replace(figures, lists_planned=len(self.lists.names), lists_done=plan.lists_done)

@@ -15,14 +15,38 @@ from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.by_id import NO_ADDRESS, Ask, Verification, affordable, verify
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import ByIdAnswers, probes_wanted
+from carsync.deactivation.removals import plan_removals
+from carsync.destination.removals import RemovalRules
 from carsync.destination.stage_writer import StageWriter
 from carsync.model import Decision, ProbeVerdict
 from carsync.run.context import RunContext
 from carsync.run.evidence import ByLists, WholeFeed
+from carsync.run.window import find_unread_removals
 from carsync.state import runs
 
 _SAMPLE = 100
 """So many listed cars show in which of their values cars differ."""
+
+
+def judge_removals(context: RunContext) -> None:
+    """Count what the tombstones would do, and tell why not all of them could be read."""
+    plan = context.plan
+    if plan.removals is None:
+        return
+    moves = context.config.api.window.is_relative
+    context.removal_plan = plan_removals(context.connection, context.run, moves=moves)
+    if problem := find_unread_removals(context):
+        plan.give_up_removals(problem)
+        context.note(problem)
+
+
+def removal_rules(context: RunContext) -> RemovalRules | None:
+    """Return what the merge may do by tombstones; None where none were asked for."""
+    if context.plan.removals is None:
+        return None
+    most = context.removal_plan.most(context.config.sync.deactivate)
+    moves = context.config.api.window.is_relative
+    return RemovalRules(context.plan.removal_pages, most, moves)
 
 
 def decide_and_prove(context: RunContext, probe: Ask) -> Decision:

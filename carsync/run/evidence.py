@@ -75,7 +75,8 @@ class ByLists:
         verdicts = judge_lists(self._lists, rules, by_id=by_id, cars_move=self._cars.move)
         self._ranks = verdicts.ranks
         self._candidates = self._cars.count_by_rank(self._ranks)
-        decision = decide_by_lists(verdicts, self._candidates, self._cars.active, rules)
+        counts, gone = (self._candidates, self._cars.active), self._cars.gone
+        decision = decide_by_lists(verdicts, *counts, rules, gone)
         if answers is None:
             return decision
         return decide_by_answers(decision, self._open_candidates, answers)

@@ -18,7 +18,8 @@ from carsync.redaction import names_secret
 from carsync.state.runs import Run
 
 _CHANGED = {
-    "feed": "the feed's settings changed (api.base_url, path, params, body, lists or pagination)",
+    "feed": "the feed's settings changed (api.base_url, path, params, body, lists, removals or "
+    "pagination)",
     "mapping": "the mapping or its hash changed",
     "table": "the target table, its database or sync.source changed",
 }
@@ -33,6 +34,7 @@ def fingerprints(config: Config, mapper: Mapper) -> dict[str, str]:
     api, origin = config.api, _origin(config.api)
     paging = [api.method, api.form, msgspec.to_builtins(api.pagination)]
     paging += [list(api.lists.items())] if api.lists else []  # in their order: pages count so
+    paging += [msgspec.to_builtins(api.removals)] if api.removals.path else []
     return {
         "origin": _digest(origin),
         "feed": _digest([*origin, *paging]),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carsync import failpoints, formatting, timing
+from carsync.config.lists import REMOVAL_PAGES, is_removal
 from carsync.destination import staging
 from carsync.engine.base import Engine
 from carsync.engine.messages import (
@@ -37,6 +38,7 @@ from carsync.engine.messages import (
 from carsync.errors import (
     ApiAuthError,
     CarsyncError,
+    ConfigError,
     DatabaseError,
     FailureKind,
     RejectBudgetError,
@@ -52,6 +54,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.retries import Retries
 from carsync.run.supervisor import TURN_S, EngineSupervisor
+from carsync.source.pagination.lists import REMOVALS
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,9 @@ REST_OPENINGS = 2
 """Breaker openings in a row after which the remaining pages, all failed before, are given up."""
 MAX_RESTARTS = 2
 """A feed whose next page is refused is read anew this often in a session."""
+REMOVAL_ATTEMPTS = 4
+"""A page of tombstones is asked for this often, where the API names no time to wait: the feed waits
+for it, and the next run asks again."""
 FIRST_RETRY_S = 1.0
 """A run whose first request cannot connect tries once more after this long; a server that is only
 restarted takes about that. systemd's unit runs again after five minutes in any case."""
@@ -171,7 +177,8 @@ class Intake:
         context, index = self._context, self._index(expired.page)
         dropped, pages = self._plan.restart(expired.page)
         staging.clear(context.connection, context.run.run_id, pages)
-        context.pages_dropped(dropped)
+        if not is_removal(expired.page):
+            context.pages_dropped(dropped)
         words = self._lists.of_page(expired.page, expired.problem)
         context.note(
             f"{words}: what led to this page is not valid any more, so carsync "
@@ -225,7 +232,12 @@ class Intake:
         self._plan.observe(event.page, event.records, event.info)
         if over := self._plan.revive_over(event.page):  # the end was told after they had failed
             self._context.metrics.pages_gone(over)
-        self._judge.judge(event)
+        try:
+            self._judge.judge(event)
+        except ConfigError as exc:
+            if not is_removal(event.page):
+                raise
+            self._give_up_removals(f"{REMOVALS}: {exc.problem}; {exc.hint}")
 
     def _pages_staged(self, event: PagesStaged) -> None:
         self._context.metrics.pages_staged(event)
@@ -241,12 +253,16 @@ class Intake:
         self._health.page_failed(event)
         delay_s = self._delay_s(event)
         is_expired = delay_s is None and self._has_expired(event)
-        self._context.attempt_failed(event, given_up=delay_s is None and not is_expired)
+        is_last = delay_s is None and not is_expired
+        self._context.attempt_failed(event, given_up=is_last and not is_removal(event.page))
         if is_expired:
             self._expired[self._index(event.page)] = event
             return
         if delay_s is None:
             self._health.judge_reach(event)
+        if delay_s is None and is_removal(event.page):
+            self._give_up_removals(self._lists.of_page(event.page, event.problem))
+            return
         if event.kind is FailureKind.AUTH:
             raise ApiAuthError(event.problem, hint=event.hint)
         if event.kind is FailureKind.RATE_LIMITED:
@@ -271,6 +287,8 @@ class Intake:
         delay_s = self._retries.judge(event)
         if self._plan.is_over(event.page):
             return 0.0  # not asked for any more: an error behind the end is no page
+        if is_removal(event.page) and event.retry_after_s is None:
+            delay_s = delay_s if event.attempt < REMOVAL_ATTEMPTS else None
         if event.first_attempts is not None and not self._health.has_answered:
             return FIRST_RETRY_S if event.attempt < event.first_attempts else None
         return delay_s
@@ -281,6 +299,15 @@ class Intake:
         has_token = self._plan.token(event.page) is not None
         return is_refused and has_token and self._restarts[self._index(event.page)] < MAX_RESTARTS
 
+    def _give_up_removals(self, problem: str) -> None:
+        """Read no more tombstones in this run; the feed itself is read all the same."""
+        self._plan.give_up_removals(problem)
+        self._retries.drop(REMOVAL_PAGES)
+        self._out = {page: out for page, out in self._out.items() if not is_removal(page)}
+        log.warning(
+            "given up: %s", problem, extra={"event": "removals_given_up", "problem": problem}
+        )
+
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
         log.warning("given up: %s", self._lists.of_page(page, problem), extra=extra)
         self._out.pop(page, None)
@@ -288,6 +315,9 @@ class Intake:
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
         self._health.breaker_opened(event)
+        if self._plan.is_reading_removals and event.openings >= REST_OPENINGS:
+            self._give_up_removals(f"{REMOVALS}: {self._health.problem}")
+            return
         if event.openings < REST_OPENINGS or not self._give_up_rest(self._health.problem):
             self._health.judge_breaker(event)
 

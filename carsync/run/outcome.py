@@ -52,12 +52,13 @@ def merged(
     *,
     is_part: bool = False,
     unread: str = "",
+    removals_problem: str = "",
 ) -> Outcome:
     """Return the outcome of a run that was merged: partial, held or complete.
 
     `failed_pages` maps each of the `planned` pages that could not be read to its problem, in order.
     `is_part`: no more than these were to be read. `unread` says why an incremental run may not have
-    read all changes.
+    read all changes, `removals_problem` why a run has not read all tombstones.
     """
     if failed_pages or is_part:
         return _partial(run_id, counts, decision, failed_pages, planned)
@@ -67,6 +68,10 @@ def merged(
         return Outcome("partial", ExitCode.PARTIAL, counts, problem, unread, hint)
     if counts.held or decision.is_held:
         return _held(run_id, counts, decision)
+    if removals_problem:
+        hint = "the next run asks for the same tombstones again"
+        problem = "not all tombstones could be read; everything else is merged"
+        return Outcome("partial", ExitCode.PARTIAL, counts, problem, removals_problem, hint)
     if decision.missed:
         return Outcome(
             "partial",

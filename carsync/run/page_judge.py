@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import partial
 
 from carsync import formatting
+from carsync.config.lists import is_removal
 from carsync.engine.messages import PageFailed, PageFetched
 from carsync.errors import ConfigError, FailureKind, RejectBudgetError
 from carsync.model import MIN_RECORDS_TO_JUDGE, RunMode, judged_records
@@ -31,12 +32,14 @@ class PageJudge:
         self._rejects = 0
 
     def judge(self, event: PageFetched) -> None:
-        """Look at a page that the plan has observed.
+        """Look at a page that the plan has observed, of tombstones too.
 
         Raises `ConfigError` where a key is wrong, and `RejectBudgetError`.
         """
         self._judge_size(event)
         self._judge_repeats(event)
+        if is_removal(event.page):
+            return
         self._records += event.records
         self._rejects += event.rejects
         if self._records >= MIN_RECORDS_TO_JUDGE:
@@ -77,7 +80,7 @@ class PageJudge:
         feed_list, page = self._context.lists.locate(event.page)
         of = self._plan.list_of(event.page)
         plan = of.plan
-        if page == plan.first:
+        if page == plan.first and not is_removal(event.page):
             self._judge_start(feed_list.index, event)
         repeats = self._repeats[feed_list.index]
         other = repeats.find(page, event.records, event.digest)

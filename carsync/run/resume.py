@@ -81,9 +81,12 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
 
 
 def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
-    """Mark every page that the ledger holds as staged in the plan; return the ledger's lines."""
+    """Mark every page that the ledgers hold as staged in the plan; return the feed's lines."""
     ledger = staging.read_ledger(context.connection, run_id)
-    for page in ledger:
+    tombstones = []
+    if context.plan.removals is not None:
+        tombstones = staging.read_tombstone_pages(context.connection, run_id)
+    for page in (*tombstones, *ledger):
         context.plan.mark_staged(page.page, page.records, page.info)
     return ledger
 

@@ -174,5 +174,8 @@ def _start(context: RunContext) -> Run:
     )
     failpoints.reach("sync.run_started")
     staging.create(context.connection, run.run_id, context.mapper.columns, context.target)
+    if context.tombstones is not None:
+        made = (context.tombstones.columns[:-1], context.tombstones.constants)
+        staging.create_tombstones(context.connection, run.run_id, *made, context.target)
     failpoints.reach("sync.staging_created")
     return run

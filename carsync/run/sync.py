@@ -28,7 +28,7 @@ from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptio
 from carsync.run import finish, outcome, start
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext
-from carsync.run.deactivate import decide_and_prove
+from carsync.run.deactivate import decide_and_prove, judge_removals, removal_rules
 from carsync.run.figures.acceptance import evaluate
 from carsync.run.held_run import judge_values
 from carsync.run.intake import Intake
@@ -194,13 +194,15 @@ class SyncRun:
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
             is_of_all = context.mode == "full" and not is_part
+            judge_removals(context)
             decision = decide_and_prove(context, intake.probe) if is_of_all else SKIP
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        unread = "" if is_of_all else find_unread(context)
-        counts = self._merge(decision, is_whole=not is_part and not find_unread(context))
+        unread = find_unread(context)
+        is_whole = not is_part and not unread and not context.plan.failed
+        decision, counts = self._merge(decision, is_whole=is_whole)
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
         self._window.tell_ignored(counts)
@@ -212,7 +214,8 @@ class SyncRun:
             context.plan.failed_by_label,
             sum(map(len, context.plan.pages)),
             is_part=is_part,
-            unread=unread,
+            unread="" if is_of_all else unread,
+            removals_problem=context.plan.removals_problem,
         )
 
     def _new_engine(self, used: bool) -> Fleet:
@@ -229,14 +232,19 @@ class SyncRun:
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
 
-    def _merge(self, decision: Decision, *, is_whole: bool) -> MergeCounts:
+    def _merge(self, decision: Decision, *, is_whole: bool) -> tuple[Decision, MergeCounts]:
         """Merge; `is_whole`: nothing of what was asked for is known to be left.
 
         An incremental run that was resumed has read its pages at different times, so that cars
-        may have slipped from one to another: the next one asks for them once more.
+        may have slipped from one to another: the next one asks for them once more. A car that
+        was not read may be listed again, so that no tombstone counts then.
         """
         context = self._context
-        is_steady = context.mode == "full" or not context.resumed_pages
+        is_sure = is_whole and (context.mode == "full" or not context.resumed_pages)
+        removals = removal_rules(context) if is_sure else None
+        if removals is not None and decision.action != "hold":
+            against = context.removal_plan.objections(self._config.sync.deactivate)
+            decision = replace(decision, reasons=(*decision.reasons, *against))
         request = MergeRequest(
             run=context.run,
             columns=context.mapper.columns,
@@ -248,11 +256,15 @@ class SyncRun:
             records=self._config.history.changes_keep_days > 0,
             max_reject_share=self._config.sync.max_reject_share,
             secrets=self._config.api.auth.secrets,
-            is_watermark=is_whole and is_steady and not context.plan.failed,
+            is_watermark=is_sure and not context.plan.removals_problem,
+            read_all=is_sure and context.mode == "full",
+            removals=removals,
         )
         work = partial(merge, context.connection, request)
         run_id = context.run.run_id
-        return exactly_once(self._config, context.connection, run_id, work, context.should_cancel)
+        cancel = context.should_cancel
+        counts = exactly_once(self._config, context.connection, run_id, work, cancel)
+        return decision, counts
 
     # ── the end ──────────────────────────────────────────────────────────────
 

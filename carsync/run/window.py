@@ -16,6 +16,7 @@ from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source import window
 from carsync.source.pagination import doubts
+from carsync.source.pagination.feed_plan import ListPlan
 from carsync.source.window import Watermark
 from carsync.state import runs
 
@@ -68,6 +69,7 @@ class RunWindow:
         """
         context = self._context
         if context.mode == "full":
+            self._choose_removals()
             return
         try:
             self._mark = self._find_watermark()
@@ -79,6 +81,19 @@ class RunWindow:
                 raise
             context.note(f"{exc.problem}: this run reads the whole feed")
             context.mode = "full"
+            self._choose_removals()
+
+    def _choose_removals(self) -> None:
+        """Ask a run of the whole feed for the tombstones since the watermark, where it has any."""
+        context, api = self._context, self._api
+        if api.removals.path is None:
+            return
+        run = runs.find_watermark(context.connection, context.target, context.source)
+        mark = None
+        if run is not None and run.api_clock is not None and run.api_clock_at is not None:
+            mark = Watermark(run.api_clock, run.api_clock_at)
+        now = runs.read_clock(context.connection)
+        context.ask(window.removals_since(api, mark, now))
 
     def begin(self) -> None:
         """Record since when the run asks."""
@@ -187,10 +202,29 @@ def find_unread(context: RunContext) -> str:
     """Say, in words, why a run may not have read all that it asked for; empty where it has."""
     is_next_proved = any(of.plan.names_next for of in context.plan.begun)
     for of in context.plan.begun:
-        plan = of.plan
-        words = doubts.open_end(plan, is_next_proved=is_next_proved)
-        if plan.is_truncated:
-            words = "more pages follow than api.pagination.max_pages lets carsync read"
-        if words:
-            return of.named(words)
+        if words := _find_unread(of, is_next_proved=is_next_proved):
+            return words
     return ""
+
+
+def find_unread_removals(context: RunContext) -> str:
+    """Say, in words, why a run may not have read all tombstones; empty where it has."""
+    plan = context.plan
+    is_next_proved = any(of.plan.names_next for of in plan.begun)
+    if plan.removals is None or plan.removals_problem:
+        return plan.removals_problem
+    if words := _find_unread(plan.removals, is_next_proved=is_next_proved):
+        return words
+    ledger = staging.tombstone_tables(context.run.run_id)["ledger"]
+    rejects, records = staging.count_records(context.connection, context.run.run_id, ledger)
+    if rejects > context.config.sync.max_reject_share * records:
+        part = formatting.part(rejects, records, "tombstone")
+        return f"{part} cannot be read: see `carsync rejects list`, and correct api.removals"
+    return context.removal_plan.fault
+
+
+def _find_unread(of: ListPlan, *, is_next_proved: bool) -> str:
+    words = doubts.open_end(of.plan, is_next_proved=is_next_proved)
+    if of.plan.is_truncated:
+        words = "more pages follow than api.pagination.max_pages lets carsync read"
+    return of.named(words)

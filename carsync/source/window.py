@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.config.api_sections import Api, Value, Window
@@ -68,7 +69,32 @@ def _within(window: Window, since: datetime, api_now: datetime) -> datetime:
 def with_window(api: Api, since: datetime, api_now: datetime) -> Api:
     """Return the section that asks only for what changed `since`, where it is `api_now`."""
     assert api.window.param is not None
-    return with_values(api, {api.window.param: parameter(api.window, since, api_now)}, api.lists)
+    value = parameter(api.window, since, api_now)
+    return with_values(with_removals(api, value), {api.window.param: value}, api.lists)
+
+
+def with_removals(api: Api, value: Value) -> Api:
+    """Return the section whose tombstones, and nothing else, are asked for with this window."""
+    assert api.window.param is not None
+    params = {**api.removals.params, api.window.param: value}
+    return replace(api, removals=replace(api.removals, params=params))
+
+
+def removals_since(api: Api, mark: Watermark | None, server_now: datetime) -> Api:
+    """Return the section for a run of the whole feed: its tombstones are those since the last run.
+
+    They reach no further back than the API tells; without a limit or an earlier run that is all.
+    """
+    window = api.window
+    if window.param is None or (mark is None and math.isinf(window.max_s)):
+        return api
+    elapsed_s = window.max_s
+    if mark is not None:
+        known_s = max(server_now - mark.server, timedelta()).total_seconds()
+        elapsed_s = min(known_s + window.overlap_s, window.max_s)
+    api_now = server_now if mark is None else mark.api + max(server_now - mark.server, timedelta())
+    since = api_now - timedelta(seconds=elapsed_s)
+    return with_removals(api, parameter(window, since, api_now))
 
 
 def parameter(window: Window, since: datetime, api_now: datetime) -> Value:

@@ -77,6 +77,7 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     page is asked for, because of `pause`. `lists_done` counts the feed's lists that were read, or
     cannot be, `lists_planned` all; 0: it has none. `requests` counts those of the run by kind, an
     earlier session's too; `api_use` those of all runs; `quotas` are told by the API's own headers.
+    `tombstones` counts the records of the feed of removals that the whole run has staged.
     """
 
     pages_resumed: int
@@ -107,6 +108,7 @@ class Figures(KeptFigures, frozen=True, kw_only=True):
     requests: dict[str, int] = {}
     api_use: ApiUse | None = None
     quotas: tuple[Quota, ...] = ()
+    tombstones: int = 0
 
     @property
     def pages_done(self) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from carsync.config.lists import PAGES_EACH
+from carsync.config.lists import PAGES_EACH, REMOVALS_FROM
 from carsync.model import OriginalKind, Reject, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection
@@ -56,7 +56,7 @@ def list_open(
     later runs.
     """
     scope = _scope(conn, target, source, run_id)
-    scope |= {"limit": limit, "chars": chars, "each": PAGES_EACH}
+    scope |= {"limit": limit, "chars": chars, "each": PAGES_EACH, "removals_from": REMOVALS_FROM}
     found = sql.fetch(conn, "listing rejects", "rejects/list_rejects", scope)
     return [StoredReject(*line) for line in found]
 
@@ -72,8 +72,9 @@ def count_reasons(
 
 
 def list_pages(conn: Connection, run_id: int) -> list[int]:
-    """Return the pages of a run that have open rejects, in order."""
-    found = sql.fetch(conn, "listing rejects", "rejects/list_reject_pages", {"run_id": run_id})
+    """Return the feed's pages of a run that have open rejects, in order."""
+    key = {"run_id": run_id, "removals_from": REMOVALS_FROM}
+    found = sql.fetch(conn, "listing rejects", "rejects/list_reject_pages", key)
     return [page for (page,) in found]
 
 

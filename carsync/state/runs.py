@@ -152,11 +152,12 @@ def record_merge(
     origin: str | None,
     *,
     is_watermark: bool = False,
+    read_all: bool = False,
 ) -> None:
     """Record what the run did, in the transaction that does it.
 
     `origin` says where its changes are recorded; None: they are not. `is_watermark`: the next
-    incremental run may ask for what changed since this one.
+    incremental run may ask for what changed since this one. `read_all`: it read the whole feed.
     """
     parameters = {
         "run_id": run.run_id,
@@ -164,6 +165,7 @@ def record_merge(
         "counts": json.dumps(asdict(counts)),
         "origin": origin,
         "is_watermark": is_watermark,
+        "read_all": read_all,
     }
     sql.run(cur, "runs/record_merge", parameters)
 

@@ -6,7 +6,7 @@ INSERT INTO carsync.absences AS known
 SELECT %(schema)s, %(table)s, %(source)s, d.id::text,
        CASE WHEN d.action = 'absent' AND %(needs_proof)s AND %(next_run)s THEN %(run_id)s END, %(run_id)s
 FROM {delta} AS d
-WHERE d.action IN ('absent', 'sure', 'held')
+WHERE d.action = ANY (%(recorded)s)
 ON CONFLICT (schema_name, table_name, source, id) DO UPDATE
 SET absent_since_run = coalesce(known.absent_since_run, excluded.absent_since_run),
     held_by_run = excluded.held_by_run, seen_by_run = NULL

@@ -6,7 +6,9 @@ SELECT j.run_id, CASE WHEN in_list.name IS NULL THEN j.page ELSE j.page %% %(eac
        j.fetched_at, in_list.name
 FROM carsync.rejects AS j
 JOIN carsync.runs AS r ON r.run_id = j.run_id
-CROSS JOIN LATERAL (SELECT to_jsonb(r) #>> ARRAY['lists', (j.page / %(each)s)::text]) AS in_list(name)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN j.page >= %(removals_from)s THEN 'removals'
+                ELSE to_jsonb(r) #>> ARRAY['lists', (j.page / %(each)s)::text] END) AS in_list(name)
 WHERE r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(source)s
   AND j.settled_by IS NULL
   AND CASE WHEN %(run_id)s::bigint IS NULL THEN j.run_id >= %(since_run)s

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from carsync.config.lists import is_removal
 from carsync.config.sections import Config
 from carsync.destination.stage_writer import StageWriter
 from carsync.engine.base import Engine
@@ -27,6 +28,7 @@ from carsync.engine.messages import (
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
+from carsync.mapping.mapper import Mapper
 from carsync.model import ORDINARY, Column, MappedPage, ProbeVerdict, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run import sync
@@ -52,6 +54,15 @@ class InProcessEngine(Engine):
     ) -> None:
         self._reader = FeedReader(config, 1)
         self._stage_writer = StageWriter(conn, run_id, token, columns, "execute_values")
+        tombstones = Mapper.load_tombstones(config)
+        self._removals_writer = StageWriter(
+            conn,
+            run_id,
+            token,
+            tombstones.columns[:-1] if tombstones else (),
+            "execute_values",
+            is_removals=True,
+        )
         self._waiting: list[Lease] = []
         self._queue: list[MappedPage] = []
 
@@ -128,9 +139,13 @@ class InProcessEngine(Engine):
     def _stage_queue(self) -> list[Event]:
         if not self._queue:
             return []
-        staged = self._stage_writer.stage(self._queue)
+        events: list[Event] = []
+        for writer, is_theirs in ((self._removals_writer, True), (self._stage_writer, False)):
+            if some := [page for page in self._queue if is_removal(page.page) is is_theirs]:
+                staged = writer.stage(some)
+                events.append(PagesStaged(staged, sum(page.rows for page in staged), 0.0))
         self._queue.clear()
-        return [PagesStaged(staged, sum(page.rows for page in staged), 0.0)]
+        return events
 
 
 def sync_in_process(

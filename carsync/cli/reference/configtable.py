@@ -80,8 +80,9 @@ def _member(kind: Any) -> StructType | None:
 
 
 def _struct_of(kind: Any) -> StructType | None:
-    """Return the section that a type is, or may be."""
-    alternatives = kind.types if isinstance(kind, UnionType) else (kind,)
+    """Return the section that a type is, or that stands where null may."""
+    is_optional = isinstance(kind, UnionType) and kind.includes_none
+    alternatives = kind.types if is_optional else (kind,)
     return next((each for each in alternatives if isinstance(each, StructType)), None)
 
 

@@ -211,6 +211,7 @@ quotas: what the API's own headers told last of its limits
 ListReport.records: records of the list's pages
 remaining: requests that are left, as the API counts them
 renews_at: when the whole budget or limit may be used again; null: the API does not tell it
+removed: cars deactivated by a tombstone of `api.removals`; `deactivated` counts them too
 reported: the total that the API reports; null: none
 problem: what went wrong; empty: nothing
 problems: number of problems
@@ -289,6 +290,7 @@ title: title of the car
 today: requests of the day by kind; `reserved`: allowed to a run, and not sent or lost with it
 token: marks the process that owns the run
 told_at: when the API told it
+tombstones: records of the feed of removals that were read
 tried: last update by a dry run
 unchanged: cars that were not written
 unclear: the API gave no clear answer for them

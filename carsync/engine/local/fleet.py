@@ -32,6 +32,7 @@ from carsync.engine.local.messages import FetcherArgs, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.local.worker import Worker, exit_words
 from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
+from carsync.mapping.mapper import Mapper
 from carsync.model import Column
 from carsync.source.allotment import Allotted
 from carsync.source.auth.token_store import Token, TokenStore
@@ -119,7 +120,16 @@ class Fleet(Engine):
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
         database, secrets = self._config.database, self._config.api.auth.secrets
-        job = WriterArgs(database, self._run_id, self._token, self._columns, os.getpid(), secrets)
+        tombstones = Mapper.load_tombstones(self._config)
+        job = WriterArgs(
+            database,
+            self._run_id,
+            self._token,
+            self._columns,
+            os.getpid(),
+            secrets,
+            tombstones.columns[:-1] if tombstones else (),
+        )
         for number in range(database.writers):
             worker = self._spawn("writer", number, self._pages, job)
             worker.silence_s = deadlines.writer_silence_s

@@ -21,7 +21,10 @@ class FetcherArgs(Struct, frozen=True):
 
 
 class WriterArgs(Struct, frozen=True):
-    """All that a writer needs at its start; the API's `secrets`, so that no reject keeps one."""
+    """All that a writer needs at its start; the API's `secrets`, so that no reject keeps one.
+
+    `tombstone_columns` are those of `api.removals`; empty where none are read.
+    """
 
     database: Database
     run_id: int
@@ -29,6 +32,7 @@ class WriterArgs(Struct, frozen=True):
     columns: tuple[Column, ...]
     parent_pid: int
     secrets: tuple[Secret, ...] = ()
+    tombstone_columns: tuple[Column, ...] = ()
 
 
 class Leases(Struct, frozen=True):

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from carsync import failpoints
+from carsync.config.lists import is_removal
 from carsync.destination.stage_writer import StageWriter
 from carsync.destination.staging import writer_name
 from carsync.engine.local.child import become_child
@@ -47,8 +48,11 @@ class Writer:
             connect_timeout_s=database.connect_timeout_s,
             lock_timeout_s=database.lock_timeout_s,
         )
-        job = (args.run_id, args.token, args.columns)
-        self._stage_writer = StageWriter(self._connection, *job, database.load_method, args.secrets)
+        job, means = (args.run_id, args.token), (database.load_method, args.secrets)
+        self._feed = StageWriter(self._connection, *job, args.columns, *means)
+        self._removals = StageWriter(
+            self._connection, *job, args.tombstone_columns, *means, is_removals=True
+        )
         self._draining = False
         self._stopped = False
         self._beat_s = 0.0
@@ -100,11 +104,14 @@ class Writer:
         failpoints.reach("stage.gathered")
         started_s = time.monotonic()
         pages = [page.aged(started_s - taken_s) for taken_s, page in batch]
-        staged = self._stage_writer.stage(pages)
-        failpoints.reach("stage.committed")
-        rows = sum(page.rows for page in staged)
-        self._send(PagesStaged(staged, rows, time.monotonic() - started_s))
-        failpoints.reach("stage.reported")
+        for writer, is_theirs in ((self._removals, True), (self._feed, False)):
+            if some := [page for page in pages if is_removal(page.page) is is_theirs]:
+                staged = writer.stage(some)
+                failpoints.reach("stage.committed")
+                rows = sum(page.rows for page in staged)
+                self._send(PagesStaged(staged, rows, time.monotonic() - started_s))
+                failpoints.reach("stage.reported")
+                started_s = time.monotonic()
 
     def _send(self, event: Any) -> None:
         try:

@@ -144,6 +144,7 @@ def counts(data: ReportData) -> list[tuple[str, int, str]]:
         ("Updated", "updated", "changed in the feed"),
         ("Back", "reactivated", "active again"),
         ("Gone", "deactivated", "deactivated"),
+        ("Of them", "removed", "by a tombstone"),
         ("Taken out", "deleted", "inserted by the reverted run"),
         ("Held", "held", "absent, left active"),
         ("Kept", "kept", "otherwise than in the feed, by a trigger of the table"),

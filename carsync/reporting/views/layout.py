@@ -102,7 +102,8 @@ def columns(
 def counts_grid(counts: MergeCounts, width: int = WIDTH) -> list[str]:
     """Lay out the counts of a merge, numbers aligned: in two columns of five where they fit."""
     cells = [f"  {name:<12}{getattr(counts, name):>11,}" for name in _COUNTS]
-    more = [f"  {'kept':<12}{counts.kept:>11,}"] if counts.kept else []
+    rare = (("removed", counts.removed), ("kept", counts.kept))
+    more = [f"  {name:<12}{count:>11,}" for name, count in rare if count]
     half = len(cells) // 2
     if width < 2 * len(cells[0]) + 4:
         return cells + more

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from carsync.config.lists import is_removal
 from carsync.engine.messages import (
     PageFailed,
     PageFetched,
@@ -86,8 +87,9 @@ class Metrics:
         """Count a good answer."""
         counts = self._counts
         self._fetched += 1
-        counts.records += event.records
-        counts.rejects += event.rejects
+        if not is_removal(event.page):
+            counts.records += event.records
+            counts.rejects += event.rejects
         counts.wire_bytes += event.wire_bytes
         counts.body_bytes += event.body_bytes
         self._latency.add(event.latency_s)
@@ -119,7 +121,9 @@ class Metrics:
         self._counts.records = self._counts.rejects = 0
 
     def pages_staged(self, event: PagesStaged) -> None:
-        """Count what a writer committed."""
+        """Count what a writer committed of the feed's pages."""
+        if event.pages and is_removal(event.pages[0].page):
+            return
         now_s, pages = self._elapsed_s(), len(event.pages)
         self._counts.pages_staged += pages
         self._rows_staged += event.rows

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from carsync.config.api_sections import Api
-from carsync.config.lists import PAGES_EACH
+from carsync.config.lists import PAGES_EACH, REMOVALS_FROM, is_removal
 from carsync.model import PageInfo
 from carsync.source.pagination.lists import FeedList, FeedLists
+from carsync.source.pagination.page_states import parse_ranges
 from carsync.source.pagination.plan import PagePlan
 
 
@@ -31,11 +32,25 @@ class FeedPlan:
 
     A list begins once the lists before it have no page to lease, so that many short lists are
     read at the same time. Pages are known by their number among those of all lists.
+
+    The tombstones of `api.removals` are read before all of them, and are none of the feed's pages:
+    only methods that take a page's number know theirs.
     """
 
-    def __init__(self, api: Api, only: int | None = None, ahead: float = math.inf) -> None:
+    def __init__(
+        self,
+        api: Api,
+        only: int | None = None,
+        ahead: float = math.inf,
+        *,
+        reads_removals: bool = False,
+    ) -> None:
         """Plan the whole feed, or `only` its first so many pages."""
         self.lists = FeedLists(api)
+        self.removals: ListPlan | None = None
+        """The plan of the tombstones; None where they are not read."""
+        self.removals_problem = ""
+        """Why not all tombstones were read; empty where they were."""
         self._pagination = api.pagination
         self._only = math.inf if only is None else only
         self._ahead = ahead
@@ -43,6 +58,35 @@ class FeedPlan:
         self._open: dict[int, PagePlan] = {}  # of those that may not be exhausted
         self._closed: dict[int, int] = {}  # how many pages each of the others has
         self._next = 0  # no list before it has not begun
+        if reads_removals and (removals := self.lists.removals) is not None:
+            most = PAGES_EACH - removals.paginator.first
+            plan = PagePlan(api.pagination, removals.paginator, None, ahead, most)
+            self.removals = ListPlan(removals, plan)
+
+    # ── tombstones ───────────────────────────────────────────────────────────
+
+    @property
+    def is_reading_removals(self) -> bool:
+        """Whether tombstones are left to be read, which come before the feed."""
+        of = self.removals
+        return of is not None and not self.removals_problem and not of.plan.is_exhausted
+
+    def give_up_removals(self, problem: str) -> None:
+        """Lease no further page of tombstones; those that are staged count all the same."""
+        self.removals_problem = problem
+
+    @property
+    def removal_pages(self) -> list[range]:
+        """The pages of tombstones that are staged."""
+        ranges = parse_ranges(self.removals.plan.ranges()) if self.removals else ()
+        return [range(REMOVALS_FROM + part.start, REMOVALS_FROM + part.stop) for part in ranges]
+
+    def _try_totals(self, plan: PagePlan) -> None:
+        """Believe no total of tombstones behind a full page: it may count that page alone."""
+        length = plan.length
+        is_full = length.ends_full and length.drift.sizes.largest >= plan.page_size
+        if is_full and plan.is_exhausted and (page := plan.page_behind) is not None:
+            plan.disprove_totals(page)
 
     # ── lists ────────────────────────────────────────────────────────────────
 
@@ -65,6 +109,8 @@ class FeedPlan:
         self._closed.clear()
 
     def _locate(self, number: int) -> tuple[int, ListPlan]:
+        if self.removals is not None and is_removal(number):
+            return number - REMOVALS_FROM, self.removals
         feed_list, page = self.lists.locate(number)
         of = self._plans.get(feed_list.index) or self._begin(feed_list.index)
         self._open.setdefault(feed_list.index, of.plan)  # whoever asks may make it grow
@@ -102,6 +148,9 @@ class FeedPlan:
 
     def next_page(self) -> int | None:
         """Lease a page and return it; None where none can be leased now."""
+        if self.removals is not None and self.is_reading_removals:
+            page = self.removals.plan.next_page()
+            return None if page is None else REMOVALS_FROM + page
         for index, plan in self._open.items():
             if (page := plan.next_page()) is not None:
                 return self.lists.all[index].number(page)
@@ -129,6 +178,8 @@ class FeedPlan:
         """Note that the page is committed in the ledger, in this run or the one it resumes."""
         page, of = self._locate(number)
         of.plan.mark_staged(page, records, info)
+        if of is self.removals:
+            self._try_totals(of.plan)
 
     def give_back(self, number: int) -> None:
         """Let a leased page be leased again."""

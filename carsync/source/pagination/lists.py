@@ -1,7 +1,8 @@
 """Lists: the combinations of `api.lists`, each of which is read as a feed of its own. Pure.
 
 The pages of all lists lie in one row of numbers: a page's number is that of the page in its list,
-and `PAGES_EACH` more for each list before it. Leases, ledger and rejects know pages by it.
+and `PAGES_EACH` more for each list before it. Leases, ledger and rejects know pages by it. Behind
+all lists lie the pages of the feed of removals.
 """
 
 from __future__ import annotations
@@ -15,12 +16,21 @@ from msgspec.structs import replace
 
 from carsync import formatting
 from carsync.config.api_sections import Api, Value
-from carsync.config.lists import PAGES_EACH, combine, name_of
+from carsync.config.lists import (
+    MOST_LISTS,
+    PAGES_EACH,
+    REMOVALS_FROM,
+    combine,
+    is_removal,
+    name_of,
+)
 from carsync.source.pagination.base import Paginator, load_paginator
 from carsync.source.pagination.placing import fill, names_in, put
 from carsync.source.request import ApiRequest, query_pairs
 
-_ALL = range(-(2**31), 2**31)
+_ALL = range(-(2**31), REMOVALS_FROM)
+REMOVALS = "the feed of removals"
+"""What people call the list of tombstones."""
 
 
 class FeedList(Struct, frozen=True):
@@ -69,7 +79,15 @@ class FeedLists:
         self.names = tuple(map(name_of, combinations)) if api.lists else ()
         """The lists' names; empty where the feed has no lists."""
         kind = type(load_paginator(api))
-        self.all = tuple(_feed_list(i, v, api, kind) for i, v in enumerate(combinations))
+        self.all = tuple(
+            _feed_list(i, name_of(v), v, api, kind) for i, v in enumerate(combinations)
+        )
+        self.removals: FeedList | None = None
+        """The tombstones, which are no list of the feed; None: the API has none."""
+        if (path := api.removals.path) is not None:
+            theirs = replace(api, path=path)
+            own = (MOST_LISTS, REMOVALS, api.removals.params)
+            self.removals = _feed_list(*own, theirs, kind)
 
     @property
     def paginator(self) -> Paginator:
@@ -78,11 +96,15 @@ class FeedLists:
 
     def locate(self, number: int) -> tuple[FeedList, int]:
         """Return the list that a page belongs to, and its number there."""
+        if self.removals is not None and is_removal(number):
+            return self.removals, number - REMOVALS_FROM
         index, page = split(number, self.names)
         return self.all[index], page
 
     def label(self, number: int) -> int | str:
         """Return what people call a page; see `label`."""
+        if is_removal(number):
+            return f"{number - REMOVALS_FROM:,} of {REMOVALS}"
         return label(number, self.names)
 
     def place(self, number: int) -> dict[str, Any]:
@@ -98,13 +120,13 @@ class FeedLists:
 
 
 def _feed_list(
-    index: int, values: Mapping[str, Value], api: Api, kind: type[Paginator]
+    index: int, name: str, values: Mapping[str, Value], api: Api, kind: type[Paginator]
 ) -> FeedList:
     own = with_values(api, values)
     params = tuple(
         n for n, v in own.params.items() if n == api.window.param or api.params.get(n) != v
     )
-    return FeedList(index, name_of(values), values, own, kind(own), params)
+    return FeedList(index, name, values, own, kind(own), params)
 
 
 def split(number: int, names: Sequence[str]) -> tuple[int, int]:

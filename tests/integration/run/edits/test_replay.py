@@ -287,9 +287,9 @@ def test_a_replay_looks_for_no_absent_car(site: Site, monkeypatch: pytest.Monkey
     planned: list[Any] = []
     record_merge = runs.record_merge
 
-    def look(cur: Any, run: runs.Run, *what: Any, **more: Any) -> None:
+    def look(cur: Any, run: runs.Run, *what: Any, **marks: Any) -> None:
         planned.extend(sql.rows(cur, SQL(f"SELECT id, action FROM carsync.delta_{run.run_id}")))
-        record_merge(cur, run, *what, **more)
+        record_merge(cur, run, *what, **marks)
 
     monkeypatch.setattr(runs, "record_merge", look)
     site.replay()

@@ -34,10 +34,11 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
     told = stored | {
         "snapshot": stored["snapshot"]
         | {"allowed_per_s_mean": None, "slowed": None, "lists_planned": 0, "lists_done": 0}
-        | {"requests": {}, "api_use": None, "quotas": []},
+        | {"requests": {}, "api_use": None, "quotas": []}
+        | {"tombstones": 0},
         "meaning": "held: a person must look",
         "next_step": "look; or do nothing: the next run decides again",
-        "counts": stored["counts"] | {"kept": 0},
+        "counts": stored["counts"] | {"kept": 0, "removed": 0},
         "data_at": None,
         "columns": None,
         "fields": [],

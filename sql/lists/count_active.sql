@@ -1,1 +1,0 @@
-SELECT count(*) FROM {target} WHERE source_api = {source} AND is_active

@@ -1,0 +1,1 @@
+CREATE UNLOGGED TABLE {removed} WITH (autovacuum_enabled = false) AS {judged}

@@ -1,0 +1,1 @@
+coalesce(n.{column}, t.{column})

@@ -1,0 +1,1 @@
+SELECT judged.id FROM ({judged}) AS judged WHERE judged.verdict = 'removed'

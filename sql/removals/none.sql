@@ -1,0 +1,1 @@
+SELECT t.{key} AS id FROM {target} AS t WHERE false

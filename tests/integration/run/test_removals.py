@@ -1,0 +1,282 @@
+"""Whole runs with a feed of removals that is down, lies, or is read in two sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from carsync.config.parser import parse
+from carsync.config.sections import Config
+from carsync.engine.messages import Lease
+from carsync.model import Column, Mode, RunOptions
+from carsync.postgres.wait import Connection
+from carsync.run.report import RunReport
+from carsync.run.signals import StopSignal
+from carsync.state import target_lock
+from tests.conftest import TARGET, ask
+from tests.support.fake_api import Reply
+from tests.support.in_process_engine import InProcessEngine, sync_in_process
+from tests.support.site import await_that
+from tests.support.sold_feed import REMOVALS, SoldFeed, tombstone
+
+Remove = Callable[[int, Reply], Reply]
+
+
+class Runs:
+    """Runs in this process over a feed of 20 cars, whose table holds all of them."""
+
+    def __init__(self, feed: SoldFeed, dsn: str, conn: Connection, folder: Path) -> None:
+        self.feed, self._dsn, self._conn = feed, dsn, conn
+        self._checkpoint = folder / "checkpoint.json"
+        self.api: dict[str, Any] = {}
+        self.deactivate: dict[str, Any] = {"max_share": 0.5}
+        self.sync("full")
+
+    def sync(self, mode: Mode = "incremental", stop_after: int = 0, **told: Any) -> RunReport:
+        """Run once; the first signal comes once so many pages were asked for."""
+        self.feed.arrivals.clear()
+        api: dict[str, Any] = {
+            "base_url": self.feed.base_url,
+            "auth": {"type": "none"},
+            "record": None,
+        }
+        api |= {"window": {"param": "minutes"}, "removals": REMOVALS}
+        api |= {"pagination": {"page_size": 5}, **self.api}
+        limits: dict[str, Any] = {"requests_per_second": 0, "adaptive": False}
+        limits |= {"retry": {"base_s": 1e-9, "cap_s": 1e-9}}
+        database = {"dsn": self._dsn, "auto_migrate": False}
+        text: dict[str, Any] = {"api": api, "limits": limits, "database": database}
+        text |= {"sync": {"deactivate": self.deactivate}, "acceptance": {"max_error_rate": None}}
+        await_that(
+            lambda: not target_lock.describe_holder(self._conn, TARGET), "the last run's end"
+        )
+        stop = StopSignal()
+        new_engine = partial(StoppingEngine, conn=self._conn, stop=stop, after=stop_after)
+        config = parse(yaml.safe_dump(text), {}, ())
+        options = RunOptions(mode=mode, **told)
+        return sync_in_process(config, self._checkpoint, new_engine, stop=stop, options=options)
+
+    def active(self) -> set[int]:
+        """Return the active cars."""
+        return {int(i) for (i,) in ask(self._conn, "SELECT id FROM public.cars WHERE is_active")}
+
+    def watermark(self) -> int:
+        """Return the newest run that the next incremental run may go on from."""
+        return int(ask(self._conn, "SELECT max(run_id) FROM carsync.runs WHERE is_watermark")[0][0])
+
+
+class StoppingEngine(InProcessEngine):
+    """Asks the run to stop once it was leased so many pages; 0: never."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_id: int,
+        token: str,
+        columns: tuple[Column, ...],
+        conn: Connection,
+        stop: StopSignal,
+        after: int,
+    ) -> None:
+        super().__init__(config, run_id, token, columns, conn)
+        self._stop, self._left = stop, after
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Take leases, and count them."""
+        super().lease(leases)
+        self._left -= len(leases)
+        if self._left <= 0 <= self._left + len(leases) - 1:
+            self._stop.times = 1
+
+
+@pytest.fixture
+def feed() -> Iterator[SoldFeed]:
+    with SoldFeed() as feed:
+        feed.ids = list(range(1, 21))
+        yield feed
+
+
+@pytest.fixture
+def runs(feed: SoldFeed, dsn: str, plain_conn: Connection, tmp_path: Path) -> Runs:
+    return Runs(feed, dsn, plain_conn, tmp_path)
+
+
+def down(reply: Reply, page: int = 1) -> Remove:
+    """Answer the pages from this one on so."""
+    return lambda number, honest: reply if number >= page else honest
+
+
+@pytest.mark.parametrize(
+    ("remove", "gone", "words"),
+    [
+        (down(Reply(503)), 0, "page 1: the API answered HTTP 503"),
+        (down(Reply(404)), 0, "page 1: the API answered HTTP 404"),
+        (down(Reply(401)), 0, "HTTP 401"),
+        (down(Reply(body=b"<html>")), 0, "page 1"),
+        (down(Reply(cut_after=10, body=b"x" * 99)), 0, "page 1"),
+        (down(Reply(500), 2), 5, "page 2: the API answered HTTP 500"),
+    ],
+    ids=["503", "404", "401", "no page", "cut", "half way"],
+)
+def test_nobody_goes_by_tombstones_that_were_not_read_and_the_rest_is_merged(
+    runs: Runs, feed: SoldFeed, remove: Remove, gone: int, words: str
+) -> None:
+    mark = runs.watermark()
+    feed.sell(*range(1, 8))
+    feed.ids.append(21)
+    feed.changed = [21]
+    feed.remove = remove
+    report = runs.sync()
+    assert report.exit_code == 5
+    assert words in report.detail
+    assert report.counts is not None
+    assert (report.counts.inserted, report.counts.removed) == (1, gone)
+    assert runs.watermark() == mark
+    feed.remove = lambda page, reply: reply
+    assert runs.sync().exit_code == 0
+    assert runs.active() == set(feed.ids)
+    assert runs.watermark() > mark
+
+
+def test_absent_cars_are_judged_where_the_tombstones_are_down(runs: Runs, feed: SoldFeed) -> None:
+    feed.sell(1, 2)
+    feed.remove = down(Reply(500))
+    report = runs.sync("full")
+    assert (report.exit_code, runs.active()) == (5, set(feed.ids))
+
+
+def once_more(page: int, reply: Reply) -> Reply:
+    body = {**reply.body, "data": reply.body["data"] if page == 1 else FIRST}
+    return Reply(body={**body, "meta": {"total": 99, "last_page": 99}})
+
+
+FIRST = [tombstone(i) for i in (1, 2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("told", "remove", "words"),
+    [
+        ({"ago_s": -3600.0}, None, "lie in the future"),
+        ({"ago_s": -3600.0}, None, "check api.removals.at (its zone)"),
+        ({}, once_more, "only one page can be read"),
+        ({}, lambda page, reply: Reply(body={"data": [{"car_id": 1}]}), "cannot be read"),
+    ],
+)
+def test_tombstones_that_cannot_be_what_they_say_are_named(
+    runs: Runs, feed: SoldFeed, told: dict[str, Any], remove: Remove | None, words: str
+) -> None:
+    feed.tombstones = [] if remove is once_more else feed.tombstones
+    feed.sell(*range(1, 6), **told)
+    if remove is not None:
+        feed.remove = remove
+    report = runs.sync()
+    assert report.exit_code == 5, report
+    assert words in report.detail
+    assert len(feed.arrivals) < 20
+
+
+def test_a_total_that_counts_only_the_page_hides_no_tombstone(runs: Runs, feed: SoldFeed) -> None:
+    def count_page(page: int, reply: Reply) -> Reply:
+        return Reply(body={**reply.body, "meta": {"total": 5, "last_page": 1}})
+
+    feed.sell(*range(1, 8))
+    feed.remove = count_page
+    assert runs.sync().exit_code == 0
+    assert runs.active() == set(feed.ids)
+
+
+def test_more_than_the_cap_are_held(runs: Runs, feed: SoldFeed) -> None:
+    feed.sell(*range(1, 13))
+    report = runs.sync()
+    assert report.exit_code == 6
+    assert "by tombstones 12 of 20 active cars would be deactivated (60.0 %)" in report.detail
+    assert report.counts is not None
+    assert (report.counts.held, len(runs.active())) == (12, 20)
+
+
+@pytest.mark.parametrize(
+    ("deactivate", "options"), [({"enabled": False}, {}), ({}, {"max_pages": 1})]
+)
+def test_no_tombstone_is_asked_for_where_nobody_may_go(
+    runs: Runs, feed: SoldFeed, deactivate: dict[str, Any], options: dict[str, Any]
+) -> None:
+    feed.sell(1)
+    runs.deactivate = deactivate
+    runs.sync("full", **options)
+    assert "/archived-lots" not in feed.asked()
+    assert 1 in runs.active()
+
+
+def test_a_failed_page_of_the_feed_may_hold_a_car_that_has_a_tombstone(
+    runs: Runs, feed: SoldFeed
+) -> None:
+    feed.tombstones = [tombstone(20)]
+    honest = feed.show
+    feed.show = lambda page: Reply(500) if page == 4 else honest(page)
+    report = runs.sync("full")
+    assert (report.exit_code, len(runs.active())) == (5, 20)
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+@pytest.mark.parametrize("stop_after", [1, 2, 4])
+def test_a_run_that_was_stopped_asks_for_no_staged_tombstone_again(
+    runs: Runs, feed: SoldFeed, mode: Mode, stop_after: int
+) -> None:
+    feed.sell(*range(1, 8))
+    feed.changed = feed.ids[:9]
+    assert runs.sync(mode, stop_after).exit_code in {130, 143}
+    before = [(arrival.path, arrival.page) for arrival in feed.arrivals]
+    report = runs.sync(mode)
+    again = [(arrival.path, arrival.page) for arrival in feed.arrivals]
+    assert ("/archived-lots", 1) in before
+    assert not {a for a in again if a[0] == "/archived-lots"} & set(before)
+    assert report.exit_code == 0
+    if mode == "incremental":
+        runs.sync(mode)
+    assert runs.active() == set(feed.ids)
+
+
+def test_a_feed_that_is_read_list_by_list_has_one_feed_of_removals(
+    runs: Runs, feed: SoldFeed
+) -> None:
+    kept = feed.answer
+
+    def by_make(arrival: Any) -> Reply:
+        numbers = feed.ids
+        if "make" in arrival.query:
+            feed.ids = [i for i in numbers if i % 2 == int(arrival.query["make"])]
+        try:
+            return kept(arrival)
+        finally:
+            feed.ids = numbers
+
+    feed.answer = by_make  # type: ignore[method-assign]
+    runs.api = {"lists": {"make": [0, 1]}}
+    assert runs.sync("full", adopt_source=True).exit_code == 0
+    feed.sell(3, 4)
+    report = runs.sync("full")
+    assert report.counts is not None
+    assert (report.exit_code, report.counts.removed) == (0, 2)
+    assert feed.asked().count("/archived-lots") == 1
+    feed.sell(5)
+    assert runs.sync().exit_code == 0
+    assert runs.active() == set(feed.ids)
+
+
+def test_a_tombstone_in_the_overlap_of_two_windows_takes_no_car_that_came_back(
+    runs: Runs, feed: SoldFeed
+) -> None:
+    feed.sell(1)
+    runs.sync()
+    feed.ids.append(1)
+    feed.changed = [1]
+    runs.sync()
+    assert 1 in runs.active()
+    feed.changed = []
+    assert runs.sync().exit_code == 0
+    assert 1 in runs.active()
