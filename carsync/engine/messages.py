@@ -60,7 +60,7 @@ Lease = PageLease | ProbeLease
 def kind_of(lease: Lease) -> RequestKind:
     """Say what the request of a lease counts as.
 
-    >>> kind_of(PageLease(7, 1)), kind_of(PageLease(REMOVALS_FROM, 1)), kind_of(ProbeLease("A1", 1))
+    >>> kind_of(PageLease(7, 1)), kind_of(PageLease(2_000_000_000, 1)), kind_of(ProbeLease("A1", 1))
     ('pages', 'removals', 'by_id')
     """
     page = lease if isinstance(lease, PageLease) else lease.page
