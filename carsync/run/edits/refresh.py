@@ -214,5 +214,6 @@ class _Refresh:
             figures=context.snapshot(),
             notes=tuple(context.notes),
             dry_run=context.options.dry_run,
+            mode=context.mode,
             **asdict(end),
         )
