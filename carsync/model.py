@@ -156,6 +156,21 @@ class Column(Struct, frozen=True):
     type: str
 
 
+REMOVED_AT = "carsync removed_at"
+"""The column of a tombstone that says when its car went; no mapping may name it."""
+MATCH = "= "
+"""Before the name of a column whose value in the table a tombstone must hold, too."""
+
+
+def is_set(name: str) -> bool:
+    """Say whether a tombstone's column is one that it writes into the target.
+
+    >>> is_set("final_bid"), is_set("id"), is_set("= lot_number")
+    (True, False, False)
+    """
+    return name not in {"id", REMOVED_AT} and not name.startswith(MATCH)
+
+
 class MergeCounts(Struct, frozen=True):
     """What one merge did to the target, in rows; `seen` counts distinct ids, rejects included.
 

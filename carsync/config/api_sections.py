@@ -208,14 +208,17 @@ class Removals(Section, frozen=True, rename={"set_": "set"}):
     the parameter of `api.window` goes there too. `params` are its own, beside `api.params`.
     `id` is where a tombstone holds the car's id, written as `mapping.columns.id` makes it; `at`
     when it went. Both are a path, or a rule as in `mapping.columns`: `{path: at, format: epoch_s}`.
-    `set` are columns that a tombstone writes, each with its rule; a value that is missing leaves
-    its column as it is. A car that was listed after `at`, or is in this very run, stays.
+    `match` are columns in which the table must hold what the tombstone says, else it is of another
+    lot of the car. `set` are columns that a tombstone writes, each with its rule; a value that is
+    missing leaves its column as it is. A car that was listed after `at`, or is in this very run,
+    stays.
     """
 
     path: str | None = None
     params: dict[str, Value] = {}
     id: str | ColumnRule = "id"
     at: str | ColumnRule = ""
+    match: dict[str, str | ColumnRule] = {}
     set_: dict[str, ColumnRule] = {}
 
 

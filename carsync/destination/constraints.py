@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
-from carsync.model import Column, Target
+from carsync.model import MATCH, Column, Target
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 
@@ -43,7 +43,7 @@ def definitions(
     """
     place = asdict(target)
     found = {column: limits for column, *limits in sql.rows(cur, "schema/list_limits", place)}
-    limits_of = {column: found.get(column.name, ["", None, False]) for column in columns}
+    limits_of = {column: found.get(_bare(column), ["", None, False]) for column in columns}
     if not is_row:
         return sql.comma_separated(
             _definition(column, type_, limited, False)
@@ -62,6 +62,11 @@ def definitions(
             check = {"constraint": sql.identifier(constraint), "test": sql.expression(condition)}
             parts.append(sql.load("staging/column_check", **check))
     return sql.comma_separated(parts)
+
+
+def _bare(column: Column) -> str:
+    """Return the name of the target's column that a staged one is of."""
+    return column.name.removeprefix(MATCH)
 
 
 def _definition(column: Column, type_: str, limited: str | None, is_required: bool) -> Composable:

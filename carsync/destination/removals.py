@@ -15,12 +15,12 @@ from carsync.config.lists import REMOVALS_FROM
 from carsync.destination import conditions, superseded, verify
 from carsync.destination.refused_rows import RefusedRows
 from carsync.destination.staging import find_tombstones, list_types, tables
+from carsync.model import MATCH, is_set
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
 from carsync.state.runs import Run
 
-_OWN = frozenset({"page", "ordinal", "id", "carsync removed_at"})
 _SLACK = timedelta(minutes=10)
 """A tombstone from the future may be so far ahead: the clocks of two servers differ."""
 
@@ -60,7 +60,10 @@ class Tombstones:
         key = {"run_id": run.run_id, "moves": moves}
         query = sql.load("removals/find_times", ledger=tables(run.run_id)["ledger"])
         offset, window_from, whole_at = sql.one(cur, query, key)
-        self.columns = [name for name in list_types(cur, own["staging"]) if name not in _OWN]
+        names = [n for n in list_types(cur, own["staging"]) if n not in {"page", "ordinal"}]
+        self.columns = [name for name in names if is_set(name)]
+        self._matched = [name.removeprefix(MATCH) for name in names if name.startswith(MATCH)]
+        each = sql.identifiers(["id", *(f"{MATCH}{name}" for name in self._matched)], "ts")
         self._dated = {
             "tombstones": own["staging"],
             "tombstone_pages": own["ledger"],
@@ -70,7 +73,7 @@ class Tombstones:
         self._parts: dict[str, Composable] = {
             "staging": tables(run.run_id)["staging"],
             **target_parts(cur, run.target),
-            "newest": sql.load("removals/newest", **self._dated),
+            "newest": sql.load("removals/newest", **self._dated, each=each),
             "offset": self._dated["offset"],
             "window_from": sql.literal(window_from),
             "whole_at": sql.literal(whole_at),
@@ -99,7 +102,20 @@ class Tombstones:
     def judged(self) -> Composable:
         """Compose the query of the cars that tombstones deactivate, or only tell of."""
         tests = [sql.load("removals/is_news", column=sql.identifier(name)) for name in self.columns]
-        return sql.load("removals/judge", **self._parts, is_news=sql.comma_separated(tests))
+        equal = [
+            sql.load(
+                "removals/is_equal",
+                said=sql.identifier("newest", f"{MATCH}{name}"),
+                column=sql.identifier("t", name),
+            )
+            for name in self._matched
+        ]
+        return sql.load(
+            "removals/judge",
+            **self._parts,
+            is_news=sql.comma_separated(tests),
+            is_equal=sql.comma_separated(equal),
+        )
 
     def removed(self) -> Composable:
         """Compose the query of the ids of the cars that tombstones deactivate."""

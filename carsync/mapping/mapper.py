@@ -36,7 +36,15 @@ from carsync.mapping.rules import (
     fixed_names,
     raw_paths,
 )
-from carsync.model import MAX_ORIGINAL_CHARS, Column, OriginalKind, PageNotes, Reject, Row
+from carsync.model import (
+    MAX_ORIGINAL_CHARS,
+    Column,
+    OriginalKind,
+    PageNotes,
+    Reject,
+    Row,
+    is_set,
+)
 
 MAX_TIMES_PAGE_SIZE = 100
 """A page of more than this many times the page size is taken for an attack."""
@@ -133,16 +141,17 @@ class Mapper:
         mapper = cls(rules, config.api.pagination, paths, source, listed)
         mapper.places = find_places(config.api.record, rules.columns)
         if (tombstones := cls.load_tombstones(config)) is not None:
-            columns = (*tombstones.columns[2:-1], *(column for column, _ in tombstones.constants))
-            mapper.set_columns = tuple(c for c in columns if c.name not in rules.columns)
+            columns = (*tombstones.columns, *(column for column, _ in tombstones.constants))
+            own = {"data_hash", *rules.columns}
+            mapper.set_columns = tuple(c for c in columns if is_set(c.name) and c.name not in own)
         return mapper
 
     @classmethod
     def load_tombstones(cls, config: Config, paths: Sequence[str] = ()) -> Mapper | None:
         """Compile the mapping of tombstones (`api.removals`); None where the API has none.
 
-        Its columns are `id`, `REMOVED_AT` and those that tombstones set. `paths` and what is raised
-        are as for `load`.
+        Its columns are those of `check_tombstone_rules`. `paths` and what is raised are as for
+        `load`.
         """
         removals = config.api.removals
         if removals.path is None:

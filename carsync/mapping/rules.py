@@ -26,12 +26,11 @@ from carsync.mapping.ids import ID_TYPES, separators
 from carsync.mapping.numbers import NUMBERS
 from carsync.mapping.rejected import RejectedValueError
 from carsync.mapping.times import compile_parse, find_zone
+from carsync.model import MATCH, REMOVED_AT
 
 _NAME_BYTES = 63
 """PostgreSQL cuts longer names short."""
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
-REMOVED_AT = "carsync removed_at"
-"""The column of a tombstone that says when its car went; no mapping may name it."""
 SOURCE = "source"
 """In a template this name stands for `sync.source`, unless a column has it."""
 _STAGING = frozenset({"page", "ordinal"})
@@ -64,7 +63,7 @@ def check_tombstone_rules(removals: Removals, mapped: Mapping[str, ColumnRule]) 
     """Check how tombstones are read; raise `ConfigError` for the first wrong rule.
 
     `mapped` are the rules of the feed's own columns. Tombstones have the columns `id`,
-    `REMOVED_AT` and those of `removals.set_`.
+    `REMOVED_AT`, those of `removals.match` behind `MATCH`, and those of `removals.set_`.
     """
     key = "api.removals"
     id_rule = _as_rule(removals.id)
@@ -73,7 +72,11 @@ def check_tombstone_rules(removals: Removals, mapped: Mapping[str, ColumnRule]) 
     _check_id(id_rule, f"{key}.id")
     for complaint in _complaints(at_rule):
         raise ConfigError(f"{key}.at: {complaint}", detail=f"the rule is {_show(at_rule)}")
-    columns = {"id": id_rule, REMOVED_AT: at_rule, **removals.set_}
+    matched = {
+        f"{MATCH}{name}": _matched(f"{key}.match.{name}", _as_rule(rule), mapped.get(name))
+        for name, rule in removals.match.items()
+    }
+    columns = {"id": id_rule, REMOVED_AT: at_rule, **matched, **removals.set_}
     for name, rule in removals.set_.items():
         _check_rule(f"{key}.set.{name}", name, rule)
         _check_set(f"{key}.set.{name}", rule, mapped.get(name))
@@ -87,6 +90,19 @@ def check_tombstone_rules(removals: Removals, mapped: Mapping[str, ColumnRule]) 
 
 def _as_rule(rule: str | ColumnRule) -> ColumnRule:
     return ColumnRule(path=rule) if isinstance(rule, str) else rule
+
+
+def _matched(key: str, rule: ColumnRule, mapped: ColumnRule | None) -> ColumnRule:
+    """Return the rule of a column to compare, which is read as the feed's own is."""
+    if mapped is None:
+        raise ConfigError(f"{key}: mapping.columns has no such column")
+    if not rule.paths:
+        raise ConfigError(f"{key} needs a path", hint="where the tombstone holds the same value")
+    if rule == ColumnRule(path=rule.path):
+        rule = replace(rule, type=mapped.type, strip=mapped.strip)
+    for complaint in _complaints(rule):
+        raise ConfigError(f"{key}: {complaint}", detail=f"the rule is {_show(rule)}")
+    return rule
 
 
 def _check_set(key: str, rule: ColumnRule, mapped: ColumnRule | None) -> None:

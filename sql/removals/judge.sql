@@ -1,6 +1,6 @@
 -- What becomes of the cars of tombstones, by the newest of each. `removed`: the car is active, and
 -- nothing speaks against it. `told`: it is inactive, and its columns are not as the tombstone says.
--- A car that this run read, rejected records included, stays. So does one that was listed after
+-- A tombstone of another lot of the car says nothing. A car that this run read, rejected records included, stays. So does one that was listed after
 -- the tombstone: an earlier run wrote its row and began after it, or somebody else wrote the row
 -- after it, or the last run of the whole feed began after it and did not miss the car. A tombstone
 -- from before the window says nothing: what was listed since then was not asked for, either.
@@ -16,7 +16,7 @@ LEFT JOIN (
       AND merged_at IS NOT NULL
     GROUP BY merged_at
 ) AS written ON written.merged_at = {touched_at}
-WHERE t.source_api::text = {source}
+WHERE t.source_api::text = {source} AND true = ALL (ARRAY[{is_equal}]::boolean[])
   AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.{key})
   AND NOT EXISTS (
       SELECT FROM carsync.rejects AS j

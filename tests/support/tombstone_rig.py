@@ -17,7 +17,7 @@ from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, NO_CAP, Rig, page
 
 AHEAD = timedelta(hours=1)
-SET = (Column("price", "numeric"), Column("images", "jsonb"))
+SET = (Column("= make", "text"), Column("price", "numeric"), Column("images", "jsonb"))
 CONSTANTS = ((Column("status", "text"), "sold"),)
 
 
@@ -52,12 +52,13 @@ class TombstoneRig(Rig):
     def bury(
         self,
         *tombstones: tuple[str, datetime, float | None],
+        make: str | None = "Kia",
         rejects: Iterable[Reject] = (),
         number: int = 1,
     ) -> None:
         """Stage a page of tombstones."""
         rows = tuple(
-            (n, i, at.isoformat(), price, None) for n, (i, at, price) in enumerate(tombstones)
+            (n, i, at.isoformat(), make, price, None) for n, (i, at, price) in enumerate(tombstones)
         )
         refused = tuple(rejects)
         records = len(rows) + len(refused)
@@ -67,7 +68,8 @@ class TombstoneRig(Rig):
     def settle(self, rows: Iterable[Any] = (), most: int = NO_CAP, **more: Any) -> MergeCounts:
         """Stage one page of the feed and merge; at most so many cars go by tombstones."""
         self.stage(page(1, rows, more.pop("rejects", ())))
-        rules = RemovalRules([range(REMOVALS_FROM + 1, REMOVALS_FROM + 2)], most)
+        pages = more.pop("pages", [range(REMOVALS_FROM + 1, REMOVALS_FROM + 2)])
+        rules = RemovalRules(pages, most)
         action = more.pop("action", "skip")
         counts = self.merge_staged(1, action, removals=rules, **more)
         staging.drop(self.conn, self.run.run_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from carsync.config.lists import REMOVALS_FROM
 from carsync.deactivation import approval, candidates
 from carsync.deactivation.removals import plan_removals
 from carsync.destination import merge, staging
@@ -137,6 +138,18 @@ def test_the_newest_tombstone_of_a_car_counts_and_a_missing_value_writes_nothing
     rig.bury(("1", at, 9), ("1", at - HOUR, 7), ("2", at, None), ("2", at - SECOND, 7))
     rig.settle()
     assert (rig.row("1"), rig.row("2")) == (GONE, (False, "sold", 5))
+
+
+@pytest.mark.parametrize("make", ["BMW", None])
+def test_a_tombstone_of_something_else_of_the_car_says_nothing(
+    rig: TombstoneRig, make: str | None
+) -> None:
+    rig.open()
+    rig.bury(("1", rig.now() + SECOND, 9), make=make)
+    rig.bury(("1", rig.now(), 8), ("2", rig.now(), 9), number=2)
+    rules = [range(REMOVALS_FROM + 1, REMOVALS_FROM + 3)]
+    rig.settle(pages=rules)
+    assert (rig.row("1"), rig.row("2")) == ((False, "sold", 8), GONE)
 
 
 def test_unknown_cars_and_those_of_another_source_stay_as_they_are(rig: TombstoneRig) -> None:

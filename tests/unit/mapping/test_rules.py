@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from carsync.config.api_sections import Removals
 from carsync.config.mapping_sections import ColumnRule, HashRules, MappingRules
+from carsync.config.presets.loader import resolve
 from carsync.errors import ConfigError
-from carsync.mapping.rules import check_rules, constant_value, raw_paths
+from carsync.mapping.rules import (
+    check_rules,
+    check_tombstone_rules,
+    constant_value,
+    raw_paths,
+)
+from carsync.model import REMOVED_AT
 from tests.support.mappers import load_mapper, mapper_of
 
 
@@ -119,3 +129,39 @@ def test_rules_come_with_the_id_first_and_the_hashed_fields_sorted() -> None:
 def test_the_paths_of_templates_are_those_of_the_record() -> None:
     templates = [ColumnRule(template="{make} {.year} {.lots.0.bid}{{}}"), ColumnRule(path="x")]
     assert raw_paths(templates) == [("year",), ("lots", "0", "bid")]
+
+
+SOLD = Removals(path="/sold", id="car_id", at="sold_at")
+
+
+def test_tombstones_have_the_feed_s_ids_and_what_they_set() -> None:
+    mapped = check_rules(resolve(MappingRules())).columns
+    rule = ColumnRule(path="lot", strip=True)
+    known = {**mapped, "id": replace(mapped["id"], type="bigint"), "lot_number": rule}
+    told = replace(SOLD, match={"lot_number": "lot"}, set_={"status": ColumnRule(constant="sold")})
+    columns = check_tombstone_rules(told, known).columns
+    assert list(columns) == ["id", REMOVED_AT, "= lot_number", "status"]
+    assert (columns["id"].type, columns["id"].required) == ("bigint", True)
+    assert (columns[REMOVED_AT].type, columns[REMOVED_AT].required) == ("timestamptz", True)
+    assert columns["= lot_number"].strip
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"id": ColumnRule(template="{.a}{.b}")}, "api.removals.id.template: two parts"),
+        ({"id": ColumnRule(constant=7)}, "api.removals.id must"),
+        ({"at": ColumnRule(path="x", zone="Mars/Base")}, "api.removals.at: zone"),
+        ({"at": "x..y"}, "api.removals.at: path"),
+        ({"set_": {"price": ColumnRule(path="p")}}, "its type is text, and that of mapping"),
+        ({"set_": {"is_active": ColumnRule(constant=True, type="boolean")}}, "cannot set"),
+        ({"set_": {"updated_at": ColumnRule(path="p", type="timestamptz")}}, "cannot be mapped"),
+        ({"set_": {"make": ColumnRule(list_="make")}}, "on no list"),
+        ({"set_": {"odd": ColumnRule(path="p", type="date", strip=True)}}, "strip is for texts"),
+        ({"match": {"lot": "lot"}}, "mapping.columns has no such column"),
+        ({"match": {"make": ColumnRule(constant="Kia")}}, "needs a path"),
+    ],
+)
+def test_a_wrong_rule_of_a_tombstone_is_named(told: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        check_tombstone_rules(replace(SOLD, **told), check_rules(resolve(MappingRules())).columns)

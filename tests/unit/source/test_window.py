@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from carsync.config.api_sections import Api, Window
+from carsync.config.api_sections import Api, Removals, Window
 from carsync.errors import ConfigError
-from carsync.source.window import Watermark, asked_from, needed_from, parameter, with_window
+from carsync.source.window import (
+    Watermark,
+    asked_from,
+    needed_from,
+    parameter,
+    removals_since,
+    with_window,
+)
 
 MARK = datetime(2026, 11, 29, 1, tzinfo=UTC)
 MINUTES = Window(param="minutes")
@@ -96,3 +104,31 @@ def test_the_parameter_goes_where_those_of_paging_go() -> None:
         Api(method="POST", window=Window(param="filter.minutes")), MARK, after(minutes=9)
     )
     assert posted.body == {"filter": {"minutes": 9}}
+
+
+SOLD = Api(
+    path="/cars", window=Window(param="minutes"), removals=Removals(path="/sold", params={"a": 1})
+)
+
+
+def test_an_incremental_run_asks_for_the_same_window_of_tombstones() -> None:
+    asked = with_window(SOLD, MARK, after(minutes=9))
+    assert asked.params == {"minutes": 9}
+    assert asked.removals.params == {"a": 1, "minutes": 9}
+
+
+@pytest.mark.parametrize(
+    ("mark", "hours", "minutes"), [(MARK, 1, 75), (MARK, 900, 4320), (None, 0, 4320)]
+)
+def test_a_run_of_the_whole_feed_asks_for_the_tombstones_since_the_last(
+    mark: datetime | None, hours: int, minutes: int
+) -> None:
+    known = None if mark is None else Watermark(mark, mark)
+    asked = removals_since(SOLD, known, after(hours=hours))
+    assert (asked.params, asked.removals.params) == ({}, {"a": 1, "minutes": minutes})
+
+
+def test_without_a_window_or_a_limit_all_tombstones_are_asked_for() -> None:
+    unlimited = replace(SOLD, window=Window(param="minutes", max=None))
+    assert removals_since(unlimited, None, MARK) == unlimited
+    assert removals_since(replace(SOLD, window=Window()), None, MARK).removals == SOLD.removals

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from carsync.config.api_sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination, Removals
+from carsync.config.lists import REMOVALS_FROM
 from carsync.model import PageInfo
 from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.source.pagination.page_states import parse_ranges
@@ -98,3 +99,51 @@ def test_a_list_holds_fewer_pages_than_a_million() -> None:
     plan.observe(1, 100, PageInfo(3_000_000, 300_000_000))
     assert plan.planned == 999_999
     assert plan.is_truncated
+
+
+SOLD = REMOVALS_FROM
+
+
+def plan_with_removals() -> FeedPlan:
+    api = Api(
+        removals=Removals(path="/sold", params={"state": "gone"}),
+        pagination=Pagination(page_size=100),
+        lists={"make": ["Kia", "BMW"]},
+    )
+    return FeedPlan(api, reads_removals=True)
+
+
+def test_tombstones_are_read_before_the_feed_and_are_none_of_its_pages() -> None:
+    plan = plan_with_removals()
+    assert leases(plan) == [SOLD + 1]
+    plan.observe(SOLD + 1, 100, PageInfo(2, 120))
+    assert leases(plan) == [SOLD + 2]
+    plan.mark_staged(SOLD + 1, 100, PageInfo(2, 120))
+    assert leases(plan) == [], "the feed waits until they are staged"
+    plan.mark_staged(SOLD + 2, 20, PageInfo(2, 120))
+    assert leases(plan) == [1, BMW + 1]
+    for page in (1, BMW + 1):
+        plan.mark_staged(page, 50, ONE)
+    assert plan.is_exhausted
+    assert (plan.planned, plan.staged_count, plan.ranges()) == (2, 2, "1,1000001")
+    assert plan.removal_pages == [range(SOLD + 1, SOLD + 3)]
+    assert plan.lists.label(SOLD + 2) == "2 of the feed of removals"
+    feed_list, page = plan.lists.locate(SOLD + 2)
+    request = feed_list.request(page, None)
+    assert feed_list.api.path == "/sold"
+    assert request.params == {"state": "gone", "page": 2, "per_page": 100}
+
+
+def test_tombstones_that_are_given_up_leave_the_feed() -> None:
+    plan = plan_with_removals()
+    leases(plan)
+    plan.give_up_removals("HTTP 503")
+    assert leases(plan) == [1, BMW + 1]
+    assert plan.removals_problem == "HTTP 503"
+
+
+def test_a_total_behind_a_full_page_of_tombstones_is_tried() -> None:
+    plan = plan_with_removals()
+    leases(plan)
+    plan.mark_staged(SOLD + 1, 100, PageInfo(1, 100))
+    assert SOLD + 2 in leases(plan)

@@ -1,0 +1,1 @@
+{said}::text = {column}::text
