@@ -6,6 +6,7 @@ that a feed of any size keeps.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -109,6 +110,32 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
         "updated_at": _moment(dice, version),
         "lots": [_build_lot(dice, car_id, version)],
     }
+
+
+def moment(at_s: float) -> str:
+    """Return a time, in seconds since 1970, in the feed's form.
+
+    >>> moment(0)
+    '1970-01-01T00:00:00.000000Z'
+    """
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_moment(text: str) -> float:
+    """Return a time in ISO 8601, UTC unless it says otherwise, in seconds since 1970.
+
+    >>> read_moment("1970-01-01T01:00") == read_moment(moment(3600))
+    True
+    """
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def stamp(record: dict[str, Any], at_s: float) -> dict[str, Any]:
+    """Return a car's record as changed at this time."""
+    at = moment(at_s)
+    lots = [{**lot, "updated_at": at, "bid_updated_at": at} for lot in record["lots"]]
+    return {**record, "updated_at": at, "lots": lots}
 
 
 def _build_generation(dice: bytes, make_id: int, model_id: int, model: str) -> dict[str, Any]:
