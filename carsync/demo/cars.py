@@ -74,6 +74,20 @@ def seed_key(seed: int) -> bytes:
     return seed.to_bytes(16, "big", signed=True)
 
 
+def vin_of(key: bytes, car_id: int) -> str:
+    """Return the vehicle identification number of a car, without building its record.
+
+    >>> vin_of(seed_key(1), 7000) == build_car(seed_key(1), 7000, 3)["vin"]
+    True
+    """
+    dice = _dice(key, car_id)
+    return MAKES[dice[0] % len(MAKES)].wmi + dice[:7].hex().upper()
+
+
+def _dice(key: bytes, car_id: int) -> bytes:
+    return blake2b(car_id.to_bytes(8, "big"), digest_size=32, key=key).digest()
+
+
 def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
     """Return the record of car `car_id` after `version` changes, ready for JSON.
 
@@ -84,7 +98,7 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
     >>> new["lots"][0]["bid"] - old["lots"][0]["bid"]
     25
     """
-    dice = blake2b(car_id.to_bytes(8, "big"), digest_size=32, key=key).digest()
+    dice = _dice(key, car_id)
     make = MAKES[dice[0] % len(MAKES)]
     model_index = dice[1] % len(make.models)
     model_id = make.id * 100 + model_index
@@ -94,7 +108,7 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
         "id": car_id,
         "year": year,
         "title": f"{year} {make.name} {model}",
-        "vin": make.wmi + dice[:7].hex().upper(),
+        "vin": vin_of(key, car_id),
         "manufacturer": {"id": make.id, "name": make.name},
         "model": {"id": model_id, "name": model, "manufacturer_id": make.id},
         "generation": _build_generation(dice, make.id, model_id, model),

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from carsync.demo.cars import build_car, seed_key, stamp
+from carsync.demo.cars import build_car, seed_key, stamp, vin_of
 
 FIRST_ID = 7_000_001
 GZIP_LEVEL = 4  # a page of 380 KB becomes 40 KB, as the real feed's do
@@ -153,6 +153,10 @@ class Feed:
     def car(self, car_id: int, version: int) -> dict[str, Any]:
         """Return the record of a car after so many changes."""
         return build_car(self._key, car_id, version)
+
+    def vin(self, car_id: int) -> str:
+        """Return the vehicle identification number of a car."""
+        return vin_of(self._key, car_id)
 
     def records(self, snapshot: FeedSnapshot, span: slice) -> list[dict[str, Any]]:
         """Return the records at these places of a snapshot."""

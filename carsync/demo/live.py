@@ -100,7 +100,7 @@ class LiveFeed:
 
     def _by_vin(self, snapshot: FeedSnapshot, vin: str) -> Said:
         for car_id in range(FIRST_ID, snapshot.next_id):
-            if self._feed.car(car_id, 0)["vin"] == vin:
+            if self._feed.vin(car_id) == vin:
                 return Said(body={"data": self._find(snapshot, car_id)})
         return _GONE
 
