@@ -14,7 +14,7 @@ from carsync.demo.feed import Feed, FeedSnapshot
 
 DOMAINS = ("encar_com", "copart_com", "iaai_com")
 HUGE_KM = 2_553_571_660
-_RESOLD_EVERY, _WRAPPED_EVERY, _HUGE_EVERY = 14, 10, 100
+RESOLD_EVERY, _WRAPPED_EVERY, _HUGE_EVERY = 14, 10, 100
 LOTS_A_CAR = 10
 _Record = dict[str, Any]
 
@@ -56,7 +56,7 @@ def as_live(record: _Record) -> _Record:
         lot["buy_now"] = price
     if car_id % _HUGE_EVERY == 0:
         lot["odometer"] = {**lot["odometer"], "km": HUGE_KM}
-    if car_id % _RESOLD_EVERY == 0:
+    if car_id % RESOLD_EVERY == 0:
         lot["status"] = {"id": 3, "name": "sale"}
         before = {
             **lot,

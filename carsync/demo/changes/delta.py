@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from carsync.demo.cars import moment
 from carsync.demo.changes.timeline import HOUR_S, Timeline, Tombstone
 from carsync.demo.changes.window import Window, WindowRefusedError
 from carsync.demo.feed import Feed, FeedSnapshot
-from carsync.demo.lots import as_live
+from carsync.demo.lots import RESOLD_EVERY, as_live
 
 HANG_S = 120.0
 DELTA_LIES = {
@@ -26,11 +27,13 @@ DELTA_LIES = {
     "removals-500": "Tombstones are answered 500.",
     "removals-hang": f"Tombstones are answered after {HANG_S:.0f} s.",
     "tombstones-unknown": "There are tombstones of cars that nobody ever listed.",
+    "tombstones-other-lot": "Cars that are listed by one lot have a tombstone of another one.",
     "tombstones-older": "Cars that changed have a tombstone of the minute before.",
 }
 """Lies about changes, each with its description; any of them go together."""
 _UNKNOWN_IDS = (999_000_001, 999_000_002, 999_000_003)
 _UNSOLD_EVERY = 10
+_OTHER_LOTS = 3
 
 
 class Delta:
@@ -55,6 +58,8 @@ class Delta:
         found = self._timeline.removed_since(since_s)
         if "tombstones-unknown" in self.lies:
             found += [Tombstone(i, 0, self._timeline.now_s - 60) for i in _UNKNOWN_IDS]
+        if "tombstones-other-lot" in self.lies:
+            found += self._other_lots()
         if "tombstones-older" in self.lies:
             found += self._older_tombstones(since_s or 0.0)
         return TombstoneListing(self._feed, found)
@@ -74,6 +79,12 @@ class Delta:
         if "window-small" in self.lies and now_s - since_s > HOUR_S:
             raise WindowRefusedError("the window is longer than an hour", 400)
         return since_s
+
+    def _other_lots(self) -> Iterable[Tombstone]:
+        shown, at_s = self._timeline.shown, self._timeline.now_s - 60
+        resold = (car_id for car_id in shown.ids if car_id % RESOLD_EVERY == 0)
+        for car_id in islice(resold, _OTHER_LOTS):
+            yield Tombstone(car_id, shown.version(car_id) or 0, at_s, 0)
 
     def _older_tombstones(self, since_s: float) -> Iterable[Tombstone]:
         changed = self._timeline.changed_since(since_s + 60)
@@ -100,7 +111,7 @@ class TombstoneListing(Struct, frozen=True):
 
     def _record(self, tombstone: Tombstone) -> Record:
         car = as_live(self.feed.car(tombstone.car_id, tombstone.version))
-        lot, at = car["lots"][-1], moment(tombstone.at_s)
+        lot, at = car["lots"][tombstone.lot], moment(tombstone.at_s)
         is_sold = tombstone.car_id % _UNSOLD_EVERY != 0
 
         def wrap(value: Any) -> Record:

@@ -34,11 +34,12 @@ class Change(Struct, frozen=True):
 
 
 class Tombstone(Struct, frozen=True):
-    """A car that left the feed at this time, with its last version."""
+    """A car that left the feed at this time, with its last version, and which of its lots."""
 
     car_id: int
     version: int
     at_s: float
+    lot: int = -1
 
 
 class Timeline:

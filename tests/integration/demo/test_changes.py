@@ -137,6 +137,11 @@ def test_lies_of_windows_dates_and_tombstones(live: Client) -> None:
     alive = {c["id"]: c["updated_at"] for c in answer.json()["data"] if c["id"] in buried}
     assert len(alive) > len(window) / 2
     assert all(buried[car_id] < alive[car_id] for car_id in alive)
+    live.control("POST", "lie?name=tombstones-other-lot")
+    *_, last = live.get("/archived-lots?minutes=5&per_page=400").json()["data"]
+    lots = live.get(f"/search-vin/{last['vin']}").json()["data"]["lots"]
+    assert [lot["lot"] == last["lot"] for lot in lots] == [True, False]
+    assert (lots[0]["id"], last["car_id"] in whole) == (last["lot_id"], True)
     for lie, date in (("date-behind", "Thu, 15 Jan 2026 13:00:00 GMT"), ("date-missing", None)):
         live.control("POST", f"lie?name={lie}")
         assert live.get("/cars").headers.get("Date") == date
