@@ -5,12 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import available_timezones
 
 import click
 from msgspec.structs import fields
 
 from carsync import formatting
 from carsync.cli import console
+from carsync.demo.cars import read_moment
+from carsync.demo.changes.delta import DELTA_LIES
+from carsync.demo.changes.timeline import Lateness
+from carsync.demo.changes.window import WINDOW_FORMATS, Window
 from carsync.demo.door import DOOR_KINDS, USER
 from carsync.demo.feed import LIST_FIELDS, FeedOptions
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
@@ -20,6 +25,7 @@ from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.demo.window_limit import RATE_HEADERS
 
 LIVE_RATE = 1.0
+LIVE_RELISTED = 0.001
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -40,16 +46,25 @@ def _parse_lies(
 ) -> tuple[str, ...]:
     """Check the names of lies; `list` tells them and ends."""
     if "list" in values:
-        lies = describe_lies()
+        lies = {**describe_lies(), **DELTA_LIES}
         width = max(map(len, lies))
         console.say(*(f"{name:{width}}  {words}" for name, words in lies.items()))
         ctx.exit()
     for name in values:
-        if name not in PAGE_LIES and name not in CAR_LIES:
+        if name not in {*PAGE_LIES, *CAR_LIES, *DELTA_LIES}:
             raise click.BadParameter(f"there is no lie {name!r}; `--lie list` tells all")
     if len(PAGE_LIES.keys() & values) > 1 or len(CAR_LIES.keys() & values) > 1:
         raise click.BadParameter("one lie of pages and one by id go together, no more")
     return values
+
+
+def _parse_clock(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read a time in ISO 8601."""
+    try:
+        return None if value is None else read_moment(value)
+    except ValueError:
+        words = f"{value!r} is no time in ISO 8601, e.g. 2026-01-31T06:00Z"
+        raise click.BadParameter(words) from None
 
 
 def _share(option: str, default: float, words: str, name: str = "") -> Callable[[Any], Any]:
@@ -82,6 +97,35 @@ def _life(option: str, given: str) -> Callable[[Any], Any]:
 @_share("--changed", FeedOptions().changed_share, "Share of cars changed a snapshot.")
 @_share("--added", FeedOptions().added_share, "Share of cars added a snapshot.")
 @_share("--removed", FeedOptions().removed_share, "Share of cars removed a snapshot.")
+@click.option(
+    "--relisted",
+    "relisted_share",
+    type=click.FloatRange(0, 1),
+    help="Share of cars that come back a snapshot.  [default: 0, with --live 0.001]",
+)
+@click.option(
+    "--clock",
+    "clock_s",
+    metavar="TIME",
+    callback=_parse_clock,
+    help="The API's clock stands at this time until it is moved on.  [default: this machine's]",
+)
+@_share("--late", 0.0, "Share of an hour's changes shown only --late-minutes after their time.")
+@click.option(
+    "--late-minutes", type=click.FloatRange(0), default=Lateness().minutes, help="See --late."
+)
+@click.option(
+    "--window-param",
+    default=Window().param,
+    help="Parameter by which only what changed, or left, is listed: since when, or how long.",
+)
+@click.option(
+    "--window-format",
+    metavar="FORMAT",
+    default=Window().format,
+    help=f"Its format: {', '.join(WINDOW_FORMATS)} or one of strftime.",
+)
+@click.option("--window-zone", default=Window().zone, help="Its time zone, where it names none.")
 @click.option("--prefix", default="/api", help="Path before /cars.")
 @click.option("--key", default="demo", help="The key that is required; empty: none is required.")
 @click.option(
@@ -133,8 +177,8 @@ def _life(option: str, given: str) -> Callable[[Any], Any]:
     metavar="NAME",
     multiple=True,
     callback=_parse_lies,
-    help="Lie in this way, e.g. total-capped; `list` tells all. May be given twice: one lie of "
-    "pages, one by id.",
+    help="Lie in this way, e.g. total-capped; `list` tells all. May be given several times: one "
+    "lie of pages, one by id, and any of windows, dates, removals and tombstones.",
 )
 @click.option(
     "--lie-depth",
@@ -172,7 +216,13 @@ def _life(option: str, given: str) -> Callable[[Any], Any]:
 )
 @click.option("--warm", is_flag=True, help="Build all pages before the server starts.")
 def simulate(
-    port: int, warm: bool, no_meta: bool, key: str, rate: float | None, **values: Any
+    port: int,
+    warm: bool,
+    no_meta: bool,
+    key: str,
+    rate: float | None,
+    relisted_share: float | None,
+    **values: Any,
 ) -> None:
     """Serve a simulated auction feed over HTTP until SIGINT or SIGTERM.
 
@@ -188,15 +238,27 @@ def simulate(
       carsync simulate --list-param make --broken-list Kia
       carsync simulate --auth oauth2 --access-token-life 60
       carsync simulate --live
+      carsync simulate --live --clock 2026-01-31T06:00Z --late 0.2 --lie removals-500
+      carsync simulate --window-param since --window-format iso8601
       carsync simulate --lie feed-cut --lie-depth 150 --lie by-id-404
     """
-    feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
     if rate is None:
         rate = LIVE_RATE if values["live"] else 0.0
-    if values["live"] and (values["lies"] or values["paging"] != "page" or values["list_params"]):
-        raise click.UsageError("--live goes with none of --lie, --paging and --list-param")
+    if relisted_share is None:
+        relisted_share = LIVE_RELISTED if values["live"] else 0.0
+    values["relisted_share"] = relisted_share
+    feed = FeedOptions(**{option.name: values.pop(option.name) for option in fields(FeedOptions)})
+    late = Lateness(values.pop("late_share"), values.pop("late_minutes"))
+    window = Window(*(values.pop(f"window_{name}") for name in ("param", "format", "zone")))
+    _check(window, values)
     options = SimulatorOptions(
-        feed=feed, key=key or None, with_meta=not no_meta, rate=rate, **values
+        feed=feed,
+        key=key or None,
+        with_meta=not no_meta,
+        rate=rate,
+        late=late,
+        window=window,
+        **values,
     )
     app = Simulator(options)
     if warm:
@@ -210,6 +272,25 @@ def simulate(
             signal.sigwait(STOP_SIGNALS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+
+def _check(window: Window, values: dict[str, Any]) -> None:
+    """Refuse options that do not go together, and a window that cannot be read."""
+    others = set(values["lies"]) - DELTA_LIES.keys()
+    if values["live"] and (others or values["paging"] != "page" or values["list_params"]):
+        raise click.UsageError(
+            "--live goes with none of --paging, --list-param and --lie, but for lies of windows, "
+            "dates, removals and tombstones"
+        )
+    if values["live"] and window != Window():
+        raise click.UsageError("--live has a window of its own: none of --window-... goes with it")
+    if window.format not in WINDOW_FORMATS and "%" not in window.format:
+        raise click.UsageError(
+            f"--window-format {window.format} is none of {', '.join(WINDOW_FORMATS)}, and not one "
+            "of strftime"
+        )
+    if window.zone not in available_timezones():
+        raise click.UsageError(f"there is no time zone {window.zone!r}; e.g. Europe/Berlin")
 
 
 def _key_variables(options: SimulatorOptions) -> str:
@@ -260,6 +341,7 @@ def _usage(api: RunningSimulator) -> str:
         f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
         f"  a page:        curl {_curl(app.options)}'{api.base_url}/cars?page=1'\n"
         f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
+        f"  an hour later: curl -X POST '{api.origin}/_sim/advance'\n"
         f"  a lie:         curl -X POST '{api.origin}/_sim/lie?name=total-capped'\n"
         f"  the truth:     curl '{api.origin}/_sim/truth'\n"
         f"  arrivals:      curl '{api.origin}/_sim/log'{_auth_lines(api)}"

@@ -6,6 +6,7 @@ that a feed of any size keeps.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -73,6 +74,20 @@ def seed_key(seed: int) -> bytes:
     return seed.to_bytes(16, "big", signed=True)
 
 
+def vin_of(key: bytes, car_id: int) -> str:
+    """Return the vehicle identification number of a car, without building its record.
+
+    >>> vin_of(seed_key(1), 7000) == build_car(seed_key(1), 7000, 3)["vin"]
+    True
+    """
+    dice = _dice(key, car_id)
+    return MAKES[dice[0] % len(MAKES)].wmi + dice[:7].hex().upper()
+
+
+def _dice(key: bytes, car_id: int) -> bytes:
+    return blake2b(car_id.to_bytes(8, "big"), digest_size=32, key=key).digest()
+
+
 def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
     """Return the record of car `car_id` after `version` changes, ready for JSON.
 
@@ -83,7 +98,7 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
     >>> new["lots"][0]["bid"] - old["lots"][0]["bid"]
     25
     """
-    dice = blake2b(car_id.to_bytes(8, "big"), digest_size=32, key=key).digest()
+    dice = _dice(key, car_id)
     make = MAKES[dice[0] % len(MAKES)]
     model_index = dice[1] % len(make.models)
     model_id = make.id * 100 + model_index
@@ -93,7 +108,7 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
         "id": car_id,
         "year": year,
         "title": f"{year} {make.name} {model}",
-        "vin": make.wmi + dice[:7].hex().upper(),
+        "vin": vin_of(key, car_id),
         "manufacturer": {"id": make.id, "name": make.name},
         "model": {"id": model_id, "name": model, "manufacturer_id": make.id},
         "generation": _build_generation(dice, make.id, model_id, model),
@@ -109,6 +124,32 @@ def build_car(key: bytes, car_id: int, version: int) -> dict[str, Any]:
         "updated_at": _moment(dice, version),
         "lots": [_build_lot(dice, car_id, version)],
     }
+
+
+def moment(at_s: float) -> str:
+    """Return a time, in seconds since 1970, in the feed's form.
+
+    >>> moment(0)
+    '1970-01-01T00:00:00.000000Z'
+    """
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_moment(text: str) -> float:
+    """Return a time in ISO 8601, UTC unless it says otherwise, in seconds since 1970.
+
+    >>> read_moment("1970-01-01T01:00") == read_moment(moment(3600))
+    True
+    """
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def stamp(record: dict[str, Any], at_s: float) -> dict[str, Any]:
+    """Return a car's record as changed at this time."""
+    at = moment(at_s)
+    lots = [{**lot, "updated_at": at, "bid_updated_at": at} for lot in record["lots"]]
+    return {**record, "updated_at": at, "lots": lots}
 
 
 def _build_generation(dice: bytes, make_id: int, model_id: int, model: str) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from carsync.demo.cars import build_car, seed_key
+from carsync.demo.cars import build_car, seed_key, stamp, vin_of
 
 FIRST_ID = 7_000_001
 GZIP_LEVEL = 4  # a page of 380 KB becomes 40 KB, as the real feed's do
@@ -36,22 +37,40 @@ _encode = msgspec.json.Encoder().encode
 
 
 class FeedOptions(Struct, frozen=True):
-    """A feed of `cars` cars at snapshot 0; the shares (0 to 1) are changes per snapshot."""
+    """A feed of `cars` cars at snapshot 0; the shares (0 to 1) are changes per snapshot.
+
+    `relisted_share` counts cars that had left, each with a further change.
+    """
 
     cars: int = 20_000
     seed: int = 1
     changed_share: float = 0.01
     added_share: float = 0.005
     removed_share: float = 0.005
+    relisted_share: float = 0.0
 
 
 class FeedSnapshot(Struct, frozen=True):
-    """The cars listed at one moment: ascending `ids`, and `versions`: each car's changes so far."""
+    """The cars listed at one moment: ascending `ids`, and `versions`: each car's changes so far.
+
+    `gone` are the cars that are listed no more, with their last versions. `times` says of cars
+    when they were changed, in seconds since 1970. `edition` is 0 for a snapshot itself, and tells
+    its parts and states from each other.
+    """
 
     number: int
     ids: array[int]
     versions: array[int]
     next_id: int
+    gone: Mapping[int, int] = {}
+    times: Mapping[int, float] = {}
+    edition: int = 0
+
+    def version(self, car_id: int) -> int | None:
+        """Return a car's version, or None where it is not listed."""
+        index = bisect_left(self.ids, car_id)
+        is_listed = index < len(self.ids) and self.ids[index] == car_id
+        return self.versions[index] if is_listed else None
 
 
 class Truth(Struct, frozen=True):
@@ -113,14 +132,12 @@ class Feed:
 
     def record(self, snapshot: FeedSnapshot, car_id: int) -> dict[str, Any] | None:
         """Return the record of car `car_id`, or None where `snapshot` does not list it."""
-        index = bisect_left(snapshot.ids, car_id)
-        if index == len(snapshot.ids) or snapshot.ids[index] != car_id:
-            return None
-        return self.car(car_id, snapshot.versions[index])
+        version = snapshot.version(car_id)
+        return None if version is None else self._record(snapshot, car_id, version)
 
     def list_where(self, snapshot: FeedSnapshot, fields: Mapping[str, str]) -> FeedSnapshot:
         """Return the part of a snapshot whose cars have these values in their `LIST_FIELDS`."""
-        key = (snapshot.number, *sorted(fields.items()))
+        key = (snapshot.number, snapshot.edition, *sorted(fields.items()))
         if key not in self._lists:
             while len(self._lists) >= _KEPT_LISTS:
                 del self._lists[next(iter(self._lists))]
@@ -130,17 +147,21 @@ class Feed:
                 if all(str(LIST_FIELDS[n](self.car(*car))) == v for n, v in fields.items())
             ]
             ids, versions = array("q", (i for i, _ in cars)), array("i", (v for _, v in cars))
-            self._lists[key] = FeedSnapshot(snapshot.number, ids, versions, snapshot.next_id)
+            self._lists[key] = replace(snapshot, ids=ids, versions=versions)
         return self._lists[key]
 
     def car(self, car_id: int, version: int) -> dict[str, Any]:
         """Return the record of a car after so many changes."""
         return build_car(self._key, car_id, version)
 
+    def vin(self, car_id: int) -> str:
+        """Return the vehicle identification number of a car."""
+        return vin_of(self._key, car_id)
+
     def records(self, snapshot: FeedSnapshot, span: slice) -> list[dict[str, Any]]:
         """Return the records at these places of a snapshot."""
         cars = zip(snapshot.ids[span], snapshot.versions[span], strict=True)
-        return [self.car(*car) for car in cars]
+        return [self._record(snapshot, *car) for car in cars]
 
     def page_count(self, snapshot: FeedSnapshot, page_size: int) -> int:
         """Return the number of the last page; an empty feed has one page."""
@@ -161,6 +182,11 @@ class Feed:
             }
         return _encode(body)
 
+    def _record(self, snapshot: FeedSnapshot, car_id: int, version: int) -> dict[str, Any]:
+        record = self.car(car_id, version)
+        at_s = snapshot.times.get(car_id)
+        return record if at_s is None else stamp(record, at_s)
+
     def _follow(self, last: FeedSnapshot) -> FeedSnapshot:
         """Return the snapshot after `last`; all shares are of the cars listed in `last`."""
         options = self.options
@@ -177,7 +203,16 @@ class Feed:
         next_id = last.next_id + round(count * options.added_share)
         ids.extend(range(last.next_id, next_id))
         versions.extend([0] * (next_id - last.next_id))
-        return FeedSnapshot(number, ids, versions, next_id)
+        gone = {**last.gone, **{last.ids[index]: last.versions[index] for index in removed}}
+        back = draw.sample(
+            sorted(last.gone), min(round(count * options.relisted_share), len(last.gone))
+        )
+        if back:
+            cars = dict(zip(ids, versions, strict=True))
+            cars |= {car_id: gone.pop(car_id) + 1 for car_id in back}
+            ids = array("q", sorted(cars))
+            versions = array("i", (cars[car_id] for car_id in ids))
+        return FeedSnapshot(number, ids, versions, next_id, gone)
 
 
 class SnapshotListing(Struct, frozen=True):

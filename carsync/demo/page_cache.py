@@ -21,14 +21,14 @@ class PageCache:
         pages = range(1, self._feed.page_count(snapshot, page_size) + 1)
         bodies = in_parallel(lambda n: self._build(n, page_size, snapshot), pages)
         for page, body in zip(pages, bodies, strict=True):
-            self._keep((snapshot.number, page_size, page), body)
+            self._keep((snapshot.number, snapshot.edition, page_size, page), body)
         return len(pages)
 
     def page(
         self, page: int, page_size: int, listed: FeedSnapshot, values: tuple[str, ...]
     ) -> bytes:
         """Return the page gzipped, from the cache where it is; `values` are its list's."""
-        key: tuple[int | str, ...] = (listed.number, page_size, page, *values)
+        key: tuple[int | str, ...] = (listed.number, listed.edition, page_size, page, *values)
         body = self._bodies.get(key)
         if body is None:
             body = self._build(page, page_size, listed)

@@ -37,6 +37,9 @@ def read_cut(kind: str, query: dict[str, str], default_size: int, most: int) -> 
     if kind == "offset":
         size = int(query.get("limit", default_size))
         return Cut(_natural(query.get("offset", "0")), _size(size, most))
+    if kind == "page":
+        size = _size(int(query.get("per_page", default_size)), most)
+        return Cut(_natural(str(int(query.get("page", "1")) - 1)) * size, size)
     size = _size(int(query.get("per_page", default_size)), most)
     start, _, born_s = query.get("cursor", "0").partition("-")
     return Cut(_natural(start), size, float(born_s) if born_s else None)
@@ -55,6 +58,9 @@ def shape(
     end = cut.start + len(records)
     more = end < total
     cursor = (f"{end}" if now_s is None else f"{end}-{now_s:.3f}") if more else None
+    if kind == "page":
+        meta = {"current_page": cut.page, "last_page": max(1, -(-total // cut.size))}
+        return {"data": records, "meta": {**meta, "per_page": cut.size, "total": total}}, None
     if kind == "offset":
         return {"data": records, "meta": {"total": total, "has_more": more}}, None
     if kind == "cursor":

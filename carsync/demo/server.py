@@ -61,6 +61,7 @@ def running(app: Simulator, *, port: int = 0) -> Iterator[RunningSimulator]:
         log_config=None,
         log_level="critical",  # uvicorn calls a connection that was cut on purpose an error
         server_header=False,
+        date_header=False,  # the simulator has a clock of its own
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )

@@ -3,16 +3,12 @@
     GET  {prefix}/cars?page=N&per_page=S   {"data": [record…], "meta": {…}}; see `paging.py`
     POST {prefix}/cars                     the same, with paging in a form or a JSON body
     GET  {prefix}/cars/{id}                {"data": record}, or 404
+    GET  {prefix}/archived-lots            tombstones, cut into pages as the feed is
                                            `--live`: see `live.py`
-    GET  /_sim/log                         the arrivals since the last reset
-    GET  /_sim/truth?n=K&since=J           what a sync of snapshot K must find
-    POST /_sim/snapshot?n=K                list the cars of snapshot K from now on
-    POST /_sim/lie?name=L                  lie in this way from now on; no name: be honest again
     POST {prefix}/oauth/token, /login      a token, where the door asks for one; see `door.py`
-    POST /_sim/revoke                      no token that was given is valid any more
-    POST /_sim/reset                       forget arrivals, attempts and the rate limit's past
 
-The routes under /_sim are never limited, delayed, spoilt or logged.
+With `minutes=N` (see `changes/window.py`) the feed and the tombstones are those of the last N
+minutes. The routes under /_sim (see `control.py`) are never limited, delayed, spoilt or logged.
 """
 
 from __future__ import annotations
@@ -44,11 +40,16 @@ from carsync.demo.asgi import (
     read_body,
     respond,
 )
-from carsync.demo.asked import CarAsked, PageAsked
+from carsync.demo.asked import CarAsked, Listing, PageAsked
+from carsync.demo.changes.delta import DELTA_LIES, HANG_S, Delta
+from carsync.demo.changes.timeline import Lateness, Timeline
+from carsync.demo.changes.window import Window, WindowRefusedError
+from carsync.demo.control import answer_control
 from carsync.demo.door import Door, DoorKind
 from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, SnapshotListing
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarLie, PageLie
 from carsync.demo.live import LiveFeed
+from carsync.demo.lots import LotListing
 from carsync.demo.page_cache import PageCache
 from carsync.demo.paging import Paging, read_cut, shape
 from carsync.demo.window_limit import RateHeaders, WindowLimit
@@ -65,12 +66,12 @@ class SimulatorOptions(Struct, frozen=True):
     default. With `rate_headers` the limit is one of `rate × rate_window_s` requests in each window
     of that length, and every answer tells in headers of that kind what is left. `key` None lets
     everyone in; `auth` is how the key is shown, `access_token_life_s` how long a token lives that
-    is given for it. `lies` names lies of `lies.py`, one of pages and one by id at most; some of
-    them begin at page `lie_depth`. `paging` is the kind of paging; lies
+    is given for it. `lies` names lies of `lies.py`, one of pages and one by id at most, and any of
+    `changes/delta.py`; some of them begin at page `lie_depth`. `paging` is the kind of paging; lies
     and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
     have their values; where one of the values is in `broken_lists`, the answer is always 500.
-    `live`: as the preset's own API is today; see `live.py`.
+    `live`: as the preset's own API is today; see `live.py`. `clock_s`, `late`: see `timeline.py`.
     """
 
     feed: FeedOptions = msgspec.field(default_factory=FeedOptions)
@@ -99,6 +100,9 @@ class SimulatorOptions(Struct, frozen=True):
     auth: DoorKind = "header"
     access_token_life_s: float | None = None
     live: bool = False
+    clock_s: float | None = None
+    late: Lateness = Lateness()
+    window: Window = Window()
 
 
 class Simulator:
@@ -107,10 +111,12 @@ class Simulator:
     def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
         self.feed = Feed(options.feed)
-        self.snapshot = self.feed.at(options.snapshot)
-        self._live = LiveFeed(self.feed) if options.live else None
+        self.timeline = Timeline(self.feed, options.snapshot, options.clock_s, options.late)
+        self._delta = Delta(self.feed, self.timeline, options.window)
+        self._live = LiveFeed(self.feed, self._delta) if options.live else None
         self._prefix = options.prefix.rstrip("/")
         self._cars_path = self._prefix + "/cars"
+        self._removals_path = self._prefix + "/archived-lots"
         self.door = Door(options.auth, options.key, options.access_token_life_s)
         self._pages = PageCache(self.feed, with_meta=options.with_meta)
         self.lie(*options.lies)
@@ -118,19 +124,28 @@ class Simulator:
 
     def lie(self, *names: str) -> None:
         """Lie in these ways from now on, and in no other; `KeyError` where there is no such lie."""
-        known = {name: PAGE_LIES.get(name) or CAR_LIES[name] for name in names}
-        self._page_lie: PageLie | None = None
-        self._car_lie: CarLie | None = None
-        for name in known:
-            if name in PAGE_LIES:
-                self._page_lie = PAGE_LIES[name]
-            else:
-                self._car_lie = CAR_LIES[name]
+        if unknown := set(names) - PAGE_LIES.keys() - CAR_LIES.keys() - DELTA_LIES.keys():
+            raise KeyError(unknown.pop())
+        page_lies = [PAGE_LIES[name] for name in names if name in PAGE_LIES]
+        car_lies = [CAR_LIES[name] for name in names if name in CAR_LIES]
+        self._page_lie: PageLie | None = page_lies[-1] if page_lies else None
+        self._car_lie: CarLie | None = car_lies[-1] if car_lies else None
+        self._delta.lies = frozenset(DELTA_LIES.keys() & names)
         self._pages_asked = 0
+
+    @property
+    def snapshot(self) -> FeedSnapshot:
+        """The cars that are listed now."""
+        return self.timeline.shown
+
+    def listing(self) -> Listing:
+        """Return the records that are listed now, as pages show them."""
+        kind = SnapshotListing if self._live is None else LotListing
+        return kind(self.feed, self.snapshot)
 
     def show(self, number: int) -> None:
         """List the cars of snapshot `number` (0 or more) from now on."""
-        self.snapshot = self.feed.at(number)
+        self.timeline.jump(number)
 
     def reset(self) -> None:
         """Forget arrivals, attempts and the rate limit's past; the snapshot stays."""
@@ -152,9 +167,11 @@ class Simulator:
 
     def truth(self, number: int | None = None, since: int | None = None) -> dict[str, Any]:
         """Return `Feed.truth` as JSON-ready data, with the pages that are always broken."""
+        shown = self.snapshot.ids if number is None else None
         number = self.snapshot.number if number is None else number
         pages = self.feed.page_count(self.feed.at(number), self.options.page_size)
         truth = asdict(self.feed.truth(number, since))
+        truth["ids"] = truth["ids"] if shown is None else tuple(shown)
         truth["broken_pages"] = [page for page in range(1, pages + 1) if self._is_broken(page)]
         return truth
 
@@ -162,7 +179,8 @@ class Simulator:
         """Answer one HTTP request (ASGI 3.0, HTTP connection scope)."""
         path: str = scope["path"]
         if path.startswith("/_sim/"):
-            await respond(send, scope, self._control(scope["method"], path, params_in_query(scope)))
+            query = params_in_query(scope)
+            await respond(send, scope, answer_control(self, scope["method"], path, query))
             return
         arrived_s = time.monotonic()
         raw_query: bytes = scope["query_string"]
@@ -177,11 +195,15 @@ class Simulator:
         if isinstance(self._limit, WindowLimit):
             told = self._limit.headers(arrived_s, time.time())
             answer = replace(answer, headers=(*answer.headers, *told))
+        if (date := self._delta.date()) is not None:
+            answer = replace(answer, headers=(*answer.headers, (b"date", date.encode())))
         self.log.append((arrived_s, target, answer.status))
         low_ms, high_ms = self.options.latency_ms
         if high_ms > 0 and not wait_s:
             draw = random.Random(f"{self.options.feed.seed}:{len(self.log)}:latency").random()
             await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
+        if path == self._removals_path and "removals-hang" in self._delta.lies:
+            await asyncio.sleep(HANG_S)
         await respond(send, scope, answer)
 
     def _answer(self, scope: Message, path: str, body: bytes) -> SimulatedAnswer:
@@ -195,10 +217,18 @@ class Simulator:
         query = params_in_query(scope)
         if (words := self.door.refuse(headers, query)) is not None:
             return error(401, words)
+        try:
+            return self._route(scope, path, query | params_in_body(scope, body))
+        except WindowRefusedError as exc:
+            return error(exc.status, str(exc))
+
+    def _route(self, scope: Message, path: str, query: dict[str, str]) -> SimulatedAnswer:
+        for status in (404, 500):
+            if path == self._removals_path and f"removals-{status}" in self._delta.lies:
+                return error(status, "no tombstones today")
         if self._live is not None:
             return self._answer_live(self._live, path, query, self._address(scope))
         if path == self._cars_path:
-            query |= params_in_body(scope, body)
             wanted = self._wanted(query)
             if missing := [name for name, value in wanted.items() if not value]:
                 return error(400, f"the parameter {missing[0]} is missing")
@@ -206,7 +236,9 @@ class Simulator:
                 return error(500, "internal server error")
             if self.options.paging == "page":
                 return self._answer_page(query)
-            return self._answer_cut(scope, query)
+            return self._answer_cut(scope, query, SnapshotListing(self.feed, self._listed(query)))
+        if path == self._removals_path:
+            return self._answer_cut(scope, query, self._delta.removed(query))
         if path.startswith(self._cars_path + "/"):
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
         return error(404, "no such route")
@@ -215,8 +247,8 @@ class Simulator:
         return {name: query.get(name, "") for name in self.options.list_params}
 
     def _listed(self, query: dict[str, str]) -> FeedSnapshot:
-        wanted = self._wanted(query)
-        return self.feed.list_where(self.snapshot, wanted) if wanted else self.snapshot
+        wanted, listed = self._wanted(query), self._delta.listed(query)
+        return self.feed.list_where(listed, wanted) if wanted else listed
 
     def _answer_live(
         self, live: LiveFeed, path: str, query: dict[str, str], address: str
@@ -228,7 +260,7 @@ class Simulator:
 
     def _address(self, scope: Message) -> str:
         host = (header(scope, b"host") or b"").decode("latin-1")
-        return f"http://{host}{self._cars_path}"
+        return f"http://{host}{scope['path']}"
 
     def _answer_page(self, query: dict[str, str]) -> SimulatedAnswer:
         try:
@@ -250,9 +282,11 @@ class Simulator:
         subject = " ".join(["page", str(page), *values])
         return self._spoil(subject, SimulatedAnswer(200, body, gzipped=True))
 
-    def _answer_cut(self, scope: Message, query: dict[str, str]) -> SimulatedAnswer:
-        """Answer a request for a page that has no number."""
-        options, listing = self.options, SnapshotListing(self.feed, self._listed(query))
+    def _answer_cut(
+        self, scope: Message, query: dict[str, str], listing: Listing
+    ) -> SimulatedAnswer:
+        """Answer a request for a page that is none of the cache."""
+        options = self.options
         life_s, now_s = options.token_life_s, time.monotonic()
         try:
             cut = read_cut(options.paging, query, options.page_size, options.max_page_size)
@@ -263,7 +297,9 @@ class Simulator:
         if self._is_broken(cut.page):
             return error(500, "internal server error")
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
-        kept = urlencode(self._wanted(query))
+        param = options.window.param
+        window = {param: query[param]} if param in query else {}
+        kept = urlencode({**self._wanted(query), **window})
         kept = f"{'&' if self.door.echo else '?'}{kept}" if kept else ""
         body, link = shape(
             options.paging,
@@ -312,36 +348,3 @@ class Simulator:
         share = self.options.broken_share
         seed = self.options.feed.seed
         return share > 0 and random.Random(f"{seed}:broken:{page}").random() < share
-
-    def _control(self, method: str, path: str, query: dict[str, str]) -> SimulatedAnswer:
-        try:
-            number = int(query["n"]) if "n" in query else None
-            since = int(query["since"]) if "since" in query else None
-        except ValueError:
-            return error(422, "n and since must be whole numbers")
-        if min(number or 0, since or 0) < 0:
-            return error(422, "snapshots start at 0")
-        match method, path:
-            case "GET", "/_sim/log":
-                return as_json([{"t": t, "path": path, "status": s} for t, path, s in self.log])
-            case "GET", "/_sim/truth":
-                return as_json(self.truth(number, since))
-            case "POST", "/_sim/snapshot" if number is not None:
-                self.show(number)
-            case "POST", "/_sim/lie":
-                return self._lie_by_name(query.get("name", ""))
-            case "POST", "/_sim/revoke":
-                self.door.revoke()
-            case "POST", "/_sim/reset":
-                self.reset()
-            case _:
-                return error(404, "no such control route")
-        return as_json({"snapshot": self.snapshot.number})
-
-    def _lie_by_name(self, names: str) -> SimulatedAnswer:
-        lies = names.split(",") if names else []
-        try:
-            self.lie(*lies)
-        except KeyError as exc:
-            return error(422, f"no such lie: {exc.args[0]}")
-        return as_json({"lies": lies})

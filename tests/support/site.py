@@ -286,9 +286,9 @@ class Site:
         """Run `carsync sync --json` to its end, which must be `expect` and free of tracebacks."""
         return self.check(self.start("sync", "--json", *arguments, **settings), expect)
 
-    def check(self, running: Running, expect: int = 0) -> Ended:
+    def check(self, running: Running, expect: int = 0, within_s: float = DEADLINE_S) -> Ended:
         """Wait for the end of a sync, which must be `expect`, with nothing left running."""
-        ended = running.end()
+        ended = running.end(within_s)
         assert ended.exit_code == expect, f"exit {ended.exit_code}, not {expect}\n{ended}"
         assert "Traceback" not in ended.err, ended.err
         self.await_no_process()

@@ -21,6 +21,9 @@ _NOT_HASHED = frozenset({"id", "images", "image_url"})
 _WRAP = 92
 _LIVE_GONE = '{".lots[archived!=true | 0].archived": true}'
 """The preset's live API answers 200 for a sold car: each of its lots is archived then."""
+_LIVE_CHANGES = [
+    "  window: {param: minutes, max: 72h}  # what changed: `carsync sync --mode incremental`",
+]
 _LIVE_DOMAIN = "lots[status.name=sale | status.name=upcoming | status.name!=sold | 0].domain.name"
 _REFUSED = re.compile(r"gone_status: .*\b(400|422)\]")
 
@@ -87,6 +90,7 @@ def _api(answers: Answers, looked: Looked) -> str:
         lines += _pairs("params", answers.params)
     lines += _record(answers, looked)
     if answers.is_live:
+        lines += _LIVE_CHANGES
         lines.append("  timeout: {read_s: 60, total_s: 120}  # a page of 1,000 cars holds 4 MB")
     lines += _auth(answers, looked)
     return "\n".join([*lines, *write_pagination(answers, looked)])

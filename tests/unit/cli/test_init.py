@@ -331,6 +331,7 @@ def test_the_live_api_of_the_preset_gets_its_own_pace_and_depth() -> None:
     assert config.api.record is not None
     assert config.api.record.path == "/search-lot/{lot_number}/{domain_name}"
     assert config.api.record.gone_when == {".lots[archived!=true | 0].archived": True}
+    assert (config.api.window.param, config.api.window.max_s) == ("minutes", 72 * 3600)
     times_s = [arrival.monotonic_s for arrival in api.arrivals]
     assert min(b - a for a, b in itertools.pairwise(times_s)) > 0.9, "one request a second"
 

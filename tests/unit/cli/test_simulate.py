@@ -44,6 +44,40 @@ def test_lies_are_listed_and_checked() -> None:
     assert "one lie of pages and one by id" in two.output
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--clock", "noon"], "no time in ISO 8601"),
+        (["--window-format", "iso"], "none of minutes, seconds, iso8601"),
+        (["--window-zone", "Mars/North"], "no time zone 'Mars/North'"),
+        (["--live", "--window-param", "since"], "--live has a window of its own"),
+        (["--live", "--lie", "feed-cut"], "--live goes with none of"),
+    ],
+)
+def test_a_clock_or_window_that_cannot_be_is_refused_in_words(
+    options: list[str], words: str
+) -> None:
+    refused = CliRunner().invoke(simulate, options)
+    assert (refused.exit_code, words in refused.output) == (2, True)
+
+
+def test_the_live_api_may_lie_of_changes_and_lists_cars_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[SimulatorOptions] = []
+
+    def record(options: SimulatorOptions) -> None:
+        built.append(options)
+        raise click.Abort
+
+    monkeypatch.setattr("carsync.cli.simulate.Simulator", record)
+    lies = ["--lie", "removals-500", "--lie", "date-ahead", "--clock", "2026-01-15T12:00Z"]
+    CliRunner().invoke(simulate, ["--live", *lies, "--late", "0.2"])
+    assert built[0].lies == ("removals-500", "date-ahead")
+    assert (built[0].clock_s, built[0].feed.relisted_share) == (1_768_478_400.0, 0.001)
+    assert (built[0].late.share, built[0].late.minutes, built[0].rate) == (0.2, 10.0, 1.0)
+
+
 @pytest.mark.parametrize("kind", DOOR_KINDS)
 def test_what_the_feed_is_served_with_is_told_for_each_way_of_the_key(kind: Any) -> None:
     options = SimulatorOptions(auth=kind, feed=FeedOptions(cars=10))
