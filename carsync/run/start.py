@@ -111,6 +111,7 @@ def set_aside(context: RunContext) -> list[int]:
     kept = runs.set_aside(context.connection, context.target, context.source, modes, age_h)
     for run_id in kept:
         staging.end_writers(context.connection, run_id)
+        context.say(f"run {run_id} is not merged yet, and is left as it is")
     return kept
 
 
