@@ -275,6 +275,17 @@ def test_an_unfinished_full_run_survives_and_merges_nothing_older(site: ChangeSi
     assert site.watermark() == delta.run_id, "it has asked last"
 
 
+def test_a_car_that_a_later_run_saw_is_not_absent_for_the_older_one(site: ChangeSite) -> None:
+    """It is where the older one had read already, as it was: nothing of it is written."""
+    rash: dict[str, Any] = {"sync__deactivate__second_proof": "none"}
+    sold = site.api.cars.pop(2)
+    assert site.sync("full", stop_after=1, **rash).exit_code is ExitCode.SIGTERM
+    site.api.change(2, price=sold.price)
+    assert site.sync().exit_code is ExitCode.OK
+    site.sync("full", **rash)
+    assert site.prices() == site.api.prices()
+
+
 def test_what_a_reverted_run_had_read_counts_no_more(site: ChangeSite) -> None:
     site.api.change(1, price=5, ago=LONG_AGO)
     assert site.sync("full", stop_after=2).exit_code is ExitCode.SIGTERM
