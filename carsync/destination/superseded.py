@@ -33,6 +33,7 @@ def record(
     for other in unfinished:
         theirs = {"other": sql.literal(other), "their_ledger": ledger_table(other)}
         theirs["latest_run"] = latest_run(run_id)
+        sql.run(cur, sql.load("staging/upgrade_ledger", ledger=ledger_table(other)))
         sql.run(cur, sql.load("superseded/record_superseded", **parts, **theirs), key)
     return unfinished
 

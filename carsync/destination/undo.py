@@ -101,6 +101,7 @@ def take_back(
     sql.run(cur, sql.load("undo/lock_changed", **parts), which)
     sql.run(cur, sql.load("undo/lock_inserted", **parts), which)
     sql.run(cur, sql.load("undo/create_reversal", **parts))
+    sql.run(cur, "superseded/forget_reverted", {**run.target.key(run.source), **which})
     rows, before = sql.one(cur, sql.load("undo/count_reversal", **parts))
     if rows and rows == before:
         (last,) = sql.one(cur, "undo/find_reverting_run", {"run_id": run.run_id})

@@ -131,6 +131,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     taken = runs.resume_run(conn, run.run_id)
     if taken is None:
         raise ApprovalError(f"run {run.run_id} was taken over by another process")
+    staging.upgrade_ledger(conn, run.run_id)
     lists = FeedLists(config.api)
     request = MergeRequest(
         run=taken,

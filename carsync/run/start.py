@@ -9,7 +9,7 @@ from carsync import failpoints, formatting
 from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, DatabaseUnavailableError, LockedError
 from carsync.mapping.mapper import target_columns
-from carsync.model import PARENT_SESSIONS
+from carsync.model import PARENT_SESSIONS, RunMode
 from carsync.postgres.connect import connect_as, try_opening
 from carsync.run import resume
 from carsync.run.context import RunContext
@@ -19,6 +19,13 @@ from carsync.state.checkpoint import CheckpointState
 from carsync.state.runs import Run
 
 log = logging.getLogger(__name__)
+
+_LEFT_ALONE: dict[RunMode, tuple[RunMode, ...]] = {
+    "full": (),
+    "incremental": ("full",),
+    "refresh": ("full", "incremental"),
+}
+"""Unfinished runs of these modes are not abandoned for a run of this one."""
 
 RETIRED_DAYS = 90
 """A source without a run for so long is retired: nobody resumes, replays or reverts its runs."""
@@ -86,7 +93,7 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
         staging.end_writers(connection, dead)
         staging.drop(connection, dead)
     if not options.dry_run:
-        kept = _set_aside(context)
+        kept = set_aside(context)
         if run is not None:
             kept.append(run.run_id)
         runs.abandon_runs(connection, target, source, kept)
@@ -95,17 +102,16 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
     return run if run is not None else _start(context)
 
 
-def _set_aside(context: RunContext) -> list[int]:
-    """Leave unfinished runs of the whole feed for later where this one does not read it.
+def set_aside(context: RunContext) -> list[int]:
+    """Leave unfinished runs for later that read more than this one does; return them.
 
     A run of the whole feed reads what any other would have read, too.
     """
-    if context.mode == "full":
-        return []
-    age_h = context.config.checkpoint.max_age_h
-    kept = runs.set_aside(context.connection, context.target, context.source, ["full"], age_h)
+    age_h, modes = context.config.checkpoint.max_age_h, _LEFT_ALONE[context.mode]
+    kept = runs.set_aside(context.connection, context.target, context.source, modes, age_h)
     for run_id in kept:
         staging.end_writers(context.connection, run_id)
+        context.say(f"run {run_id} is not merged yet, and is left as it is")
     return kept
 
 

@@ -27,7 +27,7 @@ from tests.conftest import ask
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
 from tests.support.in_process_engine import InProcessEngine, sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
-from tests.support.site import await_that
+from tests.support.site import POLL_S, await_that
 
 
 @dataclass
@@ -47,7 +47,7 @@ class ListedCar:
 
 @dataclass
 class ChangingApi(ScriptedApi):
-    """Lists cars, newest change last, `size` to a page; with `minutes` those changed since.
+    """Lists cars by id, `size` to a page; with `minutes` those changed since, the newest last.
 
     `ahead` is by how much its clock differs from the machine's; it sends no Date where that is
     None. `ignores_window`: it lists all whatever it is asked.
@@ -58,6 +58,7 @@ class ChangingApi(ScriptedApi):
     cars: dict[int, ListedCar] = field(default_factory=dict)
     ignores_window: bool = False
     is_down: Callable[[int], bool] = lambda _: False  # of a page
+    holds: Callable[[int], bool] = lambda _: False  # the answer of a page is withheld so long
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -84,12 +85,14 @@ class ChangingApi(ScriptedApi):
         page = arrival.page or 1
         if self.is_down(page):
             return Reply(500)
+        while self.holds(page):
+            self._leaving.wait(POLL_S)
         shown = [c for c in self.cars.values() if c.shown_from is None or c.shown_from <= self.now]
         minutes = arrival.query.get("minutes")
+        shown.sort(key=lambda car: car.id)
         if minutes is not None and not self.ignores_window:
             since = self.now - timedelta(minutes=int(minutes))
-            shown = [car for car in shown if car.changed_at >= since]
-        shown.sort(key=lambda car: (car.changed_at, car.id))
+            shown = sorted((c for c in shown if c.changed_at >= since), key=_age)
         records = [car.record() for car in shown[(page - 1) * self.size : page * self.size]]
         meta = {"total": len(shown), "last_page": max(1, -(-len(shown) // self.size))}
         date = {} if self.ahead is None else {"Date": format_datetime(self.now, usegmt=True)}
@@ -100,6 +103,10 @@ class ChangingApi(ScriptedApi):
         found = [(a.page or 1, a.query.get("minutes")) for a in self.arrivals]
         self.arrivals.clear()
         return found
+
+
+def _age(car: ListedCar) -> tuple[datetime, int]:
+    return car.changed_at, car.id
 
 
 class CuttableEngine(InProcessEngine):

@@ -74,6 +74,7 @@ def refresh(
         start.prepare_schema(context)
         start.check_origin(context)
         _check_hash_scheme(context)
+        start.set_aside(context)
         work = _Refresh(context, ids, is_listed=is_listed)
         end = work.carry_out(idle_s)
     return work.close(end)

@@ -21,10 +21,13 @@ from carsync.doctor.paging_guesses import Told
 from carsync.doctor.paging_trial import find_paging, read_answer
 from carsync.errors import ConfigError
 from carsync.exit_codes import ExitCode
+from carsync.model import ROW_ACTIONS
 from carsync.postgres.connection import connect
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run import held_run
+from carsync.run.edits.revert import Revert
+from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
 from tests.conftest import ask
 from tests.support import feed_shapes as shapes
@@ -259,8 +262,7 @@ def test_a_resumed_run_reaches_no_less_far_back(site: ChangeSite) -> None:
 def test_an_unfinished_full_run_survives_and_merges_nothing_older(site: ChangeSite) -> None:
     site.pass_time(HOUR)
     site.api.change(1, 2, price=5)
-    site.api.cars = dict(sorted(site.api.cars.items()))
-    full = site.sync("full", stop_after=4)  # it has read the new price 5
+    full = site.sync("full", stop_after=2)  # it has read the new price 5
     assert full.exit_code is ExitCode.SIGTERM
     site.api.change(1, 2, price=1)  # what the table has, so that nothing is written
     delta = site.sync()
@@ -271,6 +273,34 @@ def test_an_unfinished_full_run_survives_and_merges_nothing_older(site: ChangeSi
     assert site.prices() == site.api.prices()
     assert ask(site.conn, "SELECT count(*) FROM carsync.superseded") == [(0,)]
     assert site.watermark() == delta.run_id, "it has asked last"
+
+
+def test_a_car_that_a_later_run_saw_is_not_absent_for_the_older_one(site: ChangeSite) -> None:
+    """It is where the older one had read already, as it was: nothing of it is written."""
+    rash: dict[str, Any] = {"sync__deactivate__second_proof": "none"}
+    sold = site.api.cars.pop(2)
+    assert site.sync("full", stop_after=1, **rash).exit_code is ExitCode.SIGTERM
+    site.api.change(2, price=sold.price)
+    assert site.sync().exit_code is ExitCode.OK
+    site.sync("full", **rash)
+    assert site.prices() == site.api.prices()
+
+
+def test_what_a_reverted_run_had_read_counts_no_more(site: ChangeSite) -> None:
+    site.api.change(1, price=5, ago=LONG_AGO)
+    assert site.sync("full", stop_after=2).exit_code is ExitCode.SIGTERM
+    site.api.change(1, price=6)
+    delta = site.sync()
+    assert delta.run_id is not None
+    with closing(connect(Secret(site.dsn), application_name="carsync test")) as conn:
+        Revert(site.config(), conn, delta.run_id, ROW_ACTIONS).carry_out(
+            skip_changed=False, stop=StopSignal()
+        )
+    assert site.prices()["1"] == 1
+    site.sync("full")
+    assert site.prices()["1"] == 5
+    report = site.sync()
+    assert "or it was reverted since" in report.problem, "a full run must bring it back"
 
 
 def test_a_full_run_discards_an_unfinished_incremental_one(site: ChangeSite) -> None:

@@ -14,6 +14,7 @@ from carsync.destination.plausibility import (
 )
 
 QUIET = Forecast(ids=100, known=100, changed=3, active=100, absent=0)
+PART = Forecast(ids=150, known=150, changed=150, active=1000, absent=850, is_part=True)
 OFF = Plausible(max_changed_share=None, max_emptied_share=None, max_new_share=None)
 
 
@@ -37,6 +38,12 @@ def emptied(number: int) -> tuple[ColumnForecast, ...]:
         ),
         (Forecast(9, 9, 9, 9, 0, emptied(9)), ""),  # too few to say anything
         (Forecast(0, 0, 0, 0, 0), ""),
+        # Only what changed was asked for:
+        (PART, ""),
+        (replace(PART, changed=501, known=501), "501 of 1,000 active cars would change (50.1 %"),
+        (replace(PART, columns=emptied(31)), "price would become empty, or its default, in 31"),
+        (replace(PART, ids=99, known=99, columns=emptied(99)), ""),  # too few of a part
+        (replace(PART, ids=200, known=100), ""),  # new cars are listed as changed
     ],
 )
 def test_a_share_beyond_its_rule_is_implausible(forecast: Forecast, words: str) -> None:
