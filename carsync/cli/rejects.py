@@ -36,7 +36,7 @@ def rejects() -> None:
     "--json", "as_json", is_flag=True, help="Print them as a JSON object, texts complete."
 )
 def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -> None:
-    """Show the open rejects of the newest merged run and of runs begun since.
+    """Show the open rejects of the last full run that was merged, and of all runs since.
 
     First counts the rejects by reason. Then lists each reject with its page, its position
     on the page, its id, column and reason, and the start of the record.
@@ -67,10 +67,11 @@ def list_(source: ConfigSource, run_id: int | None, limit: int, as_json: bool) -
 def replay(
     source: ConfigSource, run_id: int | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Map the open rejects of the newest merged run again; write those that map now.
+    """Map the open rejects of a run again; write those that map now.
 
-    The others stay rejects, with their new reason. No car is deactivated. A car that was
-    written after its page was read stays as it is.
+    That is the newest run that has any: the last full run that was merged, or an incremental
+    one since. The others stay rejects, with their new reason. No car is deactivated. A car that
+    was written after its page was read stays as it is.
 
     \b
     Example:

@@ -87,7 +87,7 @@ def resume_or_start(context: RunContext, previous: CheckpointState | None) -> Ru
             raise LockedError(
                 f"run {found.run_id} is unfinished; a run with --max-pages would make its pages "
                 "old",
-                hint="finish it with `carsync sync`, or discard it: --fresh",
+                hint=f"finish it with `carsync sync --mode {context.mode}`, or discard it: --fresh",
             )
     for dead in runs.forget_trials(connection, target, source):
         staging.end_writers(connection, dead)

@@ -26,6 +26,7 @@ from carsync.postgres.connection import connect
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.run import held_run
+from carsync.run.edits.replay import Replay
 from carsync.run.edits.revert import Revert
 from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
@@ -412,6 +413,22 @@ def test_rejects_of_the_last_full_run_are_open_until_a_later_run_reads_their_car
     assert site.sync().exit_code is ExitCode.OK
     query = "SELECT record_id FROM carsync.rejects WHERE settled_by IS NULL"
     assert ask(site.conn, query) == [("1",)]
+
+
+def test_rejects_of_full_and_incremental_runs_are_replayed(site: ChangeSite) -> None:
+    site.api.change(1, 2, ago=LONG_AGO, make=None)
+    full = site.sync("full", sync__max_reject_share=0.5)
+    site.pass_time(HOUR)
+    site.api.change(2, 3, make=None)
+    delta = site.sync()
+    mended = site.config(mapping__columns__make={"path": "make", "default": "?"})
+    with closing(connect(Secret(site.dsn), application_name="carsync test")) as conn:
+        for run in (delta, full):
+            work = Replay(mended, conn, None)
+            outlook = work.look()
+            assert outlook.run_id == run.run_id
+            assert work.carry_out(outlook).replay_run_id is not None
+    assert site.prices() == {str(car.id): car.price for car in site.api.cars.values()}
 
 
 def test_an_api_that_lists_all_of_its_cars_is_told_of(site: ChangeSite) -> None:

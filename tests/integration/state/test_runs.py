@@ -63,6 +63,33 @@ def test_run_is_not_resumed_when_old_superseded_or_of_another_source(conn: Conne
     assert runs.resume_run(conn, run.run_id) is None
 
 
+@pytest.mark.parametrize(
+    ("change", "is_left"),
+    [
+        ("state = 'running'", True),
+        ("state = 'failed'", True),
+        ("state = 'held'", True),
+        ("state = 'held', started_at = started_at - interval '25 h'", True),
+        ("state = 'failed', started_at = started_at - interval '25 h'", False),
+        ("state = 'abandoned'", False),
+        ("mode = 'incremental'", False),
+        ("scope = 'sample'", False),
+        ("counts = '{}'", False),
+        ("source = 'another'", False),
+    ],
+)
+def test_an_unfinished_full_run_is_left_alone_and_fenced(
+    conn: Connection, change: str, is_left: bool
+) -> None:
+    run = start(conn)
+    ask(conn, f"UPDATE carsync.runs SET {change}")
+    assert runs.set_aside(conn, TARGET, "external", ["full"], 24) == [run.run_id] * is_left
+    now = runs.find_run(conn, run.run_id)
+    assert now is not None
+    assert (now.token != run.token) is is_left
+    assert now.state != "running" or not is_left
+
+
 def test_a_run_is_fenced_by_its_token_until_it_is_merged(conn: Connection) -> None:
     run = start(conn)
     with connection.transaction(conn, "fencing") as cur:
