@@ -23,6 +23,15 @@ _LIVE_GONE = '{".lots[archived!=true | 0].archived": true}'
 """The preset's live API answers 200 for a sold car: each of its lots is archived then."""
 _LIVE_CHANGES = [
     "  window: {param: minutes, max: 72h}  # what changed: `carsync sync --mode incremental`",
+    "  removals:  # read in every run, before the feed: a sold lot takes its car with it",
+    "    path: /archived-lots",
+    "    id: car_id",
+    "    at: archived_at",
+    "    match: {lot_number: lot}  # a car may have another lot, which is on sale",
+    "    set:",
+    "      status: {constant: sold}",
+    "      is_archived: {constant: true, type: boolean}",
+    "      final_bid: {path: final_bid, unwrap: value, type: numeric}",
 ]
 _LIVE_DOMAIN = "lots[status.name=sale | status.name=upcoming | status.name!=sold | 0].domain.name"
 _REFUSED = re.compile(r"gone_status: .*\b(400|422)\]")
