@@ -5,7 +5,7 @@ A tombstone is evidence for its own car alone. It counts unless the car was list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -102,19 +102,24 @@ class Tombstones:
     def judged(self) -> Composable:
         """Compose the query of the cars that tombstones deactivate, or only tell of."""
         tests = [sql.load("removals/is_news", column=sql.identifier(name)) for name in self.columns]
-        equal = [
-            sql.load(
-                "removals/is_equal",
-                said=sql.identifier("newest", f"{MATCH}{name}"),
-                column=sql.identifier("t", name),
-            )
-            for name in self._matched
-        ]
+        latest = (sql.identifier("newest", name) for name in ("id", "latest_run"))
         return sql.load(
             "removals/judge",
             **self._parts,
             is_news=sql.comma_separated(tests),
-            is_equal=sql.comma_separated(equal),
+            is_equal=self._equal("t", self._matched),
+            is_newest=superseded.is_newest(self._run.run_id, *latest),
+        )
+
+    def _equal(self, row: str, names: Iterable[str]) -> Composable:
+        """Compose the tests that a row's columns hold what the tombstone says."""
+        return sql.comma_separated(
+            sql.load(
+                "removals/is_equal",
+                said=sql.identifier("newest", f"{MATCH}{name}"),
+                column=sql.identifier(row, name),
+            )
+            for name in names
         )
 
     def removed(self) -> Composable:
@@ -177,12 +182,14 @@ class Tombstones:
         """Let no unfinished run bring a car that it read before the car's tombstone."""
         for other in unfinished:
             theirs = tables(other)
+            staged = list_types(self._cur, theirs["staging"])
             parts = {
                 **self._parts,
                 "other": sql.literal(other),
                 "their_staging": theirs["staging"],
                 "their_ledger": theirs["ledger"],
                 "latest_run": superseded.latest_run(self._run.run_id),
+                "is_equal": self._equal("s", [n for n in self._matched if n in staged]),
             }
             sql.run(self._cur, sql.load("removals/supersede", **parts))
 

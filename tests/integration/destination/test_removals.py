@@ -12,6 +12,7 @@ from carsync.config.lists import REMOVALS_FROM
 from carsync.deactivation import approval, candidates
 from carsync.deactivation.removals import plan_removals
 from carsync.destination import merge, staging
+from carsync.destination.removals import RemovalRules
 from carsync.errors import StagingLostError
 from carsync.model import Reject
 from carsync.postgres.wait import Connection
@@ -20,6 +21,7 @@ from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, car, page, revert
 from tests.support.tombstone_rig import TombstoneRig
 
+RULES = RemovalRules([range(REMOVALS_FROM + 1, REMOVALS_FROM + 2)], 9)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 GONE, STAYS = (False, "sold", 9), (True, "active", 5)
 
@@ -138,6 +140,19 @@ def test_the_newest_tombstone_of_a_car_counts_and_a_missing_value_writes_nothing
     rig.bury(("1", at, 9), ("1", at - HOUR, 7), ("2", at, None), ("2", at - SECOND, 7))
     rig.settle()
     assert (rig.row("1"), rig.row("2")) == (GONE, (False, "sold", 5))
+
+
+def test_a_car_that_a_later_run_listed_stays_where_the_run_was_interrupted(
+    rig: TombstoneRig,
+) -> None:
+    """The later run wrote nothing: the car was as before."""
+    unfinished = rig.open("full")
+    rig.bury(("1", rig.now(), 9), ("2", rig.now(), 9))
+    rig.stage(page(1, []))
+    rig.fill("1")
+    rig.run = unfinished
+    rig.merge_staged(1, "skip", removals=RULES)
+    assert (rig.row("1"), rig.row("2")) == (STAYS, GONE)
 
 
 @pytest.mark.parametrize("make", ["BMW", None])
