@@ -301,6 +301,8 @@ class Intake:
 
     def _give_up_removals(self, problem: str) -> None:
         """Read no more tombstones in this run; the feed itself is read all the same."""
+        if self._plan.removals_problem:  # pages that were in hand
+            return
         self._plan.give_up_removals(problem)
         self._retries.drop(REMOVAL_PAGES)
         self._out = {page: out for page, out in self._out.items() if not is_removal(page)}

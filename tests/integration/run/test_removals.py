@@ -17,7 +17,7 @@ from carsync.model import Column, Mode, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
-from carsync.state import target_lock
+from carsync.state import rejects, target_lock
 from tests.conftest import TARGET, ask
 from tests.support.fake_api import Reply
 from tests.support.in_process_engine import InProcessEngine, sync_in_process
@@ -31,7 +31,7 @@ class Runs:
     """Runs in this process over a feed of 20 cars, whose table holds all of them."""
 
     def __init__(self, feed: SoldFeed, dsn: str, conn: Connection, folder: Path) -> None:
-        self.feed, self._dsn, self._conn = feed, dsn, conn
+        self.feed, self._dsn, self.conn = feed, dsn, conn
         self._checkpoint = folder / "checkpoint.json"
         self.api: dict[str, Any] = {}
         self.deactivate: dict[str, Any] = {"max_share": 0.5}
@@ -52,22 +52,20 @@ class Runs:
         database: dict[str, Any] = {"dsn": self._dsn, "auto_migrate": False}
         text: dict[str, Any] = {"api": api, "limits": limits, "database": database}
         text |= {"sync": {"deactivate": self.deactivate}, "acceptance": {"max_error_rate": None}}
-        await_that(
-            lambda: not target_lock.describe_holder(self._conn, TARGET), "the last run's end"
-        )
+        await_that(lambda: not target_lock.describe_holder(self.conn, TARGET), "the last run's end")
         stop = StopSignal()
-        new_engine = partial(StoppingEngine, conn=self._conn, stop=stop, after=stop_after)
+        new_engine = partial(StoppingEngine, conn=self.conn, stop=stop, after=stop_after)
         config = parse(yaml.safe_dump(text), {}, ())
         options = RunOptions(mode=mode, **told)
         return sync_in_process(config, self._checkpoint, new_engine, stop=stop, options=options)
 
     def active(self) -> set[int]:
         """Return the active cars."""
-        return {int(i) for (i,) in ask(self._conn, "SELECT id FROM public.cars WHERE is_active")}
+        return {int(i) for (i,) in ask(self.conn, "SELECT id FROM public.cars WHERE is_active")}
 
     def watermark(self) -> int:
         """Return the newest run that the next incremental run may go on from."""
-        return int(ask(self._conn, "SELECT max(run_id) FROM carsync.runs WHERE is_watermark")[0][0])
+        return int(ask(self.conn, "SELECT max(run_id) FROM carsync.runs WHERE is_watermark")[0][0])
 
 
 class StoppingEngine(InProcessEngine):
@@ -171,6 +169,9 @@ def test_tombstones_that_cannot_be_what_they_say_are_named(runs: Runs, feed: Sol
         report = runs.sync()
         assert (report.exit_code, words in report.detail) == (5, True), report
         assert len(feed.arrivals) < 20
+    stored = rejects.list_open(runs.conn, TARGET, "external", None, 1, 99)[0]
+    assert (stored.in_list, stored.page, stored.record_id) == ("removals", 1, "1")
+    assert rejects.list_pages(runs.conn, stored.run_id) == [], "none of them is replayed"
 
 
 def test_a_total_that_counts_only_the_page_hides_no_tombstone(runs: Runs, feed: SoldFeed) -> None:
