@@ -12,7 +12,7 @@ from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, superseded, verify
-from carsync.destination.removals import Tombstones
+from carsync.destination.removals import RemovalRules, Tombstones
 from carsync.mapping.record_path import Place
 from carsync.model import Target
 from carsync.postgres import connection, sql
@@ -157,7 +157,7 @@ def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
 
 def removed_cars(cur: Cursor, run: Run) -> Composable:
     """Return the query for the cars that tombstones prove to be gone."""
-    tombstones = Tombstones.find(cur, run)
+    tombstones = Tombstones.find(cur, run, RemovalRules())
     if tombstones is None:
         return sql.load("removals/none", **target_parts(cur, run.target))
     return tombstones.removed()

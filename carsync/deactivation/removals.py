@@ -7,7 +7,7 @@ from msgspec import Struct
 from carsync import formatting
 from carsync.config.sections import Deactivate
 from carsync.deactivation.policy import cap_objections, most_deactivations
-from carsync.destination.removals import FutureTombstones, Tombstones
+from carsync.destination.removals import FutureTombstones, RemovalRules, Tombstones
 from carsync.postgres import connection, sql
 from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
@@ -49,7 +49,7 @@ def plan_removals(conn: Connection, run: Run, *, moves: bool) -> RemovalPlan:
     """Count what the run's tombstones would deactivate; `moves` is as in `RemovalRules`."""
     with patient(conn), connection.transaction(conn, "counting tombstones") as cur:
         sql.run(cur, "session/set_merge")
-        tombstones = Tombstones.find(cur, run, moves=moves)
+        tombstones = Tombstones.find(cur, run, RemovalRules(moves=moves))
         if tombstones is None:
             return RemovalPlan()
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}

@@ -32,8 +32,8 @@ class RemovalRules(Struct, frozen=True):
     before now, so that it moved on while the pages were read.
     """
 
-    pages: Sequence[range]
-    max_deactivations: int
+    pages: Sequence[range] = ()
+    max_deactivations: int = 0
     moves: bool = True
 
 
@@ -52,12 +52,13 @@ class Tombstones:
     """
 
     def __init__(
-        self, cur: Cursor, run: Run, own: Mapping[str, Composable], *, moves: bool
+        self, cur: Cursor, run: Run, own: Mapping[str, Composable], rules: RemovalRules
     ) -> None:
         self._cur = cur
         self._run = run
         self._own = own
-        key = {"run_id": run.run_id, "moves": moves}
+        self._rules = rules
+        key = {"run_id": run.run_id, "moves": rules.moves}
         query = sql.load("removals/find_times", ledger=tables(run.run_id)["ledger"])
         offset, window_from, whole_at = sql.one(cur, query, key)
         names = [n for n in list_types(cur, own["staging"]) if n not in {"page", "ordinal"}]
@@ -88,16 +89,16 @@ class Tombstones:
         self._removed = sql.identifier("carsync", f"removed_{run.run_id:d}")
 
     @classmethod
-    def find(cls, cur: Cursor, run: Run, *, moves: bool = True) -> Tombstones | None:
-        """Return the run's tombstones; None where it reads none. `moves`: see `RemovalRules`."""
+    def find(cls, cur: Cursor, run: Run, rules: RemovalRules) -> Tombstones | None:
+        """Return the run's tombstones; None where it reads none."""
         own = find_tombstones(cur, run.run_id)
-        return None if own is None else cls(cur, run, own, moves=moves)
+        return None if own is None else cls(cur, run, own, rules)
 
-    def check(self, pages: Sequence[range]) -> None:
-        """Check that these pages are staged; raise what `verify.check` raises."""
+    def check(self) -> None:
+        """Check that their pages are staged; raise what `verify.check` raises."""
         query = sql.load("staging/lock_staging", **self._own)
         sql.run(self._cur, query)
-        verify.check(self._cur, self._run.run_id, pages, of=self._own)
+        verify.check(self._cur, self._run.run_id, self._rules.pages, of=self._own)
 
     def judged(self) -> Composable:
         """Compose the query of the cars that tombstones deactivate, or only tell of."""
@@ -134,14 +135,14 @@ class Tombstones:
 
     # ── in the merge ─────────────────────────────────────────────────────────
 
-    def add(self, delta: Composable, max_deactivations: int) -> None:
+    def add(self, delta: Composable) -> None:
         """Let the delta of the merge hold the cars of tombstones: deactivated, held, or written."""
         parts = {"delta": delta, "removed": self._removed}
         query = sql.load("removals/create_removed", removed=self._removed, judged=self.judged())
         sql.run(self._cur, query)
         sql.run(self._cur, sql.load("removals/add_removed", **parts))
         found = dict(sql.rows(self._cur, sql.load("merge/count_delta", delta=delta)))
-        self.is_held = found.get("removed", 0) > max_deactivations
+        self.is_held = found.get("removed", 0) > self._rules.max_deactivations
         if self.is_held:
             sql.run(self._cur, sql.load("removals/hold_removed", delta=delta))
 

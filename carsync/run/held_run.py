@@ -12,7 +12,7 @@ from carsync.deactivation import approval
 from carsync.destination import column_values, merge, plausibility, staging
 from carsync.destination.analyze import analyze_after
 from carsync.destination.commit import exactly_once
-from carsync.destination.merge import MergeRequest
+from carsync.destination.merge_work import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
 from carsync.errors import ApprovalError, ImplausibleError, StagingLostError
 from carsync.exit_codes import ExitCode, advise

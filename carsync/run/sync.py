@@ -20,7 +20,8 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.destination.commit import exactly_once
-from carsync.destination.merge import MergeRequest, merge
+from carsync.destination.merge import merge
+from carsync.destination.merge_work import MergeRequest
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError

@@ -9,6 +9,7 @@ from typing import Any
 
 from carsync.config.sections import Config, Database, LoadMethod
 from carsync.destination import merge, migrations, staging
+from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.destination.undo import UndoCounts
 from carsync.mapping.mapper import Mapper, target_columns
@@ -111,9 +112,9 @@ class Rig:
         proof: Proof | None = None,
         max_deactivations: int = NO_CAP,
         **more: Any,
-    ) -> merge.MergeRequest:
+    ) -> MergeRequest:
         """Give the merge request of the current run, its pages being 1 to `pages`."""
-        return merge.MergeRequest(
+        return MergeRequest(
             run=self.run,
             columns=COLUMNS,
             constants=CONSTANTS,
@@ -194,7 +195,7 @@ class RecordRig:
 
     def merge(self, action: DeactivationAction = "skip", **more: Any) -> MergeCounts:
         """Merge what is staged, and drop the staging tables as a sync does."""
-        request = merge.MergeRequest(
+        request = MergeRequest(
             run=self.run,
             columns=self.mapper.columns,
             constants=self.mapper.constants,

@@ -20,7 +20,8 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.destination.commit import exactly_once
-from carsync.destination.merge import MergeRequest, merge
+from carsync.destination.merge import merge
+from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError
 from carsync.exit_codes import ExitCode

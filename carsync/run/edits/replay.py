@@ -21,6 +21,7 @@ from carsync.config.api_sections import Value
 from carsync.config.lists import combine, name_of
 from carsync.config.sections import Config
 from carsync.destination import merge, migrations, staging
+from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
 from carsync.exit_codes import ExitCode
@@ -125,7 +126,7 @@ class Replay:
         )
         try:
             pages = self._stage(run)
-            request = merge.MergeRequest(
+            request = MergeRequest(
                 run=run,
                 columns=self._mapper.columns,
                 constants=self._mapper.constants,

@@ -13,6 +13,7 @@ from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.destination import merge, migrations, staging
+from carsync.destination.merge_work import MergeRequest
 from carsync.errors import ConfigError, DatabaseError, LockedError
 from carsync.mapping.mapper import Mapper
 from carsync.model import MAX_ORIGINAL_CHARS
@@ -184,7 +185,7 @@ def test_a_replayed_page_is_exactly_as_old_as_when_it_was_asked_for(
     fetched: list[Any] = []
     merged = merge.merge
 
-    def look(conn: Connection, request: merge.MergeRequest) -> Any:
+    def look(conn: Connection, request: MergeRequest) -> Any:
         fetched.extend(
             ask(conn, f"SELECT page, fetched_at FROM carsync.ledger_{request.run.run_id}")
         )
@@ -482,7 +483,7 @@ def test_an_answer_lost_after_the_commit_is_made_right_by_replaying_again(
     site.sync([record(1), bad(2)])
     merged = merge.merge
 
-    def lose_the_answer(conn: Connection, request: merge.MergeRequest) -> None:
+    def lose_the_answer(conn: Connection, request: MergeRequest) -> None:
         merged(conn, request)
         conn.close()
         raise KeyboardInterrupt
