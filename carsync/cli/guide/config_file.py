@@ -29,7 +29,7 @@ _LIVE_CHANGES = [
     "    at: archived_at",
     "    match: {lot_number: lot}  # a car may have another lot, which is on sale",
     "    set:",
-    "      status: {constant: sold}",
+    "      status: {path: status.name}",
     "      is_archived: {constant: true, type: boolean}",
     "      final_bid: {path: final_bid, unwrap: value, type: numeric}",
 ]
