@@ -1,21 +1,17 @@
 """Intake: every page of the feed into staging. What is done next.
 
 The parent's loop. A page is leased, fetched, queued, staged; only the word that its
-transaction committed makes it done. `retries.py` says when, or whether, a page is leased
-again: no worker waits for it. `page_judge.py` says what an answer means for the whole
-feed, `feed_ends.py` whether the feed has ended.
+transaction committed makes it done. `leases.py` says which page is leased next, and
+`retries.py` when one that failed is: no worker waits for it. `page_judge.py` says what an
+answer means for the whole feed, `feed_ends.py` whether the feed has ended.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-import random
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from carsync import failpoints, formatting, timing
@@ -29,7 +25,6 @@ from carsync.engine.messages import (
     LimitReached,
     PageFailed,
     PageFetched,
-    PageLease,
     PageNamed,
     PagesStaged,
     RateChanged,
@@ -49,10 +44,10 @@ from carsync.run.api_health import ApiHealth
 from carsync.run.budget.forecast import Forecast
 from carsync.run.context import RunContext
 from carsync.run.feed_ends import FeedEnds
+from carsync.run.leases import Leases
 from carsync.run.page_judge import PageJudge
 from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
-from carsync.run.retries import Retries
 from carsync.run.supervisor import TURN_S, EngineSupervisor
 from carsync.source.pagination.lists import REMOVALS
 
@@ -60,22 +55,6 @@ log = logging.getLogger(__name__)
 
 REST_OPENINGS = 2
 """Breaker openings in a row after which the remaining pages, all failed before, are given up."""
-MAX_RESTARTS = 2
-"""A feed whose next page is refused is read anew this often in a session."""
-REMOVAL_ATTEMPTS = 4
-"""A page of tombstones is asked for this often, where the API names no time to wait: the feed waits
-for it, and the next run asks again."""
-FIRST_RETRY_S = 1.0
-"""A run whose first request cannot connect tries once more after this long; a server that is only
-restarted takes about that. systemd's unit runs again after five minutes in any case."""
-
-
-@dataclass(slots=True)
-class _Out:
-    """A page that is leased and neither staged nor failed; `in_hand`: not even fetched."""
-
-    attempt: int
-    in_hand: bool = True
 
 
 class Intake:
@@ -96,11 +75,7 @@ class Intake:
         probes = ProbeRunner(context, self._supervisor, self._health)
         self.probe = probes.ask
         self._ends = FeedEnds(context, probes)
-        self._out: dict[int, _Out] = {}
-        self._retries = Retries(context.config.limits.retry, time.monotonic, random.random)
-        self._is_answered = False
-        self._expired: dict[int, PageFailed] = {}  # by list: why its plan must begin anew
-        self._restarts: Counter[int] = Counter()  # by list
+        self._leases = Leases(context, self._health)
         self._judge = PageJudge(context)
         self._forecast = Forecast(context)
 
@@ -135,46 +110,20 @@ class Intake:
             self._drain()
 
     def _is_done(self) -> bool:
-        if not self._plan.is_exhausted or self._out or self._retries:
+        if not self._plan.is_exhausted or self._leases:
             return False
         if self._plan.staged_count == 0:
             raise self._health.unreadable()
         return self._ends.are_proved()
 
-    # ── leases ───────────────────────────────────────────────────────────────
-
     def _lease(self) -> None:
-        """Fill the engine's room: retries that are due first, then new pages.
-
-        The first request of a session goes alone: it tells whether the key is good.
-        """
-        if self._expired:
-            if self._out:
-                return
-            for expired in self._expired.values():
-                self._restart(expired)
-            self._expired.clear()
-        engine = self._supervisor.engine
-        room = engine.room() if self._is_answered else 1 - len(self._out)
-        leases: list[PageLease] = []
-        while len(leases) < room and (lease := self._next_lease()) is not None:
-            leases.append(lease)
-            self._out[lease.page] = _Out(lease.attempt)
-        if leases:
-            engine.lease(leases)
-            failpoints.reach("intake.leased")
-
-    def _next_lease(self) -> PageLease | None:
-        page, attempt = self._retries.take() or (self._plan.next_page(), 1)
-        if page is None:
-            return None
-        token, is_proved = self._plan.token(page), self._health.has_pages
-        is_over, planned = self._plan.is_over(page), self._plan.of(page).planned
-        return PageLease(page, attempt, planned, token, is_proved, is_over)
+        for expired in self._leases.take_expired():
+            self._restart(expired)
+        self._leases.fill(self._supervisor.engine)
 
     def _restart(self, expired: PageFailed) -> None:
         """Drop what is staged of a list, and read it from its first page."""
-        context, index = self._context, self._index(expired.page)
+        context = self._context
         dropped, pages = self._plan.restart(expired.page)
         staging.clear(context.connection, context.run.run_id, pages)
         if not is_removal(expired.page):
@@ -185,12 +134,8 @@ class Intake:
             f"drops {formatting.plural(dropped, 'staged page')} and reads the feed from its first "
             "page"
         )
-        self._retries.drop(pages)
-        self._judge.forget(index)
-        self._restarts[index] += 1
-
-    def _index(self, page: int) -> int:
-        return self._lists.locate(page)[0].index
+        self._leases.drop(pages)
+        self._judge.forget(self._lists.locate(expired.page)[0].index)
 
     # ── events ───────────────────────────────────────────────────────────────
 
@@ -223,9 +168,7 @@ class Intake:
                 raise revive(event.error, event.problem, event.detail, event.hint)
 
     def _page_fetched(self, event: PageFetched) -> None:
-        if (out := self._out.get(event.page)) is not None:
-            out.in_hand = False
-        self._is_answered = True
+        self._leases.fetched(event.page)
         self._hear(event)
         self._health.page_came()
         self._context.metrics.page_fetched(event)
@@ -243,20 +186,19 @@ class Intake:
         self._context.metrics.pages_staged(event)
         for staged in event.pages:
             self._plan.mark_staged(staged.page, staged.records, staged.info)
-            self._out.pop(staged.page, None)
+            self._leases.staged(staged.page)
         failpoints.reach("intake.staged")
 
     def _page_failed(self, event: PageFailed) -> None:
-        if self._out.pop(event.page, None) is None:
+        if not self._leases.failed(event.page):
             return  # it was given up meanwhile
-        self._is_answered = True
         self._health.page_failed(event)
-        delay_s = self._delay_s(event)
-        is_expired = delay_s is None and self._has_expired(event)
+        delay_s = self._leases.delay_s(event)
+        is_expired = delay_s is None and self._leases.has_expired(event)
         is_last = delay_s is None and not is_expired
         self._context.attempt_failed(event, given_up=is_last and not is_removal(event.page))
         if is_expired:
-            self._expired[self._index(event.page)] = event
+            self._leases.expire(event)
             return
         if delay_s is None:
             self._health.judge_reach(event)
@@ -280,39 +222,20 @@ class Intake:
             *(self._lists.label(event.page), event.attempt, event.problem, delay_s),
             extra={**self._attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
-        self._retries.add(event, delay_s)
-
-    def _delay_s(self, event: PageFailed) -> float | None:
-        """Return the seconds until the page is asked for again; None where it is not."""
-        delay_s = self._retries.judge(event)
-        if self._plan.is_over(event.page):
-            return 0.0  # not asked for any more: an error behind the end is no page
-        if is_removal(event.page) and event.retry_after_s is None:
-            delay_s = delay_s if event.attempt < REMOVAL_ATTEMPTS else None
-        if event.first_attempts is not None and not self._health.has_answered:
-            return FIRST_RETRY_S if event.attempt < event.first_attempts else None
-        return delay_s
-
-    def _has_expired(self, event: PageFailed) -> bool:
-        """Say whether a page may be refused because its token was valid for a while only."""
-        is_refused = event.kind is FailureKind.CLIENT and event.status is not None
-        has_token = self._plan.token(event.page) is not None
-        return is_refused and has_token and self._restarts[self._index(event.page)] < MAX_RESTARTS
+        self._leases.retry(event, delay_s)
 
     def _give_up_removals(self, problem: str) -> None:
         """Read no more tombstones in this run; the feed itself is read all the same."""
         if self._plan.removals_problem:  # pages that were in hand
             return
         self._plan.give_up_removals(problem)
-        self._retries.drop(REMOVAL_PAGES)
-        self._out = {page: out for page, out in self._out.items() if not is_removal(page)}
+        self._leases.drop(REMOVAL_PAGES)
         log.warning(
             "given up: %s", problem, extra={"event": "removals_given_up", "problem": problem}
         )
 
     def _give_up(self, page: int, problem: str, extra: dict[str, Any]) -> None:
         log.warning("given up: %s", self._lists.of_page(page, problem), extra=extra)
-        self._out.pop(page, None)
         self._plan.fail(page, problem)
 
     def _breaker_opened(self, event: BreakerOpened) -> None:
@@ -329,12 +252,9 @@ class Intake:
         At the end of a feed with broken pages only their retries are left. These then fail
         in a row because of the pages, and the rest of the feed need not wait for them.
         """
-        in_hand = {page for page, out in self._out.items() if out.in_hand}
-        unleased = (self._plan.planned or math.inf) - self._plan.staged_count
-        unleased -= len(self._plan.failed) + len(self._out) + len(self._retries)
-        if unleased > 0 or any(self._out[page].attempt == 1 for page in in_hand):
+        rest = self._leases.failed_before()
+        if rest is None:
             return False
-        rest = in_hand.union(self._retries.pages)
         self._context.metrics.pages_given_up(len(rest))
         for page in rest:
             extra = {
@@ -343,7 +263,7 @@ class Intake:
                 "problem": problem,
             }
             self._give_up(page, problem, extra)
-        self._retries.drop(rest)
+        self._leases.drop(rest)
         return True
 
     def _attempt(self, what: str, event: PageFailed) -> dict[str, Any]:
@@ -362,9 +282,7 @@ class Intake:
         """Start another engine, and lease again what is not staged."""
         self._supervisor.replace(lost)
         mark_ledger(self._context, self._context.run.run_id)
-        for page in self._out:
-            self._plan.give_back(page)
-        self._out.clear()
+        self._leases.give_back()
 
     def _drain(self) -> None:
         """Let the engine stage what it has in hand.

@@ -12,7 +12,7 @@ from carsync.config.parser import parse
 from carsync.engine.base import Engine
 from carsync.engine.messages import Event, Lease, ProbeAnswered, ProbeLease
 from carsync.model import ProbeVerdict, RunOptions
-from carsync.run import intake, probes, supervisor
+from carsync.run import intake, leases, probes, supervisor
 from carsync.run.context import RunContext
 from carsync.run.figures.metrics import Metrics
 from carsync.run.listener import RunListener
@@ -102,5 +102,5 @@ class QuietContext(RunContext):
 def use_clock(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
     """Let the loops of a run go by `clock`."""
     told = SimpleNamespace(monotonic=clock, sleep=clock.advance)
-    for module in (intake, probes, supervisor):
+    for module in (intake, leases, probes, supervisor):
         monkeypatch.setattr(module, "time", told)
