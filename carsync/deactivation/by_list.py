@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from carsync import formatting
 from carsync.config.sections import Deactivate
 from carsync.deactivation.policy import Evidence, cap_objections, decide, most_deactivations
-from carsync.model import Decision, ListRank, ListRanks, Proof
+from carsync.decision import Decision, ListRank, ListRanks, Proof
 
 MANY_CARS = 10
 """A list may lose as many cars at once, however few it has."""

@@ -8,8 +8,8 @@ from typing import Any
 from carsync.config.lists import PAGES_EACH
 from carsync.deactivation.candidates import absent_cars, removed_cars
 from carsync.deactivation.policy import DeactivationPlan
+from carsync.decision import ListRank, ListRanks
 from carsync.destination import car_lists, privileges, verify
-from carsync.model import ListRank, ListRanks
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable
 from carsync.postgres.target import parts as target_parts

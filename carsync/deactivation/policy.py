@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from carsync import formatting
 from carsync.config.sections import Deactivate
 from carsync.deactivation.by_id import Verification
-from carsync.model import Decision, ProbeVerdict, Proof
+from carsync.decision import Decision, Proof
+from carsync.model import ProbeVerdict
 
 FORGOT_ALL = "the API answers 404 by id for every car, but knew cars by id in earlier runs"
 NO_PATH = "the API does not answer by-id requests (if it has no such path, set api.record: null)"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from carsync.config.lists import PAGES_EACH
+from carsync.decision import ListRanks
 from carsync.destination.staging import tables
-from carsync.model import ListRanks
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.state.runs import Run

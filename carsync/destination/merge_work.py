@@ -8,13 +8,14 @@ from typing import Any
 from msgspec import Struct
 
 from carsync.columns import MANAGED
+from carsync.decision import SKIP, Decision
 from carsync.destination import change_log, conditions, superseded
 from carsync.destination.refused_rows import RefusedRows
 from carsync.destination.removals import RemovalRules, Tombstones
 from carsync.destination.staging import tables
 from carsync.destination.target_table import list_triggers
 from carsync.destination.verify import Staged
-from carsync.model import SKIP, Column, Decision, judged_records
+from carsync.model import Column, judged_records
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts

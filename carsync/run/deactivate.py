@@ -16,9 +16,10 @@ from carsync.deactivation.by_id import NO_ADDRESS, Ask, Verification, affordable
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import ByIdAnswers, probes_wanted
 from carsync.deactivation.removals import plan_removals
+from carsync.decision import Decision
 from carsync.destination.removals import RemovalRules
 from carsync.destination.stage_writer import StageWriter
-from carsync.model import Decision, ProbeVerdict
+from carsync.model import ProbeVerdict
 from carsync.run.context import RunContext
 from carsync.run.evidence import ByLists, WholeFeed
 from carsync.run.window import find_unread_removals

@@ -15,7 +15,7 @@ from carsync.deactivation.policy import (
     decide,
     decide_by_answers,
 )
-from carsync.model import Decision, ListRank, ListRanks
+from carsync.decision import Decision, ListRank, ListRanks
 from carsync.run.context import RunContext
 from carsync.source.pagination import doubts
 from carsync.source.pagination.feed_plan import ListPlan

@@ -8,9 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync import formatting
+from carsync.decision import Decision
 from carsync.errors import CarsyncError, CheckpointError
 from carsync.exit_codes import ExitCode
-from carsync.model import Check, Decision, EndState, MergeCounts, RunOptions
+from carsync.model import Check, EndState, MergeCounts, RunOptions
 
 
 class Outcome(Struct, frozen=True):

@@ -18,6 +18,7 @@ from msgspec.structs import asdict, replace
 from carsync import failpoints, timing
 from carsync.config.dsn import place_of
 from carsync.config.sections import Config
+from carsync.decision import SKIP, Decision
 from carsync.destination import staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import merge
@@ -25,7 +26,7 @@ from carsync.destination.merge_work import MergeRequest
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError
-from carsync.model import ORDINARY, SKIP, Check, Decision, MergeCounts, RunOptions
+from carsync.model import ORDINARY, Check, MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
 from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
 from carsync.run.context import RunContext

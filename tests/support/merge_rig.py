@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from carsync.config.sections import Config, Database, LoadMethod
+from carsync.decision import DeactivationAction, Decision, Proof
 from carsync.destination import merge, migrations, staging
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
@@ -16,12 +17,9 @@ from carsync.mapping.mapper import Mapper, target_columns
 from carsync.model import (
     ROW_ACTIONS,
     Column,
-    DeactivationAction,
-    Decision,
     MappedPage,
     MergeCounts,
     PageInfo,
-    Proof,
     Reject,
     Row,
     RowAction,

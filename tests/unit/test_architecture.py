@@ -70,6 +70,7 @@ msgspec, which types records and configuration, may be imported everywhere.
 
 PURE = [
     "columns",
+    "decision",
     "errors",
     "exit_codes",
     "formatting",

@@ -18,6 +18,7 @@ from msgspec.structs import asdict, replace
 
 from carsync import formatting
 from carsync.config.sections import Config
+from carsync.decision import SKIP, Decision, Proof
 from carsync.destination import staging
 from carsync.destination.commit import exactly_once
 from carsync.destination.merge import merge
@@ -25,7 +26,7 @@ from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError
 from carsync.exit_codes import ExitCode
-from carsync.model import SKIP, Decision, MergeCounts, Proof, RunOptions
+from carsync.model import MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
 from carsync.run.context import RunContext
 from carsync.run.edits.asking import asking, locked

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from carsync.deactivation import approval, candidates
+from carsync.decision import Proof
 from carsync.destination import migrations, plausibility, staging
 from carsync.errors import DatabaseError
-from carsync.model import Column, Proof, Row
+from carsync.model import Column, Row
 from carsync.postgres import connection
 from carsync.postgres.target import find_id_type
 from carsync.postgres.wait import Connection

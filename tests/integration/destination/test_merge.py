@@ -13,6 +13,7 @@ import pytest
 from psycopg2.sql import SQL
 
 from carsync.deactivation import approval, candidates
+from carsync.decision import DeactivationAction, Proof
 from carsync.destination import analyze, merge, migrations, staging
 from carsync.destination.analyze import analyze_after
 from carsync.errors import (
@@ -20,7 +21,7 @@ from carsync.errors import (
     DatabaseUnavailableError,
     LockedError,
 )
-from carsync.model import DeactivationAction, Proof, Target
+from carsync.model import Target
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Cursor, Query
 from carsync.postgres.wait import Connection

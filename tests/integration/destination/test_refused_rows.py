@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from carsync.decision import DeactivationAction, Proof
 from carsync.errors import UnmergeableError
-from carsync.model import DeactivationAction, Proof
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, Rig, car, cars
 

@@ -9,7 +9,7 @@ import pytest
 from carsync.config.sections import Deactivate
 from carsync.deactivation.by_list import ListEvidence, ListVerdicts, decide_by_lists, judge_lists
 from carsync.deactivation.policy import DeactivationPlan, Evidence
-from carsync.model import ListRank
+from carsync.decision import ListRank
 
 SURE, PROVE, HELD, UNREAD = ListRank
 Proof = Literal["by_id", "next_run", "none"]

@@ -23,7 +23,8 @@ from carsync.deactivation.policy import (
     decide,
     probes_wanted,
 )
-from carsync.model import Decision, ProbeVerdict, Proof
+from carsync.decision import Decision, Proof
+from carsync.model import ProbeVerdict
 
 GOOD = DeactivationPlan(candidates=10, active=1000, seen=990, rejected_without_id=0, duplicates=0)
 RULES = Deactivate()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from carsync.decision import DeactivationAction, Decision
 from carsync.errors import CheckpointError, DatabaseUnavailableError
 from carsync.exit_codes import ExitCode
-from carsync.model import ORDINARY, Check, DeactivationAction, Decision, MergeCounts, RunOptions
+from carsync.model import ORDINARY, Check, MergeCounts, RunOptions
 from carsync.run.outcome import failed, judged, merged, of_options, unsaved
 from carsync.run.report import next_step
 
