@@ -11,6 +11,7 @@ from contextlib import closing
 from carsync import timing
 from carsync.config.sections import Config
 from carsync.destination import merge
+from carsync.destination.merge_work import MergeRequest
 from carsync.errors import DatabaseBusyError, DatabaseConflictError, DatabaseUnavailableError
 from carsync.model import MergeCounts
 from carsync.postgres.connect import open_database
@@ -18,6 +19,21 @@ from carsync.postgres.sessions import SessionWatchdog, describe_rivals, end_back
 from carsync.postgres.wait import Connection, rest
 
 log = logging.getLogger(__name__)
+
+
+def merge_once(
+    config: Config,
+    connection: Connection,
+    request: MergeRequest,
+    should_cancel: Callable[[], bool],
+) -> MergeCounts:
+    """Merge as `merge.merge` does, once; raise what it raises last."""
+    run_id = request.run.run_id
+
+    def work() -> MergeCounts:
+        return merge.merge(connection, request)
+
+    return exactly_once(config, connection, run_id, work, should_cancel)
 
 
 def exactly_once(

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property, partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from carsync import timing
 from carsync.config.api_sections import Api
+from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation.removals import RemovalPlan
 from carsync.destination.column_values import ColumnValues
@@ -35,9 +37,12 @@ from carsync.run.listener import Listeners, RunListener
 from carsync.run.signals import StopSignal
 from carsync.source.pagination.feed_plan import FeedPlan
 from carsync.state import runs
+from carsync.state.checkpoint import CheckpointState
 from carsync.state.figures import Figures
+from carsync.state.file_lock import FileLock
 from carsync.state.requests import Feed
 from carsync.state.runs import Run
+from carsync.state.turn import Turn
 
 TICK_S = 0.1
 SAMPLE_S = 1.0
@@ -133,6 +138,33 @@ class RunContext:
                 yield opened
             finally:
                 self._connection = None
+
+    def turn(self, checkpoint_file: Path) -> Turn:
+        """Return who takes the target's locks, after a wait for another run as `options` says."""
+        return Turn(
+            checkpoint_file,
+            place_of(self.config),
+            self.options.wait_s,
+            is_stopped=lambda: self.stop.requested,
+            tell=self.say,
+            pulse=self.listeners.pulse,
+        )
+
+    def open_checkpoint(
+        self, file: Path, lock: FileLock, previous: CheckpointState | None, *, dry_run: bool
+    ) -> None:
+        """Write the checkpoint from now on; see `CheckpointWriter`."""
+        self.checkpoint = CheckpointWriter(
+            file,
+            lock,
+            source=self.source,
+            target=str(self.target),
+            place=place_of(self.config),
+            fingerprints=self.fingerprints,
+            previous=previous,
+            mode=self.mode,
+            dry_run=dry_run,
+        )
 
     def ask(self, api: Api) -> None:
         """Plan to read what `api` says, and nothing of it yet."""

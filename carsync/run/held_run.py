@@ -9,9 +9,9 @@ from msgspec.structs import asdict
 
 from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.destination import column_values, merge, plausibility, staging
+from carsync.destination import column_values, plausibility, staging
 from carsync.destination.analyze import analyze_after
-from carsync.destination.commit import exactly_once
+from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.plausibility import Example, Forecast
 from carsync.errors import ApprovalError, ImplausibleError, StagingLostError
@@ -144,9 +144,7 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
         secrets=config.api.auth.secrets,
     )
     try:
-        counts = exactly_once(
-            config, conn, run.run_id, lambda: merge.merge(conn, request), lambda: False
-        )
+        counts = merge_once(config, conn, request, lambda: False)
     except BaseException:
         runs.finish_run(conn, taken, "held", ExitCode.HELD, {})
         raise

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from msgspec.structs import asdict, replace
@@ -20,15 +19,14 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.decision import SKIP, Decision
 from carsync.destination import staging
-from carsync.destination.commit import exactly_once
-from carsync.destination.merge import merge
+from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError
 from carsync.model import ORDINARY, Check, MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
-from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
+from carsync.run.checkpoint_writer import idle_since
 from carsync.run.context import RunContext
 from carsync.run.deactivate import decide_and_prove, judge_removals, removal_rules
 from carsync.run.figures.acceptance import evaluate
@@ -46,7 +44,6 @@ from carsync.source.pagination.feed_plan import ListPlan
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.clock import Moment
 from carsync.state.file_lock import FileLock
-from carsync.state.turn import Turn
 
 
 def sync(
@@ -78,14 +75,7 @@ class SyncRun:
         self._started_s = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._idle_s = 0.0
-        self._turn = Turn(
-            checkpoint_file,
-            place_of(context.config),
-            context.options.wait_s,
-            is_stopped=lambda: context.stop.requested,
-            tell=context.say,
-            pulse=context.listeners.pulse,
-        )
+        self._turn = context.turn(checkpoint_file)
         self._tokens = TokenStore(time.monotonic)
         self._writers = context.config.database.writers
 
@@ -116,17 +106,8 @@ class SyncRun:
         context = self._context
         previous = self._read_checkpoint()
         self._idle_s = idle_since(previous, Moment.now())
-        context.checkpoint = CheckpointWriter(
-            self._checkpoint_file,
-            lock,
-            source=context.source,
-            target=str(context.target),
-            place=place_of(self._config),
-            fingerprints=context.fingerprints,
-            previous=previous,
-            mode=context.mode,
-            dry_run=self._options.dry_run,
-        )
+        is_dry = self._options.dry_run
+        context.open_checkpoint(self._checkpoint_file, lock, previous, dry_run=is_dry)
         try:
             with context.connect() as connection:
                 self._turn.take_target(connection, context.target)
@@ -262,11 +243,8 @@ class SyncRun:
             read_all=is_sure and context.mode == "full",
             removals=removals,
         )
-        work = partial(merge, context.connection, request)
-        run_id = context.run.run_id
         cancel = context.should_cancel
-        counts = exactly_once(self._config, context.connection, run_id, work, cancel)
-        return decision, counts
+        return decision, merge_once(self._config, context.connection, request, cancel)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

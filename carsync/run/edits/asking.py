@@ -15,7 +15,7 @@ from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
-from carsync.run.checkpoint_writer import CheckpointWriter, idle_since
+from carsync.run.checkpoint_writer import idle_since
 from carsync.run.context import RunContext
 from carsync.run.probes import ProbeRunner
 from carsync.run.supervisor import EngineSupervisor
@@ -23,41 +23,24 @@ from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_certificates
 from carsync.state.checkpoint import load_or_none
 from carsync.state.clock import Moment
-from carsync.state.turn import Turn
 
 
 @contextmanager
-def locked(context: RunContext, checkpoint_file: Path, wait_s: float = 0.0) -> Iterator[float]:
+def locked(context: RunContext, checkpoint_file: Path) -> Iterator[float]:
     """Hold the target's locks until the block ends; no run may go on meanwhile.
 
     Gives for how many seconds nobody has asked the API. The checkpoint, which may be that of an
     unfinished run, stays as it is; it only remembers when the API was asked.
-    Raises `LockedError` where another process keeps a lock for longer than `wait_s`.
+    Raises `LockedError` where another process keeps a lock for longer than
+    `options.wait_s`.
     """
-    place = place_of(context.config)
     refuse_without_semaphores()
     check_certificates(context.config.api)
-    turn = Turn(
-        checkpoint_file,
-        place,
-        wait_s,
-        is_stopped=lambda: context.stop.requested,
-        tell=context.say,
-        pulse=context.listeners.pulse,
-    )
+    turn = context.turn(checkpoint_file)
     with turn.file_lock() as lock, context.connect() as connection:
         turn.take_target(connection, context.target)
-        previous = load_or_none(checkpoint_file, place)
-        context.checkpoint = CheckpointWriter(
-            checkpoint_file,
-            lock,
-            source=context.source,
-            target=str(context.target),
-            place=place,
-            fingerprints=context.fingerprints,
-            previous=previous,
-            dry_run=True,
-        )
+        previous = load_or_none(checkpoint_file, place_of(context.config))
+        context.open_checkpoint(checkpoint_file, lock, previous, dry_run=True)
         context.measure()
         yield 0.0 if turn.has_waited else idle_since(previous, Moment.now())
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,8 +19,7 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.decision import SKIP, Decision, Proof
 from carsync.destination import staging
-from carsync.destination.commit import exactly_once
-from carsync.destination.merge import merge
+from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError
@@ -72,7 +70,7 @@ def refresh(
         )
     context = RunContext(config, options, listener, stop)
     context.mode = "refresh"
-    with locked(context, checkpoint_file, options.wait_s) as idle_s:
+    with locked(context, checkpoint_file) as idle_s:
         start.prepare_schema(context)
         start.check_origin(context)
         _check_hash_scheme(context)
@@ -173,9 +171,7 @@ class _Refresh:
             records=config.history.changes_keep_days > 0,
             secrets=config.api.auth.secrets,
         )
-        work = partial(merge, context.connection, request)
-        run_id = self._run.run_id
-        return exactly_once(config, context.connection, run_id, work, context.should_cancel)
+        return merge_once(config, context.connection, request, context.should_cancel)
 
     def _stage(self) -> None:
         """Stage each portion of the cars as old as its requests; one of cars that are gone, too."""
