@@ -19,7 +19,7 @@ from carsync.reporting.notify.pings import ping
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.freshness import staleness
 
-DELTA_UNITS = "carsync-delta"
+INCREMENTAL_UNITS = "carsync-delta"
 """The units of incremental runs begin so."""
 
 log = logging.getLogger(__name__)
@@ -94,13 +94,15 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
         if sent is not None and was_sent(os.environ, sent.exit_code, sent.at, now):
             return None
         # An incremental run has judged itself whether its end is worth a notice.
-        delta = state.standing_of("incremental") if state else None
-        if delta is not None and was_sent(os.environ, delta.exit_code, delta.updated_at, now):
+        incremental = state.standing_of("incremental") if state else None
+        if incremental is not None and was_sent(
+            os.environ, incremental.exit_code, incremental.updated_at, now
+        ):
             return None
         return about_unit(unit, message, os.environ, state, **common)
     stale = staleness(state, now, config.notify.stale_after_s("full"))
     severity: Severity = "critical"
-    if stale is None and _has_deltas(config, state):
+    if stale is None and _runs_incremental(config, state):
         severity = "error"
         after_s = config.notify.stale_after_s("incremental")
         stale = staleness(state, now, after_s, "incremental")
@@ -113,7 +115,7 @@ def _notice(config: Config, unit: str | None, message: str, *, is_test: bool) ->
     return Notice(event="stale", severity=severity, stale=stale, next_step=step, **common)
 
 
-def _has_deltas(config: Config, state: CheckpointState | None) -> bool:
+def _runs_incremental(config: Config, state: CheckpointState | None) -> bool:
     """Say whether incremental runs are in use: one has succeeded, and the key is still set."""
     incremental = state.incremental if state else None
     is_known = incremental is not None and incremental.last_success_at is not None
@@ -124,4 +126,4 @@ def _pinged(unit: str | None) -> tuple[Mode, ...]:
     """Return the modes whose addresses are pinged: a unit's own, of a test both."""
     if unit is None:
         return ("full", "incremental")
-    return ("incremental",) if unit.startswith(DELTA_UNITS) else ("full",)
+    return ("incremental",) if unit.startswith(INCREMENTAL_UNITS) else ("full",)

@@ -13,7 +13,7 @@ from carsync.state.freshness import data_at
 
 
 def describe(state: CheckpointState, now: datetime) -> str:
-    """Say how old the newest data are, and those of the whole feed; empty without deltas."""
+    """Say how old the newest data are, and those of the whole feed; empty if all runs are full."""
     newest, whole = data_at(state, "incremental"), data_at(state, "full")
     if state.incremental is None or newest is None:
         return ""

@@ -34,7 +34,7 @@ _TWO_COLUMNS = 140
 _NAMES_WIDTH = len("  latency  ")
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
-_LAST_OF_CHANGES = "last completed run of changes"
+_LAST_INCREMENTAL = "last completed incremental run"
 _AFRESH = "run `carsync sync` again: it starts a new run, because this one is too old"
 _NONE_YET = "no run of this target has completed yet"
 
@@ -263,14 +263,14 @@ def _last_lines(state: CheckpointState, now: datetime, width: int) -> list[str]:
     else:
         table = layout.columns(_last_rows(last, state.last_success_at, now), width=width)
         lines = [_LAST, *table, "", *layout.counts_grid(last.counts, width)]
-    delta = state.incremental
-    if delta is None or delta.last_completed is None:
+    incremental = state.incremental
+    if incremental is None or incremental.last_completed is None:
         return lines
-    rows = _last_rows(delta.last_completed, delta.last_success_at, now)
-    rows.append(("cars", wording.counts(delta.last_completed.counts) or "none"))
+    rows = _last_rows(incremental.last_completed, incremental.last_success_at, now)
+    rows.append(("cars", wording.counts(incremental.last_completed.counts) or "none"))
     if last is not None:
         lines[0] = f"{_LAST} of the whole feed"
-    return [*lines, "", _LAST_OF_CHANGES, *layout.columns(rows, width=width)]
+    return [*lines, "", _LAST_INCREMENTAL, *layout.columns(rows, width=width)]
 
 
 def _last_rows(last: LastRun, success_at: datetime | None, now: datetime) -> list[tuple[str, str]]:

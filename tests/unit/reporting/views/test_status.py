@@ -87,7 +87,7 @@ def test_a_last_run_that_was_no_success_shows_when_the_last_success_was() -> Non
     assert "success  never yet" in shown(last_completed=partial, last_success_at=None)
 
 
-def after_a_delta(**changes: Any) -> CheckpointState:
+def after_incremental(**changes: Any) -> CheckpointState:
     """Give the checkpoint of an incremental run that ended, with a full run unfinished before."""
     full = snapshots.checkpoint(last_success_at=NOW - timedelta(hours=7))
     counts = MergeCounts(seen=90, inserted=3, updated=60, unchanged=27)
@@ -109,7 +109,7 @@ def after_a_delta(**changes: Any) -> CheckpointState:
 
 
 def test_after_an_incremental_run_both_modes_are_told() -> None:
-    lines = render_status(after_a_delta(), NOW, False).splitlines()
+    lines = render_status(after_incremental(), NOW, False).splitlines()
     assert lines[0].endswith(" complete")
     assert (
         "newest data: 12 min old (incremental run 51); whole feed: 7 h old (full run 41)" in lines
@@ -118,7 +118,7 @@ def test_after_an_incremental_run_both_modes_are_told() -> None:
     assert "  run      51 · incremental · started" in text
     assert "  reads    changes since 2026-01-02 02:05:21 UTC, 15 min overlap included" in text
     assert "last completed run of the whole feed\n  run      41 · took" in text
-    assert "last completed run of changes\n  run      51 · took" in text
+    assert "last completed incremental run\n  run      51 · took" in text
     assert "cars     3 inserted · 60 updated · 27 unchanged" in text
     words = " ".join(text.split())
     assert "full run 42: interrupted, 2026-01-02 03:05:19 UTC" in words
@@ -129,7 +129,7 @@ def test_after_an_incremental_run_both_modes_are_told() -> None:
 
 
 def test_the_next_step_of_an_incremental_run_is_an_incremental_one() -> None:
-    dead = after_a_delta(state="running", exit_code=None)
+    dead = after_incremental(state="running", exit_code=None)
     step = judge(dead, NOW, False, DAY_H).next_step
     assert step.startswith("run `carsync sync --mode incremental` again")
     assert dead.other is not None
@@ -138,9 +138,11 @@ def test_the_next_step_of_an_incremental_run_is_an_incremental_one() -> None:
 
 def test_of_the_other_run_only_what_somebody_must_know_is_told() -> None:
     done = replace(snapshots.checkpoint().standing, state="complete", exit_code=0)
-    assert "full run" not in render_status(after_a_delta(other=done), NOW, False).split("next:")[1]
+    assert (
+        "full run" not in render_status(after_incremental(other=done), NOW, False).split("next:")[1]
+    )
     held = replace(done, state="held", exit_code=6, hint="approve them with `carsync approve 42`")
-    text = render_status(after_a_delta(other=held), NOW, False)
+    text = render_status(after_incremental(other=held), NOW, False)
     assert "full run 42: held" in text
     assert "approve them with `carsync approve 42`" in " ".join(text.split())
 
