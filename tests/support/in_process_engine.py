@@ -31,7 +31,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import Mapper
 from carsync.model import ORDINARY, Column, MappedPage, ProbeVerdict, RunOptions
 from carsync.postgres.wait import Connection
-from carsync.run import sync
+from carsync.run import start, sync
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
@@ -166,4 +166,5 @@ def sync_in_process(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sync, "Fleet", new_fleet)
         patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
+        patch.setattr(start, "fit_writers", lambda _: 1)  # as many sessions as it uses
         return sync.sync(config, checkpoint_file, RunListener(), stop or StopSignal(), options)

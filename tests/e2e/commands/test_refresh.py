@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.fake_api import Reply
 from tests.support.folders import ROOT
-from tests.support.site import CARSYNC, Ended, SimulatedSite, Site, ask, await_that, worst_burst
+from tests.support.site import CARSYNC, Ended, Site, ask, await_that, worst_burst
 from tests.support.small_feed import SmallFeed, SmallSite, car
 
 SOLD = FeedOptions(cars=60, seed=3, removed_share=0.05, changed_share=0.02, added_share=0)
@@ -38,14 +37,6 @@ def site(feed: SmallFeed, dsn: str, tmp_path: Path, fill: Fill) -> Iterator[Smal
     feed.arrivals.clear()
     yield site
     site.close()
-
-
-@pytest.fixture
-def site_in_step(open_site: OpenSite, fill: Fill) -> SimulatedSite:
-    """Give a site of 600 cars that was synced once."""
-    site = open_site()
-    fill(site)
-    return site
 
 
 def told(ended: Ended) -> dict[str, str]:
@@ -163,11 +154,15 @@ def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fil
     site.await_no_process()
 
 
-def test_an_unfinished_run_goes_on_after_a_refresh(
-    site_in_step: SimulatedSite,
-) -> None:
-    site = site_in_step
-    _interrupt(site)
+def test_an_unfinished_run_goes_on_after_a_refresh(open_site: OpenSite, fill: Fill) -> None:
+    site = open_site(FeedOptions(cars=200))
+    fill(site)
+    site.api.hold(after=3)
+    running = site.start("sync")
+    site.await_staged(3)
+    running.close()
+    site.api.release()
+    site.await_no_process()
     unfinished = site.checkpoint()
     car_id = sorted(site.truth())[0]
     assert told(refresh(site, car_id)) == {car_id: "unchanged"}
@@ -189,15 +184,3 @@ def test_an_unfinished_run_goes_on_after_a_refresh(
     assert states == [("complete",), ("abandoned",)]
     assert ended.report["figures"]["pages_resumed"] > 0
     site.assert_exact()
-
-
-def _interrupt(site: SimulatedSite) -> None:
-    """Leave a run that was stopped half-way."""
-    site.api.reset()
-    site.api.hold(after=10)
-    running = site.start("sync", "--json")
-    site.await_staged(10)
-    running.signal(signal.SIGTERM)
-    site.api.release()
-    assert running.end().exit_code == 143
-    site.await_no_process()

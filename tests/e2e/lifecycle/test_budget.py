@@ -70,7 +70,7 @@ def test_a_run_that_cannot_be_finished_is_refused_before_its_first_page(
 
 
 def test_killed_runs_never_overspend_it(site: SimulatedSite) -> None:
-    leave(site, 25)
+    leave(site, 30)  # a run that is killed loses at most 18: 8 that it sent, 10 that it reserved
     for after in (4, 7):
         site.api.hold(after)
         most = len(site.api.log) + after
@@ -81,5 +81,5 @@ def test_killed_runs_never_overspend_it(site: SimulatedSite) -> None:
         site.api.release()
         site.await_no_process()
     site.sync(expect=3)
-    assert len(site.api.log) <= 25
+    assert len(site.api.log) <= 30
     assert sum(site.counted().values()) == BUDGET

@@ -46,6 +46,8 @@ from tests.support.site import await_that
 PAGE_SIZE = 3
 QUIET_RUNS = 40
 """After so many quiet runs at most the table must equal the feed, with one probe a run."""
+SETTLING_PROBES = 100
+"""So many probes a run, once the drift is over; with `--long` as few as the runs before had."""
 
 SHARDS = 4
 """Parts of the trials, each with its own seed, that run beside each other."""
@@ -138,6 +140,8 @@ class DriftMachine(RuleBasedStateMachine):
     ) -> None:
         self._lie = lie
         self._config = self._configure(second_proof, has_totals, max_probes, max_share)
+        probes = trials(SETTLING_PROBES, max_probes)
+        self._settling = self._configure(second_proof, has_totals, probes, max_share)
         self._mapper = Mapper.load(self._config)
         self._by_id_lie = by_id_lie
         self._is_certain = second_proof == "by_id" and by_id_lie != "by-id-404"
@@ -225,6 +229,7 @@ class DriftMachine(RuleBasedStateMachine):
     def _settle(self) -> None:
         if self._lie in CUTS:
             return  # what lies behind the cut is never seen, and a human must not approve it
+        self._config = self._settling
         for _ in range(QUIET_RUNS):
             report = self._run(Script())
             if report.exit_code is ExitCode.OK:
@@ -289,7 +294,7 @@ def test_no_car_listed_throughout_is_deactivated_however_the_feed_moves(
     run_state_machine_as_test(
         machine if effort.is_long else seed(shard)(machine),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=trials(80, 10_000) // SHARDS,
+            max_examples=trials(40, 10_000) // SHARDS,
             stateful_step_count=4,
             database=None,
             report_multiple_bugs=False,
