@@ -205,12 +205,12 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
             "that the API knows",
         )
     else:
-        found.ok("page size", f"{page.records} of {asked} requested")
+        found.ok("page size", f"{page.records:,} of {asked:,} requested")
 
 
 def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
     rejected = page.records - page.mapped
-    seen = f"{page.mapped} of {formatting.plural(page.records, 'record')} become rows"
+    seen = f"{page.mapped:,} of {formatting.plural(page.records, 'record')} become rows"
     if not rejected:
         found.ok("mapping", seen)
         return

@@ -68,8 +68,10 @@ def test_removed_cars_that_the_table_does_not_have_are_told(
 ) -> None:
     assert "removed cars" not in examine_delta(api, dsn)
     begun = "INSERT INTO carsync.runs (schema_name, table_name, source, state, merged_at, version,"
-    begun += " hash_scheme, counts, api_clock) VALUES ('public', 'cars', 'external', 'complete', now(), '',"
-    begun += " '', '{}', to_timestamp(%s))"
+    begun += (
+        " hash_scheme, counts, api_clock) VALUES ('public', 'cars', 'external', 'complete', now(),"
+    )
+    begun += " '', '', '{}', to_timestamp(%s))"
     ask(conn, begun, NOON_S)
     strange = examine_delta(api, dsn)["removed cars"]
     assert (strange.level, "0 of 12 cars" in strange.seen) == (Level.WARNING, True)
