@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync import formatting
@@ -18,6 +20,8 @@ from carsync.config.presets.loader import with_algorithm
 from carsync.config.sections import Config
 from carsync.doctor import (
     config_checks,
+    delta_checks,
+    delta_facts,
     end_checks,
     end_facts,
     feed_checks,
@@ -47,6 +51,15 @@ from carsync.source.single_page import Pacer, ask_page
 
 Hashes = Mapping[str, Mapping[str, str]]
 """The hashes of the first page: algorithm → id → hash."""
+Removed = Sequence[tuple[str, datetime]]
+"""Cars with a tombstone, each with the time when it went."""
+
+
+class Sample(Struct, frozen=True):
+    """What the feed gave to compare the table with; None and none where it gave nothing."""
+
+    hashes: Hashes | None = None
+    removed: Removed = ()
 
 
 def examine(
@@ -71,10 +84,10 @@ def examine(
     facts = machine_facts.gather(checkpoint, place_of(config))
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
     announce("API")
-    found, hashes = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    found, sample = _examine_feed(config, mapper, is_busy=facts.is_locked)
     groups.append(Group("API", tuple(found.all)))
     announce("database")
-    groups += _examine_database(config, mapper, hashes)
+    groups += _examine_database(config, mapper, sample)
     return groups
 
 
@@ -93,8 +106,8 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
 
 def _examine_feed(
     config: Config, mapper: Mapper | None, *, is_busy: bool
-) -> tuple[Findings, Hashes | None]:
-    """Judge the feed; return the findings and, where it gave one, the first page's hashes."""
+) -> tuple[Findings, Sample]:
+    """Judge the feed; return the findings, and what it gave to compare the table with."""
     found = Findings(ExitCode.API)
     try:
         config.require_api()
@@ -102,24 +115,24 @@ def _examine_feed(
         if not config.api.base_url:
             found.failed("address", exc)
         found.skip(feed_checks.CHECKS, exc.problem)
-        return found, None
+        return found, Sample()
     if not _reach(found, config):
         found.skip(feed_checks.CHECKS, "the API is not reached")
-        return found, None
+        return found, Sample()
     if is_busy and config.limits.requests_per_second:
         found.skip(
             feed_checks.CHECKS,
             "the run in progress uses the whole rate limit; `carsync status` shows how the "
             "API answers",
         )
-        return found, None
+        return found, Sample()
     pacer = Pacer(config.limits)
     try:
         answer = ask_page(config.api, pacer=pacer)
     except PageError as exc:
         feed_checks.judge_failure(found, exc)
         found.skip(feed_checks.ANSWER, "the API returned no page")
-        return found, None
+        return found, Sample()
     page = feed_facts.look_at(config, mapper, answer)
     why = "no record has an id"
     if mapper is None:
@@ -131,15 +144,18 @@ def _examine_feed(
             why = "the first page is empty" if page.fault is None else "the answer is not a page"
             found.skip(feed_checks.PAGE, why)
     feed_checks.judge_skew(found, page.skew_s)
+    hashes = _hashes(config, answer.body) if page.mapped else None
     if page.ids:
-        _try_claims(found, config, page, pacer)
-    else:
-        found.skip(feed_checks.CLAIMS, why)
-    return found, _hashes(config, answer.body) if page.mapped else None
+        return found, Sample(hashes, _try_claims(found, config, page, pacer))
+    found.skip(feed_checks.CLAIMS, why)
+    return found, Sample(hashes)
 
 
-def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) -> None:
-    """Try by a few more requests what the feed says of its ends, and how it answers by id."""
+def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) -> Removed:
+    """Try by a few more requests what the feed says of its ends, of single cars, of changes.
+
+    Returns the removed cars.
+    """
     asker = FeedAsker(config, pacer)
     rules, paginator, ids = config.api.pagination, load_paginator(config.api), frozenset(page.ids)
     info = PageInfo(page.pages, page.total, page.next_token, page.has_more)
@@ -163,12 +179,26 @@ def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) 
             record_checks.judge(found, record_facts.try_records(asker, record, *page.by_id))
         except PageError as exc:
             found.warn(record_checks.NAME, words(exc), exc.hint)
+    removed = _try_delta(found, asker, page)
     asked = f"the API was asked {formatting.plural(asker.requests, 'time')}"
     if names := FeedLists(config.api).names:
         asked += (
             f", for the first list alone ({names[0]}, of {formatting.plural(len(names), 'list')})"
         )
     found.ok("requests", asked)
+    return removed
+
+
+def _try_delta(found: Findings, asker: FeedAsker, page: FirstPage) -> Removed:
+    """Try what the API tells of changes; return the removed cars of its first tombstones."""
+    api, now = asker.config.api, delta_facts.api_time(page.skew_s)
+    if api.window.param is not None:
+        delta_checks.judge_window(found, api.window, page, delta_facts.try_window(asker, now))
+    if api.removals.path is None:
+        return ()
+    facts = delta_facts.try_removals(asker, now)
+    delta_checks.judge_removals(found, api.removals.path, facts)
+    return facts.times
 
 
 def _reach(found: Findings, config: Config) -> bool:
@@ -201,14 +231,14 @@ def _hashes(config: Config, body: bytes) -> Hashes:
     return found
 
 
-def _examine_database(config: Config, mapper: Mapper | None, hashes: Hashes | None) -> list[Group]:
+def _examine_database(config: Config, mapper: Mapper | None, sample: Sample) -> list[Group]:
     found, judged = Findings(ExitCode.DATABASE), Findings(ExitCode.DATABASE)
     because = _reach_server(found, config)
     if not because:
         try:
             with server_facts.read_only(config) as connection:
                 _judge_server(found, connection, config)
-                _judge_tables(judged, connection, config, mapper, hashes)
+                _judge_tables(judged, connection, config, mapper, sample)
         except CarsyncError as exc:
             # What was judged so far stands; the rest is not known.
             (found if found.missing(server_checks.CHECKS) else judged).failed("session", exc)
@@ -283,7 +313,7 @@ def _judge_tables(
     connection: Connection,
     config: Config,
     mapper: Mapper | None,
-    hashes: Hashes | None,
+    sample: Sample,
 ) -> None:
     target = config.target
     held = server_facts.describe_privileges(connection, target)
@@ -296,7 +326,12 @@ def _judge_tables(
         found.skip(["hashes"], "the mapping cannot be compiled")
     elif is_usable and mapper is not None:
         overlap = None
-        if hashes and facts.rows is not None:
-            overlap = server_facts.compare(connection, target, config.sync.source, hashes)
+        if sample.hashes and facts.rows is not None:
+            overlap = server_facts.compare(connection, target, config.sync.source, sample.hashes)
         table_checks.judge_hashes(found, facts, mapper.hash_scheme, overlap, config.sync.source)
+    if is_usable and not pending and sample.removed:
+        asked = server_facts.since_full(connection, target, config.sync.source, sample.removed)
+        compared = server_facts.compare(connection, target, config.sync.source, {"": asked})
+        delta_checks.judge_known(found, asked, compared.known)
+    table_checks.judge_budget(found, server_facts.read_budget(connection, config))
     table_checks.judge_runs(found, facts)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from carsync.config.api_sections import Api
 from carsync.config.sections import Config
 from carsync.engine.messages import PageLease, ProbeLease
-from carsync.engine.reader import FeedReader, ProbeAnswer
+from carsync.engine.reader import FeedReader, PageRead, ProbeAnswer
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.record_match import ids_of
 from carsync.source.client import ApiClient
@@ -57,9 +57,12 @@ class FeedAsker:
 
     def list_page(self, page: int, token: str | None = None) -> frozenset[str]:
         """Return the ids that a page lists; the feed's end lists none."""
-        lease = PageLease(page, 1, token=token)
-        read = self._ask(self.config, lambda reader: reader.read_page(lease))
+        read = self.read(PageLease(page, 1, token=token))
         return frozenset(i for i in ids_of(read.mapped) if i is not None)
+
+    def read(self, lease: PageLease) -> PageRead:
+        """Return a page, mapped."""
+        return self._ask(self.config, lambda reader: reader.read_page(lease))
 
     def look(self, page: int) -> frozenset[str]:
         """Return the ids on a page that may not be there; none where the API refuses it."""

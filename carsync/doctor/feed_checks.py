@@ -13,6 +13,7 @@ from carsync.doctor.findings import Findings, words
 from carsync.doctor.way_checks import WAY
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
+from carsync.run.budget.keeper import EACH
 
 PAGE = ("records", "totals", "page size", "mapping", "fields", "pace")
 CLAIMS = ("end", "by id")
@@ -204,12 +205,12 @@ def _judge_size(found: Findings, config: Config, page: FirstPage) -> None:
             "that the API knows",
         )
     else:
-        found.ok("page size", f"{page.records} of {asked} requested")
+        found.ok("page size", f"{page.records:,} of {asked:,} requested")
 
 
 def _judge_mapping(found: Findings, config: Config, page: FirstPage) -> None:
     rejected = page.records - page.mapped
-    seen = f"{page.mapped} of {formatting.plural(page.records, 'record')} become rows"
+    seen = f"{page.mapped:,} of {formatting.plural(page.records, 'record')} become rows"
     if not rejected:
         found.ok("mapping", seen)
         return
@@ -267,9 +268,13 @@ def _judge_pace(found: Findings, config: Config, page: FirstPage) -> None:
         return
     took_s = page.pages / pace
     took = formatting.duration(max(took_s, 1))
-    seen = f"{formatting.plural(page.pages, 'page', 'takes', 'take')} {took} at {pace:.0f} pages/s"
+    pages = formatting.plural(page.pages, "page", "takes", "take")
+    seen = f"{pages} {took} at {formatting.plural(round(pace), 'page')}/s"
     is_slow = targets.max_minutes is not None and took_s > 60 * targets.max_minutes
     if is_slow:
         seen += f", and acceptance allows {targets.max_minutes:g} min"
     fix = "raise limits.requests_per_second if the API allows it, or acceptance.max_minutes"
+    if limits.budget.requests is not None and page.pages > limits.budget.requests:
+        is_slow, fix = True, "raise limits.budget.requests or api.pagination.page_size"
+        seen += f"; limits.budget allows {limits.budget.requests:,} {EACH[limits.budget.per]}"
     found.warn_if(is_slow, "pace", seen, fix)

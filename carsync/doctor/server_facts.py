@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 
 from carsync.config.sections import Config
@@ -27,7 +28,8 @@ from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, within
 from carsync.run.fingerprints import find_other_feed
 from carsync.source.dns import look_up
-from carsync.state import runs, target_lock
+from carsync.state import requests, runs, target_lock
+from carsync.state.api_use import BudgetUse
 
 NAME = "carsync check"
 _REACH_S = 4.0
@@ -178,3 +180,25 @@ def compare(
             for algorithm, hashes in hashes_by.items()
         },
     )
+
+
+def since_full(
+    conn: Connection, target: Target, source: str, removed: Iterable[tuple[str, datetime]]
+) -> dict[str, str]:
+    """Return the cars that went since the last run of the whole feed, which the table should have.
+
+    Each id has an empty hash, as `compare` wants it.
+    """
+    run = runs.last_full(conn, target, source)
+    if run is None or run.api_clock is None:
+        return {}
+    return {record_id: "" for record_id, at in removed if at > run.api_clock}
+
+
+def read_budget(conn: Connection, config: Config) -> BudgetUse | None:
+    """Return what is left of `limits.budget`; None where there is none, or nothing was counted."""
+    budget = config.limits.budget
+    if budget.requests is None or not requests.exist(conn):
+        return None
+    feed = requests.Feed(config.target, config.sync.source)
+    return requests.read(conn, feed, budget).budget

@@ -10,6 +10,8 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.doctor.findings import Findings
 from carsync.errors import CarsyncError
+from carsync.reporting.views.cost import budget_words
+from carsync.state.api_use import BudgetUse
 
 CHECKS = ("schema carsync", "target schema", "target table", "migrations", "hashes", "lock")
 """The names of the checks of schemas and tables, in the order in which they are made."""
@@ -266,3 +268,10 @@ def judge_runs(found: Findings, facts: TableFacts) -> None:
         found.ok("lock", f"free; run {facts.unfinished_run} is unfinished and will be resumed")
     else:
         found.ok("lock", "free")
+
+
+def judge_budget(found: Findings, use: BudgetUse | None) -> None:
+    """Judge what is left of `limits.budget`."""
+    if use is not None:
+        fix = "wait until it renews, or raise limits.budget.requests if the API allows it"
+        found.warn_if(not use.left, "budget", budget_words(use), fix)

@@ -33,6 +33,8 @@ def staleness(
 ) -> str | None:
     """Return why the data are too old (`--max-age`), or None where they are young enough."""
     allowed, name = formatting.duration(max_age_s), _NAMES[mode]
+    if mode == "full" and state is not None and state.incremental is not None:
+        name += " of a full run"
     at = data_at(state, mode)
     if at is None:
         return f"no run has succeeded yet; one within {allowed} is required"

@@ -104,6 +104,7 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
     unpacked = f"{formatting.size(seen.body_bytes)} unpacked"
     failed, median, slope = sum(seen.errors.values()), seen.latency_p50_s, seen.rss_slope_mb_per_min
     share = f"{failed:,} failed ({100 * seen.error_rate:.1f} %), {seen.retries:,} retried"
+    requests = sum(seen.requests.values()) or seen.attempts
     growth = "all processes" if slope is None else wording.slope(slope).replace("-", "−")
     return [
         ("Duration", formatting.duration(data.duration_s or 0.0), "from start to end"),
@@ -111,7 +112,7 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
         ("Rows staged", f"{seen.rows_staged:,}", rejected),
         ("Mean speed", speed, f"{formatting.rate(seen.rows_per_s)} rows/s"),
         ("Answer time", _latency(median), _slower(seen)),
-        ("Requests", f"{seen.attempts:,}", share if failed else "none failed"),
+        ("Requests", f"{requests:,}", share if failed else "none failed"),
         *_cost_tiles(seen),
         ("Received", formatting.size(seen.wire_bytes), unpacked),
         ("Peak memory", formatting.size(seen.rss_peak_bytes), growth),

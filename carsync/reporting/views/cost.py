@@ -11,6 +11,7 @@ from carsync.state.api_use import ApiUse, BudgetUse, Quota
 
 NamedValue = tuple[str, str]
 _KINDS = {"pages": "pages", "by_id": "by id", "removals": "removals", "token": "token"}
+_ONE = {"pages": "page", "removals": "removal"}
 
 
 def cost_rows(
@@ -30,13 +31,14 @@ def cost_rows(
 def by_kind(counts: Mapping[str, int]) -> str:
     """Write how many requests there were, and of which kinds.
 
-    >>> by_kind({"pages": 935, "by_id": 30, "reserved": 4}), by_kind({"pages": 7}), by_kind({})
-    ('969: 935 pages, 30 by id, 4 reserved', '7: 7 pages', 'none')
+    >>> by_kind({"pages": 935, "by_id": 30, "reserved": 4}), by_kind({"pages": 1}), by_kind({})
+    ('969: 935 pages, 30 by id, 4 reserved', '1: 1 page', 'none')
     """
     if not counts:
         return "none"
     order = [*(kind for kind in _KINDS if kind in counts), *sorted(counts.keys() - _KINDS.keys())]
-    parts = [f"{counts[kind]:,} {_KINDS.get(kind, kind)}" for kind in order]
+    names = {kind: (_ONE if counts[kind] == 1 else _KINDS).get(kind) for kind in order}
+    parts = [f"{counts[kind]:,} {names[kind] or _KINDS.get(kind, kind)}" for kind in order]
     return f"{sum(counts.values()):,}: {', '.join(parts)}"
 
 

@@ -31,7 +31,8 @@ MIN_WIDTH, MAX_WIDTH = 40, 200
 
 _SHOWN_FAILED_PAGES = 3
 _TWO_COLUMNS = 140
-_NAMES_WIDTH = len("  latency  ")
+_NAME, _BESIDE_NAME = "latency", 4
+"""The longest name of a line, but for those of `cost_rows`; and the blanks around it."""
 _MIN_BAR, _MAX_BAR = 10, 60
 _LAST = "last completed run"
 _LAST_INCREMENTAL = "last completed incremental run"
@@ -150,17 +151,25 @@ def status_lines(
         lines += layout.wrap("why", verdict.reason, color, width)
     lines += layout.wrap("next", verdict.next_step, color, width)
     if state is not None and state.other is not None:
-        lines += _other_lines(state.other, now, resume_within_h, color, width)
+        lines += _other_lines(state, state.other, now, resume_within_h, color, width)
     return lines
 
 
 def _other_lines(
-    other: RunStanding, now: datetime, resume_within_h: float, color: bool, width: int
+    state: CheckpointState,
+    other: RunStanding,
+    now: datetime,
+    resume_within_h: float,
+    color: bool,
+    width: int,
 ) -> list[str]:
     """Say how the last run of the other mode stands, where somebody has to know."""
     verdict = judge(other, now, False, resume_within_h)
     if verdict.state == "complete" and not verdict.reason:
         return []
+    full = state.last_completed
+    if other.mode == "incremental" and full and full.finished_at > other.updated_at:
+        return []  # a full run has read since what this one should have
     run = wording.MODES[other.mode] + (f" {other.run_id}" if other.run_id else "")
     text = f"{verdict.state}, {_ago(other.updated_at, now)}"
     if verdict.state == "interrupted":
@@ -168,7 +177,8 @@ def _other_lines(
     lines = ["", *layout.wrap(run, text, color, width)]
     if verdict.reason:
         lines += layout.wrap("why", verdict.reason, color, width)
-    return [*lines, *layout.wrap("next", verdict.next_step, color, width)]
+    step = verdict.next_step.replace("`carsync sync`", f"`carsync sync --mode {other.mode}`")
+    return [*lines, *layout.wrap("next", step, color, width)]
 
 
 def render_line(
@@ -198,10 +208,12 @@ def _run_rows(
     run = "–" if state.run_id is None else str(state.run_id)
     seen = formatting.duration(round(updated_age_s(state, now)))
     at_work = ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago")
+    costs = cost_rows(state.requests, state.api_use, state.quotas, now)
+    width -= _BESIDE_NAME + max(len(name) for name in (_NAME, *dict(costs)))
     rows = [
         ("run", f"{run}{wording.mode(state.mode)} · started {_ago(state.started_at, now)}"),
         at_work,
-        *_pages(state, width - _NAMES_WIDTH),
+        *_pages(state, width),
         ("rows", wording.rows(state)),
     ]
     if words := wording.window(state.window_from, state.window_overlap_s):
@@ -221,8 +233,7 @@ def _run_rows(
     if state.latency is not None:
         rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
-    rows += cost_rows(state.requests, state.api_use, state.quotas, now)
-    return rows + _failed_rows(state, width - _NAMES_WIDTH)
+    return [*rows, *costs, *_failed_rows(state, width)]
 
 
 def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:

@@ -55,7 +55,9 @@ def _work(report: RunReport) -> list[tuple[str, str]]:
     memory = f"peak {formatting.size(figures.rss_peak_bytes)} in all processes"
     if figures.rss_slope_mb_per_min is not None:
         memory += f" · slope {wording.slope(figures.rss_slope_mb_per_min)}"
-    traffic = f"{formatting.plural(figures.attempts, 'request')} · {wording.traffic(figures)}"
+    traffic = wording.traffic(figures)
+    if not figures.requests:  # else their own line has them, by kind
+        traffic = f"{formatting.plural(figures.attempts, 'request')} · {traffic}"
     asked = wording.window(report.window_from, report.window_overlap_s)
     return [
         ("outcome", outcome(report.exit_code)),

@@ -89,7 +89,7 @@ def test_max_age_fails_with_its_reason_on_standard_error(path: Path, age: str) -
     ("ages", "said"),
     [
         (("full=26h", "incremental=2h"), ""),
-        (("full=30m", "incremental=2h"), "the last success is 1 h old"),
+        (("full=30m", "incremental=2h"), "the last success of a full run is 1 h old"),
         (("26h", "incremental=5m"), "the newest data are 10 min old, more than 5 min"),
     ],
 )

@@ -115,3 +115,9 @@ def test_the_checks_of_a_sound_feed_are_those_that_are_named_in_their_order() ->
     feed_checks.judge_skew(found, 0.0)
     names = [*(finding.name for finding in found.all), *feed_checks.CLAIMS]
     assert names == list(feed_checks.CHECKS)
+
+
+def test_a_budget_of_fewer_requests_than_pages_is_warned_of() -> None:
+    few = parse("limits: {budget: {requests: 10, per: hour}}", {})
+    found = bad(judged(feed_checks.judge_page, few, replace(PAGE, pages=11)))
+    assert "limits.budget allows 10 an hour" in found["pace"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from carsync.doctor.findings import Findings
 from carsync.doctor.table_checks import Overlap, Privileges, TableFacts
 from carsync.errors import DatabaseError
 from carsync.exit_codes import ExitCode
+from carsync.state.api_use import BudgetUse
 from tests.support.findings import bad, judged
 from tests.support.findings import keyed_config as config
 
@@ -112,3 +114,12 @@ def test_a_table_that_anybody_may_write_is_warned_of() -> None:
     (warning,) = (each for each in found.all if each.name == "open to writes")
     assert "may be changed by anon, public" in warning.seen
     assert "REVOKE" in warning.fix
+
+
+@pytest.mark.parametrize(("used", "level"), [(999, "ok"), (1000, "warning")])
+def test_a_budget_that_is_used_up_is_a_warning(used: int, level: str) -> None:
+    use = BudgetUse.of(1000, "day", used, datetime(2026, 11, 29, 20, tzinfo=UTC))
+    (finding,) = judged(table_checks.judge_budget, use)
+    assert finding.level == level
+    assert f"{1000 - used} of 1,000 requests a day left" in finding.seen
+    assert judged(table_checks.judge_budget, None) == []

@@ -123,9 +123,8 @@ def test_after_an_incremental_run_both_modes_are_told() -> None:
     words = " ".join(text.split())
     assert "full run 42: interrupted, 2026-01-02 03:05:19 UTC" in words
     assert "812 of 2,000 (40.6 %) are staged" in words
-    assert lines[-1] == (
-        "next: run `carsync sync` again: it fetches only the pages that were not staged"
-    )
+    step = "`carsync sync --mode full` again: it fetches only the pages that were not staged"
+    assert words.endswith(f"next: run {step}")
 
 
 def test_the_next_step_of_an_incremental_run_is_an_incremental_one() -> None:
@@ -145,6 +144,21 @@ def test_of_the_other_run_only_what_somebody_must_know_is_told() -> None:
     text = render_status(after_incremental(other=held), NOW, False)
     assert "full run 42: held" in text
     assert "approve them with `carsync approve 42`" in " ".join(text.split())
+
+
+def test_a_failed_incremental_run_is_forgotten_when_a_full_run_is_complete() -> None:
+    standing = snapshots.checkpoint().standing
+    failed = replace(standing, mode="incremental", state="failed", exit_code=2)
+    done = snapshots.checkpoint(state="complete", exit_code=0)
+    for since_s, is_told in ((-1, False), (1, True)):
+        at = LAST.finished_at + timedelta(seconds=since_s)
+        text = render_status(replace(done, other=replace(failed, updated_at=at)), NOW, False)
+        assert ("incremental run" in text) is is_told
+
+
+def test_no_line_is_wider_than_the_terminal_beside_long_names() -> None:
+    lines = shown(requests={"pages": 1}).splitlines()
+    assert [line for line in lines if line.endswith("812 of 2,000 (40.6 %)")]
 
 
 LONG = "the API at https://listings.example.com/api/v2/cars answered with something odd " * 3
