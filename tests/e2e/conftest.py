@@ -15,6 +15,8 @@ from carsync.demo.postgres import EmbeddedPostgres
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database, server_in_memory
+from tests.support import delta_bench as delta_bench_of
+from tests.support.delta_bench import DeltaApi, DeltaBench
 from tests.support.fake_api import ScriptedApi
 from tests.support.fault_bench import FEED, Bench
 from tests.support.oracle import KEY
@@ -133,6 +135,22 @@ def bench(
         site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("bench"))
         shelf.fill(site)
         yield Bench(site)
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def delta_bench(
+    server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeltaBench]:
+    """A bench whose trials are of runs that ask for changes only."""
+    api = DeltaApi(
+        SimulatorOptions(feed=delta_bench_of.FEED, key=KEY, page_size=delta_bench_of.PAGE_SIZE)
+    )
+    with new_database(server_dsn, template) as dsn, running(api) as server:
+        site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("delta_bench"))
+        delta_bench_of.use_changes(site)
+        site.sync("--mode", "full")
+        yield DeltaBench(site)
         site.close()
 
 

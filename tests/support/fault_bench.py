@@ -28,13 +28,16 @@ class Bench:
 
     def next_oracle(self) -> Oracle:
         """Let the feed move on; return the oracle for the runs that follow."""
-        newest = "SELECT counts IS NULL FROM carsync.runs ORDER BY run_id DESC LIMIT 1"
-        if ask(self.site.dsn, newest) == [(True,)]:  # a trial that failed left it: no other's pages
-            self.site.sync("--fresh")
+        self._settle()
         snapshot = next(self._snapshots)
         self.site.api.show(snapshot)
         self.site.api.reset()
         return Oracle(self.site, snapshots=(snapshot,))
+
+    def _settle(self) -> None:
+        newest = "SELECT counts IS NULL FROM carsync.runs ORDER BY run_id DESC LIMIT 1"
+        if ask(self.site.dsn, newest) == [(True,)]:  # a trial that failed left it: no other's pages
+            self.site.sync("--mode", "full", "--fresh")
 
     @contextmanager
     def armed(self, point: str, action: str) -> Iterator[Path]:
@@ -46,6 +49,6 @@ class Bench:
         finally:
             del self.site.variables[failpoints.VARIABLE]
 
-    def start(self) -> Running:
+    def start(self, *arguments: str) -> Running:
         """Start a sync that takes a child for hanging after two seconds."""
-        return self.site.start("sync", "--json", deadlines=IMPATIENT)
+        return self.site.start("sync", "--json", *arguments, deadlines=IMPATIENT)

@@ -118,6 +118,8 @@ def _ask(
 class Api(Simulator):
     """The simulator, which also keeps answers back, so that a run stands still for the test."""
 
+    never_held: tuple[str, ...] = ("/_sim/",)
+    """Where the paths begin whose answers are never kept back."""
     _answers_left: float = math.inf
 
     def hold(self, after: int) -> None:
@@ -134,7 +136,8 @@ class Api(Simulator):
 
     def pages_asked(self) -> list[int]:
         """Return the page of every request for one, in order of arrival, since the last reset."""
-        queries = [parse_qs(urlsplit(target).query) for _, target, _ in list(self.log)]
+        asked = [urlsplit(target) for _, target, _ in list(self.log)]
+        queries = [parse_qs(each.query) for each in asked if not _is_of_removals(each.path)]
         return [int(query["page"][0]) for query in queries if "page" in query]
 
     def pages_read(self) -> list[int]:
@@ -152,8 +155,12 @@ class Api(Simulator):
                 self._answers_left -= 1
             await send(message)
 
-        is_control = scope["path"].startswith("/_sim/")
-        await super().__call__(scope, receive, send if is_control else send_in_good_time)
+        is_free = scope["path"].startswith(self.never_held)
+        await super().__call__(scope, receive, send if is_free else send_in_good_time)
+
+
+def _is_of_removals(path: str) -> bool:
+    return path.endswith("/archived-lots")
 
 
 def worst_burst(arrivals_s: list[float], rate: float) -> float:

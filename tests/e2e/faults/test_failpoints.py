@@ -8,12 +8,25 @@ import pytest
 
 from carsync import failpoints
 from tests.support import effort
+from tests.support.delta_bench import DeltaBench
 from tests.support.fault_bench import Bench
 from tests.support.site import Ended, Running, await_that
 
 ACTIONS = ("die", "raise", "hang")
 EVERYTHING = [(point, action) for point in failpoints.ALL for action in ACTIONS]
 SAMPLE = [(point, ACTIONS[n % 3]) for n, point in enumerate(failpoints.ALL)]
+OF_PROBES = ("probe.leased", "probe.answered")
+"""An incremental run asks for no car by id."""
+SAMPLE_OF_DELTAS = [
+    ("sync.begun", "die"),
+    ("intake.staged", "die"),
+    ("stage.claimed", "die"),
+    ("sync.decided", "raise"),
+    ("merge.recorded", "die"),
+    ("merge.committed", "hang"),
+    ("sync.merged", "die"),
+]
+OF_DELTAS = [(point, action) for point, action in EVERYTHING if point not in OF_PROBES]
 
 
 def _end(run: Running, point: str, action: str, mark: Path) -> Ended:
@@ -28,6 +41,19 @@ def _end(run: Running, point: str, action: str, mark: Path) -> Ended:
     ("point", "action"), EVERYTHING if effort.is_long else SAMPLE, ids=lambda value: value
 )
 def test_a_step_that_fails_once(bench: Bench, point: str, action: str) -> None:
+    _try(bench, point, action)
+
+
+@pytest.mark.parametrize(
+    ("point", "action"), OF_DELTAS if effort.is_long else SAMPLE_OF_DELTAS, ids=lambda value: value
+)
+def test_a_step_of_an_incremental_run_that_fails_once(
+    delta_bench: DeltaBench, point: str, action: str
+) -> None:
+    _try(delta_bench, point, action)
+
+
+def _try(bench: Bench, point: str, action: str) -> None:
     oracle = bench.next_oracle()
     with bench.armed(point, action) as mark:
         ended = _end(bench.start(), point, action, mark)

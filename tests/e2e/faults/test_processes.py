@@ -12,6 +12,7 @@ import pytest
 from carsync import failpoints
 from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
+from tests.support.delta_bench import DeltaBench
 from tests.support.effort import trials
 from tests.support.fault_bench import Bench
 from tests.support.oracle import Oracle
@@ -34,6 +35,9 @@ def _writer(running: Running) -> psutil.Process:
 
 def _parent(running: Running) -> psutil.Process:
     return psutil.Process(running.process.pid)
+
+
+_OTHERS = (_manager, _fetcher, _parent)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +68,21 @@ def test_a_child_that_never_boots_ends_the_run_resumable(
     oracle.recover()
 
 
-@pytest.mark.parametrize("choose", [_manager, _fetcher, _writer, _parent])
+@pytest.mark.parametrize("choose", [_writer, *_OTHERS])
 def test_a_process_that_stands_still(bench: Bench, choose: Choose) -> None:
+    _stand_still(bench, choose)
+
+
+@pytest.mark.parametrize(
+    "choose", [_writer, *(pytest.param(each, marks=pytest.mark.long) for each in _OTHERS)]
+)
+def test_a_process_of_an_incremental_run_that_stands_still(
+    delta_bench: DeltaBench, choose: Choose
+) -> None:
+    _stand_still(delta_bench, choose)
+
+
+def _stand_still(bench: Bench, choose: Choose) -> None:
     """A child is found and replaced; the parent, once it goes on, carries on."""
     oracle = bench.next_oracle()
     bench.site.api.hold(after=1)

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from tests.support import effort
+from tests.support.delta_bench import DeltaBench
 from tests.support.fault_bench import Bench
-from tests.support.site import PAGE_SIZE, Running, ask
+from tests.support.site import PAGE_SIZE, Ended, Running, ask
 
 LONGEST_RUN_S = 1.2
 """About as long as a run of the bench takes from its first child to its end."""
@@ -54,18 +55,50 @@ def _let_pass(running: Running, seconds: float) -> None:
 @pytest.mark.parametrize("seed", range(effort.trials(4, 300)))
 def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
+    oracle = bench.next_oracle()
+    ended = _strike_a_run(bench, dice)
+    oracle.judge(ended)
+    oracle.recover_from(ended)
+
+
+@pytest.mark.parametrize("seed", range(effort.trials(2, 200)))
+def test_an_incremental_run_that_is_struck_at_random(delta_bench: DeltaBench, seed: int) -> None:
+    dice = random.Random(f"delta {seed}")
+    oracle = delta_bench.next_oracle()
+    ended = _strike_a_run(delta_bench, dice)
+    oracle.judge(ended)
+    oracle.recover_from(ended)
+
+
+@pytest.mark.parametrize("seed", range(effort.trials(1, 60)))
+def test_days_of_full_and_incremental_runs_that_are_struck_at_random(
+    delta_bench: DeltaBench, seed: int
+) -> None:
+    """Nobody clears up after a run: it is resumed, discarded or left alone by those that follow."""
+    dice = random.Random(f"days {seed}")
+    delta_bench.next_oracle()
+    for _ in range(effort.trials(3, 8)):
+        mode = dice.choice(["full", "incremental", "incremental"])
+        oracle = delta_bench.pass_hour()
+        _strike_a_run(delta_bench, dice, "--mode", mode)
+        oracle.judge_drifted()
+    oracle = delta_bench.pass_hour()
+    oracle.recover("--mode", "incremental")
+    oracle.expect_truth()
+
+
+def _strike_a_run(bench: Bench, dice: random.Random, *arguments: str) -> Ended:
+    """Run with other processes, at another pace; strike it at other moments."""
     bench.site.settings["limits.fetcher_processes"] = dice.choice([1, 2])
     bench.site.variables["PARALLEL_BATCHES"] = dice.choice(["1", "2"])
     bench.site.api.change(latency_ms=(0.0, dice.choice([1.0, 100.0])))
-    oracle = bench.next_oracle()
-    running = bench.start()
+    running = bench.start(*arguments)
     for _ in range(dice.choice([1, 1, 2, 3])):
         _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
         _strike(running, dice)
     ended = running.end(within_s=60)
     assert ended.exit_code in {0, 8, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
-    oracle.judge(ended)
-    oracle.recover_from(ended)
+    return ended
 
 
 @pytest.mark.parametrize("kind", ["cursor", "next_link"])

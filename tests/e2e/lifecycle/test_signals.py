@@ -10,6 +10,7 @@ import pytest
 
 from carsync import failpoints
 from tests.support import effort
+from tests.support.delta_bench import DeltaBench
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
 from tests.support.fault_bench import Bench
 from tests.support.site import SimulatedSite, Site, await_that
@@ -31,6 +32,8 @@ PHASES = (
 """The failpoints at which signals are tried by default: one signal and two by turns."""
 EVERYTHING = [(point, times) for point in failpoints.PARENT for times in (1, 2)]
 SAMPLE = [(point, 1 + n % 2) for n, point in enumerate(PHASES)]
+SAMPLE_OF_DELTAS = [("intake.leased", 1), ("sync.read", 2), ("merge.recorded", 1)]
+OF_DELTAS = [(point, times) for point, times in EVERYTHING if point != "probe.leased"]
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -124,6 +127,17 @@ def test_a_signal_does_not_wait_for_a_retry_after(
 
 @pytest.mark.parametrize(("point", "times"), EVERYTHING if effort.is_long else SAMPLE)
 def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, times: int) -> None:
+    _signal_in(bench, point, times)
+
+
+@pytest.mark.parametrize(("point", "times"), OF_DELTAS if effort.is_long else SAMPLE_OF_DELTAS)
+def test_a_signal_in_any_phase_ends_an_incremental_run_in_order(
+    delta_bench: DeltaBench, point: str, times: int
+) -> None:
+    _signal_in(delta_bench, point, times)
+
+
+def _signal_in(bench: Bench, point: str, times: int) -> None:
     """Before the merge begins it stops the run; from then on the merge is done or undone."""
     oracle = bench.next_oracle()
     with bench.armed(point, "pause") as mark:
