@@ -195,7 +195,11 @@ def test_an_index_that_is_too_far_behind_begins_anew(
     assert "changes behind this cursor are missing" in again.end().err
 
 
-SERVERS = {"9200": Elasticsearch, "7700": Meilisearch, "8108": Typesense}
+SERVERS: dict[str, type[Elasticsearch | Meilisearch | Typesense]] = {
+    "9200": Elasticsearch,
+    "7700": Meilisearch,
+    "8108": Typesense,
+}
 """By the port that the page shows."""
 
 
