@@ -29,7 +29,7 @@ from carsync.run import finish, outcome, start
 from carsync.run.context import RunContext
 from carsync.run.edits.asking import asking, locked
 from carsync.run.edits.refreshed_car import RefreshedCar
-from carsync.run.edits.single_cars import SingleCars
+from carsync.run.edits.single_cars import NO_CAR, SingleCars
 from carsync.run.listener import RunListener
 from carsync.run.outcome import Outcome
 from carsync.run.report import RunReport
@@ -37,6 +37,7 @@ from carsync.run.signals import StopSignal
 from carsync.state import runs
 
 AGAIN = "run again: `carsync refresh`"
+_OTHER_IDS = "run again with ids of the table; `carsync sync` brings cars that it does not have"
 
 
 class Refreshed(Struct, frozen=True):
@@ -192,7 +193,9 @@ class _Refresh:
         problem = detail = hint = ""
         if unclear:
             problem = f"{formatting.part(len(unclear), len(cars), 'car')} could not be refreshed"
-            detail, hint = f"{unclear[0].id}: {unclear[0].reason}", AGAIN
+            detail = f"{unclear[0].id}: {unclear[0].reason}"
+            is_unknown = all(car.reason.startswith(NO_CAR) for car in unclear)
+            hint = _OTHER_IDS if is_unknown else AGAIN
         if stop.requested:
             problem = f"stopped; {problem}" if problem else "stopped, when all was done"
             return Outcome("interrupted", stop.exit_code, counts, problem, detail, hint)

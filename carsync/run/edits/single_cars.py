@@ -40,6 +40,7 @@ NOT_ASKED = "it was not asked for"
 ATTEMPTS = 3
 """A car is asked for this often where the answers are not clear."""
 _CLEAR = frozenset({ProbeVerdict.ALIVE, ProbeVerdict.GONE})
+NO_CAR = "the table has no such car"
 
 
 class SingleCars:
@@ -91,13 +92,14 @@ class SingleCars:
                 self._tell(i, "unclear", f"in the table it belongs to the source {owner}")
         found = ours
         if ours and not self._addresses.is_by_id:
-            found = list(with_addresses(self._context, self._addresses, ours, self._list_listed))
+            known = [i for i in ours if i in self._known]
+            found = list(with_addresses(self._context, self._addresses, known, self._list_listed))
         record = self._context.config.api.record
         path = record.path if record else ""
         for i in set(ours) - set(found):
             words = f"in the table a value of {path} is missing"
             if i not in self._known:
-                words = f"the table has no such car, whose values {path} needs (api.record.path)"
+                words = f"{NO_CAR}, whose values {path} needs (api.record.path)"
             self._tell(i, "unclear", words)
         return found
 
