@@ -148,7 +148,8 @@ def _settle_rejects(work: MergeWork) -> None:
         is_newest = work.is_newest("j", "record_id", latest="l")
         work.run("superseded/settle_rejects", is_newest=is_newest)
     if work.is_outrun or not (work.request.is_of_all or is_replay):
-        work.run("superseded/settle_others", is_newest=_is_read_newest(work))
+        read = work.load("superseded/read")
+        work.run("superseded/settle_others", read=read, is_newest=_is_read_newest(work))
 
 
 def _is_read_newest(work: MergeWork) -> Composable:

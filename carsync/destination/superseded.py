@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from carsync.destination.staging import ledger_table
+from carsync.destination.staging import ledger_table, tables
 from carsync.postgres import sql
 from carsync.postgres.sql import Composable, Cursor
 
@@ -34,6 +34,7 @@ def record(
         theirs = {"other": sql.literal(other), "their_ledger": ledger_table(other)}
         theirs["latest_run"] = latest_run(run_id)
         sql.run(cur, sql.load("staging/upgrade_ledger", ledger=ledger_table(other)))
+        theirs["read"] = sql.load("superseded/read", **tables(run_id))
         sql.run(cur, sql.load("superseded/record_superseded", **parts, **theirs), key)
     return unfinished
 

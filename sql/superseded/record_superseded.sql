@@ -2,14 +2,7 @@
 INSERT INTO carsync.superseded AS known (run_id, id, latest_run)
 SELECT {other}, told.id, max(told.latest_run)
 FROM (
-    SELECT s.id::text AS id, l.latest_run
-    FROM {staging} AS s
-    JOIN {ledger} AS l ON l.page = s.page
-    UNION ALL
-    SELECT r.record_id, l.latest_run
-    FROM carsync.rejects AS r
-    JOIN {ledger} AS l ON l.page = r.page
-    WHERE r.run_id = %(run_id)s AND r.record_id IS NOT NULL
+    {read}
     UNION ALL
     SELECT d.id::text, {latest_run} FROM {delta} AS d WHERE d.action = 'gone'
     UNION ALL

@@ -2,16 +2,7 @@
 -- is older. Where it read the whole feed, those of earlier runs are replayed no more anyway.
 UPDATE carsync.rejects AS j
 SET settled_by = %(run_id)s
-FROM carsync.runs AS r, (
-    SELECT s.id::text AS id, l.latest_run
-    FROM {staging} AS s
-    JOIN {ledger} AS l ON l.page = s.page
-    UNION ALL
-    SELECT mine.record_id, l.latest_run
-    FROM carsync.rejects AS mine
-    JOIN {ledger} AS l ON l.page = mine.page
-    WHERE mine.run_id = %(run_id)s
-) AS read
+FROM carsync.runs AS r, ({read}) AS read
 WHERE r.run_id = j.run_id AND j.settled_by IS NULL AND j.record_id = read.id AND {is_newest}
   AND r.schema_name = %(schema)s AND r.table_name = %(table)s AND r.source = %(source)s
   AND r.counts IS NOT NULL

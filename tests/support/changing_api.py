@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,15 +18,15 @@ import yaml
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
-from carsync.engine.messages import Event
 from carsync.model import Column, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import runs, target_lock
 from tests.conftest import ask
+from tests.support.configs import SMALL_MAPPING
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
-from tests.support.in_process_engine import InProcessEngine, sync_in_process
+from tests.support.in_process_engine import CuttableEngine, sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
 from tests.support.site import POLL_S, await_that
 
@@ -109,24 +110,6 @@ def _age(car: ListedCar) -> tuple[datetime, int]:
     return car.changed_at, car.id
 
 
-class CuttableEngine(InProcessEngine):
-    """An engine whose run is stopped once so many pages are staged."""
-
-    def __init__(self, *args: Any, stop: StopSignal, after: int | None) -> None:
-        super().__init__(*args)
-        self._stop = stop
-        self._left = after
-
-    def events(self, timeout_s: float) -> list[Event]:
-        """Answer a lease, or stop."""
-        if self._left == 0:
-            self._stop.times = 1
-            return []
-        if self._waiting and self._left is not None:
-            self._left -= 1
-        return super().events(timeout_s)
-
-
 class ChangeSite:
     """The API, a table, and runs against them."""
 
@@ -151,15 +134,7 @@ class ChangeSite:
             },
             "database": {"dsn": self.dsn, "writers": 1},
             "acceptance": {"max_error_rate": None},
-            "mapping": {
-                "preset": None,
-                "columns": {
-                    "id": {"path": "id", "required": True},
-                    "make": {"path": "make", "required": True},
-                    "price": {"path": "price", "type": "numeric"},
-                },
-                "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
-            },
+            "mapping": deepcopy(SMALL_MAPPING),
             "sync": {"source": SOURCE, "plausible": None, "deactivate": {"max_share": 1.0}},
         }
         for key, value in changed.items():

@@ -1,6 +1,8 @@
-"""Configurations that are refused, and what no error may show."""
+"""Configurations of the tests, those that are refused, and what no error may show."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,15 @@ ENVIRONMENT = {
     "DATABASE_URL": "postgresql://u:p@db.example.com/cars",
 }
 HUSH = "hush-7f3a"
+SMALL_MAPPING: dict[str, Any] = {
+    "preset": None,
+    "columns": {
+        "id": {"path": "id", "required": True},
+        "make": {"path": "make", "required": True},
+        "price": {"path": "price", "type": "numeric"},
+    },
+    "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
+}
 
 
 def refused(text: str = "", environ: dict[str, str] | None = None, *overrides: str) -> ConfigError:

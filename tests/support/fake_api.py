@@ -62,6 +62,7 @@ class Arrival:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+    method: str = "GET"
 
 
 class ScriptedApi:
@@ -146,11 +147,11 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(url.query))
         page = int(query["page"]) if "page" in query else None
         body = self.rfile.read(int(headers.get("content-length", "0")))
-        arrival = Arrival(time.monotonic(), url.path, page, query, headers, body)
+        arrival = Arrival(time.monotonic(), url.path, page, query, headers, body, self.command)
         data, self.close_connection = self.api.answer(arrival).encode()
         self.wfile.write(data)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_DELETE = do_GET  # noqa: N815
 
     def log_request(self, *_: object) -> None: ...
 

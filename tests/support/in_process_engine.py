@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -146,6 +147,24 @@ class InProcessEngine(Engine):
                 events.append(PagesStaged(staged, sum(page.rows for page in staged), 0.0))
         self._queue.clear()
         return events
+
+
+class CuttableEngine(InProcessEngine):
+    """An engine whose run is stopped once so many pages are staged."""
+
+    def __init__(self, *args: Any, stop: StopSignal, after: int | None) -> None:
+        super().__init__(*args)
+        self._stop = stop
+        self._left = after
+
+    def events(self, timeout_s: float) -> list[Event]:
+        """Answer a lease, or stop."""
+        if self._left == 0:
+            self._stop.times = 1
+            return []
+        if self._waiting and self._left is not None:
+            self._left -= 1
+        return super().events(timeout_s)
 
 
 def sync_in_process(

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+
+from tests.support.fake_api import Arrival, Reply, ScriptedApi
 
 Document = dict[str, Any]
 
@@ -66,7 +65,7 @@ class Meilisearch:
         """Add or replace documents, or delete them."""
         if (method, path) == ("POST", "/indexes/cars/documents"):
             _need(kind == "application/x-ndjson", "newline-delimited JSON is called so")
-            _need(query == {"primaryKey": ["id"]}, "id and external_id could both be the key")
+            _need(query == {"primaryKey": "id"}, "id and external_id could both be the key")
             for document in _ndjson(body):
                 _need(re.fullmatch(r"[\w-]{1,511}", document["id"], re.ASCII) is not None, "id")
                 self.documents[document["id"]] = document
@@ -90,15 +89,15 @@ class Typesense:
     def answer(self, method: str, path: str, kind: str, query: Document, body: str) -> Any:
         """Import documents, or delete those of a filter."""
         if (method, path) == ("POST", "/collections/cars/documents/import"):
-            _need(query == {"action": ["upsert"]}, "the default is create")
+            _need(query == {"action": "upsert"}, "the default is create")
             for document in _ndjson(body):
                 _need(isinstance(document["id"], str), "an id is a text")
                 _need(None not in document.values(), "a field of a schema is not null")
                 self.documents[document["id"]] = document
             return {"success": True}
         _need((method, path) == ("DELETE", "/collections/cars/documents"), "there is no such path")
-        found = re.fullmatch(r"id: \[([\w-]+(?:, [\w-]+)*)\]", query["filter_by"][0])
-        _need(found is not None and len(query["filter_by"][0]) < 2000, "filter_by")
+        found = re.fullmatch(r"id: \[([\w-]+(?:, [\w-]+)*)\]", query["filter_by"])
+        _need(found is not None and len(query["filter_by"]) < 2000, "filter_by")
         keys = found[1].split(", ") if found else []
         gone = [self.documents.pop(key, None) for key in keys]
         return {"num_deleted": sum(document is not None for document in gone)}
@@ -107,47 +106,23 @@ class Typesense:
 SearchServer = Elasticsearch | Meilisearch | Typesense
 
 
-class Serving:
+class Serving(ScriptedApi):
     """Serves a stand-in on 127.0.0.1; `refused` holds what it did not take."""
 
     def __init__(self, server: SearchServer) -> None:
+        super().__init__()
+        self._stand_in = server
         self.refused: list[str] = []
-        handler = type("Handler", (_Handler,), {"server_of": server, "refused": self.refused})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server_of: SearchServer
-    refused: list[str]
-
-    def do_POST(self) -> None:
-        url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        kind = self.headers.get("Content-Type", "")
-        answer: Callable[..., Any] = self.server_of.answer
+    def answer(self, arrival: Arrival) -> Reply:
+        """Let the stand-in answer, or refuse."""
+        kind = arrival.headers.get("content-type", "")
+        answer: Callable[..., Any] = self._stand_in.answer
+        name, _, value = self._stand_in.key_line.partition(": ")
         try:
-            name, _, value = self.server_of.key_line.partition(": ")
-            _need(self.headers.get(name) == value, "the key is missing")
-            said = answer(self.command, url.path, kind, parse_qs(url.query), body)
-            status = 200
+            _need(arrival.headers.get(name.lower()) == value, "the key is missing")
+            text = arrival.body.decode()
+            return Reply(body=answer(arrival.method, arrival.path, kind, arrival.query, text))
         except (RefusedError, ValueError, LookupError, StopIteration) as exc:
-            self.refused.append(f"{self.command} {self.path}: {exc!r}")
-            status, said = 400, {"error": str(exc)}
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(said).encode())
-
-    do_DELETE = do_POST  # noqa: N815
-
-    def log_request(self, *_: object) -> None: ...
+            self.refused.append(f"{arrival.method} {arrival.path}: {exc!r}")
+            return Reply(400, {"error": str(exc)})

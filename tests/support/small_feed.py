@@ -24,13 +24,13 @@ class SmallFeed(ScriptedApi):
     record: None where there are no by-id requests.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cars: int = 11, size: int = 1, *, is_by_id: bool = False) -> None:
         super().__init__()
-        self.ids = list(range(1, 12))
-        self.size = 1
+        self.ids = list(range(1, cars + 1))
+        self.size = size
         self.meta: Callable[[int], Meta | None] = self.honest_meta
         self.show: Callable[[int], Reply] = self.honest_page
-        self.tell: Callable[[int], Reply] | None = None
+        self.tell: Callable[[int], Reply] | None = self.honest_record if is_by_id else None
 
     def honest_meta(self, page: int) -> Meta | None:
         """Return the true totals."""

@@ -61,10 +61,7 @@ HELD = {"2", "3", "5", "8"}
 
 @pytest.fixture
 def feed() -> Iterator[SmallFeed]:
-    with SmallFeed() as feed:
-        feed.size = 20
-        feed.ids = list(range(1, 31))
-        feed.tell = feed.honest_record
+    with SmallFeed(30, 20, is_by_id=True) as feed:
         yield feed
 
 

@@ -24,9 +24,7 @@ WHY = {
 
 @pytest.fixture
 def feed() -> Iterator[SmallFeed]:
-    with SmallFeed() as feed:
-        feed.size = 20
-        feed.ids = list(range(1, CARS + 1))
+    with SmallFeed(CARS, 20) as feed:
         yield feed
 
 

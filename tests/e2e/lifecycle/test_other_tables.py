@@ -44,8 +44,7 @@ FULL = {
 
 @pytest.fixture
 def feed() -> Iterator[SmallFeed]:
-    with SmallFeed() as feed:
-        feed.size = 20
+    with SmallFeed(size=20) as feed:
         yield feed
 
 

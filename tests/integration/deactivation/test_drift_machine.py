@@ -37,6 +37,7 @@ from carsync.run.report import RunReport
 from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
+from tests.support.configs import SMALL_MAPPING
 from tests.support.drifting_feed import RIVAL_SQL, DriftingEngine, MovingFeed, Script, Step
 from tests.support.effort import trials
 from tests.support.in_process_engine import sync_in_process
@@ -168,15 +169,7 @@ class DriftMachine(RuleBasedStateMachine):
             "limits": {"retry": {"base_s": 1e-9, "cap_s": 1e-9, "max_attempts": 3}},
             "database": {"dsn": self._dsn, "auto_migrate": False},
             "acceptance": {"max_error_rate": None},
-            "mapping": {
-                "preset": None,
-                "columns": {
-                    "id": {"path": "id", "required": True},
-                    "make": {"path": "make", "required": True},
-                    "price": {"path": "price", "type": "numeric"},
-                },
-                "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
-            },
+            "mapping": SMALL_MAPPING,
             "sync": {
                 "source": SOURCE,
                 "max_reject_share": 1.0,

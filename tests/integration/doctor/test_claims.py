@@ -22,8 +22,7 @@ NO_TOTALS = "api: {pagination: {total_pages: null, total_records: null}}"
 
 @pytest.fixture
 def feed() -> Iterator[SmallFeed]:
-    with SmallFeed() as feed:
-        feed.tell = feed.honest_record
+    with SmallFeed(is_by_id=True) as feed:
         yield feed
 
 

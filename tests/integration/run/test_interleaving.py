@@ -28,6 +28,7 @@ from carsync.run.report import RunReport
 from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
+from tests.support.configs import SMALL_MAPPING
 from tests.support.effort import trials
 from tests.support.in_process_engine import sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
@@ -209,6 +210,7 @@ def configure(dsn: str) -> Config:
         "total_pages": "meta.last_page",
         "total_records": None,
     }
+    year = {"path": "year", "type": "integer"}
     text = {
         "api": {
             "base_url": "http://localhost:1",
@@ -218,16 +220,7 @@ def configure(dsn: str) -> Config:
         "limits": {"retry": {"base_s": 1e-9, "cap_s": 1e-9, "max_attempts": 1}},
         "database": {"dsn": dsn, "auto_migrate": False, "writers": 1},
         "acceptance": {"max_error_rate": None},
-        "mapping": {
-            "preset": None,
-            "columns": {
-                "id": {"path": "id", "required": True},
-                "make": {"path": "make", "required": True},
-                "price": {"path": "price", "type": "numeric"},
-                "year": {"path": "year", "type": "integer"},
-            },
-            "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
-        },
+        "mapping": {**SMALL_MAPPING, "columns": {**SMALL_MAPPING["columns"], "year": year}},
         "sync": {
             "source": SOURCE,
             "max_reject_share": 1.0,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,14 @@ import pytest
 import yaml
 
 from carsync.config.parser import parse
-from carsync.config.sections import Config
-from carsync.engine.messages import Lease
-from carsync.model import Column, Mode, RunOptions
+from carsync.model import Mode, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import rejects, target_lock
 from tests.conftest import TARGET, ask
 from tests.support.fake_api import Reply
-from tests.support.in_process_engine import InProcessEngine, sync_in_process
+from tests.support.in_process_engine import CuttableEngine, sync_in_process
 from tests.support.site import await_that
 from tests.support.sold_feed import REMOVALS, SoldFeed, tombstone
 
@@ -38,7 +35,7 @@ class Runs:
         self.sync("full")
 
     def sync(self, mode: Mode = "incremental", stop_after: int = 0, **told: Any) -> RunReport:
-        """Run once; the first signal comes once so many pages were asked for."""
+        """Run once; the first signal comes once so many pages are staged."""
         self.feed.arrivals.clear()
         api: dict[str, Any] = {
             "base_url": self.feed.base_url,
@@ -54,7 +51,10 @@ class Runs:
         text |= {"sync": {"deactivate": self.deactivate}, "acceptance": {"max_error_rate": None}}
         await_that(lambda: not target_lock.describe_holder(self.conn, TARGET), "the last run's end")
         stop = StopSignal()
-        new_engine = partial(StoppingEngine, conn=self.conn, stop=stop, after=stop_after)
+
+        def new_engine(*key: Any) -> CuttableEngine:
+            return CuttableEngine(*key, self.conn, stop=stop, after=stop_after or None)
+
         config = parse(yaml.safe_dump(text), {}, ())
         options = RunOptions(mode=mode, **told)
         return sync_in_process(config, self._checkpoint, new_engine, stop=stop, options=options)
@@ -66,30 +66,6 @@ class Runs:
     def watermark(self) -> int:
         """Return the newest run that the next incremental run may go on from."""
         return int(ask(self.conn, "SELECT max(run_id) FROM carsync.runs WHERE is_watermark")[0][0])
-
-
-class StoppingEngine(InProcessEngine):
-    """Asks the run to stop once it was leased so many pages; 0: never."""
-
-    def __init__(
-        self,
-        config: Config,
-        run_id: int,
-        token: str,
-        columns: tuple[Column, ...],
-        conn: Connection,
-        stop: StopSignal,
-        after: int,
-    ) -> None:
-        super().__init__(config, run_id, token, columns, conn)
-        self._stop, self._left = stop, after
-
-    def lease(self, leases: Sequence[Lease]) -> None:
-        """Take leases, and count them."""
-        super().lease(leases)
-        self._left -= len(leases)
-        if self._left <= 0 <= self._left + len(leases) - 1:
-            self._stop.times = 1
 
 
 @pytest.fixture
