@@ -88,8 +88,7 @@ def _judge_pace(found: Findings, config: Config) -> None:
         fix = "raise limits.burst, or leave it out (twice the rate)"
         found.warn("burst", f"{tenth}: the rate will not be reached", fix)
     else:
-        requests = "1 request" if rate == 1 else f"{rate:g} requests"
-        found.ok("rate", f"{requests}/s, bursts of {limits.effective_burst}")
+        found.ok("rate", f"a rate of {rate:g}/s, bursts of {limits.effective_burst}")
     writers = config.database.writers
     if writers > MANY_WRITERS:
         seen = f"{formatting.plural(writers, 'writer')} need as many connections; a few are as fast"

@@ -7,7 +7,8 @@ own: what a worker decides of an answer (`FeedReader`), how it stages, and the w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,15 +168,9 @@ class CuttableEngine(InProcessEngine):
         return super().events(timeout_s)
 
 
-def sync_in_process(
-    config: Config,
-    checkpoint_file: Path,
-    new_engine: NewEngine,
-    *,
-    stop: StopSignal | None = None,
-    options: RunOptions = ORDINARY,
-) -> RunReport:
-    """Run a whole sync with the engine that `new_engine` gives in the place of the fleet."""
+@contextmanager
+def without_processes(new_engine: NewEngine) -> Iterator[None]:
+    """Let runs use the engine that `new_engine` gives in the place of the fleet."""
 
     def new_fleet(
         config: Config, run_id: int, token: str, columns: tuple[Column, ...], **_: object
@@ -186,4 +181,18 @@ def sync_in_process(
         patch.setattr(sync, "Fleet", new_fleet)
         patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
         patch.setattr(start, "fit_writers", lambda _: 1)  # as many sessions as it uses
+        patch.setattr(sync, "refuse_without_semaphores", lambda: None)
+        yield
+
+
+def sync_in_process(
+    config: Config,
+    checkpoint_file: Path,
+    new_engine: NewEngine,
+    *,
+    stop: StopSignal | None = None,
+    options: RunOptions = ORDINARY,
+) -> RunReport:
+    """Run a whole sync with the engine that `new_engine` gives in the place of the fleet."""
+    with without_processes(new_engine):
         return sync.sync(config, checkpoint_file, RunListener(), stop or StopSignal(), options)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_api import Reply
+from tests.support.quick_site import QuickSite
 from tests.support.site import ask
 from tests.support.small_feed import SmallFeed, SmallSite
 
@@ -30,7 +31,7 @@ def feed() -> Iterator[SmallFeed]:
 
 @pytest.fixture
 def site(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
-    site = SmallSite(feed, dsn, tmp_path)
+    site = QuickSite(feed, dsn, tmp_path)
     site.settings["sync.plausible"] = None
     yield site
     site.close()

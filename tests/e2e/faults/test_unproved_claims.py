@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
+from tests.support.quick_site import QuickSite
 from tests.support.runbook_runner import Operator
 from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
@@ -28,7 +29,8 @@ def feed() -> Iterator[SmallFeed]:
 
 @pytest.fixture
 def site(feed: SmallFeed, dsn: str, tmp_path: Path) -> Iterator[SmallSite]:
-    site = SmallSite(feed, dsn, tmp_path)
+    """A site for runs without processes; who looks at a run while its process lives starts one."""
+    site = QuickSite(feed, dsn, tmp_path)
     yield site
     site.close()
 
@@ -365,7 +367,7 @@ def test_a_quota_that_is_gone_ends_the_run_and_names_the_hour(
 ) -> None:
     refusal = Reply(429, {"message": "monthly quota exceeded"}, {"Retry-After": "86500"})
     feed.show = lambda page: feed.honest_page(page) if page < 5 else refusal
-    ended = site.sync(expect=3)
+    ended = site.check(site.start("sync", "--json"), 3)
     assert "the API asks to wait" in ended.said
     assert "monthly quota exceeded" in ended.said
     assert "the API asks to wait" in json.dumps(site.status())
@@ -448,7 +450,7 @@ def test_a_run_that_was_held_whole_is_looked_at_approved_and_taken_back(
 ) -> None:
     before = site.rows()
     _priced(feed, {"buy_price": 1000})
-    run_id = site.sync(expect=6).report["run_id"]
+    run_id = site.check(site.start("sync", "--json"), 6).report["run_id"]
     shown = site.run("approve", str(run_id), "--dry-run")
     assert "price: 40 cars would change; in 40 the value would become empty" in shown.said
     assert "1 1000 → 0" in shown.said
@@ -505,7 +507,7 @@ def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
 ) -> None:
     before = site.rows()
     _priced(feed, {})
-    site.sync(expect=6)
+    site.check(site.start("sync", "--json"), 6)
     operator = _operator(site)
     asked = operator.refuse("held")
     assert "price: 40 cars would change; in 40 the value would become empty" in asked.said
