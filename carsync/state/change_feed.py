@@ -20,10 +20,9 @@ from carsync.model import RowAction, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.errors import is_refusal
 from carsync.postgres.sql import Composable, Cursor
-from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.changes import FORGOTTEN
-from carsync.state.feed_windows import WindowSize
+from carsync.state.feed_windows import WindowSize, visible_rows
 
 WINDOW_LINES = 5_000
 """Lines that are read in one transaction at most, so that none is long."""
@@ -228,7 +227,7 @@ class FeedReader:
             }
         row = sql.literal(None)
         if self._with_rows:
-            row = sql.load("changes/present_row", **target_parts(cur, self._target))
+            row = sql.load("changes/present_row", **visible_rows(cur, self._target))
         return sql.load("changes/list_lines", **values, row=row)
 
 

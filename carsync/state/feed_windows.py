@@ -1,6 +1,14 @@
-"""How much of the feed is read in one transaction: few lines where their rows are large. Pure."""
+"""What is read of the feed in one transaction: few lines where they are large, no hidden rows."""
 
 from __future__ import annotations
+
+from msgspec.structs import asdict
+
+from carsync.errors import DatabasePermissionError
+from carsync.model import Target
+from carsync.postgres import sql
+from carsync.postgres.sql import Composable, Cursor
+from carsync.postgres.target import parts as target_parts
 
 WINDOW_BYTES = 8_000_000
 _FIRST = 200
@@ -29,3 +37,17 @@ class WindowSize:
         """Fit the next window to one that had so many lines of so many bytes, or none."""
         fitting = WINDOW_BYTES * lines // size if size else self._most
         self.lines = max(1, min(self._most, fitting, self.lines * _FASTER))
+
+
+def visible_rows(cur: Cursor, target: Target) -> dict[str, Composable]:
+    """Compose the parts by which rows of the target are read, all of them.
+
+    Raises `DatabasePermissionError` where a row policy may hide some: they would look deleted.
+    """
+    if sql.one(cur, "changes/find_hidden", asdict(target))[0]:
+        raise DatabasePermissionError(
+            f"row-level security hides rows of {target} from this role",
+            detail="cars that are hidden would look as if they were deleted",
+            hint="connect as the table's owner (on Supabase: postgres) or a role with BYPASSRLS",
+        )
+    return target_parts(cur, target)

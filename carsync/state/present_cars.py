@@ -8,10 +8,9 @@ from msgspec import Raw, Struct
 
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.change_feed import FeedCursor
-from carsync.state.feed_windows import WindowSize
+from carsync.state.feed_windows import WindowSize, visible_rows
 
 WINDOW_ROWS = 2_000
 """Rows that are read in one transaction at most, so that none is long."""
@@ -34,7 +33,7 @@ def read_table(conn: Connection, target: Target, cursor: FeedCursor) -> Iterator
     size = WindowSize(WINDOW_ROWS)
     while True:
         with connection.transaction(conn, "reading the table") as cur:
-            query = sql.load("changes/list_present", **target_parts(cur, target))
+            query = sql.load("changes/list_present", **visible_rows(cur, target))
             found = sql.rows(cur, query, {"after": after, "limit": size.lines})
         if not found:
             return

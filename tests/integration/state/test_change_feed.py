@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from carsync import failpoints
 from carsync.deactivation import approval
-from carsync.errors import CursorError
+from carsync.errors import CursorError, DatabasePermissionError
 from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.listen import listen, wait_for_notice
@@ -239,6 +239,39 @@ def test_large_rows_are_read_a_few_at_a_time(rig: Rig, monkeypatch: pytest.Monke
     for sizes in ([len(window) for window in windows], [len(window) for window in present]):
         assert sum(sizes) == 300
         assert max(sizes[1:]) <= 4
+
+
+def test_a_row_is_one_line_whatever_its_columns_hold(rig: Rig) -> None:
+    ask(rig.conn, "ALTER TABLE cars ADD note json")
+    rig.sync(cars(range(1)))
+    ask(rig.conn, "UPDATE cars SET title = E'a\\nb', note = E'{\"a\":\\n\"\\\\u0000\"}'")
+    start = find_start(rig.conn, TARGET)
+    (change,), (((car),),) = (
+        read(rig.conn, start, with_rows=True),
+        present_cars.read_table(rig.conn, TARGET, start),
+    )
+    for row in (change.row, car.row):
+        assert row is not None
+        assert b"\n" not in bytes(row)
+        assert (values(row)["title"], values(row)["note"]) == ("a\nb", {"a": "\0"})
+
+
+def test_rows_that_a_policy_hides_are_refused(rig: Rig) -> None:
+    """Each would look like a car whose row was deleted."""
+    rig.sync(cars(range(1)))
+    start = find_start(rig.conn, TARGET)
+    ask(rig.conn, "CREATE ROLE hidden_from; ALTER TABLE cars ENABLE ROW LEVEL SECURITY")
+    try:
+        ask(rig.conn, "GRANT USAGE ON SCHEMA carsync TO hidden_from")
+        ask(rig.conn, "GRANT SELECT ON ALL TABLES IN SCHEMA carsync, public TO hidden_from")
+        ask(rig.conn, "SET ROLE hidden_from")
+        assert len(read(rig.conn, start)) == 1
+        with pytest.raises(DatabasePermissionError, match="hides rows"):
+            read(rig.conn, start, with_rows=True)
+        with pytest.raises(DatabasePermissionError, match="hides rows"):
+            next(present_cars.read_table(rig.conn, TARGET, start))
+    finally:
+        ask(rig.conn, "RESET ROLE; DROP OWNED BY hidden_from; DROP ROLE hidden_from")
 
 
 def test_a_cursor_of_another_history_is_refused(rig: Rig) -> None:
