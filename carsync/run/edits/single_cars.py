@@ -72,7 +72,7 @@ class SingleCars:
         spell = compile_spelling(rule.type if rule else "text") or str
         for each in self._named:
             try:
-                if not each.isprintable() or len(each) > MAX_ID_CHARS:
+                if not each.strip() or not each.isprintable() or len(each) > MAX_ID_CHARS:
                     raise RejectedValueError(f"{quote(each)} is no id")
                 self.found.setdefault(spell(each), RefreshedCar(spell(each), "unclear", NOT_ASKED))
             except RejectedValueError as exc:

@@ -96,6 +96,11 @@ def test_ids_come_from_standard_input(feed: SmallFeed, site: SmallSite) -> None:
     assert site.inactive() == set()
 
     before = site.rows()
+    asked = len(feed.arrivals)
+    empty = refresh(site, "", " ", "--dry-run", expect=5)
+    assert told(empty) == {"": "unclear", " ": "unclear"}
+    assert len(feed.arrivals) == asked, "the address of no car is that of all"
+
     tried = refresh(site, "1", "2", "--dry-run")
     assert tried.counts == {"deactivated": 2}
     assert site.rows() == before
