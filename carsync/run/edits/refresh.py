@@ -22,7 +22,7 @@ from carsync.destination import staging
 from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
-from carsync.errors import CarsyncError, ConfigError, DatabaseError
+from carsync.errors import CarsyncError, ConfigError, DatabaseError, RequestBudgetError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
@@ -120,7 +120,8 @@ class _Refresh:
             end = self._settle()
         except CarsyncError as exc:
             end = outcome.failed(exc)
-            end = replace(end, hint="; ".join(filter(None, (end.hint, AGAIN))))
+            if not isinstance(exc, RequestBudgetError):  # which says when
+                end = replace(end, hint="; ".join(filter(None, (end.hint, AGAIN))))
         with suppress(DatabaseError):
             staging.drop(context.connection, self._run.run_id)
         return end
@@ -193,6 +194,8 @@ class _Refresh:
         if unclear:
             problem = f"{formatting.part(len(unclear), len(cars), 'car')} could not be refreshed"
             detail, hint = f"{unclear[0].id}: {unclear[0].reason}", AGAIN
+            if (short := self._context.requests.problem) is not None:
+                detail, hint = short.problem, short.hint
         if stop.requested:
             problem = f"stopped; {problem}" if problem else "stopped, when all was done"
             return Outcome("interrupted", stop.exit_code, counts, problem, detail, hint)
