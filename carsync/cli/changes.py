@@ -60,6 +60,11 @@ def changes(
     Exit codes: 0 all that there was · 2 this cursor is refused · 4 database ·
     130/143 stopped by SIGINT/SIGTERM
     """
+    if since == TABLE and limit is not None:
+        raise click.UsageError(
+            "--limit does not go with --since table: behind the cursor of a part of the table the "
+            "other cars are missing. To look at some, use `| head`."
+        )
     config = source.load_with_database()
     with_rows = with_rows or since == TABLE
     with _ending_at_once():

@@ -8,7 +8,7 @@ before one that it has already seen. A cursor names a batch, and a line in it or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,12 +20,12 @@ from carsync.model import RowAction, Target
 from carsync.postgres import connection, sql
 from carsync.postgres.errors import is_refusal
 from carsync.postgres.sql import Composable, Cursor
-from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.changes import FORGOTTEN
+from carsync.state.feed_windows import WindowSize, visible_rows
 
 WINDOW_LINES = 5_000
-"""Lines that are read in one transaction, so that none is long."""
+"""Lines that are read in one transaction at most, so that none is long."""
 
 _CURSOR = re.compile(r"(?P<position>\d{1,18})-(?P<token>[0-9a-f]{8})(-(?P<line>\d{1,18}))?")
 _ANEW = "begin anew with `--since table`: all cars as they are now, then what changes"
@@ -88,6 +88,11 @@ class Change(Struct, frozen=True):
     after: Raw | None
     row: Raw | None = None
 
+    @property
+    def size(self) -> int:
+        """The bytes of its values."""
+        return sum(len(bytes(raw)) for raw in (self.before, self.after, self.row) if raw)
+
 
 class _Batch(Struct, frozen=True):
     position: int
@@ -109,6 +114,16 @@ class _Batch(Struct, frozen=True):
         """Return the cursor behind a line; behind the last one it is the batch's end."""
         return self.end if line == self.last_line else replace(self.end, line=line)
 
+    def has_ends(self, found: Sequence[Change], after: int, until: int) -> bool:
+        """Say whether its first and its last line were found, where they are in a window.
+
+        Whoever empties the table, or puts a backup without it back, leaves the batch.
+        """
+        assert self.first_line is not None
+        cursors = {change.cursor for change in (*found[:1], *found[-1:])}
+        ends = (self.first_line, self.last_line or 0)
+        return all(self.behind(line) in cursors for line in ends if after < line <= until)
+
     @property
     def is_kept(self) -> bool:
         """Whether all of its lines are on record."""
@@ -128,6 +143,7 @@ class FeedReader:
         self._connection = conn
         self._target = target
         self._with_rows = with_rows
+        self._size = WindowSize(WINDOW_LINES)
         self.cursor = cursor
 
     def windows(self) -> Iterator[list[Change]]:
@@ -161,8 +177,12 @@ class FeedReader:
         assert batch.last_line is not None
         after = self.cursor.line or batch.first_line - 1
         while after < batch.last_line:
-            until = min(after + WINDOW_LINES, batch.last_line)
-            if found := self._window(batch, after, until):
+            until = min(after + self._size.lines, batch.last_line)
+            found = self._window(batch, after, until)
+            if not batch.has_ends(found, after, until):
+                raise _lost(self.cursor, batch)
+            self._size.note(len(found), sum(change.size for change in found))
+            if found:
                 self.cursor = found[-1].cursor
                 yield found
             after = until
@@ -207,7 +227,7 @@ class FeedReader:
             }
         row = sql.literal(None)
         if self._with_rows:
-            row = sql.load("changes/present_row", **target_parts(cur, self._target))
+            row = sql.load("changes/present_row", **visible_rows(cur, self._target))
         return sql.load("changes/list_lines", **values, row=row)
 
 
@@ -270,8 +290,10 @@ def _lost(cursor: FeedCursor, batch: _Batch) -> CursorError:
         why = (
             "were not recorded: history.changes_keep_days was 0, or the run's record was elsewhere"
         )
-    else:
+    elif batch.changes_origin in FORGOTTEN:
         why = "are no longer recorded: they are older than history.changes_keep_days"
+    else:
+        why = "are no longer in carsync.changes: somebody deleted them, or a backup has none"
     return CursorError(
         "changes behind this cursor are missing from the feed",
         detail=f"the changes of run {batch.run_id} ({batch.committed_at:%F %T} UTC), behind "

@@ -6,11 +6,11 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from carsync import timing
 from carsync.config.sections import Config
-from carsync.errors import DatabaseUnavailableError
+from carsync.errors import DatabasePermissionError, DatabaseUnavailableError
 from carsync.postgres.connect import open_database
 from carsync.postgres.listen import listen, wait_for_notice
 from carsync.postgres.wait import Connection
@@ -28,6 +28,10 @@ _POLL_S = 2.0
 """Between two looks at a standby, which notifies nobody."""
 _BACK_OFF_S = 5.0
 _TURN_S = 0.5
+_RIGHTS = (
+    "a reader needs USAGE on the schema carsync, SELECT on carsync.changes, carsync.change_batches "
+    "and carsync.runs, and SELECT on the table where it reads rows"
+)
 
 
 class ChangeFollower:
@@ -46,7 +50,7 @@ class ChangeFollower:
 
     def find_head(self) -> FeedCursor:
         """Return the cursor behind the newest change."""
-        with closing(self._open()) as conn:
+        with _as_reader(), closing(self._open()) as conn:
             change_feed.is_standby(conn)
             return change_feed.find_head(conn, self._config.target)
 
@@ -59,7 +63,7 @@ class ChangeFollower:
         gone_since_s: float | None = None
         while True:
             try:
-                with closing(self._open()) as conn:
+                with _as_reader(), closing(self._open()) as conn:
                     for window in self._read(conn, follow, each_turn):
                         gone_since_s = None
                         yield window
@@ -100,6 +104,17 @@ class ChangeFollower:
                 return
             yield []
             wait_for_notice(conn, _LOOK_ANYWAY_S if is_told else _POLL_S, each_turn)
+
+
+@contextmanager
+def _as_reader() -> Iterator[None]:
+    """Let a refusal of PostgreSQL say what a reader needs, which is less than a run does."""
+    try:
+        yield
+    except DatabasePermissionError as exc:
+        if exc.__cause__ is not None:
+            exc.hint = _RIGHTS
+        raise
 
 
 def _rest(seconds: float, each_turn: Callable[[], None]) -> None:

@@ -8,12 +8,12 @@ from msgspec import Raw, Struct
 
 from carsync.model import Target
 from carsync.postgres import connection, sql
-from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.state.change_feed import FeedCursor
+from carsync.state.feed_windows import WindowSize, visible_rows
 
 WINDOW_ROWS = 2_000
-"""Rows that are read in one transaction, so that none is long."""
+"""Rows that are read in one transaction at most, so that none is long."""
 
 
 class PresentCar(Struct, frozen=True):
@@ -30,11 +30,13 @@ def read_table(conn: Connection, target: Target, cursor: FeedCursor) -> Iterator
     `cursor` was the feed's end before: a car is as it was then, or as the feed says behind it.
     """
     after: str | None = None
+    size = WindowSize(WINDOW_ROWS)
     while True:
         with connection.transaction(conn, "reading the table") as cur:
-            query = sql.load("changes/list_present", **target_parts(cur, target))
-            found = sql.rows(cur, query, {"after": after, "limit": WINDOW_ROWS})
+            query = sql.load("changes/list_present", **visible_rows(cur, target))
+            found = sql.rows(cur, query, {"after": after, "limit": size.lines})
         if not found:
             return
+        size.note(len(found), sum(len(row) for _, row in found))
         yield [PresentCar(cursor, id_, Raw(row.encode())) for id_, row in found]
         after = found[-1][0]

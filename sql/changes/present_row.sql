@@ -1,1 +1,2 @@
-(SELECT pg_catalog.to_jsonb(t)::text FROM {target} AS t WHERE t.{key} = c.id::{id_type})
+(SELECT translate(pg_catalog.row_to_json(t)::text, E'\n\r', '  ')
+ FROM {target} AS t WHERE t.{key} = c.id::{id_type})

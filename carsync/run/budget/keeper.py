@@ -249,5 +249,5 @@ def used_up(use: BudgetUse, max_wait_s: float) -> RequestBudgetError:
         f"limits.budget is used up: {used_words(use)}",
         detail=f"it renews at {renews}, later than limits.max_wait_s ({max_wait_s:g}) allows to "
         "wait",
-        hint=f"run again after {renews}: it resumes",
+        hint=f"run again after {renews}",
     )

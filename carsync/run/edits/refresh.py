@@ -22,7 +22,7 @@ from carsync.destination import staging
 from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
-from carsync.errors import CarsyncError, ConfigError, DatabaseError
+from carsync.errors import CarsyncError, ConfigError, DatabaseError, RequestBudgetError
 from carsync.exit_codes import ExitCode
 from carsync.model import MergeCounts, RunOptions
 from carsync.run import finish, outcome, start
@@ -121,7 +121,8 @@ class _Refresh:
             end = self._settle()
         except CarsyncError as exc:
             end = outcome.failed(exc)
-            end = replace(end, hint="; ".join(filter(None, (end.hint, AGAIN))))
+            if not isinstance(exc, RequestBudgetError):  # which says when
+                end = replace(end, hint="; ".join(filter(None, (end.hint, AGAIN))))
         with suppress(DatabaseError):
             staging.drop(context.connection, self._run.run_id)
         return end
@@ -196,6 +197,8 @@ class _Refresh:
             detail = f"{unclear[0].id}: {unclear[0].reason}"
             is_unknown = all(car.reason.startswith(NO_CAR) for car in unclear)
             hint = _OTHER_IDS if is_unknown else AGAIN
+            if (short := self._context.requests.problem) is not None:
+                detail, hint = short.problem, short.hint
         if stop.requested:
             problem = f"stopped; {problem}" if problem else "stopped, when all was done"
             return Outcome("interrupted", stop.exit_code, counts, problem, detail, hint)

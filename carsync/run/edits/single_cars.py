@@ -73,7 +73,7 @@ class SingleCars:
         spell = compile_spelling(rule.type if rule else "text") or str
         for each in self._named:
             try:
-                if not each.isprintable() or len(each) > MAX_ID_CHARS:
+                if not each.strip() or not each.isprintable() or len(each) > MAX_ID_CHARS:
                     raise RejectedValueError(f"{quote(each)} is no id")
                 self.found.setdefault(spell(each), RefreshedCar(spell(each), "unclear", NOT_ASKED))
             except RejectedValueError as exc:
@@ -139,6 +139,12 @@ class SingleCars:
         return self._ask_clearly(probes, self._draw_like(ids, 1))
 
     @property
+    def _cut_short(self) -> str:
+        """Why not all was asked for that was to be: `limits.budget` is used up."""
+        problem = self._context.requests.problem
+        return problem.problem if problem else ""
+
+    @property
     def was_answered(self) -> bool:
         """Whether the API told anything of any car; also where none could be asked for."""
         return not self.asked or any(self._verdicts.get(i) in _CLEAR for i in self._ids)
@@ -202,7 +208,8 @@ class SingleCars:
             if verdict is ProbeVerdict.GONE:
                 self._tell(i, "deactivated", _words(said, i))
             elif verdict is not ProbeVerdict.ALIVE:
-                why = found.objection or "asked once more, it gave no clear answer"
+                why = self._cut_short or found.objection
+                why = why or "asked once more, it gave no clear answer"
                 self._tell(i, "unclear", f"gone ({_words(said, i)}), but that is not proved: {why}")
 
     def _plan(self, probes: ProbeRunner, ids: Sequence[str]) -> None:
@@ -228,7 +235,8 @@ class SingleCars:
         for i in self._with_verdict(ProbeVerdict.NOTHING):
             if self.found[i].reason == NOT_ASKED:
                 said = self._context.said_by_id.get(i)
-                self._tell(i, "unclear", said or "the API gave no clear answer")
+                words = said or self._cut_short or "the API gave no clear answer"
+                self._tell(i, "unclear", words)
 
     def _object_to_values(self) -> Iterator[tuple[str, str]]:
         """Say of which cars the values must not be written, and why."""

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import IO, Any
 
 import pytest
+from psycopg2 import extensions
 
 from carsync import timing
 from carsync.config.sections import Config, Database
@@ -201,6 +202,7 @@ def test_who_begins_is_given_the_table_and_a_cursor_to_follow_it(
     rig.sync(cars(range(4), "b"))
     behind = lines(dsn, "--since", head["cursor"], "--rows")
     assert [(line["id"], line["action"]) for line in behind] == [("3", "reactivated")]
+    assert run("changes", "--since", "table", "--limit", "1", DATABASE_URL=dsn).exit_code == 2
 
 
 def test_a_refused_cursor_is_told_with_exit_code_2(rig: Rig, dsn: str) -> None:
@@ -217,6 +219,22 @@ def test_a_change_is_a_line_for_people(rig: Rig, dsn: str) -> None:
     assert run("changes", DATABASE_URL=dsn).stdout.endswith("run 1  0  inserted\n")
     head = run("changes", "--head", DATABASE_URL=dsn).stdout.strip()
     assert run("changes", "--since", head, DATABASE_URL=dsn).stdout == ""
+
+
+def test_a_reader_is_told_which_rights_it_needs(rig: Rig, dsn: str) -> None:
+    name = "reader_without_rights"
+    ask(dsn, f"CREATE ROLE {name} LOGIN")
+    theirs = extensions.make_dsn(dsn, user=name)
+    try:
+        for options in ([], ["--head"]):
+            ended = run("changes", *options, DATABASE_URL=theirs)
+            assert ended.exit_code == 4
+            assert "SELECT on carsync.changes, carsync.change_batches" in ended.stderr
+        tables = "carsync.changes, carsync.change_batches, carsync.runs"
+        ask(dsn, f"GRANT USAGE ON SCHEMA carsync TO {name}; GRANT SELECT ON {tables} TO {name}")
+        assert run("changes", DATABASE_URL=theirs).exit_code == 0
+    finally:
+        ask(dsn, f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 def test_a_database_that_was_not_migrated_has_no_feed(empty_dsn: str) -> None:

@@ -93,6 +93,11 @@ def test_ids_come_from_standard_input(feed: SmallFeed, site: SmallSite) -> None:
     assert site.inactive() == set()
 
     before = site.rows()
+    asked = len(feed.arrivals)
+    empty = refresh(site, "", " ", "--dry-run", expect=5)
+    assert told(empty) == {"": "unclear", " ": "unclear"}
+    assert len(feed.arrivals) == asked, "the address of no car is that of all"
+
     tried = refresh(site, "1", "2", "--dry-run")
     assert tried.counts == {"deactivated": 2}
     assert site.rows() == before
@@ -106,6 +111,20 @@ def test_an_api_that_is_down_changes_nothing(feed: SmallFeed, site: SmallSite) -
     assert ended.report["counts"] is None
     assert "HTTP 500" in ended.report["detail"]
     assert site.rows() == before
+
+
+def test_a_refresh_that_a_budget_cuts_short_says_so(feed: SmallFeed, site: SmallSite) -> None:
+    feed.tell = lambda i: Reply(404, {}) if i == 1 else feed.honest_record(i)
+    budget: dict[str, Any] = {"limits__budget__requests": 8, "limits__budget__per": "month"}
+    hour = "date_trunc('hour', now())"
+    used = f"VALUES ('public', 'cars', 'external', {hour}, 'pages', 5)"
+    ask(site.dsn, f"DELETE FROM carsync.requests; INSERT INTO carsync.requests {used}")
+    ended = refresh(site, "1", "2", expect=5, **budget)
+    assert told(ended) == {"1": "unclear", "2": "unchanged"}
+    assert len(feed.arrivals) == 3
+    assert "limits.budget is used up: 8 of 8" in ended.report["refreshed"][0]["reason"]
+    assert "run again after" in ended.report["hint"]
+    assert site.inactive() == set()
 
 
 def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite, fill: Fill) -> None:

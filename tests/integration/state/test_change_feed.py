@@ -14,13 +14,13 @@ from msgspec import Raw
 
 from carsync import failpoints
 from carsync.deactivation import approval
-from carsync.errors import CursorError
+from carsync.errors import CursorError, DatabasePermissionError
 from carsync.model import Target
 from carsync.postgres import connection
 from carsync.postgres.listen import listen, wait_for_notice
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
-from carsync.state import change_feed, changes
+from carsync.state import change_feed, changes, feed_windows, present_cars
 from carsync.state.change_feed import Change, FeedCursor, FeedReader, find_head, find_start
 from tests.conftest import ask
 from tests.support.merge_rig import SOURCE, TARGET, Rig, car, cars, page, revert
@@ -217,6 +217,61 @@ def test_lines_pruned_while_a_batch_is_read_are_no_gap(
     changes.prune(rig.conn, TARGET, SOURCE, 30)
     with pytest.raises(CursorError, match="missing from the feed"):
         next(windows)
+
+
+@pytest.mark.parametrize("lost", ["true", "line <= 2", "line > 2"])
+def test_lines_that_are_lost_otherwise_are_no_gap(rig: Rig, lost: str) -> None:
+    """Somebody emptied the table, or put a backup back that has none of it."""
+    rig.sync(cars(range(4)))
+    ask(rig.conn, f"DELETE FROM carsync.changes WHERE {lost}")
+    with pytest.raises(CursorError, match="missing from the feed") as caught:
+        read(rig.conn)
+    assert "no longer in carsync.changes" in caught.value.detail
+
+
+def test_large_rows_are_read_a_few_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_windows, "WINDOW_BYTES", 20_000)
+    rig.sync(cars(range(300)))
+    ask(rig.conn, "UPDATE cars SET images = to_jsonb(repeat('x', 5000))")
+    start = find_start(rig.conn, TARGET)
+    windows = list(FeedReader(rig.conn, TARGET, start, with_rows=True).windows())
+    present = list(present_cars.read_table(rig.conn, TARGET, start))
+    for sizes in ([len(window) for window in windows], [len(window) for window in present]):
+        assert sum(sizes) == 300
+        assert max(sizes[1:]) <= 4
+
+
+def test_a_row_is_one_line_whatever_its_columns_hold(rig: Rig) -> None:
+    ask(rig.conn, "ALTER TABLE cars ADD note json")
+    rig.sync(cars(range(1)))
+    ask(rig.conn, "UPDATE cars SET title = E'a\\nb', note = E'{\"a\":\\n\"\\\\u0000\"}'")
+    start = find_start(rig.conn, TARGET)
+    (change,), (((car),),) = (
+        read(rig.conn, start, with_rows=True),
+        present_cars.read_table(rig.conn, TARGET, start),
+    )
+    for row in (change.row, car.row):
+        assert row is not None
+        assert b"\n" not in bytes(row)
+        assert (values(row)["title"], values(row)["note"]) == ("a\nb", {"a": "\0"})
+
+
+def test_rows_that_a_policy_hides_are_refused(rig: Rig) -> None:
+    """Each would look like a car whose row was deleted."""
+    rig.sync(cars(range(1)))
+    start = find_start(rig.conn, TARGET)
+    ask(rig.conn, "CREATE ROLE hidden_from; ALTER TABLE cars ENABLE ROW LEVEL SECURITY")
+    try:
+        ask(rig.conn, "GRANT USAGE ON SCHEMA carsync TO hidden_from")
+        ask(rig.conn, "GRANT SELECT ON ALL TABLES IN SCHEMA carsync, public TO hidden_from")
+        ask(rig.conn, "SET ROLE hidden_from")
+        assert len(read(rig.conn, start)) == 1
+        with pytest.raises(DatabasePermissionError, match="hides rows"):
+            read(rig.conn, start, with_rows=True)
+        with pytest.raises(DatabasePermissionError, match="hides rows"):
+            next(present_cars.read_table(rig.conn, TARGET, start))
+    finally:
+        ask(rig.conn, "RESET ROLE; DROP OWNED BY hidden_from; DROP ROLE hidden_from")
 
 
 def test_a_cursor_of_another_history_is_refused(rig: Rig) -> None:
