@@ -183,7 +183,7 @@ class SyncRun:
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        unread = find_unread(context)
+        unread = find_unread(context) or self._window.find_moved()
         is_whole = not is_part and not unread and not context.plan.failed
         decision, counts = self._merge(decision, is_whole=is_whole)
         failpoints.reach("sync.merged")

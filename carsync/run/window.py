@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
@@ -10,7 +13,7 @@ from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.engine.messages import PageFetched
-from carsync.errors import CarsyncError, ConfigError
+from carsync.errors import CarsyncError, ConfigError, DatabaseError
 from carsync.model import MergeCounts
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
@@ -19,6 +22,8 @@ from carsync.source.pagination import doubts
 from carsync.source.pagination.feed_plan import ListPlan
 from carsync.source.window import Watermark
 from carsync.state import runs
+
+log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 2
 """So many empty pages in a row end a feed without totals that is asked for changes only."""
@@ -60,6 +65,9 @@ class RunWindow:
         self._mark: Watermark | None = None
         self._since: datetime | None = None
         self._is_heard = False
+        self._heard = (0.0, 0.0)  # when, on the API's clock and on this machine's
+        self._spare_s = math.inf  # the window may move on by so much until a change is missed
+        self._moved_s = 0.0
 
     def choose(self) -> None:
         """Ask for the window since the watermark.
@@ -101,27 +109,33 @@ class RunWindow:
             self._context.ask_since(self._since)
 
     def heed(self, event: PageFetched) -> None:
-        """Learn the API's time from the first answer of a session.
+        """Learn the API's time from the first answer of a session; watch how it goes on.
 
         Raises `WindowTooShortError` where it shows that more was to be asked for, `ConfigError`
         where that is more than the API tells of.
         """
+        date_s = None if event.date_s is None else event.date_s - event.latency_s
         if self._is_heard:
+            self._follow(date_s)
             return
         self._is_heard = True
+        self._heard = (date_s or 0.0, time.monotonic())
         context = self._context
-        date_s = None if event.date_s is None else event.date_s - event.latency_s
         runs.note_api_clock(context.connection, context.run, date_s, event.latency_s)
         if date_s is not None and context.api_clock is None:
             context.api_clock = datetime.fromtimestamp(date_s, UTC)
-        if date_s is None or self._mark is None or self._since is None:
+        if self._mark is None or self._since is None:
+            return
+        now = runs.read_clock(context.connection)
+        if date_s is None:
+            self._spare(self._mark.api, self._since, self._reckon(now))
             return
         api_now = datetime.fromtimestamp(date_s, UTC)
-        now = runs.read_clock(context.connection)
         needed = window.needed_from(self._api.window, self._mark, now, api_now)
         asked = api_now - self._length if self._api.window.is_relative else self._since
         if asked > needed:
             raise WindowTooShortError(needed, api_now)
+        self._spare(needed, asked, api_now)
 
     def widen(self, found: WindowTooShortError) -> None:
         """Ask for the longer window instead; what was read is read again."""
@@ -133,14 +147,49 @@ class RunWindow:
         staging.clear(context.connection, context.run.run_id, staging.ALL_PAGES)
         context.pages_dropped(context.plan.staged_count)
         self._ask(since, found.api_now)
+        self._spare(found.since, since, found.api_now)
         self.begin()
 
+    def find_moved(self) -> str:
+        """Say, in words, that a window of minutes moved on too far while it was read; else "".
+
+        What an API lists as of the last minutes, it no longer lists later: changes at the begin of
+        the window may be on no page that was read.
+        """
+        if self._moved_s <= self._spare_s:
+            return ""
+        words = formatting.duration(self._moved_s)
+        return (
+            f"reading took {words}, and what changed at the begin of the window was no longer "
+            "listed at the end (api.window.overlap must be longer than that)"
+        )
+
+    def _spare(self, needed: datetime, asked: datetime, api_now: datetime) -> None:
+        """Keep how far the window, `asked` for at `api_now`, may move on."""
+        window_ = self._api.window
+        if window_.is_relative:
+            reach_s = window.reach_s(window_, asked, api_now)
+            self._spare_s = reach_s - (api_now - needed).total_seconds()
+
+    def _follow(self, date_s: float | None) -> None:
+        api_s, here_s = self._heard
+        is_told = date_s is not None and api_s
+        moved_s = (date_s or 0.0) - api_s if is_told else time.monotonic() - here_s
+        self._moved_s = max(self._moved_s, moved_s)
+
     def tell_ignored(self, counts: MergeCounts) -> None:
-        """Say where the API gave the whole feed, as if it had not been asked for changes only."""
+        """Say where the API gave the whole feed, as if it had not been asked for changes only.
+
+        The merge stands where the database does not tell; its connection may just have broken.
+        """
         context = self._context
         if context.mode == "full" or context.options.scope == "sample":
             return
-        before = runs.last_full(context.connection, context.target, context.source)
+        try:
+            before = runs.last_full(context.connection, context.target, context.source)
+        except DatabaseError as exc:
+            log.warning("after the merge: %s", exc.problem)
+            return
         whole = (before.counts or {}).get("seen", 0) if before and before.scope == "whole" else 0
         is_whole = counts.seen >= max(MIN_CARS, IGNORED_SHARE * whole) and whole
         if is_whole and 2 * counts.unchanged > counts.seen:
@@ -192,8 +241,8 @@ class RunWindow:
                 hint=hint,
             )
         for known in (run, last or run):
-            parts = ("mapping", "table")
-            if changed := differences(known.fingerprints, context.fingerprints, parts):
+            # It is this table's own record: whatever address the database has now.
+            if changed := differences(known.fingerprints, context.fingerprints, ("mapping",)):
                 raise ConfigError(f"since the last run {'; '.join(changed)}", hint=hint)
         return Watermark(run.api_clock, run.api_clock_at)
 

@@ -123,6 +123,16 @@ def parameter(window: Window, since: datetime, api_now: datetime) -> Value:
     return _before_repeated_hours(local, window.format).strftime(window.format)
 
 
+def reach_s(window: Window, since: datetime, api_now: datetime) -> float:
+    """Return how many seconds before each of its answers the API begins, asked by `parameter`.
+
+    >>> now = datetime(2026, 11, 29, 2, tzinfo=UTC)
+    >>> reach_s(Window(param="minutes"), now - timedelta(minutes=59, seconds=30), now)
+    3600.0
+    """
+    return float(parameter(window, since, api_now)) * _UNIT_S[window.format]
+
+
 def _before_repeated_hours(local: datetime, format_: str) -> datetime:
     """Return a time that its text says: an hour that the change to winter time repeats has two.
 

@@ -140,7 +140,17 @@ class DeltaBench(Bench):
     def next_oracle(self) -> DeltaOracle:
         """Let an hour go by; return the oracle for the runs that follow."""
         self._settle()
+        if self._has_failed:
+            self.site.sync("--mode", "full", "--fresh")
         return self.pass_hour()
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether a trial left cars that only a run of the whole feed takes out."""
+        api = self.site.api
+        assert isinstance(api, DeltaApi)
+        listed = {str(car_id) for car_id in api.snapshot.ids}
+        return bool((self.site.active().keys() - listed) & api.told())
 
     def pass_hour(self) -> DeltaOracle:
         """Let an hour go by, whatever the last runs left behind."""

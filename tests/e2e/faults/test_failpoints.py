@@ -18,10 +18,7 @@ SAMPLE = [(point, ACTIONS[n % 3]) for n, point in enumerate(failpoints.ALL)]
 OF_PROBES = ("probe.leased", "probe.answered")
 """An incremental run asks for no car by id."""
 SAMPLE_OF_DELTAS = [
-    ("sync.begun", "die"),
     ("intake.staged", "die"),
-    ("stage.claimed", "die"),
-    ("sync.decided", "raise"),
     ("merge.recorded", "die"),
     ("merge.committed", "hang"),
     ("sync.merged", "die"),

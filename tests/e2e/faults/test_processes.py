@@ -37,9 +37,6 @@ def _parent(running: Running) -> psutil.Process:
     return psutil.Process(running.process.pid)
 
 
-_OTHERS = (_manager, _fetcher, _parent)
-
-
 @pytest.mark.parametrize(
     ("point", "action"),
     [
@@ -68,14 +65,13 @@ def test_a_child_that_never_boots_ends_the_run_resumable(
     oracle.recover()
 
 
-@pytest.mark.parametrize("choose", [_writer, *_OTHERS])
+@pytest.mark.parametrize("choose", [_manager, _fetcher, _writer, _parent])
 def test_a_process_that_stands_still(bench: Bench, choose: Choose) -> None:
     _stand_still(bench, choose)
 
 
-@pytest.mark.parametrize(
-    "choose", [_writer, *(pytest.param(each, marks=pytest.mark.long) for each in _OTHERS)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("choose", [_manager, _fetcher, _writer, _parent])
 def test_a_process_of_an_incremental_run_that_stands_still(
     delta_bench: DeltaBench, choose: Choose
 ) -> None:

@@ -32,7 +32,7 @@ PHASES = (
 """The failpoints at which signals are tried by default: one signal and two by turns."""
 EVERYTHING = [(point, times) for point in failpoints.PARENT for times in (1, 2)]
 SAMPLE = [(point, 1 + n % 2) for n, point in enumerate(PHASES)]
-SAMPLE_OF_DELTAS = [("intake.leased", 1), ("sync.read", 2), ("merge.recorded", 1)]
+SAMPLE_OF_DELTAS = [("sync.read", 2)]
 OF_DELTAS = [(point, times) for point, times in EVERYTHING if point != "probe.leased"]
 
 

@@ -6,10 +6,12 @@ processes are left out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -255,6 +257,48 @@ def test_a_resumed_run_reaches_no_less_far_back(site: ChangeSite) -> None:
     site.api.asked()
     assert site.sync().exit_code is ExitCode.OK
     assert {minutes for _, minutes in site.api.asked()} == {"242"}
+
+
+@pytest.mark.parametrize("ahead", [HOUR, None], ids=["Date", "no Date"])
+def test_a_window_that_moves_on_too_far_while_it_is_read_moves_no_watermark(
+    site: ChangeSite, monkeypatch: pytest.MonkeyPatch, ahead: timedelta | None
+) -> None:
+    """The API tells of the last hour only: after a long pause its first half is listed no more."""
+    before = site.watermark()
+    site.pass_time(HOUR)
+    site.api.ahead = None if ahead is None else timedelta()
+    site.api.change(*range(1, 5), ago=timedelta(minutes=50))
+    site.api.change(*range(5, 9))
+    late = HOUR / 2
+
+    def later() -> float:
+        return time.monotonic() + late.total_seconds()
+
+    def pause(page: int) -> bool:
+        if page == 2:
+            site.api.ahead = None if ahead is None else late
+            monkeypatch.setattr("carsync.run.window.time", SimpleNamespace(monotonic=later))
+            site.api.holds = lambda _: False
+        return False
+
+    site.api.holds = pause
+    report = site.sync()
+    assert report.exit_code is ExitCode.PARTIAL
+    assert "was no longer listed at the end (api.window.overlap" in report.detail
+    assert site.watermark() == before
+    monkeypatch.undo()
+    if ahead is None:
+        site.pass_time(late)
+    assert site.sync().exit_code is ExitCode.OK
+    assert site.prices() == site.api.prices()
+
+
+def test_a_database_at_another_address_is_the_same_database(site: ChangeSite) -> None:
+    """The watermark is a line of its own."""
+    site.api.change(2)
+    ask(site.conn, "UPDATE carsync.runs SET fingerprints = fingerprints || %s", '{"table": "x"}')
+    assert site.sync().exit_code is ExitCode.OK
+    assert site.prices() == site.api.prices()
 
 
 # ── beside full runs ─────────────────────────────────────────────────────────
