@@ -64,13 +64,13 @@ def merged(
     if failed_pages or is_part:
         return _partial(run_id, counts, decision, failed_pages, planned)
     if unread:
-        hint = "the next incremental run asks for the same changes again"
+        hint = "run again: the next incremental run asks for the same changes"
         problem = "not all changes could be read; those that were are merged"
         return Outcome("partial", ExitCode.PARTIAL, counts, problem, unread, hint)
     if counts.held or decision.is_held:
         return _held(run_id, counts, decision)
     if removals_problem:
-        hint = "the next run asks for the same tombstones again"
+        hint = "run again: the next run asks for the same tombstones"
         problem = "not all tombstones could be read; everything else is merged"
         return Outcome("partial", ExitCode.PARTIAL, counts, problem, removals_problem, hint)
     if decision.missed:

@@ -94,20 +94,28 @@ def summary_data(report: RunReport) -> dict[str, Any]:
     """Return a report as plain data for `--json`: numbers unrounded, times as ISO-8601 UTC."""
     data: dict[str, Any] = msgspec.to_builtins(report)
     data["meaning"] = advise(report.exit_code).meaning
-    data["next_step"] = next_step(report.exit_code, report.hint)
+    data["next_step"] = next_step(report.exit_code, report.hint, report.mode)
     return data
 
 
-def next_step(exit_code: int, hint: str) -> str:
+def next_step(exit_code: int, hint: str, mode: RunMode = "full") -> str:
     """Return what the operator does now: the error's own hint first, then the code's advice.
+
+    A hint that says itself which run comes next needs no advice. `mode` is that of the run.
 
     >>> next_step(4, "check the password")
     'check the password; then run `carsync sync` again: it resumes'
     >>> next_step(3, "run again: it resumes")
     'run again: it resumes'
+    >>> next_step(3, "check the key", "incremental")
+    'check the key; then run `carsync sync --mode incremental` again: it resumes'
+    >>> next_step(2, "run a full sync: `carsync sync --mode full`")
+    'run a full sync: `carsync sync --mode full`'
     """
     step = advise(exit_code).next_step
-    if "run again" in hint:
+    if mode == "incremental":
+        step = step.replace("`carsync sync`", "`carsync sync --mode incremental`")
+    if "run again" in hint or "`carsync sync" in hint:
         return hint
     joint = "; " if step.startswith("or ") else "; then "
     return f"{hint.rstrip('.')}{joint}{step}" if hint else step

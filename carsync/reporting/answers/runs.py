@@ -136,7 +136,7 @@ def tell_summary(report: RunReport) -> SyncAnswer:
         **asdict(report) | {"figures": figures},
         snapshot=figures,
         meaning=advise(report.exit_code).meaning,
-        next_step=next_step(report.exit_code, report.hint),
+        next_step=next_step(report.exit_code, report.hint, report.mode),
     )
 
 

@@ -158,7 +158,7 @@ def _run_fields(report: RunReport) -> dict[str, Any]:
         **{name: getattr(report, name) for name in _OF_THE_RUN},
         "exit_code": int(report.exit_code),
         "meaning": advise(report.exit_code).meaning,
-        "next_step": next_step(report.exit_code, report.hint),
+        "next_step": next_step(report.exit_code, report.hint, report.mode),
         "duration_s": round(report.duration_s, 1),
         "counts": None if report.counts is None else asdict(report.counts),
     }

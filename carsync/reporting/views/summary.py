@@ -42,7 +42,7 @@ def summary_lines(report: RunReport, *, color: bool = False) -> list[str]:
     for name, text in (("problem", report.problem), ("detail", report.detail)):
         if text:
             lines += wrap(name, text, color)
-    return [*lines, *wrap("next", next_step(report.exit_code, report.hint), color)]
+    return [*lines, *wrap("next", next_step(report.exit_code, report.hint, report.mode), color)]
 
 
 def _work(report: RunReport) -> list[tuple[str, str]]:
