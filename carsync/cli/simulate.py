@@ -10,17 +10,17 @@ from zoneinfo import available_timezones
 import click
 from msgspec.structs import fields
 
-from carsync import formatting
 from carsync.cli import console
 from carsync.demo.cars import read_moment
-from carsync.demo.changes.delta import DELTA_LIES
+from carsync.demo.changes.answers import CHANGE_LIES
 from carsync.demo.changes.timeline import Lateness
 from carsync.demo.changes.window import WINDOW_FORMATS, Window
-from carsync.demo.door import DOOR_KINDS, USER
+from carsync.demo.door import DOOR_KINDS
 from carsync.demo.feed import LIST_FIELDS, FeedOptions
+from carsync.demo.hints import key_variables, usage
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, describe_lies
 from carsync.demo.paging import PAGINGS
-from carsync.demo.server import RunningSimulator, running
+from carsync.demo.server import running
 from carsync.demo.simulator import Simulator, SimulatorOptions
 from carsync.demo.window_limit import RATE_HEADERS
 
@@ -46,12 +46,12 @@ def _parse_lies(
 ) -> tuple[str, ...]:
     """Check the names of lies; `list` tells them and ends."""
     if "list" in values:
-        lies = {**describe_lies(), **DELTA_LIES}
+        lies = {**describe_lies(), **CHANGE_LIES}
         width = max(map(len, lies))
         console.say(*(f"{name:{width}}  {words}" for name, words in lies.items()))
         ctx.exit()
     for name in values:
-        if name not in {*PAGE_LIES, *CAR_LIES, *DELTA_LIES}:
+        if name not in {*PAGE_LIES, *CAR_LIES, *CHANGE_LIES}:
             raise click.BadParameter(f"there is no lie {name!r}; `--lie list` tells all")
     if len(PAGE_LIES.keys() & values) > 1 or len(CAR_LIES.keys() & values) > 1:
         raise click.BadParameter("one lie of pages and one by id go together, no more")
@@ -267,8 +267,8 @@ def simulate(
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         with running(app, port=port) as api:
-            console.say(f"API_BASE_URL={api.base_url} {_key_variables(options)}")
-            console.say(*_usage(api).splitlines(), err=True)
+            console.say(f"API_BASE_URL={api.base_url} {key_variables(options)}")
+            console.say(*usage(api).splitlines(), err=True)
             signal.sigwait(STOP_SIGNALS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
@@ -276,7 +276,7 @@ def simulate(
 
 def _check(window: Window, values: dict[str, Any]) -> None:
     """Refuse options that do not go together, and a window that cannot be read."""
-    others = set(values["lies"]) - DELTA_LIES.keys()
+    others = set(values["lies"]) - CHANGE_LIES.keys()
     if values["live"] and (others or values["paging"] != "page" or values["list_params"]):
         raise click.UsageError(
             "--live goes with none of --paging, --list-param and --lie, but for lies of windows, "
@@ -291,58 +291,3 @@ def _check(window: Window, values: dict[str, Any]) -> None:
         )
     if window.zone not in available_timezones():
         raise click.UsageError(f"there is no time zone {window.zone!r}; e.g. Europe/Berlin")
-
-
-def _key_variables(options: SimulatorOptions) -> str:
-    """Return the variables that hold what the simulated API wants."""
-    key = options.key or "none"
-    if options.auth in {"basic", "login"}:
-        return f"API_USERNAME={USER} API_PASSWORD={key}"
-    return (
-        f"API_CLIENT_ID={USER} API_CLIENT_SECRET={key}"
-        if options.auth == "oauth2"
-        else f"API_KEY={key}"
-    )
-
-
-def _auth_lines(api: RunningSimulator) -> str:
-    """Return the configuration that the door asks for; empty: the usual one."""
-    options = api.app.options
-    if options.key is None or options.auth == "header":
-        return ""
-    keys = f"type: {options.auth}"
-    if options.auth == "oauth2":
-        keys += f", token_url: {api.base_url}/oauth/token"
-    if options.auth == "login":
-        keys += ", path: /login" + (", expires_in: expires_in" * bool(options.access_token_life_s))
-    return f"\n  in the file:   api: {{auth: {{{keys}}}}}"
-
-
-def _curl(options: SimulatorOptions) -> str:
-    """Return curl's options that show the key; TOKEN is one that was given for it."""
-    if options.key is None:
-        return ""
-    shown = {
-        "header": f"-H 'X-API-Key: {options.key}' ",
-        "bearer": f"-H 'Authorization: Bearer {options.key}' ",
-        "basic": f"-u '{USER}:{options.key}' ",
-        "query": f"-G -d 'api_key={options.key}' ",
-        "none": "",
-    }
-    return shown.get(options.auth, "-H 'Authorization: Bearer TOKEN' ")
-
-
-def _usage(api: RunningSimulator) -> str:
-    app = api.app
-    pages = app.feed.page_count(app.snapshot, app.options.page_size)
-    return (
-        f"serving {formatting.plural(len(app.snapshot.ids), 'car')} in "
-        f"{formatting.plural(pages, 'page')}, "
-        f"snapshot {app.snapshot.number}; Ctrl-C stops\n"
-        f"  a page:        curl {_curl(app.options)}'{api.base_url}/cars?page=1'\n"
-        f"  next snapshot: curl -X POST '{api.origin}/_sim/snapshot?n={app.snapshot.number + 1}'\n"
-        f"  an hour later: curl -X POST '{api.origin}/_sim/advance'\n"
-        f"  a lie:         curl -X POST '{api.origin}/_sim/lie?name=total-capped'\n"
-        f"  the truth:     curl '{api.origin}/_sim/truth'\n"
-        f"  arrivals:      curl '{api.origin}/_sim/log'{_auth_lines(api)}"
-    )

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from carsync.demo.asked import Listing, Said
-from carsync.demo.changes.delta import Delta
+from carsync.demo.changes.answers import ChangeAnswers
 from carsync.demo.feed import FIRST_ID, Feed, FeedSnapshot
 from carsync.demo.lots import LOTS_A_CAR, LotListing, as_live, as_sold
 
@@ -28,9 +28,9 @@ _GONE = Said(404, {"message": "Not found"})
 class LiveFeed:
     """A feed as the live API shows it; what left a snapshot is sold."""
 
-    def __init__(self, feed: Feed, delta: Delta) -> None:
+    def __init__(self, feed: Feed, changes: ChangeAnswers) -> None:
         self._feed = feed
-        self._delta = delta
+        self._changes = changes
 
     def answer(
         self,
@@ -51,9 +51,9 @@ class LiveFeed:
                 if page < 1 or size < 1:
                     return Said(422, {"message": "page and per_page are whole numbers from 1 on"})
                 listing: Listing = (
-                    LotListing(self._feed, self._delta.listed(query))
+                    LotListing(self._feed, self._changes.listed(query))
                     if kind == "cars"
-                    else self._delta.removed(query)
+                    else self._changes.removed(query)
                 )
                 return self._page(listing, page, min(size, max_page_size), address, query)
             case ["search-lot", lot, domain]:

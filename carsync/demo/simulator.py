@@ -17,7 +17,6 @@ import asyncio
 import math
 import random
 import time
-from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,11 +40,12 @@ from carsync.demo.asgi import (
     respond,
 )
 from carsync.demo.asked import CarAsked, Listing, PageAsked
-from carsync.demo.changes.delta import DELTA_LIES, HANG_S, Delta
+from carsync.demo.changes.answers import CHANGE_LIES, HANG_S, ChangeAnswers
 from carsync.demo.changes.timeline import Lateness, Timeline
 from carsync.demo.changes.window import Window, WindowRefusedError
 from carsync.demo.control import answer_control
 from carsync.demo.door import Door, DoorKind
+from carsync.demo.faults import Faults, FaultShares
 from carsync.demo.feed import Feed, FeedOptions, FeedSnapshot, SnapshotListing
 from carsync.demo.lies import CAR_LIES, PAGE_LIES, CarLie, PageLie
 from carsync.demo.live import LiveFeed
@@ -53,8 +53,6 @@ from carsync.demo.lots import LotListing
 from carsync.demo.page_cache import PageCache
 from carsync.demo.paging import Paging, read_cut, shape
 from carsync.demo.window_limit import RateHeaders, WindowLimit
-
-_HTML = b"<!doctype html><html><body><h1>We will be back soon</h1></body></html>"
 
 
 class SimulatorOptions(Struct, frozen=True):
@@ -67,8 +65,8 @@ class SimulatorOptions(Struct, frozen=True):
     of that length, and every answer tells in headers of that kind what is left. `key` None lets
     everyone in; `auth` is how the key is shown, `access_token_life_s` how long a token lives that
     is given for it. `lies` names lies of `lies.py`, one of pages and one by id at most, and any of
-    `changes/delta.py`; some of them begin at page `lie_depth`. `paging` is the kind of paging; lies
-    and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
+    `changes/answers.py`; some of them begin at page `lie_depth`. `paging` is the kind of paging;
+    lies and the faults of pages are those of numbered pages. Tokens are valid for `token_life_s`.
     A page must be asked for with all `list_params`, of `LIST_FIELDS`, and lists the cars that
     have their values; where one of the values is in `broken_lists`, the answer is always 500.
     `live`: as the preset's own API is today; see `live.py`. `clock_s`, `late`: see `timeline.py`.
@@ -112,8 +110,8 @@ class Simulator:
         self.options = options
         self.feed = Feed(options.feed)
         self.timeline = Timeline(self.feed, options.snapshot, options.clock_s, options.late)
-        self._delta = Delta(self.feed, self.timeline, options.window)
-        self._live = LiveFeed(self.feed, self._delta) if options.live else None
+        self._changes = ChangeAnswers(self.feed, self.timeline, options.window)
+        self._live = LiveFeed(self.feed, self._changes) if options.live else None
         self._prefix = options.prefix.rstrip("/")
         self._cars_path = self._prefix + "/cars"
         self._removals_path = self._prefix + "/archived-lots"
@@ -124,13 +122,13 @@ class Simulator:
 
     def lie(self, *names: str) -> None:
         """Lie in these ways from now on, and in no other; `KeyError` where there is no such lie."""
-        if unknown := set(names) - PAGE_LIES.keys() - CAR_LIES.keys() - DELTA_LIES.keys():
+        if unknown := set(names) - PAGE_LIES.keys() - CAR_LIES.keys() - CHANGE_LIES.keys():
             raise KeyError(unknown.pop())
         page_lies = [PAGE_LIES[name] for name in names if name in PAGE_LIES]
         car_lies = [CAR_LIES[name] for name in names if name in CAR_LIES]
         self._page_lie: PageLie | None = page_lies[-1] if page_lies else None
         self._car_lie: CarLie | None = car_lies[-1] if car_lies else None
-        self._delta.lies = frozenset(DELTA_LIES.keys() & names)
+        self._changes.lies = frozenset(CHANGE_LIES.keys() & names)
         self._pages_asked = 0
 
     @property
@@ -155,7 +153,8 @@ class Simulator:
         if options.rate_headers is not None:
             count = max(1, round(options.rate * options.rate_window_s))
             self._limit = WindowLimit(count, options.rate_window_s, options.rate_headers)
-        self._attempts: Counter[str] = Counter()
+        shares = (options.error_share, options.html_share, options.cut_share, options.broken_share)
+        self._faults = Faults(options.feed.seed, FaultShares(*shares))
         self.log: list[tuple[float, str, int]] = []
 
     def warm(self) -> int:
@@ -172,7 +171,9 @@ class Simulator:
         pages = self.feed.page_count(self.feed.at(number), self.options.page_size)
         truth = asdict(self.feed.truth(number, since))
         truth["ids"] = truth["ids"] if shown is None else tuple(shown)
-        truth["broken_pages"] = [page for page in range(1, pages + 1) if self._is_broken(page)]
+        truth["broken_pages"] = [
+            page for page in range(1, pages + 1) if self._faults.is_broken(page)
+        ]
         return truth
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -195,14 +196,14 @@ class Simulator:
         if isinstance(self._limit, WindowLimit):
             told = self._limit.headers(arrived_s, time.time())
             answer = replace(answer, headers=(*answer.headers, *told))
-        if (date := self._delta.date()) is not None:
+        if (date := self._changes.date()) is not None:
             answer = replace(answer, headers=(*answer.headers, (b"date", date.encode())))
         self.log.append((arrived_s, target, answer.status))
         low_ms, high_ms = self.options.latency_ms
         if high_ms > 0 and not wait_s:
             draw = random.Random(f"{self.options.feed.seed}:{len(self.log)}:latency").random()
             await asyncio.sleep((low_ms + (high_ms - low_ms) * draw) / 1000)
-        if path == self._removals_path and "removals-hang" in self._delta.lies:
+        if path == self._removals_path and "removals-hang" in self._changes.lies:
             await asyncio.sleep(HANG_S)
         await respond(send, scope, answer)
 
@@ -224,7 +225,7 @@ class Simulator:
 
     def _route(self, scope: Message, path: str, query: dict[str, str]) -> SimulatedAnswer:
         for status in (404, 500):
-            if path == self._removals_path and f"removals-{status}" in self._delta.lies:
+            if path == self._removals_path and f"removals-{status}" in self._changes.lies:
                 return error(status, "no tombstones today")
         if self._live is not None:
             return self._answer_live(self._live, path, query, self._address(scope))
@@ -238,7 +239,7 @@ class Simulator:
                 return self._answer_page(query)
             return self._answer_cut(scope, query, SnapshotListing(self.feed, self._listed(query)))
         if path == self._removals_path:
-            return self._answer_cut(scope, query, self._delta.removed(query))
+            return self._answer_cut(scope, query, self._changes.removed(query))
         if path.startswith(self._cars_path + "/"):
             return self._answer_car(path.removeprefix(self._cars_path + "/"))
         return error(404, "no such route")
@@ -247,7 +248,7 @@ class Simulator:
         return {name: query.get(name, "") for name in self.options.list_params}
 
     def _listed(self, query: dict[str, str]) -> FeedSnapshot:
-        wanted, listed = self._wanted(query), self._delta.listed(query)
+        wanted, listed = self._wanted(query), self._changes.listed(query)
         return self.feed.list_where(listed, wanted) if wanted else listed
 
     def _answer_live(
@@ -256,7 +257,7 @@ class Simulator:
         sizes = self.options.page_size, self.options.max_page_size
         route = path.removeprefix(self._prefix)
         said = live.answer(self.snapshot, route, query, address, *sizes)
-        return self._spoil(f"{path} {query.get('page', '')}", answer_of(said))
+        return self._faults.spoil(f"{path} {query.get('page', '')}", answer_of(said))
 
     def _address(self, scope: Message) -> str:
         host = (header(scope, b"host") or b"").decode("latin-1")
@@ -273,14 +274,14 @@ class Simulator:
         if page < 1 or page_size < 1:
             return error(422, "page and per_page start at 1")
         page_size = min(page_size, self.options.max_page_size)
-        if self._is_broken(page):
+        if self._faults.is_broken(page):
             return error(500, "internal server error")
         if self.options.empty_from is not None and page >= self.options.empty_from:
             return SimulatedAnswer(200, b'{"data":[]}')
         values = tuple(self._wanted(query).values())
         body = self._pages.page(page, page_size, self._listed(query), values)
         subject = " ".join(["page", str(page), *values])
-        return self._spoil(subject, SimulatedAnswer(200, body, gzipped=True))
+        return self._faults.spoil(subject, SimulatedAnswer(200, body, gzipped=True))
 
     def _answer_cut(
         self, scope: Message, query: dict[str, str], listing: Listing
@@ -294,7 +295,7 @@ class Simulator:
             return error(422, "the place and the size of a page must be whole numbers")
         if life_s is not None and cut.born_s is not None and now_s > cut.born_s + life_s:
             return error(410, "the cursor has expired")
-        if self._is_broken(cut.page):
+        if self._faults.is_broken(cut.page):
             return error(500, "internal server error")
         stop = len(listing) if options.paging == "none" else cut.start + cut.size
         param = options.window.param
@@ -310,12 +311,12 @@ class Simulator:
             None if life_s is None else now_s,
         )
         headers = () if link is None else ((b"link", link.encode("latin-1")),)
-        return self._spoil(f"page {cut.page}", replace(as_json(body), headers=headers))
+        return self._faults.spoil(f"page {cut.page}", replace(as_json(body), headers=headers))
 
     def _answer_car(self, text: str) -> SimulatedAnswer:
         asked = CarAsked(SnapshotListing(self.feed, self.snapshot), text)
         said = asked.answer() if self._car_lie is None else self._car_lie(asked)
-        return self._spoil(f"car {text}", answer_of(said))
+        return self._faults.spoil(f"car {text}", answer_of(said))
 
     def _lie_of_page(
         self, lie: PageLie, listed: FeedSnapshot, page: int, page_size: int
@@ -326,25 +327,4 @@ class Simulator:
         asked = PageAsked(
             listing, page, size, self._pages_asked, self.options.lie_depth, self.options.with_meta
         )
-        return self._spoil(f"page {page}", answer_of(lie(asked)))
-
-    def _spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
-        """Return `answer`, or the fault drawn for this attempt at `subject`."""
-        options = self.options
-        if options.error_share + options.html_share + options.cut_share == 0:
-            return answer
-        attempt = self._attempts[subject] = self._attempts[subject] + 1
-        draw = random.Random(f"{options.feed.seed}:{subject}:{attempt}").random()
-        if draw < options.error_share:
-            return error(500, "internal server error")
-        draw -= options.error_share
-        if draw < options.html_share:
-            return SimulatedAnswer(200, _HTML, content_type=b"text/html")
-        if draw - options.html_share < options.cut_share:
-            return replace(answer, cut=True)
-        return answer
-
-    def _is_broken(self, page: int) -> bool:
-        share = self.options.broken_share
-        seed = self.options.feed.seed
-        return share > 0 and random.Random(f"{seed}:broken:{page}").random() < share
+        return self._faults.spoil(f"page {page}", answer_of(lie(asked)))

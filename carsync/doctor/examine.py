@@ -19,9 +19,9 @@ from carsync.config.mapping_sections import HashAlgorithm
 from carsync.config.presets.loader import with_algorithm
 from carsync.config.sections import Config
 from carsync.doctor import (
+    change_checks,
+    change_facts,
     config_checks,
-    delta_checks,
-    delta_facts,
     end_checks,
     end_facts,
     feed_checks,
@@ -191,13 +191,13 @@ def _try_claims(found: Findings, config: Config, page: FirstPage, pacer: Pacer) 
 
 def _try_delta(found: Findings, asker: FeedAsker, page: FirstPage) -> Removed:
     """Try what the API tells of changes; return the removed cars of its first tombstones."""
-    api, now = asker.config.api, delta_facts.api_time(page.skew_s)
+    api, now = asker.config.api, change_facts.api_time(page.skew_s)
     if api.window.param is not None:
-        delta_checks.judge_window(found, api.window, page, delta_facts.try_window(asker, now))
+        change_checks.judge_window(found, api.window, page, change_facts.try_window(asker, now))
     if api.removals.path is None:
         return ()
-    facts = delta_facts.try_removals(asker, now)
-    delta_checks.judge_removals(found, api.removals.path, facts)
+    facts = change_facts.try_removals(asker, now)
+    change_checks.judge_removals(found, api.removals.path, facts)
     return facts.times
 
 
@@ -332,6 +332,6 @@ def _judge_tables(
     if is_usable and not pending and sample.removed:
         asked = server_facts.since_full(connection, target, config.sync.source, sample.removed)
         compared = server_facts.compare(connection, target, config.sync.source, {"": asked})
-        delta_checks.judge_known(found, asked, compared.known)
+        change_checks.judge_known(found, asked, compared.known)
     table_checks.judge_budget(found, server_facts.read_budget(connection, config))
     table_checks.judge_runs(found, facts)

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from carsync.demo.changes.delta import Delta, TombstoneListing
+from carsync.demo.changes.answers import ChangeAnswers, TombstoneListing
 from carsync.demo.feed import FeedOptions
 from carsync.demo.simulator import SimulatorOptions
 from tests.support.fault_bench import Bench
@@ -43,7 +43,7 @@ _LAST = "SELECT mode, resumed_at IS NOT NULL FROM carsync.runs "
 _LAST += "ORDER BY coalesce(resumed_at, started_at) DESC LIMIT 1"
 
 
-class _QuietDelta(Delta):
+class _QuietAnswers(ChangeAnswers):
     """Tells nothing of some cars that left."""
 
     def removed(self, query: Mapping[str, str]) -> TombstoneListing:
@@ -60,17 +60,17 @@ class DeltaApi(Api):
 
     def __init__(self, options: SimulatorOptions) -> None:
         super().__init__(options)
-        self._delta = _QuietDelta(self.feed, self.timeline, options.window)
+        self._changes = _QuietAnswers(self.feed, self.timeline, options.window)
         self.lie(*options.lies)
 
     def pages_read(self) -> list[int]:
         """Return `pages_asked` without the page behind the last one of the last hour's changes."""
-        cars = len(self._delta.listed({self.options.window.param: "62"}).ids)
+        cars = len(self._changes.listed({self.options.window.param: "62"}).ids)
         return [page for page in self.pages_asked() if page <= -(-cars // PAGE_SIZE)]
 
     def told(self) -> set[str]:
         """Return the ids of all cars that have a tombstone."""
-        return {str(each.car_id) for each in self._delta.removed({}).tombstones}
+        return {str(each.car_id) for each in self._changes.removed({}).tombstones}
 
 
 class DeltaOracle(Oracle):

@@ -29,7 +29,7 @@ class LiveApi(Api):
 
     def final_bids(self) -> dict[int, float | None]:
         """Return for how much each car was sold that left, by its last tombstone."""
-        tombstones = self._delta.removed({})
+        tombstones = self._changes.removed({})
         records = tombstones.records(0, len(tombstones))
         return {record["car_id"]: record["final_bid"]["value"] for record in records}
 

@@ -40,9 +40,9 @@ def api() -> Iterator[server.RunningSimulator]:
 def lying(api: server.RunningSimulator) -> Iterator[set[str]]:
     """The lies that the API tells in one test."""
     lies: set[str] = set()
-    api.app._delta.lies = lies  # type: ignore[assignment]
+    api.app._changes.lies = lies  # type: ignore[assignment]
     yield lies
-    api.app._delta.lies = frozenset()
+    api.app._changes.lies = frozenset()
 
 
 def examine_delta(

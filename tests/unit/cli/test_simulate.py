@@ -8,10 +8,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from carsync.cli.simulate import _key_variables, _usage, simulate
+from carsync.cli.simulate import simulate
 from carsync.config.parser import parse
 from carsync.demo.door import DOOR_KINDS
 from carsync.demo.feed import FeedOptions
+from carsync.demo.hints import key_variables, usage
 from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Simulator, SimulatorOptions
 
@@ -81,9 +82,9 @@ def test_the_live_api_may_lie_of_changes_and_lists_cars_again(
 @pytest.mark.parametrize("kind", DOOR_KINDS)
 def test_what_the_feed_is_served_with_is_told_for_each_way_of_the_key(kind: Any) -> None:
     options = SimulatorOptions(auth=kind, feed=FeedOptions(cars=10))
-    told = _usage(RunningSimulator(Simulator(options), 8080))
+    told = usage(RunningSimulator(Simulator(options), 8080))
     assert ("in the file:" in told) == (kind != "header")
-    variables = dict(pair.split("=", 1) for pair in _key_variables(options).split())
+    variables = dict(pair.split("=", 1) for pair in key_variables(options).split())
     for line in told.splitlines():
         if "in the file:" in line:
             environ = {**variables, "API_BASE_URL": "http://127.0.0.1:8080/api"}

@@ -17,7 +17,7 @@ from carsync.demo.feed import Feed, FeedSnapshot
 from carsync.demo.lots import RESOLD_EVERY, as_live
 
 HANG_S = 120.0
-DELTA_LIES = {
+CHANGE_LIES = {
     "window-ignored": "The window's parameter is ignored: all cars are listed.",
     "window-small": "A window of more than an hour is answered 400.",
     "date-missing": "No answer has a Date.",
@@ -36,7 +36,7 @@ _UNSOLD_EVERY = 10
 _OTHER_LOTS = 3
 
 
-class Delta:
+class ChangeAnswers:
     """Tells what changed since a time of the API's clock."""
 
     def __init__(self, feed: Feed, timeline: Timeline, window: Window) -> None:

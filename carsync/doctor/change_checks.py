@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from carsync import formatting
 from carsync.config.api_sections import Window
-from carsync.doctor.delta_facts import SHORT, RemovalFacts, WindowFacts
+from carsync.doctor.change_facts import SHORT, RemovalFacts, WindowFacts
 from carsync.doctor.feed_checks import ENOUGH_RECORDS, FirstPage
 from carsync.doctor.findings import Findings, words
 from carsync.run.window import IGNORED_SHARE
