@@ -1,4 +1,4 @@
-"""A small site whose syncs start no process: where the command itself is not the subject.
+"""Sites whose syncs start no process: where the command itself is not the subject.
 
 All else is the command's own, from its options to what it prints: see `in_process_engine`.
 """
@@ -20,12 +20,15 @@ from carsync.cli.app import app
 from carsync.postgres import connection
 from carsync.redaction import Secret
 from tests.support.in_process_engine import InProcessEngine, without_processes
-from tests.support.site import INHERITED, Ended
+from tests.support.site import INHERITED, Ended, Site
 from tests.support.small_feed import SmallSite
 
 
-class QuickSite(SmallSite):
-    """Runs `sync` in the test's own process, a fifth of what processes cost."""
+class QuickSync(Site):
+    """Runs `sync` in the test's own process, a fifth of what processes cost.
+
+    `carsync status` believes such a run to go on: its process lives.
+    """
 
     def sync(self, *arguments: str, expect: int = 0, **settings: Any) -> Ended:
         """Run `carsync sync --json` to its end, which must be `expect`."""
@@ -64,3 +67,7 @@ class QuickSite(SmallSite):
                 root.handlers[:], root.level = kept
                 for number, handler in zip(numbers, handlers, strict=True):
                     signal.signal(number, handler)
+
+
+class QuickSite(QuickSync, SmallSite):
+    """A small site that syncs so."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fake_api import Arrival, Reply
-from tests.support.small_feed import SmallFeed, SmallSite, car
+from tests.support.quick_site import QuickSite
+from tests.support.small_feed import SmallFeed, car
 
 REMOVALS = {
     "path": "/archived-lots",
@@ -71,7 +72,7 @@ class SoldFeed(SmallFeed):
         return [arrival.path for arrival in self.arrivals]
 
 
-class SoldSite(SmallSite):
+class SoldSite(QuickSite):
     """A site of such a feed; `feed` is the feed."""
 
     def __init__(self, feed: SoldFeed, dsn: str, folder: Path) -> None:

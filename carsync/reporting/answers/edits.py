@@ -176,7 +176,8 @@ def tell_held_run(held: HeldRun, counts: MergeCounts | None) -> ApproveRunAnswer
         for column in held.forecast.columns
         if column.name in held.examples
     ]
-    forecast = HeldForecast(**asdict(held.forecast) | {"columns": columns})
+    told = asdict(held.forecast) | {"columns": columns}
+    forecast = HeldForecast(**{name: told[name] for name in HeldForecast.__struct_fields__})
     run_id = held.run.run_id
     return ApproveRunAnswer(run_id=run_id, forecast=forecast, counts=counts, merged=counts)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
+from tests.support.quick_site import QuickSync
 from tests.support.site import Site, ask, await_that
 
 PER_PAGE = 20
@@ -33,6 +35,13 @@ def answer_by_id(api: ScriptedApi, alive: Iterable[int], gone: Iterable[int]) ->
         api.on(f"/cars/{number}", Reply(200, car(number)))
     for number in gone:
         api.on(f"/cars/{number}", Reply(404))
+
+
+@pytest.fixture
+def scripted_site(scripted_api: ScriptedApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
+    """A site with the scripted API, for runs without processes."""
+    with closing(QuickSync(scripted_api.base_url, "e2e", dsn, tmp_path)) as site:
+        yield site
 
 
 @pytest.fixture

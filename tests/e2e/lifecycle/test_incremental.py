@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.changing_api import ChangingApi
+from tests.support.quick_site import QuickSync
 from tests.support.site import Ended, Site, ask
 
 
@@ -24,7 +25,7 @@ def api() -> Iterator[ChangingApi]:
 @pytest.fixture
 def site(api: ChangingApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
     """A table that a full run has filled."""
-    with closing(Site(api.base_url, "none", dsn, tmp_path)) as site:
+    with closing(QuickSync(api.base_url, "none", dsn, tmp_path)) as site:
         site.variables["PAGE_SIZE"] = str(api.size)
         del site.variables["API_KEY"]
         site.settings |= {
@@ -65,7 +66,7 @@ def test_a_killed_incremental_run_is_resumed_and_the_next_one_covers_it(
     api.change(20)  # the last page grows
     assert prices(site)["1"] == 1, "nothing is merged yet"
     api.arrivals.clear()
-    resumed = delta(site)
+    resumed = site.check(site.start("sync", "--json", "--mode", "incremental"))
     assert resumed.report["run_id"] == 2
     assert sorted(page for page, _ in api.asked()) == [3, 4, 5, 6]
     assert prices(site) == api.prices()

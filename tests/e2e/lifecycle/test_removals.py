@@ -34,12 +34,12 @@ def told(site: SoldSite, number: int) -> tuple[object, ...]:
 
 
 def test_a_day_with_tombstones(site: SoldSite, feed: SoldFeed) -> None:
-    site.sync()
+    site.check(site.start("sync", "--json"))
     assert feed.asked()[0] == "/archived-lots", "a car that is listed was listed after them"
     feed.sell(3)
     feed.sell(4, bid=None)
     feed.sell(99)
-    ended = site.sync_again(0, sync__mode="incremental")
+    ended = site.check(site.start("sync", "--json", "--mode", "incremental"))
     assert ended.counts["deactivated"] == ended.counts["removed"] == 2
     assert told(site, 3) == (False, "sold", 9000)
     assert told(site, 4) == (False, "sold", None)
