@@ -1,4 +1,4 @@
-"""The requests that the parent has reserved of `limits.budget`, and nobody has sent yet. Pure.
+"""The requests that the parent has reserved of `limits.budget`, and nobody has sent yet.
 
 The parent counts in PostgreSQL before a request is sent, never after: what is lost with a process
 counts as spent. So the parent reserves few at a time.
@@ -7,6 +7,7 @@ counts as spent. So the parent reserves few at a time.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -15,6 +16,18 @@ _SOON_S, _LATER_S = 0.05, 1.0
 """Callers ask again after so long: soon at first, as the parent is about to reserve more …"""
 _STARVED_S = 2.0
 """… and later after this long without any, which is a wait for the budget's next window."""
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""clock_gettime(2): Linux counts sleep in the former, macOS in the latter."""
+
+
+def waking_clock() -> float:
+    """Return seconds of all processes of this boot, those included that the machine slept.
+
+    A machine that wakes up in the budget's next window has nothing left of the one before.
+    """
+    return time.clock_gettime(_CLOCK)
 
 
 class Allotted(Struct, frozen=True):

@@ -34,7 +34,7 @@ from carsync.engine.local.worker import Worker, exit_words
 from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
 from carsync.mapping.mapper import Mapper
 from carsync.model import Column
-from carsync.source.allotment import Allotted
+from carsync.source.allotment import Allotted, waking_clock
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.deadline import in_time
 from carsync.source.rate_limit import Gate
@@ -188,7 +188,7 @@ class Fleet(Engine):
         self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
     ) -> Allotted | None:
         """Tell the gate; None where its manager is gone or hangs."""
-        gate, until_s = self._gate, time.monotonic() + for_s
+        gate, until_s = self._gate, waking_clock() + for_s
         if gate is None:
             return None
         ask = partial(gate.allot, requests, until_s, afresh=afresh)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from carsync import failpoints
 from carsync.engine.local.child import become_child
 from carsync.source.adaptive_rate import AdaptiveRate
-from carsync.source.allotment import Allotment
+from carsync.source.allotment import Allotment, waking_clock
 from carsync.source.auth.token_store import Token, TokenStore
 from carsync.source.circuit_breaker import CircuitBreaker
 from carsync.source.rate_limit import Gate, TokenBucket
@@ -53,7 +53,7 @@ def _open_gate(
         CircuitBreaker(failures, open_s, time.monotonic),
         AdaptiveRate(rate, time.monotonic, lowered_to),
         ToldRate(max_wait_s, time.monotonic),
-        Allotment(time.monotonic) if has_budget else None,
+        Allotment(waking_clock) if has_budget else None,
     )
     _tokens = TokenStore(time.monotonic, token)
 

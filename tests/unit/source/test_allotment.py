@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from carsync.source.allotment import Allotment, Allotted
+import time
+
+from carsync.source.allotment import Allotment, Allotted, waking_clock
 from tests.support.fake_clock import FakeClock
 from tests.support.gates import open_gate
 
@@ -41,3 +43,10 @@ def test_a_long_wait_is_asked_about_less_often() -> None:
     allotment.add(1, clock() + 60, afresh=False)
     allotment.take()
     assert allotment.wait_s() == soon
+
+
+def test_sleep_of_the_machine_counts() -> None:
+    """The monotonic clock stands still then; a window of the budget may end meanwhile."""
+    with_sleep = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    before = time.clock_gettime(with_sleep)
+    assert before <= waking_clock() <= time.clock_gettime(with_sleep)
