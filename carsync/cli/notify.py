@@ -19,7 +19,7 @@ from carsync.reporting.notify.pings import ping
 from carsync.state.checkpoint import CheckpointState, load_or_none
 from carsync.state.freshness import staleness
 
-INCREMENTAL_UNITS = "carsync-delta"
+INCREMENTAL_UNITS = "carsync-incremental"
 """The units of incremental runs begin so."""
 
 log = logging.getLogger(__name__)

@@ -50,7 +50,12 @@ def test_systemd_finds_no_fault_in_the_units() -> None:
 @needs_systemd
 @pytest.mark.parametrize(
     "unit",
-    ["carsync.service", "carsync@.service", "carsync-delta@.service", "carsync-alert@.service"],
+    [
+        "carsync.service",
+        "carsync@.service",
+        "carsync-incremental@.service",
+        "carsync-alert@.service",
+    ],
 )
 def test_a_run_is_exposed_no_more_than_it_must_be(unit: str) -> None:
     said = run("systemd-analyze", "security", "--offline=true", "--threshold=13", UNITS / unit)
@@ -77,7 +82,7 @@ def test_the_template_is_the_service_with_another_name() -> None:
 
 
 def test_the_hourly_unit_is_the_nightly_one_but_for_its_task_and_its_ends() -> None:
-    nightly, hourly = (set(settings(f"carsync{name}@.service")) for name in ("", "-delta"))
+    nightly, hourly = (set(settings(f"carsync{name}@.service")) for name in ("", "-incremental"))
     command = "ExecStart=/opt/carsync/bin/carsync sync --config /etc/carsync/%i.yaml"
     assert hourly - nightly == {
         "Description=carsync: bring the last changes of the feed %i into the listings table",
@@ -109,7 +114,7 @@ def test_the_nightly_run_waits_longer_than_an_hourly_one_can_last() -> None:
         re.search(pattern, found)
         for pattern, found in (
             (r"--wait (\w+)", text),
-            (r"RuntimeMaxSec=(\w+)", "\n".join(settings("carsync-delta@.service"))),
+            (r"RuntimeMaxSec=(\w+)", "\n".join(settings("carsync-incremental@.service"))),
         )
     )
     assert waits is not None
@@ -119,7 +124,7 @@ def test_the_nightly_run_waits_longer_than_an_hourly_one_can_last() -> None:
 
 @pytest.mark.parametrize("timer", ["carsync.timer", "carsync@.timer"])
 def test_the_two_timers_of_a_feed_start_in_different_halves_of_the_hour(timer: str) -> None:
-    nightly, hourly = settings(timer), settings("carsync-delta@.timer")
+    nightly, hourly = settings(timer), settings("carsync-incremental@.timer")
     assert "OnCalendar=*-*-* 03:00:00" in nightly
     assert {"OnCalendar=*-*-* *:30:00", "RandomizedDelaySec=20min"} <= set(hourly)
     for each in (nightly, hourly):
@@ -226,28 +231,32 @@ def test_an_hourly_run_is_started_where_the_api_can_tell_changes(prefix: Path) -
     (described / "north.yaml").write_text("api:\n  window:\n    param: minutes\n")
     wanted = prefix / "etc/systemd/system/timers.target.wants"
 
-    refused = install(prefix, "install", "--delta", "--yes")
+    refused = install(prefix, "install", "--incremental", "--yes")
     assert refused.returncode == 2
     assert "/etc/carsync/prod.yaml has no api.window.param" in refused.stderr
     assert "hint: e.g. api: {window: {param: minutes}}" in refused.stderr
     assert not wanted.exists()
     plain = install(prefix, "install", "--yes")
-    assert "delta@prod.timer" not in plain.stdout, "it is not possible"
+    assert "incremental@prod.timer" not in plain.stdout, "it is not possible"
 
     north = install(prefix, "install", "--instance", "north", "--yes")
-    assert "note          carsync-delta@north.timer" in north.stdout
-    assert "--delta: an hourly run of what changed" in north.stdout
-    both = install(prefix, "install", "--instance", "north", "--delta", "--yes")
+    assert "note          carsync-incremental@north.timer" in north.stdout
+    assert "--incremental: an hourly incremental run" in north.stdout
+    both = install(prefix, "install", "--instance", "north", "--incremental", "--yes")
     assert both.returncode == 0, both.stderr
-    assert "systemctl list-timers carsync@north.timer carsync-delta@north.timer" in both.stdout
-    names = {"carsync.timer", "carsync@north.timer", "carsync-delta@north.timer"}
+    assert (
+        "systemctl list-timers carsync@north.timer carsync-incremental@north.timer" in both.stdout
+    )
+    names = {"carsync.timer", "carsync@north.timer", "carsync-incremental@north.timer"}
     assert {path.name for path in wanted.iterdir()} == names
-    again = install(prefix, "install", "--instance", "north", "--delta")
+    again = install(prefix, "install", "--instance", "north", "--incremental")
     assert "Nothing to do." in again.stdout
 
     assert install(prefix, "remove", "--instance", "north", "--yes").returncode == 0
     assert {path.name for path in wanted.iterdir()} == {"carsync.timer"}
-    assert install(prefix, "install", "--instance", "north", "--delta", "--yes").returncode == 0
+    assert (
+        install(prefix, "install", "--instance", "north", "--incremental", "--yes").returncode == 0
+    )
     assert install(prefix, "remove", "--yes").returncode == 0
     assert not wanted.exists()
     assert not [name for name in installed(prefix) if name.startswith("usr/")]
@@ -256,7 +265,7 @@ def test_an_hourly_run_is_started_where_the_api_can_tell_changes(prefix: Path) -
 def _has_window(prefix: Path, text: str) -> bool:
     (prefix / "etc/carsync").mkdir(parents=True, exist_ok=True)
     (prefix / "etc/carsync/prod.yaml").write_text(text)
-    return install(prefix, "install", "--delta", "--dry-run").returncode == 0
+    return install(prefix, "install", "--incremental", "--dry-run").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -394,7 +403,7 @@ def _age(unit: Path, prefix: Path) -> None:
         (["install", "--instance", "prod"], "leave --instance out"),
         (["install", "--prefix"], "--prefix needs a value"),
         (["upgrade", "--instance", "north"], "upgrade takes no --instance"),
-        (["remove", "--delta"], "systemctl disable --now carsync-delta@prod.timer"),
+        (["remove", "--incremental"], "systemctl disable --now carsync-incremental@prod.timer"),
     ],
 )
 def test_wrong_use_is_told_and_changes_nothing(arguments: list[str], words: str) -> None:
@@ -452,7 +461,7 @@ def test_an_hourly_run_that_keeps_failing_is_reported_once_a_day(tmp_path: Path)
     (tmp_path / "carsync").write_text("#!/bin/sh\necho told >>told\n")
     (tmp_path / "carsync").chmod(0o755)
 
-    def alert(status: str = "3", unit: str = "carsync-delta@north.service") -> int:
+    def alert(status: str = "3", unit: str = "carsync-incremental@north.service") -> int:
         """Report a failure; return how often `carsync notify` was called in all."""
         environ = {
             "MONITOR_UNIT": unit,
@@ -466,7 +475,7 @@ def test_an_hourly_run_that_keeps_failing_is_reported_once_a_day(tmp_path: Path)
         return (tmp_path / "told").read_text().count("told") // 2  # --help, and the call itself
 
     assert [alert(), alert(), alert("4"), alert("4")] == [1, 1, 2, 2]
-    mark = tmp_path / "carsync-delta.alert"
+    mark = tmp_path / "carsync-incremental.alert"
     day_ago = mark.stat().st_mtime - 24 * 3600
     os.utime(mark, (day_ago, day_ago))
     assert [alert("4"), alert("4")] == [3, 3]
@@ -495,8 +504,8 @@ def test_a_command_for_a_feed_works_with_the_files_of_its_service(tmp_path: Path
     for arguments, words in (
         (["north", "sync"], "systemctl start carsync@north.service"),
         (["prod", "sync", "--fresh"], "systemctl start carsync.service"),
-        (["north", "sync", "--mode", "incremental"], "start carsync-delta@north.service"),
-        (["north", "sync", "--mode=incremental"], "start carsync-delta@north.service"),
+        (["north", "sync", "--mode", "incremental"], "start carsync-incremental@north.service"),
+        (["north", "sync", "--mode=incremental"], "start carsync-incremental@north.service"),
         (["north", "-v", "--log-format", "json", "sync"], "start carsync@north.service"),
         (["south", "status"], "south.yaml cannot be read\nhint: there is the feed north\n"),
         (["north"], "usage: carsync-feed FEED"),

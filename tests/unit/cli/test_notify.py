@@ -114,9 +114,9 @@ def test_stale_changes_are_told_where_incremental_runs_are_in_use(
 def test_of_an_incremental_run_that_ended_itself_the_unit_has_no_more_to_tell(hook: Hook) -> None:
     save(hook.checkpoint, checkpoint(exit_code=3, mode="incremental"))
     environ = {"MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "3"}
-    assert hook.notify("--unit", "carsync-delta.service", **environ) == []
+    assert hook.notify("--unit", "carsync-incremental.service", **environ) == []
     killed = {"MONITOR_SERVICE_RESULT": "watchdog", "MONITOR_EXIT_STATUS": "ABRT"}
-    assert len(hook.notify("--unit", "carsync-delta.service", **killed)) == 1
+    assert len(hook.notify("--unit", "carsync-incremental.service", **killed)) == 1
 
 
 def test_a_unit_s_failure_is_told_unless_the_run_has_just_told_it(hook: Hook) -> None:
