@@ -35,7 +35,7 @@ GROWN = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_shar
 def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
     """Give a function that opens a site with the simulator: `feed` and simulator options.
 
-    `api` is the class of the simulator.
+    `api` is the class of the simulator, `site` that of the site.
     """
     with ExitStack() as stack:
 
@@ -43,10 +43,11 @@ def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
             feed = feed or FeedOptions(cars=600)
             database = options.pop("dsn", dsn)
             options = {"key": KEY, "page_size": PAGE_SIZE, **options}
+            kind: type[SimulatedSite] = options.pop("site", SimulatedSite)
             api = options.pop("api", Api)(SimulatorOptions(feed=feed, **options))
             server = stack.enter_context(running(api))
             stack.callback(api.release)
-            site = SimulatedSite(server, api, database, tmp_path)
+            site = kind(server, api, database, tmp_path)
             stack.callback(site.close)
             return site
 

@@ -20,7 +20,7 @@ from carsync.cli.app import app
 from carsync.postgres import connection
 from carsync.redaction import Secret
 from tests.support.in_process_engine import InProcessEngine, without_processes
-from tests.support.site import INHERITED, Ended, Site
+from tests.support.site import INHERITED, Ended, SimulatedSite, Site
 from tests.support.small_feed import SmallSite
 
 
@@ -71,3 +71,7 @@ class QuickSync(Site):
 
 class QuickSite(QuickSync, SmallSite):
     """A small site that syncs so."""
+
+
+class QuickSimulatedSite(QuickSync, SimulatedSite):
+    """A site with the simulator that syncs so; nobody keeps to a rate."""
