@@ -223,7 +223,7 @@ class SyncRun:
         was not read may be listed again, so that no tombstone counts then.
         """
         context = self._context
-        is_sure = is_whole and (context.mode == "full" or not context.resumed_pages)
+        is_sure = is_whole and (context.mode == "full" or context.run.resumed_at is None)
         removals = removal_rules(context) if is_sure else None
         if removals is not None and decision.action != "hold":
             against = context.removal_plan.objections(self._config.sync.deactivate)

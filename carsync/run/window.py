@@ -173,9 +173,8 @@ class RunWindow:
 
     def _follow(self, date_s: float | None) -> None:
         api_s, here_s = self._heard
-        is_told = date_s is not None and api_s
-        moved_s = (date_s or 0.0) - api_s if is_told else time.monotonic() - here_s
-        self._moved_s = max(self._moved_s, moved_s)
+        told_s = date_s - api_s if date_s is not None and api_s else 0.0
+        self._moved_s = max(self._moved_s, told_s, time.monotonic() - here_s)
 
     def tell_ignored(self, counts: MergeCounts) -> None:
         """Say where the API gave the whole feed, as if it had not been asked for changes only.

@@ -159,10 +159,14 @@ class DeltaBench(Bench):
         return DeltaOracle(self.site, snapshots=(self.site.api.snapshot.number,))
 
 
-def pass_hour(site: SimulatedSite) -> None:
-    """Let an hour go by on the API's clock, and on the server's as runs noted it."""
+def pass_hour(site: SimulatedSite, *, of_running: bool = True) -> None:
+    """Let an hour go by on the API's clock, and on the server's as runs noted it.
+
+    `of_running`: also where an unfinished one did.
+    """
     site.api.timeline.advance(1)
-    ask(site.dsn, "UPDATE carsync.runs SET api_clock_at = api_clock_at - interval '1 hour'")
+    noted = "UPDATE carsync.runs SET api_clock_at = api_clock_at - interval '1 hour' "
+    ask(site.dsn, f"{noted} WHERE merged_at IS NOT NULL OR %s", (of_running,))
 
 
 def use_changes(site: SimulatedSite) -> None:

@@ -182,10 +182,10 @@ def test_a_feed_that_moves_while_its_changes_are_read(delta_bench: DeltaBench, s
         running.end()
         site.await_no_process()
         site.api.release()
-        oracle = _let_hour_pass(delta_bench, oracle)
+        oracle = _let_hour_pass(delta_bench, of_running=True)
         site.sync()
     else:
-        oracle = _let_hour_pass(delta_bench, oracle)
+        oracle = _let_hour_pass(delta_bench, of_running=False)
         site.api.release()
         assert running.end().exit_code in {0, 5}  # 5: the window moved on by an hour
     oracle.judge_drifted()
@@ -194,10 +194,10 @@ def test_a_feed_that_moves_while_its_changes_are_read(delta_bench: DeltaBench, s
     oracle.expect_truth()
 
 
-def _let_hour_pass(bench: DeltaBench, oracle: DeltaOracle) -> DeltaOracle:
+def _let_hour_pass(bench: DeltaBench, *, of_running: bool) -> DeltaOracle:
     """Let an hour go by; return the oracle of what was listed before and after it."""
     before = bench.site.api.snapshot.number
-    delta_bench.pass_hour(bench.site)
+    delta_bench.pass_hour(bench.site, of_running=of_running)
     return DeltaOracle(bench.site, snapshots=(before, before + 1))
 
 

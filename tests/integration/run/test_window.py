@@ -248,6 +248,17 @@ def test_a_stopped_run_is_resumed_and_the_next_one_asks_for_all_of_it_again(
     assert site.prices() == site.api.prices()
 
 
+def test_a_run_that_is_resumed_without_a_page_moves_no_watermark(site: ChangeSite) -> None:
+    """Its tombstones may be staged already, and they are of another time."""
+    before = site.watermark()
+    site.api.change(1, 2)
+    assert site.sync(stop_after=0).exit_code is ExitCode.SIGTERM
+    assert site.sync().exit_code is ExitCode.OK
+    assert (site.watermark(), site.prices()) == (before, site.api.prices())
+    assert site.sync().exit_code is ExitCode.OK
+    assert site.watermark() != before
+
+
 def test_a_resumed_run_reaches_no_less_far_back(site: ChangeSite) -> None:
     """The API's clock had shown that a longer window was needed; the watermark alone is later."""
     site.pass_time(HOUR)
