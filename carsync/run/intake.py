@@ -180,8 +180,7 @@ class Intake:
         except ConfigError as exc:
             if not is_removal(event.page):
                 raise
-            if not self._plan.removals_problem:
-                self._give_up_removals(f"{REMOVALS}: {exc.problem}; {exc.hint}")
+            self._give_up_removals(f"{REMOVALS}: {exc.problem}; {exc.hint}")
 
     def _pages_staged(self, event: PagesStaged) -> None:
         self._context.metrics.pages_staged(event)
