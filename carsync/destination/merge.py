@@ -93,6 +93,7 @@ def _carry_out(work: MergeWork) -> MergeCounts:
         older = superseded.record(work.cur, run.run_id, request.decision.proof.gone, work.parts)
         if tombstones is not None:
             tombstones.supersede(older)
+            tombstones.settle_rejects()
     _record(work, counts)
     work.run("merge/drop_delta")
     if tombstones is not None:

@@ -103,13 +103,11 @@ class Tombstones:
     def judged(self) -> Composable:
         """Compose the query of the cars that tombstones deactivate, or only tell of."""
         tests = [sql.load("removals/is_news", column=sql.identifier(name)) for name in self.columns]
-        latest = (sql.identifier("newest", name) for name in ("id", "latest_run"))
         return sql.load(
             "removals/judge",
             **self._parts,
             is_news=sql.comma_separated(tests),
             is_equal=self._equal("t", self._matched),
-            is_newest=superseded.is_newest(self._run.run_id, *latest),
         )
 
     def _equal(self, row: str, names: Iterable[str]) -> Composable:
@@ -193,6 +191,11 @@ class Tombstones:
                 "is_equal": self._equal("s", [n for n in self._matched if n in staged]),
             }
             sql.run(self._cur, sql.load("removals/supersede", **parts))
+
+    def settle_rejects(self) -> None:
+        """Let no replay bring a car that went since its record was read and rejected."""
+        if not self._matched:  # else the tombstone may be of another lot
+            sql.run(self._cur, sql.load("removals/settle_rejects", **self._parts))
 
     def drop(self) -> None:
         """Drop what `add` created."""

@@ -76,7 +76,8 @@ class CheckpointWriter:
 
     def begin(self, run_id: int, token: str, started_at: datetime, mode: RunMode = "full") -> None:
         """Name the run and write the file for the first time."""
-        self._write(run_id=run_id, token=token, started_at=started_at, **self._mode(mode))
+        more = {"window_from": None, "window_overlap_s": None, **self._mode(mode)}
+        self._write(run_id=run_id, token=token, started_at=started_at, **more)
 
     def ask(self, window_from: datetime, overlap_s: float) -> None:
         """Write since when the run asks for changes; `overlap_s` of that it asks for again."""

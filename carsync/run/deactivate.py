@@ -38,7 +38,8 @@ def judge_removals(context: RunContext) -> None:
     context.removal_plan = plan_removals(context.connection, context.run, moves=moves)
     if problem := find_unread_removals(context):
         plan.give_up_removals(problem)
-        context.note(problem)
+    if words := problem or context.removal_plan.fault:
+        context.note(words)
 
 
 def removal_rules(context: RunContext) -> RemovalRules | None:

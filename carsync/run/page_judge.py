@@ -30,6 +30,8 @@ class PageJudge:
         self._is_end_explained = False
         self._records = 0
         self._rejects = 0
+        self._tombstones = 0  # that can be read
+        self._unreadable_pages = 0
 
     def judge(self, event: PageFetched) -> None:
         """Look at a page that the plan has observed, of tombstones too.
@@ -39,6 +41,7 @@ class PageJudge:
         self._judge_size(event)
         self._judge_repeats(event)
         if is_removal(event.page):
+            self._judge_tombstones(event)
             return
         self._records += event.records
         self._rejects += event.rejects
@@ -74,6 +77,16 @@ class PageJudge:
             hint=f"set api.pagination.page_size: {served}, or size_param to the name of the "
             "parameter for the page size",
         )
+
+    def _judge_tombstones(self, event: PageFetched) -> None:
+        """Stop where no tombstone of two pages can be read: the same page may come for ever."""
+        self._tombstones += event.records - event.rejects
+        self._unreadable_pages += 0 < event.records == event.rejects
+        if self._unreadable_pages > 1 and not self._tombstones:
+            raise ConfigError(
+                "the tombstones of two pages cannot be read",
+                hint="see `carsync rejects list`, and correct api.removals",
+            )
 
     def _judge_repeats(self, event: PageFetched) -> None:
         """Stop at a page that lists the same records as another: it is no page of its own."""

@@ -25,7 +25,7 @@ from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError
 from carsync.model import ORDINARY, Check, MergeCounts, RunOptions
-from carsync.run import finish, outcome, start
+from carsync.run import finish, outcome, start, window
 from carsync.run.checkpoint_writer import idle_since
 from carsync.run.context import RunContext
 from carsync.run.deactivate import decide_and_prove, judge_removals, removal_rules
@@ -37,7 +37,6 @@ from carsync.run.outcome import Outcome
 from carsync.run.page_judge import judge_rejects
 from carsync.run.report import ListReport, RunReport
 from carsync.run.signals import StopSignal
-from carsync.run.window import RunWindow, WindowTooShortError, check_mode, find_unread
 from carsync.source.auth.token_store import TokenStore
 from carsync.source.certificates import check_certificates
 from carsync.source.pagination.feed_plan import ListPlan
@@ -59,7 +58,7 @@ def sync(
     `ConfigError` for a wrong mapping, or a mode without its keys; every later error is in the
     report.
     """
-    check_mode(config, options.mode)
+    window.check_mode(config, options.mode)
     return SyncRun(RunContext(config, options, listener, stop), checkpoint_file).execute()
 
 
@@ -68,7 +67,7 @@ class SyncRun:
 
     def __init__(self, context: RunContext, checkpoint_file: Path) -> None:
         self._context = context
-        self._window = RunWindow(context)
+        self._window = window.RunWindow(context)
         self._options = context.options
         self._stop = context.stop
         self._checkpoint_file = checkpoint_file
@@ -117,14 +116,10 @@ class SyncRun:
                 failpoints.reach("sync.migrated")
                 start.check_origin(context)
                 self._window.choose()
-                context.begin(start.resume_or_start(context, previous))
-                self._window.begin()
-                if previous is not None and previous.run_id == context.run.run_id:
-                    context.requests.sent.update(previous.requests)
-                failpoints.reach("sync.begun")
+                self._begin(previous)
                 self._writers = start.fit_writers(context)
                 try:
-                    end = self._read_all()
+                    end = self._read_all(previous)
                 except (ConfigError, UnmergeableError):  # no run may go on with what was read
                     staging.drop(connection, context.run.run_id)
                     raise
@@ -149,19 +144,29 @@ class SyncRun:
 
         return load_or_none(self._checkpoint_file, place_of(self._config), note)
 
-    def _read_all(self) -> Outcome:
-        """Do as `_read_and_merge`; from the start, where a longer window had to be asked for."""
+    def _begin(self, previous: CheckpointState | None) -> None:
+        context = self._context
+        context.begin(start.resume_or_start(context, previous))
+        self._window.begin()
+        if previous is not None and previous.run_id == context.run.run_id:
+            context.requests.sent.update(previous.requests)
+        failpoints.reach("sync.begun")
+
+    def _read_all(self, previous: CheckpointState | None) -> Outcome:
+        """Do as `_read_and_merge`; from the start, where more had to be asked for."""
         try:
             return self._read_and_merge()
-        except WindowTooShortError as found:
+        except window.WindowTooShortError as found:
             self._window.widen(found)
-            return self._read_and_merge()
+        except window.WindowTooLongError as exc:
+            if not self._options.or_full:
+                raise
+            self._window.choose_all(exc)
+            self._begin(previous)
+        return self._read_and_merge()
 
     def _read_and_merge(self) -> Outcome:
-        """Read all pages into staging; then decide, prove and merge unless stopped.
-
-        What is staged at a stop waits for the next run.
-        """
+        """Stage all pages; then decide, prove, merge. What is staged at a stop waits for later."""
         context = self._context
         with Intake(context, self._new_engine, self._window.heed) as intake:
             intake.run()
@@ -183,7 +188,7 @@ class SyncRun:
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        unread = find_unread(context) or self._window.find_moved()
+        unread = window.find_unread(context) or self._window.find_moved()
         is_whole = not is_part and not unread and not context.plan.failed
         decision, counts = self._merge(decision, is_whole=is_whole)
         failpoints.reach("sync.merged")
@@ -239,7 +244,7 @@ class SyncRun:
             records=self._config.history.changes_keep_days > 0,
             max_reject_share=self._config.sync.max_reject_share,
             secrets=self._config.api.auth.secrets,
-            is_watermark=is_sure and not context.plan.removals_problem,
+            is_watermark=is_sure and not (context.plan.removals_problem or self._window.is_old),
             read_all=is_sure and context.mode == "full",
             removals=removals,
         )

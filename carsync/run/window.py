@@ -14,7 +14,7 @@ from carsync.config.sections import Config
 from carsync.destination import staging
 from carsync.engine.messages import PageFetched
 from carsync.errors import CarsyncError, ConfigError, DatabaseError
-from carsync.model import MergeCounts
+from carsync.model import MergeCounts, judged_records
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
 from carsync.source import window
@@ -31,7 +31,13 @@ IGNORED_SHARE = 0.95
 """Of the whole feed: where so much is listed as changed, the API may have listed all of it."""
 MIN_CARS = 10
 """Fewer say nothing of that."""
+_TICK_S = 1.0
+"""A Date header knows no less."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class WindowTooLongError(ConfigError):
+    """The API's clock shows that more is needed than the API tells of."""
 
 
 class WindowTooShortError(CarsyncError):
@@ -68,6 +74,8 @@ class RunWindow:
         self._heard = (0.0, 0.0)  # when, on the API's clock and on this machine's
         self._spare_s = math.inf  # the window may move on by so much until a change is missed
         self._moved_s = 0.0
+        self.is_old = False
+        """Whether a page came from a cache, so that the next run must ask for changes again."""
 
     def choose(self) -> None:
         """Ask for the window since the watermark.
@@ -87,9 +95,19 @@ class RunWindow:
         except ConfigError as exc:
             if not context.options.or_full:
                 raise
-            context.note(f"{exc.problem}: this run reads the whole feed")
-            context.mode = "full"
-            self._choose_removals()
+            self.choose_all(exc)
+
+    def choose_all(self, why: ConfigError) -> None:
+        """Ask for the whole feed instead; what was asked for so far is no run's any more."""
+        context = self._context
+        context.note(f"{why.problem}: this run reads the whole feed")
+        context.mode = "full"
+        context.window_from = context.api_clock = None
+        context.resumed_pages = context.resumed_rows = 0
+        self._mark = self._since = None
+        self._is_heard = False
+        context.ask(self._api)
+        self._choose_removals()
 
     def _choose_removals(self) -> None:
         """Ask a run of the whole feed for the tombstones since the watermark, where it has any."""
@@ -111,8 +129,8 @@ class RunWindow:
     def heed(self, event: PageFetched) -> None:
         """Learn the API's time from the first answer of a session; watch how it goes on.
 
-        Raises `WindowTooShortError` where it shows that more was to be asked for, `ConfigError`
-        where that is more than the API tells of.
+        Raises `WindowTooShortError` where it shows that more was to be asked for, and
+        `WindowTooLongError` where that is more than the API tells of.
         """
         date_s = None if event.date_s is None else event.date_s - event.latency_s
         if self._is_heard:
@@ -131,7 +149,10 @@ class RunWindow:
             self._spare(self._mark.api, self._since, self._reckon(now))
             return
         api_now = datetime.fromtimestamp(date_s, UTC)
-        needed = window.needed_from(self._api.window, self._mark, now, api_now)
+        try:
+            needed = window.needed_from(self._api.window, self._mark, now, api_now)
+        except ConfigError as exc:
+            raise WindowTooLongError(exc.problem, hint=exc.hint) from None
         asked = api_now - self._length if self._api.window.is_relative else self._since
         if asked > needed:
             raise WindowTooShortError(needed, api_now)
@@ -144,6 +165,7 @@ class RunWindow:
         context.say(f"the API's clock shows that the last run began {words} ago: asking again")
         overlap = timedelta(seconds=self._api.window.overlap_s)
         since = max(found.since - overlap, self._earliest(found.api_now))
+        staging.end_writers(context.connection, context.run.run_id)
         staging.clear(context.connection, context.run.run_id, staging.ALL_PAGES)
         context.pages_dropped(context.plan.staged_count)
         self._ask(since, found.api_now)
@@ -175,6 +197,14 @@ class RunWindow:
         api_s, here_s = self._heard
         told_s = date_s - api_s if date_s is not None and api_s else 0.0
         self._moved_s = max(self._moved_s, told_s, time.monotonic() - here_s)
+        keys = self._api.window
+        if keys.param is not None and -told_s > max(keys.overlap_s, _TICK_S) and not self.is_old:
+            self.is_old = True
+            self._context.note(
+                f"a page is {formatting.duration(-told_s)} older than the first one, by its Date: "
+                "it may come from a cache, and the next incremental run asks for the same changes "
+                "again (a longer api.window.overlap allows for that)"
+            )
 
     def tell_ignored(self, counts: MergeCounts) -> None:
         """Say where the API gave the whole feed, as if it had not been asked for changes only.
@@ -265,14 +295,20 @@ def find_unread_removals(context: RunContext) -> str:
         return words
     ledger = staging.tombstone_tables(context.run.run_id)["ledger"]
     rejects, records = staging.count_records(context.connection, context.run.run_id, ledger)
-    if rejects > context.config.sync.max_reject_share * records:
+    # A few that are bad would be as bad if they were asked for again.
+    most = context.config.sync.max_reject_share * judged_records(records, "incremental")
+    most = min(most, records / 2)
+    if rejects > most:
         part = formatting.part(rejects, records, "tombstone")
         return f"{part} cannot be read: see `carsync rejects list`, and correct api.removals"
-    return context.removal_plan.fault
+    future = context.removal_plan.future.count
+    return context.removal_plan.fault if future + rejects > most else ""
 
 
 def _find_unread(of: ListPlan, *, is_next_proved: bool) -> str:
     words = doubts.open_end(of.plan, is_next_proved=is_next_proved)
     if of.plan.is_truncated:
         words = "more pages follow than api.pagination.max_pages lets carsync read"
+    if holes := doubts.holes(of.plan):
+        words = f"{formatting.plural(holes, 'page', 'is', 'are')} empty, and later ones are not"
     return of.named(words)

@@ -168,7 +168,7 @@ class ApiClient:
     def _url(self, request: ApiRequest) -> str:
         path, _, query = request.path.partition("?")
         url = "/".join([self._base_url, *([path.removeprefix("/")] if path else [])])
-        params = {**dict(parse_qsl(query)), **self._api.params, **request.params}
+        params = {**dict(parse_qsl(query)), **self.lists.params, **request.params}
         return _with_query(url, params)
 
     def _link_url(self, request: ApiRequest) -> str:

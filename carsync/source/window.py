@@ -17,6 +17,7 @@ from carsync import formatting
 from carsync.config.api_sections import Api, Value, Window
 from carsync.errors import ConfigError
 from carsync.source.pagination.lists import with_values
+from carsync.source.pagination.placing import names_in
 
 _UNIT_S = {"minutes": 60, "seconds": 1}
 _HOUR = timedelta(hours=1)
@@ -70,7 +71,9 @@ def with_window(api: Api, since: datetime, api_now: datetime) -> Api:
     """Return the section that asks only for what changed `since`, where it is `api_now`."""
     assert api.window.param is not None
     value = parameter(api.window, since, api_now)
-    return with_values(with_removals(api, value), {api.window.param: value}, api.lists)
+    filled = with_values(api, {api.window.param: value}, api.lists)
+    has_place = names_in([api.params, api.body], {api.window.param})
+    return filled if has_place else with_removals(filled, value)
 
 
 def with_removals(api: Api, value: Value) -> Api:

@@ -22,7 +22,12 @@ CONSTANTS = ((Column("status", "text"), "sold"),)
 
 
 class TombstoneRig(Rig):
-    """Tombstones are given as (id, time by the API's clock, price)."""
+    """Tombstones are given as (id, time by the API's clock, price).
+
+    `matches`: they say of which make the car was, too.
+    """
+
+    matches = True
 
     def now(self) -> datetime:
         """Return the API's time."""
@@ -35,7 +40,9 @@ class TombstoneRig(Rig):
         self.run = runs.start_run(*key, hash_scheme="h:v1", mode=mode)
         run_id = self.run.run_id
         staging.create(self.conn, run_id, COLUMNS, self.target)
-        columns = (Column("id", "text"), Column("carsync removed_at", "timestamptz"), *SET)
+        columns: tuple[Column, ...] = (Column("id", "text"),)
+        columns += (Column("carsync removed_at", "timestamptz"),)
+        columns += SET if self.matches else SET[1:]
         staging.create_tombstones(self.conn, run_id, columns, CONSTANTS, self.target)
         self._stager = StageWriter(
             self.conn, run_id, self.run.token, columns, "execute_values", is_removals=True
@@ -58,7 +65,8 @@ class TombstoneRig(Rig):
     ) -> None:
         """Stage a page of tombstones."""
         rows = tuple(
-            (n, i, at.isoformat(), make, price, None) for n, (i, at, price) in enumerate(tombstones)
+            (n, i, at.isoformat(), *([make] * self.matches), price, None)
+            for n, (i, at, price) in enumerate(tombstones)
         )
         refused = tuple(rejects)
         records = len(rows) + len(refused)

@@ -88,7 +88,11 @@ class Sampler(RunListener):
         self._tries = 0
 
     def begun(self, run: Run) -> None:
-        """Learn which run the samples belong to."""
+        """Learn which run the samples belong to; those of another one were its own."""
+        if self._run_id is not None:
+            self._session, self._series = None, SampleBuffer()
+            self._failures.clear()
+            self._failures_written = 0
         self._run_id = run.run_id
 
     def update(self, figures: Figures, phase: str) -> None:

@@ -25,7 +25,7 @@ from carsync.config.lists import (
     name_of,
 )
 from carsync.source.pagination.base import Paginator, load_paginator
-from carsync.source.pagination.placing import fill, names_in, put
+from carsync.source.pagination.placing import fill, names_in, put, without
 from carsync.source.request import ApiRequest, query_pairs
 
 _ALL = range(-(2**31), REMOVALS_FROM)
@@ -79,15 +79,28 @@ class FeedLists:
         self.names = tuple(map(name_of, combinations)) if api.lists else ()
         """The lists' names; empty where the feed has no lists."""
         kind = type(load_paginator(api))
+        self._unfilled = set(filter(None, [api.window.param])).union(*combinations)
+        self.params = without(api.params, self._unfilled)
+        """The parameters of every request; not those that have a value in some only."""
         self.all = tuple(
-            _feed_list(i, name_of(v), v, api, kind) for i, v in enumerate(combinations)
+            self._make(i, name_of(v), v, api, kind) for i, v in enumerate(combinations)
         )
         self.removals: FeedList | None = None
         """The tombstones, which are no list of the feed; None: the API has none."""
         if (path := api.removals.path) is not None:
             theirs = replace(api, path=path)
             own = (MOST_LISTS, REMOVALS, api.removals.params)
-            self.removals = _feed_list(*own, theirs, kind)
+            self.removals = self._make(*own, theirs, kind)
+
+    def _make(
+        self, index: int, name: str, values: Mapping[str, Value], api: Api, kind: type[Paginator]
+    ) -> FeedList:
+        """Make a list; a template without a value, of the window in a full run say, is not sent."""
+        own = with_values(api, values)
+        params, body = (without(each, self._unfilled) for each in (own.params, own.body))
+        own = replace(own, params=params, body=body)
+        named = [n for n, v in params.items() if n == api.window.param or api.params.get(n) != v]
+        return FeedList(index, name, values, own, kind(own), tuple(named))
 
     @property
     def paginator(self) -> Paginator:
@@ -117,16 +130,6 @@ class FeedLists:
         feed_list, page = self.locate(number)
         words = formatting.of_page(page, problem)
         return f"{feed_list.name}: {words}" if feed_list.name else words
-
-
-def _feed_list(
-    index: int, name: str, values: Mapping[str, Value], api: Api, kind: type[Paginator]
-) -> FeedList:
-    own = with_values(api, values)
-    params = tuple(
-        n for n, v in own.params.items() if n == api.window.param or api.params.get(n) != v
-    )
-    return FeedList(index, name, values, own, kind(own), params)
 
 
 def split(number: int, names: Sequence[str]) -> tuple[int, int]:

@@ -45,6 +45,22 @@ def names_in(value: Any, known: Collection[str] = PAGING) -> set[str]:
     return set(_NAME.findall(value)).intersection(known) if isinstance(value, str) else set()
 
 
+def without(value: Any, names: Collection[str]) -> Any:
+    """Return a copy of `value`, without the members that have a template for one of the `names`.
+
+    >>> without({"q": "make:{make}", "in": [{"since": "{since}", "n": 1}]}, {"since"})
+    {'q': 'make:{make}', 'in': [{'n': 1}]}
+    """
+    if isinstance(value, Mapping):
+        kept = {n: v for n, v in value.items() if not isinstance(v, str) or not names_in(v, names)}
+        return {name: without(member, names) for name, member in kept.items()}
+    if isinstance(value, list | tuple):
+        return [
+            without(v, names) for v in value if not isinstance(v, str) or not names_in(v, names)
+        ]
+    return value
+
+
 def put(body: dict[str, Any], place: str, value: Parameter | list[Any]) -> None:
     """Put `value` at a dotted place of a JSON body, which is changed.
 

@@ -42,6 +42,22 @@ def touch(rig: TombstoneRig, when: str) -> None:
     ask(rig.conn, f"UPDATE cars SET updated_at = {when} WHERE id = '1'")
 
 
+def test_no_replay_brings_a_car_that_went_since_its_record_was_rejected(
+    conn: Connection,
+) -> None:
+    rig = TombstoneRig(conn)
+    rig.matches = False
+    rig.open()
+    rig.bury()
+    rejects = [Reject(n, i, "make", "no make", "{}") for n, i in enumerate("89")]
+    rig.settle(rejects=rejects)
+    rig.open()
+    rig.bury(("8", rig.now() + SECOND, 9), ("9", rig.now() - HOUR, 9))
+    rig.settle()
+    query = "SELECT record_id FROM carsync.rejects WHERE settled_by IS NULL"
+    assert ask(conn, query) == [("9",)]
+
+
 @pytest.mark.parametrize(
     ("after", "is_gone"),
     [

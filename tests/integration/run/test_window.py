@@ -35,6 +35,7 @@ from carsync.state import runs, target_lock
 from tests.conftest import ask
 from tests.support import feed_shapes as shapes
 from tests.support.changing_api import ChangeSite, ChangingApi
+from tests.support.fake_api import Arrival, Reply
 from tests.support.feed_shapes import ORIGIN, Shape, ShapedApi, ShapedFeed
 from tests.support.merge_rig import SOURCE, TARGET
 
@@ -121,6 +122,24 @@ def test_the_api_has_a_clock_of_its_own(
     assert site.prices() == api.prices()
 
 
+def test_a_page_from_a_cache_moves_no_watermark(site: ChangeSite) -> None:
+    before = site.watermark()
+    site.pass_time(HOUR)
+    site.api.change(2, 3, 4, 5, ago=timedelta(minutes=20))
+    answer = site.api.answer
+
+    def from_cache(arrival: Arrival) -> Reply:
+        site.api.ahead = -HOUR / 3 if arrival.page == 2 else timedelta()
+        reply: Reply = answer(arrival)
+        return reply
+
+    site.api.answer = from_cache
+    report = site.sync()
+    assert report.exit_code is ExitCode.OK
+    assert any("asks for the same changes again" in note for note in report.notes)
+    assert site.watermark() == before
+
+
 @pytest.mark.parametrize("hours", [-2, 2], ids=["set back", "set forward"])
 def test_the_servers_clock_was_set_since(site: ChangeSite, hours: int) -> None:
     """Only what the server wrote down lies elsewhere now; the API's times stay."""
@@ -149,6 +168,26 @@ def test_a_window_longer_than_the_maximum_is_refused_or_becomes_a_full_run(
     assert report.exit_code is ExitCode.OK
     assert {minutes for _, minutes in site.api.asked()} == {None}
     assert site.prices() == site.api.prices()
+
+
+def test_a_clock_that_was_set_too_far_is_refused_or_leads_to_a_full_run(site: ChangeSite) -> None:
+    """Only the first answer shows it; a full run that was interrupted is resumed then."""
+    unfinished = site.sync("full", stop_after=1)
+    site.api.change(2)
+    site.api.ahead = timedelta(hours=100)
+    report = site.sync()
+    assert (report.exit_code, "run a full sync" in report.hint) == (ExitCode.CONFIG, True)
+    site.api.asked()
+    report = site.sync(options={"or_full": True})
+    assert (report.exit_code, report.mode) == (ExitCode.OK, "full"), report
+    assert (report.run_id, report.window_from) == (unfinished.run_id, None)
+    assert [page for page, minutes in site.api.asked() if minutes is None] == [2, 3, 4, 5]
+    query = "SELECT state FROM carsync.runs WHERE mode = 'incremental'"
+    assert set(ask(site.conn, query)) == {("abandoned",)}
+    report = site.sync(options={"or_full": True})
+    assert (report.exit_code, report.mode) == (ExitCode.OK, "full"), "it began before"
+    assert site.prices() == site.api.prices()
+    assert site.sync().mode == "incremental"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +226,20 @@ def page_2_fails(site: ChangeSite) -> int:
     return code
 
 
+def page_2_is_empty(site: ChangeSite) -> int:
+    """No total says that it has records; the page behind it has some."""
+    answer = site.api.answer
+
+    def empty(arrival: Arrival) -> Reply:
+        records = [] if arrival.page == 2 else answer(arrival).body["data"]
+        return Reply(body={"data": records})
+
+    site.api.answer = empty
+    code = site.sync().exit_code
+    site.api.answer = answer
+    return code
+
+
 def is_down(site: ChangeSite) -> int:
     site.api.is_down = lambda _: True
     code = site.sync().exit_code
@@ -202,6 +255,7 @@ def is_implausible(site: ChangeSite) -> int:
     ("run", "expected"),
     [
         (page_2_fails, ExitCode.PARTIAL),
+        (page_2_is_empty, ExitCode.PARTIAL),
         (is_down, ExitCode.API),
         (is_implausible, ExitCode.HELD),
         (lambda site: site.sync(stop_after=1).exit_code, ExitCode.SIGTERM),
@@ -210,7 +264,17 @@ def is_implausible(site: ChangeSite) -> int:
         (lambda site: site.sync("full", options={"max_pages": 1}).exit_code, ExitCode.PARTIAL),
         (lambda site: site.sync("full", stop_after=1).exit_code, ExitCode.SIGTERM),
     ],
-    ids=["failed page", "API", "held", "stopped", "dry", "sample", "full sample", "full stopped"],
+    ids=[
+        "failed page",
+        "hole",
+        "API",
+        "held",
+        "stopped",
+        "dry",
+        "sample",
+        "full sample",
+        "full stopped",
+    ],
 )
 def test_a_run_that_may_not_have_read_all_moves_no_watermark(
     site: ChangeSite, run: Callable[[ChangeSite], int], expected: ExitCode

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from carsync.config.api_sections import Api, Removals, Window
 from carsync.errors import ConfigError
+from carsync.source.pagination.lists import FeedLists
 from carsync.source.window import (
     Watermark,
     asked_from,
@@ -115,6 +116,11 @@ def test_an_incremental_run_asks_for_the_same_window_of_tombstones() -> None:
     asked = with_window(SOLD, MARK, after(minutes=9))
     assert asked.params == {"minutes": 9}
     assert asked.removals.params == {"a": 1, "minutes": 9}
+    placed = with_window(replace(SOLD, params={"q": "age<{minutes}"}), MARK, after(minutes=9))
+    removals = FeedLists(placed).removals
+    assert removals is not None
+    sent = {"q": "age<9", "a": 1, "page": 1, "per_page": 100}
+    assert removals.request(1, None).params == sent
 
 
 @pytest.mark.parametrize(

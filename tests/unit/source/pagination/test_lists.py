@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from carsync.config.api_sections import Api, Pagination
+from carsync.config.api_sections import Api, Pagination, Removals, Window
 from carsync.source.pagination.lists import FeedLists, with_values
 
 MAKES = {"make": ["Kia", "BMW"], "dealer": [1, 2]}
@@ -61,6 +61,25 @@ def test_templates_and_places_in_a_body_take_the_values() -> None:
     assert posted.body == {"filter": {"sold": False}}
     form = api(method="POST", form=True, lists={"make": ["Kia"]})
     assert b"make=Kia" in (FeedLists(form).all[0].request(1, None).body or b"")
+
+
+def test_a_template_without_a_value_is_not_sent() -> None:
+    """The window's in a run of the whole feed, say, and those of lists for tombstones."""
+    lists = FeedLists(
+        api(
+            window=Window(param="since"),
+            params={"q": "changed>{since}", "m": "{make}", "lang": "en"},
+            removals=Removals(path="/sold"),
+        )
+    )
+    assert lists.params == {"lang": "en"}
+    assert lists.removals is not None
+    assert lists.removals.request(1, None).params == {"page": 1, "per_page": 100}
+    assert lists.all[0].request(1, None).params["m"] == "Kia"
+    posted = FeedLists(
+        Api(method="POST", window=Window(param="x"), body={"a": {"x": "{x}", "y": 1}})
+    )
+    assert b'"a":{"y":1}' in (posted.all[0].request(1, None).body or b"")
 
 
 def test_a_value_may_be_several_parameters() -> None:
