@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,16 +24,19 @@ class FaultShares(Struct, frozen=True):
 
 
 class Faults:
-    """Draws faults from `seed`, what was asked for, and the number of the attempt."""
+    """Draws faults from a seed, what was asked for, and the number of the attempt.
 
-    def __init__(self, seed: int, shares: FaultShares) -> None:
+    `shares` gives those of now: they may be changed while the API serves.
+    """
+
+    def __init__(self, seed: int, shares: Callable[[], FaultShares]) -> None:
         self._seed = seed
         self._shares = shares
         self._attempts: Counter[str] = Counter()
 
     def spoil(self, subject: str, answer: SimulatedAnswer) -> SimulatedAnswer:
         """Return `answer`, or the fault drawn for this attempt at `subject`."""
-        shares = self._shares
+        shares = self._shares()
         if shares.error + shares.html + shares.cut == 0:
             return answer
         attempt = self._attempts[subject] = self._attempts[subject] + 1
@@ -48,7 +52,8 @@ class Faults:
 
     def is_broken(self, page: int) -> bool:
         """Say whether a page is always answered 500."""
-        return self._shares.broken > 0 and self._draw(f"broken:{page}") < self._shares.broken
+        broken = self._shares().broken
+        return broken > 0 and self._draw(f"broken:{page}") < broken
 
     def _draw(self, subject: str) -> float:
         return random.Random(f"{self._seed}:{subject}").random()

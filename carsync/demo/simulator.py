@@ -153,9 +153,12 @@ class Simulator:
         if options.rate_headers is not None:
             count = max(1, round(options.rate * options.rate_window_s))
             self._limit = WindowLimit(count, options.rate_window_s, options.rate_headers)
-        shares = (options.error_share, options.html_share, options.cut_share, options.broken_share)
-        self._faults = Faults(options.feed.seed, FaultShares(*shares))
+        self._faults = Faults(options.feed.seed, self._shares)
         self.log: list[tuple[float, str, int]] = []
+
+    def _shares(self) -> FaultShares:
+        now = self.options
+        return FaultShares(now.error_share, now.html_share, now.cut_share, now.broken_share)
 
     def warm(self) -> int:
         """Build all pages of the present snapshot at the default page size; return their number.

@@ -22,7 +22,7 @@ _WRAP = 92
 _LIVE_GONE = '{".lots[archived!=true | 0].archived": true}'
 """The preset's live API answers 200 for a sold car: each of its lots is archived then."""
 _LIVE_CHANGES = [
-    "  window: {param: minutes, max: 72h}  # what changed: `carsync sync --mode incremental`",
+    "  window: {param: minutes, overlap: 75m, max: 72h}  # two hourly runs read each change",
     "  removals:  # read in every run, before the feed: a sold lot takes its car with it",
     "    path: /archived-lots",
     "    id: car_id",

@@ -85,6 +85,7 @@ def refresh(
         rows_by_id={},
         say=print,
         stop=SimpleNamespace(requested=False),
+        requests=SimpleNamespace(problem=None),
     )
     single = SingleCars(context, named, is_listed=is_listed)
     api = Api(context, said, others)
