@@ -44,7 +44,7 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hook:
 
 
 def checkpoint(**changes: Any) -> Any:
-    return snapshots.checkpoint(updated_at=NOW, **changes)
+    return snapshots.checkpoint(updated_at=datetime.now(UTC), **changes)
 
 
 @pytest.mark.parametrize(
