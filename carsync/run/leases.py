@@ -148,7 +148,7 @@ class Leases:
         if self._out:
             return []
         expired = list(self._expired.values())
-        self._restarts.update(self._expired)
+        self._restarts.update(list(self._expired))
         self._expired.clear()
         return expired
 
