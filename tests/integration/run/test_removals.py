@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from carsync.config.parser import parse
+from carsync.destination import staging
+from carsync.errors import DatabaseError
 from carsync.model import Mode, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
@@ -114,6 +116,21 @@ def test_nobody_goes_by_tombstones_that_were_not_read_and_the_rest_is_merged(
     assert runs.sync().exit_code == 0
     assert runs.active() == set(feed.ids)
     assert runs.watermark() > mark
+
+
+@pytest.mark.parametrize("step", ["create", "create_tombstones"])
+def test_a_run_that_ends_while_its_tables_are_made_stops_no_later_one(
+    runs: Runs, feed: SoldFeed, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def die(*_: object) -> None:
+        raise DatabaseError("the connection broke")
+
+    feed.sell(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, step, die)
+        assert runs.sync().exit_code == 4
+    assert runs.sync().exit_code == 0
+    assert runs.active() == set(feed.ids)
 
 
 def test_absent_cars_are_judged_where_the_tombstones_are_down(runs: Runs, feed: SoldFeed) -> None:
