@@ -119,7 +119,7 @@ def prune(conn: Connection, feed: Feed, keep_days: float) -> int:
 
 
 def _now(cur: Cursor) -> datetime:
-    at: datetime = sql.one(cur, "requests/find_time")[0]
+    at: datetime = sql.one(cur, "runs/find_clock")[0]
     return at.astimezone(UTC)
 
 
