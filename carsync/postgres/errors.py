@@ -14,9 +14,6 @@ from psycopg2 import errors
 from carsync.errors import DatabaseError
 from carsync.postgres import sqlstate
 
-DUPLICATE_KEY: type[Exception] = errors.UniqueViolation
-"""What an INSERT raises where a unique index holds the key already."""
-
 UNPUBLISHED: tuple[type[Exception], ...] = (
     errors.ObjectNotInPrerequisiteState,
     errors.InvalidColumnReference,
