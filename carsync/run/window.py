@@ -91,7 +91,8 @@ class RunWindow:
             self._mark = self._find_watermark()
             now = runs.read_clock(context.connection)
             since = window.asked_from(self._api.window, self._mark, now)
-            self._ask(self._as_far_back(since, self._reckon(now)), self._reckon(now))
+            api_now = self._mark.reckon(now)
+            self._ask(self._as_far_back(since, api_now), api_now)
         except ConfigError as exc:
             if not context.options.or_full:
                 raise
@@ -146,7 +147,7 @@ class RunWindow:
             return
         now = runs.read_clock(context.connection)
         if date_s is None:
-            self._spare(self._mark.api, self._since, self._reckon(now))
+            self._spare(self._mark.api, self._since, self._mark.reckon(now))
             return
         api_now = datetime.fromtimestamp(date_s, UTC)
         try:
@@ -252,11 +253,6 @@ class RunWindow:
         """Return since when the API tells changes at the most."""
         longest_s = min(self._api.window.max_s, (api_now - _EPOCH).total_seconds())
         return api_now - timedelta(seconds=longest_s)
-
-    def _reckon(self, server_now: datetime) -> datetime:
-        """Return the API's present time as far as it is known before its first answer."""
-        assert self._mark is not None
-        return self._mark.api + max(server_now - self._mark.server, timedelta())
 
     def _find_watermark(self) -> Watermark:
         context = self._context
