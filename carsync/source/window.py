@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -124,7 +124,7 @@ def parameter(window: Window, since: datetime, api_now: datetime) -> Value:
         return math.floor(since.timestamp())
     if window.format == "epoch_ms":
         return math.floor(since.timestamp() * 1000)
-    local = since.astimezone(find_zone(window))
+    local = since.astimezone(ZoneInfo(window.zone))
     if window.format == "iso8601":
         return local.isoformat(timespec="seconds").replace("+00:00", "Z")
     return _before_repeated_hours(local, window.format).strftime(window.format)
@@ -151,11 +151,3 @@ def _before_repeated_hours(local: datetime, format_: str) -> datetime:
     ):
         local = (local.astimezone(UTC) - _HOUR).astimezone(local.tzinfo)
     return local
-
-
-def find_zone(window: Window) -> ZoneInfo:
-    """Return the zone in which the window's times are written; raise `ValueError`."""
-    try:
-        return ZoneInfo(window.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no zone {window.zone!r} in the IANA database") from None
