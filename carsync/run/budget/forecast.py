@@ -93,8 +93,9 @@ class Forecast:
         context = self._context
         if (problem := context.requests.problem) is not None:
             raise problem
-        planned = context.plan.planned
-        if planned is None or self._is_planned or context.requests.left() is None:
+        if self._is_planned or context.requests.left() is None:
+            return
+        if (planned := context.plan.planned) is None:
             return
         self._is_planned = True
         if self._expected is None or planned > GROWN * self._expected:
