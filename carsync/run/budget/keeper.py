@@ -168,6 +168,8 @@ class BudgetKeeper:
             self._left = found.granted + (0 if is_new else before.left)
         elif before.is_starved and not before.left:
             self._wait(found)
+        else:  # there is no more, and nobody has missed it yet
+            self._next_s = self._clock() + LOOK_S
 
     def _wait(self, found: Reservation) -> None:
         """Wait for the budget to renew, or note that this takes too long."""
