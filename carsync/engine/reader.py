@@ -95,7 +95,7 @@ class FeedReader:
         )
         self._lists = self.client.lists
         self._mapper = Mapper.load(config, self._lists.paginator.paths)
-        self._tombstones = Mapper.load_tombstones(config, self._lists.paginator.paths)
+        self._tombstones = self._mapper.tombstones
         self._key = config.api.auth.key
         self._rules = config.api.record or Record()
         self._gone_rule = GoneRule(self._rules.gone_when, self._mapper)

@@ -76,7 +76,8 @@ class Mapper:
     `constants` are the columns with the same value in every row; no row carries them.
     `defaults` are the mapped columns with their defaults, `id` and constants aside. `paths`
     are the columns that are read from records, each with its path.
-    `set_columns` are those that only a tombstone writes.
+    `tombstones` maps those of `api.removals`; None where the API has none. `set_columns` are those
+    that only a tombstone writes.
     `places` are those in `api.record.path`. `hash_scheme` names the rules of the hashes,
     `fingerprint` is a digest of all rules.
     """
@@ -108,6 +109,7 @@ class Mapper:
             if name not in {"id", "external_id"}
         }
         self.paths = {n: " or ".join(r.paths) for n, r in varying.items() if r.paths}
+        self.tombstones: Mapper | None = None
         self.set_columns: tuple[Column, ...] = ()
         self.places: tuple[Place, ...] = BY_ID
         self.hash_scheme = scheme_of(rules.hash_fields, rules.hash_algorithm)
@@ -140,7 +142,8 @@ class Mapper:
         listed = combine(config.api.lists)[0]
         mapper = cls(rules, config.api.pagination, paths, source, listed)
         mapper.places = find_places(config.api.record, rules.columns)
-        if (tombstones := cls.load_tombstones(config)) is not None:
+        if (tombstones := cls.load_tombstones(config, paths)) is not None:
+            mapper.tombstones = tombstones
             columns = (*tombstones.columns, *(column for column, _ in tombstones.constants))
             own = {"data_hash", *rules.columns}
             mapper.set_columns = tuple(c for c in columns if is_set(c.name) and c.name not in own)

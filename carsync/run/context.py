@@ -71,8 +71,6 @@ class RunContext:
         self.target = config.target
         self.source = config.sync.source
         self.mapper = Mapper.load(config)
-        self.tombstones = Mapper.load_tombstones(config)
-        """How tombstones are read; None where the API has none."""
         self.mode: RunMode = options.mode
         """What is read; `options.mode`, unless that is not possible."""
         self.ask(config.api)
@@ -189,7 +187,6 @@ class RunContext:
         """Let ids be written as the table has them, from here on."""
         self.config = fit_to_table(self.config, self.connection)
         self.mapper = Mapper.load(self.config)
-        self.tombstones = Mapper.load_tombstones(self.config)
 
     def begin(self, run: Run) -> None:
         """Give the run its id; what is measured from now on is the run's."""

@@ -179,8 +179,9 @@ def _start(context: RunContext) -> Run:
         lists=context.lists.names,
     )
     failpoints.reach("sync.run_started")
-    if context.tombstones is not None:  # first: a run that has its staging table is resumed
-        made = (context.tombstones.columns[:-1], context.tombstones.constants)
+    tombstones = context.mapper.tombstones
+    if tombstones is not None:  # first: a run that has its staging table is resumed
+        made = (tombstones.columns[:-1], tombstones.constants)
         staging.create_tombstones(context.connection, run.run_id, *made, context.target)
     staging.create(context.connection, run.run_id, context.mapper.columns, context.target)
     failpoints.reach("sync.staging_created")

@@ -70,8 +70,7 @@ class RunWindow:
         self._api = context.config.api
         self._mark: Watermark | None = None
         self._since: datetime | None = None
-        self._is_heard = False
-        self._heard = (0.0, 0.0)  # when, on the API's clock and on this machine's
+        self._heard: tuple[float | None, float] | None = None  # when: the API's clock, ours
         self._spare_s = math.inf  # the window may move on by so much until a change is missed
         self._moved_s = 0.0
         self.is_old = False
@@ -91,7 +90,8 @@ class RunWindow:
             self._mark = self._find_watermark()
             now = runs.read_clock(context.connection)
             since = window.asked_from(self._api.window, self._mark, now)
-            self._ask(self._as_far_back(since, self._reckon(now)), self._reckon(now))
+            api_now = self._mark.reckon(now)
+            self._ask(self._as_far_back(since, api_now), api_now)
         except ConfigError as exc:
             if not context.options.or_full:
                 raise
@@ -105,7 +105,7 @@ class RunWindow:
         context.window_from = context.api_clock = None
         context.resumed_pages = context.resumed_rows = 0
         self._mark = self._since = None
-        self._is_heard = False
+        self._heard = None
         context.ask(self._api)
         self._choose_removals()
 
@@ -133,11 +133,10 @@ class RunWindow:
         `WindowTooLongError` where that is more than the API tells of.
         """
         date_s = None if event.date_s is None else event.date_s - event.latency_s
-        if self._is_heard:
-            self._follow(date_s)
+        if self._heard is not None:
+            self._follow(date_s, *self._heard)
             return
-        self._is_heard = True
-        self._heard = (date_s or 0.0, time.monotonic())
+        self._heard = (date_s, time.monotonic())
         context = self._context
         runs.note_api_clock(context.connection, context.run, date_s, event.latency_s)
         if date_s is not None and context.api_clock is None:
@@ -146,7 +145,7 @@ class RunWindow:
             return
         now = runs.read_clock(context.connection)
         if date_s is None:
-            self._spare(self._mark.api, self._since, self._reckon(now))
+            self._spare(self._mark.api, self._since, self._mark.reckon(now))
             return
         api_now = datetime.fromtimestamp(date_s, UTC)
         try:
@@ -193,9 +192,9 @@ class RunWindow:
             reach_s = window.reach_s(window_, asked, api_now)
             self._spare_s = reach_s - (api_now - needed).total_seconds()
 
-    def _follow(self, date_s: float | None) -> None:
-        api_s, here_s = self._heard
-        told_s = date_s - api_s if date_s is not None and api_s else 0.0
+    def _follow(self, date_s: float | None, api_s: float | None, here_s: float) -> None:
+        """Note how far a page lies behind the first one, or before it."""
+        told_s = 0.0 if date_s is None or api_s is None else date_s - api_s
         self._moved_s = max(self._moved_s, told_s, time.monotonic() - here_s)
         keys = self._api.window
         if keys.param is not None and -told_s > max(keys.overlap_s, _TICK_S) and not self.is_old:
@@ -252,11 +251,6 @@ class RunWindow:
         """Return since when the API tells changes at the most."""
         longest_s = min(self._api.window.max_s, (api_now - _EPOCH).total_seconds())
         return api_now - timedelta(seconds=longest_s)
-
-    def _reckon(self, server_now: datetime) -> datetime:
-        """Return the API's present time as far as it is known before its first answer."""
-        assert self._mark is not None
-        return self._mark.api + max(server_now - self._mark.server, timedelta())
 
     def _find_watermark(self) -> Watermark:
         context = self._context

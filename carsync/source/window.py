@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,15 +29,21 @@ class Watermark(Struct, frozen=True):
     api: datetime
     server: datetime
 
+    def elapsed(self, server_now: datetime) -> timedelta:
+        """Return how long ago that was by the server's clock; a clock set back is no time."""
+        return max(server_now - self.server, timedelta())
+
+    def reckon(self, server_now: datetime) -> datetime:
+        """Return the API's present time, as far as it is known before its first answer.
+
+        It is taken to have moved on as the server's clock did.
+        """
+        return self.api + self.elapsed(server_now)
+
 
 def asked_from(window: Window, mark: Watermark, server_now: datetime) -> datetime:
-    """Return since when to ask, on the API's clock; raise `ConfigError` where that is too long.
-
-    The API's present time is not known before its first answer: it is taken to have moved on from
-    the watermark as the server's clock did.
-    """
-    elapsed = max(server_now - mark.server, timedelta())
-    return _within(window, mark.api, mark.api + elapsed)
+    """Return since when to ask, on the API's clock; raise `ConfigError` where that is too long."""
+    return _within(window, mark.api, mark.reckon(server_now))
 
 
 def needed_from(
@@ -48,8 +54,7 @@ def needed_from(
     A clock may have been set in between, the API's or the server's: the longer way counts. Raises
     `ConfigError` where it is too long.
     """
-    elapsed = max(server_now - mark.server, timedelta())
-    _within(window, since := min(mark.api, api_now - elapsed), api_now)
+    _within(window, since := min(mark.api, api_now - mark.elapsed(server_now)), api_now)
     return since
 
 
@@ -91,11 +96,10 @@ def removals_since(api: Api, mark: Watermark | None, server_now: datetime) -> Ap
     window = api.window
     if window.param is None or (mark is None and math.isinf(window.max_s)):
         return api
-    elapsed_s = window.max_s
+    elapsed_s, api_now = window.max_s, server_now
     if mark is not None:
-        known_s = max(server_now - mark.server, timedelta()).total_seconds()
-        elapsed_s = min(known_s + window.overlap_s, window.max_s)
-    api_now = server_now if mark is None else mark.api + max(server_now - mark.server, timedelta())
+        known_s = mark.elapsed(server_now).total_seconds()
+        elapsed_s, api_now = min(known_s + window.overlap_s, window.max_s), mark.reckon(server_now)
     since = api_now - timedelta(seconds=elapsed_s)
     return with_removals(api, parameter(window, since, api_now))
 
@@ -120,7 +124,7 @@ def parameter(window: Window, since: datetime, api_now: datetime) -> Value:
         return math.floor(since.timestamp())
     if window.format == "epoch_ms":
         return math.floor(since.timestamp() * 1000)
-    local = since.astimezone(find_zone(window))
+    local = since.astimezone(ZoneInfo(window.zone))
     if window.format == "iso8601":
         return local.isoformat(timespec="seconds").replace("+00:00", "Z")
     return _before_repeated_hours(local, window.format).strftime(window.format)
@@ -147,11 +151,3 @@ def _before_repeated_hours(local: datetime, format_: str) -> datetime:
     ):
         local = (local.astimezone(UTC) - _HOUR).astimezone(local.tzinfo)
     return local
-
-
-def find_zone(window: Window) -> ZoneInfo:
-    """Return the zone in which the window's times are written; raise `ValueError`."""
-    try:
-        return ZoneInfo(window.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no zone {window.zone!r} in the IANA database") from None

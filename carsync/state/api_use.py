@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.sections import Budget, BudgetPeriod
 
 RESERVED = "reserved"
 """Requests of the budget that a run has reserved: not sent yet, or lost where it was killed."""
+EACH = {"hour": "an hour", "day": "a day", "month": "a month"}
 
 
 class Window(Struct, frozen=True):
@@ -56,6 +58,15 @@ class BudgetUse(Struct, frozen=True, kw_only=True):
     def with_left(self, left: int) -> BudgetUse:
         """Return the use where so many may still be sent: those reserved and not sent, too."""
         return replace(self, used=self.allowed - left, left=left)
+
+
+def used_words(use: BudgetUse) -> str:
+    """Say how much of a budget is used.
+
+    >>> used_words(BudgetUse.of(1000, "day", 935, datetime(2026, 12, 1, tzinfo=UTC)))
+    '935 of 1,000 requests a day'
+    """
+    return f"{formatting.part(use.used, use.allowed, 'request')} {EACH[use.per]}"
 
 
 class Quota(Struct, frozen=True, kw_only=True):

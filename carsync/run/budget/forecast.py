@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.errors import RequestBudgetError
-from carsync.run.budget.keeper import EACH
 from carsync.run.context import RunContext
 from carsync.state import runs
-from carsync.state.api_use import BudgetUse, window_of
+from carsync.state.api_use import EACH, BudgetUse, window_of
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +92,9 @@ class Forecast:
         context = self._context
         if (problem := context.requests.problem) is not None:
             raise problem
-        planned = context.plan.planned
-        if planned is None or self._is_planned or context.requests.left() is None:
+        if self._is_planned or context.requests.left() is None:
+            return
+        if (planned := context.plan.planned) is None:
             return
         self._is_planned = True
         if self._expected is None or planned > GROWN * self._expected:

@@ -99,6 +99,26 @@ def test_a_used_up_budget_ends_no_run_that_needs_no_more(conn: Connection) -> No
     assert bench.keeper.problem is None
 
 
+def test_a_used_up_budget_that_nobody_misses_is_looked_at_once_a_second(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(conn, Budget(requests=5, per="month"))
+    for _ in range(5):
+        bench.turn()
+        bench.gate.send(1)
+    reserve, asked = requests.reserve, []
+
+    def count(*args: Any, **keys: Any) -> requests.Reservation:
+        asked.append(bench.clock())
+        return reserve(*args, **keys)
+
+    monkeypatch.setattr(requests, "reserve", count)
+    for _ in range(30):
+        bench.turn()
+    assert 2 <= len(asked) <= 4
+    assert bench.stored() == {"pages": 5}
+
+
 def test_what_was_not_sent_is_taken_back(conn: Connection) -> None:
     bench = Bench(conn, Budget(requests=1000, per="month"))
     bench.turn()
