@@ -19,10 +19,11 @@ from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.state import rejects, target_lock
 from tests.conftest import TARGET, ask
+from tests.support.configs import REMOVALS
 from tests.support.fake_api import Reply
 from tests.support.in_process_engine import CuttableEngine, sync_in_process
 from tests.support.site import await_that
-from tests.support.sold_feed import REMOVALS, SoldFeed, tombstone
+from tests.support.sold_feed import SoldFeed, tombstone
 
 Remove = Callable[[int, Reply], Reply]
 
