@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from carsync.model import Column, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
-from carsync.state import runs, target_lock
+from carsync.state import runs
 from tests.conftest import ask
 from tests.support.configs import SMALL_MAPPING
 from tests.support.fake_api import Arrival, Reply, ScriptedApi
-from tests.support.in_process_engine import CuttableEngine, sync_in_process
+from tests.support.in_process_engine import CuttableEngine, await_last_session, sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
-from tests.support.site import POLL_S, await_that
+from tests.support.site import POLL_S
 
 
 @dataclass
@@ -154,8 +153,7 @@ class ChangeSite:
         **changed: Any,
     ) -> RunReport:
         """Run a sync to its end, or until so many pages are staged."""
-        holder = partial(target_lock.describe_holder, self.conn, TARGET)
-        await_that(lambda: not holder(), "the end of the last run's session")
+        await_last_session(self.conn)
         stop = StopSignal()
 
         def new_engine(

@@ -25,6 +25,15 @@ SMALL_MAPPING: dict[str, Any] = {
     },
     "hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
 }
+REMOVALS: dict[str, Any] = {
+    "path": "/archived-lots",
+    "id": "car_id",
+    "at": "archived_at",
+    "set": {
+        "final_bid": {"path": "final_bid.value", "type": "numeric"},
+        "status": {"constant": "sold"},
+    },
+}
 
 
 def refused(text: str = "", environ: dict[str, str] | None = None, *overrides: str) -> ConfigError:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from carsync.demo.changes.answers import ChangeAnswers, TombstoneListing
 from carsync.demo.feed import FeedOptions
 from carsync.demo.simulator import SimulatorOptions
+from tests.support.configs import REMOVALS
 from tests.support.fault_bench import Bench
 from tests.support.oracle import Oracle
 from tests.support.site import Api, Ended, SimulatedSite, ask
@@ -26,15 +27,7 @@ FEED = FeedOptions(
 QUIET_EVERY = 3
 SETTINGS: dict[str, Any] = {
     "api.window": {"param": "minutes", "overlap": "1m"},
-    "api.removals": {
-        "path": "/archived-lots",
-        "id": "car_id",
-        "at": "archived_at",
-        "set": {
-            "status": {"constant": "sold"},
-            "final_bid": {"path": "final_bid.value", "type": "numeric"},
-        },
-    },
+    "api.removals": REMOVALS,
     "sync.mode": "incremental",
     "sync.deactivate.max_share": 1.0,
     "sync.plausible": None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
 from carsync.source.allotment import Allotted
+from carsync.state import target_lock
+from tests.conftest import TARGET
+from tests.support.site import await_that
 
 NewEngine = Callable[[Config, int, str, tuple[Column, ...]], Engine]
 """Takes the configuration, the run's number and token, and the columns that are staged."""
@@ -183,6 +187,12 @@ def without_processes(new_engine: NewEngine) -> Iterator[None]:
         patch.setattr(start, "fit_writers", lambda _: 1)  # as many sessions as it uses
         patch.setattr(sync, "refuse_without_semaphores", lambda: None)
         yield
+
+
+def await_last_session(conn: Connection) -> None:
+    """Wait until the last run's session has let go of the table: the server ends it in its time."""
+    holder = partial(target_lock.describe_holder, conn, TARGET)
+    await_that(lambda: not holder(), "the end of the last run's session")
 
 
 def sync_in_process(

@@ -8,19 +8,10 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.configs import REMOVALS
 from tests.support.fake_api import Arrival, Reply
 from tests.support.quick_site import QuickSite
 from tests.support.small_feed import SmallFeed, car
-
-REMOVALS = {
-    "path": "/archived-lots",
-    "id": "car_id",
-    "at": "archived_at",
-    "set": {
-        "final_bid": {"path": "final_bid.value", "type": "numeric"},
-        "status": {"constant": "sold"},
-    },
-}
 
 
 def tombstone(number: int, bid: float | None = 9000, ago_s: float = 0.0) -> dict[str, Any]:

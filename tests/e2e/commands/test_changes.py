@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -155,16 +156,17 @@ def test_a_stopped_follower_ends_though_nobody_reads_its_lines(rig: Rig, dsn: st
     rig.sync(cars(range(2000)))
     environ = {**os.environ, "DATABASE_URL": dsn}
     command = [*CARSYNC, "changes", "--json", "--follow"]
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    unread, pipe = os.pipe()
+    process = subprocess.Popen(command, env=environ, stdout=pipe)
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        time.sleep(0.3)  # the pipe is full by now
+        await_that(lambda: not select.select([], [pipe], [], 0)[1], "a full pipe")
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 130
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        os.close(unread)
+        os.close(pipe)
 
 
 def test_a_follower_ends_once_its_reader_is_gone(rig: Rig, dsn: str) -> None:

@@ -127,7 +127,7 @@ def test_a_refresh_that_a_budget_cuts_short_says_so(feed: SmallFeed, site: Small
     assert site.inactive() == set()
 
 
-def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite, fill: Fill) -> None:
+def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite) -> None:
     site = open_site(SOLD, live=True, rate=400.0)
     del site.variables["PAGE_SIZE"], site.variables["RPS"]
     usual = {"limits.requests_per_second": 390, "api.params": {}, "api.pagination.page_size": 100}

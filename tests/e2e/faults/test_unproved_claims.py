@@ -17,7 +17,6 @@ from tests.support.runbook_runner import Operator
 from tests.support.site import ask
 from tests.support.small_feed import Meta, SmallFeed, SmallSite, car
 
-NO_BY_ID = {"api.record": None}
 CAPPED = {"total": 10}
 
 

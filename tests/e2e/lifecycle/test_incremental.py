@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.changing_api import ChangingApi
+from tests.support.configs import SMALL_MAPPING
 from tests.support.quick_site import QuickSync
 from tests.support.site import Ended, Site, ask
 
@@ -31,13 +32,7 @@ def site(api: ChangingApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
         site.settings |= {
             "api.auth.type": "none",
             "api.window": {"param": "minutes", "overlap": "1m"},
-            "mapping.preset": None,
-            "mapping.columns": {
-                "id": {"path": "id", "required": True},
-                "make": {"path": "make"},
-                "price": {"path": "price", "type": "numeric"},
-            },
-            "mapping.hash": {"algorithm": "xxh3_128", "fields": ["make", "price"]},
+            **{f"mapping.{key}": value for key, value in SMALL_MAPPING.items()},
             "sync.deactivate.second_proof": "none",
         }
         site.sync()

@@ -11,8 +11,6 @@ from tests.support.fake_api import Reply
 from tests.support.site import ask
 from tests.support.sold_feed import SoldFeed, SoldSite
 
-OPEN = {"sync__deactivate__max_share": 1.0}
-
 
 @pytest.fixture
 def feed() -> Iterator[SoldFeed]:
@@ -30,7 +28,7 @@ def site(feed: SoldFeed, dsn: str, tmp_path: Path) -> Iterator[SoldSite]:
 
 def told(site: SoldSite, number: int) -> tuple[object, ...]:
     query = "SELECT is_active, status, final_bid::int FROM public.cars WHERE id = %s"
-    return ask(site.dsn, query.replace("%s", f"'{number}'"))[0]
+    return ask(site.dsn, query, (str(number),))[0]
 
 
 def test_a_day_with_tombstones(site: SoldSite, feed: SoldFeed) -> None:

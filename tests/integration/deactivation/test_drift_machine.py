@@ -34,15 +34,13 @@ from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
-from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
 from tests.support.configs import SMALL_MAPPING
 from tests.support.drifting_feed import RIVAL_SQL, DriftingEngine, MovingFeed, Script, Step
 from tests.support.effort import trials
-from tests.support.in_process_engine import sync_in_process
+from tests.support.in_process_engine import await_last_session, sync_in_process
 from tests.support.merge_rig import SOURCE, TARGET
-from tests.support.site import await_that
 
 PAGE_SIZE = 3
 QUIET_RUNS = 40
@@ -249,8 +247,7 @@ class DriftMachine(RuleBasedStateMachine):
     def _run(self, script: Script) -> RunReport:
         feed = self._feed
         active_before = set(self._active())
-        holder = partial(target_lock.describe_holder, self._conn, TARGET)
-        await_that(lambda: not holder(), "the end of the last run's session")
+        await_last_session(self._conn)
         new_engine = partial(DriftingEngine, feed=feed, script=script, conn=self._conn)
         report = sync_in_process(self._config, self._checkpoint, new_engine, stop=script.stop)
         event(f"exit {report.exit_code}")

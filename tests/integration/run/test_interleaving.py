@@ -25,14 +25,12 @@ from carsync.exit_codes import ExitCode
 from carsync.model import Mode, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
-from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support import effort
 from tests.support.configs import SMALL_MAPPING
 from tests.support.effort import trials
-from tests.support.in_process_engine import sync_in_process
-from tests.support.merge_rig import SOURCE, TARGET
-from tests.support.site import await_that
+from tests.support.in_process_engine import await_last_session, sync_in_process
+from tests.support.merge_rig import SOURCE
 from tests.support.versioned_feed import (
     PAGE_SIZE,
     UNREADABLE,
@@ -164,8 +162,7 @@ class InterleavingMachine(RuleBasedStateMachine):
             self._judge_exact(mode, report, after)
 
     def _sync(self, mode: Mode, reading: Reading) -> RunReport | None:
-        holder = partial(target_lock.describe_holder, self._conn, TARGET)
-        await_that(lambda: not holder(), "the end of the last run's session")
+        await_last_session(self._conn)
         new_engine = partial(
             VersionedEngine,
             feed=self._feed,

@@ -26,12 +26,9 @@ from carsync.exit_codes import ExitCode
 from carsync.mapping.mapper import Mapper
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
-from carsync.state import target_lock
 from tests.conftest import ask
 from tests.support.effort import trials
-from tests.support.in_process_engine import InProcessEngine, sync_in_process
-from tests.support.merge_rig import TARGET
-from tests.support.site import await_that
+from tests.support.in_process_engine import InProcessEngine, await_last_session, sync_in_process
 
 RUNS = 3
 LIES = tuple({**PAGE_LIES, **CAR_LIES})
@@ -183,9 +180,7 @@ class Trial:
         return hidden
 
     def _sync(self) -> RunReport:
-        await_that(
-            lambda: not target_lock.describe_holder(self._conn, TARGET), "the last run's end"
-        )
+        await_last_session(self._conn)
         new_engine = partial(InProcessEngine, conn=self._conn)
         return sync_in_process(self._config, self._checkpoint, new_engine)
 

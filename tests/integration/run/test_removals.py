@@ -17,12 +17,12 @@ from carsync.model import Mode, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
-from carsync.state import rejects, target_lock
+from carsync.state import rejects
 from tests.conftest import TARGET, ask
+from tests.support.configs import REMOVALS
 from tests.support.fake_api import Reply
-from tests.support.in_process_engine import CuttableEngine, sync_in_process
-from tests.support.site import await_that
-from tests.support.sold_feed import REMOVALS, SoldFeed, tombstone
+from tests.support.in_process_engine import CuttableEngine, await_last_session, sync_in_process
+from tests.support.sold_feed import SoldFeed, tombstone
 
 Remove = Callable[[int, Reply], Reply]
 
@@ -52,7 +52,7 @@ class Runs:
         database: dict[str, Any] = {"dsn": self._dsn, "auto_migrate": False}
         text: dict[str, Any] = {"api": api, "limits": limits, "database": database}
         text |= {"sync": {"deactivate": self.deactivate}, "acceptance": {"max_error_rate": None}}
-        await_that(lambda: not target_lock.describe_holder(self.conn, TARGET), "the last run's end")
+        await_last_session(self.conn)
         stop = StopSignal()
 
         def new_engine(*key: Any) -> CuttableEngine:

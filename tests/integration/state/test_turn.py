@@ -21,10 +21,10 @@ from carsync.run.listener import RunListener
 from carsync.run.signals import StopSignal
 from carsync.run.sync import sync
 from carsync.state import target_lock
-from carsync.state.checkpoint import CheckpointState
 from carsync.state.file_lock import FileLock, is_held
 from carsync.state.turn import Turn, describe_progress
 from tests.conftest import TARGET
+from tests.support import snapshots
 
 
 class Told(list[str]):
@@ -98,20 +98,7 @@ def test_a_sync_that_a_signal_stops_while_it_waits_did_nothing(tmp_path: Path) -
 
 def test_how_far_the_other_run_is_comes_from_its_checkpoint() -> None:
     began = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
-    state = CheckpointState(
-        run_id=17,
-        token="t",
-        pid=1,
-        state="running",
-        phase="fetching",
-        source="external",
-        target="public.cars",
-        started_at=began,
-        updated_at=began,
-        pages_done=812,
-        pages_planned=2000,
-        eta_s=720.0,
-    )
+    state = snapshots.checkpoint(run_id=17, started_at=began, eta_s=720.0)
     assert describe_progress(state, began + timedelta(minutes=8)) == (
         "run 17 is going on since 2026-01-02 03:00:00 UTC (8 min), 812 of 2,000 pages staged, "
         "about 12 min left"

@@ -17,13 +17,8 @@ from carsync.demo.server import RunningSimulator
 from carsync.demo.simulator import Simulator, SimulatorOptions
 
 
-def test_every_option_has_help() -> None:
-    assert all(isinstance(option, click.Option) and option.help for option in simulate.params)
-
-
-def test_without_options_the_simulator_has_its_own_defaults(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def built_by(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> SimulatorOptions:
+    """Return the options that the command makes of its arguments."""
     built: list[SimulatorOptions] = []
 
     def record(options: SimulatorOptions) -> None:
@@ -31,8 +26,19 @@ def test_without_options_the_simulator_has_its_own_defaults(
         raise click.Abort
 
     monkeypatch.setattr("carsync.cli.simulate.Simulator", record)
-    CliRunner().invoke(simulate, [])
-    assert built == [SimulatorOptions()]
+    CliRunner().invoke(simulate, arguments)
+    (options,) = built
+    return options
+
+
+def test_every_option_has_help() -> None:
+    assert all(isinstance(option, click.Option) and option.help for option in simulate.params)
+
+
+def test_without_options_the_simulator_has_its_own_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert built_by(monkeypatch) == SimulatorOptions()
 
 
 def test_lies_are_listed_and_checked() -> None:
@@ -65,18 +71,11 @@ def test_a_clock_or_window_that_cannot_be_is_refused_in_words(
 def test_the_live_api_may_lie_of_changes_and_lists_cars_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    built: list[SimulatorOptions] = []
-
-    def record(options: SimulatorOptions) -> None:
-        built.append(options)
-        raise click.Abort
-
-    monkeypatch.setattr("carsync.cli.simulate.Simulator", record)
     lies = ["--lie", "removals-500", "--lie", "date-ahead", "--clock", "2026-01-15T12:00Z"]
-    CliRunner().invoke(simulate, ["--live", *lies, "--late", "0.2"])
-    assert built[0].lies == ("removals-500", "date-ahead")
-    assert (built[0].clock_s, built[0].feed.relisted_share) == (1_768_478_400.0, 0.001)
-    assert (built[0].late.share, built[0].late.minutes, built[0].rate) == (0.2, 10.0, 1.0)
+    built = built_by(monkeypatch, "--live", *lies, "--late", "0.2")
+    assert built.lies == ("removals-500", "date-ahead")
+    assert (built.clock_s, built.feed.relisted_share) == (1_768_478_400.0, 0.001)
+    assert (built.late.share, built.late.minutes, built.rate) == (0.2, 10.0, 1.0)
 
 
 @pytest.mark.parametrize("kind", DOOR_KINDS)

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from carsync.reporting.html import charts
 from carsync.reporting.html.charts import Chart, Series
 
-SVG = "{http://www.w3.org/2000/svg}"
-
 
 def chart(*series: Series, at: tuple[float, ...] = (), **more: object) -> Chart:
     moments = at or tuple(float(n) for n in range(len(series[0].values)))
