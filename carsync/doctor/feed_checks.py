@@ -13,7 +13,7 @@ from carsync.doctor.findings import Findings, words
 from carsync.doctor.way_checks import WAY
 from carsync.errors import FailureKind, PageError
 from carsync.mapping.discovery import PageLayout
-from carsync.run.budget.keeper import EACH
+from carsync.state.api_use import EACH
 
 PAGE = ("records", "totals", "page size", "mapping", "fields", "pace")
 CLAIMS = ("end", "by id")

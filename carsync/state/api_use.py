@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from carsync import formatting
 from carsync.config.sections import Budget, BudgetPeriod
 
 RESERVED = "reserved"
 """Requests of the budget that a run has reserved: not sent yet, or lost where it was killed."""
+EACH: Mapping[BudgetPeriod, str] = {"hour": "an hour", "day": "a day", "month": "a month"}
 
 
 class Window(Struct, frozen=True):
@@ -102,3 +104,12 @@ def use_of(now: datetime, today: Mapping[str, int], budget: Budget | None, used:
         of_budget = BudgetUse.of(budget.requests or 0, budget.per, used, now)
     counted = {kind: count for kind, count in today.items() if count > 0}
     return ApiUse(day=now.astimezone(UTC).date(), today=counted, budget=of_budget)
+
+
+def used_words(use: BudgetUse) -> str:
+    """Say how much of a budget is used.
+
+    >>> used_words(BudgetUse.of(1000, "day", 935, datetime(2026, 12, 1, tzinfo=UTC)))
+    '935 of 1,000 requests a day'
+    """
+    return f"{formatting.part(use.used, use.allowed, 'request')} {EACH[use.per]}"

@@ -23,7 +23,7 @@ from carsync.reporting.html.data import ReportData
 from carsync.reporting.views import wording
 from carsync.reporting.views.cost import by_kind
 from carsync.reporting.views.layout import TONES
-from carsync.run.budget.keeper import used_words
+from carsync.state.api_use import used_words
 from carsync.state.changes import ChangedCar
 from carsync.state.figures import Figures
 

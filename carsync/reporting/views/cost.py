@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from carsync import formatting
-from carsync.run.budget.keeper import EACH
-from carsync.state.api_use import ApiUse, BudgetUse, Quota
+from carsync.state.api_use import EACH, ApiUse, BudgetUse, Quota
 
 NamedValue = tuple[str, str]
 _KINDS = {"pages": "pages", "by_id": "by id", "removals": "removals", "token": "token"}

@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from carsync import formatting
 from carsync.errors import RequestBudgetError
-from carsync.run.budget.keeper import EACH
 from carsync.run.context import RunContext
 from carsync.state import runs
-from carsync.state.api_use import BudgetUse, window_of
+from carsync.state.api_use import EACH, BudgetUse, window_of
 
 log = logging.getLogger(__name__)
 

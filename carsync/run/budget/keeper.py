@@ -20,7 +20,7 @@ from carsync.errors import DatabaseError, RequestBudgetError
 from carsync.postgres.wait import Connection, is_idle
 from carsync.source.allotment import Allotted
 from carsync.state import requests
-from carsync.state.api_use import RESERVED, ApiUse, BudgetUse, Quota
+from carsync.state.api_use import RESERVED, ApiUse, BudgetUse, Quota, used_words
 from carsync.state.requests import Feed, Reservation
 
 log = logging.getLogger(__name__)
@@ -228,18 +228,6 @@ def size_of(limits: Limits) -> int:
     """
     soon = math.ceil(limits.requests_per_second * AHEAD_S) or MOST
     return max(1, min(soon, MOST, int((limits.budget.requests or 0) * SHARE)))
-
-
-def used_words(use: BudgetUse) -> str:
-    """Say how much of a budget is used.
-
-    >>> used_words(BudgetUse.of(1000, "day", 935, datetime(2026, 12, 1, tzinfo=UTC)))
-    '935 of 1,000 requests a day'
-    """
-    return f"{formatting.part(use.used, use.allowed, 'request')} {EACH[use.per]}"
-
-
-EACH = {"hour": "an hour", "day": "a day", "month": "a month"}
 
 
 def used_up(use: BudgetUse, max_wait_s: float) -> RequestBudgetError:
