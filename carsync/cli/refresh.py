@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -130,6 +129,6 @@ def _show(done: Refreshed) -> None:
 
 
 def _sum_up(done: Refreshed) -> str:
-    counts: Sequence[tuple[CarAction, int]] = list(count_actions(done.cars).items())
-    words = ", ".join(f"{count:,} {_WORDS[action]}" for action, count in counts)
+    counts = count_actions(done.cars)
+    words = ", ".join(f"{count:,} {_WORDS[action]}" for action, count in counts.items())
     return f"{formatting.plural(len(done.cars), 'car')}: {words}" if words else "no car"

@@ -37,10 +37,9 @@ def read_cut(kind: str, query: dict[str, str], default_size: int, most: int) -> 
     if kind == "offset":
         size = int(query.get("limit", default_size))
         return Cut(_natural(query.get("offset", "0")), _size(size, most))
-    if kind == "page":
-        size = _size(int(query.get("per_page", default_size)), most)
-        return Cut(_natural(str(int(query.get("page", "1")) - 1)) * size, size)
     size = _size(int(query.get("per_page", default_size)), most)
+    if kind == "page":
+        return Cut(_natural(str(int(query.get("page", "1")) - 1)) * size, size)
     start, _, born_s = query.get("cursor", "0").partition("-")
     return Cut(_natural(start), size, float(born_s) if born_s else None)
 

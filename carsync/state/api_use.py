@@ -13,7 +13,7 @@ from carsync.config.sections import Budget, BudgetPeriod
 
 RESERVED = "reserved"
 """Requests of the budget that a run has reserved: not sent yet, or lost where it was killed."""
-EACH = {"hour": "an hour", "day": "a day", "month": "a month"}
+EACH: Mapping[BudgetPeriod, str] = {"hour": "an hour", "day": "a day", "month": "a month"}
 
 
 class Window(Struct, frozen=True):

@@ -21,7 +21,7 @@ from carsync.reporting.html import charts, time_series
 from carsync.reporting.html.charts import Chart
 from carsync.reporting.html.data import ReportData
 from carsync.reporting.views import wording
-from carsync.reporting.views.cost import by_kind
+from carsync.reporting.views.cost import kinds
 from carsync.reporting.views.layout import TONES
 from carsync.state.api_use import used_words
 from carsync.state.changes import ChangedCar
@@ -123,8 +123,8 @@ def _cost_tiles(seen: Figures) -> list[tuple[str, str, str]]:
     """Return the key figures on what requests have cost, where they are known."""
     found = []
     if seen.requests:
-        kinds = by_kind(seen.requests).partition(": ")[2]
-        found.append(("Cost", formatting.plural(sum(seen.requests.values()), "request"), kinds))
+        count = formatting.plural(sum(seen.requests.values()), "request")
+        found.append(("Cost", count, kinds(seen.requests)))
     if seen.api_use is not None and seen.api_use.budget is not None:
         budget = seen.api_use.budget
         words = f"{used_words(budget)}, renews {formatting.moment(budget.renews_at)}"

@@ -19,9 +19,7 @@ def render_change(change: Change | PresentCar) -> str:
     """Return one line: when, which run, which car, what was done, and the values that changed."""
     if isinstance(change, PresentCar):
         return f"{change.id}  present"
-    before, after = (
-        msgspec.json.decode(raw) if raw else {} for raw in (change.before, change.after)
-    )
+    before, after = _values(change.before), _values(change.after)
     moves = [
         f"{name} {_shown(before.get(name))} → {_shown(after.get(name))}"
         for name in after
@@ -39,4 +37,4 @@ def _values(raw: Raw | None) -> dict[str, Any]:
 def _shown(value: object) -> str:
     if value is None:
         return "(empty)"
-    return value[:_MOST_CHARS] if isinstance(value, str) else str(value)[:_MOST_CHARS]
+    return str(value)[:_MOST_CHARS]

@@ -33,12 +33,22 @@ def by_kind(counts: Mapping[str, int]) -> str:
     >>> by_kind({"pages": 935, "by_id": 30, "reserved": 4}), by_kind({"pages": 1}), by_kind({})
     ('969: 935 pages, 30 by id, 4 reserved', '1: 1 page', 'none')
     """
-    if not counts:
-        return "none"
+    return f"{sum(counts.values()):,}: {kinds(counts)}" if counts else "none"
+
+
+def kinds(counts: Mapping[str, int]) -> str:
+    """Write how many requests of which kinds there were, known kinds first.
+
+    >>> kinds({"reserved": 4, "by_id": 1, "pages": 1})
+    '1 page, 1 by id, 4 reserved'
+    """
     order = [*(kind for kind in _KINDS if kind in counts), *sorted(counts.keys() - _KINDS.keys())]
-    names = {kind: (_ONE if counts[kind] == 1 else _KINDS).get(kind) for kind in order}
-    parts = [f"{counts[kind]:,} {names[kind] or _KINDS.get(kind, kind)}" for kind in order]
-    return f"{sum(counts.values()):,}: {', '.join(parts)}"
+    return ", ".join(f"{counts[kind]:,} {_name(kind, counts[kind])}" for kind in order)
+
+
+def _name(kind: str, count: int) -> str:
+    name = _KINDS.get(kind, kind)
+    return _ONE.get(kind, name) if count == 1 else name
 
 
 def budget_words(use: BudgetUse) -> str:

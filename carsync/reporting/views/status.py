@@ -206,26 +206,18 @@ def _run_rows(
     """Return name and value of each line on the run itself, for `width` columns in all."""
     is_active = verdict.state in ACTIVE_STATES
     run = "–" if state.run_id is None else str(state.run_id)
-    seen = formatting.duration(round(updated_age_s(state, now)))
-    at_work = ("phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago")
+    reads = wording.window(state.window_from, state.window_overlap_s)
     costs = cost_rows(state.requests, state.api_use, state.quotas, now)
     width -= _BESIDE_NAME + max(len(name) for name in (_NAME, *dict(costs)))
     rows = [
         ("run", f"{run}{wording.mode(state.mode)} · started {_ago(state.started_at, now)}"),
-        at_work,
+        *([("reads", reads)] if reads else []),
+        _at_work(state, now) if is_active else _ended(state, now),
         *_pages(state, width),
         ("rows", wording.rows(state)),
     ]
-    if words := wording.window(state.window_from, state.window_overlap_s):
-        rows.insert(1, ("reads", words))
     if words := wording.lists(state.lists_done, state.lists_planned):
         rows.append(("lists", words))
-    if not is_active:
-        phase = "" if state.phase == "ended" else f", while {state.phase}"
-        rows[1 + (state.window_from is not None)] = (
-            "ended",
-            f"{_ago(state.updated_at, now)}{phase}",
-        )
     if state.pages_per_s:
         rows.append(("rate", _rates(state, is_active)))
     if words := wording.slowed(state.slowed):
@@ -234,6 +226,16 @@ def _run_rows(
         rows.append(("latency", wording.latency(state.latency)))
     rows.append(("errors", formatting.errors(state.errors)))
     return [*rows, *costs, *_failed_rows(state, width)]
+
+
+def _at_work(state: CheckpointState, now: datetime) -> tuple[str, str]:
+    seen = formatting.duration(round(updated_age_s(state, now)))
+    return "phase", f"{state.phase} · process {state.pid} · last sign of life {seen} ago"
+
+
+def _ended(state: CheckpointState, now: datetime) -> tuple[str, str]:
+    phase = "" if state.phase == "ended" else f", while {state.phase}"
+    return "ended", f"{_ago(state.updated_at, now)}{phase}"
 
 
 def _pages(state: CheckpointState, width: int) -> list[tuple[str, str]]:
