@@ -265,6 +265,7 @@ def test_a_tombstone_in_the_overlap_of_two_windows_takes_no_car_that_came_back(
 ) -> None:
     feed.sell(1)
     runs.sync()
+    assert 1 not in runs.active()
     time.sleep(1)  # the API's clock is known to the second
     feed.ids.append(1)
     feed.changed = [1]
