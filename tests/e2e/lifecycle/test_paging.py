@@ -124,7 +124,7 @@ def test_nobody_waits_for_a_page_to_be_mapped_or_staged(open_site: OpenSite, poi
     site.variables[failpoints.VARIABLE] = f"{point}:2=pause@{mark}"
     running = site.start("sync", "--json")
     await_that(mark.exists, "the pause")
-    await_that(lambda: len(requests(site)) == 3, "the request for the page after it")
+    await_that(lambda: len(requests(site)) >= 3, "the request for the page after it")
     mark.unlink()
     site.check(running)
     site.assert_exact()
