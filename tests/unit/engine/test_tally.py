@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carsync.engine.local.tally import Tally
+from carsync.engine.tally import Tally
 from carsync.engine.messages import LimitsTold, RequestsMade
 from carsync.source.rate_headers import ToldLimit
 from tests.support.fake_clock import FakeClock
