@@ -46,6 +46,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"  # connect, read or total deadline
     BAD_PAGE = "bad_page"  # 200 that is not the page asked for
     CLIENT = "client_error"  # any other 4xx, or a redirect: not retried
+    WORKER = "worker_lost"  # whoever made the attempt is gone, or could not stage the page
     AUTH = "auth"  # 401, or 403 before any good page: ends the run
 
 

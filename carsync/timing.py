@@ -29,6 +29,8 @@ class Timing(Struct, frozen=True):
     """The same for a writer, which is silent inside one transaction."""
     overdue_s: float = 15.0
     """A thread this far past the end of its step hangs (so a stopped manager shows)."""
+    no_workers_s: float = 120.0
+    """A cluster without one worker that fits for this long has failed."""
     exit_code_s: float = 1.0
     """Wait this long for the exit code after a worker's pipe closed."""
     drain_s: float = 120.0

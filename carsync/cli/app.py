@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "config": "Print an example file, the JSON Schema, or the effective configuration.",
     "demo": "Show four syncs of a simulated feed into a real PostgreSQL (extra `demo`).",
     "simulate": "Serve a simulated feed over HTTP, with faults if you ask (extra `demo`).",
+    "worker": "Work for runs of a cluster: fetch, map and stage (extra `cluster`).",
+    "scheduler": "Bring runs and workers of a cluster together (extra `cluster`).",
     "completion": "Print the completion script for bash, zsh or fish.",
     "help": "Show the help of a command.",
 }

@@ -8,7 +8,9 @@ Schema from them. Child processes import this module, so it stays light.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta
 
 from carsync.config.api_sections import Api
 from carsync.config.mapping_sections import MappingRules
@@ -164,6 +166,32 @@ class Sync(Section, frozen=True):
     plausible: Plausible | None = Plausible()
 
 
+class ClusterTls(Section, frozen=True):
+    """Files (PEM): the cluster's authority `ca`, and what each of its processes shows."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+Label = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
+
+
+class EngineRules(Section, frozen=True):
+    """Who fetches, maps and stages the pages.
+
+    `local`: processes of this machine. `dask`: the workers that `carsync worker` starts on any
+    machine, and that `carsync scheduler` brings together at the address `scheduler`. A feed with a
+    `label` is read by workers with this label alone. `tls` may be left out where the scheduler is
+    on this very machine.
+    """
+
+    type: Literal["local", "dask"] = "local"
+    scheduler: str | None = None
+    label: Label | None = None
+    tls: ClusterTls = ClusterTls()
+
+
 class Checkpoint(Section, frozen=True):
     """The state file. An unfinished run younger than `max_age_h` hours is resumed."""
 
@@ -251,6 +279,7 @@ class Config(Section, frozen=True):
     database: Database = Database()
     mapping: MappingRules = MappingRules()
     sync: Sync = Sync()
+    engine: EngineRules = EngineRules()
     checkpoint: Checkpoint = Checkpoint()
     history: History = History()
     acceptance: Acceptance = Acceptance()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 from carsync.config.api_validation import HEADER_VALUE, check_api, split_url
 from carsync.config.dsn import check_dsn
 from carsync.config.lists import check_lists, combine
-from carsync.config.sections import Config
+from carsync.config.sections import Config, EngineRules
 from carsync.errors import ConfigError
 
 
@@ -32,6 +35,7 @@ def check_relations(config: Config) -> None:
     if config.database.dsn is not None:
         check_dsn(config.database.dsn.reveal())
     check_lists(config.api)
+    _check_engine(config.engine)
     _check_listed_columns(config)
     processes = config.limits.fetcher_processes
     if processes is not None and processes > config.limits.concurrency:
@@ -40,6 +44,54 @@ def check_relations(config: Config) -> None:
             detail=f"{processes} > {config.limits.concurrency}",
             hint="each process runs at least one request at a time",
         )
+
+
+def _check_engine(engine: EngineRules) -> None:
+    if engine.scheduler is None:
+        if engine.type == "dask":
+            raise ConfigError(
+                "engine.scheduler is not set",
+                detail="engine.type is dask",
+                hint="the address of `carsync scheduler`, e.g. tls://10.0.0.5:8786",
+            )
+        return
+    try:
+        parts = urlsplit(engine.scheduler)
+        is_address = parts.scheme in {"tls", "tcp"} and bool(parts.hostname) and bool(parts.port)
+    except ValueError:
+        is_address = False
+    if not is_address or parts.path.strip("/") or parts.query or parts.username:
+        raise ConfigError(
+            "engine.scheduler is no address of a scheduler",
+            hint="it looks like tls://10.0.0.5:8786",
+        )
+    tls = engine.tls
+    missing = [f"engine.tls.{name}" for name in ("ca", "cert", "key") if not getattr(tls, name)]
+    if parts.scheme == "tls" and missing:
+        raise ConfigError(
+            f"{missing[0]} is not set",
+            detail=f"engine.scheduler is {engine.scheduler}",
+            hint="docs/cluster.md shows how to make the certificates",
+        )
+    if parts.scheme == "tcp" and not is_loopback(parts.hostname or ""):
+        raise ConfigError(
+            "engine.scheduler is reached without TLS over a network",
+            detail=f"engine.scheduler is {engine.scheduler}",
+            hint="use tls:// and set engine.tls: whoever reaches the scheduler can run any program "
+            "on its workers",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host's name or address is this very machine's.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("db1")
+    (True, True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_listed_columns(config: Config) -> None:

@@ -12,7 +12,7 @@ from threading import Event as Flag
 
 from carsync import failpoints
 from carsync.config.sections import Config
-from carsync.engine.gate_client import GateClient
+from carsync.engine.gate_client import GateClient, SharedGate
 from carsync.engine.messages import (
     UNUSED,
     Event,
@@ -31,7 +31,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.model import ProbeVerdict
 from carsync.source.auth.base import Readiness
 from carsync.source.auth.token_store import Token, TokenStore
-from carsync.source.rate_limit import Admission, Gate
+from carsync.source.rate_limit import Admission
 
 POLL_S = 0.2
 STEP_S = 10.0
@@ -53,7 +53,7 @@ class Attempts:
         self,
         config: Config,
         threads: int,
-        gate: Gate,
+        gate: SharedGate,
         tokens: TokenStore,
         send: Callable[[Event], None],
         take_page: TakePage,

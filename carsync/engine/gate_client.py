@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from carsync.config.sections import Limits
 from carsync.engine.messages import BreakerOpened, Event, LimitReached, RateChanged
 from carsync.errors import FailureKind, PageError
+from carsync.source.adaptive_rate import Refusal
 from carsync.source.rate_headers import ToldLimit
-from carsync.source.rate_limit import Admission, Gate
+from carsync.source.rate_limit import Admission
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 OPEN_S = 0.1
@@ -20,10 +22,31 @@ _LIMITERS = frozenset({403, 420, 429, 503})
 _BREAKER_KINDS = frozenset({FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT})
 
 
+class SharedGate(Protocol):
+    """The gate of all workers, as one of them reaches it; the methods are those of `Gate`."""
+
+    def admit(self) -> Admission:
+        """Say whether, and after how many seconds, one request may be sent."""
+
+    def report(self, ok: bool, let_through: int | None = None) -> int:
+        """Note the end of a request."""
+
+    def refused(self, number: int, is_clear: bool) -> Refusal:
+        """Note that the API asked a request to slow down."""
+
+    def silence(self, seconds: float) -> None:
+        """Grant nothing before `seconds` from now."""
+
+    def told(
+        self, ticket: int, limits: Iterable[ToldLimit], let_through: bool
+    ) -> tuple[float, str] | None:
+        """Note the end of a request, and what its answer told."""
+
+
 class GateClient:
     """Shared by the threads of one fetcher; `send` tells the parent what the gate said."""
 
-    def __init__(self, gate: Gate, limits: Limits, send: Callable[[Event], None]) -> None:
+    def __init__(self, gate: SharedGate, limits: Limits, send: Callable[[Event], None]) -> None:
         self._gate = gate
         self._send = send
         self._adaptive = limits.adaptive

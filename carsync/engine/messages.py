@@ -222,6 +222,23 @@ class EngineLost(Struct, frozen=True):
     reason: str
 
 
+def failed_by_worker(lease: Lease, problem: str, hint: str = "") -> PageFailed | ProbeAnswered:
+    """Say that an attempt failed for its worker's sake: the API need not know of it."""
+    kind = FailureKind.WORKER
+    if isinstance(lease, PageLease):
+        return PageFailed(lease.page, lease.attempt, kind, problem, hint, None, None, 0.0)
+    page = lease.page.page if lease.page else None
+    return ProbeAnswered(
+        lease.record_id,
+        lease.attempt,
+        ProbeVerdict.NOTHING,
+        0.0,
+        problem,
+        failure=kind,
+        page=page,
+    )
+
+
 Event = (
     PageNamed
     | PageFetched

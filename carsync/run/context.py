@@ -65,7 +65,7 @@ class RunContext:
     def __init__(
         self, config: Config, options: RunOptions, listener: RunListener, stop: StopSignal
     ) -> None:
-        self.config = config
+        self.given = self.config = config
         self.options = options
         self.stop = stop
         self.target = config.target
@@ -107,6 +107,11 @@ class RunContext:
     def fingerprints(self) -> dict[str, str]:
         """Digests of what must stay the same within a run."""
         return fingerprints(self.config, self.mapper)
+
+    @property
+    def given_fingerprints(self) -> dict[str, str]:
+        """The same digests of the configuration as it was given, which workers elsewhere have."""
+        return fingerprints(self.given, Mapper.load(self.given))
 
     # ── what comes as the run goes on ────────────────────────────────────────
 

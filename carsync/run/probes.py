@@ -34,7 +34,13 @@ ATTEMPTS = 4
 As for pages, `RATE_LIMITED_SHARE` times as often where a limiter refuses.
 """
 _PASSING = frozenset(
-    {FailureKind.RATE_LIMITED, FailureKind.SERVER, FailureKind.NETWORK, FailureKind.TIMEOUT}
+    {
+        FailureKind.RATE_LIMITED,
+        FailureKind.SERVER,
+        FailureKind.NETWORK,
+        FailureKind.TIMEOUT,
+        FailureKind.WORKER,
+    }
 )
 
 

@@ -21,8 +21,8 @@ from carsync.decision import SKIP, Decision
 from carsync.destination import staging
 from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
-from carsync.engine.local.fleet import Fleet
-from carsync.engine.local.semaphores import refuse_without_semaphores
+from carsync.engine.base import Engine
+from carsync.engine.choice import check_engine, new_engine
 from carsync.errors import CarsyncError, CheckpointError, ConfigError, LockedError, UnmergeableError
 from carsync.model import ORDINARY, Check, MergeCounts, RunOptions
 from carsync.run import finish, outcome, start, window
@@ -91,7 +91,7 @@ class SyncRun:
         if timing.is_changed():
             self._context.note(f"{timing.VARIABLE} is set: deadlines are not the usual ones")
         try:
-            refuse_without_semaphores()
+            check_engine(self._config)
             check_certificates(self._config.api)
             with self._turn.file_lock() as lock:
                 report = self._execute_locked(lock)
@@ -206,7 +206,7 @@ class SyncRun:
             removals_problem=context.plan.removals_problem,
         )
 
-    def _new_engine(self, used: bool) -> Fleet:
+    def _new_engine(self, used: bool) -> Engine:
         """Build an engine; `used`: another has asked the API just before it."""
         run, columns = self._context.run, self._context.mapper.columns
         idle_s = 0.0 if used else self._idle_s
@@ -214,8 +214,9 @@ class SyncRun:
         if not self._context.paginator.parallel:  # each page is staged at once
             database = replace(database, writers=min(2, self._writers), batch_size=1)
         config = replace(self._config, database=database)
-        tokens = self._tokens
-        return Fleet(config, run.run_id, run.token, columns, idle_s=idle_s, tokens=tokens)
+        given = (self._context.given, self._context.given_fingerprints)
+        job = (config, run.run_id, run.token, columns)
+        return new_engine(*given, *job, idle_s=idle_s, tokens=self._tokens)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None

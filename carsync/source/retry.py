@@ -30,6 +30,7 @@ _BACK_OFF: dict[FailureKind, _BackOff] = {
     FailureKind.NETWORK: _BackOff(0.5, 2.0, 1.0),
     FailureKind.TIMEOUT: _BackOff(0.5, 2.0, 1.0),
     FailureKind.BAD_PAGE: _BackOff(0.5, 1.5, 0.25),
+    FailureKind.WORKER: _BackOff(0.1, 3.0, 0.25),
 }
 """The kinds that are retried; CLIENT and AUTH are not."""
 

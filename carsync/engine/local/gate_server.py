@@ -19,12 +19,9 @@ from typing import TYPE_CHECKING
 
 from carsync import failpoints
 from carsync.engine.local.child import become_child
-from carsync.source.adaptive_rate import AdaptiveRate
-from carsync.source.allotment import Allotment, waking_clock
 from carsync.source.auth.token_store import Token, TokenStore
-from carsync.source.circuit_breaker import CircuitBreaker
-from carsync.source.rate_limit import Gate, TokenBucket
-from carsync.source.told_rate import ToldRate
+from carsync.source.gate_settings import GateSettings
+from carsync.source.rate_limit import Gate
 
 if TYPE_CHECKING:
     from carsync.config.sections import Limits
@@ -34,27 +31,13 @@ _tokens: TokenStore | None = None
 
 
 def _open_gate(
-    rate: float,
-    burst: int,
-    idle_s: float,
-    failures: int,
-    open_s: float,
-    lowered_to: float | None,
-    max_wait_s: float,
-    has_budget: bool,
-    token: Token | None,
+    settings: GateSettings, idle_s: float, lowered_to: float | None, token: Token | None
 ) -> None:
     """Build the gate and the token store inside the manager process, before it serves."""
     global _gate, _tokens
     become_child()
     failpoints.reach("manager.opened")
-    _gate = Gate(
-        TokenBucket(rate, burst, time.monotonic, idle_s=idle_s),
-        CircuitBreaker(failures, open_s, time.monotonic),
-        AdaptiveRate(rate, time.monotonic, lowered_to),
-        ToldRate(max_wait_s, time.monotonic),
-        Allotment(waking_clock) if has_budget else None,
-    )
+    _gate = settings.build(idle_s=idle_s, lowered_to=lowered_to)
     _tokens = TokenStore(time.monotonic, token)
 
 
@@ -111,13 +94,8 @@ def start_manager(
     # connect is decided by the random authentication key that only the children inherit.
     address = f"\0carsync-{os.urandom(8).hex()}" if sys.platform == "linux" else None
     manager = GateManager(address, ctx=context)
-    breaker = limits.circuit_breaker
     with _ended_when_late(manager, within_s):
-        # Plain numbers, so that the manager's process loads nothing of the configuration.
-        of_breaker = (breaker.failures, breaker.open_s)
-        numbers = (limits.requests_per_second, limits.effective_burst, idle_s, *of_breaker)
-        of_limits = (limits.max_wait_s, limits.budget.requests is not None)
-        manager.start(_open_gate, (*numbers, lowered_to, *of_limits, token))
+        manager.start(_open_gate, (GateSettings.of(limits), idle_s, lowered_to, token))
         gate, tokens = manager.gate(), manager.tokens()
         if silence_s > 0:
             gate.silence(silence_s)

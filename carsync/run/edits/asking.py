@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from carsync.config.dsn import place_of
 from carsync.deactivation.by_id import Verdicts
-from carsync.engine.local.fleet import Fleet
-from carsync.engine.local.semaphores import refuse_without_semaphores
+from carsync.engine.base import Engine
+from carsync.engine.choice import check_engine, new_engine
 from carsync.model import ProbeVerdict
 from carsync.run.api_health import ApiHealth
 from carsync.run.checkpoint_writer import idle_since
@@ -34,7 +34,7 @@ def locked(context: RunContext, checkpoint_file: Path) -> Iterator[float]:
     Raises `LockedError` where another process keeps a lock for longer than
     `options.wait_s`.
     """
-    refuse_without_semaphores()
+    check_engine(context.config)
     check_certificates(context.config.api)
     turn = context.turn(checkpoint_file)
     with turn.file_lock() as lock, context.connect() as connection:
@@ -52,11 +52,13 @@ def asking(context: RunContext, idle_s: float) -> Iterator[ProbeRunner]:
     without_writers = replace(config, database=replace(config.database, writers=0))
     tokens = TokenStore(time.monotonic)
 
-    def new_engine(used: bool) -> Fleet:
-        return Fleet(without_writers, 0, "", (), idle_s=0.0 if used else idle_s, tokens=tokens)
+    def build(used: bool) -> Engine:
+        given = (context.given, context.given_fingerprints)
+        since_s = 0.0 if used else idle_s
+        return new_engine(*given, without_writers, 0, "", (), idle_s=since_s, tokens=tokens)
 
     health = ApiHealth(config.limits, context.metrics, time.monotonic)
-    supervisor = EngineSupervisor(context, new_engine, health)
+    supervisor = EngineSupervisor(context, build, health)
     try:
         supervisor.engine.start()
         yield ProbeRunner(context, supervisor, health)

@@ -1,0 +1,1 @@
+"""The cluster's engine: workers on any machine fetch, map and stage (extra `cluster`)."""

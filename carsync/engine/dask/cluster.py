@@ -1,0 +1,356 @@
+"""The cluster's engine: leases are tasks of a Dask cluster, what workers say are its events.
+
+Workers fetch, map and stage each page themselves. A task's result is nothing: events, which
+travel the same way before it, tell what came of a lease. A task that ends without them, or with
+a worker that is gone, has failed for its worker's sake, and carsync's own rule says what follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import pickle
+import queue
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psutil
+from distributed import Client, Future
+from distributed.utils import sync
+
+from carsync import formatting, timing
+from carsync.config.sections import Config
+from carsync.engine.base import Engine
+from carsync.engine.dask.gate_keeper import Fleet, GateKeeper, Job
+from carsync.engine.dask.offers import Offer
+from carsync.engine.dask.overlay import difference
+from carsync.engine.dask.remote_gate import ANSWER_S
+from carsync.engine.dask.security import security_of
+from carsync.engine.dask.task import serve
+from carsync.engine.dask.worker_run import topic_of
+from carsync.engine.messages import (
+    EngineLost,
+    Event,
+    Lease,
+    PageFailed,
+    PageFetched,
+    PageLease,
+    PagesStaged,
+    ProbeAnswered,
+    WorkerFailed,
+    failed_by_worker,
+)
+from carsync.errors import FailureKind, WorkersDiedError
+from carsync.model import Column
+from carsync.source.allotment import Allotted, waking_clock
+from carsync.source.gate_settings import GateSettings
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+"""How often the scheduler is asked for the workers, which also shows that both are there."""
+_CLOSE_S = 5.0
+
+
+_Name = tuple[str, str | int | None]
+"""What a lease is about: a page, or a record."""
+
+
+def _name(lease: Lease) -> _Name:
+    return ("page", lease.page) if isinstance(lease, PageLease) else ("record", lease.key)
+
+
+def _answered(event: Event) -> list[_Name]:
+    """Return what an event is the last word about."""
+    match event:
+        case PageFailed():
+            return [("page", event.page)]
+        case PagesStaged():
+            return [("page", staged.page) for staged in event.pages]
+        case ProbeAnswered():
+            return [("record", event.key)]
+    return []
+
+
+class Cluster(Engine):
+    """The workers of a cluster that fit one run.
+
+    `given` is the configuration as the file has it, which workers have, too, and `prints` its
+    fingerprints; `config` is the run's. `idle_s` is as for the local engine.
+    """
+
+    def __init__(
+        self,
+        given: Config,
+        prints: Mapping[str, str],
+        config: Config,
+        run_id: int,
+        token: str,
+        columns: tuple[Column, ...],
+        *,
+        idle_s: float = math.inf,
+    ) -> None:
+        self._config = config
+        self._idle_s = idle_s
+        self._concurrency = config.limits.concurrency
+        self._job = Job(
+            uuid.uuid4().hex[:12],
+            run_id,
+            token,
+            columns,
+            difference(given, config),
+            Offer.of(given, prints),
+            config.engine.label,
+        )
+        self._client: Client | None = None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._out: dict[str, Lease] = {}  # by the task's key
+        self._unanswered: set[_Name] = set()
+        self._futures: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._number = 0
+        self._unstaged = 0
+        self._fleet = Fleet(0, {}, {})
+        self._fit_s = self._heard_s = time.monotonic()
+        self._lost: EngineLost | None = None
+        self._is_draining = False
+        self._ended = threading.Event()
+        self._told_unfit: set[str] = set()
+
+    # ── start ────────────────────────────────────────────────────────────────
+
+    def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
+        """Reach the scheduler, and let its gate be this run's."""
+        engine = self._config.engine
+        security = security_of(engine)
+        within_s = timing.current().worker_boot_s
+        try:
+            with warnings.catch_warnings():  # of versions that differ: offers tell them
+                warnings.simplefilter("ignore")
+                self._client = Client(
+                    engine.scheduler,
+                    security=security,
+                    timeout=within_s / 3,
+                    set_as_default=False,
+                    name="carsync",
+                )
+            self._client.register_plugin(GateKeeper())
+            self._client.subscribe_topic(topic_of(self._job), self._hear)
+            settings = GateSettings.of(self._config.limits)
+            asked = (self._job, settings, self._idle_s, silence_s, lowered_to)
+            self._ask("carsync_open", client=self._client.id, asked=pickle.dumps(asked))
+            self._look()
+        except (OSError, ValueError) as exc:
+            reason = f"at {engine.scheduler} cannot be used ({exc or type(exc).__name__})"
+            self._lost = EngineLost("the scheduler", reason)
+            return
+        threading.Thread(target=self._watch, name="carsync-cluster", daemon=True).start()
+
+    def _ask(self, call: str, /, **arguments: Any) -> Any:
+        """Call a handler of the scheduler; raise `OSError` where it does not answer."""
+        client = self._client
+        if client is None:
+            raise ConnectionError("the engine is not at work")
+        return self._ask_of(client, call, **arguments)
+
+    @staticmethod
+    def _ask_of(client: Client, call: str, /, **arguments: Any) -> Any:
+        async def ask() -> Any:
+            return await getattr(client.scheduler, call)(**arguments)
+
+        assert client.loop is not None
+        return sync(client.loop, ask, callback_timeout=ANSWER_S)
+
+    def _look(self) -> None:
+        """See which workers there are, and that the run is not over for the scheduler."""
+        fleet: Fleet | None = pickle.loads(self._ask("carsync_look", session=self._job.session))
+        self._heard_s = time.monotonic()
+        if fleet is None:
+            self._lost = EngineLost("the scheduler", "calls this run over (another took its place)")
+            return
+        self._fleet = fleet
+        if fleet.threads:
+            self._fit_s = time.monotonic()
+        for name in fleet.unfit.keys() - self._told_unfit:
+            self._told_unfit.add(name)
+            log.warning(
+                "worker %s is not used: %s",
+                name,
+                fleet.unfit[name],
+                extra={"event": "worker_unfit", "worker": name, "reason": fleet.unfit[name]},
+            )
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S) and self._lost is None:
+            try:
+                self._look()
+            except (OSError, ValueError, RuntimeError) as exc:
+                if not self._ended.is_set():
+                    reason = f"does not answer ({exc or type(exc).__name__})"
+                    self._lost = EngineLost("the scheduler", reason)
+
+    # ── work ─────────────────────────────────────────────────────────────────
+
+    def room(self) -> int:
+        """Return how many leases may be handed out: a request each, over all workers."""
+        return min(self._concurrency, self._fleet.threads) - len(self._out)
+
+    def lease(self, leases: Sequence[Lease]) -> None:
+        """Hand out leases as tasks, each under a key of its own attempt."""
+        keys = [self._key(lease) for lease in leases]
+        with self._lock:
+            self._out.update(zip(keys, leases, strict=True))
+            self._unanswered.update(map(_name, leases))
+        client = self._client
+        assert client is not None
+        resource = self._job.offer.resource(self._job.label)
+        try:
+            futures = client.map(
+                serve,
+                [self._job.session] * len(leases),
+                [pickle.dumps(lease) for lease in leases],
+                key=keys,
+                resources={resource: 1},
+                retries=0,
+                pure=False,
+            )
+        except (OSError, RuntimeError) as exc:
+            self._lost = EngineLost("the scheduler", f"takes no work ({exc})")
+            return
+        self._futures.update(zip(keys, futures, strict=True))
+        for future in futures:
+            future.add_done_callback(self._end)
+
+    def _key(self, lease: Lease) -> str:
+        """Name a task, as the scheduler's pages show it."""
+        self._number += 1
+        what = f"page-{lease.page}" if isinstance(lease, PageLease) else "by-id"
+        run, session = self._job.run_id, self._job.session
+        return f"carsync-{run}-{what}-attempt-{lease.attempt}-{session}-{self._number}"
+
+    def _end(self, future: Future[None]) -> None:
+        """Take a task off the list; where its events did not, say what became of its lease."""
+        with self._lock:
+            lease = self._out.pop(str(future.key), None)
+            self._futures.pop(str(future.key), None)
+            is_answered = lease is None or _name(lease) not in self._unanswered
+        if lease is None or is_answered or self._is_draining or future.status == "cancelled":
+            return
+        words = self._words(future) if future.status == "error" else "its worker told nothing"
+        self._events.put(failed_by_worker(lease, words))
+
+    def _words(self, future: Future[None]) -> str:
+        """Say why a task failed."""
+        exc = future.exception(timeout=ANSWER_S)
+        if type(exc).__name__ == "KilledWorker":
+            return f"its worker was lost ({exc.last_worker.name})"
+        return f"its worker failed ({exc!r})"
+
+    def _hear(self, event: tuple[float, bytes]) -> None:
+        """Take an event of a worker; another session's is nobody's."""
+        session, worker, told = pickle.loads(event[1])
+        if session != self._job.session:
+            return
+        if isinstance(told, PageFailed) and told.kind is FailureKind.AUTH:
+            log.warning("worker %s: %s", worker, told.problem)
+        with self._lock:
+            self._unanswered.difference_update(_answered(told))
+        self._events.put(told)
+
+    def events(self, timeout_s: float) -> list[Event]:
+        """Wait up to `timeout_s` seconds and return what the workers reported."""
+        heard: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            heard.append(self._events.get(timeout=timeout_s))
+            while True:
+                heard.append(self._events.get_nowait())
+        for event in heard:
+            if isinstance(event, PageFetched):
+                self._unstaged += 1
+            elif isinstance(event, PagesStaged):
+                self._unstaged -= len(event.pages)
+        if self._lost is not None:
+            heard.append(self._lost)
+        elif (waited_s := time.monotonic() - self._fit_s) > timing.current().no_workers_s:
+            heard.append(self._no_workers(waited_s))
+        return heard
+
+    def _no_workers(self, waited_s: float) -> WorkerFailed:
+        unfit = [f"{name}: {why}" for name, why in self._fleet.unfit.items()]
+        error = WorkersDiedError(
+            f"no worker of the cluster was fit for this run for {formatting.duration(waited_s)}",
+            detail="; ".join(unfit[:3]) or f"{self._config.engine.scheduler} has no workers",
+            hint="start `carsync worker` with this very configuration; `carsync check` tells more",
+        )
+        return WorkerFailed.of(error, "the cluster")
+
+    def allot(
+        self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
+    ) -> Allotted | None:
+        """Tell the scheduler's gate; None where it is out of reach."""
+        if self._client is None or self._lost is not None:
+            return None
+        until_s = waking_clock() + for_s
+        try:
+            _, theirs_s = self._ask_gate("allot", 0, 0.0, afresh=False)
+            left_s = until_s - waking_clock()  # their clock was read before this
+            allotted, _ = self._ask_gate("allot", requests, theirs_s + left_s, afresh=afresh)
+        except OSError:
+            return None
+        return allotted if isinstance(allotted, Allotted) else None
+
+    def _ask_gate(self, call: str, *args: Any, **kwargs: Any) -> tuple[Any, float]:
+        answer: tuple[Any, float] = pickle.loads(
+            self._ask(
+                "carsync_gate",
+                session=self._job.session,
+                worker="",
+                call=call,
+                arguments=pickle.dumps((args, kwargs)),
+            )
+        )
+        return answer
+
+    # ── end ──────────────────────────────────────────────────────────────────
+
+    def stop(self) -> None:
+        """Let nobody begin another request; what is in hand is staged."""
+        self._is_draining = True
+        with contextlib.suppress(OSError):
+            self._ask("carsync_stop", session=self._job.session)
+
+    def is_running(self) -> bool:
+        """Return whether any lease is out."""
+        return bool(self._out) and self._lost is None
+
+    def kill(self) -> None:
+        """Let go of all tasks and of the cluster; safe to call twice."""
+        self._ended.set()
+        client, self._client = self._client, None
+        if client is None:
+            return
+        with self._lock:
+            self._out.clear()
+            self._futures.clear()
+        with contextlib.suppress(OSError, RuntimeError):
+            if self._lost is None:
+                self._ask_of(client, "carsync_close", session=self._job.session)
+        with contextlib.suppress(OSError, RuntimeError):
+            client.close(timeout=_CLOSE_S)
+
+    # ── measurements ─────────────────────────────────────────────────────────
+
+    def memory(self) -> dict[str, int]:
+        """Return the resident memory of the parent and of the workers, in bytes."""
+        own = psutil.Process(os.getpid()).memory_info().rss
+        return {"parent": own, **self._fleet.memory}
+
+    def queue_depth(self) -> int:
+        """Return how many pages are fetched and not staged yet, as the workers say."""
+        return max(0, self._unstaged)

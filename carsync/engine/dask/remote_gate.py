@@ -1,0 +1,102 @@
+"""A worker's side of the scheduler's gate: the same face, over the cluster."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from distributed import Worker
+from distributed.utils import sync
+from msgspec.structs import replace
+
+from carsync.engine.dask.gate_keeper import OVER, Job
+from carsync.source.adaptive_rate import Refusal
+from carsync.source.rate_headers import ToldLimit
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
+
+ANSWER_S = 10.0
+"""A scheduler that has not answered by then is out of reach."""
+
+
+def ask_scheduler(worker: Worker, call: str, /, **arguments: Any) -> Any:
+    """Call a handler of the scheduler from a thread; raise `OSError` where it is out of reach."""
+
+    async def ask() -> Any:
+        return await getattr(worker.scheduler, call)(**arguments)
+
+    return sync(worker.loop, ask, callback_timeout=ANSWER_S)
+
+
+def find_job(worker: Worker, session: str) -> Job:
+    """Return what the scheduler knows of a run; raise `RunOverError` where it is over."""
+    job = pickle.loads(ask_scheduler(worker, "carsync_job", session=session))
+    if job is None:
+        raise RunOverError
+    assert isinstance(job, Job)
+    return job
+
+
+class RunOverError(Exception):
+    """Nobody asks for this run any more: its parent is gone, stops, or another run took over."""
+
+
+class RemoteGate:
+    """Has the methods of `Gate` that workers call; each raises `OSError` or `RunOverError`.
+
+    An admission that took longer to come than requests may differ in their ways is not used:
+    nobody knows when it was granted, and the API would see it beside later ones.
+    """
+
+    def __init__(self, worker: Worker, session: str) -> None:
+        self._worker = worker
+        self._session = session
+        self.unused = 0
+        """Admissions that came too late."""
+
+    def admit(self) -> Admission:
+        """Ask as `Gate.admit`."""
+        asked_s = time.monotonic()
+        admission: Admission = self._call("admit")
+        if admission.granted and time.monotonic() - asked_s > ARRIVAL_JITTER_S:
+            self.unused += 1
+            if admission.ticket:
+                self.told(admission.ticket, (), False)
+            return replace(admission, granted=False, wait_s=0.0)
+        return admission
+
+    def report(self, ok: bool, let_through: int | None = None) -> int:
+        """Tell as `Gate.report`."""
+        return int(self._call("report", ok, let_through))
+
+    def refused(self, number: int, is_clear: bool) -> Refusal:
+        """Tell as `Gate.refused`."""
+        refusal: Refusal = self._call("refused", number, is_clear)
+        return refusal
+
+    def silence(self, seconds: float) -> None:
+        """Tell as `Gate.silence`."""
+        self._call("silence", seconds)
+
+    def told(
+        self, ticket: int, limits: Iterable[ToldLimit], let_through: bool
+    ) -> tuple[float, str] | None:
+        """Tell as `Gate.told`."""
+        told: tuple[float, str] | None = self._call("told", ticket, tuple(limits), let_through)
+        return told
+
+    def _call(self, name: str, *args: Any) -> Any:
+        answer, _ = pickle.loads(
+            ask_scheduler(
+                self._worker,
+                "carsync_gate",
+                session=self._session,
+                worker=self._worker.address,
+                call=name,
+                arguments=pickle.dumps((args, {})),
+            )
+        )
+        if answer == OVER:
+            raise RunOverError
+        return answer

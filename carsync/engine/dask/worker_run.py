@@ -1,0 +1,183 @@
+"""One run's work in one worker process: who asks the API, and the connection that stages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from distributed import Worker
+
+from carsync import timing
+from carsync.config.sections import Config
+from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
+from carsync.engine.dask.gate_keeper import Job
+from carsync.engine.dask.overlay import lay_over
+from carsync.engine.dask.remote_gate import RemoteGate, RunOverError
+from carsync.engine.dask.stager import Stager
+from carsync.engine.messages import (
+    Event,
+    Lease,
+    PagesStaged,
+    TokenIssued,
+    WorkerFailed,
+    failed_by_worker,
+)
+from carsync.engine.reader import PageRead
+from carsync.errors import ConfigError, DatabaseConflictError, DatabaseUnavailableError
+from carsync.mapping.mapper import Mapper
+from carsync.source.auth.token_store import TokenStore
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 5.0
+"""A run without a lease for this long keeps no connection here; the next lease opens another."""
+TELL_S = 1.0
+
+
+class WorkerRun:
+    """Serves the leases of one run, each on a thread of the worker's pool."""
+
+    def __init__(self, worker: Worker, config: Config, job: Job, threads: int) -> None:
+        config = lay_over(config, job.overlay)
+        self._worker = worker
+        self._job = job
+        self._refresh_token = config.api.auth.refresh_token
+        tombstones = Mapper.load_tombstones(config)
+        self._stager = Stager(
+            config.database,
+            job.run_id,
+            job.token,
+            job.columns,
+            tombstones.columns[:-1] if tombstones else (),
+            config.api.auth.secrets,
+            self._tell_staged,
+        )
+        self._attempts = Attempts(
+            config,
+            threads,
+            RemoteGate(worker, job.session),
+            TokenStore(time.monotonic),
+            self._tell,
+            self._take_page,
+        )
+        self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
+        self._idle_since_s = time.monotonic()
+        self._lock = threading.Lock()
+        self.is_closed = False
+        threading.Thread(target=self._watch, name="carsync-watch", daemon=True).start()
+
+    def serve(self, lease: Lease) -> None:
+        """Make a lease's attempt and tell what came of it; a run that is over hears nothing.
+
+        Raises `OSError` where the scheduler is out of reach.
+        """
+        with self._step() as allow:
+            try:
+                self._attempts.serve(lease, allow)
+            except (DatabaseUnavailableError, DatabaseConflictError) as exc:
+                words = f"worker {self._worker.name}: {exc.problem}"
+                self._tell(failed_by_worker(lease, words, exc.hint))
+            except RunOverError:
+                return
+            except OSError:
+                raise
+            except Exception as exc:
+                self._tell(WorkerFailed.of(exc, f"worker {self._worker.name}"))
+
+    @contextmanager
+    def _step(self) -> Iterator[Allow]:
+        thread = threading.get_ident()
+
+        def allow(seconds: float) -> None:
+            self._due_s[thread] = time.monotonic() + seconds
+
+        allow(STEP_S)
+        try:
+            yield allow
+        finally:
+            with self._lock:
+                self._due_s.pop(thread, None)
+                self._idle_since_s = time.monotonic()
+
+    # ── events ───────────────────────────────────────────────────────────────
+
+    def _tell(self, event: Event) -> None:
+        """Send an event to the run's parent; access tokens stay here."""
+        if isinstance(event, TokenIssued):
+            if event.token.refresh not in {None, self._refresh_token}:
+                raise ConfigError(
+                    "the API replaces the refresh token with each use, so that workers cannot "
+                    "share it",
+                    hint="set engine.type: local, or another api.auth.grant",
+                )
+            return
+        body = pickle.dumps((self._job.session, self._worker.name, event))
+        self._worker.log_event(topic_of(self._job), body)
+
+    def _take_page(self, read: PageRead, allow: Allow) -> None:
+        self._attempts.send(read.fetched())
+        if self._job.run_id:
+            allow(timing.current().writer_silence_s)
+            self._stager.stage(read.mapped)
+
+    def _tell_staged(self, event: PagesStaged) -> None:
+        self._attempts.send(event)
+
+    # ── deadlines ────────────────────────────────────────────────────────────
+
+    def _watch(self) -> None:
+        """Enforce deadlines until nothing has been asked of this run for a while."""
+        told_s = time.monotonic()
+        while not self._close_if_idle():
+            time.sleep(POLL_S)
+            self._attempts.turn()
+            now_s = time.monotonic()
+            overdue_s = max((now_s - due_s for due_s in list(self._due_s.values())), default=0.0)
+            if overdue_s > timing.current().overdue_s:
+                log.error("a thread hangs for %.0f s: this worker process ends", overdue_s)
+                os._exit(1)  # the nanny starts another; the scheduler tells who lost a lease
+            if now_s - told_s >= TELL_S:
+                told_s = now_s
+                self._attempts.tell()
+
+    def _close_if_idle(self) -> bool:
+        with self._lock:
+            is_idle = not self._due_s and time.monotonic() - self._idle_since_s > IDLE_S
+            if is_idle:
+                self.is_closed = True
+                self._stager.close()
+                self._attempts.close()
+            return is_idle
+
+
+class WorkerRuns:
+    """The runs in hand of one worker process, and the configurations of its feeds."""
+
+    def __init__(self, worker: Worker, threads: int, find: Callable[[Job], Config]) -> None:
+        self._worker = worker
+        self._threads = threads
+        self._find = find
+        self._runs: dict[str, WorkerRun] = {}
+        self._lock = threading.Lock()
+
+    def of(self, session: str, find_job: Callable[[Worker, str], Job]) -> WorkerRun:
+        """Return the run of a session; `find_job` asks the scheduler for one that is new here."""
+        with self._lock:
+            run = self._runs.get(session)
+            if run is None or run.is_closed:
+                job = find_job(self._worker, session)
+                config = self._find(job)
+                run = WorkerRun(self._worker, config, job, self._threads)
+                self._runs = {key: each for key, each in self._runs.items() if not each.is_closed}
+                self._runs[session] = run
+            return run
+
+
+def topic_of(job: Job) -> str:
+    """Return under which name the scheduler passes events on: one per feed, for it keeps some."""
+    return f"carsync {job.offer.place}"
