@@ -11,6 +11,7 @@ import click
 
 from carsync.cli.options import ConfigSource
 from carsync.config.sections import Config
+from carsync.engine.base import GivenFeed
 from carsync.engine.choice import check_engine, load_cluster
 from carsync.mapping.mapper import Mapper
 from carsync.run.fingerprints import fingerprints
@@ -97,6 +98,6 @@ def read_feeds(files: Sequence[str], labels: Sequence[str]) -> list[tuple[Any, C
         config = ConfigSource(Path(file)).load_with_database()
         config.require_api()
         check_certificates(config.api)
-        prints = fingerprints(config, Mapper.load(config))
-        feeds.append((offers.Offer.of(config, prints, tuple(labels)), config))
+        given = GivenFeed(config, fingerprints(config, Mapper.load(config)))
+        feeds.append((offers.Offer.of(given, tuple(labels)), config))
     return feeds

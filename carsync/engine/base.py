@@ -5,8 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
+from carsync.config.sections import Config
 from carsync.engine.messages import Event, Lease
 from carsync.source.allotment import Allotted
+
+
+class GivenFeed(Struct, frozen=True):
+    """A configuration as its file has it, with its fingerprints; a run may change its own."""
+
+    config: Config
+    prints: Mapping[str, str]
 
 
 class Engine(ABC):

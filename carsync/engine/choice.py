@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from types import ModuleType
 
 from carsync.config.sections import Config
-from carsync.engine.base import Engine
+from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.semaphores import refuse_without_semaphores
 from carsync.errors import ConfigError
@@ -24,8 +23,7 @@ def check_engine(config: Config) -> None:
 
 
 def new_engine(
-    given: Config,
-    prints: Mapping[str, str],
+    given: GivenFeed,
     config: Config,
     run_id: int,
     token: str,
@@ -36,13 +34,13 @@ def new_engine(
 ) -> Engine:
     """Build an engine; `given` is the configuration as the file has it, `config` the run's.
 
-    `prints` are the fingerprints of `given`. Run 0 stages nothing. `idle_s` and `tokens` are as
+    Run 0 stages nothing. `idle_s` and `tokens` are as
     for `Fleet`; workers of a cluster get access tokens of their own.
     """
     if config.engine.type == "local":
         return Fleet(config, run_id, token, columns, idle_s=idle_s, tokens=tokens)
     cluster = load_cluster("cluster")
-    engine = cluster.Cluster(given, prints, config, run_id, token, columns, idle_s=idle_s)
+    engine = cluster.Cluster(given, config, run_id, token, columns, idle_s=idle_s)
     assert isinstance(engine, Engine)
     return engine
 

@@ -18,7 +18,7 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation.removals import RemovalPlan
 from carsync.destination.column_values import ColumnValues
-from carsync.engine.base import Engine
+from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
 from carsync.mapping.ids import fit_ids
@@ -109,9 +109,9 @@ class RunContext:
         return fingerprints(self.config, self.mapper)
 
     @property
-    def given_fingerprints(self) -> dict[str, str]:
-        """The same digests of the configuration as it was given, which workers elsewhere have."""
-        return fingerprints(self.given, Mapper.load(self.given))
+    def given_feed(self) -> GivenFeed:
+        """The configuration as it was given, which workers elsewhere have, too."""
+        return GivenFeed(self.given, fingerprints(self.given, Mapper.load(self.given)))
 
     # ── what comes as the run goes on ────────────────────────────────────────
 

@@ -214,9 +214,8 @@ class SyncRun:
         if not self._context.paginator.parallel:  # each page is staged at once
             database = replace(database, writers=min(2, self._writers), batch_size=1)
         config = replace(self._config, database=database)
-        given = (self._context.given, self._context.given_fingerprints)
         job = (config, run.run_id, run.token, columns)
-        return new_engine(*given, *job, idle_s=idle_s, tokens=self._tokens)
+        return new_engine(self._context.given_feed, *job, idle_s=idle_s, tokens=self._tokens)
 
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -26,7 +26,7 @@ from distributed.utils import sync
 
 from carsync import formatting, timing
 from carsync.config.sections import Config
-from carsync.engine.base import Engine
+from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.dask.gate_keeper import Fleet, GateKeeper, Job
 from carsync.engine.dask.offers import Offer
 from carsync.engine.dask.overlay import difference
@@ -81,14 +81,13 @@ def _answered(event: Event) -> list[_Name]:
 class Cluster(Engine):
     """The workers of a cluster that fit one run.
 
-    `given` is the configuration as the file has it, which workers have, too, and `prints` its
-    fingerprints; `config` is the run's. `idle_s` is as for the local engine.
+    `given` is the configuration as the file has it, which workers have, too; `config` is the
+    run's. `idle_s` is as for the local engine.
     """
 
     def __init__(
         self,
-        given: Config,
-        prints: Mapping[str, str],
+        given: GivenFeed,
         config: Config,
         run_id: int,
         token: str,
@@ -104,8 +103,8 @@ class Cluster(Engine):
             run_id,
             token,
             columns,
-            difference(given, config),
-            Offer.of(given, prints),
+            difference(given.config, config),
+            Offer.of(given),
             config.engine.label,
         )
         self._client: Client | None = None

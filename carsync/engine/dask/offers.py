@@ -7,7 +7,6 @@ resource alone. So a worker of another version, or with another mapping, never g
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from importlib.metadata import version
 
 import msgspec
@@ -15,7 +14,7 @@ import xxhash
 from msgspec import Struct
 
 from carsync import __version__
-from carsync.config.sections import Config
+from carsync.engine.base import GivenFeed
 
 EXTRA = "carsync"
 """Under this name a worker tells the scheduler its offers."""
@@ -38,8 +37,9 @@ class Offer(Struct, frozen=True):
     python: str = ".".join(platform.python_version_tuple()[:2])
 
     @classmethod
-    def of(cls, config: Config, prints: Mapping[str, str], labels: tuple[str, ...] = ()) -> Offer:
-        """Return the offer of a configuration with these fingerprints."""
+    def of(cls, given: GivenFeed, labels: tuple[str, ...] = ()) -> Offer:
+        """Return the offer of a configuration."""
+        config, prints = given.config, given.prints
         return cls(
             config.sync.source, str(config.target), prints["feed"], prints["mapping"], labels
         )

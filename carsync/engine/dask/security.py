@@ -26,7 +26,8 @@ def security_of(engine: EngineRules) -> Security:
             raise ConfigError(
                 f"engine.tls.{name} cannot be read", detail=f"{file}: {exc.strerror or exc}"
             ) from None
-    assert tls.cert is not None and tls.key is not None
+    assert tls.cert is not None
+    assert tls.key is not None
     try:
         context.load_cert_chain(tls.cert, tls.key, password=lambda: "")
     except (OSError, ValueError):

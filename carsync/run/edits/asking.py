@@ -53,9 +53,9 @@ def asking(context: RunContext, idle_s: float) -> Iterator[ProbeRunner]:
     tokens = TokenStore(time.monotonic)
 
     def build(used: bool) -> Engine:
-        given = (context.given, context.given_fingerprints)
+        job = (without_writers, 0, "", ())
         since_s = 0.0 if used else idle_s
-        return new_engine(*given, without_writers, 0, "", (), idle_s=since_s, tokens=tokens)
+        return new_engine(context.given_feed, *job, idle_s=since_s, tokens=tokens)
 
     health = ApiHealth(config.limits, context.metrics, time.monotonic)
     supervisor = EngineSupervisor(context, build, health)
