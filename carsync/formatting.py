@@ -34,6 +34,7 @@ _ERROR_NAMES: dict[str, str] = {
     FailureKind.TIMEOUT: "timeout",
     FailureKind.BAD_PAGE: "bad page",
     FailureKind.CLIENT: "4xx",
+    FailureKind.WORKER: "worker lost",
     FailureKind.AUTH: "401/403",
 }
 

@@ -22,6 +22,9 @@ from carsync.cli import console
 from carsync.errors import CarsyncError
 from carsync.exit_codes import ExitCode, advise
 
+_SHARED = {"worker": "cluster", "scheduler": "cluster"}
+"""Commands that share a module, which has another name."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is called.
@@ -43,7 +46,7 @@ class LazyGroup(click.Group):
         """Import and return one command, which takes the group's options too."""
         if name not in self.help_by_name:
             return None
-        module = _import_quickly(f"carsync.cli.{name}")
+        module = _import_quickly(f"carsync.cli.{_SHARED.get(name, name)}")
         # `help` and the like are the names of builtins.
         command = getattr(module, name, None) or getattr(module, f"{name}_")
         assert isinstance(command, click.Command)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from carsync.config.lists import is_removal
 from carsync.destination import constraints
 from carsync.model import Column, PageInfo, StagedPage, Target
 from carsync.postgres import connection, sessions, sql
@@ -150,6 +151,14 @@ def read_tombstone_pages(conn: Connection, run_id: int) -> list[StagedPage]:
     """Return the ledger's lines of the pages of tombstones, in page order; the tables are there."""
     query = sql.load("staging/read_ledger", ledger=tombstone_tables(run_id)["ledger"])
     return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
+
+
+def find_page(conn: Connection, run_id: int, page: int) -> StagedPage | None:
+    """Return the ledger's line of one page of the feed or of tombstones, None where it has none."""
+    own = tombstone_tables(run_id) if is_removal(page) else tables(run_id)
+    query = sql.load("staging/read_ledger_pages", ledger=own["ledger"])
+    lines = sql.fetch(conn, "reading the ledger", query, {"pages": [page]})
+    return staged_page(lines[0]) if lines else None
 
 
 def count_records(

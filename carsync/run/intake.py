@@ -183,14 +183,17 @@ class Intake:
             self._give_up_removals(f"{REMOVALS}: {exc.problem}; {exc.hint}")
 
     def _pages_staged(self, event: PagesStaged) -> None:
-        self._context.metrics.pages_staged(event)
+        fresh = tuple(staged for staged in event.pages if self._leases.staged(staged.page))
+        rows = event.rows if len(fresh) == len(event.pages) else sum(each.rows for each in fresh)
+        self._context.metrics.pages_staged(PagesStaged(fresh, rows, event.busy_s))
         for staged in event.pages:
             self._plan.mark_staged(staged.page, staged.records, staged.info)
-            self._leases.staged(staged.page)
         failpoints.reach("intake.staged")
 
     def _page_failed(self, event: PageFailed) -> None:
-        if not self._leases.failed(event.page):
+        if event.kind is FailureKind.WORKER and self._was_staged(event.page):
+            return
+        if not self._leases.failed(event):
             return  # it was given up meanwhile
         self._health.page_failed(event)
         delay_s = self._leases.delay_s(event)
@@ -223,6 +226,13 @@ class Intake:
             extra={**self._attempt("retry", event), "wait_s": round(delay_s, 3)},
         )
         self._leases.retry(event, delay_s)
+
+    def _was_staged(self, page: int) -> bool:
+        """Say whether a worker that is lost had staged the page: its last word is lost, too."""
+        line = staging.find_page(self._context.connection, self._context.run.run_id, page)
+        if line is not None:
+            self._pages_staged(PagesStaged((line,), line.rows, 0.0))
+        return line is not None
 
     def _give_up_removals(self, problem: str) -> None:
         """Read no more tombstones in this run; the feed itself is read all the same."""

@@ -85,15 +85,21 @@ class Leases:
             out.in_hand = False
         self._is_answered = True
 
-    def staged(self, page: int) -> None:
-        """Note that a page is done."""
-        self._out.pop(page, None)
+    def staged(self, page: int) -> bool:
+        """Note that a page is done; say whether that is news.
 
-    def failed(self, page: int) -> bool:
+        Whoever staged a page may have been taken for lost: it need not be read again then.
+        """
+        waits = page in self._retries.pages if self._retries else False
+        if waits:
+            self._retries.drop((page,))
+        return self._out.pop(page, None) is not None or waits
+
+    def failed(self, event: PageFailed) -> bool:
         """Note that an attempt failed; say whether the page was still asked for."""
-        if self._out.pop(page, None) is None:
+        if self._out.pop(event.page, None) is None:
             return False
-        self._is_answered = True
+        self._is_answered |= event.kind is not FailureKind.WORKER
         return True
 
     def delay_s(self, event: PageFailed) -> float | None:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from carsync.config.lists import is_removal
 from carsync.config.sections import Config
 from carsync.destination.stage_writer import StageWriter
+from carsync.engine import choice
 from carsync.engine.base import Engine
 from carsync.engine.messages import (
     Event,
@@ -182,10 +183,10 @@ def without_processes(new_engine: NewEngine) -> Iterator[None]:
         return new_engine(config, run_id, token, columns)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sync, "Fleet", new_fleet)
+        patch.setattr(choice, "Fleet", new_fleet)
         patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
         patch.setattr(start, "fit_writers", lambda _: 1)  # as many sessions as it uses
-        patch.setattr(sync, "refuse_without_semaphores", lambda: None)
+        patch.setattr(sync, "check_engine", lambda _: None)
         yield
 
 

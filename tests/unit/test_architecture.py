@@ -49,13 +49,16 @@ LIBRARIES = {
         "postgres.sql",
     ],
     "yaml": ["config.parser", "config.yaml_text", "cli.reference.documents"],
-    "psutil": ["engine.local.fleet"],
+    "psutil": ["engine.local.fleet", "engine.dask.cluster"],
     "xxhash": [
         "config.dsn",
+        "engine.dask.offers",
         "mapping.hashing",
         "state.checkpoint",
         "run.fingerprints",
     ],
+    "dask": ["engine.dask.nodes"],
+    "distributed": ["engine.dask"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
     "prometheus_client": ["reporting.notify.prometheus"],
     "jinja2": ["reporting.html.page"],
@@ -125,7 +128,7 @@ IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "selec
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
 BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.sync"]
-BY_NAME += ["reporting.notify.notifier", "reporting.notify.pings"]
+BY_NAME += ["engine.choice", "reporting.notify.notifier", "reporting.notify.pings"]
 """Modules that import others by name: a kind of paging or authentication, a command, a worker,
 or what only some configurations need."""
 

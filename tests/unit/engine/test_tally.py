@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from carsync.engine.tally import Tally
 from carsync.engine.messages import LimitsTold, RequestsMade
+from carsync.engine.tally import Tally
 from carsync.source.rate_headers import ToldLimit
 from tests.support.fake_clock import FakeClock
 

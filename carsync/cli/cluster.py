@@ -1,4 +1,4 @@
-"""`carsync worker`: processes that fetch, map and stage for runs anywhere in the cluster."""
+"""`carsync worker` and `carsync scheduler`: the standing processes of a cluster."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
-from carsync.cli.options import ConfigSource
+from carsync.cli.options import ConfigSource, config_options
 from carsync.config.sections import Config
+from carsync.config.validation import is_loopback
 from carsync.engine.base import GivenFeed
 from carsync.engine.choice import check_engine, load_cluster
 from carsync.mapping.mapper import Mapper
@@ -88,6 +90,35 @@ def worker(
         processes=processes or os.cpu_count() or 1,
         threads=threads,
     )
+
+
+@click.command()
+@config_options
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Listen at this address.  [default: the port of engine.scheduler, at all addresses]",
+)
+def scheduler(source: ConfigSource, listen: str | None) -> None:
+    """Bring runs and workers together, until stopped.
+
+    The scheduler passes leases to workers and keeps the rate limit of each feed for all of
+    them. It holds no key, password or row. Of the configuration it uses engine.scheduler and
+    engine.tls alone.
+
+    If it is stopped, runs and workers wait for it and go on when it is back.
+
+    \b
+    Examples:
+      carsync scheduler --config prod.yaml
+      carsync scheduler --set engine.scheduler=tcp://127.0.0.1:8786
+    """
+    config = ConfigSource(source.path, ("engine.type=dask", *source.overrides)).load()
+    check_engine(config)
+    address = urlsplit(config.engine.scheduler or "")
+    host = str(address.hostname) if is_loopback(str(address.hostname)) else "0.0.0.0"
+    nodes: Any = load_cluster("nodes")
+    nodes.run_scheduler(config.engine, f"{address.scheme}://{listen or f'{host}:{address.port}'}")
 
 
 def read_feeds(files: Sequence[str], labels: Sequence[str]) -> list[tuple[Any, Config]]:
