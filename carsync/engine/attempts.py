@@ -78,6 +78,10 @@ class Attempts:
         self._tell_counts()
         self._gate.tell_rate()
 
+    def count_unused(self) -> None:
+        """Note that an admission was not used."""
+        self._tally.count(UNUSED)
+
     def _tell_counts(self) -> None:
         for told in self._tally.take():
             self._pass_on(told)

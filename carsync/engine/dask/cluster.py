@@ -27,7 +27,7 @@ from distributed.utils import sync
 from carsync import formatting, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine, GivenFeed
-from carsync.engine.dask.gate_keeper import Fleet, GateKeeper, Job
+from carsync.engine.dask.gate_keeper import FitWorkers, GateKeeper, Job
 from carsync.engine.dask.offers import Offer
 from carsync.engine.dask.overlay import difference
 from carsync.engine.dask.remote_gate import ANSWER_S
@@ -115,7 +115,7 @@ class Cluster(Engine):
         self._lock = threading.Lock()
         self._number = 0
         self._unstaged = 0
-        self._fleet = Fleet(0, {}, {})
+        self._fit = FitWorkers(0, {}, {})
         self._fit_s = self._heard_s = time.monotonic()
         self._lost: EngineLost | None = None
         self._is_draining = False
@@ -145,7 +145,7 @@ class Cluster(Engine):
             asked = (self._job, settings, self._idle_s, silence_s, lowered_to)
             self._ask("carsync_open", client=self._client.id, asked=pickle.dumps(asked))
             self._look()
-        except (OSError, ValueError) as exc:
+        except Exception as exc:  # Dask has no type for them
             reason = f"at {engine.scheduler} cannot be used ({exc or type(exc).__name__})"
             self._lost = EngineLost("the scheduler", reason)
             return
@@ -168,21 +168,21 @@ class Cluster(Engine):
 
     def _look(self) -> None:
         """See which workers there are, and that the run is not over for the scheduler."""
-        fleet: Fleet | None = pickle.loads(self._ask("carsync_look", session=self._job.session))
+        fit: FitWorkers | None = pickle.loads(self._ask("carsync_look", session=self._job.session))
         self._heard_s = time.monotonic()
-        if fleet is None:
+        if fit is None:
             self._lost = EngineLost("the scheduler", "calls this run over (another took its place)")
             return
-        self._fleet = fleet
-        if fleet.threads:
+        self._fit = fit
+        if fit.threads:
             self._fit_s = time.monotonic()
-        for name in fleet.unfit.keys() - self._told_unfit:
+        for name in fit.unfit.keys() - self._told_unfit:
             self._told_unfit.add(name)
             log.warning(
                 "worker %s is not used: %s",
                 name,
-                fleet.unfit[name],
-                extra={"event": "worker_unfit", "worker": name, "reason": fleet.unfit[name]},
+                fit.unfit[name],
+                extra={"event": "worker_unfit", "worker": name, "reason": fit.unfit[name]},
             )
 
     def _watch(self) -> None:
@@ -198,7 +198,7 @@ class Cluster(Engine):
 
     def room(self) -> int:
         """Return how many leases may be handed out: a request each, over all workers."""
-        return min(self._concurrency, self._fleet.threads) - len(self._out)
+        return min(self._concurrency, self._fit.threads) - len(self._out)
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases as tasks, each under a key of its own attempt."""
@@ -281,7 +281,7 @@ class Cluster(Engine):
         return heard
 
     def _no_workers(self, waited_s: float) -> WorkerFailed:
-        unfit = [f"{name}: {why}" for name, why in self._fleet.unfit.items()]
+        unfit = [f"{name}: {why}" for name, why in self._fit.unfit.items()]
         error = WorkersDiedError(
             f"no worker of the cluster was fit for this run for {formatting.duration(waited_s)}",
             detail="; ".join(unfit[:3]) or f"{self._config.engine.scheduler} has no workers",
@@ -348,7 +348,7 @@ class Cluster(Engine):
     def memory(self) -> dict[str, int]:
         """Return the resident memory of the parent and of the workers, in bytes."""
         own = psutil.Process(os.getpid()).memory_info().rss
-        return {"parent": own, **self._fleet.memory}
+        return {"parent": own, **self._fit.memory}
 
     def queue_depth(self) -> int:
         """Return how many pages are fetched and not staged yet, as the workers say."""

@@ -48,7 +48,7 @@ class Job(Struct, frozen=True):
     label: str | None
 
 
-class Fleet(Struct, frozen=True):
+class FitWorkers(Struct, frozen=True):
     """The workers that fit a job, and, in words, why others do not.
 
     `memory` is resident memory in bytes, by the worker's name.
@@ -127,7 +127,7 @@ class GateKeeper(SchedulerPlugin):
         return b""
 
     def _look(self, session: str) -> bytes:
-        """Return the `Fleet` of a run; None where it is over for the scheduler."""
+        """Return the `FitWorkers` of a run; None where it is over for the scheduler."""
         desk = self._desk_of(session)
         if desk is None or desk.job is None:
             return pickle.dumps(None)
@@ -145,7 +145,7 @@ class GateKeeper(SchedulerPlugin):
             else:
                 near = [words for words in misfits if not words.startswith("it reads")]
                 unfit[str(worker.name)] = (near or misfits or ["it is no worker of carsync"])[0]
-        return pickle.dumps(Fleet(threads, memory, unfit))
+        return pickle.dumps(FitWorkers(threads, memory, unfit))
 
     def _stop(self, session: str) -> bytes:
         """Let nobody begin another request for this run; what is in hand is staged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from distributed import Worker
@@ -46,21 +46,21 @@ class RemoteGate:
     """Has the methods of `Gate` that workers call; each raises `OSError` or `RunOverError`.
 
     An admission that took longer to come than requests may differ in their ways is not used:
-    nobody knows when it was granted, and the API would see it beside later ones.
+    nobody knows when it was granted, and the API would see it beside later ones. `count_unused`
+    hears of it.
     """
 
-    def __init__(self, worker: Worker, session: str) -> None:
+    def __init__(self, worker: Worker, session: str, count_unused: Callable[[], None]) -> None:
         self._worker = worker
         self._session = session
-        self.unused = 0
-        """Admissions that came too late."""
+        self._count_unused = count_unused
 
     def admit(self) -> Admission:
         """Ask as `Gate.admit`."""
         asked_s = time.monotonic()
         admission: Admission = self._call("admit")
         if admission.granted and time.monotonic() - asked_s > ARRIVAL_JITTER_S:
-            self.unused += 1
+            self._count_unused()
             if admission.ticket:
                 self.told(admission.ticket, (), False)
             return replace(admission, granted=False, wait_s=0.0)

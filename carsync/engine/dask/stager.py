@@ -24,7 +24,7 @@ class _Waiting:
         self.page = page
         self.since_s = time.monotonic()
         self.is_done = False
-        self.error: Exception | None = None
+        self.error: Exception | None = RuntimeError("its transaction did not end")
 
 
 class Stager:
@@ -95,6 +95,8 @@ class Stager:
             staged = self._writer(is_removal(pages[0].page)).stage(pages)
             rows = sum(page.rows for page in staged)
             self._tell(PagesStaged(staged, rows, time.monotonic() - begun_s))
+            for each in batch:
+                each.error = None
         except Exception as exc:
             for each in batch:
                 each.error = exc

@@ -14,6 +14,7 @@ from carsync.engine.dask.gate_keeper import Job
 from carsync.engine.dask.offers import EXTRA, Offer
 from carsync.engine.dask.remote_gate import find_job
 from carsync.engine.dask.worker_run import WorkerRuns
+from carsync.engine.local.child import become_child
 from carsync.errors import ConfigError
 
 Feeds = Sequence[tuple[Offer, Config]]
@@ -34,7 +35,11 @@ class FeedsPlugin(WorkerPlugin):
         self._labels = tuple(labels)
 
     def setup(self, worker: Worker) -> None:
-        """Read the files and offer what is in them; called before the worker is registered."""
+        """Read the files and offer what is in them; called before the worker is registered.
+
+        The process dies with its nanny, as a child of a run does with its parent.
+        """
+        become_child()
         feeds = self._read(self._files, self._labels)
         threads = worker.state.nthreads
         offers = [offer for offer, _ in feeds]

@@ -60,7 +60,7 @@ class WorkerRun:
         self._attempts = Attempts(
             config,
             threads,
-            RemoteGate(worker, job.session),
+            RemoteGate(worker, job.session, lambda: self._attempts.count_unused()),
             TokenStore(time.monotonic),
             self._tell,
             self._take_page,
