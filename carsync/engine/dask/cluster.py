@@ -28,7 +28,7 @@ from carsync import formatting, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.dask.gate_keeper import FitWorkers, GateKeeper, Job
-from carsync.engine.dask.offers import Offer
+from carsync.engine.dask.offers import Offer, other_versions
 from carsync.engine.dask.overlay import difference
 from carsync.engine.dask.remote_gate import ANSWER_S
 from carsync.engine.dask.security import security_of
@@ -46,7 +46,7 @@ from carsync.engine.messages import (
     WorkerFailed,
     failed_by_worker,
 )
-from carsync.errors import FailureKind, WorkersDiedError
+from carsync.errors import ConfigError, FailureKind, WorkersDiedError
 from carsync.model import Column
 from carsync.source.allotment import Allotted, waking_clock
 from carsync.source.gate_settings import GateSettings
@@ -139,17 +139,34 @@ class Cluster(Engine):
                     set_as_default=False,
                     name="carsync",
                 )
-            self._client.register_plugin(GateKeeper())
+            self._install_gate()
             self._client.subscribe_topic(topic_of(self._job), self._hear)
             settings = GateSettings.of(self._config.limits)
             asked = (self._job, settings, self._idle_s, silence_s, lowered_to)
             self._ask("carsync_open", client=self._client.id, asked=pickle.dumps(asked))
             self._look()
+        except ConfigError as exc:
+            self._events.put(WorkerFailed.of(exc, "the scheduler"))
+            return
         except Exception as exc:  # Dask has no type for them
             reason = f"at {engine.scheduler} cannot be used ({exc or type(exc).__name__})"
             self._lost = EngineLost("the scheduler", reason)
             return
         threading.Thread(target=self._watch, name="carsync-cluster", daemon=True).start()
+
+    def _install_gate(self) -> None:
+        """Let the scheduler keep gates; raise `ConfigError` where it is of another version."""
+        client = self._client
+        assert client is not None
+        words = "it has no carsync"
+        with contextlib.suppress(ModuleNotFoundError):
+            client.register_plugin(GateKeeper())
+            words = other_versions(self._job.offer.versions, self._ask("carsync_versions"))
+        if words:
+            raise ConfigError(
+                f"the scheduler at {self._config.engine.scheduler} cannot serve this run: {words}",
+                hint="install the same versions everywhere, then start the scheduler again",
+            )
 
     def _ask(self, call: str, /, **arguments: Any) -> Any:
         """Call a handler of the scheduler; raise `OSError` where it does not answer."""

@@ -16,7 +16,7 @@ from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 from msgspec import Struct, convert
 
-from carsync.engine.dask.offers import EXTRA, Offer
+from carsync.engine.dask.offers import EXTRA, Offer, versions
 from carsync.engine.dask.overlay import Overlay
 from carsync.model import Column
 from carsync.source.allotment import waking_clock
@@ -91,6 +91,7 @@ class GateKeeper(SchedulerPlugin):
         """Serve from now on."""
         self._scheduler = scheduler
         scheduler.handlers |= {
+            "carsync_versions": versions,
             "carsync_open": self._open,
             "carsync_look": self._look,
             "carsync_job": self._find_job,

@@ -7,11 +7,12 @@ resource alone. So a worker of another version, or with another mapping, never g
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import msgspec
 import xxhash
-from msgspec import Struct
+from msgspec import Struct, field
 
 from carsync import __version__
 from carsync.engine.base import GivenFeed
@@ -20,11 +21,28 @@ EXTRA = "carsync"
 """Under this name a worker tells the scheduler its offers."""
 
 
+def versions() -> dict[str, str]:
+    """Return what must be the same in all processes: what crosses the cluster is pickled."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"carsync": __version__, "distributed": version("distributed"), "python": python}
+
+
+def other_versions(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """Say which version of another process is not this run's; empty: none.
+
+    >>> other_versions({"carsync": "2.0"}, {"carsync": "1.0"})
+    'it has carsync 1.0, the run 2.0'
+    """
+    for name, wanted in ours.items():
+        if theirs.get(name) != wanted:
+            return f"it has {name} {theirs.get(name, 'of an unknown version')}, the run {wanted}"
+    return ""
+
+
 class Offer(Struct, frozen=True):
     """One feed's configuration, without secrets, and the versions that read it.
 
-    `feed` and `mapping` are the fingerprints of a run; `python` and `distributed` count because
-    what crosses the cluster is pickled.
+    `feed` and `mapping` are the fingerprints of a run.
     """
 
     source: str
@@ -32,9 +50,7 @@ class Offer(Struct, frozen=True):
     feed: str
     mapping: str
     labels: tuple[str, ...] = ()
-    carsync: str = __version__
-    distributed: str = version("distributed")
-    python: str = ".".join(platform.python_version_tuple()[:2])
+    versions: dict[str, str] = field(default_factory=versions)
 
     @classmethod
     def of(cls, given: GivenFeed, labels: tuple[str, ...] = ()) -> Offer:
@@ -57,8 +73,8 @@ class Offer(Struct, frozen=True):
     def resource(self, label: str | None) -> str:
         """Return the name of the resource that a lease of a feed with `label` needs."""
         same = (self.source, self.table, self.feed, self.mapping)
-        versions = (self.carsync, self.distributed, self.python)
-        digest = xxhash.xxh3_64_hexdigest(msgspec.json.encode([*same, *versions, label]))
+        alike = [*same, self.versions, label]
+        digest = xxhash.xxh3_64_hexdigest(msgspec.json.encode(alike, order="deterministic"))
         return f"carsync {self.source} {digest}"
 
     def misfit(self, other: Offer, label: str | None) -> str:
@@ -68,10 +84,8 @@ class Offer(Struct, frozen=True):
         >>> a.misfit(Offer("external", "public.cars", "1", "3"), None)
         'its mapping or hash differs'
         """
-        for name in ("carsync", "distributed", "python"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            if ours != theirs:
-                return f"it has {name} {theirs}, the run {ours}"
+        if words := other_versions(self.versions, other.versions):
+            return words
         if self.place != other.place:
             return f"it reads {other.place}"
         if self.feed != other.feed:
