@@ -1,0 +1,70 @@
+"""Random kills in a cluster: whoever it is, at any moment, several times; then once more in peace.
+
+A trial's seed decides whom, how and when. Who is killed is started again a moment later, as
+systemd does, but for the run itself.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.support import effort
+from tests.support.cluster_site import ClusterSite
+from tests.support.fault_bench import Bench
+from tests.support.site import Running, await_that
+
+LONGEST_RUN_S = 4.0
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
+ENDS = {0, 8, 143, -signal.SIGKILL, -signal.SIGTERM}
+
+
+def _victim(site: ClusterSite, running: Running, dice: random.Random) -> psutil.Process | None:
+    """Return a worker process, a nanny, the scheduler or the run."""
+    kind = dice.choice(["worker", "worker", "nanny", "scheduler", "driver"])
+    node = site.nodes[dice.choice(["one", "two"])]
+    with suppress(psutil.Error):
+        if kind == "driver":
+            return psutil.Process(running.process.pid)
+        if kind == "worker":
+            return node.child
+        return (site.scheduler if kind == "scheduler" else node).process
+    return None
+
+
+def _let_pass(running: Running, seconds: float) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        running.process.wait(seconds)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(effort.trials(1, 100)))
+def test_a_cluster_that_is_struck_at_random(
+    cluster: ClusterSite, bench: Bench, seed: int
+) -> None:
+    dice = random.Random(seed)
+    oracle = bench.next_oracle()
+    cluster.api.change(latency_ms=(0.0, dice.choice([1.0, 100.0, 400.0])))
+    running = cluster.start("sync", "--json")
+    if dice.random() < 0.7:
+        await_that(lambda: cluster.api.log or running.process.poll() is not None, "a request")
+    for _ in range(dice.choice([1, 1, 2, 3])):
+        _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
+        victim, number = _victim(cluster, running, dice), dice.choice(SIGNALS)
+        with suppress(psutil.Error):
+            if victim is not None:
+                print(time.time(), "strike", number, victim.pid, " ".join(victim.cmdline())[:80])
+                victim.send_signal(number)
+        time.sleep(dice.uniform(0.0, 1.0))
+        cluster.revive()
+    ended = running.end(within_s=150)
+    assert ended.exit_code in ENDS, ended
+    assert "Traceback" not in ended.err, ended.err
+    oracle.judge(ended)
+    oracle.recover_from(ended)
