@@ -1,6 +1,6 @@
 """Hosts of a cluster on one machine: a network namespace each where that is allowed, else loopback.
 
-    hosts ─ veth ─ bridge ─ this machine, whose loopback ports they reach where `publish` lets them
+hosts ─ veth ─ bridge ─ this machine, whose loopback ports they reach where `publish` lets them
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A site whose runs are carried out by a cluster: a scheduler and workers, real processes all.
 
 They speak mutual TLS. Each has a host of its own, as far as `Network` can give it one. Who
-dies stays dead until `revive`, which does what systemd does.
+dies stays dead, but for `revived`, which does what systemd does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 import socket
 import subprocess
+import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +24,7 @@ import trustme
 from psycopg2 import extensions
 
 from carsync import timing
+from carsync.demo.asgi import Message, Receive, Send
 from carsync.demo.server import RunningSimulator
 from tests.support.cluster_network import Network
 from tests.support.oracle import PASSWORD
@@ -35,9 +38,30 @@ from tests.support.site import (
     await_that,
 )
 
-UP_S = 60.0
+UP_S = 120.0
 GONE_S = 30.0
 _BACK_OFFS = "restart_back_off_s=0:0.5:1:2:5:5:5:5"
+
+
+class RefusingApi(Api):
+    """The simulator, which at a test's word tells one request to come later."""
+
+    _retry_after_s = 0
+
+    def refuse_once(self, retry_after_s: int) -> None:
+        """Answer the next request with 429 and Retry-After."""
+        self._retry_after_s = retry_after_s
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer as the simulator does, but for that one request."""
+        seconds, self._retry_after_s = self._retry_after_s, 0
+        if not seconds:
+            await super().__call__(scope, receive, send)
+            return
+        self.log.append((time.monotonic(), scope["path"], 429))
+        headers = [(b"retry-after", b"%d" % seconds), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Certificates:
@@ -135,8 +159,10 @@ class Node:
 class ClusterSite(SimulatedSite):
     """The installed command with `engine.type: dask`, a scheduler and workers, one a host."""
 
+    api: RefusingApi
+
     def __init__(
-        self, server: RunningSimulator, api: Api, dsn: str, folder: Path, network: Network
+        self, server: RunningSimulator, api: RefusingApi, dsn: str, folder: Path, network: Network
     ) -> None:
         super().__init__(server, api, extensions.make_dsn(dsn, password=PASSWORD), folder)
         self.network = network
@@ -168,10 +194,14 @@ class ClusterSite(SimulatedSite):
             self.add_worker(name, threads=threads)
         self.await_workers(*workers)
 
-    def add_scheduler(self) -> Node:
-        """Start the scheduler, which knows no secret, and wait until it listens."""
+    def add_scheduler(self, **changes: Any) -> Node:
+        """Start the scheduler, which knows no secret, and wait until it listens.
+
+        `changes` are laid over its settings.
+        """
         settings: dict[str, Any] = {}
         self._use_certificate(settings, "scheduler")
+        settings |= changes
         node = self._add("scheduler", "scheduler", settings, {})
         await_that(lambda: "listens at" in node.said, "the scheduler listens", UP_S)
         return node
@@ -185,10 +215,10 @@ class ClusterSite(SimulatedSite):
         variables: Mapping[str, str] | None = None,
         **changes: Any,
     ) -> Node:
-        """Start a worker on a host; `changes` are laid over its settings (`__` for a dot)."""
+        """Start a worker on a host; `changes` are laid over its settings."""
         settings = dict(self.settings)
         self._use_certificate(settings, name)
-        settings |= {key.replace("__", "."): value for key, value in changes.items()}
+        settings |= changes
         own = dict(self.variables) | dict(variables or {})
         if deadlines:
             own[timing.VARIABLE] = deadlines
@@ -222,9 +252,30 @@ class ClusterSite(SimulatedSite):
             node = self.nodes[name]
             await_that(lambda n=node: "is at work" in n.said, f"{name} is at work", UP_S)  # type: ignore[misc]
 
-    def revive(self) -> None:
-        """Start again whoever is gone, and let go on who was stopped."""
-        for node in self.nodes.values():
+    @contextmanager
+    def revived(self, pause_s: float = 0.5) -> Iterator[None]:
+        """Start again whoever is gone, after a pause, as systemd does, until the block ends."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(pause_s):
+                for node in list(self.nodes.values()):
+                    if not node.is_up:
+                        node.start()
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def mend(self) -> None:
+        """Let go on who was stopped, reach who was cut off, start who is gone."""
+        for name, node in self.nodes.items():
+            if self.network.is_real:
+                self.network.join(name)
             for process in node.living():
                 with suppress(psutil.Error):
                     if process.status() == psutil.STATUS_STOPPED:

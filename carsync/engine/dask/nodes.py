@@ -108,7 +108,7 @@ async def _run_nanny(
                     extra={"event": "worker_up", "worker": name},
                 )
                 await _first(stopped.wait(), nanny.finished())
-        except (OSError, RuntimeError, ValueError) as exc:
+        except Exception as exc:  # Dask raises all kinds where a scheduler goes away meanwhile
             wait_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
             failures += 1
             log.warning(

@@ -10,10 +10,10 @@ from carsync.demo.feed import FeedOptions
 from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database
-from tests.support.cluster_site import ClusterSite, cluster_network
+from tests.support.cluster_site import ClusterSite, RefusingApi, cluster_network
 from tests.support.fault_bench import Bench
 from tests.support.oracle import KEY
-from tests.support.site import PAGE_SIZE, Api
+from tests.support.site import PAGE_SIZE
 
 FEED = FeedOptions(cars=600, changed_share=0.1, added_share=0.05, removed_share=0.05)
 WORKERS = ("one", "two")
@@ -24,7 +24,7 @@ def cluster(
     server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ClusterSite]:
     """A cluster of two workers with four threads each; its feed has 30 pages."""
-    api = Api(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
+    api = RefusingApi(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
     with (
         new_database(server_dsn, template) as dsn,
         running(api) as server,
@@ -32,7 +32,7 @@ def cluster(
     ):
         folder = tmp_path_factory.mktemp("cluster")
         site = ClusterSite(server, api, dsn, folder, network)
-        site.variables["RPS"] = "15"
+        site.variables.update(RPS="15", CONCURRENCY="8")
         site.settings["limits.burst"] = 4
         try:
             site.open(*WORKERS)
@@ -47,4 +47,4 @@ def bench(cluster: ClusterSite) -> Iterator[Bench]:
     """The cluster as a bench: trial follows trial."""
     yield Bench(cluster)
     cluster.api.release()
-    cluster.revive()
+    cluster.mend()

@@ -1,13 +1,151 @@
-"""Runs that a cluster carries out."""
+"""Runs that a cluster carries out, and what becomes of them where a part of it fails."""
 
 from __future__ import annotations
 
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
 from tests.support.cluster_site import ClusterSite
-from tests.support.oracle import Oracle
+from tests.support.fault_bench import Bench
+from tests.support.oracle import KEY, PASSWORD
+from tests.support.site import await_that
+
+OLDER = "import carsync\ncarsync.__version__ = '0.0.9'\n"
 
 
-def test_a_run_over_two_workers_is_exact(cluster: ClusterSite) -> None:
-    oracle = Oracle(cluster)
-    ended = cluster.sync()
+def test_a_run_over_two_workers_is_exact(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=3)
+    running = cluster.start("sync", "--json")
+    await_that(lambda: len(cluster.api.log) >= 6, "requests of both workers")
+    cluster.api.release()
+    ended = cluster.check(running)
     oracle.judge(ended)
-    assert cluster.counted()["pages"] >= 30
+    assert max(Counter(cluster.api.pages_asked()).values()) == 1
+
+
+def test_a_killed_workers_leases_are_read_by_others(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=3)
+    running = cluster.start("sync", "--json")
+    await_that(lambda: len(cluster.api.log) >= 9, "leases in hand of both workers")
+    victim = cluster.nodes["one"].child
+    assert victim is not None
+    victim.kill()
+    await_that(lambda: cluster.nodes["one"].child not in {None, victim}, "a new worker process")
+    cluster.api.release()
+    ended = cluster.check(running)
+    oracle.judge(ended)
+    assert 1 <= _asked_again(cluster) <= 4
+    assert "was lost" in ended.said
+
+
+def test_a_killed_run_is_resumed_behind_what_is_staged(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=10)
+    running = cluster.start("sync", "--json")
+    staged = cluster.await_staged(10)
+    asked = set(cluster.api.pages_asked())
+    running.process.kill()
+    oracle.judge(running.end())
+    cluster.api.release()
+    ended = oracle.recover()
+    assert ended.report["figures"]["pages_resumed"] >= len(staged)
+    pages = Counter(cluster.api.pages_asked())
+    assert not staged & {page for page, count in pages.items() if count > 1}
+    assert {page for page, count in pages.items() if count > 1} <= asked
+
+
+def test_a_scheduler_that_is_lost_and_comes_back(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=10)
+    running = cluster.start("sync", "--json")
+    cluster.await_staged(10)
+    with cluster.revived():
+        cluster.scheduler.process.kill()
+        cluster.api.release()
+        ended = cluster.check(running)
+    oracle.judge(ended)
+    assert "the scheduler" in ended.said
+    assert _asked_again(cluster) <= 8
+
+
+def test_one_retry_after_silences_all_workers(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=5)
+    running = cluster.start("sync", "--json")
+    cluster.await_staged(5)
+    cluster.api.refuse_once(3)
+    cluster.api.release()
+    ended = cluster.check(running)
+    oracle.judge(ended)
+    arrivals = [(arrived_s, status) for arrived_s, _, status in cluster.api.log]
+    refused_s = next(arrived_s for arrived_s, status in arrivals if status == 429)
+    assert not [at for at, _ in arrivals if refused_s + 0.3 < at < refused_s + 2.9]
+
+
+def test_single_cars_are_asked_for_by_workers(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    car = next(iter(oracle.truth))
+    ended = cluster.check(cluster.start("refresh", car, "--json"))
+    assert [each["id"] for each in ended.report["refreshed"]] == [car]
+    assert any(path.endswith(f"/{car}") for _, path, _ in cluster.api.log)
+
+
+def test_no_secret_reaches_the_scheduler(cluster: ClusterSite, bench: Bench) -> None:
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=10)
+    running = cluster.start("sync", "--json")
+    cluster.await_staged(10)
+    held = _memory_of(cluster.scheduler.process)
+    cluster.api.release()
+    oracle.judge(cluster.check(running))
+    assert held.count(b"carsync_gate") > 0  # it is its memory that was read
+    for secret in (KEY, PASSWORD):
+        assert secret.encode() not in held
+        assert secret not in cluster.scheduler.said
+
+
+def test_only_workers_of_this_version_get_leases(
+    cluster: ClusterSite, bench: Bench, tmp_path: Path
+) -> None:
+    """Where no other is there, the run ends in bounded time and names them."""
+    oracle = bench.next_oracle()
+    (tmp_path / "sitecustomize.py").write_text(OLDER)
+    for name in ("one", "two"):
+        cluster.nodes[name].close()
+    cluster.add_worker("other", variables={"PYTHONPATH": str(tmp_path)})
+    cluster.await_workers("other")
+    begun_s = time.monotonic()
+    ended = cluster.start("sync", "--json", deadlines="no_workers_s=3").end()
+    cluster.nodes.pop("other").close()
+    assert ended.exit_code == 8, ended
+    assert time.monotonic() - begun_s < 60
+    assert re.search(r"worker \S+ is not used: it has carsync 0.0.9, the run", ended.said)
+    assert "no worker of the cluster was fit" in ended.report["problem"]
+    assert not cluster.api.log
+    oracle.judge(ended)
+    cluster.mend()
+    cluster.await_workers("one", "two")
+    oracle.recover()
+
+
+def _asked_again(site: ClusterSite) -> int:
+    return sum(count - 1 for count in Counter(site.api.pages_asked()).values())
+
+
+def _memory_of(process: psutil.Process) -> bytes:
+    """Return what a process has in memory that it may write (proc_pid_mem(5))."""
+    parts = []
+    with Path(f"/proc/{process.pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+            span, mode = line.split()[:2]
+            first, end = (int(each, 16) for each in span.split("-"))
+            if mode.startswith("rw") and "[v" not in line:
+                memory.seek(first)
+                parts.append(memory.read(end - first))
+    return b"".join(parts)

@@ -25,17 +25,19 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
 ENDS = {0, 8, 143, -signal.SIGKILL, -signal.SIGTERM}
 
 
-def _victim(site: ClusterSite, running: Running, dice: random.Random) -> psutil.Process | None:
-    """Return a worker process, a nanny, the scheduler or the run."""
+def _strike(site: ClusterSite, running: Running, dice: random.Random) -> None:
+    """Send a signal to a worker process, to a nanny, to the scheduler or to the run."""
     kind = dice.choice(["worker", "worker", "nanny", "scheduler", "driver"])
     node = site.nodes[dice.choice(["one", "two"])]
+    number = dice.choice(SIGNALS)
+    print(f"{time.strftime('%H:%M:%S')} {number.name} for {kind}")
     with suppress(psutil.Error):
         if kind == "driver":
-            return psutil.Process(running.process.pid)
-        if kind == "worker":
-            return node.child
-        return (site.scheduler if kind == "scheduler" else node).process
-    return None
+            running.signal(number)
+        elif kind != "worker":
+            (site.scheduler if kind == "scheduler" else node).process.send_signal(number)
+        elif (child := node.child) is not None:
+            child.send_signal(number)
 
 
 def _let_pass(running: Running, seconds: float) -> None:
@@ -45,25 +47,18 @@ def _let_pass(running: Running, seconds: float) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(effort.trials(1, 100)))
-def test_a_cluster_that_is_struck_at_random(
-    cluster: ClusterSite, bench: Bench, seed: int
-) -> None:
+def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
     oracle = bench.next_oracle()
     cluster.api.change(latency_ms=(0.0, dice.choice([1.0, 100.0, 400.0])))
-    running = cluster.start("sync", "--json")
-    if dice.random() < 0.7:
-        await_that(lambda: cluster.api.log or running.process.poll() is not None, "a request")
-    for _ in range(dice.choice([1, 1, 2, 3])):
-        _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
-        victim, number = _victim(cluster, running, dice), dice.choice(SIGNALS)
-        with suppress(psutil.Error):
-            if victim is not None:
-                print(time.time(), "strike", number, victim.pid, " ".join(victim.cmdline())[:80])
-                victim.send_signal(number)
-        time.sleep(dice.uniform(0.0, 1.0))
-        cluster.revive()
-    ended = running.end(within_s=150)
+    with cluster.revived(dice.uniform(0.1, 1.0)):
+        running = cluster.start("sync", "--json")
+        if dice.random() < 0.7:
+            await_that(lambda: cluster.api.log or running.process.poll() is not None, "a request")
+        for _ in range(dice.choice([1, 1, 2, 3])):
+            _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
+            _strike(cluster, running, dice)
+        ended = running.end(within_s=150)
     assert ended.exit_code in ENDS, ended
     assert "Traceback" not in ended.err, ended.err
     oracle.judge(ended)
