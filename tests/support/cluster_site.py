@@ -174,6 +174,7 @@ class ClusterSite(SimulatedSite):
         self._url = f"tls://{network.address('scheduler')}:{_free_port()}"
         self._use_certificate(self.settings, "driver")
         self.settings["api.timeout.total_s"] = 2.0
+        self.settings["acceptance"] = {"warmup_s": 600.0, "max_error_rate": None}  # by intent
 
     def _use_certificate(self, settings: dict[str, Any], name: str) -> None:
         settings |= {"engine.type": "dask", "engine.scheduler": self._url}

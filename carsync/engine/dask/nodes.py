@@ -8,10 +8,12 @@ import logging
 import os
 import signal
 import socket
+import time
 
 import dask
 from distributed import Nanny, Scheduler
 
+from carsync import timing
 from carsync.config.sections import EngineRules
 from carsync.engine.dask.gate_keeper import GateKeeper
 from carsync.engine.dask.security import security_of
@@ -22,7 +24,8 @@ log = logging.getLogger(__name__)
 WORKER_TTL_S = 30
 """A worker that the scheduler has not heard for this long is gone, and its leases are lost."""
 _AGAIN_S = (1.0, 2.0, 5.0, 10.0)
-_END_S = 10.0
+_STEADY_S = 60.0
+"""A worker that was at work for this long tries again at once; the next waits are longer."""
 
 _SETTINGS = {
     # carsync's own retry rule decides what follows a lost worker.
@@ -88,39 +91,56 @@ async def _run_nanny(
     name = f"{socket.gethostname()}-{os.getpid()}-{number + 1}"
     failures = 0
     while not stopped.is_set():
-        try:
-            nanny = Nanny(
-                engine.scheduler,
-                nthreads=threads,
-                name=name,
-                security=security_of(engine),
-                memory_limit=0,  # systemd or Kubernetes set the limit; nothing is spilled
-                dashboard=False,
-                plugins=[plugin],
-                death_timeout=20,
-            )
-            async with nanny:
-                failures = 0
-                log.info(
-                    "worker %s is at work for %s",
-                    name,
-                    engine.scheduler,
-                    extra={"event": "worker_up", "worker": name},
-                )
-                await _first(stopped.wait(), nanny.finished())
-        except Exception as exc:  # Dask raises all kinds where a scheduler goes away meanwhile
-            wait_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
-            failures += 1
-            log.warning(
-                "the scheduler at %s cannot be reached (%s): again in %.0f s",
-                engine.scheduler,
-                exc or type(exc).__name__,
-                wait_s,
-                extra={"event": "scheduler_away", "wait_s": wait_s},
-            )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), wait_s)
+        began_s = time.monotonic()
+        problem = await _work(engine, plugin, name, threads, stopped)
+        if stopped.is_set():
+            break
+        failures = 0 if time.monotonic() - began_s > _STEADY_S else failures
+        wait_s = _AGAIN_S[min(failures, len(_AGAIN_S) - 1)]
+        failures += 1
+        log.warning(
+            "worker %s is not at work for %s (%s): again in %.0f s",
+            *(name, engine.scheduler, problem, wait_s),
+            extra={"event": "scheduler_away", "worker": name, "wait_s": wait_s},
+        )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), wait_s)
     log.info("worker %s ends", name, extra={"event": "worker_down", "worker": name})
+
+
+async def _work(
+    engine: EngineRules, plugin: FeedsPlugin, name: str, threads: int, stopped: asyncio.Event
+) -> str:
+    """Keep a worker process at work until the scheduler is lost; return why that was."""
+    try:
+        nanny = Nanny(
+            engine.scheduler,
+            nthreads=threads,
+            name=name,
+            security=security_of(engine),
+            memory_limit=0,  # systemd or Kubernetes set the limit; nothing is spilled
+            dashboard=False,
+            plugins=[plugin],
+            death_timeout=timing.current().worker_boot_s,
+        )
+        async with nanny:
+            log.info(
+                "worker %s is at work for %s",
+                *(name, engine.scheduler),
+                extra={"event": "worker_up", "worker": name},
+            )
+            await _first(stopped.wait(), nanny.finished())
+    except Exception as exc:  # Dask raises all kinds where a scheduler goes away meanwhile
+        return _cause(exc)
+    return "the scheduler is gone, or let it go"
+
+
+def _cause(exc: BaseException) -> str:
+    """Return the words of the first error in a chain: the last ones say only that it failed."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    is_said = str(exc) and not isinstance(exc, AssertionError)
+    return str(exc) if is_said else "its process did not start"
 
 
 async def _first(*waits: object) -> None:

@@ -104,7 +104,7 @@ def test_a_certificate_that_has_expired(cluster: ClusterSite, bench: Bench, who:
     changes = {f"engine.tls.{part}": file for part, file in expired.items()}
     if who == "worker":
         node = cluster.add_worker("other", **changes)
-        await_that(lambda: "cannot be reached" in node.said, "the worker is refused")
+        await_that(lambda: "is not at work" in node.said, "the worker is refused")
         assert "certificate" in node.said
         oracle.judge(cluster.sync())
         cluster.nodes.pop("other").close()
