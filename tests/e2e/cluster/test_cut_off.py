@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import psutil
 import pytest
@@ -101,7 +102,7 @@ def test_a_process_that_stands_still(
 def test_a_certificate_that_has_expired(cluster: ClusterSite, bench: Bench, who: str) -> None:
     oracle = bench.next_oracle()
     expired = cluster.certificates.issue("expired", YESTERDAY)
-    changes = {f"engine.tls.{part}": file for part, file in expired.items()}
+    changes: dict[str, Any] = {f"engine.tls.{part}": file for part, file in expired.items()}
     if who == "worker":
         node = cluster.add_worker("other", **changes)
         await_that(lambda: "is not at work" in node.said, "the worker is refused")
