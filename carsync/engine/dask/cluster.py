@@ -53,6 +53,9 @@ from carsync.source.gate_settings import GateSettings
 
 log = logging.getLogger(__name__)
 
+for _library in ("distributed", "distributed.client", "tornado.application"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)  # the run says itself what is lost
+
 _LOOK_S = 1.0
 """How often the scheduler is asked for the workers, which also shows that both are there."""
 _CLOSE_S = 5.0
