@@ -7,15 +7,24 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from carsync.config.sections import Limits
-from carsync.engine.messages import BreakerOpened, Event, LimitReached, RateChanged
+from carsync.engine.messages import (
+    UNUSED,
+    BreakerOpened,
+    Event,
+    LimitReached,
+    RateChanged,
+    RequestsMade,
+)
 from carsync.errors import FailureKind, PageError
 from carsync.source.adaptive_rate import Refusal
 from carsync.source.rate_headers import ToldLimit
-from carsync.source.rate_limit import Admission
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 
 OPEN_S = 0.1
 """Without a rate limit and a budget only the breaker is asked: its "closed" holds for this long."""
+LATE_S = ARRIVAL_JITTER_S
+"""Under a rate limit, a request that is this late is not sent: another is asked leave for."""
 _OPEN = Admission(0.0, True, 0)
 _LIMITERS = frozenset({403, 420, 429, 503})
 """The statuses by which a limiter may refuse."""
@@ -71,11 +80,22 @@ class GateClient:
                 step()
                 if wait(min(left_s, 1.0)):
                     return None
-            if admission.granted:
+            if admission.granted and admission.rate and time.monotonic() - send_at_s > LATE_S:
+                self._pass_up(admission)
+            elif admission.granted:
                 self._note_rate(admission)
                 if admission.rate == 0 and admission.failures == 0 and not self._has_budget:
                     self._open_until_s = time.monotonic() + OPEN_S
                 return admission
+
+    def _pass_up(self, admission: Admission) -> None:
+        """Let an admission go that this process, stopped or starved, did not use in time.
+
+        The API would see its request beside later ones.
+        """
+        if admission.ticket:
+            self._gate.told(admission.ticket, (), False)
+        self._send(RequestsMade({UNUSED: 1}))
 
     def heed(
         self, admission: Admission, limits: Sequence[ToldLimit], status: int | None = None
