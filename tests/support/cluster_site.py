@@ -33,6 +33,7 @@ from tests.support.site import (
     INHERITED,
     MARK,
     Api,
+    Ended,
     Running,
     SimulatedSite,
     await_that,
@@ -40,6 +41,7 @@ from tests.support.site import (
 
 UP_S = 120.0
 GONE_S = 30.0
+END_S = 240.0
 _BACK_OFFS = "restart_back_off_s=0:0.5:1:2:5:5:5:5"
 
 
@@ -294,6 +296,10 @@ class ClusterSite(SimulatedSite):
         return super().start(
             *arguments, program=inside, deadlines=deadlines or _BACK_OFFS, **settings
         )
+
+    def check(self, running: Running, expect: int = 0, within_s: float = END_S) -> Ended:
+        """Wait for the end of a sync, as a site does; a cluster may find a loss after a minute."""
+        return super().check(running, expect, within_s)
 
     def close(self) -> None:
         """Kill everything."""

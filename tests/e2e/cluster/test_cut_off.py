@@ -19,7 +19,6 @@ from tests.support.site import Running, await_that
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 MINUTE_S = 60.0
-LONG_S = 200.0
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
 
 
@@ -48,7 +47,7 @@ def test_a_worker_that_is_cut_off_for_a_minute(
     cluster.network.cut_off(third, other)
     cut_s = time.monotonic()
     cluster.api.release()
-    ended = cluster.check(running, within_s=LONG_S)
+    ended = cluster.check(running)
     oracle.judge(ended)
     time.sleep(max(0.0, cut_s + MINUTE_S - time.monotonic()))
     cluster.network.join(third)
@@ -93,7 +92,7 @@ def test_a_process_that_stands_still(
     for victim in victims:
         if victim.is_running():
             victim.resume()
-    ended = cluster.check(running, within_s=LONG_S)
+    ended = cluster.check(running)
     oracle.judge(ended)
     _expect_workers(cluster, bench, 2)
 
