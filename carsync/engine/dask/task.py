@@ -62,6 +62,10 @@ class FeedsPlugin(WorkerPlugin):
 
 def serve(session: str, lease: bytes) -> None:
     """Carry out a lease of a run. What came of it is told by events; an error means: nothing."""
-    worker = get_worker()
+    runs_of(get_worker()).of(session, find_job).serve(pickle.loads(lease))
+
+
+def runs_of(worker: Worker) -> WorkerRuns:
+    """Return the runs in hand of a worker process that has the plugin."""
     runs: WorkerRuns = getattr(worker, _ATTRIBUTE)
-    runs.of(session, find_job).serve(pickle.loads(lease))
+    return runs
