@@ -50,7 +50,8 @@ class Examined(Struct, frozen=True):
 class WorkerView(Struct, frozen=True):
     """A worker process; `misfit` says why it takes no lease of the feed, empty where it does.
 
-    `is_others`: it works for other feeds. `service` names the `carsync worker` that it is of.
+    `is_others`: it works for other feeds or labels. `service` names the `carsync worker` that it
+    is of.
     """
 
     name: str

@@ -153,11 +153,14 @@ def judge_workers(found: Findings, facts: ClusterFacts, concurrency: int) -> Non
     others = len(facts.workers) - len(fit) - len(unfit)
     threads = sum(each.threads for each in fit)
     seen = f"{formatting.plural(len(fit), 'process', many='processes')} fit, {threads} threads"
-    seen += f"; {others} for other feeds" if others else ""
-    why = "; ".join(_by_words({each.name: each.misfit for each in unfit}))
+    seen += f"; {others} for other feeds or labels" if others else ""
+    why = "; ".join(
+        _by_words({each.name: each.misfit for each in (unfit if fit else facts.workers)})
+    )
     fix = "start `carsync worker` with this very file, carsync's version and engine.label"
     if not fit:
-        found.problem("workers", f"none takes this feed's leases. {why or seen}", fix)
+        told = why or "the cluster has no worker"
+        found.problem("workers", f"none takes this feed's leases. {told}", fix)
     elif unfit:
         found.warn("workers", f"{seen}. Not used: {why}", fix)
     elif threads < concurrency:

@@ -78,7 +78,7 @@ class Examination:
     def scheduler(self) -> SchedulerView:
         """Ask the scheduler about itself."""
         begun_s = time.monotonic()
-        told = self._sync(self._client.scheduler.versions(), REACH_S)
+        told = self._call("versions")
         took_s = time.monotonic() - begun_s
         versions = {
             "carsync": "",
@@ -96,7 +96,7 @@ class Examination:
 
     def workers(self) -> list[WorkerView]:
         """Return the workers in the order of their names, each fit or not."""
-        told = self._sync(self._client.scheduler.identity(n_workers=-1), REACH_S)
+        told = self._call("identity", n_workers=-1)
         found = [self._view(address, each) for address, each in told["workers"].items()]
         return sorted(found, key=lambda each: each.name)
 
@@ -109,7 +109,7 @@ class Examination:
             if offer.place == self._offer.place
         ]
         misfit = "" if "" in misfits else (near or misfits or ["it is no worker of carsync"])[0]
-        is_others = bool(offers) and not near
+        is_others = bool(offers) and (not near or misfit.startswith("it has no label"))
         return WorkerView(str(told["name"]), address, told["nthreads"], misfit, is_others)
 
     def clock(self, worker: WorkerView) -> Examined:
@@ -140,6 +140,9 @@ class Examination:
         except (OSError, KeyError):
             return "it is not reached from the scheduler"
         return f"it failed ({type(answer).__name__})" if isinstance(answer, Exception) else answer
+
+    def _call(self, handler: str, **arguments: Any) -> Any:
+        return self._sync(getattr(self._client.scheduler, handler)(**arguments), REACH_S)
 
     def _sync(self, asked: Any, within_s: float) -> Any:
         async def ask() -> Any:
