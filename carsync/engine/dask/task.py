@@ -11,6 +11,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from carsync.config.sections import Config
 from carsync.engine.dask.gate_keeper import Job
+from carsync.engine.dask.logs import LogRules
 from carsync.engine.dask.offers import EXTRA, Offer
 from carsync.engine.dask.remote_gate import find_job
 from carsync.engine.dask.worker_run import WorkerRuns
@@ -33,6 +34,7 @@ class FeedsPlugin(WorkerPlugin):
         self._read = read
         self._files = tuple(files)
         self._labels = tuple(labels)
+        self._log = LogRules.of_this_process()
 
     def setup(self, worker: Worker) -> None:
         """Read the files and offer what is in them; called before the worker is registered.
@@ -40,6 +42,8 @@ class FeedsPlugin(WorkerPlugin):
         The process dies with its nanny, as a child of a run does with its parent.
         """
         become_child()
+        """Read the files and offer what is in them; called before the worker is registered."""
+        self._log.set_up(str(worker.name))
         feeds = self._read(self._files, self._labels)
         threads = worker.state.nthreads
         offers = [offer for offer, _ in feeds]
