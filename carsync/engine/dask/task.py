@@ -42,7 +42,6 @@ class FeedsPlugin(WorkerPlugin):
         The process dies with its nanny, as a child of a run does with its parent.
         """
         become_child()
-        """Read the files and offer what is in them; called before the worker is registered."""
         self._log.set_up(str(worker.name))
         feeds = self._read(self._files, self._labels)
         threads = worker.state.nthreads
