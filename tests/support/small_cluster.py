@@ -66,6 +66,10 @@ class SmallCluster:
                 stdout=out,
                 stderr=out,
             )
+        self.wait_for(name, words)
+
+    def wait_for(self, name: str, words: str) -> None:
+        """Wait until the log of a process has `words`."""
         until_s = time.monotonic() + DEADLINE_S
         while words not in self.log(name):
             process = self._processes[name]
