@@ -72,10 +72,9 @@ async def _start_scheduler(engine: EngineRules, listen: str) -> Scheduler:
                 host=listen, security=security, dashboard=False, plugins=[GateKeeper()]
             )
         except (OSError, RuntimeError, ValueError) as exc:
-            why = exc.__cause__ or exc
             raise ConfigError(
                 f"the scheduler cannot listen at {listen}",
-                detail=getattr(why, "strerror", None) or str(why),
+                detail=_reason(exc),
                 hint="another program may have the port (ss -ltnp); --listen names another address",
             ) from None
     return scheduler
@@ -138,13 +137,20 @@ async def _run_nanny(
             log.warning(
                 "the scheduler at %s cannot be reached (%s): again in %.0f s",
                 engine.scheduler,
-                exc or type(exc).__name__,
+                _reason(exc),
                 wait_s,
                 extra={"event": "scheduler_away", "wait_s": wait_s},
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), wait_s)
     log.info("worker %s ends", name, extra={"event": "worker_down", "worker": name})
+
+
+def _reason(exc: BaseException) -> str:
+    """Return the words of the error below Dask's own, in which it wraps each."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
 
 
 async def _first(*waits: object) -> None:

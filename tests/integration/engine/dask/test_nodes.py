@@ -38,9 +38,8 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         assert ask(conn, "SELECT count(*) FROM cars WHERE is_active") == [(6,)]  # type: ignore[arg-type]
         assert {arrival.headers["x-api-key"] for arrival in api.arrivals} == {KEY}
 
-        assert cluster.stop("scheduler") == 0
-        cluster.wait_for("worker", "has lost the scheduler")
         assert cluster.stop("worker") == 0
+        assert cluster.stop("scheduler") == 0
         events = [json.loads(line) for line in cluster.log("worker").splitlines()]
         assert events[0]["event"] == "worker_up"
         assert events[-1]["event"] == "worker_down"
