@@ -7,7 +7,9 @@ import logging
 import pickle
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -86,8 +88,8 @@ class Examination:
             "python": ".".join(str(told["host"]["python"]).split(".")[:2]),
         }
         try:
-            asked = self._client._run_on_scheduler(describe_scheduler, self._offer.place)
-            own = msgspec.convert(self._sync(asked, REACH_S), SchedulerView)
+            ask = partial(self._client.run_on_scheduler, describe_scheduler, self._offer.place)
+            own = msgspec.convert(self._sync(ask, REACH_S), SchedulerView)
         except OSError:
             raise
         except Exception:  # carsync is not installed there, or is another one
@@ -133,8 +135,9 @@ class Examination:
     def _ask(self, worker: WorkerView, function: Any, within_s: float, *args: Any) -> Any:
         """Run a function on a worker; return its answer, or in words why there is none."""
         try:
-            asked = self._client._run(function, *args, workers=[worker.address], on_error="return")
-            answer = self._sync(asked, within_s)[worker.address]
+            only = [worker.address]
+            ask = partial(self._client.run, function, *args, workers=only, on_error="return")
+            answer = self._sync(ask, within_s)[worker.address]
         except TimeoutError:
             return f"no answer within {within_s:g} s"
         except (OSError, KeyError):
@@ -142,13 +145,13 @@ class Examination:
         return f"it failed ({type(answer).__name__})" if isinstance(answer, Exception) else answer
 
     def _call(self, handler: str, **arguments: Any) -> Any:
-        return self._sync(getattr(self._client.scheduler, handler)(**arguments), REACH_S)
+        return self._sync(partial(getattr(self._client.scheduler, handler), **arguments), REACH_S)
 
-    def _sync(self, asked: Any, within_s: float) -> Any:
-        async def ask() -> Any:
-            return await asked
+    def _sync(self, ask: Callable[[], Any], within_s: float) -> Any:
+        async def answer() -> Any:
+            return await ask()  # on the client's own loop, where Dask's calls can be awaited
 
-        return self._client.sync(ask, callback_timeout=within_s)
+        return self._client.sync(answer, callback_timeout=within_s)
 
 
 def describe_scheduler(place: str, dask_scheduler: Scheduler) -> object:
