@@ -67,8 +67,7 @@ def _reach(found: Findings, config: Config) -> Handshake | None:
 
 def _ask(found: Findings, given: GivenFeed, handshake: Handshake, pacer: Pacer, busy: str) -> None:
     module: Any = load_cluster("examination")
-    config, offer = given.config, load_cluster("offers").Offer.of(given)
-    own = {"carsync": offer.carsync, "distributed": offer.distributed, "python": offer.python}
+    config, own = given.config, load_cluster("offers").versions()
     with module.Examination(given) as examination:
         view = examination.scheduler()
         checks.judge_scheduler(found, config.engine.scheduler or "", handshake, view, own)

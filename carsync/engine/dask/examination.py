@@ -28,7 +28,7 @@ from carsync.engine.cluster_view import (
     WorkerView,
 )
 from carsync.engine.dask.gate_keeper import GateKeeper, Job
-from carsync.engine.dask.offers import EXTRA, Offer
+from carsync.engine.dask.offers import EXTRA, Offer, versions
 from carsync.engine.dask.security import security_of
 from carsync.engine.dask.task import runs_of
 from carsync.errors import CarsyncError, PageError
@@ -82,7 +82,7 @@ class Examination:
         begun_s = time.monotonic()
         told = self._call("versions")
         took_s = time.monotonic() - begun_s
-        versions = {
+        theirs = {
             "carsync": "",
             "distributed": str(told["packages"].get("distributed")),
             "python": ".".join(str(told["host"]["python"]).split(".")[:2]),
@@ -93,7 +93,7 @@ class Examination:
         except OSError:
             raise
         except Exception:  # carsync is not installed there, or is another one
-            return SchedulerView(versions, took_s)
+            return SchedulerView(theirs, took_s)
         return msgspec.structs.replace(own, took_s=took_s)
 
     def workers(self) -> list[WorkerView]:
@@ -103,7 +103,11 @@ class Examination:
         return sorted(found, key=lambda each: each.name)
 
     def _view(self, address: str, told: dict[str, Any]) -> WorkerView:
-        offers = msgspec.convert(told.get(EXTRA, []), list[Offer])
+        try:
+            offers = msgspec.convert(told.get(EXTRA, []), list[Offer])
+        except msgspec.ValidationError:
+            misfit = "it has another version of carsync"
+            return WorkerView(str(told["name"]), address, told["nthreads"], misfit)
         misfits = [self._offer.misfit(offer, self._label) for offer in offers]
         near = [
             words
@@ -157,9 +161,8 @@ class Examination:
 def describe_scheduler(place: str, dask_scheduler: Scheduler) -> object:
     """Return the `SchedulerView` of the scheduler that this runs on, in built-in types."""
     keeper = dask_scheduler.plugins.get(GateKeeper.name)
-    own = Offer("", "", "", "")
     view = SchedulerView(
-        {"carsync": own.carsync, "distributed": own.distributed, "python": own.python},
+        versions(),
         allowed_failures=dask_scheduler.allowed_failures,
         worker_ttl_s=dask_scheduler.worker_ttl or 0.0,
         is_busy=isinstance(keeper, GateKeeper) and keeper.is_busy(place),

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from carsync.engine.base import GivenFeed
-from carsync.engine.dask.offers import Offer
+from carsync.engine.dask.offers import Offer, versions
 from tests.support.findings import keyed_config
 
+OURS = versions()
 ONE = Offer("external", "public.cars", "f1", "m1")
 
 
@@ -18,9 +19,9 @@ ONE = Offer("external", "public.cars", "f1", "m1")
     ("change", "words"),
     [
         ({}, ""),
-        ({"carsync": "9.9"}, "it has carsync 9.9, the run "),
-        ({"distributed": "2020.1"}, "it has distributed 2020.1, the run "),
-        ({"python": "2.7"}, "it has python 2.7, the run "),
+        ({"versions": OURS | {"carsync": "9.9"}}, "it has carsync 9.9, the run "),
+        ({"versions": OURS | {"distributed": "2020.1"}}, "it has distributed 2020.1, the run "),
+        ({"versions": OURS | {"python": "2.7"}}, "it has python 2.7, the run "),
         ({"source": "other"}, "it reads public.cars/other"),
         ({"table": "public.vans"}, "it reads public.vans/external"),
         ({"feed": "f2"}, "its api.base_url"),
