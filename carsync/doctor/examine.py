@@ -36,6 +36,7 @@ from carsync.doctor import (
     way_checks,
     way_facts,
 )
+from carsync.doctor.cluster import facts as cluster
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.feed_asker import FeedAsker
 from carsync.doctor.feed_checks import FirstPage
@@ -84,10 +85,17 @@ def examine(
     facts = machine_facts.gather(checkpoint, place_of(config))
     groups.append(Group("this machine", tuple(machine_checks.judge(config, facts))))
     announce("API")
-    found, sample = _examine_feed(config, mapper, is_busy=facts.is_locked)
+    pacer = Pacer(config.limits)
+    found, sample = _examine_feed(config, mapper, pacer, is_busy=facts.is_locked)
     groups.append(Group("API", tuple(found.all)))
     announce("database")
     groups += _examine_database(config, mapper, sample)
+    if config.engine.type == "dask":
+        announce("cluster")
+        found = Findings(ExitCode.WORKERS)
+        busy = "a run is in progress" if facts.is_locked else ""
+        cluster.examine(found, config, mapper, pacer, busy)
+        groups.append(Group("cluster", tuple(found.all)))
     return groups
 
 
@@ -105,7 +113,7 @@ def nothing_but(fault: CarsyncError) -> list[Group]:
 
 
 def _examine_feed(
-    config: Config, mapper: Mapper | None, *, is_busy: bool
+    config: Config, mapper: Mapper | None, pacer: Pacer, *, is_busy: bool
 ) -> tuple[Findings, Sample]:
     """Judge the feed; return the findings, and what it gave to compare the table with."""
     found = Findings(ExitCode.API)
@@ -126,7 +134,6 @@ def _examine_feed(
             "API answers",
         )
         return found, Sample()
-    pacer = Pacer(config.limits)
     try:
         answer = ask_page(config.api, pacer=pacer)
     except PageError as exc:

@@ -48,7 +48,8 @@ def judge(config: Config, facts: MachineFacts) -> list[Finding]:
     if facts.is_locked:
         fix = "wait for its end; see `carsync status`"
         found.warn("other run", "a run of this target is in progress", fix)
-    _judge_limits(found, config, facts)
+    if config.engine.type == "local":
+        _judge_limits(found, config, facts)
     return found.all
 
 

@@ -67,7 +67,7 @@ def script(page: Path, placeholders: Mapping[str, str]) -> str:
 
     The lines of one pipeline stay together: what is shown between them would swallow its data.
     """
-    lines = ["set -euo pipefail"]
+    lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for line in commands(page):
         if is_held_elsewhere(line):
             continue

@@ -100,6 +100,11 @@ class GateKeeper(SchedulerPlugin):
             "carsync_close": self._close,
         }
 
+    def is_busy(self, place: str) -> bool:
+        """Say whether a run of the feed is at work, which may use the whole rate."""
+        desk = self._desks.get(place)
+        return desk is not None and desk.job is not None and desk.is_of(desk.job.session)
+
     # ── the run's parent ─────────────────────────────────────────────────────
 
     def _open(self, client: str, asked: bytes) -> bytes:
@@ -111,7 +116,7 @@ class GateKeeper(SchedulerPlugin):
         job, settings, idle_s, silence_s, lowered_to = pickle.loads(asked)
         desk = self._desks.get(job.offer.place)
         now_s = time.monotonic()
-        if desk is not None and desk.job is not None and desk.is_of(desk.job.session):
+        if self.is_busy(job.offer.place):
             log.warning("another run of %s takes over", job.offer.place)
         if desk is None or desk.settings != settings:
             if desk is not None:

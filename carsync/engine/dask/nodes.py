@@ -9,15 +9,18 @@ import os
 import signal
 import socket
 import time
+import warnings
 
 import dask
 from distributed import Nanny, Scheduler
 
 from carsync import timing
 from carsync.config.sections import EngineRules
+from carsync.engine.dask import logs
 from carsync.engine.dask.gate_keeper import GateKeeper
 from carsync.engine.dask.security import security_of
 from carsync.engine.dask.task import FeedsPlugin
+from carsync.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,7 @@ _SETTINGS = {
 def configure() -> None:
     """Set what a cluster of carsync needs of Dask, in this process and its children."""
     dask.config.set(_SETTINGS)
-    for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.core"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.take_over()
 
 
 def run_scheduler(engine: EngineRules, listen: str) -> None:
@@ -58,12 +60,27 @@ def run_scheduler(engine: EngineRules, listen: str) -> None:
 
 async def _run_scheduler(engine: EngineRules, listen: str) -> None:
     stopped = _stop_signal()
-    async with Scheduler(
-        host=listen, security=security_of(engine), dashboard=False, plugins=[GateKeeper()]
-    ) as scheduler:
+    async with await _start_scheduler(engine, listen) as scheduler:
         log.info("the scheduler listens at %s", scheduler.address, extra={"event": "scheduler_up"})
         await stopped.wait()
     log.info("the scheduler ends", extra={"event": "scheduler_down"})
+
+
+async def _start_scheduler(engine: EngineRules, listen: str) -> Scheduler:
+    security = security_of(engine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that another scheduler here has the port of /health
+        try:
+            scheduler: Scheduler = await Scheduler(
+                host=listen, security=security, dashboard=False, plugins=[GateKeeper()]
+            )
+        except (OSError, RuntimeError, ValueError) as exc:
+            raise ConfigError(
+                f"the scheduler cannot listen at {listen}",
+                detail=_reason(exc),
+                hint="another program may have the port (ss -ltnp); --listen names another address",
+            ) from None
+    return scheduler
 
 
 def run_worker(engine: EngineRules, plugin: FeedsPlugin, *, processes: int, threads: int) -> None:

@@ -21,10 +21,10 @@ Overlay = dict[str, Any]
 
 
 class _Keys(Struct, frozen=True):
-    """The overlay of a mapping: keys with new values, in order, and the keys that are gone."""
+    """The overlay of a mapping: keys with new values, and all keys in their order."""
 
     changed: Overlay
-    gone: tuple[str, ...] = ()
+    order: tuple[str, ...]
 
 
 def difference(before: Struct, after: Struct) -> Overlay:
@@ -51,7 +51,7 @@ def _changed(old: Any, new: Any) -> Any:
             for key, value in new.items()
             if key not in old or old[key] != value
         }
-        return _Keys(changed, tuple(key for key in old if key not in new))
+        return _Keys(changed, tuple(new))
     assert not isinstance(new, Secret)
     return new
 
@@ -64,8 +64,11 @@ def lay_over(section: _Section, overlay: Overlay) -> _Section:
 
 def _laid(old: Any, new: Any) -> Any:
     if isinstance(new, _Keys):
-        kept = {key: value for key, value in old.items() if key not in new.gone}
-        return kept | {key: _laid(old.get(key), value) for key, value in new.changed.items()}
+        changed = new.changed
+        return {
+            key: _laid(old.get(key), changed[key]) if key in changed else old[key]
+            for key in new.order
+        }
     if isinstance(old, Struct) and isinstance(new, dict):
         return lay_over(old, new)
     return new

@@ -11,6 +11,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from carsync.config.sections import Config
 from carsync.engine.dask.gate_keeper import Job
+from carsync.engine.dask.logs import LogRules
 from carsync.engine.dask.offers import EXTRA, Offer
 from carsync.engine.dask.remote_gate import find_job
 from carsync.engine.dask.worker_run import WorkerRuns
@@ -33,6 +34,7 @@ class FeedsPlugin(WorkerPlugin):
         self._read = read
         self._files = tuple(files)
         self._labels = tuple(labels)
+        self._log = LogRules.of_this_process()
 
     def setup(self, worker: Worker) -> None:
         """Read the files and offer what is in them; called before the worker is registered.
@@ -40,6 +42,7 @@ class FeedsPlugin(WorkerPlugin):
         The process dies with its nanny, as a child of a run does with its parent.
         """
         become_child()
+        self._log.set_up(str(worker.name))
         feeds = self._read(self._files, self._labels)
         threads = worker.state.nthreads
         offers = [offer for offer, _ in feeds]
@@ -62,6 +65,10 @@ class FeedsPlugin(WorkerPlugin):
 
 def serve(session: str, lease: bytes) -> None:
     """Carry out a lease of a run. What came of it is told by events; an error means: nothing."""
-    worker = get_worker()
+    runs_of(get_worker()).of(session, find_job).serve(pickle.loads(lease))
+
+
+def runs_of(worker: Worker) -> WorkerRuns:
+    """Return the runs in hand of a worker process that has the plugin."""
     runs: WorkerRuns = getattr(worker, _ATTRIBUTE)
-    runs.of(session, find_job).serve(pickle.loads(lease))
+    return runs

@@ -161,7 +161,7 @@ class WorkerRuns:
     def __init__(self, worker: Worker, threads: int, find: Callable[[Job], Config]) -> None:
         self._worker = worker
         self._threads = threads
-        self._find = find
+        self.config_of = find
         self._runs: dict[str, WorkerRun] = {}
         self._lock = threading.Lock()
 
@@ -171,7 +171,7 @@ class WorkerRuns:
             run = self._runs.get(session)
             if run is None or run.is_closed:
                 job = find_job(self._worker, session)
-                config = self._find(job)
+                config = self.config_of(job)
                 run = WorkerRun(self._worker, config, job, self._threads)
                 self._runs = {key: each for key, each in self._runs.items() if not each.is_closed}
                 self._runs[session] = run

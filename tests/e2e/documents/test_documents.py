@@ -18,8 +18,9 @@ from tests.support.document_runner import ELSEWHERE
 from tests.support.fake_api import Reply, ScriptedApi
 from tests.support.folders import ROOT
 from tests.support.site import CARSYNC, INHERITED, SimulatedSite
+from tests.support.small_cluster import free_port
 
-GIVEN = {"systemd": ("prod.yaml", "north.yaml")}
+GIVEN = {"systemd": ("prod.yaml", "north.yaml"), "cluster": ("prod.yaml",)}
 """Configurations that the reader of a page has already."""
 DEALER_PAGES, DEALER_PAGE_SIZE = 12, 20
 SUPABASE = "postgresql://postgres.PROJECT:PASSWORD@aws-0-REGION.pooler.supabase.com:5432/postgres"
@@ -33,6 +34,7 @@ def _placeholders(site: SimulatedSite, dealer: ScriptedApi) -> dict[str, str]:
         "API_KEY=…": f"API_KEY={site.variables['API_KEY']}",
         "postgresql://USER:PASSWORD@HOST:5432/DB": '"$THE_DATABASE"',
         f"'{SUPABASE}'": '"$THE_DATABASE"',
+        "127.0.0.1:8786": f"127.0.0.1:{free_port()}",
         "sudo ": "",
         "install-systemd install": f"install-systemd install --prefix {site.folder}/root "
         "--no-package --yes",

@@ -130,3 +130,46 @@ def test_the_examples_of_the_page_on_keys_are_accepted() -> None:
     for example in examples:
         parse(example, environ)
     assert set(Auth.__struct_fields__) <= set(re.findall(r"\w+", page))
+
+
+TLS = "tls: {ca: /ca.pem, cert: /cert.pem, key: /key.pem}"
+
+
+@pytest.mark.parametrize(
+    ("engine", "problem"),
+    [
+        ("type: dask", "engine.scheduler is not set"),
+        ("type: dask, scheduler: 'http://h:1'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: '10.0.0.5:8786'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: 'tls://h'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: 'tls://h:port'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: 'tls://u@h:1'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: 'tls://h:1/x'", "engine.scheduler is no address"),
+        ("type: dask, scheduler: 'tls://h:1'", "engine.tls.ca is not set"),
+        ("type: dask, scheduler: 'tls://127.0.0.1:1', tls: {ca: /c}", "engine.tls.cert is not set"),
+        ("type: dask, scheduler: 'tcp://10.0.0.5:8786'", "without TLS over a network"),
+        (f"type: dask, scheduler: 'tcp://10.0.0.5:8786', {TLS}", "without TLS over a network"),
+        ("scheduler: 'tcp://10.0.0.5:8786'", "without TLS over a network"),
+        ("type: spark", "engine.type"),
+        ("label: 'a b'", "engine.label"),
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_safely_is_refused(engine: str, problem: str) -> None:
+    error = refused(f"engine: {{{engine}}}")
+    assert problem in f"{error.problem} {error.detail}"
+    assert error.hint or error.detail
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "type: local",
+        f"type: dask, scheduler: 'tls://10.0.0.5:8786', label: egress-a, {TLS}",
+        f"type: dask, scheduler: 'tls://[2001:db8::5]:8786', {TLS}",
+        "type: dask, scheduler: 'tcp://127.0.0.1:8786'",
+        "type: dask, scheduler: 'tcp://[::1]:8786'",
+        "type: dask, scheduler: 'tcp://localhost:8786'",
+    ],
+)
+def test_a_cluster_may_do_without_tls_on_this_very_machine_alone(engine: str) -> None:
+    parse(f"engine: {{{engine}}}", {})

@@ -1,0 +1,1 @@
+"""The cluster of `engine.type: dask`: facts gathered within deadlines, and pure checks of them."""

@@ -1,0 +1,52 @@
+"""Scheduler and workers as processes: a run over them, their log, how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.conftest import ask
+from tests.support.fake_api import ScriptedApi, page_reply
+from tests.support.site import CARSYNC
+from tests.support.small_cluster import QUIET, SmallCluster
+
+KEY = "hush-key-1c9"
+CARS = [{"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "Rio"}} for n in range(1, 7)]
+
+
+def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
+    tmp_path: Path, dsn: str, conn: object
+) -> None:
+    with ScriptedApi() as api, SmallCluster(tmp_path) as cluster:
+        for number in (1, 2, 3):
+            reply = page_reply(CARS[2 * number - 2 : 2 * number], number, 3, 6)
+            api.on("/cars", reply, page=number)
+        settings = {"api": {"base_url": api.base_url}, "database": {"dsn": dsn}}
+        path = cluster.write("run", {**settings, "checkpoint": {"path": str(tmp_path / "cp")}})
+        cluster.start("scheduler", "listens at", "--log-format", "json", "scheduler", "-c", path)
+        command = ("--log-format", "json", "worker", "-c", path, "--processes", "1")
+        cluster.start("worker", "is at work", *command, API_KEY=KEY)
+
+        second = run("scheduler", "-c", path)
+        assert second.returncode == 2
+        assert "the scheduler cannot listen at tcp://" in second.stderr
+        assert "Address already in use" in second.stderr
+
+        done = run("sync", "-c", path)
+        assert done.returncode == 0, done.stderr
+        assert ask(conn, "SELECT count(*) FROM cars WHERE is_active") == [(6,)]  # type: ignore[arg-type]
+        assert {arrival.headers["x-api-key"] for arrival in api.arrivals} == {KEY}
+
+        assert cluster.stop("worker") == 0
+        assert cluster.stop("scheduler") == 0
+        events = [json.loads(line) for line in cluster.log("worker").splitlines()]
+        assert events[0]["event"] == "worker_up"
+        assert events[-1]["event"] == "worker_down"
+        assert KEY not in cluster.log("worker") + cluster.log("scheduler")
+
+
+def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    environ = {**QUIET, "API_KEY": KEY}
+    command = [*CARSYNC, *map(str, args)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,65 @@
+"""A worker's side of the gate: what came late is not used, what is over raises."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from typing import Any
+
+import pytest
+
+from carsync.engine.dask import remote_gate
+from carsync.engine.dask.gate_keeper import OVER
+from carsync.engine.dask.remote_gate import RemoteGate, RunOverError, find_job
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
+
+
+class Scheduler:
+    """Answers in place of the scheduler, after `delay_s`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.delay_s, self.answer, self.now_s = 0.0, Admission(0.5, True, 0, ticket=4), 0.0
+        self.asked: list[Any] = []
+        self.unused = 0
+        monkeypatch.setattr(remote_gate, "ask_scheduler", self.ask)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        worker: Any = type("Worker", (), {"address": "tls://w"})()
+        self.gate = RemoteGate(worker, "s1", self.count)
+
+    def count(self) -> None:
+        self.unused += 1
+
+    def ask(self, worker: Any, call: str, /, **arguments: Any) -> bytes:
+        if call == "carsync_job":
+            return pickle.dumps(None)
+        assert (arguments["session"], arguments["worker"]) == ("s1", "tls://w")
+        self.asked.append((arguments["call"], *pickle.loads(arguments["arguments"])[0]))
+        self.now_s += self.delay_s
+        answer = self.answer if arguments["call"] == "admit" else None
+        return pickle.dumps((answer, 0.0))
+
+
+def test_an_admission_is_used_where_it_came_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    assert scheduler.gate.admit() == scheduler.answer
+    assert (scheduler.unused, scheduler.asked) == (0, [("admit",)])
+
+
+def test_an_admission_that_came_late_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    scheduler.delay_s = ARRIVAL_JITTER_S + 0.01
+    admission = scheduler.gate.admit()
+    assert (admission.granted, admission.wait_s) == (False, 0.0)
+    assert scheduler.unused == 1
+    assert scheduler.asked == [("admit",), ("told", 4, (), False)], "its end is told all the same"
+    scheduler.answer = Admission(9.0, False, 0)
+    assert scheduler.gate.admit().wait_s == 9.0, "a refusal may come late"
+
+
+def test_a_run_that_is_over_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    scheduler.answer = OVER  # type: ignore[assignment]
+    with pytest.raises(RunOverError):
+        scheduler.gate.admit()
+    with pytest.raises(RunOverError):
+        find_job(scheduler.gate._worker, "s1")
