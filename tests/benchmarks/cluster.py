@@ -218,9 +218,7 @@ def play_round(given: argparse.Namespace, dsn: str, database_pid: int) -> dict[i
     return measured
 
 
-def start_cluster(
-    stack: ExitStack, config: Path, port: int, workers: int
-) -> dict[str, list[int]]:
+def start_cluster(stack: ExitStack, config: Path, port: int, workers: int) -> dict[str, list[int]]:
     """Start the scheduler and its workers; return the process ids once all are there."""
     command = [CARSYNC, "--quiet", "scheduler", "-c", str(config)]
     scheduler = stack.enter_context(process(*command, quiet=False))

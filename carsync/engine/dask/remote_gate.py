@@ -11,7 +11,8 @@ from distributed import Worker
 from distributed.utils import sync
 from msgspec.structs import replace
 
-from carsync.engine.dask.gate_keeper import OVER, Job
+from carsync.engine.dask.gate_keeper import OVER, GateCall, Job
+from carsync.engine.dask.together import Item, Together
 from carsync.source.adaptive_rate import Refusal
 from carsync.source.rate_headers import ToldLimit
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
@@ -42,8 +43,20 @@ class RunOverError(Exception):
     """Nobody asks for this run any more: its parent is gone, stops, or another run took over."""
 
 
+class _Question(Item):
+    """A thread's call of the gate; it was sent at `sent_s` of the monotonic clock."""
+
+    def __init__(self, call: GateCall) -> None:
+        super().__init__()
+        self.call = call
+        self.answer: Any = None
+        self.sent_s = 0.0
+
+
 class RemoteGate:
     """Has the methods of `Gate` that workers call; each raises `OSError` or `RunOverError`.
+
+    What threads ask at the same time travels in one message.
 
     An admission that took longer to come than requests may differ in their ways is not used:
     nobody knows when it was granted, and the API would see it beside later ones. `count_unused`
@@ -54,12 +67,13 @@ class RemoteGate:
         self._worker = worker
         self._session = session
         self._count_unused = count_unused
+        self._questions = Together(self._ask_scheduler)
 
     def admit(self) -> Admission:
         """Ask as `Gate.admit`."""
-        asked_s = time.monotonic()
-        admission: Admission = self._call("admit")
-        if admission.granted and time.monotonic() - asked_s > ARRIVAL_JITTER_S:
+        question = self._ask("admit")
+        admission: Admission = question.answer
+        if admission.granted and time.monotonic() - question.sent_s > ARRIVAL_JITTER_S:
             self._count_unused()
             if admission.ticket:
                 self.told(admission.ticket, (), False)
@@ -87,16 +101,25 @@ class RemoteGate:
         return told
 
     def _call(self, name: str, *args: Any) -> Any:
-        answer, _ = pickle.loads(
+        return self._ask(name, *args).answer
+
+    def _ask(self, name: str, *args: Any) -> _Question:
+        question = _Question((name, args, {}))
+        self._questions.add(question)
+        if question.answer == OVER:
+            raise RunOverError
+        return question
+
+    def _ask_scheduler(self, questions: list[_Question]) -> None:
+        sent_s = time.monotonic()
+        answers, _ = pickle.loads(
             ask_scheduler(
                 self._worker,
                 "carsync_gate",
                 session=self._session,
                 worker=self._worker.address,
-                call=name,
-                arguments=pickle.dumps((args, {})),
+                calls=pickle.dumps([question.call for question in questions]),
             )
         )
-        if answer == OVER:
-            raise RunOverError
-        return answer
+        for question, answer in zip(questions, answers, strict=True):
+            question.answer, question.sent_s = answer, sent_s
