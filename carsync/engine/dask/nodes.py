@@ -97,7 +97,7 @@ async def _run_nanny(
                 memory_limit=0,  # systemd or Kubernetes set the limit; nothing is spilled
                 dashboard=False,
                 plugins=[plugin],
-                death_timeout=20,
+                death_timeout=60,
             )
             async with nanny:
                 failures = 0
