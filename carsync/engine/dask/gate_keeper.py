@@ -29,6 +29,8 @@ DRIVER_SILENCE_S = 30.0
 """A run whose parent says nothing for this long is over: nobody is admitted for it."""
 
 
+ASK_GATE = "carsync-gate"
+"""The name of the gate's messages on a worker's stream to the scheduler, and of its answers."""
 OVER = "over"
 """The gate's answer for a run that asks no more."""
 GateCall = tuple[str, tuple[Any, ...], dict[str, Any]]
@@ -102,6 +104,7 @@ class GateKeeper(SchedulerPlugin):
             "carsync_stop": self._stop,
             "carsync_close": self._close,
         }
+        scheduler.stream_handlers[ASK_GATE] = self._hear_worker
 
     # ── the run's parent ─────────────────────────────────────────────────────
 
@@ -174,6 +177,22 @@ class GateKeeper(SchedulerPlugin):
     def _find_job(self, session: str) -> bytes:
         desk = self._desk_of(session)
         return pickle.dumps(desk.job if desk else None)
+
+    def _hear_worker(self, worker: str, session: str, number: int, calls: bytes) -> None:
+        """Answer a worker on its stream, which costs less than a call; nothing may be raised.
+
+        A worker that was given up may have said something before: nobody waits for an answer.
+        """
+        assert self._scheduler is not None
+        if worker not in self._scheduler.stream_comms:
+            return
+        try:
+            answers = self._ask_gate(session, worker, calls)
+        except Exception:
+            log.exception("the gate cannot answer %s", worker)
+            answers = b""
+        message = {"op": ASK_GATE, "number": number, "answers": answers}
+        self._scheduler.worker_send(worker, message)
 
     def _ask_gate(self, session: str, worker: str, calls: bytes) -> bytes:
         """Call methods of the gate in turn; return their answers, or `OVER`, and the time.

@@ -12,7 +12,7 @@ class Item:
 
     def __init__(self) -> None:
         self.is_done = False
-        self.error: Exception | None = None
+        self.error: Exception | None = RuntimeError("what it is part of did not end")
 
 
 _Item = TypeVar("_Item", bound=Item)
@@ -54,6 +54,8 @@ class Together(Generic[_Item]):
             self._waiting = [each for each in self._waiting if each not in batch]
         try:
             self._do(batch)
+            for each in batch:
+                each.error = None
         except Exception as exc:
             for each in batch:
                 each.error = exc

@@ -17,7 +17,7 @@ from carsync.config.sections import Config
 from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
 from carsync.engine.dask.gate_keeper import Job
 from carsync.engine.dask.overlay import lay_over
-from carsync.engine.dask.remote_gate import RemoteGate, RunOverError
+from carsync.engine.dask.remote_gate import GateLine, RemoteGate, RunOverError
 from carsync.engine.dask.stager import Stager
 from carsync.engine.messages import (
     Event,
@@ -47,7 +47,9 @@ _UNHURRIED = (RequestsMade, LimitsTold, PageFetched)
 class WorkerRun:
     """Serves the leases of one run, each on a thread of the worker's pool."""
 
-    def __init__(self, worker: Worker, config: Config, job: Job, threads: int) -> None:
+    def __init__(
+        self, worker: Worker, line: GateLine, config: Config, job: Job, threads: int
+    ) -> None:
         config = lay_over(config, job.overlay)
         self._worker = worker
         self._job = job
@@ -65,7 +67,7 @@ class WorkerRun:
         self._attempts = Attempts(
             config,
             threads,
-            RemoteGate(worker, job.session, lambda: self._attempts.count_unused()),
+            RemoteGate(line, job.session, lambda: self._attempts.count_unused()),
             TokenStore(time.monotonic),
             self._tell,
             self._take_page,
@@ -182,6 +184,7 @@ class WorkerRuns:
         self._worker = worker
         self._threads = threads
         self._find = find
+        self._line = GateLine(worker)
         self._runs: dict[str, WorkerRun] = {}
         self._lock = threading.Lock()
 
@@ -192,7 +195,7 @@ class WorkerRuns:
             if run is None or run.is_closed:
                 job = find_job(self._worker, session)
                 config = self._find(job)
-                run = WorkerRun(self._worker, config, job, self._threads)
+                run = WorkerRun(self._worker, self._line, config, job, self._threads)
                 self._runs = {key: each for key, each in self._runs.items() if not each.is_closed}
                 self._runs[session] = run
             return run
