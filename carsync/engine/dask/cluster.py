@@ -59,6 +59,8 @@ for _library in ("distributed", "distributed.client", "tornado.application"):
 _LOOK_S = 1.0
 """How often the scheduler is asked for the workers, which also shows that both are there."""
 _CLOSE_S = 5.0
+_RESERVE = 4
+"""For so many threads, one lease waits in its worker: the way to the parent and back takes time."""
 
 
 _Name = tuple[str, str | int | None]
@@ -217,8 +219,16 @@ class Cluster(Engine):
     # ── work ─────────────────────────────────────────────────────────────────
 
     def room(self) -> int:
-        """Return how many leases may be handed out: a request each, over all workers."""
-        return min(self._concurrency, self._fit.threads) - len(self._out)
+        """Return how many leases may be handed out: a request each, over all workers.
+
+        Where every thread may ask, each worker has a few leases more in reserve, and gets them
+        several at a time.
+        """
+        threads = self._fit.threads
+        if threads > self._concurrency:
+            return self._concurrency - len(self._out)
+        room = threads + threads // _RESERVE - len(self._out)
+        return room if room > threads // (2 * _RESERVE) else 0
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases as tasks, each under a key of its own attempt."""
@@ -272,15 +282,18 @@ class Cluster(Engine):
         return f"its worker failed ({exc!r})"
 
     def _hear(self, event: tuple[float, bytes]) -> None:
-        """Take an event of a worker; another session's is nobody's."""
-        session, worker, told = pickle.loads(event[1])
+        """Take events of a worker; another session's are nobody's."""
+        session, worker, events = pickle.loads(event[1])
         if session != self._job.session:
             return
-        if isinstance(told, PageFailed) and told.kind is FailureKind.AUTH:
-            log.warning("worker %s: %s", worker, told.problem)
+        for told in events:
+            if isinstance(told, PageFailed) and told.kind is FailureKind.AUTH:
+                log.warning("worker %s: %s", worker, told.problem)
         with self._lock:
-            self._unanswered.difference_update(_answered(told))
-        self._events.put(told)
+            for told in events:
+                self._unanswered.difference_update(_answered(told))
+        for told in events:
+            self._events.put(told)
 
     def events(self, timeout_s: float) -> list[Event]:
         """Wait up to `timeout_s` seconds and return what the workers reported."""
@@ -325,16 +338,15 @@ class Cluster(Engine):
         return allotted if isinstance(allotted, Allotted) else None
 
     def _ask_gate(self, call: str, *args: Any, **kwargs: Any) -> tuple[Any, float]:
-        answer: tuple[Any, float] = pickle.loads(
+        answers, theirs_s = pickle.loads(
             self._ask(
                 "carsync_gate",
                 session=self._job.session,
                 worker="",
-                call=call,
-                arguments=pickle.dumps((args, kwargs)),
+                calls=pickle.dumps([(call, args, kwargs)]),
             )
         )
-        return answer
+        return answers[0], theirs_s
 
     # ── end ──────────────────────────────────────────────────────────────────
 

@@ -29,8 +29,13 @@ DRIVER_SILENCE_S = 30.0
 """A run whose parent says nothing for this long is over: nobody is admitted for it."""
 
 
+ASK_GATE = "carsync-gate"
+"""The name of the gate's messages on a worker's stream to the scheduler, and of its answers."""
 OVER = "over"
 """The gate's answer for a run that asks no more."""
+GateCall = tuple[str, tuple[Any, ...], dict[str, Any]]
+"""The name of a method of `Gate`, and its arguments."""
+_CALLS = frozenset({"admit", "report", "refused", "told", "silence", "allot"})
 
 
 class Job(Struct, frozen=True):
@@ -99,6 +104,7 @@ class GateKeeper(SchedulerPlugin):
             "carsync_stop": self._stop,
             "carsync_close": self._close,
         }
+        scheduler.stream_handlers[ASK_GATE] = self._hear_worker
 
     def is_busy(self, place: str) -> bool:
         """Say whether a run of the feed is at work, which may use the whole rate."""
@@ -177,25 +183,45 @@ class GateKeeper(SchedulerPlugin):
         desk = self._desk_of(session)
         return pickle.dumps(desk.job if desk else None)
 
-    def _ask_gate(self, session: str, worker: str, call: str, arguments: bytes) -> bytes:
-        """Call a method of the gate; return its answer, or `OVER`, and the time.
+    def _hear_worker(self, worker: str, session: str, number: int, calls: bytes) -> None:
+        """Answer a worker on its stream, which costs less than a call; nothing may be raised.
+
+        A worker that was given up may have said something before: nobody waits for an answer.
+        """
+        assert self._scheduler is not None
+        if worker not in self._scheduler.stream_comms:
+            return
+        try:
+            answers = self._ask_gate(session, worker, calls)
+        except Exception:
+            log.exception("the gate cannot answer %s", worker)
+            answers = b""
+        message = {"op": ASK_GATE, "number": number, "answers": answers}
+        self._scheduler.worker_send(worker, message)
+
+    def _ask_gate(self, session: str, worker: str, calls: bytes) -> bytes:
+        """Call methods of the gate in turn; return their answers, or `OVER`, and the time.
 
         The time is the scheduler's `waking_clock`.
         """
         desk = self._desk_of(session)
-        if desk is None or (call == "admit" and desk.is_stopping):
-            return pickle.dumps((OVER, 0.0))
-        assert call in {"admit", "report", "refused", "told", "silence", "allot"}
-        args, kwargs = pickle.loads(arguments)
-        answer: Any = getattr(desk.gate, call)(*args, **kwargs)
+        answers = [self._answer(desk, worker, call) for call in pickle.loads(calls)]
+        return pickle.dumps((answers, waking_clock() if desk else 0.0))
+
+    def _answer(self, desk: _Desk | None, worker: str, call: GateCall) -> Any:
+        name, args, kwargs = call
+        if desk is None or (name == "admit" and desk.is_stopping):
+            return OVER
+        assert name in _CALLS
+        answer: Any = getattr(desk.gate, name)(*args, **kwargs)
         tickets = desk.tickets.setdefault(worker, set())
-        if call == "told":
+        if name == "told":
             tickets.discard(args[0])
         if isinstance(answer, Admission) and answer.granted:
             desk.asked_s = time.monotonic()
             if answer.ticket:
                 tickets.add(answer.ticket)
-        return pickle.dumps((answer, waking_clock()))
+        return answer
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **kwargs: Any) -> None:
         """The requests of a worker that is gone are answered as far as anybody will know."""

@@ -77,7 +77,7 @@ async def _start_scheduler(engine: EngineRules, listen: str) -> Scheduler:
         except (OSError, RuntimeError, ValueError) as exc:
             raise ConfigError(
                 f"the scheduler cannot listen at {listen}",
-                detail=_reason(exc),
+                detail=_cause(exc),
                 hint="another program may have the port (ss -ltnp); --listen names another address",
             ) from None
     return scheduler

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import time
 from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from distributed import Worker
 from distributed.utils import sync
 from msgspec.structs import replace
 
-from carsync.engine.dask.gate_keeper import OVER, Job
+from carsync.engine.dask.gate_keeper import ASK_GATE, OVER, GateCall, Job
+from carsync.engine.dask.together import Item, Together
 from carsync.source.adaptive_rate import Refusal
 from carsync.source.rate_headers import ToldLimit
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
@@ -42,24 +45,69 @@ class RunOverError(Exception):
     """Nobody asks for this run any more: its parent is gone, stops, or another run took over."""
 
 
+class _Question(Item):
+    """A thread's call of the gate; it was sent at `sent_s` of the monotonic clock."""
+
+    def __init__(self, call: GateCall) -> None:
+        super().__init__()
+        self.call = call
+        self.answer: Any = None
+        self.sent_s = 0.0
+
+
+class GateLine:
+    """Carries questions to the gate on the worker's own stream, where they travel with others.
+
+    A worker that the scheduler has given up has no stream any more.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._numbers = itertools.count()
+        self._open: dict[int, SimpleQueue[bytes]] = {}
+        worker.stream_handlers[ASK_GATE] = self._hear
+
+    def ask(self, session: str, calls: bytes) -> bytes:
+        """Return the answers; raise `OSError` where none comes."""
+        number, answers = next(self._numbers), SimpleQueue[bytes]()
+        self._open[number] = answers
+        message = {"op": ASK_GATE, "session": session, "number": number, "calls": calls}
+        try:
+            self._worker.loop.add_callback(self._worker.batched_send, message)
+            if answer := answers.get(timeout=ANSWER_S):
+                return answer
+        except Empty:
+            pass
+        finally:
+            self._open.pop(number, None)
+        raise TimeoutError(f"the scheduler did not answer within {ANSWER_S:.0f} s")
+
+    def _hear(self, number: int, answers: bytes) -> None:
+        if (waiting := self._open.get(number)) is not None:
+            waiting.put(answers)
+
+
 class RemoteGate:
     """Has the methods of `Gate` that workers call; each raises `OSError` or `RunOverError`.
+
+    What threads ask at the same time travels in one message.
 
     An admission that took longer to come than requests may differ in their ways is not used:
     nobody knows when it was granted, and the API would see it beside later ones. `count_unused`
     hears of it.
     """
 
-    def __init__(self, worker: Worker, session: str, count_unused: Callable[[], None]) -> None:
-        self._worker = worker
+    def __init__(self, line: GateLine, session: str, count_unused: Callable[[], None]) -> None:
+        self._line = line
         self._session = session
         self._count_unused = count_unused
+        self._questions = Together(self._ask_scheduler)
 
     def admit(self) -> Admission:
         """Ask as `Gate.admit`."""
-        asked_s = time.monotonic()
-        admission: Admission = self._call("admit")
-        if admission.granted and time.monotonic() - asked_s > ARRIVAL_JITTER_S:
+        question = self._ask("admit")
+        admission: Admission = question.answer
+        if admission.granted and time.monotonic() - question.sent_s > ARRIVAL_JITTER_S:
             self._count_unused()
             if admission.ticket:
                 self.told(admission.ticket, (), False)
@@ -87,16 +135,18 @@ class RemoteGate:
         return told
 
     def _call(self, name: str, *args: Any) -> Any:
-        answer, _ = pickle.loads(
-            ask_scheduler(
-                self._worker,
-                "carsync_gate",
-                session=self._session,
-                worker=self._worker.address,
-                call=name,
-                arguments=pickle.dumps((args, {})),
-            )
-        )
-        if answer == OVER:
+        return self._ask(name, *args).answer
+
+    def _ask(self, name: str, *args: Any) -> _Question:
+        question = _Question((name, args, {}))
+        self._questions.add(question)
+        if question.answer == OVER:
             raise RunOverError
-        return answer
+        return question
+
+    def _ask_scheduler(self, questions: list[_Question]) -> None:
+        sent_s = time.monotonic()
+        calls = pickle.dumps([question.call for question in questions])
+        answers, _ = pickle.loads(self._line.ask(self._session, calls))
+        for question, answer in zip(questions, answers, strict=True):
+            question.answer, question.sent_s = answer, sent_s

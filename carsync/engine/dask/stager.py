@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Sequence
 
 from carsync.config.lists import is_removal
 from carsync.config.sections import Database
 from carsync.destination.stage_writer import StageWriter
 from carsync.destination.staging import writer_name
+from carsync.engine.dask.together import Item, Together
 from carsync.engine.messages import PagesStaged
 from carsync.model import Column, MappedPage
 from carsync.postgres.connection import connect
@@ -17,22 +17,19 @@ from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 
 
-class _Waiting:
-    """A page that waits to be staged, and what became of it."""
+class _Waiting(Item):
+    """A page that waits to be staged."""
 
     def __init__(self, page: MappedPage) -> None:
+        super().__init__()
         self.page = page
         self.since_s = time.monotonic()
-        self.is_done = False
-        self.error: Exception | None = RuntimeError("its transaction did not end")
 
 
 class Stager:
-    """Stages the pages of one run in this process; thread-safe.
+    """Stages the pages of one run in this process, together up to `batch_size` rows; thread-safe.
 
-    While one thread's transaction is under way, the pages of others gather, and the next thread
-    stages them together, up to `batch_size` rows: few pages are staged at once, many in few
-    transactions. `tell` hears of each transaction.
+    `tell` hears of each transaction.
     """
 
     def __init__(
@@ -52,21 +49,11 @@ class Stager:
         self._tell = tell
         self._connection: Connection | None = None
         self._writers: dict[bool, StageWriter] = {}
-        self._waiting: list[_Waiting] = []
-        self._list_lock = Lock()
-        self._turn = Lock()
+        self._pages = Together(self._stage, self._choose)
 
     def stage(self, page: MappedPage) -> None:
         """Return once the page's transaction is committed; raise what went wrong with it."""
-        mine = _Waiting(page)
-        with self._list_lock:
-            self._waiting.append(mine)
-        while not mine.is_done:
-            with self._turn:
-                if not mine.is_done:
-                    self._stage(self._take())
-        if mine.error is not None:
-            raise mine.error
+        self._pages.add(_Waiting(page))
 
     def close(self) -> None:
         """Close the connection; no thread may be in `stage`."""
@@ -75,17 +62,15 @@ class Stager:
             self._connection.close()
             self._connection = None
 
-    def _take(self) -> list[_Waiting]:
-        """Take pages up to `batch_size` rows, of the kind of the first."""
-        with self._list_lock:
-            kind = is_removal(self._waiting[0].page.page)
-            batch: list[_Waiting] = []
-            rows = 0
-            for each in self._waiting:
-                if is_removal(each.page.page) is kind and rows < self._database.batch_size:
-                    batch.append(each)
-                    rows += len(each.page.rows)
-            self._waiting = [each for each in self._waiting if each not in batch]
+    def _choose(self, waiting: Sequence[_Waiting]) -> list[_Waiting]:
+        """Choose pages up to `batch_size` rows, of the kind of the first."""
+        kind = is_removal(waiting[0].page.page)
+        batch: list[_Waiting] = []
+        rows = 0
+        for each in waiting:
+            if is_removal(each.page.page) is kind and rows < self._database.batch_size:
+                batch.append(each)
+                rows += len(each.page.rows)
         return batch
 
     def _stage(self, batch: list[_Waiting]) -> None:
@@ -95,15 +80,9 @@ class Stager:
             staged = self._writer(is_removal(pages[0].page)).stage(pages)
             rows = sum(page.rows for page in staged)
             self._tell(PagesStaged(staged, rows, time.monotonic() - begun_s))
-            for each in batch:
-                each.error = None
-        except Exception as exc:
-            for each in batch:
-                each.error = exc
+        except Exception:
             self.close()  # the next page gets a new connection
-        finally:
-            for each in batch:
-                each.is_done = True
+            raise
 
     def _writer(self, is_removals: bool) -> StageWriter:
         if self._connection is None:

@@ -17,12 +17,15 @@ from carsync.config.sections import Config
 from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
 from carsync.engine.dask.gate_keeper import Job
 from carsync.engine.dask.overlay import lay_over
-from carsync.engine.dask.remote_gate import RemoteGate, RunOverError
+from carsync.engine.dask.remote_gate import GateLine, RemoteGate, RunOverError
 from carsync.engine.dask.stager import Stager
 from carsync.engine.messages import (
     Event,
     Lease,
+    LimitsTold,
+    PageFetched,
     PagesStaged,
+    RequestsMade,
     TokenIssued,
     WorkerFailed,
     failed_by_worker,
@@ -37,12 +40,16 @@ log = logging.getLogger(__name__)
 IDLE_S = 5.0
 """A run without a lease for this long keeps no connection here; the next lease opens another."""
 TELL_S = 1.0
+_UNHURRIED = (RequestsMade, LimitsTold, PageFetched)
+"""Events that travel with the next one, which mostly says that the page is staged."""
 
 
 class WorkerRun:
     """Serves the leases of one run, each on a thread of the worker's pool."""
 
-    def __init__(self, worker: Worker, config: Config, job: Job, threads: int) -> None:
+    def __init__(
+        self, worker: Worker, line: GateLine, config: Config, job: Job, threads: int
+    ) -> None:
         config = lay_over(config, job.overlay)
         self._worker = worker
         self._job = job
@@ -60,11 +67,13 @@ class WorkerRun:
         self._attempts = Attempts(
             config,
             threads,
-            RemoteGate(worker, job.session, lambda: self._attempts.count_unused()),
+            RemoteGate(line, job.session, lambda: self._attempts.count_unused()),
             TokenStore(time.monotonic),
             self._tell,
             self._take_page,
         )
+        self._untold: list[Event] = []
+        self._untold_lock = threading.Lock()
         self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
         self._idle_since_s = time.monotonic()
         self._lock = threading.Lock()
@@ -107,7 +116,7 @@ class WorkerRun:
     # ── events ───────────────────────────────────────────────────────────────
 
     def _tell(self, event: Event) -> None:
-        """Send an event to the run's parent; access tokens stay here."""
+        """Send an event to the run's parent, some a little later; access tokens stay here."""
         if isinstance(event, TokenIssued):
             if event.token.refresh not in {None, self._refresh_token}:
                 raise ConfigError(
@@ -116,12 +125,24 @@ class WorkerRun:
                     hint="set engine.type: local, or another api.auth.grant",
                 )
             return
-        body = pickle.dumps((self._job.session, self._worker.name, event))
-        self._worker.log_event(topic_of(self._job), body)
+        with self._untold_lock:
+            self._untold.append(event)
+        if not isinstance(event, _UNHURRIED):
+            self._send()
+
+    def _send(self) -> None:
+        """Send what is not told yet, in its order."""
+        with self._untold_lock:
+            if self._untold:
+                body = pickle.dumps((self._job.session, self._worker.name, self._untold))
+                self._untold = []
+                self._worker.log_event(topic_of(self._job), body)
 
     def _take_page(self, read: PageRead, allow: Allow) -> None:
         self._attempts.send(read.fetched())
-        if self._job.run_id:
+        if not self._job.run_id:
+            self._send()
+        else:
             allow(timing.current().writer_silence_s)
             self._stager.stage(read.mapped)
 
@@ -144,6 +165,7 @@ class WorkerRun:
             if now_s - told_s >= TELL_S:
                 told_s = now_s
                 self._attempts.tell()
+            self._send()
 
     def _close_if_idle(self) -> bool:
         with self._lock:
@@ -162,6 +184,7 @@ class WorkerRuns:
         self._worker = worker
         self._threads = threads
         self.config_of = find
+        self._line = GateLine(worker)
         self._runs: dict[str, WorkerRun] = {}
         self._lock = threading.Lock()
 
@@ -172,7 +195,7 @@ class WorkerRuns:
             if run is None or run.is_closed:
                 job = find_job(self._worker, session)
                 config = self.config_of(job)
-                run = WorkerRun(self._worker, config, job, self._threads)
+                run = WorkerRun(self._worker, self._line, config, job, self._threads)
                 self._runs = {key: each for key, each in self._runs.items() if not each.is_closed}
                 self._runs[session] = run
             return run
