@@ -12,6 +12,7 @@ import socket
 import dask
 from distributed import Nanny, Scheduler
 
+from carsync import timing
 from carsync.config.sections import EngineRules
 from carsync.engine.dask.gate_keeper import GateKeeper
 from carsync.engine.dask.security import security_of
@@ -97,7 +98,7 @@ async def _run_nanny(
                 memory_limit=0,  # systemd or Kubernetes set the limit; nothing is spilled
                 dashboard=False,
                 plugins=[plugin],
-                death_timeout=20,
+                death_timeout=timing.current().worker_boot_s,
             )
             async with nanny:
                 failures = 0
