@@ -90,7 +90,7 @@ def test_the_sdist_carries_the_sources_and_the_tests(built: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     rest = {"LICENSE", "CHANGELOG.md", "README.md", "pyproject.toml", "setup.cfg", "bin/setup"}
     rest |= {f"requirements/{name}.txt" for name in ("run", "cluster", "demo", "test", "dev")}
-    rest |= {"bin/lock", "Containerfile", ".containerignore"}
+    rest |= {"bin/lock", "Containerfile"}
     tests = {"tests/conftest.py", "tests/data/auction_records_md5.json"}
     assert set(shipped().values()) | rest | tests <= names
     assert not [name for name in names if name.endswith(".pyc")]
