@@ -16,6 +16,8 @@ from pathlib import Path
 from tests.support.folders import ROOT
 
 ELSEWHERE = {
+    "buildah ": "tests/integration/packaging/test_kubernetes_files.py",
+    "kubectl ": "tests/integration/packaging/test_kubernetes_files.py",
     "bin/demo": "tests/e2e/commands/test_demo.py",
     "bin/test": "bin/test",
     "python3 -m venv ": "tests/integration/packaging/test_packaging.py",

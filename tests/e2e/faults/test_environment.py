@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
@@ -64,6 +65,22 @@ def test_a_machine_without_shared_memory_is_named_before_anything_is_touched(
     assert "/dev/shm" in report["hint"]
     assert site.api.log == []
     assert site.rows() == []
+
+
+def test_as_the_first_process_of_a_container_a_run_obeys_a_signal(site: SimulatedSite) -> None:
+    """The kernel hands process 1 no signal that it has no handler for: nobody else handles it."""
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("SKIPPED: needs root and unshare(1), for a process name space of its own")
+    site.api.hold(after=4)
+    running = site.start("sync", "--json", program=[*alone, *CARSYNC])
+    site.await_staged(4)
+    (first,) = psutil.Process(running.process.pid).children()
+    first.terminate()
+    site.api.release()
+    assert site.check(running, 143).report["state"] == "interrupted"
+    site.sync()
+    site.assert_exact()
 
 
 BIND_AND_RUN = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'

@@ -78,6 +78,7 @@ def test_what_must_be_shipped_is_not_empty() -> None:
     assert {"carsync/config_files/prod.yaml", "carsync/config_files/carsync.example.yaml"} <= names
     units = {"carsync/config_files/systemd/carsync.service"}
     assert units | {"carsync/config_files/systemd/carsync.timer"} <= names
+    assert "carsync/config_files/kubernetes/feed/sync.yaml" in names
     assert len([name for name in names if name.startswith("carsync/sql/")]) > 40
     assert len([name for name in names if name.startswith("carsync/sql/migrations/0")]) >= 4
 
@@ -88,7 +89,8 @@ def test_the_sdist_carries_the_sources_and_the_tests(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     rest = {"LICENSE", "CHANGELOG.md", "README.md", "pyproject.toml", "setup.cfg", "bin/setup"}
-    rest |= {f"requirements/{name}.txt" for name in ("run", "demo", "test", "dev")} | {"bin/lock"}
+    rest |= {f"requirements/{name}.txt" for name in ("run", "cluster", "demo", "test", "dev")}
+    rest |= {"bin/lock", "Containerfile"}
     tests = {"tests/conftest.py", "tests/data/auction_records_md5.json"}
     assert set(shipped().values()) | rest | tests <= names
     assert not [name for name in names if name.endswith(".pyc")]

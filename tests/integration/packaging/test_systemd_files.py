@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from carsync.cli.app import COMMANDS
 from carsync.cli.sync import sync
 from tests.support.folders import ROOT
 
@@ -39,7 +40,7 @@ def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str
 @needs_systemd
 def test_systemd_finds_no_fault_in_the_units() -> None:
     units = [path for path in UNITS.iterdir() if path.suffix in {".service", ".timer"}]
-    assert len(units) == 7
+    assert len(units) == 9
     named = [path.name.replace("@.", "@north.") for path in units]
     said = run("systemd-analyze", "verify", *(UNITS / name for name in named)).stderr
     # The one thing that is missing here is the installed command.
@@ -55,6 +56,8 @@ def test_systemd_finds_no_fault_in_the_units() -> None:
         "carsync@.service",
         "carsync-incremental@.service",
         "carsync-alert@.service",
+        "carsync-worker@.service",
+        "carsync-scheduler.service",
     ],
 )
 def test_a_run_is_exposed_no_more_than_it_must_be(unit: str) -> None:
@@ -100,6 +103,26 @@ def test_the_hourly_unit_is_the_nightly_one_but_for_its_task_and_its_ends() -> N
         "RestartSec=5min",
     }
     assert "SuccessExitStatus=75 143" in hourly, "it yields to another run"
+
+
+@pytest.mark.parametrize("name", ["carsync-worker@", "carsync-scheduler"])
+def test_what_stands_is_confined_as_a_run_is_and_comes_back(name: str) -> None:
+    run_s, own = (settings(f"{each}.service") for each in ("carsync@", name))
+    confined = run_s[run_s.index("LimitCORE=0") :]
+    assert confined == [line for line in own[own.index("LimitCORE=0") :] if line in confined]
+    assert {"Type=exec", "Restart=always", "StartLimitIntervalSec=0"} <= set(own)
+    assert {"RestartPreventExitStatus=2", "WantedBy=multi-user.target"} <= set(own)
+    given = "scheduler" if "scheduler" in name else "%i"
+    assert f"LoadCredential=carsync:/etc/carsync/credentials/{given}" in own
+    (command,) = [line for line in own if line.startswith("ExecStart=")]
+    words = command.partition("/opt/carsync/bin/carsync ")[2].split()
+    assert words[1:] == ["--config", f"/etc/carsync/{given}.yaml"]
+    assert words[0] in COMMANDS
+
+
+def test_dask_can_be_loaded_in_every_unit_that_may_need_it() -> None:
+    hidden = {unit.name for unit in UNITS.iterdir() if "ProcSubset=pid\n" in unit.read_text()}
+    assert hidden == set(), "psutil, and so Dask, reads /proc/meminfo"
 
 
 def _minutes(span: str) -> int:
@@ -262,6 +285,60 @@ def test_an_hourly_run_is_started_where_the_api_can_tell_changes(prefix: Path) -
     assert not [name for name in installed(prefix) if name.startswith("usr/")]
 
 
+@needs_systemd
+def test_a_worker_and_the_scheduler_are_started_instead_of_the_timer(prefix: Path) -> None:
+    wanted = prefix / "etc/systemd/system/multi-user.target.wants"
+    for role, missing in (("worker", "prod"), ("scheduler", "scheduler")):
+        refused = install(prefix, "install", f"--{role}", "--yes")
+        assert refused.returncode == 2
+        assert f"/etc/carsync/{missing}.yaml is missing" in refused.stderr
+    described = prefix / "etc/carsync"
+    described.mkdir(parents=True)
+    for name in ("prod", "north", "scheduler"):
+        (described / f"{name}.yaml").write_text("engine: {type: dask}\n")
+
+    secrets = {"API_KEY": HUSH, "CLUSTER_KEY": HUSH}
+    for arguments in (["--scheduler"], ["--worker"], ["--worker", "--instance", "north"]):
+        done = install(prefix, "install", *arguments, "--yes", **secrets)
+        assert done.returncode == 0, done.stderr
+        assert "sudo systemctl restart carsync-" in done.stdout
+    names = {f"carsync-{name}.service" for name in ("scheduler", "worker@prod", "worker@north")}
+    assert {path.name for path in wanted.iterdir()} == names
+    assert not (wanted.parent / "timers.target.wants").exists(), "the sync is another machine's"
+    keys = [path.name for path in (described / "credentials/scheduler").iterdir()]
+    assert keys == ["CLUSTER_KEY"], "the scheduler gets no key of an API"
+    assert {path.name for path in (described / "credentials/north").iterdir()} == set(secrets)
+
+    assert install(prefix, "remove", "--yes").returncode == 0
+    assert not [name for name in installed(prefix) if not name.startswith("etc/carsync/")]
+
+
+def test_the_extra_is_installed_where_it_is_asked_for_and_kept(
+    prefix: Path, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ncase "$*" in *base_prefix*) echo /usr ;; esac\n')
+    python.chmod(0o755)
+
+    def look(*arguments: str) -> str:
+        done = run(INSTALLER, *arguments, "--prefix", prefix, "--dry-run", PYTHON=str(python))
+        return done.stdout
+
+    plain, cluster = look("install"), look("install", "--cluster")
+    (release,) = re.findall(r"/opt/carsync/releases/(\S+-cluster)", cluster)
+    assert "-cluster" not in plain
+    folder = prefix / "opt/carsync"
+    (folder / "releases" / "0.0.9-1-cluster" / "bin").mkdir(parents=True)
+    (folder / "bin").symlink_to("releases/0.0.9-1-cluster/bin")
+    (folder / "installed").write_text("")
+    wanted = prefix / "etc/systemd/system/multi-user.target.wants"
+    wanted.mkdir(parents=True)
+    (wanted / "carsync-worker@prod.service").symlink_to("/dev/null")
+    upgrade = look("upgrade")
+    assert f"/opt/carsync/releases/{release} " in upgrade
+    assert "restart       carsync-worker@prod.service" in upgrade
+
+
 def _has_window(prefix: Path, text: str) -> bool:
     (prefix / "etc/carsync").mkdir(parents=True, exist_ok=True)
     (prefix / "etc/carsync/prod.yaml").write_text(text)
@@ -401,6 +478,10 @@ def _age(unit: Path, prefix: Path) -> None:
         (["install", "--dry"], "unknown option --dry"),
         (["install", "--instance", "a/b"], "letters, digits"),
         (["install", "--instance", "prod"], "leave --instance out"),
+        (["install", "--instance", "scheduler"], "that name is the scheduler's"),
+        (["install", "--scheduler", "--instance", "north"], "one is for all feeds"),
+        (["install", "--worker", "--incremental"], "--worker takes no --incremental"),
+        (["upgrade", "--worker"], "systemctl disable --now carsync-worker@prod.service"),
         (["install", "--prefix"], "--prefix needs a value"),
         (["upgrade", "--instance", "north"], "upgrade takes no --instance"),
         (["remove", "--incremental"], "systemctl disable --now carsync-incremental@prod.timer"),
