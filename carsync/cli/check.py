@@ -41,7 +41,8 @@ def check(
 
     At most seven requests go to the API, at the configured rate: the first page and the one
     after it, pages behind the end and before the first one, a car by its id, and an id that
-    cannot exist; one more for an access token, where api.auth wants one.
+    cannot exist; one more for an access token, where api.auth wants one. With engine.type
+    dask each `carsync worker` tries the API and the database too, with one request each.
 
     \b
     Examples:
@@ -51,7 +52,7 @@ def check(
 
     \b
     Exit codes: 0 no problem (with --strict, no warning either) · else the code of the
-    first problem: 2 configuration or this machine · 3 API · 4 database
+    first problem: 2 configuration or this machine · 3 API · 4 database · 8 cluster
     """
     try:
         config = source.load()

@@ -76,6 +76,10 @@ def worker(
     Examples:
       carsync worker --config prod.yaml
       carsync worker --config prod.yaml --scheduler tls://10.0.0.5:8786 --label egress-a
+      carsync worker --config north.yaml --config south.yaml --processes 2 --threads 8
+
+    \b
+    Exit codes: 0 stopped by SIGTERM or SIGINT · 2 configuration, or no `distributed`
     """
     paths = [str(path.absolute()) for path in files]
     wanted = ["engine.type=dask", *([f"engine.scheduler={scheduler}"] if scheduler else [])]
@@ -112,6 +116,11 @@ def scheduler(source: ConfigSource, listen: str | None) -> None:
     Examples:
       carsync scheduler --config prod.yaml
       carsync scheduler --set engine.scheduler=tcp://127.0.0.1:8786
+      carsync scheduler --config prod.yaml --listen 10.0.0.5:8786
+
+    \b
+    Exit codes: 0 stopped by SIGTERM or SIGINT · 2 configuration, no `distributed`, or
+    an address where it cannot listen
     """
     config = ConfigSource(source.path, ("engine.type=dask", *source.overrides)).load()
     check_engine(config)

@@ -38,7 +38,7 @@ class LogRules(Struct, frozen=True):
 
 def take_over() -> None:
     """Let Dask's loggers of this process, and of those it starts, speak through ours."""
-    os.environ["DASK_LOGGING__DISTRIBUTED"] = "warning"  # until a child has set up its own log
+    os.environ.update(DASK_LOGGING__DISTRIBUTED="warning")  # until a child has set up its own log
     for name in _THEIRS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
