@@ -153,11 +153,14 @@ async def _work(
 
 
 def _cause(exc: BaseException) -> str:
-    """Return the words of the first error in a chain: the last ones say only that it failed."""
-    while exc.__cause__ is not None:
-        exc = exc.__cause__
-    is_said = str(exc) and not isinstance(exc, AssertionError)
-    return str(exc) if is_said else "its process did not start"
+    """Return the words of the first error in a chain that has any: the last ones say too little."""
+    words = "its process did not start"
+    link: BaseException | None = exc.__cause__ or exc
+    while link is not None:
+        if str(link) and not isinstance(link, AssertionError):
+            words = str(link)
+        link = link.__cause__
+    return words
 
 
 async def _first(*waits: object) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
+from carsync.engine.dask import nodes
 from tests.conftest import ask
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.site import CARSYNC
@@ -44,6 +46,22 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         assert events[0]["event"] == "worker_up"
         assert events[-1]["event"] == "worker_down"
         assert KEY not in cluster.log("worker") + cluster.log("scheduler")
+
+
+def test_why_a_worker_is_not_at_work_is_the_first_error_that_has_words() -> None:
+    def chain(*errors: Exception) -> Exception:
+        for one, other in pairwise(errors):
+            one.__cause__ = other
+        return errors[0]
+
+    failed = RuntimeError("Nanny failed to start.")
+    for errors, words in (
+        ((failed, OSError("timed out"), OSError("refused")), "refused"),
+        ((failed, OSError("timed out"), TimeoutError()), "timed out"),
+        ((failed, AssertionError("x")), "its process did not start"),
+        ((OSError("refused"),), "refused"),
+    ):
+        assert nodes._cause(chain(*errors)) == words
 
 
 def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
