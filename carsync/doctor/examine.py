@@ -309,10 +309,10 @@ def _judge_server(found: Findings, connection: Connection, config: Config) -> No
     server_checks.judge_kind(found, host, facts)
     server_checks.judge_server(found, facts)
     opened, refused = 1, ""
+    writers = config.database.writers if config.engine.type == "local" else 0
     if facts.pooled:
-        wanted = config.database.writers + PARENT_SESSIONS
-        opened, refused = server_facts.count_sessions(config, wanted)
-    server_checks.judge_connections(found, facts, config.database.writers, opened, refused)
+        opened, refused = server_facts.count_sessions(config, writers + PARENT_SESSIONS)
+    server_checks.judge_connections(found, facts, writers, opened, refused)
 
 
 def _judge_tables(

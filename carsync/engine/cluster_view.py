@@ -23,7 +23,8 @@ class ApiView(Struct, frozen=True):
 class DatabaseView(Struct, frozen=True):
     """A database as a role sees it; `place` is the same for all who look at the same one.
 
-    `may_stage`: the role may write into tables that the run's own role makes.
+    `may_stage`: the role may write into tables that the run's own role makes. `free`
+    connections are left.
     """
 
     error: str = ""
@@ -31,6 +32,7 @@ class DatabaseView(Struct, frozen=True):
     role: str = ""
     place: tuple[int, float] = (0, 0.0)
     may_stage: bool = True
+    free: int = 0
 
 
 class Examined(Struct, frozen=True):

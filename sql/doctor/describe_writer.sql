@@ -1,4 +1,4 @@
--- Which database this is, and whether the role may write into staging tables, which the role of
+-- Which database this is, how many connections it has left, and whether the role may write into staging tables, which the role of
 -- the run's parent makes: as a member of that role, or by default privileges on the schema.
 SELECT current_user::text,
        d.oid::bigint AS database,
@@ -14,7 +14,10 @@ SELECT current_user::text,
                       AND a.defaclobjtype = 'r'
                       AND granted.privilege_type = 'INSERT'
                       AND CASE granted.grantee WHEN 0 THEN true
-                          ELSE pg_has_role(granted.grantee, 'USAGE') END)) AS may_stage
+                          ELSE pg_has_role(granted.grantee, 'USAGE') END)) AS may_stage,
+       current_setting('max_connections')::integer
+           - (SELECT count(*) FROM pg_stat_activity AS a
+              WHERE a.backend_type = 'client backend')::integer AS free
 FROM pg_database AS d
 LEFT JOIN pg_namespace AS own ON own.nspname = 'carsync'
 WHERE d.datname = current_database()

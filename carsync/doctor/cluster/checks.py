@@ -19,6 +19,7 @@ from carsync.engine.cluster_view import (
     WorkerView,
 )
 from carsync.exit_codes import ExitCode
+from carsync.model import PARENT_SESSIONS
 
 CHECKS = (
     "certificate",
@@ -243,6 +244,13 @@ def _judge_databases(found: Findings, facts: ClusterFacts) -> None:
     if wrong:
         fix = next(fix for each in seen.values() for fault, fix in [_fault(facts, each)] if fault)
         found.problem("their database", "; ".join(_by_words(wrong)), fix, ExitCode.DATABASE)
+        return
+    fit = sum(not each.misfit for each in facts.workers)
+    needed, free = fit + PARENT_SESSIONS, min((each.free for each in seen.values()), default=0)
+    if seen and free < needed:
+        told = f"{free} connections are free, workers and the run need {needed}"
+        fix = "raise max_connections, or start fewer worker processes with more threads"
+        found.warn("their database", told, fix)
     elif seen:
         roles = sorted({each.role for each in seen.values()})
         same = "" if facts.database.error else "the same as ours, "

@@ -204,12 +204,12 @@ def try_database(config: Config, role: str) -> DatabaseView:
         )
         with closing(opened):
             query = sql.load("doctor/describe_writer")
-            ((own, oid, started_s, may_stage),) = sql.fetch(
+            ((own, oid, started_s, may_stage, free),) = sql.fetch(
                 opened, "asking for rights", query, {"role": role}
             )
     except CarsyncError as exc:
         return DatabaseView(exc.problem, exc.hint)
-    return DatabaseView("", "", own, (oid, started_s), bool(may_stage))
+    return DatabaseView("", "", own, (oid, started_s), bool(may_stage), free)
 
 
 def _try_certificate(config: Config) -> CertificateView | None:

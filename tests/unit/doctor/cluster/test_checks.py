@@ -25,7 +25,7 @@ from tests.support.findings import bad, judged
 OURS = {"carsync": "1.0", "distributed": "2026.1", "python": "3.11"}
 VIEW = SchedulerView(OURS, 0.01, 0, 30.0)
 SHAKEN = Handshake("", 0.01, CertificateView("", 90.0))
-DATABASE = DatabaseView(role="sync", place=(5, 1.5))
+DATABASE = DatabaseView(role="sync", place=(5, 1.5), free=50)
 LOOK = Examined(api=ApiView(took_s=0.2), database=DATABASE, certificate=CertificateView("", 80.0))
 WORKER = WorkerView("h1-7-1", "tls://h1", 16)
 FACTS = ClusterFacts([WORKER], {"h1-7-1": Examined(skew_s=0.01)}, {"h1-7-1": LOOK}, DATABASE)
@@ -147,6 +147,11 @@ def test_a_database_that_a_worker_cannot_use_is_named(database: DatabaseView, wo
     found = judged(checks.judge_workers, facts, 16)
     assert words in bad(found)["their database"]
     assert {each.exit_code for each in found if each.level is Level.PROBLEM} == {ExitCode.DATABASE}
+
+
+def test_a_database_with_too_few_connections_is_a_warning() -> None:
+    facts = replace(FACTS, looks={"h1-7-1": replace(LOOK, database=replace(DATABASE, free=2))})
+    assert "2 connections are free, workers and the run need" in workers(facts)["their database"]
 
 
 def test_what_was_not_asked_is_skipped_and_what_failed_is_the_apis() -> None:
