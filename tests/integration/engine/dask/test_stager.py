@@ -59,7 +59,7 @@ def test_many_threads_share_one_connection_and_few_transactions(
         first = pool.submit(staging.stager.stage, pages(range(1, 2))[0])
         assert started.wait(30)
         others = [pool.submit(staging.stager.stage, each) for each in pages(range(2, 16))]
-        while len(staging.stager._waiting) < len(others):
+        while len(staging.stager._pages._waiting) < len(others):
             assert not first.done()
         may_go.set()
         for each in (first, *others):
@@ -73,14 +73,14 @@ def test_many_threads_share_one_connection_and_few_transactions(
 def test_a_batch_ends_at_batch_size_rows(conn: Connection, dsn: str) -> None:
     staging = Staging(conn, dsn, batch_size=5)
     waiting = [page(number, cars(range(number * 10, number * 10 + 3))) for number in range(1, 6)]
-    with staging.stager._turn, ThreadPoolExecutor(5) as pool:
+    with staging.stager._pages._turn, ThreadPoolExecutor(5) as pool:
         threads = [pool.submit(staging.stager.stage, each) for each in waiting]
-        while len(staging.stager._waiting) < 5:
+        while len(staging.stager._pages._waiting) < 5:
             assert not any(each.done() for each in threads)
-        staging.stager._turn.release()
+        staging.stager._pages._turn.release()
         for each in threads:
             each.result(30)
-        staging.stager._turn.acquire()
+        staging.stager._pages._turn.acquire()
     assert sorted(len(told.pages) for told in staging.told) == [1, 2, 2]
     staging.stager.close()
 
@@ -92,13 +92,13 @@ def test_an_error_reaches_every_page_of_its_batch_and_the_next_one_heals(
     staging.stager.stage(pages(range(1, 2))[0])
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
     ask(conn, end.replace("%s", "'carsync writer%'"))
-    with staging.stager._turn, ThreadPoolExecutor(3) as pool:
+    with staging.stager._pages._turn, ThreadPoolExecutor(3) as pool:
         threads = [pool.submit(staging.stager.stage, each) for each in pages(range(2, 5))]
-        while len(staging.stager._waiting) < 3:
+        while len(staging.stager._pages._waiting) < 3:
             assert not any(each.done() for each in threads)
-        staging.stager._turn.release()
+        staging.stager._pages._turn.release()
         failed = [each.exception(30) for each in threads]
-        staging.stager._turn.acquire()
+        staging.stager._pages._turn.acquire()
     assert len({id(each) for each in failed}) == 1
     assert isinstance(failed[0], DatabaseError | psycopg2.Error)
     assert staging.pages() == [1]

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from carsync.engine.dask import gate_keeper
-from carsync.engine.dask.gate_keeper import OVER, FitWorkers, GateKeeper, Job
+from carsync.engine.dask.gate_keeper import ASK_GATE, OVER, FitWorkers, GateKeeper, Job
 from carsync.engine.dask.offers import EXTRA, Offer
 from carsync.source.gate_settings import GateSettings
 from carsync.source.rate_headers import ToldLimit
@@ -27,7 +27,10 @@ class Desk:
     """The keeper as a scheduler's handlers, asked as runs and workers ask."""
 
     def __init__(self) -> None:
-        self.scheduler = cast(Any, SimpleNamespace(handlers={}, workers={}))
+        self.answers: list[bytes] = []
+        self.scheduler = cast(Any, SimpleNamespace(handlers={}, workers={}, stream_handlers={}))
+        self.scheduler.stream_comms = dict.fromkeys(("w1", "w2", "w3"))
+        self.scheduler.worker_send = lambda _, message: self.answers.append(message["answers"])
         self.keeper = GateKeeper()
         asyncio.run(self.keeper.start(self.scheduler))
 
@@ -42,8 +45,11 @@ class Desk:
         return job
 
     def ask(self, session: str, call: str, *args: Any, worker: str = "w1", **more: Any) -> Any:
-        arguments = pickle.dumps((args, more))
-        return self.call("gate", session=session, worker=worker, call=call, arguments=arguments)[0]
+        """Ask as a worker does, on its stream."""
+        calls = pickle.dumps([(call, args, more)])
+        hear = self.scheduler.stream_handlers[ASK_GATE]
+        hear(worker=worker, session=session, number=1, calls=calls)
+        return pickle.loads(self.answers.pop())[0][0]
 
     def granted(self, session: str, times: int = 10) -> int:
         """Ask for admissions until one is not granted at once; return how many were."""

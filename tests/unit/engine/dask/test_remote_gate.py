@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from carsync.engine.dask import remote_gate
-from carsync.engine.dask.gate_keeper import OVER
-from carsync.engine.dask.remote_gate import RemoteGate, RunOverError, find_job
+from carsync.engine.dask.gate_keeper import ASK_GATE, OVER
+from carsync.engine.dask.remote_gate import GateLine, RemoteGate, RunOverError, find_job
 from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
 
 
@@ -21,22 +22,26 @@ class Scheduler:
         self.delay_s, self.answer, self.now_s = 0.0, Admission(0.5, True, 0, ticket=4), 0.0
         self.asked: list[Any] = []
         self.unused = 0
-        monkeypatch.setattr(remote_gate, "ask_scheduler", self.ask)
+        self.is_there = True
+        monkeypatch.setattr(remote_gate, "ask_scheduler", lambda *_, **__: pickle.dumps(None))
         monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
-        worker: Any = type("Worker", (), {"address": "tls://w"})()
-        self.gate = RemoteGate(worker, "s1", self.count)
+        loop = SimpleNamespace(add_callback=lambda call, *args: call(*args))
+        parts = {"stream_handlers": {}, "batched_send": self.hear, "loop": loop}
+        self.worker = cast(Any, SimpleNamespace(**parts))
+        self.gate = RemoteGate(GateLine(self.worker), "s1", self.count)
 
     def count(self) -> None:
         self.unused += 1
 
-    def ask(self, worker: Any, call: str, /, **arguments: Any) -> bytes:
-        if call == "carsync_job":
-            return pickle.dumps(None)
-        assert (arguments["session"], arguments["worker"]) == ("s1", "tls://w")
-        self.asked.append((arguments["call"], *pickle.loads(arguments["arguments"])[0]))
+    def hear(self, message: dict[str, Any]) -> None:
+        assert (message["op"], message["session"]) == (ASK_GATE, "s1")
+        calls = pickle.loads(message["calls"])
+        self.asked += [(name, *args) for name, args, _ in calls]
         self.now_s += self.delay_s
-        answer = self.answer if arguments["call"] == "admit" else None
-        return pickle.dumps((answer, 0.0))
+        answers = [self.answer if name == "admit" else None for name, _, _ in calls]
+        if self.is_there:
+            answer = self.worker.stream_handlers[ASK_GATE]
+            answer(number=message["number"], answers=pickle.dumps((answers, 0.0)))
 
 
 def test_an_admission_is_used_where_it_came_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +67,12 @@ def test_a_run_that_is_over_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunOverError):
         scheduler.gate.admit()
     with pytest.raises(RunOverError):
-        find_job(scheduler.gate._worker, "s1")
+        find_job(scheduler.worker, "s1")
+
+
+def test_a_scheduler_that_does_not_answer_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    scheduler.is_there = False
+    monkeypatch.setattr(remote_gate, "ANSWER_S", 0.05)
+    with pytest.raises(OSError, match="did not answer"):
+        scheduler.gate.admit()
