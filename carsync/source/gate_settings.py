@@ -11,7 +11,7 @@ from msgspec import Struct
 from carsync.source.adaptive_rate import AdaptiveRate
 from carsync.source.allotment import Allotment, waking_clock
 from carsync.source.circuit_breaker import CircuitBreaker
-from carsync.source.rate_limit import Gate, TokenBucket
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, Gate, TokenBucket
 from carsync.source.told_rate import ToldRate
 
 if TYPE_CHECKING:  # a manager's process loads nothing of the configuration
@@ -27,10 +27,11 @@ class GateSettings(Struct, frozen=True):
     open_s: float
     max_wait_s: float
     has_budget: bool
+    jitter_s: float = ARRIVAL_JITTER_S
 
     @classmethod
-    def of(cls, limits: Limits) -> GateSettings:
-        """Return those of a configuration."""
+    def of(cls, limits: Limits, jitter_s: float = ARRIVAL_JITTER_S) -> GateSettings:
+        """Return those of a configuration; requests may differ by `jitter_s` in their ways."""
         breaker = limits.circuit_breaker
         return cls(
             limits.requests_per_second,
@@ -39,7 +40,18 @@ class GateSettings(Struct, frozen=True):
             breaker.open_s,
             limits.max_wait_s,
             limits.budget.requests is not None,
+            jitter_s,
         )
+
+    @property
+    def late_s(self) -> float:
+        """How long an admission may take to come: what the burst has in reserve covers it.
+
+        >>> GateSettings(20.0, 40, 10, 60.0, 900.0, False, jitter_s=0.5).late_s
+        0.4
+        """
+        reserve_s = (self.burst // 4) / self.rate if self.rate else math.inf
+        return max(ARRIVAL_JITTER_S, min(self.jitter_s, reserve_s) - ARRIVAL_JITTER_S)
 
     def build(self, *, idle_s: float = math.inf, lowered_to: float | None = None) -> Gate:
         """Build a gate on the clocks of this process.
@@ -49,7 +61,7 @@ class GateSettings(Struct, frozen=True):
         """
         clock = time.monotonic
         return Gate(
-            TokenBucket(self.rate, self.burst, clock, idle_s=idle_s),
+            TokenBucket(self.rate, self.burst, clock, idle_s=idle_s, jitter_s=self.jitter_s),
             CircuitBreaker(self.failures, self.open_s, clock),
             AdaptiveRate(self.rate, clock, lowered_to),
             ToldRate(self.max_wait_s, clock),

@@ -40,7 +40,7 @@ class TokenBucket:
     come, first served, without polling. Requests reach the API later than they were
     granted, some later than others, so that they may arrive closer together. Of `burst`
     therefore only `capacity` is handed out; the rest covers an arrival jitter of
-    `ARRIVAL_JITTER_S` (up to a quarter of `burst`; a burst below 4 has no such reserve).
+    `jitter_s` (up to a quarter of `burst`; a burst below 4 has no such reserve).
     `rate` may be lowered and raised again; below the first one there is no burst.
 
     Starts with the tokens of `idle_s` seconds, so that a bucket that takes over from
@@ -48,10 +48,16 @@ class TokenBucket:
     """
 
     def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float], *, idle_s: float = math.inf
+        self,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float],
+        *,
+        idle_s: float = math.inf,
+        jitter_s: float = ARRIVAL_JITTER_S,
     ) -> None:
         self.rate = self._full_rate = rate
-        self.capacity = max(1, burst - min(math.ceil(rate * ARRIVAL_JITTER_S), burst // 4))
+        self.capacity = max(1, burst - min(math.ceil(rate * jitter_s), burst // 4))
         self._clock = clock
         self._tokens = min(self.capacity, rate * idle_s) if rate else float(self.capacity)
         self._refilled_at = clock()

@@ -39,9 +39,9 @@ from tests.support.site import (
     await_that,
 )
 
-UP_S = 120.0
+UP_S = 400.0
 GONE_S = 30.0
-END_S = 240.0
+END_S = 400.0
 _BACK_OFFS = "restart_back_off_s=0:0.5:1:2:5:5:5:5"
 
 

@@ -30,7 +30,7 @@ from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.dask.gate_keeper import FitWorkers, GateKeeper, Job
 from carsync.engine.dask.offers import Offer, other_versions
 from carsync.engine.dask.overlay import difference
-from carsync.engine.dask.remote_gate import ANSWER_S
+from carsync.engine.dask.remote_gate import ANSWER_S, JITTER_S
 from carsync.engine.dask.security import security_of
 from carsync.engine.dask.task import serve
 from carsync.engine.dask.worker_run import topic_of
@@ -103,6 +103,7 @@ class Cluster(Engine):
         self._config = config
         self._idle_s = idle_s
         self._concurrency = config.limits.concurrency
+        self._settings = GateSettings.of(config.limits, JITTER_S)
         self._job = Job(
             uuid.uuid4().hex[:12],
             run_id,
@@ -111,6 +112,7 @@ class Cluster(Engine):
             difference(given.config, config),
             Offer.of(given),
             config.engine.label,
+            self._settings.late_s,
         )
         self._client: Client | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -146,8 +148,7 @@ class Cluster(Engine):
                 )
             self._install_gate()
             self._client.subscribe_topic(topic_of(self._job), self._hear)
-            settings = GateSettings.of(self._config.limits)
-            asked = (self._job, settings, self._idle_s, silence_s, lowered_to)
+            asked = (self._job, self._settings, self._idle_s, silence_s, lowered_to)
             self._ask("carsync_open", client=self._client.id, asked=pickle.dumps(asked))
             self._look()
         except ConfigError as exc:
@@ -165,7 +166,8 @@ class Cluster(Engine):
         assert client is not None
         words = "it has no carsync"
         with contextlib.suppress(ModuleNotFoundError):
-            client.register_plugin(GateKeeper())
+            assert client.loop is not None
+            sync(client.loop, client.register_plugin, GateKeeper(), callback_timeout=ANSWER_S)
             words = other_versions(self._job.offer.versions, self._ask("carsync_versions"))
         if words:
             raise ConfigError(
@@ -232,12 +234,13 @@ class Cluster(Engine):
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases as tasks, each under a key of its own attempt."""
+        client = self._client
+        if client is None or self._lost is not None:
+            return  # the next events say so
         keys = [self._key(lease) for lease in leases]
         with self._lock:
             self._out.update(zip(keys, leases, strict=True))
             self._unanswered.update(map(_name, leases))
-        client = self._client
-        assert client is not None
         resource = self._job.offer.resource(self._job.label)
         try:
             futures = client.map(
@@ -269,7 +272,12 @@ class Cluster(Engine):
             lease = self._out.pop(str(future.key), None)
             self._futures.pop(str(future.key), None)
             is_answered = lease is None or _name(lease) not in self._unanswered
-        if lease is None or is_answered or self._is_draining or future.status == "cancelled":
+        if lease is None:
+            return
+        if future.status == "cancelled":  # the scheduler knows nothing of it any more
+            self._lost = self._lost or EngineLost("the scheduler", "let go of this run's leases")
+            return
+        if is_answered or self._is_draining:
             return
         words = self._words(future) if future.status == "error" else "its worker told nothing"
         self._events.put(failed_by_worker(lease, words))

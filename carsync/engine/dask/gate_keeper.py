@@ -21,7 +21,7 @@ from carsync.engine.dask.overlay import Overlay
 from carsync.model import Column
 from carsync.source.allotment import waking_clock
 from carsync.source.gate_settings import GateSettings
-from carsync.source.rate_limit import Admission, Gate
+from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission, Gate
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ _CALLS = frozenset({"admit", "report", "refused", "told", "silence", "allot"})
 class Job(Struct, frozen=True):
     """All that workers must know of a run, beside their own configuration; no secret.
 
-    `session` names one engine of a run; run 0 stages nothing.
+    `session` names one engine of a run; run 0 stages nothing. An admission that took longer than
+    `late_s` to come is not used.
     """
 
     session: str
@@ -51,6 +52,7 @@ class Job(Struct, frozen=True):
     overlay: Overlay
     offer: Offer
     label: str | None
+    late_s: float = ARRIVAL_JITTER_S
 
 
 class FitWorkers(Struct, frozen=True):

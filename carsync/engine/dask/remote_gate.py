@@ -21,6 +21,11 @@ from carsync.source.rate_limit import ARRIVAL_JITTER_S, Admission
 
 ANSWER_S = 10.0
 """A scheduler that has not answered by then is out of reach."""
+JITTER_S = 0.5
+"""Between machines, the time from grant to arrival may vary by this much, up to what a quarter of
+the burst covers."""
+MOST_LATE = 20
+"""After so many admissions in a row that came too late, an attempt has failed."""
 
 
 def ask_scheduler(worker: Worker, call: str, /, **arguments: Any) -> Any:
@@ -92,27 +97,44 @@ class RemoteGate:
 
     What threads ask at the same time travels in one message.
 
-    An admission that took longer to come than requests may differ in their ways is not used:
-    nobody knows when it was granted, and the API would see it beside later ones. `count_unused`
-    hears of it.
+    An admission that took longer than `late_s` to come is not used: nobody knows when it was
+    granted, and the API would see its request beside later ones. `count_unused` hears of it.
+    Without a rate limit none is late. A gate that is too far away, or too busy, is none:
+    `TimeoutError`.
     """
 
-    def __init__(self, line: GateLine, session: str, count_unused: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        line: GateLine,
+        session: str,
+        count_unused: Callable[[], None],
+        late_s: float = ARRIVAL_JITTER_S,
+    ) -> None:
         self._line = line
         self._session = session
         self._count_unused = count_unused
+        self._late_s = late_s
+        self._late_in_a_row = 0
         self._questions = Together(self._ask_scheduler)
 
     def admit(self) -> Admission:
         """Ask as `Gate.admit`."""
         question = self._ask("admit")
         admission: Admission = question.answer
-        if admission.granted and time.monotonic() - question.sent_s > ARRIVAL_JITTER_S:
-            self._count_unused()
-            if admission.ticket:
-                self.told(admission.ticket, (), False)
-            return replace(admission, granted=False, wait_s=0.0)
-        return admission
+        if not admission.granted:
+            return admission
+        took_s = time.monotonic() - question.sent_s
+        if not admission.rate or took_s <= self._late_s:
+            self._late_in_a_row = 0
+            return admission
+        self._count_unused()
+        if admission.ticket:
+            self.told(admission.ticket, (), False)
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= MOST_LATE:
+            self._late_in_a_row = 0
+            raise TimeoutError(f"the scheduler's gate answers only after {took_s:.1f} s")
+        return replace(admission, granted=False, wait_s=0.0)
 
     def report(self, ok: bool, let_through: int | None = None) -> int:
         """Tell as `Gate.report`."""

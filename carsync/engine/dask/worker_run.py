@@ -67,7 +67,7 @@ class WorkerRun:
         self._attempts = Attempts(
             config,
             threads,
-            RemoteGate(line, job.session, lambda: self._attempts.count_unused()),
+            RemoteGate(line, job.session, lambda: self._attempts.count_unused(), job.late_s),
             TokenStore(time.monotonic),
             self._tell,
             self._take_page,

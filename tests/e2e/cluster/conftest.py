@@ -32,8 +32,7 @@ def cluster(
     ):
         folder = tmp_path_factory.mktemp("cluster")
         site = ClusterSite(server, api, dsn, folder, network)
-        site.variables.update(RPS="15", CONCURRENCY="8")
-        site.settings["limits.burst"] = 4
+        site.variables.update(RPS="8", CONCURRENCY="8")  # a third of the pages come in a burst
         try:
             site.open(*WORKERS)
             yield site

@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.cluster_site import ClusterSite
+from tests.support.cluster_site import END_S, ClusterSite
 from tests.support.fault_bench import Bench
 from tests.support.oracle import KEY, PASSWORD
 from tests.support.site import await_that
 
-pytestmark = pytest.mark.timeout(600)  # on a busy machine a cluster starts in a minute
+pytestmark = pytest.mark.timeout(1800)  # on a busy machine a cluster starts in a minute
 
 OLDER = "import carsync\ncarsync.__version__ = '0.0.9'\n"
 
@@ -121,7 +121,7 @@ def test_only_workers_of_this_version_get_leases(
         cluster.nodes[name].close()
     cluster.add_worker("other", variables={"PYTHONPATH": str(tmp_path)})
     cluster.await_workers("other")
-    ended = cluster.start("sync", "--json", deadlines="no_workers_s=3").end(240)
+    ended = cluster.start("sync", "--json", deadlines="no_workers_s=3").end(END_S)
     cluster.nodes.pop("other").close()
     assert ended.exit_code == 8, ended
     assert re.search(r"worker \S+ is not used: it has carsync 0.0.9, the run", ended.said)

@@ -16,7 +16,7 @@ from tests.support.fault_bench import Bench
 from tests.support.pg_proxy import PgProxy
 from tests.support.site import Running, await_that
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 MINUTE_S = 60.0
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.support import effort
-from tests.support.cluster_site import ClusterSite
+from tests.support.cluster_site import END_S, ClusterSite
 from tests.support.fault_bench import Bench
 from tests.support.site import Running, await_that
 
@@ -45,7 +45,7 @@ def _let_pass(running: Running, seconds: float) -> None:
         running.process.wait(seconds)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(effort.trials(1, 100)))
 def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
@@ -54,11 +54,13 @@ def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, 
     with cluster.revived(dice.uniform(0.1, 1.0)):
         running = cluster.start("sync", "--json")
         if dice.random() < 0.7:
-            await_that(lambda: cluster.api.log or running.process.poll() is not None, "a request")
+            await_that(
+                lambda: cluster.api.log or running.process.poll() is not None, "a request", END_S
+            )
         for _ in range(dice.choice([1, 1, 2, 3])):
             _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
             _strike(cluster, running, dice)
-        ended = running.end(within_s=150)
+        ended = running.end(within_s=END_S)
     assert ended.exit_code in ENDS, ended
     assert "Traceback" not in ended.err, ended.err
     oracle.judge(ended)
