@@ -323,9 +323,14 @@ def test_nobody_but_runs_and_workers_reaches_the_scheduler() -> None:
     (origin,) = rule["from"]
     assert set(origin["podSelector"]["matchExpressions"][0]["values"]) == others
     assert rule["ports"] == [{"protocol": "TCP", "port": "cluster"}]
+    (check,) = found["carsync-worker"]["spec"]["ingress"]
+    (way,) = found["carsync-scheduler"]["spec"]["egress"]
+    assert check["ports"] == way["ports"]
+    assert check["from"] == [{"podSelector": found["carsync-scheduler"]["spec"]["podSelector"]}]
+    assert way["to"] == [{"podSelector": found["carsync-worker"]["spec"]["podSelector"]}]
     everybody = found["carsync"]["spec"]
     assert everybody["policyTypes"] == ["Ingress", "Egress"]
-    assert "ingress" not in everybody, "nobody connects to a run or a worker"
+    assert "ingress" not in everybody, "nobody connects to a run"
     for spec in (each["spec"] for each in found.values()):
         assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "carsync"
 
