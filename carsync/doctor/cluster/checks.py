@@ -192,7 +192,7 @@ def _judge_clocks(found: Findings, clocks: Mapping[str, Examined]) -> None:
 def _judge_looks(found: Findings, facts: ClusterFacts) -> None:
     silent = {name: told.fault for name, told in facts.looks.items() if told.fault}
     if silent:
-        fix = "look at the worker's log and machine (journalctl -u carsync-worker)"
+        fix = "look at the worker's log and machine (journalctl -u 'carsync-worker@*')"
         found.problem("their view", "; ".join(_by_words(silent)), fix)
     _judge_files(found, facts)
     _judge_api(found, facts)
