@@ -54,6 +54,10 @@ def test_all_locks_agree() -> None:
             assert pins(smaller).items() <= pins(larger).items()
 
 
+def test_a_machine_without_a_cluster_gets_nothing_of_it() -> None:
+    assert {"distributed", "dask", "tornado"} <= pins("cluster").keys() - pins("demo").keys()
+
+
 @pytest.mark.parametrize("script", ["setup", "install-systemd"])
 def test_nothing_is_installed_past_the_lock(script: str) -> None:
     text = (ROOT / "bin" / script).read_text(encoding="utf-8").replace("\\\n", " ")

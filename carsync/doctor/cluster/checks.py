@@ -153,7 +153,7 @@ def judge_workers(found: Findings, facts: ClusterFacts, concurrency: int) -> Non
     unfit = [each for each in facts.workers if each.misfit and not each.is_others]
     others = len(facts.workers) - len(fit) - len(unfit)
     threads = sum(each.threads for each in fit)
-    seen = f"{formatting.plural(len(fit), 'process', many='processes')} fit, {threads} threads"
+    seen = f"{formatting.plural(len(fit), 'worker', 'fits', 'fit')}, {threads} threads"
     seen += f"; {others} for other feeds or labels" if others else ""
     why = "; ".join(
         _by_words({each.name: each.misfit for each in (unfit if fit else facts.workers)})
@@ -192,7 +192,7 @@ def _judge_clocks(found: Findings, clocks: Mapping[str, Examined]) -> None:
 def _judge_looks(found: Findings, facts: ClusterFacts) -> None:
     silent = {name: told.fault for name, told in facts.looks.items() if told.fault}
     if silent:
-        fix = "look at the worker's log and machine (journalctl -u carsync-worker)"
+        fix = "look at the worker's log and machine (journalctl -u 'carsync-worker@*')"
         found.problem("their view", "; ".join(_by_words(silent)), fix)
     _judge_files(found, facts)
     _judge_api(found, facts)

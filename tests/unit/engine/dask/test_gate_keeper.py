@@ -152,3 +152,17 @@ def test_the_workers_that_fit_are_counted_and_others_say_why_not() -> None:
     assert desk.keeper.is_busy(OFFER.place)
     desk.call("close", session="one")
     assert not desk.keeper.is_busy(OFFER.place)
+
+
+def test_questions_of_one_message_are_answered_in_order_and_nothing_is_raised() -> None:
+    desk = Desk()
+    desk.open("one")
+    hear = desk.scheduler.stream_handlers[ASK_GATE]
+    calls = pickle.dumps([("admit", (), {}), ("report", (True,), {}), ("admit", (), {})])
+    hear(worker="w1", session="one", number=1, calls=calls)
+    answers, _ = pickle.loads(desk.answers.pop())
+    assert [getattr(each, "granted", each) for each in answers] == [True, 0, True]
+    hear(worker="given up", session="one", number=2, calls=calls)
+    assert desk.answers == []
+    hear(worker="w1", session="one", number=3, calls=b"no pickle")
+    assert desk.answers == [b""], "a worker that gets nothing is told at once"
