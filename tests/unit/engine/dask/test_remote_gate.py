@@ -19,7 +19,8 @@ class Scheduler:
     """Answers in place of the scheduler, after `delay_s`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.delay_s, self.answer, self.now_s = 0.0, Admission(0.5, True, 0, rate=20.0, ticket=4), 0.0
+        self.delay_s, self.now_s = 0.0, 0.0
+        self.answer = Admission(0.5, True, 0, rate=20.0, ticket=4)
         self.asked: list[Any] = []
         self.unused = 0
         self.is_there = True
@@ -73,7 +74,7 @@ def test_a_gate_that_is_too_far_away_is_none(monkeypatch: pytest.MonkeyPatch) ->
     scheduler.delay_s = ARRIVAL_JITTER_S + 0.01
     for _ in range(remote_gate.MOST_LATE - 1):
         assert not scheduler.gate.admit().granted
-    with pytest.raises(TimeoutError, match="only after 0.1 s"):
+    with pytest.raises(TimeoutError, match="answers only after"):
         scheduler.gate.admit()
 
 
