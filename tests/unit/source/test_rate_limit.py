@@ -120,16 +120,16 @@ class TestTokenBucket:
         assert excess(sent, rate, bucket.capacity) <= EPSILON
         assert bucket.capacity <= burst
 
-    @given(RATES, BURSTS, st.integers(0, 2**32))
+    @given(RATES, BURSTS, st.integers(0, 2**32), st.sampled_from([ARRIVAL_JITTER_S, 0.5]))
     def test_arrivals_keep_the_bound_although_they_are_jittered(
-        self, rate: float, burst: int, seed: int
+        self, rate: float, burst: int, seed: int, jitter_s: float
     ) -> None:
-        burst = max(burst, 4 * int(rate * ARRIVAL_JITTER_S + 1))  # room for the whole reserve
+        burst = max(burst, 4 * int(rate * jitter_s + 1))  # room for the whole reserve
         jitter = random.Random(seed)
         clock = FakeClock(0.0)
-        bucket = TokenBucket(rate, burst, clock)
+        bucket = TokenBucket(rate, burst, clock, jitter_s=jitter_s)
         sent = [clock.now + bucket.reserve() for _ in range(300)]
-        arrived = [time + jitter.uniform(0, ARRIVAL_JITTER_S) for time in sent]
+        arrived = [time + jitter.uniform(0, jitter_s) for time in sent]
         assert excess(arrived, rate, burst) <= EPSILON
 
     @given(RATES, BURSTS, STEPS)

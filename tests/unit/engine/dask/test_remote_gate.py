@@ -19,7 +19,8 @@ class Scheduler:
     """Answers in place of the scheduler, after `delay_s`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.delay_s, self.answer, self.now_s = 0.0, Admission(0.5, True, 0, ticket=4), 0.0
+        self.delay_s, self.now_s = 0.0, 0.0
+        self.answer = Admission(0.5, True, 0, rate=20.0, ticket=4)
         self.asked: list[Any] = []
         self.unused = 0
         self.is_there = True
@@ -59,6 +60,22 @@ def test_an_admission_that_came_late_is_not_used(monkeypatch: pytest.MonkeyPatch
     assert scheduler.asked == [("admit",), ("told", 4, (), False)], "its end is told all the same"
     scheduler.answer = Admission(9.0, False, 0)
     assert scheduler.gate.admit().wait_s == 9.0, "a refusal may come late"
+
+
+def test_without_a_rate_limit_no_admission_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    scheduler.answer, scheduler.delay_s = Admission(0.0, True, 0), 3.0
+    assert scheduler.gate.admit().granted
+
+
+def test_a_gate_that_is_too_far_away_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run would send nothing for ever, and say nothing."""
+    scheduler = Scheduler(monkeypatch)
+    scheduler.delay_s = ARRIVAL_JITTER_S + 0.01
+    for _ in range(remote_gate.MOST_LATE - 1):
+        assert not scheduler.gate.admit().granted
+    with pytest.raises(TimeoutError, match="answers only after"):
+        scheduler.gate.admit()
 
 
 def test_a_run_that_is_over_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
