@@ -311,6 +311,7 @@ class SyncRun:
             columns=context.columns,
             fields=context.fields,
             mode=context.mode,
+            usual_mode=self._config.sync.mode,
             window_from=context.window_from,
             window_overlap_s=self._config.api.window.overlap_s if context.window_from else None,
             api_clock=context.api_clock,

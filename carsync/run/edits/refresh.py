@@ -220,5 +220,6 @@ class _Refresh:
             notes=tuple(context.notes),
             dry_run=context.options.dry_run,
             mode=context.mode,
+            usual_mode=context.config.sync.mode,
             **asdict(end),
         )
