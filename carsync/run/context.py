@@ -93,6 +93,8 @@ class RunContext:
         """The rows of the records that the API gave by id."""
         self.removal_plan = RemovalPlan()
         """What the tombstones would deactivate, once all pages are read."""
+        self.is_all_sure = True
+        """Whether nothing that was asked for is known to be left; else no tombstone counts."""
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])
