@@ -223,13 +223,13 @@ class RunContext:
 
     # ── figures and words ────────────────────────────────────────────────────
 
-    def pages_dropped(self, pages: int) -> None:
-        """Take back so many staged pages, those of earlier sessions first."""
+    def pages_dropped(self, pages: int, numbers: range) -> None:
+        """Take back so many staged pages, those of earlier sessions first; see `Metrics`."""
         resumed = min(pages, self.resumed_pages)
         self.resumed_pages -= resumed
         if not self.resumed_pages:
             self.resumed_rows = 0
-        self.metrics.pages_dropped(pages - resumed)
+        self.metrics.pages_dropped(pages - resumed, numbers)
 
     def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""
