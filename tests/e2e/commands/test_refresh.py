@@ -170,6 +170,7 @@ def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fil
     site.await_no_process()
 
 
+@pytest.mark.long
 def test_an_unfinished_run_goes_on_after_a_refresh(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=200))
     fill(site)

@@ -9,9 +9,13 @@ import signal
 import subprocess
 from typing import Any
 
+import pytest
+
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
 from tests.support.oracle import KEY, Oracle, assert_no_canary
 from tests.support.site import CARSYNC, SimulatedSite, Site, ask, await_that
+
+pytestmark = pytest.mark.quick
 
 PAGES = 6
 OLD_RUN = """

@@ -60,6 +60,7 @@ def held_merge(site: SimulatedSite) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("is_merging", [False, pytest.param(True, marks=LONG)])
+@pytest.mark.long
 def test_a_crash_of_postgresql(
     open_site: OpenSite,
     crashing_dsn: str,
@@ -150,6 +151,7 @@ def _end_session(running: Running, site: SimulatedSite) -> None:
         pytest.param(_end_session, 4, marks=LONG),
     ],
 )
+@pytest.mark.long
 def test_a_merge_that_is_ended_while_it_waits(
     delta_bench: DeltaBench, fault: Callable[[Running, SimulatedSite], None], code: int
 ) -> None:

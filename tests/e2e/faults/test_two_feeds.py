@@ -31,7 +31,11 @@ def sites(
         site.close()
 
 
-@pytest.mark.parametrize("shares_file", [False, True], ids=["own files", "one file"])
+@pytest.mark.parametrize(
+    "shares_file",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["own files", "one file"],
+)
 def test_a_source_does_not_live_on_the_success_of_another(
     sites: tuple[SmallSite, SmallSite], shares_file: bool, tmp_path: Path, fill: Fill
 ) -> None:
