@@ -95,6 +95,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_check_passes_and_the_database_stays_up_until_enter_on_a_terminal(
     folder: Path,
 ) -> None:
@@ -138,7 +139,6 @@ def test_every_check_passes_and_the_database_stays_up_until_enter_on_a_terminal(
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_ctrl_c_in_the_middle_leaves_nothing_behind(folder: Path) -> None:
     with started(folder, start_new_session=True) as process:
         assert process.stdout is not None

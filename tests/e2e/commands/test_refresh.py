@@ -145,6 +145,7 @@ def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite) -> N
     assert "api.record.path" in ended.said
 
 
+@pytest.mark.long
 def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=200))
     site.variables["RPS"] = "50"

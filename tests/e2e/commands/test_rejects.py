@@ -193,6 +193,7 @@ def test_too_many_rejects_end_the_run_before_the_merge(
     oracle.recover()
 
 
+@pytest.mark.long
 def test_rejects_of_the_part_before_an_interruption_count_in_the_resumed_run(
     site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:

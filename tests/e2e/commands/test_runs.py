@@ -117,6 +117,7 @@ def test_a_run_with_faults_is_told_whole(scripted_site: Site, scripted_api: Scri
     assert max(map(len, plain.splitlines())) <= 80
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_keeps_what_its_first_session_saw(site: SimulatedSite) -> None:
     oracle = Oracle(site)
     site.api.hold(after=10)

@@ -204,6 +204,7 @@ SERVERS: dict[str, type[Elasticsearch | Meilisearch | Typesense]] = {
 """By the port that the page shows."""
 
 
+@pytest.mark.long
 def test_search_servers_take_the_bodies_and_are_in_step(
     site: SimulatedSite, tmp_path: Path
 ) -> None:

@@ -326,6 +326,7 @@ def delete_folder(path: Path) -> None:
         delete_folder,
     ],
 )
+@pytest.mark.long
 def test_what_vanishes_in_the_middle_of_a_run_comes_back_and_no_second_run_begins(
     site: SimulatedSite, vanish: Callable[[Path], None]
 ) -> None:
@@ -354,6 +355,7 @@ def test_what_vanishes_in_the_middle_of_a_run_comes_back_and_no_second_run_begin
     assert site.status()["state"] == "complete"
 
 
+@pytest.mark.long
 def test_a_stop_while_the_folder_is_gone_is_resumable(site: SimulatedSite) -> None:
     oracle = Oracle(site)
     site.api.hold(after=10)

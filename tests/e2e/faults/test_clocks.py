@@ -81,6 +81,7 @@ def seconds_ahead(site: SimulatedSite) -> float:
 
 
 @pytest.mark.parametrize("step_s", [pytest.param(HOUR_S, marks=pytest.mark.long), -HOUR_S])
+@pytest.mark.long
 def test_a_clock_set_in_the_middle_of_a_run(site: SimulatedSite, clock: Clock, step_s: int) -> None:
     go_by(clock, site)
     site.variables["RPS"] = "30"

@@ -117,6 +117,7 @@ def crashing_site(open_site: OpenSite, crashing_dsn: str, own_shelf: Shelf) -> S
     return site
 
 
+@pytest.mark.long
 def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres
 ) -> None:
@@ -182,6 +183,7 @@ def _merge_kept_waiting(site: SimulatedSite, fill: Fill) -> Iterator[Running]:
         conn.rollback()
 
 
+@pytest.mark.long
 def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
     with _merge_kept_waiting(site, fill) as running:
@@ -220,6 +222,7 @@ def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
     assert site.api.pages_read() == []
 
 
+@pytest.mark.long
 def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
     with _merge_kept_waiting(site, fill) as running:
@@ -236,9 +239,8 @@ def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: F
     assert site.api.pages_read() == [], "all was staged"
 
 
-@pytest.mark.parametrize(
-    "session", ["carsync", pytest.param("carsync writer%", marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
+@pytest.mark.long
 def test_a_session_that_is_terminated_ends_the_run_resumable(
     site: SimulatedSite, session: str
 ) -> None:

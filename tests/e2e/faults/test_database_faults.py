@@ -207,6 +207,7 @@ def test_a_commit_that_a_failover_lost_is_no_success(
 @pytest.mark.parametrize(
     ("when", "code"), [pytest.param("before", 4, marks=pytest.mark.long), ("after", 0)]
 )
+@pytest.mark.long
 def test_the_outcome_of_a_cut_merge_is_looked_up_until_the_database_is_back(
     proxied_site: SimulatedSite, proxy: PgProxy, when: CommitCut, code: int
 ) -> None:

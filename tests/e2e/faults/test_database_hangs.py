@@ -133,6 +133,7 @@ def test_a_black_hole_from_the_start_is_found(proxied_site: SimulatedSite, proxy
     assert proxied_site.api.log == []
 
 
+@pytest.mark.long
 def test_a_merge_that_works_for_long_is_no_black_hole(
     proxied_site: SimulatedSite, proxy: PgProxy
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
     site.assert_exact(1)
 
 
+@pytest.mark.long
 def test_without_by_id_requests_absent_cars_wait_for_the_next_run(
     open_site: OpenSite, fill: Fill
 ) -> None:

@@ -71,6 +71,7 @@ def test_an_incremental_run_that_is_struck_at_random(delta_bench: DeltaBench, se
 
 
 @pytest.mark.parametrize("seed", range(effort.trials(1, 60)))
+@pytest.mark.long
 def test_days_of_full_and_incremental_runs_that_are_struck_at_random(
     delta_bench: DeltaBench, seed: int
 ) -> None:

@@ -33,9 +33,10 @@ def sites(
 
 @pytest.mark.parametrize(
     "shares_file",
-    [pytest.param(False, marks=pytest.mark.long), True],
+    [False, True],
     ids=["own files", "one file"],
 )
+@pytest.mark.long
 def test_a_source_does_not_live_on_the_success_of_another(
     sites: tuple[SmallSite, SmallSite], shares_file: bool, tmp_path: Path, fill: Fill
 ) -> None:

@@ -71,6 +71,7 @@ def test_paging_in_a_body_reads_the_same(open_site: OpenSite, kind: str, form: b
 
 
 @pytest.mark.parametrize("kind", LINKED)
+@pytest.mark.long
 def test_a_killed_run_goes_on_behind_the_last_staged_page(open_site: OpenSite, kind: str) -> None:
     site = open_kind(open_site, kind)
     site.api.hold(6)

@@ -128,6 +128,7 @@ def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, t
 
 
 @pytest.mark.parametrize(("point", "times"), OF_DELTAS if effort.is_long else SAMPLE_OF_DELTAS)
+@pytest.mark.long
 def test_a_signal_in_any_phase_ends_an_incremental_run_in_order(
     delta_bench: DeltaBench, point: str, times: int
 ) -> None:
