@@ -13,6 +13,7 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.fake_api import Reply
 from tests.support.folders import ROOT
+from tests.support.quick_site import QuickSite
 from tests.support.site import CARSYNC, Ended, Site, ask, await_that, worst_burst
 from tests.support.small_feed import SmallFeed, SmallSite, car
 
@@ -29,7 +30,7 @@ def feed() -> Iterator[SmallFeed]:
 @pytest.fixture
 def site(feed: SmallFeed, dsn: str, tmp_path: Path, fill: Fill) -> Iterator[SmallSite]:
     """Give a site in step with its feed."""
-    site = SmallSite(feed, dsn, tmp_path)
+    site = QuickSite(feed, dsn, tmp_path)
     fill(site)
     feed.arrivals.clear()
     yield site

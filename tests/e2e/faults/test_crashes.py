@@ -222,7 +222,6 @@ def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
     assert site.api.pages_read() == []
 
 
-@pytest.mark.long
 def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
     with _merge_kept_waiting(site, fill) as running:

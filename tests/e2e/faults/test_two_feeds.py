@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
+from tests.support.quick_site import QuickSite
 from tests.support.small_feed import SmallFeed, SmallSite
 
 
@@ -25,7 +26,7 @@ def sites(
     """Two feeds, the second with ids of its own, for one table."""
     first, second = feeds
     second.ids = list(range(101, 112))
-    sites = SmallSite(first, dsn, tmp_path), SmallSite(second, dsn, tmp_path)
+    sites = QuickSite(first, dsn, tmp_path), QuickSite(second, dsn, tmp_path)
     yield sites
     for site in sites:
         site.close()
