@@ -14,6 +14,8 @@ from carsync.formatting import harmless
 from carsync.redaction import clean
 
 _STDIN, _STDOUT, _STDERR = range(3)
+_closed: set[int] = set()
+"""Those of the three that were closed when the process began."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -60,6 +62,7 @@ def secure() -> None:
         try:
             os.fstat(number)
         except OSError:
+            _closed.add(number)
             null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
             if null != number:
                 os.dup2(null, number)
@@ -141,6 +144,8 @@ def check_reader() -> None:
 
 
 def _has_no_reader() -> bool:
+    if _STDOUT in _closed:
+        return True
     poll = select.poll()
     poll.register(_STDOUT, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

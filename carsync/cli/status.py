@@ -123,7 +123,7 @@ def status(
     """
     config = source.load()
     sessions, use = _ask_database(config) if with_sessions else (None, None)
-    look = partial(_look, checkpoint_path(config), place_of(config), config.checkpoint.max_age_h)
+    look = partial(_look, checkpoint_path(config), config)
     code = 0
     if watch_every_s is not None:
         code = _watch(look, watch_every_s, as_json)
@@ -144,7 +144,7 @@ class _Seen(Struct, frozen=True):
     """What there was to see at one moment."""
 
     path: Path
-    resume_within_h: float
+    config: Config
     lock_held: bool
     state: CheckpointState | None
     now: datetime
@@ -156,8 +156,10 @@ class _Seen(Struct, frozen=True):
         return replace(self, state=replace(self.state, api_use=use))
 
     @property
-    def facts(self) -> tuple[CheckpointState | None, datetime, bool, float]:
-        return self.state, self.now, self.lock_held, self.resume_within_h
+    def facts(self) -> tuple[CheckpointState | None, datetime, bool, float, Mode]:
+        config = self.config
+        within_h, usual = config.checkpoint.max_age_h, config.sync.mode
+        return self.state, self.now, self.lock_held, within_h, usual
 
     def answer(self, sessions: list[DatabaseSession] | None = None) -> Struct:
         return tell_status(self.path, *self.facts, sessions)
@@ -166,13 +168,13 @@ class _Seen(Struct, frozen=True):
         return view.status_lines(*self.facts, color=color, width=width)
 
 
-def _look(path: Path, place: str, resume_within_h: float) -> _Seen:
+def _look(path: Path, config: Config) -> _Seen:
     # The lock first: a run that ends in between has then saved its last word already.
     lock_held = is_held(path)
-    state = load(path, place)
+    state = load(path, place_of(config))
     moment = Moment.now()
     now = moment.by_the_clock_of(state.updated) if state else moment.wall
-    return _Seen(path, resume_within_h, lock_held, state, now)
+    return _Seen(path, config, lock_held, state, now)
 
 
 def _ask_database(config: Config) -> tuple[list[DatabaseSession], ApiUse | None]:

@@ -22,10 +22,11 @@ from carsync.postgres.wait import Connection, patient
 from carsync.state.runs import Run
 
 
-def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
+def plan_deactivation(conn: Connection, run: Run, *, by_tombstones: bool) -> DeactivationPlan:
     """Count what the staged pages would deactivate.
 
-    Nothing may be left to fetch: a page that is missing makes its cars candidates.
+    Nothing may be left to fetch: a page that is missing makes its cars candidates. Those of
+    tombstones are none, where these count (`by_tombstones`).
     Raises `StagingLostError`, `DatabasePermissionError` and `DatabaseError`.
     """
     verify.check_exists(conn, run.run_id)
@@ -34,7 +35,8 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
         privileges.check(run.target, privileges.describe(cur, run.target))
         staged = verify.measure(cur, run.run_id)
         parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
-        removed, absent = removed_cars(cur, run), absent_cars(cur, run, staged.oldest_fetch)
+        removed = removed_cars(cur, run, by_tombstones)
+        absent = absent_cars(cur, run, staged.oldest_fetch, removed)
         query = sql.load("deactivation/count_candidates", **parts, absent=absent, removed=removed)
         active, candidates, gone = sql.one(cur, query)
     rejects_with_id = staged.rejects - staged.rejects_without_id
@@ -48,12 +50,13 @@ def plan_deactivation(conn: Connection, run: Run) -> DeactivationPlan:
     )
 
 
-def list_candidates(conn: Connection, run: Run, limit: int) -> list[str]:
-    """Return the ids of at most `limit` candidates, longest unseen first."""
+def list_candidates(conn: Connection, run: Run, limit: int, *, by_tombstones: bool) -> list[str]:
+    """Return the ids of at most `limit` candidates of `plan_deactivation`, longest unseen first."""
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "listing deactivations") as cur:
         sql.run(cur, "session/set_merge")
-        absent = absent_cars(cur, run, verify.find_oldest_fetch(cur, run.run_id))
+        removed = removed_cars(cur, run, by_tombstones)
+        absent = absent_cars(cur, run, verify.find_oldest_fetch(cur, run.run_id), removed)
         query = sql.load("deactivation/list_candidates", absent=absent)
         found = sql.rows(cur, query, {**run.target.key(run.source), "limit": limit})
     return [record_id for (record_id,) in found]
@@ -135,11 +138,10 @@ def _value(place: Place, id_column: str) -> Composable:
     return sql.load("deactivation/value_in_record", column=column, path=path)
 
 
-def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
+def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime, removed: Composable) -> Composable:
     """Return the query for the cars that the run should have seen and did not.
 
-    A car that a tombstone proves to be gone is none of them.
-
+    Those that are `removed`, by tombstones, are none of them.
     `oldest_fetch` is the time of the request for the oldest page.
     """
     is_expected = conditions.expected(run.source, sql.literal(oldest_fetch))
@@ -148,16 +150,16 @@ def absent_cars(cur: Cursor, run: Run, oldest_fetch: datetime) -> Composable:
         "deactivation/absent",
         **staging.tables(run.run_id),
         **target_parts(cur, run.target),
-        removed=removed_cars(cur, run),
+        removed=removed,
         removals_from=sql.literal(REMOVALS_FROM),
         run_id=sql.literal(run.run_id),
         is_expected=superseded.expected(is_expected, run.run_id, record_id),
     )
 
 
-def removed_cars(cur: Cursor, run: Run) -> Composable:
-    """Return the query for the cars that tombstones prove to be gone."""
-    tombstones = Tombstones.find(cur, run, RemovalRules())
+def removed_cars(cur: Cursor, run: Run, by_tombstones: bool) -> Composable:
+    """Return the query for the cars that tombstones prove to be gone, where these count."""
+    tombstones = Tombstones.find(cur, run, RemovalRules()) if by_tombstones else None
     if tombstones is None:
         return sql.load("removals/none", **target_parts(cur, run.target))
     return tombstones.removed()

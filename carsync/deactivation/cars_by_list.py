@@ -25,10 +25,12 @@ class CarsByList:
     `active` counts the source's active cars, `gone` those that tombstones prove to be gone,
     `removed` those of a list that the feed had, but has
     no more. `move`: cars were found on another list than before, or too few merges have compared
-    the lists to say that none was. Raises what `plan_deactivation` raises.
+    the lists to say that none was. `by_tombstones` and errors are those of `plan_deactivation`.
     """
 
-    def __init__(self, conn: Connection, run: Run, names: Sequence[str]) -> None:
+    def __init__(
+        self, conn: Connection, run: Run, names: Sequence[str], *, by_tombstones: bool
+    ) -> None:
         self._conn = conn
         self._run = run
         verify.check_exists(conn, run.run_id)
@@ -41,14 +43,16 @@ class CarsByList:
                 "known": sql.load("lists/known"),
             }
             privileges.check(run.target, privileges.describe(cur, run.target))
-            self._absent = absent_cars(cur, run, verify.find_oldest_fetch(cur, run.run_id))
+            removed = removed_cars(cur, run, by_tombstones)
+            oldest_fetch = verify.find_oldest_fetch(cur, run.run_id)
+            self._absent = absent_cars(cur, run, oldest_fetch, removed)
             query = sql.load("lists/count_by_list", absent=self._absent, **parts)
             found = {place: counts for place, *counts in sql.rows(cur, query, key)}
             staged = {"run_id": run.run_id, "each": PAGES_EACH}
             query = sql.load("lists/count_staged", listed=car_lists.listed(run.run_id))
             self._staged = {place: counts for place, *counts in sql.rows(cur, query, staged)}
             ((self.move,),) = sql.rows(cur, "lists/find_moves", key)
-            query = sql.load("removals/count_removed", **parts, removed=removed_cars(cur, run))
+            query = sql.load("removals/count_removed", **parts, removed=removed)
             ((self.active, self.gone),) = sql.rows(cur, query)
         self._known = found
         self.removed: int = found.get(_REMOVED, [0, 0])[0]

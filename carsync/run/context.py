@@ -93,6 +93,8 @@ class RunContext:
         """The rows of the records that the API gave by id."""
         self.removal_plan = RemovalPlan()
         """What the tombstones would deactivate, once all pages are read."""
+        self.is_all_sure = True
+        """Whether nothing that was asked for is known to be left; else no tombstone counts."""
         self.resumed_pages = self.resumed_rows = 0
         self.sampler = Sampler()
         self.listeners = Listeners([listener, self.sampler])
@@ -226,13 +228,13 @@ class RunContext:
 
     # ── figures and words ────────────────────────────────────────────────────
 
-    def pages_dropped(self, pages: int) -> None:
-        """Take back so many staged pages, those of earlier sessions first."""
+    def pages_dropped(self, pages: int, numbers: range) -> None:
+        """Take back so many staged pages, those of earlier sessions first; see `Metrics`."""
         resumed = min(pages, self.resumed_pages)
         self.resumed_pages -= resumed
         if not self.resumed_pages:
             self.resumed_rows = 0
-        self.metrics.pages_dropped(pages - resumed)
+        self.metrics.pages_dropped(pages - resumed, numbers)
 
     def snapshot(self) -> Figures:
         """Return the run's figures as they are now."""

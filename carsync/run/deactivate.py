@@ -30,21 +30,27 @@ _SAMPLE = 100
 
 
 def judge_removals(context: RunContext) -> None:
-    """Count what the tombstones would do, and tell why not all of them could be read."""
-    plan = context.plan
+    """Count what the tombstones would do; tell why not all were read, or why none counts."""
+    plan, connection = context.plan, context.connection
     if plan.removals is None:
         return
     moves = context.config.api.window.is_relative
-    context.removal_plan = plan_removals(context.connection, context.run, moves=moves)
+    context.removal_plan = plan_removals(connection, context.run, moves=moves)
     if problem := find_unread_removals(context):
         plan.give_up_removals(problem)
     if words := problem or context.removal_plan.fault:
         context.note(words)
+    if context.removal_plan.removed and not context.is_all_sure:
+        cars = formatting.plural(context.removal_plan.removed, "tombstone", "counts", "count")
+        context.note(
+            f"{cars} for nothing yet: not all was read, and a car that was not may be listed "
+            "again; the next run asks for them again"
+        )
 
 
 def removal_rules(context: RunContext) -> RemovalRules | None:
-    """Return what the merge may do by tombstones; None where none were asked for."""
-    if context.plan.removals is None:
+    """Return what the merge may do by tombstones; None where none were asked for, or count."""
+    if context.plan.removals is None or not context.is_all_sure:
         return None
     most = context.removal_plan.most(context.config.sync.deactivate)
     moves = context.config.api.window.is_relative

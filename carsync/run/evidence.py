@@ -27,7 +27,9 @@ class WholeFeed:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        plan = candidates.plan_deactivation(context.connection, context.run)
+        plan = candidates.plan_deactivation(
+            context.connection, context.run, by_tombstones=context.is_all_sure
+        )
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)
         is_as_long = _lengths_before(context).get("") == of.plan.planned
@@ -40,7 +42,11 @@ class WholeFeed:
 
     def list_ids(self, limit: int) -> list[str]:
         """Return the ids of at most `limit` candidates."""
-        return candidates.list_candidates(self._context.connection, self._context.run, limit)
+        context = self._context
+        by_tombstones = context.is_all_sure
+        return candidates.list_candidates(
+            context.connection, context.run, limit, by_tombstones=by_tombstones
+        )
 
 
 class ByLists:
@@ -48,7 +54,12 @@ class ByLists:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._cars = CarsByList(context.connection, context.run, context.lists.names)
+        self._cars = CarsByList(
+            context.connection,
+            context.run,
+            context.lists.names,
+            by_tombstones=context.is_all_sure,
+        )
         before = _lengths_before(context)
         self._lists = []
         is_next_proved = any(of.plan.names_next for of in context.plan.begun)

@@ -127,7 +127,7 @@ class Intake:
         dropped, pages = self._plan.restart(expired.page)
         staging.clear(context.connection, context.run.run_id, pages)
         if not is_removal(expired.page):
-            context.pages_dropped(dropped)
+            context.pages_dropped(dropped, pages)
         words = self._lists.of_page(expired.page, expired.problem)
         context.note(
             f"{words}: what led to this page is not valid any more, so carsync "

@@ -165,6 +165,18 @@ def of_options(outcome: Outcome, options: RunOptions) -> Outcome:
     return replace(outcome, hint=f"{outcome.hint.rstrip('.')}; {hint}" if is_kept else hint)
 
 
+def recorded_state(outcome: Outcome, *, is_part: bool) -> EndState:
+    """Return the state that the database keeps: where a part was merged, the run is not complete.
+
+    >>> recorded_state(Outcome("interrupted", ExitCode.SIGINT, MergeCounts()), is_part=True)
+    'partial'
+    >>> recorded_state(Outcome("interrupted", ExitCode.SIGINT), is_part=True)
+    'interrupted'
+    """
+    is_merged = outcome.state == "interrupted" and outcome.counts is not None
+    return "partial" if is_merged and is_part else outcome.state
+
+
 def unsaved(outcome: Outcome, exc: CheckpointError) -> Outcome:
     """Return the outcome where the checkpoint could not tell it; another exit code than 0 stays."""
     if outcome.exit_code is not ExitCode.OK:

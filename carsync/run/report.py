@@ -9,7 +9,7 @@ import msgspec
 
 from carsync.destination.column_values import ColumnValues
 from carsync.exit_codes import ExitCode, advise
-from carsync.model import Check, MergeCounts, RunMode, RunState
+from carsync.model import Check, MergeCounts, Mode, RunMode, RunState
 from carsync.state.checkpoint import LastRun
 from carsync.state.figures import Figures
 
@@ -39,7 +39,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     asked for before. `api_clock` is the API's time at the run's first page, None where it sends
     none. `columns` are those whose values are worth a look, None where not all pages were read;
     `fields` are those that records have, or had before. `lists` are those that were begun; a feed
-    without `api.lists` has none.
+    without `api.lists` has none. `usual_mode` is that of a run which is told no mode.
     """
 
     run_id: int | None
@@ -64,6 +64,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
     lists: tuple[ListReport, ...] = ()
     mode: RunMode = "full"
+    usual_mode: Mode = "full"
     window_from: datetime | None = None
     window_overlap_s: float | None = None
     api_clock: datetime | None = None
@@ -72,6 +73,11 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     def is_success(self) -> bool:
         """Whether the run left the table equal to the feed."""
         return self.exit_code in {ExitCode.OK, ExitCode.ACCEPTANCE}
+
+    @property
+    def advice(self) -> str:
+        """What the operator does now."""
+        return next_step(self.exit_code, self.hint, self.mode, self.usual_mode)
 
 
 def last_run(report: RunReport) -> LastRun | None:
@@ -94,14 +100,15 @@ def summary_data(report: RunReport) -> dict[str, Any]:
     """Return a report as plain data for `--json`: numbers unrounded, times as ISO-8601 UTC."""
     data: dict[str, Any] = msgspec.to_builtins(report)
     data["meaning"] = advise(report.exit_code).meaning
-    data["next_step"] = next_step(report.exit_code, report.hint, report.mode)
+    data["next_step"] = report.advice
     return data
 
 
-def next_step(exit_code: int, hint: str, mode: RunMode = "full") -> str:
+def next_step(exit_code: int, hint: str, mode: RunMode = "full", usual: Mode = "full") -> str:
     """Return what the operator does now: the error's own hint first, then the code's advice.
 
-    A hint that says itself which run comes next needs no advice. `mode` is that of the run.
+    A hint that says itself which run comes next needs no advice. `mode` is that of the run,
+    `usual` that of a run which is told none.
 
     >>> next_step(4, "check the password")
     'check the password; then run `carsync sync` again: it resumes'
@@ -112,13 +119,22 @@ def next_step(exit_code: int, hint: str, mode: RunMode = "full") -> str:
     >>> next_step(2, "run a full sync: `carsync sync --mode full`")
     'run a full sync: `carsync sync --mode full`'
     """
-    step = advise(exit_code).next_step
-    if mode == "incremental":
-        step = step.replace("`carsync sync`", "`carsync sync --mode incremental`")
+    step = in_mode(advise(exit_code).next_step, mode, usual)
     if "run again" in hint or "`carsync sync" in hint:
         return hint
     joint = "; " if step.startswith("or ") else "; then "
     return f"{hint.rstrip('.')}{joint}{step}" if hint else step
+
+
+def in_mode(step: str, mode: RunMode, usual: Mode) -> str:
+    """Let `carsync sync` in a step name the mode, where it would not read in this one.
+
+    >>> in_mode("run `carsync sync` again", "full", "incremental")
+    'run `carsync sync --mode full` again'
+    """
+    if mode == "incremental" or (mode == "full" and usual != mode):
+        return step.replace("`carsync sync`", f"`carsync sync --mode {mode}`")
+    return step
 
 
 def outcome(exit_code: int) -> str:

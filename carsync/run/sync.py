@@ -182,15 +182,14 @@ class SyncRun:
             # What was not asked for is not absent.
             is_part = self._options.max_pages is not None
             is_of_all = context.mode == "full" and not is_part
+            unread = self._find_unread(is_part=is_part)
             judge_removals(context)
             decision = decide_and_prove(context, intake.probe) if is_of_all else SKIP
             failpoints.reach("sync.decided")
             if (stopped := self._stopped()) is not None:
                 return stopped
         context.phase("merging", state="merging")
-        unread = window.find_unread(context) or self._window.find_moved()
-        is_whole = not is_part and not unread and not context.plan.failed
-        decision, counts = self._merge(decision, is_whole=is_whole)
+        decision, counts = self._merge(decision)
         failpoints.reach("sync.merged")
         context.notes.extend(decision.reasons)
         self._window.tell_ignored(counts)
@@ -206,6 +205,20 @@ class SyncRun:
             removals_problem=context.plan.removals_problem,
         )
 
+    def _find_unread(self, *, is_part: bool) -> str:
+        """Say, in words, why not all may have been read, else ""; note whether all surely was.
+
+        An incremental run that was resumed has read its pages at different times, so that cars
+        may have slipped from one to another: the next one asks for them once more. A car that
+        was not read may be listed again, so that no tombstone counts then.
+        """
+        context = self._context
+        unread = window.find_unread(context) or self._window.find_moved()
+        is_whole = not is_part and not unread and not context.plan.failed
+        is_of_one_time = context.mode == "full" or context.run.resumed_at is None
+        context.is_all_sure = is_whole and is_of_one_time
+        return unread
+
     def _new_engine(self, used: bool) -> Engine:
         """Build an engine; `used`: another has asked the API just before it."""
         run, columns = self._context.run, self._context.mapper.columns
@@ -220,16 +233,10 @@ class SyncRun:
     def _stopped(self) -> Outcome | None:
         return Outcome("interrupted", self._stop.exit_code) if self._stop.requested else None
 
-    def _merge(self, decision: Decision, *, is_whole: bool) -> tuple[Decision, MergeCounts]:
-        """Merge; `is_whole`: nothing of what was asked for is known to be left.
-
-        An incremental run that was resumed has read its pages at different times, so that cars
-        may have slipped from one to another: the next one asks for them once more. A car that
-        was not read may be listed again, so that no tombstone counts then.
-        """
+    def _merge(self, decision: Decision) -> tuple[Decision, MergeCounts]:
+        """Merge; return the decision with what is against tombstones, and the counts."""
         context = self._context
-        is_sure = is_whole and (context.mode == "full" or context.run.resumed_at is None)
-        removals = removal_rules(context) if is_sure else None
+        is_sure, removals = context.is_all_sure, removal_rules(context)
         if removals is not None and decision.action != "hold":
             against = context.removal_plan.objections(self._config.sync.deactivate)
             decision = replace(decision, reasons=(*decision.reasons, *against))
@@ -311,6 +318,7 @@ class SyncRun:
             columns=context.columns,
             fields=context.fields,
             mode=context.mode,
+            usual_mode=self._config.sync.mode,
             window_from=context.window_from,
             window_overlap_s=self._config.api.window.overlap_s if context.window_from else None,
             api_clock=context.api_clock,

@@ -166,7 +166,7 @@ class RunWindow:
         since = max(found.since - overlap, self._earliest(found.api_now))
         staging.end_writers(context.connection, context.run.run_id)
         staging.clear(context.connection, context.run.run_id, staging.ALL_PAGES)
-        context.pages_dropped(context.plan.staged_count)
+        context.pages_dropped(context.plan.staged_count, staging.ALL_PAGES)
         self._ask(since, found.api_now)
         self._spare(found.since, since, found.api_now)
         self.begin()

@@ -16,11 +16,13 @@ from carsync.demo.server import running
 from carsync.demo.simulator import SimulatorOptions
 from tests.conftest import new_database, server_in_memory
 from tests.support import delta_bench as delta_bench_of
+from tests.support import effort
 from tests.support.delta_bench import DeltaApi, DeltaBench
 from tests.support.fake_api import ScriptedApi
 from tests.support.fault_bench import FEED, Bench
 from tests.support.oracle import KEY
 from tests.support.pg_proxy import PgProxy, proxied
+from tests.support.quick_site import QuickSimulatedSite, QuickSync
 from tests.support.site import PAGE_SIZE, Api, SimulatedSite, Site, ask
 from tests.support.site_templates import Shelf
 
@@ -32,18 +34,26 @@ GROWN = FeedOptions(cars=300, changed_share=0.05, added_share=0.03, removed_shar
 
 
 @pytest.fixture
-def open_site(dsn: str, tmp_path: Path) -> Iterator[OpenSite]:
+def is_quick(request: pytest.FixtureRequest) -> bool:
+    """Whether the test's syncs start no process, because none of theirs is its subject."""
+    mark = request.node.get_closest_marker("quick")
+    return mark is not None and mark.args != (False,) and not effort.is_long
+
+
+@pytest.fixture
+def open_site(dsn: str, tmp_path: Path, is_quick: bool) -> Iterator[OpenSite]:
     """Give a function that opens a site with the simulator: `feed` and simulator options.
 
     `api` is the class of the simulator, `site` that of the site.
     """
+    usual: type[SimulatedSite] = QuickSimulatedSite if is_quick else SimulatedSite
     with ExitStack() as stack:
 
         def open_(feed: FeedOptions | None = None, **options: Any) -> SimulatedSite:
             feed = feed or FeedOptions(cars=600)
             database = options.pop("dsn", dsn)
             options = {"key": KEY, "page_size": PAGE_SIZE, **options}
-            kind: type[SimulatedSite] = options.pop("site", SimulatedSite)
+            kind: type[SimulatedSite] = options.pop("site", usual)
             api = options.pop("api", Api)(SimulatorOptions(feed=feed, **options))
             server = stack.enter_context(running(api))
             stack.callback(api.release)
@@ -119,9 +129,11 @@ def scripted_api() -> Iterator[ScriptedApi]:
 
 
 @pytest.fixture
-def scripted_site(scripted_api: ScriptedApi, dsn: str, tmp_path: Path) -> Iterator[Site]:
+def scripted_site(
+    scripted_api: ScriptedApi, dsn: str, tmp_path: Path, is_quick: bool
+) -> Iterator[Site]:
     """A site with the scripted API."""
-    site = Site(scripted_api.base_url, "e2e", dsn, tmp_path)
+    site = (QuickSync if is_quick else Site)(scripted_api.base_url, "e2e", dsn, tmp_path)
     yield site
     site.close()
 
@@ -133,7 +145,8 @@ def bench(
     """A site in step with its feed, shared by a module's trials, which follow each other."""
     api = Api(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
     with new_database(server_dsn, template) as dsn, running(api) as server:
-        site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("bench"))
+        kind = SimulatedSite if effort.is_long else QuickSimulatedSite
+        site = kind(server, api, dsn, tmp_path_factory.mktemp("bench"))
         shelf.fill(site)
         yield Bench(site)
         site.close()
@@ -148,7 +161,8 @@ def delta_bench(
         SimulatorOptions(feed=delta_bench_of.FEED, key=KEY, page_size=delta_bench_of.PAGE_SIZE)
     )
     with new_database(server_dsn, template) as dsn, running(api) as server:
-        site = SimulatedSite(server, api, dsn, tmp_path_factory.mktemp("delta_bench"))
+        kind = SimulatedSite if effort.is_long else QuickSimulatedSite
+        site = kind(server, api, dsn, tmp_path_factory.mktemp("delta_bench"))
         delta_bench_of.use_changes(site)
         site.sync("--mode", "full")
         yield DeltaBench(site)

@@ -49,7 +49,7 @@ class LiveSite(SimulatedSite):
         self.settings["limits.requests_per_second"] = rate or 10_000
         self.settings["acceptance"] = dict.fromkeys(_TARGETS)  # a busy machine is slow
         self._live_mapper = Mapper.load(
-            parse(CONFIG.read_text(), self.variables, self._options({})[1::2])
+            parse(CONFIG.read_text(), self.variables, self.options({})[1::2])
         )
         self._hashes: dict[int, tuple[int, str]] = {}
         self.asked: Counter[str] = Counter()

@@ -24,49 +24,56 @@ from tests.support.site import INHERITED, Ended, SimulatedSite, Site
 from tests.support.small_feed import SmallSite
 
 
-class QuickSync(Site):
-    """Runs `sync` in the test's own process, a fifth of what processes cost.
+def sync_here(site: Site, *arguments: str, expect: int = 0, **settings: Any) -> Ended:
+    """Run `carsync sync --json` of a site in this process, to its end, which must be `expect`.
 
-    `carsync status` believes such a run to go on: its process lives.
+    That is a fifth of what processes cost. `carsync status` believes such a run to go on: its
+    process lives.
     """
+    dsn = Secret(site.variables["DATABASE_URL"])
+    with (
+        _as_a_process(site),
+        closing(
+            connection.connect(dsn, application_name="carsync writer", lock_timeout_s=5)
+        ) as conn,
+        without_processes(partial(InProcessEngine, conn=conn)),
+    ):
+        words = ["sync", "--json", *arguments, *site.options(settings)]
+        result = CliRunner().invoke(app, words, prog_name="carsync")
+    ended = Ended(result.exit_code, result.stdout, result.stderr)
+    assert ended.exit_code == expect, f"exit {ended.exit_code}, not {expect}\n{ended}"
+    assert "Traceback" not in ended.err, ended.err
+    return ended
+
+
+@contextmanager
+def _as_a_process(site: Site) -> Iterator[None]:
+    """Give this process the command's variables and folder; put back what it changes."""
+    root = logging.getLogger()
+    kept = root.handlers[:], root.level
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            patch.delenv(name)
+        for name, value in {**inherited, **site.variables}.items():
+            patch.setenv(name, value)
+        patch.chdir(site.folder)
+        try:
+            yield
+        finally:
+            root.handlers[:], root.level = kept
+            for number, handler in zip(numbers, handlers, strict=True):
+                signal.signal(number, handler)
+
+
+class QuickSync(Site):
+    """Runs `sync` in the test's own process."""
 
     def sync(self, *arguments: str, expect: int = 0, **settings: Any) -> Ended:
-        """Run `carsync sync --json` to its end, which must be `expect`."""
-        dsn = Secret(self.variables["DATABASE_URL"])
-        with (
-            self._as_a_process(),
-            closing(
-                connection.connect(dsn, application_name="carsync writer", lock_timeout_s=5)
-            ) as conn,
-            without_processes(partial(InProcessEngine, conn=conn)),
-        ):
-            words = ["sync", "--json", *arguments, *self._options(settings)]
-            result = CliRunner().invoke(app, words, prog_name="carsync")
-        ended = Ended(result.exit_code, result.stdout, result.stderr)
-        assert ended.exit_code == expect, f"exit {ended.exit_code}, not {expect}\n{ended}"
-        assert "Traceback" not in ended.err, ended.err
-        return ended
-
-    @contextmanager
-    def _as_a_process(self) -> Iterator[None]:
-        """Give this process the command's variables and folder; put back what it changes."""
-        root = logging.getLogger()
-        kept = root.handlers[:], root.level
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        handlers = [signal.getsignal(number) for number in numbers]
-        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        with pytest.MonkeyPatch.context() as patch:
-            for name in list(os.environ):
-                patch.delenv(name)
-            for name, value in {**inherited, **self.variables}.items():
-                patch.setenv(name, value)
-            patch.chdir(self.folder)
-            try:
-                yield
-            finally:
-                root.handlers[:], root.level = kept
-                for number, handler in zip(numbers, handlers, strict=True):
-                    signal.signal(number, handler)
+        """Do as `sync_here`."""
+        return sync_here(self, *arguments, expect=expect, **settings)
 
 
 class QuickSite(QuickSync, SmallSite):

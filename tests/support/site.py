@@ -275,7 +275,7 @@ class Site:
         if deadlines:
             inherited[timing.VARIABLE] = deadlines
         process = subprocess.Popen(
-            [*program, *arguments, *self._options(settings)],
+            [*program, *arguments, *self.options(settings)],
             env={**inherited, **self.variables},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -308,10 +308,11 @@ class Site:
 
     def config(self) -> Config:
         """Return the configuration that the command works out, for use in this process."""
-        options = self._options({})[1::2]
+        options = self.options({})[1::2]
         return parse("", self.variables, options)
 
-    def _options(self, settings: Mapping[str, Any]) -> list[str]:
+    def options(self, settings: Mapping[str, Any]) -> list[str]:
+        """Return the options of a command that set the site's settings, `settings` over them."""
         named = {name.replace("__", "."): value for name, value in settings.items()}
         pairs = {**self.settings, **named}.items()
         return [word for key, value in pairs for word in ("--set", f"{key}={json.dumps(value)}")]

@@ -55,6 +55,12 @@ def test_a_log_that_nobody_takes_stops_no_process(lost: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, "0 0 1 2\n")
 
 
+def test_what_follows_for_ever_ends_where_nobody_can_read() -> None:
+    follows = "from carsync import stdio; stdio.secure(); stdio.check_reader()"
+    assert shell('"$@" >&-', "-c", follows).stderr.splitlines()[-1].startswith("BrokenPipeError")
+    assert shell('"$@"', "-c", follows).returncode == 0
+
+
 def test_a_command_without_output_and_log_has_its_exit_code() -> None:
     words = ("-m", "carsync", "config", "schema")
     assert shell('"$@" >&- 2>&-', *words).returncode == 0

@@ -304,6 +304,7 @@ updated_at: when the checkpoint was written
 updated_uptime_s: the same, in seconds since the start of the machine
 uptime_s: seconds since the start of the machine
 used: requests of the period that were sent, or are reserved
+usual_mode: `sync.mode`: how a run reads that is told no mode
 verdict: `n/a`: switched off, or the run was too short to judge
 version: version of carsync that did the run
 wait: what the session waits for; empty: nothing

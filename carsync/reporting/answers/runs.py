@@ -23,7 +23,7 @@ from carsync.reporting.answers.figures import (
 )
 from carsync.reporting.html.data import ReportData
 from carsync.reporting.views.run_details import PastRun, RunDetails, RunKind
-from carsync.run.report import RunReport, next_step
+from carsync.run.report import RunReport
 from carsync.state.changes import CarChange
 from carsync.state.rejects import ReasonCount
 from carsync.state.samples import FailedPage, FailureCount
@@ -136,7 +136,7 @@ def tell_summary(report: RunReport) -> SyncAnswer:
         **asdict(report) | {"figures": figures},
         snapshot=figures,
         meaning=advise(report.exit_code).meaning,
-        next_step=next_step(report.exit_code, report.hint, report.mode),
+        next_step=report.advice,
     )
 
 

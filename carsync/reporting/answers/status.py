@@ -10,9 +10,9 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import asdict
 
-from carsync.model import Check
+from carsync.model import Check, Mode
 from carsync.postgres.sessions import DatabaseSession
-from carsync.reporting.views.status import Verdict, judge, updated_age_s
+from carsync.reporting.views.status import Verdict, judge, judge_other, updated_age_s
 from carsync.state.checkpoint import CheckpointState, LastOfMode, LastRun, RunStanding
 from carsync.state.freshness import data_at
 
@@ -83,10 +83,11 @@ def tell_status(
     now: datetime,
     lock_held: bool,
     resume_within_h: float,
+    usual: Mode = "full",
     sessions: Sequence[DatabaseSession] | None = None,
 ) -> StatusAnswer | NoCheckpointAnswer:
     """Return what `--json` prints: the checkpoint's fields, the true state and the next step."""
-    verdict = judge(state, now, lock_held, resume_within_h)
+    verdict = judge(state, now, lock_held, resume_within_h, usual)
     asked = UNSET if sessions is None else list(sessions)
     if state is None:
         return NoCheckpointAnswer(
@@ -159,7 +160,7 @@ def _tell_incremental(last: LastOfMode, now: datetime) -> IncrementalAnswer:
 
 
 def _tell_other(other: RunStanding, now: datetime, resume_within_h: float) -> OtherRun:
-    verdict = judge(other, now, False, resume_within_h)
+    verdict = judge_other(other, now, resume_within_h)
     return OtherRun(
         **asdict(other) | {"state": verdict.state},
         recorded_state=other.state,

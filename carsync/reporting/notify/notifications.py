@@ -17,7 +17,7 @@ from carsync import __version__, formatting
 from carsync.config.sections import NoticeEvent, Notify
 from carsync.exit_codes import ExitCode, advise
 from carsync.model import Mode, RunMode
-from carsync.run.report import RunReport, next_step
+from carsync.run.report import RunReport
 from carsync.state.checkpoint import CheckpointState
 from carsync.state.freshness import data_at, staleness
 
@@ -158,7 +158,7 @@ def _run_fields(report: RunReport) -> dict[str, Any]:
         **{name: getattr(report, name) for name in _OF_THE_RUN},
         "exit_code": int(report.exit_code),
         "meaning": advise(report.exit_code).meaning,
-        "next_step": next_step(report.exit_code, report.hint, report.mode),
+        "next_step": report.advice,
         "duration_s": round(report.duration_s, 1),
         "counts": None if report.counts is None else asdict(report.counts),
     }

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from carsync import formatting
-from carsync.model import RunState
+from carsync.model import Mode, RunState
 from carsync.postgres.sessions import DatabaseSession
 from carsync.reporting.views import layout, wording
 from carsync.reporting.views.cost import cost_rows
 from carsync.reporting.views.freshness import describe
-from carsync.run.report import next_step, outcome
+from carsync.run.report import in_mode, next_step, outcome
 from carsync.state.checkpoint import ACTIVE_STATES, CheckpointState, LastRun, RunStanding
 
 SILENT_AFTER_S: dict[RunState, float] = {"running": 120.0, "merging": 3600.0}
@@ -49,14 +49,26 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(
-    state: RunStanding | None, now: datetime, lock_held: bool, resume_within_h: float
+    state: RunStanding | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float,
+    usual: Mode = "full",
 ) -> Verdict:
-    """Return the true state: a run recorded as running whose lock nobody holds has died."""
+    """Return the true state: a run recorded as running whose lock nobody holds has died.
+
+    `usual` is the mode of a run which is told none.
+    """
     verdict = _judge(state, now, lock_held, resume_within_h)
-    if state is None or state.mode != "incremental":
+    if state is None:
         return verdict
-    step = verdict.next_step.replace("`carsync sync`", "`carsync sync --mode incremental`")
-    return replace(verdict, next_step=step)
+    return replace(verdict, next_step=in_mode(verdict.next_step, state.mode, usual))
+
+
+def judge_other(other: RunStanding, now: datetime, resume_within_h: float) -> Verdict:
+    """Return the true state of the last run of the other mode; its next step names the mode."""
+    usual: Mode = "full" if other.mode == "incremental" else "incremental"
+    return judge(other, now, False, resume_within_h, usual)
 
 
 def _judge(
@@ -124,13 +136,14 @@ def status_lines(
     now: datetime,
     lock_held: bool,
     resume_within_h: float,
+    usual: Mode = "full",
     *,
     color: bool = False,
     width: int = layout.WIDTH,
 ) -> list[str]:
     """Lay out the status for a terminal of `width` columns, still to be displayed."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
-    verdict = judge(state, now, lock_held, resume_within_h)
+    verdict = judge(state, now, lock_held, resume_within_h, usual)
     name = f"carsync · {state.source} → {state.target}" if state else "carsync"
     shown = None if verdict.state == "none" else verdict.state
     head = [layout.title(name, shown, color, width)]
@@ -164,7 +177,7 @@ def _other_lines(
     width: int,
 ) -> list[str]:
     """Say how the last run of the other mode stands, where somebody has to know."""
-    verdict = judge(other, now, False, resume_within_h)
+    verdict = judge_other(other, now, resume_within_h)
     if verdict.state == "complete" and not verdict.reason:
         return []
     full = state.last_completed
@@ -177,15 +190,18 @@ def _other_lines(
     lines = ["", *layout.wrap(run, text, color, width)]
     if verdict.reason:
         lines += layout.wrap("why", verdict.reason, color, width)
-    step = verdict.next_step.replace("`carsync sync`", f"`carsync sync --mode {other.mode}`")
-    return [*lines, *layout.wrap("next", step, color, width)]
+    return [*lines, *layout.wrap("next", verdict.next_step, color, width)]
 
 
 def render_line(
-    state: CheckpointState | None, now: datetime, lock_held: bool, resume_within_h: float
+    state: CheckpointState | None,
+    now: datetime,
+    lock_held: bool,
+    resume_within_h: float,
+    usual: Mode = "full",
 ) -> str:
     """Return the status on one line, for a log; what is not known yet is left out."""
-    verdict = judge(state, now, lock_held, resume_within_h)
+    verdict = judge(state, now, lock_held, resume_within_h, usual)
     if state is None or state.run_id is None:
         return verdict.next_step
     phase = state.phase if verdict.state in ACTIVE_STATES else verdict.state

@@ -10,7 +10,7 @@ from carsync.model import Check, CheckVerdict
 from carsync.reporting.views import wording
 from carsync.reporting.views.cost import cost_rows
 from carsync.reporting.views.layout import WIDTH, columns, counts_grid, title, wrap
-from carsync.run.report import RunReport, next_step, outcome
+from carsync.run.report import RunReport, outcome
 from carsync.state.figures import Figures
 
 _VERDICT_TONES: dict[CheckVerdict, Tone] = {"pass": "good", "fail": "bad", "n/a": "plain"}
@@ -42,7 +42,7 @@ def summary_lines(report: RunReport, *, color: bool = False) -> list[str]:
     for name, text in (("problem", report.problem), ("detail", report.detail)):
         if text:
             lines += wrap(name, text, color)
-    return [*lines, *wrap("next", next_step(report.exit_code, report.hint, report.mode), color)]
+    return [*lines, *wrap("next", report.advice, color)]
 
 
 def _work(report: RunReport) -> list[tuple[str, str]]:

@@ -131,7 +131,9 @@ class _Refresh:
         """Record the end, when the locks are given back."""
         context = self._context
         report = self._report(end)
-        if not finish.record(context, end.state, report):
+        is_part = any(car.action == "unclear" for car in self._cars.found.values())
+        state = outcome.recorded_state(end, is_part=is_part)
+        if not finish.record(context, state, report):
             report = self._report(outcome.lost(self._run.run_id))
         context.listeners.ended(report)
         return Refreshed(tuple(self._cars.found.values()), report)
@@ -220,5 +222,6 @@ class _Refresh:
             notes=tuple(context.notes),
             dry_run=context.options.dry_run,
             mode=context.mode,
+            usual_mode=context.config.sync.mode,
             **asdict(end),
         )

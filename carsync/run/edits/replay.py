@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from carsync.config.api_sections import Value
 from carsync.config.lists import combine, name_of
 from carsync.config.sections import Config
-from carsync.destination import merge, migrations, staging
+from carsync.destination import migrations, staging
+from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
 from carsync.destination.stage_writer import StageWriter
 from carsync.errors import CarsyncError, ConfigError, DatabaseError, LockedError, PageError
@@ -134,14 +135,14 @@ class Replay:
                 records=self._config.history.changes_keep_days > 0,
                 secrets=self._config.api.auth.secrets,
             )
-            counts = merge.merge(self._connection, request)
+            counts = merge_once(self._config, self._connection, request, lambda: False)
         except CarsyncError as exc:
             with suppress(DatabaseError):
                 self._finish(run, exc.exit_code)
             raise
-        done = Replayed(outlook, run.run_id, counts.rejected, counts)
-        self._finish(run, ExitCode.OK)
-        return done
+        with suppress(DatabaseError):  # it is done all the same
+            self._finish(run, ExitCode.OK)
+        return Replayed(outlook, run.run_id, counts.rejected, counts)
 
     # ── what may be replayed ─────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from carsync.config.lists import is_removal
+from carsync.config.lists import PAGES_EACH, is_removal
 from carsync.engine.messages import (
     PageFailed,
     PageFetched,
@@ -77,6 +77,7 @@ class Metrics:
         self._memory = MemorySlope()
         self._rss: dict[str, int] = {}
         self._counts = _Counts()
+        self._read: dict[int, list[int]] = {}  # records and rejects of each list
         self._fetched = self._rows_staged = 0
         self._busy_s = 0.0
         self._paused_until_s: dict[Pause, float] = {}
@@ -90,6 +91,9 @@ class Metrics:
         if not is_removal(event.page):
             counts.records += event.records
             counts.rejects += event.rejects
+            read = self._read.setdefault(event.page // PAGES_EACH, [0, 0])
+            read[0] += event.records
+            read[1] += event.rejects
         counts.wire_bytes += event.wire_bytes
         counts.body_bytes += event.body_bytes
         self._latency.add(event.latency_s)
@@ -115,10 +119,16 @@ class Metrics:
             if (kind := self._last_errors.pop(page, None)) is not None:
                 self._errors[kind] -= 1
 
-    def pages_dropped(self, pages: int) -> None:
-        """Take back so many staged pages and all records: the feed is read anew."""
+    def pages_dropped(self, pages: int, numbers: range) -> None:
+        """Take back so many staged pages, and the records of the lists that are read anew.
+
+        `numbers` are all that pages of these lists may have.
+        """
         self._counts.pages_staged -= pages
-        self._counts.records = self._counts.rejects = 0
+        for index in [i for i in self._read if i * PAGES_EACH in numbers]:
+            records, rejects = self._read.pop(index)
+            self._counts.records -= records
+            self._counts.rejects -= rejects
 
     def pages_staged(self, event: PagesStaged) -> None:
         """Count what a writer committed of the feed's pages."""

@@ -25,6 +25,7 @@ def _show(site: SimulatedSite, snapshot: int) -> None:
     assert requests.post(url, params={"n": snapshot}, timeout=5).ok
 
 
+@pytest.mark.quick
 def test_approve_deactivates_exactly_the_cars_that_a_capped_run_held(
     open_site: OpenSite, fill: Fill
 ) -> None:

@@ -95,6 +95,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_check_passes_and_the_database_stays_up_until_enter_on_a_terminal(
     folder: Path,
 ) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite, ask
+
+pytestmark = pytest.mark.quick
 
 
 def record(site: SimulatedSite) -> list[list[tuple[object, ...]]]:

@@ -13,6 +13,7 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.fake_api import Reply
 from tests.support.folders import ROOT
+from tests.support.quick_site import QuickSite
 from tests.support.site import CARSYNC, Ended, Site, ask, await_that, worst_burst
 from tests.support.small_feed import SmallFeed, SmallSite, car
 
@@ -29,7 +30,7 @@ def feed() -> Iterator[SmallFeed]:
 @pytest.fixture
 def site(feed: SmallFeed, dsn: str, tmp_path: Path, fill: Fill) -> Iterator[SmallSite]:
     """Give a site in step with its feed."""
-    site = SmallSite(feed, dsn, tmp_path)
+    site = QuickSite(feed, dsn, tmp_path)
     fill(site)
     feed.arrivals.clear()
     yield site
@@ -145,6 +146,7 @@ def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite) -> N
     assert "api.record.path" in ended.said
 
 
+@pytest.mark.long
 def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=200))
     site.variables["RPS"] = "50"
@@ -170,6 +172,7 @@ def test_it_waits_for_a_run_and_the_api_sees_one_bucket(open_site: OpenSite, fil
     site.await_no_process()
 
 
+@pytest.mark.long
 def test_an_unfinished_run_goes_on_after_a_refresh(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=200))
     fill(site)

@@ -15,6 +15,8 @@ from tests.support.oracle import KEY, Oracle, assert_no_canary
 from tests.support.records import POISONED, UNKNOWN
 from tests.support.site import SimulatedSite, Site, ask
 
+pytestmark = pytest.mark.quick
+
 Poison = Callable[[Mapping[str, str]], None]
 MENDED = {"mapping__columns__title": {"template": "{make} {model}"}}
 """The mapping fix: a title of the feed's own is looked for no more; its hashes are other ones."""
@@ -65,6 +67,7 @@ def record_of(site: SimulatedSite, car: str, **changes: Any) -> str:
     return json.dumps({**record, **changes})
 
 
+@pytest.mark.quick(False)
 def test_poisoned_records_cost_themselves_and_nobody_goes(
     site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:
@@ -190,6 +193,7 @@ def test_too_many_rejects_end_the_run_before_the_merge(
     oracle.recover()
 
 
+@pytest.mark.long
 def test_rejects_of_the_part_before_an_interruption_count_in_the_resumed_run(
     site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:
@@ -230,6 +234,7 @@ def test_a_page_with_a_very_long_text_lands(scripted_api: ScriptedApi, scripted_
     assert len(line["original"]) == 1_000_000
 
 
+@pytest.mark.quick(False)
 def test_a_row_that_postgresql_refuses_keeps_no_key_that_the_api_echoes(
     scripted_site: Site, scripted_api: ScriptedApi
 ) -> None:

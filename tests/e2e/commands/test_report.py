@@ -20,9 +20,15 @@ from tests.support.browser import CHROMIUM, Browser, Pixel, browser
 from tests.support.oracle import KEY
 from tests.support.site import CARSYNC, PAGE_SIZE, Api, Ended, SimulatedSite, ask
 
+pytestmark = pytest.mark.quick
+
 FEED = FeedOptions(cars=400, changed_share=0.1, added_share=0.05, removed_share=0.05)
 HOSTILE = "</title><script>document.title='owned'</script><img src=http://127.0.0.1:9/x>"
-LOOKS = [(390, False), (390, True), (1440, False), (1440, True)]
+LOOKS = [
+    (390, True),
+    (1440, False),
+    *(pytest.param(*look, marks=pytest.mark.long) for look in ((390, False), (1440, True))),
+]
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="LOUD: chromium is not on the PATH (apt-get install chromium)"

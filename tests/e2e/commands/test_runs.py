@@ -9,9 +9,13 @@ import signal
 import subprocess
 from typing import Any
 
+import pytest
+
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
 from tests.support.oracle import KEY, Oracle, assert_no_canary
 from tests.support.site import CARSYNC, SimulatedSite, Site, ask, await_that
+
+pytestmark = pytest.mark.quick
 
 PAGES = 6
 OLD_RUN = """
@@ -113,6 +117,7 @@ def test_a_run_with_faults_is_told_whole(scripted_site: Site, scripted_api: Scri
     assert max(map(len, plain.splitlines())) <= 80
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_keeps_what_its_first_session_saw(site: SimulatedSite) -> None:
     oracle = Oracle(site)
     site.api.hold(after=10)

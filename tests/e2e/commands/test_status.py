@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from psycopg2.extensions import make_dsn
 
 from tests.e2e.conftest import Fill
 from tests.support.site import SimulatedSite
+
+pytestmark = pytest.mark.quick
 
 
 def test_before_the_first_run_there_is_nothing_to_show(site: SimulatedSite) -> None:

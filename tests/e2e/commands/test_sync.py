@@ -18,9 +18,12 @@ from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
 from tests.support.site import SimulatedSite, Site, ask, worst_burst
 
+pytestmark = pytest.mark.quick
+
 FEED = FeedOptions(cars=600, changed_share=0.05, added_share=0.03, removed_share=0.04)
 
 
+@pytest.mark.quick(False)
 def test_the_table_follows_the_feed_and_no_row_is_written_without_need(
     open_site: OpenSite, empty_dsn: str
 ) -> None:
@@ -84,7 +87,7 @@ def _create_deployed_table(dsn: str, golden: list[dict[str, Any]], *, with_hash:
             )
 
 
-@pytest.mark.parametrize("with_hash", [True, False])
+@pytest.mark.parametrize("with_hash", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_adopting_a_deployed_table_updates_nothing_that_has_its_md5(
     scripted_api: ScriptedApi, empty_dsn: str, tmp_path: Path, with_hash: bool
 ) -> None:
@@ -136,6 +139,7 @@ def test_a_feed_without_totals_is_read_until_ten_pages_are_empty(open_site: Open
     assert changed.counts["deactivated"] == 24
 
 
+@pytest.mark.quick(False)
 def test_transient_faults_are_ridden_out(open_site: OpenSite) -> None:
     site = open_site(error_share=0.1, cut_share=0.1, html_share=0.1, rate=60.0, burst=8)
     site.settings["limits.retry.max_attempts"] = 10
@@ -152,7 +156,8 @@ def test_transient_faults_are_ridden_out(open_site: OpenSite) -> None:
     assert errors["bad_page"]
 
 
-@pytest.mark.parametrize("own_limit", ["0", "200"])
+@pytest.mark.parametrize("own_limit", [pytest.param("0", marks=pytest.mark.long), "200"])
+@pytest.mark.quick(False)
 def test_retry_after_silences_every_thread(open_site: OpenSite, own_limit: str) -> None:
     site = open_site(FeedOptions(cars=1200), rate=20.0, burst=20)
     site.widen()
@@ -168,6 +173,7 @@ def test_retry_after_silences_every_thread(open_site: OpenSite, own_limit: str) 
     assert len(at_once) < 20
 
 
+@pytest.mark.quick(False)
 def test_the_api_never_sees_more_than_burst_and_rate_allow(open_site: OpenSite) -> None:
     """Over any window, retries included, with four threads in two processes."""
     site = open_site(FeedOptions(cars=2000), error_share=0.1)

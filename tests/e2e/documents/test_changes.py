@@ -178,6 +178,7 @@ def test_the_index_keeps_in_step_however_often_it_is_killed(
     site.assert_exact(snapshot)
 
 
+@pytest.mark.long
 def test_an_index_that_is_too_far_behind_begins_anew(
     site: SimulatedSite, follower: Follower
 ) -> None:
@@ -203,6 +204,7 @@ SERVERS: dict[str, type[Elasticsearch | Meilisearch | Typesense]] = {
 """By the port that the page shows."""
 
 
+@pytest.mark.long
 def test_search_servers_take_the_bodies_and_are_in_step(
     site: SimulatedSite, tmp_path: Path
 ) -> None:

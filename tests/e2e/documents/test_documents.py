@@ -68,7 +68,13 @@ def _list_dealer_s_cars(api: ScriptedApi) -> None:
             api.on("/v2/listings", Reply(body=body))
 
 
-@pytest.mark.parametrize("page", document_runner.pages(), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=() if page.stem == "README" else pytest.mark.long)
+        for page in document_runner.pages()
+    ],
+)
 def test_every_command_of_a_page_does_what_it_says(
     page: Path, open_site: OpenSite, scripted_api: ScriptedApi
 ) -> None:

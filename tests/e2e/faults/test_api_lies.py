@@ -132,7 +132,7 @@ def test_totals_that_lie(liar: Liar) -> None:
             raise AssertionError(f"totals: {what}") from exc
 
 
-@pytest.mark.parametrize("total", [None, CARS * 100])
+@pytest.mark.parametrize("total", [None, pytest.param(CARS * 100, marks=pytest.mark.long)])
 def test_a_last_page_that_moves_on_with_each_page_ends(liar: Liar, total: int | None) -> None:
     """Each page says that there is one more, and holds cars."""
     real = liar.api._answer_page
@@ -151,7 +151,7 @@ def test_a_last_page_that_moves_on_with_each_page_ends(liar: Liar, total: int | 
     assert "max_pages" in ended.said or "of them were seen" in ended.said
 
 
-@pytest.mark.parametrize("with_totals", [True, False])
+@pytest.mark.parametrize("with_totals", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_page_1_for_every_page_number_ends_and_names_the_key(liar: Liar, with_totals: bool) -> None:
     first = body_of(liar.api._answer_page({"page": "1", "per_page": str(PAGE_SIZE)}))
     liar.api.page_lie = edited(lambda *_: first if with_totals else {"data": first["data"]})
@@ -218,7 +218,7 @@ def _car(number: int, model: str = "K5") -> dict[str, Any]:
     return {"id": number, "manufacturer": {"name": "Kia"}, "model": {"name": model}}
 
 
-@pytest.mark.parametrize("late", [1, 3])
+@pytest.mark.parametrize("late", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_of_a_car_listed_on_two_pages_the_same_one_wins_in_any_order(
     scripted_api: ScriptedApi, scripted_site: Site, fill: Fill, late: int
 ) -> None:

@@ -18,6 +18,8 @@ from tests.e2e.conftest import Fill, OpenSite
 from tests.support.fake_api import Reply, ScriptedApi, page_reply
 from tests.support.site import PAGE_SIZE, SimulatedSite, Site, ask, await_that
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def full_site(site: SimulatedSite, fill: Fill) -> SimulatedSite:
@@ -69,6 +71,7 @@ def test_an_api_that_answers_500_for_some_pages_for_good(full_site: SimulatedSit
     full_site.assert_exact(1)
 
 
+@pytest.mark.quick(False)
 def test_broken_pages_are_not_taken_for_a_broken_api(open_site: OpenSite) -> None:
     """At the feed's end only they are left, fail in a row and open the circuit breaker."""
     site = open_site(FeedOptions(cars=3000), broken_share=0.1)
@@ -96,6 +99,7 @@ def test_an_api_that_goes_down_in_the_middle(full_site: SimulatedSite) -> None:
     assert full_site.sync().report["run_id"] == ended.report["run_id"]
 
 
+@pytest.mark.quick(False)
 def test_a_page_that_is_html(scripted_api: ScriptedApi, scripted_site: Site, fill: Fill) -> None:
     cars = [{"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "K5"}} for n in range(60)]
     for page in (1, 2, 3):
@@ -110,6 +114,7 @@ def test_a_page_that_is_html(scripted_api: ScriptedApi, scripted_site: Site, fil
     assert "HTML" in ended.report["detail"]
 
 
+@pytest.mark.quick(False)
 def test_a_feed_that_is_html_throughout(full_site: SimulatedSite) -> None:
     full_site.api.change(html_share=1.0)
     ended = full_site.sync(expect=3)
@@ -131,6 +136,7 @@ def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite, fill: F
     assert site.status()["state"] == "held"
 
 
+@pytest.mark.quick(False)
 def test_a_wrong_key(full_site: SimulatedSite) -> None:
     full_site.variables["API_KEY"] = "wrong"
     ended = full_site.sync(expect=3)
@@ -177,7 +183,7 @@ def _stranger(dsn: str) -> Iterator[str]:
                 cur.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-@pytest.mark.parametrize("migrates", [True, False])
+@pytest.mark.parametrize("migrates", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_role_without_privileges(full_site: SimulatedSite, migrates: bool) -> None:
     with _stranger(full_site.dsn) as dsn:
         full_site.variables["DATABASE_URL"] = dsn
@@ -258,7 +264,11 @@ def _full_disk(folder: Path) -> Iterator[Path]:
 # ── two at once ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("shared_folder", [True, False], ids=["one-folder", "two-folders"])
+@pytest.mark.parametrize(
+    "shared_folder",
+    [pytest.param(True, marks=pytest.mark.long), False],
+    ids=["one-folder", "two-folders"],
+)
 def test_of_two_starts_one_runs(site: SimulatedSite, shared_folder: bool) -> None:
     """In one folder the file lock answers, from elsewhere the lock in the database."""
     site.api.hold(after=5)

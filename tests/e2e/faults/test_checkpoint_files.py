@@ -24,6 +24,8 @@ from tests.support.oracle import Oracle
 from tests.support.site import CARSYNC, Ended, Running, SimulatedSite, ask, await_that
 from tests.support.site_templates import Shelf
 
+pytestmark = pytest.mark.quick
+
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="ROOT ONLY: mounts a tmpfs, or makes files another user's"
 )
@@ -103,7 +105,7 @@ def test_a_checkpoint_path_that_is_no_file_is_refused_and_left_alone(
     assert_only_missing_pages_were_fetched(site, staged)
 
 
-@pytest.mark.parametrize("dangling", [True, False])
+@pytest.mark.parametrize("dangling", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_symlink_is_replaced_and_what_it_points_to_left_alone(
     site: SimulatedSite, leave_unfinished: LeaveUnfinished, dangling: bool
 ) -> None:
@@ -220,7 +222,9 @@ def make_writable(folder: Path) -> None:
     ("spoil", "mend", "problem", "hint"),
     [
         (fill, empty, "no space left on device", "free space"),
-        (make_read_only, make_writable, "read-only", "read-only"),
+        pytest.param(
+            make_read_only, make_writable, "read-only", "read-only", marks=pytest.mark.long
+        ),
     ],
 )
 def test_a_disk_that_fills_up_or_turns_read_only_in_the_middle_of_a_run(
@@ -318,10 +322,11 @@ def delete_folder(path: Path) -> None:
     [
         pytest.param(delete_checkpoint, marks=pytest.mark.long),
         pytest.param(delete_lock, marks=pytest.mark.long),
-        replace_lock,
+        pytest.param(replace_lock, marks=pytest.mark.long),
         delete_folder,
     ],
 )
+@pytest.mark.long
 def test_what_vanishes_in_the_middle_of_a_run_comes_back_and_no_second_run_begins(
     site: SimulatedSite, vanish: Callable[[Path], None]
 ) -> None:
@@ -350,6 +355,7 @@ def test_what_vanishes_in_the_middle_of_a_run_comes_back_and_no_second_run_begin
     assert site.status()["state"] == "complete"
 
 
+@pytest.mark.long
 def test_a_stop_while_the_folder_is_gone_is_resumable(site: SimulatedSite) -> None:
     oracle = Oracle(site)
     site.api.hold(after=10)

@@ -81,6 +81,7 @@ def seconds_ahead(site: SimulatedSite) -> float:
 
 
 @pytest.mark.parametrize("step_s", [pytest.param(HOUR_S, marks=pytest.mark.long), -HOUR_S])
+@pytest.mark.long
 def test_a_clock_set_in_the_middle_of_a_run(site: SimulatedSite, clock: Clock, step_s: int) -> None:
     go_by(clock, site)
     site.variables["RPS"] = "30"
@@ -124,6 +125,7 @@ def test_a_clock_set_between_two_runs_grants_no_second_burst(
 
 
 @pytest.mark.parametrize("step_s", [pytest.param(HOUR_S, marks=pytest.mark.long), -HOUR_S])
+@pytest.mark.long
 def test_a_clock_set_between_a_killed_run_and_the_next_one(
     site: SimulatedSite, clock: Clock, step_s: int
 ) -> None:
@@ -182,6 +184,7 @@ def set_server(clock: Clock, dsn: str, ahead_s: int) -> None:
     await_that(lambda: error_s() < 10, "the server's new clock")
 
 
+@pytest.mark.long
 def test_a_server_whose_clock_is_set_between_and_during_runs(
     open_site: OpenSite, clock: Clock, server: str
 ) -> None:

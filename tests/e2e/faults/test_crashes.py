@@ -56,7 +56,14 @@ def test_after_kill_9_of_the_parent_only_unstaged_pages_are_fetched_again(
     assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
-@pytest.mark.parametrize("choose", [_fetcher, _writer, _manager])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        pytest.param(_fetcher, marks=pytest.mark.long),
+        _writer,
+        pytest.param(_manager, marks=pytest.mark.long),
+    ],
+)
 def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choose) -> None:
     site.widen()
     site.api.hold(after=10)
@@ -73,6 +80,7 @@ def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choo
     assert staged.isdisjoint(site.api.pages_read())
 
 
+@pytest.mark.long
 def test_a_child_that_hangs_is_found_and_the_run_goes_on(site: SimulatedSite) -> None:
     site.api.hold(after=10)
     running = site.start("sync", "--json", deadlines="fetcher_silence_s=2")
@@ -109,6 +117,7 @@ def crashing_site(open_site: OpenSite, crashing_dsn: str, own_shelf: Shelf) -> S
     return site
 
 
+@pytest.mark.long
 def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres
 ) -> None:
@@ -137,6 +146,7 @@ def test_after_a_crash_of_postgresql_the_lost_staging_is_noticed(
     assert site.inactive() == site.truth(0).keys() - site.truth(1).keys()
 
 
+@pytest.mark.long
 def test_a_crash_of_postgresql_while_nobody_runs_deactivates_nobody(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres
 ) -> None:
@@ -173,6 +183,7 @@ def _merge_kept_waiting(site: SimulatedSite, fill: Fill) -> Iterator[Running]:
         conn.rollback()
 
 
+@pytest.mark.long
 def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FEED)
     with _merge_kept_waiting(site, fill) as running:
@@ -190,6 +201,7 @@ def test_kill_9_during_the_merge_leaves_all_or_nothing(open_site: OpenSite, fill
     assert site.api.pages_read() == [], "all was staged"
 
 
+@pytest.mark.long
 def test_a_merge_whose_connection_breaks_is_repeated_by_the_next_run(
     open_site: OpenSite, fill: Fill
 ) -> None:
@@ -227,6 +239,7 @@ def test_a_second_signal_cancels_a_merge_that_waits(open_site: OpenSite, fill: F
 
 
 @pytest.mark.parametrize("session", ["carsync", "carsync writer%"])
+@pytest.mark.long
 def test_a_session_that_is_terminated_ends_the_run_resumable(
     site: SimulatedSite, session: str
 ) -> None:

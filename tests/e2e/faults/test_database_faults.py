@@ -108,7 +108,7 @@ def _await_server(server: EmbeddedPostgres) -> None:
     [
         _stop_immediately,
         pytest.param(_kill_parents_backend, marks=pytest.mark.long),
-        _kill_writers_backend,
+        pytest.param(_kill_writers_backend, marks=pytest.mark.long),
     ],
 )
 def test_a_crash_while_staging_loses_nothing_and_is_recovered_from(
@@ -130,7 +130,9 @@ def test_a_crash_while_staging_loses_nothing_and_is_recovered_from(
     assert runs(site) == [("complete", True)]
 
 
-@pytest.mark.parametrize("crash", [_stop_immediately, _kill_parents_backend])
+@pytest.mark.parametrize(
+    "crash", [_stop_immediately, pytest.param(_kill_parents_backend, marks=pytest.mark.long)]
+)
 def test_a_crash_while_merging_leaves_the_table_as_it_was(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres, crash: Crash
 ) -> None:
@@ -202,7 +204,10 @@ def test_a_commit_that_a_failover_lost_is_no_success(
     oracle.recover()
 
 
-@pytest.mark.parametrize(("when", "code"), [("before", 4), ("after", 0)])
+@pytest.mark.parametrize(
+    ("when", "code"), [pytest.param("before", 4, marks=pytest.mark.long), ("after", 0)]
+)
+@pytest.mark.long
 def test_the_outcome_of_a_cut_merge_is_looked_up_until_the_database_is_back(
     proxied_site: SimulatedSite, proxy: PgProxy, when: CommitCut, code: int
 ) -> None:
@@ -266,6 +271,7 @@ def test_a_connection_cut_in_the_middle_of_a_message_is_recovered_from(
 # ── rivals ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite, fill: Fill) -> None:
     """The rival holds a row and asks for one that the merge has written."""
     site = grown(open_site(FEED), fill)
@@ -292,6 +298,7 @@ def test_a_merge_that_loses_a_deadlock_is_repeated(open_site: OpenSite, fill: Fi
     oracle.judge(ended)
 
 
+@pytest.mark.long
 def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite, fill: Fill) -> None:
     site = grown(open_site(FEED), fill)
     oracle = Oracle(site, snapshots=(0, 1))
@@ -308,6 +315,7 @@ def test_a_merge_that_loses_every_time_ends_resumable(open_site: OpenSite, fill:
     oracle.recover()
 
 
+@pytest.mark.long
 def test_a_merge_that_gets_no_lock_names_the_session_that_holds_it(
     open_site: OpenSite, fill: Fill
 ) -> None:
@@ -367,7 +375,7 @@ def disk(own_server: EmbeddedPostgres) -> Iterator[Disk]:
             subprocess.run(["umount", "--lazy", name], check=True)
 
 
-@pytest.mark.parametrize("phase", ["staging", "merging"])
+@pytest.mark.parametrize("phase", ["staging", pytest.param("merging", marks=pytest.mark.long)])
 def test_a_full_disk_of_the_server_ends_the_run_until_space_is_freed(
     open_site: OpenSite, own_server: EmbeddedPostgres, own_shelf: Shelf, disk: Disk, phase: str
 ) -> None:

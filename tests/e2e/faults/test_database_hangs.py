@@ -107,6 +107,7 @@ def test_a_black_hole_while_staging_is_found_and_the_run_resumed(
     assert again.report["run_id"] == ended.report["run_id"]
 
 
+@pytest.mark.long
 def test_a_black_hole_while_merging_is_found_and_the_merge_repeated_by_the_next_run(
     proxied_site: SimulatedSite, proxy: PgProxy
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_black_hole_from_the_start_is_found(proxied_site: SimulatedSite, proxy
     assert proxied_site.api.log == []
 
 
+@pytest.mark.long
 def test_a_merge_that_works_for_long_is_no_black_hole(
     proxied_site: SimulatedSite, proxy: PgProxy
 ) -> None:
@@ -179,7 +181,7 @@ def stopped_backend(site: SimulatedSite, application_name: str) -> Iterator[None
 @pytest.mark.parametrize(
     ("session", "method", "within_s"),
     [
-        ("carsync", "execute_values", FOUND_S),
+        pytest.param("carsync", "execute_values", FOUND_S, marks=pytest.mark.long),
         pytest.param("carsync writer%", "execute_values", FOUND_S, marks=pytest.mark.long),
         # The supervisor finds it; the new writer then waits for the lock of the old one.
         pytest.param("carsync writer%", "copy", 180.0, marks=pytest.mark.long),

@@ -14,6 +14,8 @@ from tests.support import effort
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite, ask
 
+pytestmark = pytest.mark.quick
+
 GRANTS = (
     "GRANT CREATE ON DATABASE {db} TO {role}",
     "GRANT USAGE, CREATE ON SCHEMA carsync TO {role}",

@@ -60,6 +60,7 @@ def held_merge(site: SimulatedSite) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("is_merging", [False, pytest.param(True, marks=LONG)])
+@pytest.mark.long
 def test_a_crash_of_postgresql(
     open_site: OpenSite,
     crashing_dsn: str,
@@ -114,6 +115,7 @@ def test_a_database_that_says_nothing_any_more(
 
 
 @pytest.mark.parametrize(("when", "code"), [("after", 0), pytest.param("before", 4, marks=LONG)])
+@pytest.mark.long
 def test_a_merge_that_is_cut_at_its_commit(
     open_site: OpenSite, shelf: Shelf, proxy: PgProxy, when: CommitCut, code: int
 ) -> None:
@@ -150,6 +152,7 @@ def _end_session(running: Running, site: SimulatedSite) -> None:
         pytest.param(_end_session, 4, marks=LONG),
     ],
 )
+@pytest.mark.long
 def test_a_merge_that_is_ended_while_it_waits(
     delta_bench: DeltaBench, fault: Callable[[Running, SimulatedSite], None], code: int
 ) -> None:
@@ -169,6 +172,7 @@ def test_a_merge_that_is_ended_while_it_waits(
 
 
 @pytest.mark.parametrize("seed", range(effort.trials(1, 40)))
+@pytest.mark.long
 def test_a_feed_that_moves_while_its_changes_are_read(delta_bench: DeltaBench, seed: int) -> None:
     """Hours go by in the middle of a window, also between a killed run and the one resuming it."""
     dice = random.Random(f"drift {seed}")

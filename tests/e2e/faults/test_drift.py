@@ -9,6 +9,8 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import Fill, OpenSite
 from tests.support.site import Ended, SimulatedSite
 
+pytestmark = pytest.mark.quick
+
 SHRINKING = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_share=0.05)
 BALANCED = FeedOptions(cars=600, changed_share=0, added_share=0.02, removed_share=0.02)
 
@@ -25,7 +27,11 @@ def _sync_across_snapshots(site: SimulatedSite, fill: Fill, expect: int = 0) -> 
     return site.check(running, expect)
 
 
-@pytest.mark.parametrize("feed", [SHRINKING, BALANCED], ids=["shrinking", "balanced"])
+@pytest.mark.parametrize(
+    "feed",
+    [pytest.param(SHRINKING, marks=pytest.mark.long), BALANCED],
+    ids=["shrinking", "balanced"],
+)
 def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
     open_site: OpenSite, fill: Fill, feed: FeedOptions
 ) -> None:
@@ -43,6 +49,7 @@ def test_a_car_that_slipped_between_pages_stays_and_a_gone_one_goes(
     site.assert_exact(1)
 
 
+@pytest.mark.long
 def test_without_by_id_requests_absent_cars_wait_for_the_next_run(
     open_site: OpenSite, fill: Fill
 ) -> None:

@@ -14,15 +14,28 @@ from tests.support.site import Ended, Running, await_that
 
 ACTIONS = ("die", "raise", "hang")
 EVERYTHING = [(point, action) for point in failpoints.ALL for action in ACTIONS]
-SAMPLE = [(point, ACTIONS[n % 3]) for n, point in enumerate(failpoints.ALL)]
+SAMPLE = [
+    ("sync.run_started", "hang"),
+    ("checkpoint.renamed", "die"),
+    ("fleet.started", "raise"),
+    ("intake.staged", "die"),
+    ("sync.decided", "raise"),
+    ("merge.deactivated", "hang"),
+    ("merge.committed", "die"),
+    ("sync.closing", "raise"),
+    ("manager.opened", "raise"),
+    ("fetch.leased", "die"),
+    ("fetch.queued", "hang"),
+    ("fetch.answered", "raise"),
+    ("probe.answered", "die"),
+    ("stage.claimed", "raise"),
+    ("stage.loaded", "hang"),
+    ("stage.committed", "die"),
+]
+"""Each part of a run, and each action in the parent and in both kinds of children."""
 OF_PROBES = ("probe.leased", "probe.answered")
 """An incremental run asks for no car by id."""
-SAMPLE_OF_DELTAS = [
-    ("intake.staged", "die"),
-    ("merge.recorded", "die"),
-    ("merge.committed", "hang"),
-    ("sync.merged", "die"),
-]
+SAMPLE_OF_DELTAS = [("merge.recorded", "die")]
 OF_DELTAS = [(point, action) for point, action in EVERYTHING if point not in OF_PROBES]
 
 

@@ -135,7 +135,7 @@ def dead_run(site: SimulatedSite, leave_unfinished: LeaveUnfinished) -> Iterator
 @pytest.mark.parametrize(
     ("moment", "arguments"),
     [
-        (asleep_before_the_claim, ()),
+        pytest.param(asleep_before_the_claim, (), marks=pytest.mark.long),
         (asleep_in_the_transaction, ()),
         pytest.param(asleep_before_the_claim, ("--fresh",), marks=pytest.mark.long),
         pytest.param(asleep_in_the_transaction, ("--fresh",), marks=pytest.mark.long),

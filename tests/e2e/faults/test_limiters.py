@@ -69,9 +69,14 @@ SOON_OVER = {
     ("limiter", "refusal"),
     [
         pytest.param(leaky(20, 4), HTML, id="nginx"),
-        pytest.param(window(10, 0.5), FORBIDDEN, id="django-ratelimit"),
-        pytest.param(leaky(20, 4), Reply(420, b""), id="420"),
-        pytest.param(leaky(20, 4), Reply(429, {"message": "Too Many Attempts."}), id="429"),
+        pytest.param(window(10, 0.5), FORBIDDEN, id="django-ratelimit", marks=pytest.mark.long),
+        pytest.param(leaky(20, 4), Reply(420, b""), id="420", marks=pytest.mark.long),
+        pytest.param(
+            leaky(20, 4),
+            Reply(429, {"message": "Too Many Attempts."}),
+            id="429",
+            marks=pytest.mark.long,
+        ),
         pytest.param(leaky(20, 4), Reply(403, b"", {"Retry-After": "1"}), id="403, Retry-After"),
     ],
 )
@@ -88,6 +93,7 @@ def test_a_feed_behind_a_limiter_comes_whole(
     assert excess(times, RATE, BURST) <= RATE * ARRIVAL_JITTER_S
 
 
+@pytest.mark.long
 def test_without_adaptive_the_circuit_breaker_answers_as_ever(
     feed: LimitedFeed, site: SmallSite
 ) -> None:
@@ -104,6 +110,7 @@ def test_a_403_before_any_page_is_the_keys(feed: LimitedFeed, site: SmallSite) -
     assert feed.refused == 1
 
 
+@pytest.mark.long
 def test_a_403_that_slowing_down_does_not_help_ends_the_run_and_the_next_one_resumes(
     feed: LimitedFeed, site: SmallSite
 ) -> None:
@@ -121,6 +128,7 @@ def test_a_403_that_slowing_down_does_not_help_ends_the_run_and_the_next_one_res
     assert site.living() == set(feed.ids)
 
 
+@pytest.mark.long
 def test_a_403_for_one_page_is_that_pages(feed: LimitedFeed, site: SmallSite) -> None:
     feed.show = lambda page: FORBIDDEN if page == 7 else feed.honest_page(page)
     ended = site.sync(expect=5)
@@ -129,6 +137,7 @@ def test_a_403_for_one_page_is_that_pages(feed: LimitedFeed, site: SmallSite) ->
     assert feed.pages_asked().count(7) < 20
 
 
+@pytest.mark.long
 def test_cars_are_proved_gone_by_id_behind_a_limiter(feed: LimitedFeed, site: SmallSite) -> None:
     """A record that is refused once is asked for once more."""
     refused = set[int]()

@@ -11,6 +11,8 @@ from tests.support.fake_api import Arrival, Reply, ScriptedApi
 from tests.support.site import PAGE_SIZE, Site
 from tests.support.small_feed import car
 
+pytestmark = pytest.mark.quick
+
 PAGES = 4
 Next = Callable[[int], str | None]
 

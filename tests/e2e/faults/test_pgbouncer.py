@@ -96,6 +96,7 @@ def test_a_pooler_in_session_mode_works(grown_site: SimulatedSite) -> None:
         assert site.sync().counts.keys() == {"seen", "unchanged"}
 
 
+@pytest.mark.long
 def test_a_pool_of_few_sessions_is_synced_through_with_the_writers_that_fit(
     grown_site: SimulatedSite,
 ) -> None:
@@ -115,7 +116,7 @@ def test_a_pool_of_few_sessions_is_synced_through_with_the_writers_that_fit(
     [
         ("transaction", 20),
         pytest.param("transaction", 1, marks=pytest.mark.long),
-        ("statement", 20),
+        pytest.param("statement", 20, marks=pytest.mark.long),
     ],
 )
 def test_a_pooler_in_another_mode_is_refused_with_nothing_touched(

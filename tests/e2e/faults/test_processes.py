@@ -41,10 +41,10 @@ def _parent(running: Running) -> psutil.Process:
     ("point", "action"),
     [
         pytest.param("manager.opened", "die", marks=pytest.mark.long),
-        ("manager.opened", "hang"),
+        pytest.param("manager.opened", "hang", marks=pytest.mark.long),
         pytest.param("fetcher.booted", "die", marks=pytest.mark.long),
         ("fetcher.booted", "raise"),
-        ("writer.booted", "die"),
+        pytest.param("writer.booted", "die", marks=pytest.mark.long),
     ],
 )
 def test_a_child_that_never_boots_ends_the_run_resumable(
@@ -65,7 +65,15 @@ def test_a_child_that_never_boots_ends_the_run_resumable(
     oracle.recover()
 
 
-@pytest.mark.parametrize("choose", [_manager, _fetcher, _writer, _parent])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        pytest.param(_manager, marks=pytest.mark.long),
+        pytest.param(_fetcher, marks=pytest.mark.long),
+        _writer,
+        _parent,
+    ],
+)
 def test_a_process_that_stands_still(bench: Bench, choose: Choose) -> None:
     _stand_still(bench, choose)
 
@@ -116,7 +124,7 @@ def test_a_hang_is_found_within_two_minutes(
     oracle.judge(ended)
 
 
-@pytest.mark.parametrize("victim", [_fetcher, _writer])
+@pytest.mark.parametrize("victim", [pytest.param(_fetcher, marks=pytest.mark.long), _writer])
 def test_a_child_killed_in_the_middle_of_a_transfer(open_site: OpenSite, victim: Choose) -> None:
     """A page larger than the pipe is on its way; whoever dies leaves a lock of the queue held."""
     site = open_site(FeedOptions(cars=3000), page_size=1000)
@@ -175,6 +183,7 @@ def test_a_new_fleet_asks_with_no_second_burst(site: SimulatedSite) -> None:
     oracle.judge(ended)
 
 
+@pytest.mark.long
 def test_a_writer_killed_while_it_waits_for_pages(site: SimulatedSite) -> None:
     """It dies with the queue's reading lock in its hand."""
     oracle = Oracle(site)
@@ -191,6 +200,7 @@ def test_a_writer_killed_while_it_waits_for_pages(site: SimulatedSite) -> None:
     oracle.judge(ended)
 
 
+@pytest.mark.long
 def test_of_many_starts_at_once_exactly_one_runs(site: SimulatedSite) -> None:
     oracle = Oracle(site)
     site.api.hold(after=5)

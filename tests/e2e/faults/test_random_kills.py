@@ -52,7 +52,7 @@ def _let_pass(running: Running, seconds: float) -> None:
         running.process.wait(seconds)
 
 
-@pytest.mark.parametrize("seed", range(effort.trials(4, 300)))
+@pytest.mark.parametrize("seed", range(effort.trials(2, 300)))
 def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
     dice = random.Random(seed)
     oracle = bench.next_oracle()
@@ -71,6 +71,7 @@ def test_an_incremental_run_that_is_struck_at_random(delta_bench: DeltaBench, se
 
 
 @pytest.mark.parametrize("seed", range(effort.trials(1, 60)))
+@pytest.mark.long
 def test_days_of_full_and_incremental_runs_that_are_struck_at_random(
     delta_bench: DeltaBench, seed: int
 ) -> None:
@@ -101,8 +102,8 @@ def _strike_a_run(bench: Bench, dice: random.Random, *arguments: str) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize("kind", ["cursor", "next_link"])
-@pytest.mark.parametrize("seed", range(effort.trials(2, 150)))
+@pytest.mark.parametrize("kind", ["cursor", pytest.param("next_link", marks=pytest.mark.long)])
+@pytest.mark.parametrize("seed", range(effort.trials(1, 150)))
 def test_a_run_that_reads_page_by_page_and_is_killed(bench: Bench, seed: int, kind: str) -> None:
     """At most the page that waits to be staged and the one in flight are asked for again."""
     dice = random.Random(f"{kind}{seed}")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Fill
 from tests.support.fake_api import Reply
+from tests.support.quick_site import QuickSite
 from tests.support.small_feed import SmallFeed, SmallSite
 
 
@@ -25,13 +26,18 @@ def sites(
     """Two feeds, the second with ids of its own, for one table."""
     first, second = feeds
     second.ids = list(range(101, 112))
-    sites = SmallSite(first, dsn, tmp_path), SmallSite(second, dsn, tmp_path)
+    sites = QuickSite(first, dsn, tmp_path), QuickSite(second, dsn, tmp_path)
     yield sites
     for site in sites:
         site.close()
 
 
-@pytest.mark.parametrize("shares_file", [False, True], ids=["own files", "one file"])
+@pytest.mark.parametrize(
+    "shares_file",
+    [False, True],
+    ids=["own files", "one file"],
+)
+@pytest.mark.long
 def test_a_source_does_not_live_on_the_success_of_another(
     sites: tuple[SmallSite, SmallSite], shares_file: bool, tmp_path: Path, fill: Fill
 ) -> None:

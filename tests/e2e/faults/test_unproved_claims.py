@@ -49,7 +49,7 @@ def _operator(site: SmallSite) -> Operator:
 # ── totals ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [404, 400])
+@pytest.mark.parametrize("status", [404, pytest.param(400, marks=pytest.mark.long)])
 def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
     feed: SmallFeed, site: SmallSite, fill: Fill, status: int
 ) -> None:
@@ -73,10 +73,10 @@ def test_a_feed_that_loses_pages_while_it_is_read_is_read_whole(
 @pytest.mark.parametrize(
     ("meta", "has_path"),
     [
-        pytest.param(CAPPED, False, id="no by-id"),
+        pytest.param(CAPPED, False, id="no by-id", marks=pytest.mark.long),
         pytest.param(CAPPED, True, id="404 to every id"),
         ({**CAPPED, "last_page": 10}, True),
-        ({"last_page": 10}, False),
+        pytest.param({"last_page": 10}, False, marks=pytest.mark.long),
     ],
 )
 def test_a_capped_total_hides_no_car(
@@ -89,7 +89,13 @@ def test_a_capped_total_hides_no_car(
     assert site.living() == set(range(1, 12))
 
 
-@pytest.mark.parametrize("meta", [{"total": 1}, {"total": 1, "last_page": None}])
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"total": 1},
+        pytest.param({"total": 1, "last_page": None}, marks=pytest.mark.long),
+    ],
+)
 def test_a_total_that_is_only_the_pages_is_not_the_feeds(
     feed: SmallFeed, site: SmallSite, meta: Meta
 ) -> None:
@@ -105,7 +111,7 @@ def test_a_last_page_counted_from_0_loses_no_page(feed: SmallFeed, site: SmallSi
     assert site.living() == set(feed.ids)
 
 
-@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("total", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_page_size_that_the_api_lowers_loses_no_page(
     feed: SmallFeed, site: SmallSite, total: bool
 ) -> None:
@@ -128,7 +134,7 @@ def test_pages_that_count_from_0_and_are_read_from_1_are_told(
 # ── ends ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("has_totals", [False, True])
+@pytest.mark.parametrize("has_totals", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_feed_cut_at_the_same_depth_every_night_lets_nobody_go(
     feed: SmallFeed, site: SmallSite, has_totals: bool
 ) -> None:
@@ -168,7 +174,7 @@ def test_a_total_one_too_high_is_no_failure(feed: SmallFeed, site: SmallSite) ->
     assert site.living() == {1}
 
 
-@pytest.mark.parametrize("is_gone", [True, False])
+@pytest.mark.parametrize("is_gone", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_what_the_cap_holds_is_asked_for_by_id(
     feed: SmallFeed, site: SmallSite, fill: Fill, is_gone: bool
 ) -> None:
@@ -240,7 +246,7 @@ def test_the_last_page_repeated_for_ever_is_the_end(feed: SmallFeed, site: Small
     assert len(feed.arrivals) < 30
 
 
-@pytest.mark.parametrize("has_totals", [False, True])
+@pytest.mark.parametrize("has_totals", [pytest.param(False, marks=pytest.mark.long), True])
 def test_the_first_page_for_every_number_stops_the_run(
     feed: SmallFeed, site: SmallSite, has_totals: bool
 ) -> None:
@@ -255,7 +261,7 @@ def test_the_first_page_for_every_number_stops_the_run(
     assert site.living() == set(feed.ids)
 
 
-@pytest.mark.parametrize("has_totals", [False, True])
+@pytest.mark.parametrize("has_totals", [pytest.param(False, marks=pytest.mark.long), True])
 def test_everything_in_one_answer_is_one_page(
     feed: SmallFeed, site: SmallSite, has_totals: bool
 ) -> None:
@@ -332,8 +338,18 @@ def test_a_listed_car_that_slipped_between_pages_is_read_by_id_or_told(
     ("answer", "words", "rule"),
     [
         (Reply(body=None), "holds nothing; {}: [404, 410, 200]", {"gone_status": [404, 410, 200]}),
-        (Reply(204, b""), "HTTP 204; {}: [404, 410, 204]", {"gone_status": [404, 410, 204]}),
-        (Reply(400, {}), "HTTP 400; {}: [404, 410, 400]", {"gone_status": [404, 410, 400]}),
+        pytest.param(
+            Reply(204, b""),
+            "HTTP 204; {}: [404, 410, 204]",
+            {"gone_status": [404, 410, 204]},
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            Reply(400, {}),
+            "HTTP 400; {}: [404, 410, 400]",
+            {"gone_status": [404, 410, 400]},
+            marks=pytest.mark.long,
+        ),
         (
             Reply(body={"error": "unknown"}),
             'an error object; {}: {{.error: "unknown"}}',

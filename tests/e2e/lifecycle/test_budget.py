@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from tests.e2e.conftest import Fill
 from tests.support.site import SimulatedSite, ask, await_that
 
@@ -50,6 +52,7 @@ def test_a_used_up_budget_ends_the_run_which_goes_on_later(site: SimulatedSite) 
     assert site.status()["requests"] == {"pages": len(site.api.log)}, "both sessions count"
 
 
+@pytest.mark.long
 def test_a_run_that_cannot_be_finished_is_refused_before_its_first_page(
     site: SimulatedSite, fill: Fill
 ) -> None:

@@ -10,6 +10,8 @@ from carsync.demo.server import running
 from tests.benchmarks.fresh_day import MOST_REQUESTS, compare, options_of, play
 from tests.support.live_site import LiveApi, LiveSite
 
+pytestmark = pytest.mark.quick
+
 SIZES = [
     (2_000, 2),
     pytest.param(2_000, 24, marks=pytest.mark.long),

@@ -13,6 +13,8 @@ from tests.e2e.conftest import OpenSite
 from tests.support.oracle import KEY, assert_no_canary, database_texts
 from tests.support.site import Ended, SimulatedSite, await_that, worst_burst
 
+pytestmark = pytest.mark.quick
+
 CARS = 245
 FEED = FeedOptions(cars=CARS, seed=3)
 USER = {"API_USERNAME": "demo", "API_PASSWORD": KEY}
@@ -91,6 +93,7 @@ def run_with_short_tokens(
     return times
 
 
+@pytest.mark.quick(False)
 def test_tokens_that_live_a_second_are_renewed_once_a_life(open_site: OpenSite) -> None:
     times = run_with_short_tokens(open_site, pages=150, rate=50, life_s=1.0)
     assert len(times) >= 2
@@ -121,6 +124,7 @@ def test_a_token_that_is_revoked_is_renewed_once_and_the_run_is_exact(
     assert_hidden(site, ended)
 
 
+@pytest.mark.quick(False)
 def test_a_key_that_gives_tokens_without_rights_ends_the_run(open_site: OpenSite) -> None:
     site = open_kind(open_site, "login", access_token_life_s=-1.0)
     ended = site.sync("-v", expect=3)

@@ -134,7 +134,11 @@ def interrupt_twice(site: SimulatedSite, running: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [kill_all_at_once, pytest.param(kill_parent, marks=pytest.mark.long), interrupt_twice]
+    "end",
+    [
+        kill_all_at_once,
+        *(pytest.param(end, marks=pytest.mark.long) for end in (kill_parent, interrupt_twice)),
+    ],
 )
 def test_a_run_that_ends_by_force_leaves_nothing_behind(
     site: SimulatedSite, end: Callable[[SimulatedSite, Running], None]

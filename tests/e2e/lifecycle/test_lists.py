@@ -12,6 +12,8 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.site import SimulatedSite, ask, await_that
 
+pytestmark = pytest.mark.quick
+
 CARS = 120
 FEED = FeedOptions(cars=CARS, seed=3, changed_share=0.05, added_share=0.03, removed_share=0.05)
 NAMES = [make.name for make in MAKES]
@@ -30,7 +32,7 @@ def make_of(car_id: str) -> str:
     return str(build_car(seed_key(FEED.seed), int(car_id), 0)["manufacturer"]["name"])
 
 
-@pytest.mark.parametrize("kind", ["page", "next_link"])
+@pytest.mark.parametrize("kind", ["page", pytest.param("next_link", marks=pytest.mark.long)])
 def test_each_list_is_read_and_the_union_is_exact(open_site: OpenSite, kind: str) -> None:
     site = open_lists(open_site, kind)
     site.sync()

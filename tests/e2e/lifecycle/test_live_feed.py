@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from carsync.demo.cars import build_car, seed_key
 from carsync.demo.feed import FIRST_ID, FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.folders import ROOT
 from tests.support.site import ask
+
+pytestmark = pytest.mark.quick
 
 CARS = 400
 FEED = FeedOptions(cars=CARS, seed=3, removed_share=0.05, changed_share=0.02, added_share=0)

@@ -144,6 +144,7 @@ def test_a_new_kind_reads_the_whole_feed_page_by_page(site: Site, api: CursorApi
     assert finish(site).counts["unchanged"] == PAGES * PAGE_SIZE
 
 
+@pytest.mark.long
 def test_a_run_resumes_at_the_token_of_the_first_page_that_is_not_staged(
     site: Site, api: CursorApi
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_run_resumes_at_the_token_of_the_first_page_that_is_not_staged(
     assert api.cursors[before:] == [f"c{number}x" for number in range(6, PAGES + 1)]
 
 
+@pytest.mark.long
 def test_a_page_that_fails_for_good_hides_those_behind_it_and_nobody_goes(
     site: Site, api: CursorApi
 ) -> None:

@@ -14,6 +14,8 @@ from tests.support.fake_api import Arrival, Reply, ScriptedApi
 from tests.support.site import PAGE_SIZE, SimulatedSite, Site, await_that
 from tests.support.small_feed import car
 
+pytestmark = pytest.mark.quick
+
 CARS = 245
 PAGES = 13
 FEED = FeedOptions(cars=CARS, seed=3, changed_share=0.05, added_share=0.03, removed_share=0.02)
@@ -24,7 +26,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "link_header": {"records": ""},
     "none": {},
 }
-LINKED = ["cursor", "next_link", pytest.param("link_header", marks=pytest.mark.long)]
+LINKED = [
+    "cursor",
+    *(pytest.param(kind, marks=pytest.mark.long) for kind in ("next_link", "link_header")),
+]
 """Kinds that know the next page from the one before; the last two go on in the same way."""
 
 
@@ -66,6 +71,7 @@ def test_paging_in_a_body_reads_the_same(open_site: OpenSite, kind: str, form: b
 
 
 @pytest.mark.parametrize("kind", LINKED)
+@pytest.mark.long
 def test_a_killed_run_goes_on_behind_the_last_staged_page(open_site: OpenSite, kind: str) -> None:
     site = open_kind(open_site, kind)
     site.api.hold(6)
@@ -117,7 +123,9 @@ def test_tokens_that_never_live_long_enough_end_the_run_without_a_goodbye(
     assert ended.counts["seen"] == 20
 
 
-@pytest.mark.parametrize("point", ["fetch.mapped", "stage.begun"])
+@pytest.mark.parametrize(
+    "point", ["fetch.mapped", pytest.param("stage.begun", marks=pytest.mark.long)]
+)
 def test_nobody_waits_for_a_page_to_be_mapped_or_staged(open_site: OpenSite, point: str) -> None:
     site = open_kind(open_site, "next_link")
     mark = site.folder / "mark"

@@ -11,6 +11,8 @@ from tests.support.fake_api import Reply
 from tests.support.site import ask
 from tests.support.sold_feed import SoldFeed, SoldSite
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def feed() -> Iterator[SoldFeed]:

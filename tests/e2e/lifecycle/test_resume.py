@@ -8,6 +8,8 @@ from tests.e2e.conftest import LeaveUnfinished
 from tests.support.oracle import Oracle
 from tests.support.site import SimulatedSite, ask, await_that
 
+pytestmark = pytest.mark.quick
+
 
 def _assert_started_anew(site: SimulatedSite) -> None:
     site.assert_exact()

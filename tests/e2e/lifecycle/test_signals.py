@@ -17,17 +17,10 @@ from tests.support.site import SimulatedSite, Site, await_that
 
 PHASES = (
     "sync.locked",
-    "sync.staging_created",
     "fleet.manager_started",
-    "intake.leased",
-    "intake.staged",
-    "sync.read",
     "probe.leased",
-    "sync.decided",
     "merge.compared",
-    "merge.recorded",
     "sync.merged",
-    "sync.recorded",
 )
 """The failpoints at which signals are tried by default: one signal and two by turns."""
 EVERYTHING = [(point, times) for point in failpoints.PARENT for times in (1, 2)]
@@ -36,7 +29,10 @@ SAMPLE_OF_DELTAS = [("sync.read", 2)]
 OF_DELTAS = [(point, times) for point, times in EVERYTHING if point != "probe.leased"]
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)],
+)
 def test_a_signal_drains_and_the_next_run_fetches_only_what_is_missing(
     site: SimulatedSite, number: signal.Signals, exit_code: int
 ) -> None:
@@ -100,6 +96,7 @@ def test_a_second_signal_ends_the_run_at_once(site: SimulatedSite) -> None:
     assert sorted(site.api.pages_read()) == sorted(set(range(1, site.pages() + 1)) - staged)
 
 
+@pytest.mark.long
 def test_a_signal_during_start_up_ends_the_run_in_order(site: SimulatedSite) -> None:
     site.api.hold(after=0)
     running = site.start("sync", "--json")
@@ -131,6 +128,7 @@ def test_a_signal_in_any_phase_ends_the_run_in_order(bench: Bench, point: str, t
 
 
 @pytest.mark.parametrize(("point", "times"), OF_DELTAS if effort.is_long else SAMPLE_OF_DELTAS)
+@pytest.mark.long
 def test_a_signal_in_any_phase_ends_an_incremental_run_in_order(
     delta_bench: DeltaBench, point: str, times: int
 ) -> None:
@@ -156,7 +154,9 @@ def _signal_in(bench: Bench, point: str, times: int) -> None:
     oracle.recover_from(ended)
 
 
-@pytest.mark.parametrize("role", [1, -1], ids=["fetcher", "writer"])
+@pytest.mark.parametrize(
+    "role", [pytest.param(1, marks=pytest.mark.long), -1], ids=["fetcher", "writer"]
+)
 def test_a_signal_does_not_wait_for_a_child_that_hangs(bench: Bench, role: int) -> None:
     """It would never finish what it has in hand."""
     oracle = bench.next_oracle()

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from carsync.demo.feed import FeedOptions
@@ -13,6 +14,8 @@ from tests.e2e.conftest import OpenSite
 from tests.support.fake_api import Reply, ScriptedApi
 from tests.support.oracle import KEY, assert_no_canary, database_texts
 from tests.support.site import Ended, SimulatedSite, await_that
+
+pytestmark = pytest.mark.quick
 
 HOOK = "/services/T0/B0/hook-canary-5c1d"
 FEED = FeedOptions(cars=600, removed_share=0.3)

@@ -12,13 +12,9 @@ from tests.servers.catalogue import FEEDS, Feed, serving
 from tests.servers.toolbox import Toolbox
 from tests.support.site import Site, ask
 
-pytestmark = [pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 _CONFIG = ("--config", "carsync.yaml")
-CHEAP = ("drf_cursor",)
-_PARAMETERS = [
-    pytest.param(feed, id=name, marks=() if name in CHEAP else pytest.mark.long)
-    for name, feed in FEEDS.items()
-]
+_PARAMETERS = [pytest.param(feed, id=name) for name, feed in FEEDS.items()]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def test_rejected_record_counts_as_seen(rig: Rig) -> None:
     rig.sync(cars(range(3)))
     rig.begin()
     rig.stage(page(1, cars(range(2)), [reject(2, "2"), reject(3, None)]))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert (plan.candidates, plan.seen, plan.rejected_without_id) == (0, 3, 1)
     counts = merge.merge(rig.conn, rig.request(1))
     assert (counts.deactivated, counts.rejected, counts.seen) == (0, 2, 3)
@@ -31,11 +31,11 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
     rig.sync(cars(range(10)))
     rig.begin()
     rig.stage(page(1, cars([0, 1, 2])), page(2, cars([2, 3])))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert (plan.active, plan.candidates, plan.seen, plan.duplicates) == (10, 6, 4, 1)
-    listed = candidates.list_candidates(rig.conn, rig.run, 100)
+    listed = candidates.list_candidates(rig.conn, rig.run, 100, by_tombstones=True)
     assert sorted(listed) == ["4", "5", "6", "7", "8", "9"]
-    assert len(candidates.list_candidates(rig.conn, rig.run, 2)) == 2
+    assert len(candidates.list_candidates(rig.conn, rig.run, 2, by_tombstones=True)) == 2
     assert len(candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 1)) == 1
     seen = candidates.list_seen(rig.conn, rig.run.run_id, IDS, Shape(""), 100)
     assert {i: page_number for i, page_number in seen if i != "2"} == {"0": 1, "1": 1, "3": 2}
@@ -46,7 +46,7 @@ def test_plan_counts_what_the_merge_would_deactivate(rig: Rig) -> None:
 def test_id_staged_and_rejected_on_another_page_is_a_duplicate_seen_once(rig: Rig) -> None:
     rig.begin()
     rig.stage(page(1, cars([1])), page(2, [], [reject(0, "1")]))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert (plan.seen, plan.duplicates) == (1, 1)
 
 
@@ -60,7 +60,7 @@ def test_car_that_appeared_during_the_run_is_not_absent(rig: Rig) -> None:
         " VALUES ('new', true, %s, clock_timestamp())",
         SOURCE,
     )
-    assert candidates.plan_deactivation(rig.conn, rig.run).candidates == 0
+    assert candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True).candidates == 0
     assert merge.merge(rig.conn, rig.request(1)).deactivated == 0
     assert "new" in rig.active()
 
@@ -71,7 +71,7 @@ def test_the_longest_unseen_are_listed_first(rig: Rig) -> None:
         rig.sync(cars(seen), action="hold")
     rig.begin()
     rig.stage(page(1, cars([0])))
-    listed = candidates.list_candidates(rig.conn, rig.run, 4)
+    listed = candidates.list_candidates(rig.conn, rig.run, 4, by_tombstones=True)
     assert listed[:1] == ["5"]
     assert set(listed[1:3]) == {"3", "4"}
     assert listed[3] in {"1", "2"}
@@ -86,9 +86,9 @@ def test_only_active_cars_of_the_source_are_candidates(rig: Rig) -> None:
     )
     rig.begin()
     rig.stage(page(1, cars([0])))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert (plan.active, plan.candidates) == (3, 2)
-    listed = candidates.list_candidates(rig.conn, rig.run, 9)
+    listed = candidates.list_candidates(rig.conn, rig.run, 9, by_tombstones=True)
     assert sorted(listed) == ["1", "2"]
 
 

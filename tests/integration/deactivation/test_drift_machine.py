@@ -284,7 +284,7 @@ def test_no_car_listed_throughout_is_deactivated_however_the_feed_moves(
     run_state_machine_as_test(
         machine if effort.is_long else seed(shard)(machine),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=trials(40, 10_000) // SHARDS,
+            max_examples=trials(20, 10_000) // SHARDS,
             stateful_step_count=4,
             database=None,
             report_multiple_bugs=False,

@@ -43,7 +43,7 @@ def sync(
     read = {place: list(numbers) for place, numbers in enumerate(lists) if numbers is not None}
     pages = [range(at * PAGES_EACH + 1, at * PAGES_EACH + 2) for at in range(len(lists))]
     rig.stage(*(page(pages[at].start, cars(numbers)) for at, numbers in read.items()))
-    known = CarsByList(rig.conn, rig.run, names)
+    known = CarsByList(rig.conn, rig.run, names, by_tombstones=True)
     evidence = [
         ListEvidence(
             name, Evidence(known.plan(at), len(read.get(at, ())), failed_pages=at not in read)
@@ -122,7 +122,7 @@ def test_cars_of_a_removed_list_are_held(rig: Rig) -> None:
     names = ("make=Kia",)
     counts = sync(rig, range(19), names=names)
     assert (counts.deactivated, counts.held) == (1, 20)
-    known = CarsByList(rig.conn, rig.run, names)
+    known = CarsByList(rig.conn, rig.run, names, by_tombstones=True)
     assert known.removed == 20
 
 

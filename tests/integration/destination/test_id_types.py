@@ -96,9 +96,11 @@ def test_absent_cars_are_counted_held_and_approved(typed: TypedRig) -> None:
     typed.sync(typed.cars(range(20)))
     run = typed.begin()
     typed.stage(page(1, typed.cars(range(15)), [reject(15, typed.id(15))]))
-    plan = candidates.plan_deactivation(typed.conn, run)
+    plan = candidates.plan_deactivation(typed.conn, run, by_tombstones=True)
     assert (plan.candidates, plan.active, plan.seen) == (4, 20, 16)
-    assert sorted(candidates.list_candidates(typed.conn, run, 9)) == typed.ids(range(16, 20))
+    assert sorted(candidates.list_candidates(typed.conn, run, 9, by_tombstones=True)) == typed.ids(
+        range(16, 20)
+    )
     asked = typed.ids(range(14, 17))
     assert candidates.find_seen(typed.conn, run.run_id, asked, range(1, 2)) != []
     assert typed.merge_staged(1, "hold").held == 4

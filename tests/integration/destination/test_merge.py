@@ -238,7 +238,7 @@ def test_more_absent_cars_than_were_decided_over_are_all_held(
     rig.sync(cars(range(20)))
     rig.begin()
     rig.stage(page(1, cars(range(18))))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert plan.candidates == 2
     request = rig.request(1, action, Proof(gone=["18", "19", "rival"]), max_deactivations=2)
     ask(

@@ -48,7 +48,7 @@ def test_row_security_that_applies_refuses_plan_and_merge(rig: Rig, dsn: str) ->
     limited.begin()
     limited.stage(page(1, cars(range(5))))
     with pytest.raises(DatabasePermissionError, match="row-level security"):
-        candidates.plan_deactivation(rig.conn, limited.run)
+        candidates.plan_deactivation(rig.conn, limited.run, by_tombstones=True)
     with pytest.raises(DatabasePermissionError, match=r"hides rows of public\.cars"):
         merge.merge(rig.conn, limited.request(1))
     ask(rig.conn, "RESET ROLE")

@@ -237,9 +237,9 @@ def test_an_absent_car_with_a_tombstone_needs_no_other_proof(rig: TombstoneRig) 
     run = rig.open("full")
     rig.bury(("1", rig.now(), 9))
     rig.stage(page(2, [car("3")]))
-    plan = candidates.plan_deactivation(rig.conn, run)
+    plan = candidates.plan_deactivation(rig.conn, run, by_tombstones=True)
     assert (plan.candidates, plan.removed) == (1, 1)
-    assert candidates.list_candidates(rig.conn, run, 9) == ["2"]
+    assert candidates.list_candidates(rig.conn, run, 9, by_tombstones=True) == ["2"]
     assert plan_removals(rig.conn, run, moves=False).removed == 1
     counts = rig.settle([], action="prove")
     assert (counts.deactivated, counts.removed, counts.held) == (1, 1, 1)

@@ -46,9 +46,9 @@ def test_a_clock_set_between_two_runs_changes_nothing(rig: Rig, step_s: float) -
     set_clock(rig, step_s)
     rig.begin()
     rig.stage(page(1, cars(range(8), "b"), age_s=10))
-    plan = candidates.plan_deactivation(rig.conn, rig.run)
+    plan = candidates.plan_deactivation(rig.conn, rig.run, by_tombstones=True)
     assert plan.candidates == 2
-    listed = candidates.list_candidates(rig.conn, rig.run, 10)
+    listed = candidates.list_candidates(rig.conn, rig.run, 10, by_tombstones=True)
     assert listed == ["8", "9"], "a second proof is asked for all of them"
     counts = merge.merge(rig.conn, rig.request(1))
     assert (counts.updated, counts.stale, counts.deactivated) == (8, 0, 2)

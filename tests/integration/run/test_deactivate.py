@@ -50,6 +50,7 @@ def context_of(rig: Rig, config: Config, reported_records: int, *signs: str) -> 
         paginator=lists.paginator,
         resumed_pages=0,
         requests=SimpleNamespace(left=lambda: None),
+        is_all_sure=True,
         said_by_id={},
         mapper=PRESET,
         addresses={},

@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 from psycopg2.sql import SQL
 
+from carsync import timing
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.deactivation import approval
 from carsync.destination import merge, migrations, staging
 from carsync.destination.merge_work import MergeRequest
-from carsync.errors import ConfigError, DatabaseError, LockedError
+from carsync.errors import (
+    ConfigError,
+    DatabaseConflictError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    LockedError,
+)
 from carsync.mapping.mapper import Mapper
 from carsync.model import MAX_ORIGINAL_CHARS
 from carsync.postgres import connection, sql
@@ -451,6 +458,27 @@ def test_a_crash_before_the_merge_leaves_everything_open(
     runs.abandon_runs(site.conn, TARGET, SOURCE)
     assert len(staging.drop_stale(site.conn, TARGET, SOURCE)) == 1
     assert ask(site.conn, "SELECT count(*) FROM carsync.runs WHERE state = 'running'") == [(0,)]
+
+
+def test_a_replay_that_lost_a_deadlock_is_repeated_and_a_lost_answer_is_looked_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.sync([record(1), bad(2)])
+    merged, errors = merge.merge, [DatabaseConflictError("deadlock")]
+
+    def fail(conn: Connection, request: MergeRequest) -> Any:
+        if errors:
+            raise errors.pop()
+        merged(conn, request)
+        conn.close()
+        raise DatabaseUnavailableError("the connection broke")
+
+    monkeypatch.setattr(merge, "merge", fail)
+    with timing.shortened(merge_back_off_s=(0.0,)):
+        done = site.replay()
+    assert done.counts is not None
+    assert (done.counts.inserted, errors) == (1, [])
+    assert site.cars().keys() == {"1", "2"}
 
 
 def test_marking_and_merging_are_one_transaction(

@@ -47,6 +47,7 @@ def test_a_summary_that_the_carsync_before_stored_is_still_shown() -> None:
         "window_from": None,
         "window_overlap_s": None,
         "api_clock": None,
+        "usual_mode": "full",
     }
     assert msgspec.json.decode(msgspec.json.encode(summary_data(report))) == told
     past = a_past("held", report=report, exit_code=6)

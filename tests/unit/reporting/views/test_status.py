@@ -133,6 +133,8 @@ def test_the_next_step_of_an_incremental_run_is_an_incremental_one() -> None:
     assert step.startswith("run `carsync sync --mode incremental` again")
     assert dead.other is not None
     assert judge(dead.other, NOW, False, DAY_H).next_step.startswith("run `carsync sync` again")
+    step = judge(dead.other, NOW, False, DAY_H, "incremental").next_step
+    assert step.startswith("run `carsync sync --mode full` again")
 
 
 def test_of_the_other_run_only_what_somebody_must_know_is_told() -> None:

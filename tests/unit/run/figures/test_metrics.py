@@ -8,7 +8,9 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from carsync.config.lists import PAGES_EACH
 from carsync.engine.messages import (
     PageFailed,
     PageFetched,
@@ -125,6 +127,16 @@ class TestCounters:
         assert got.breaker_openings == 1
         assert got.probes == {"gone": 2, "alive": 1}
         assert (got.queue_depth, got.queue_depth_peak) == (3, 7)
+
+    def test_a_list_that_is_read_anew_loses_its_own_records_alone(self) -> None:
+        metrics = Metrics(FakeClock())
+        for page in (1, 2, PAGES_EACH + 1):
+            metrics.page_fetched(replace(fetched(rejects=page % 2), page=page))
+            metrics.pages_staged(staged(1))
+        metrics.pages_dropped(2, range(PAGES_EACH))
+        metrics.pages_dropped(0, range(PAGES_EACH))
+        got = metrics.snapshot(None, 0)
+        assert (got.pages_staged, got.records, got.rejects) == (1, 100, 1)
 
     def test_a_run_that_did_nothing_yet_has_figures_too(self) -> None:
         got = Metrics(FakeClock()).snapshot(None, 0)
