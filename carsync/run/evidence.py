@@ -27,7 +27,8 @@ class WholeFeed:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        plan = candidates.plan_deactivation(context.connection, context.run)
+        key = (context.connection, context.run, context.forecast)
+        plan = candidates.plan_deactivation(*key)
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)
         is_as_long = _lengths_before(context).get("") == of.plan.planned

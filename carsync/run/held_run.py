@@ -54,6 +54,7 @@ def judge_values(context: RunContext, records: int) -> None:
     before = runs.last_full(conn, context.target, context.source)
     defaults = context.mapper.defaults
     forecast = None if before is None else plausibility.foresee(conn, run, defaults)
+    context.forecast = forecast
     context.columns, fields = column_values.gather(conn, run.run_id, forecast)
     _tell_fields(context, before, fields)
     for words in column_values.describe_unread(context.columns, records):
