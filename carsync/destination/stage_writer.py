@@ -17,7 +17,7 @@ from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import list_types, staged_page, tables, tombstone_tables
 from carsync.destination.unchanged_rows import UnchangedRows
-from carsync.errors import DatabaseError
+from carsync.errors import DatabaseBusyError, DatabaseError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.halving import by_halves
@@ -73,7 +73,8 @@ class StageWriter:
         """Stage `pages`, which grow older meanwhile, in one transaction.
 
         A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
-        costs its row, which becomes a reject, never the batch.
+        costs its row, which becomes a reject, never the batch. While somebody has locked the
+        target, rows are staged without a look at it.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
@@ -83,7 +84,7 @@ class StageWriter:
         try:
             return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not errors.is_refusal(exc):
+            if not errors.is_refusal(exc) and not isinstance(exc, DatabaseBusyError):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
 

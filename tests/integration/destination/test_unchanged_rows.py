@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import psycopg2
 import pytest
 
 from carsync.config.sections import LoadMethod
@@ -110,6 +113,17 @@ def test_an_unchanged_car_is_a_control_and_the_same_by_id(rig: Rig) -> None:
     writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     rows = [car("0"), car("1", "other"), car("2", "b"), car("7")]
     assert writer.count_same([(n, *row) for n, row in enumerate(rows)]) == 2
+
+
+def test_a_locked_table_stops_no_writer(rig: Rig, dsn: str) -> None:
+    rig.sync(cars(range(2)))
+    rig.begin()
+    with closing(psycopg2.connect(dsn)) as other, other.cursor() as cur:
+        cur.execute("LOCK TABLE cars")
+        ask(rig.conn, "SET lock_timeout = '100ms'")
+        rig.stage(page(1, cars(range(2))))
+    assert staged(rig) == (["0", "1"], [])
+    assert rig.merge_staged(1).unchanged == 2
 
 
 def test_ids_of_any_text_are_looked_up(rig: Rig) -> None:
