@@ -132,7 +132,6 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     taken = runs.resume_run(conn, run.run_id)
     if taken is None:
         raise ApprovalError(f"run {run.run_id} was taken over by another process")
-    staging.upgrade_ledger(conn, run.run_id)
     lists = FeedLists(config.api)
     request = MergeRequest(
         run=taken,
@@ -199,6 +198,7 @@ def _refuse(config: Config, conn: Connection, run: Run, mapper: Mapper) -> None:
         raise ApprovalError(
             f"what run {run.run_id} read is gone", detail="a later run has replaced it", hint=hint
         )
+    staging.upgrade_ledger(conn, run.run_id)
     if _figures(run).get("pages_failed"):
         raise ApprovalError(f"not all pages of run {run.run_id} could be read", hint=hint)
     if changed := differences(run.fingerprints, fingerprints(config, mapper)):
