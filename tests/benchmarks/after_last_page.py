@@ -13,7 +13,6 @@ are those of one core.
 from __future__ import annotations
 
 import argparse
-import random
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +20,7 @@ from typing import Any
 
 import psutil
 import psycopg2.extensions
+from msgspec import Struct
 from msgspec.structs import asdict
 from psycopg2.sql import SQL, Composable, Literal
 
@@ -59,6 +59,18 @@ class TimedCursor(psycopg2.extensions.cursor):
         statements[name] = (times + 1, seconds + time.perf_counter() - began_s)
 
 
+class Ids(Struct, frozen=True):
+    """The ids of `cars` cars as the feed lists them: by `stride` 1 in order, by a prime in none."""
+
+    cars: int
+    stride: int
+
+    def part(self, start: int, stop: int) -> list[str]:
+        """Return a part of them; ten million at once would take a gigabyte."""
+        places = range(start, min(stop, self.cars))
+        return [str(100_000_000 + place * self.stride % self.cars) for place in places]
+
+
 def templates(mapper: Mapper, slim: bool) -> list[Row]:
     """Return mapped rows of simulated cars; a slim one has one picture instead of many."""
     feed = Feed(FeedOptions(cars=1000))
@@ -68,11 +80,11 @@ def templates(mapper: Mapper, slim: bool) -> list[Row]:
     return [(*r[:at], '["1.jpg"]', *r[at + 1 :]) for r in rows] if slim else list(rows)
 
 
-def pages(ids: list[str], rows: list[Row], version: str, every: int | None) -> Iterator[MappedPage]:
+def pages(ids: Ids, rows: list[Row], version: str, every: int | None) -> Iterator[MappedPage]:
     """Give the pages of the cars; one of `every` so many has the `version`, the others none."""
-    for start in range(0, len(ids), PAGE_ROWS):
+    for start in range(0, ids.cars, PAGE_ROWS):
         content = []
-        for ordinal, i in enumerate(ids[start : start + PAGE_ROWS]):
+        for ordinal, i in enumerate(ids.part(start, start + PAGE_ROWS)):
             values = rows[int(i) % len(rows)][3:-1]
             changed = version if every and int(i) % every == 0 else ""
             data_hash = f"{int(i) * 0x9E3779B97F4A7C15 % (1 << 128):032x}{changed}"
@@ -129,7 +141,7 @@ def finish(rig: RecordRig, is_first: bool) -> MergeCounts:
     return counts
 
 
-def measure(conn: Connection, name: str, ids: list[str], rows: list[Row], mapper: Mapper) -> None:
+def measure(conn: Connection, name: str, ids: Ids, rows: list[Row], mapper: Mapper) -> None:
     """Do one run and print what it took."""
     is_first, every = RUNS[name] is None, RUNS[name]
     rig = RecordRig(conn, mapper, "copy")
@@ -147,7 +159,7 @@ def measure(conn: Connection, name: str, ids: list[str], rows: list[Row], mapper
             batch.clear()
     if batch:
         rig.stager.stage(batch)
-    rig.pages = -(-len(ids) // PAGE_ROWS)
+    rig.pages = -(-ids.cars // PAGE_ROWS)
     size = SQL("SELECT pg_total_relation_size('carsync.staging_{}')").format(
         Literal(rig.run.run_id)
     )
@@ -173,9 +185,7 @@ def main() -> None:
     options = parser.parse_args()
     mapper = PRESET
     rows = templates(mapper, options.slim)
-    ids = [str(10_000_000 + i) for i in range(options.cars)]
-    if options.shuffled:
-        random.Random(1).shuffle(ids)
+    ids = Ids(options.cars, 7_368_787 if options.shuffled else 1)
     settings = dict(setting.split("=", 1) for setting in options.set)
     with (
         temporary(settings) as server,
