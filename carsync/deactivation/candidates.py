@@ -12,6 +12,7 @@ from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
 from carsync.deactivation.policy import DeactivationPlan
 from carsync.destination import conditions, privileges, staging, superseded, verify
+from carsync.destination.plausibility import Forecast
 from carsync.destination.removals import RemovalRules, Tombstones
 from carsync.mapping.record_path import Place
 from carsync.model import Target
@@ -19,22 +20,30 @@ from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection, patient
+from carsync.state import runs
 from carsync.state.runs import Run
 
 
-def plan_deactivation(conn: Connection, run: Run, *, by_tombstones: bool) -> DeactivationPlan:
+def plan_deactivation(
+    conn: Connection, run: Run, forecast: Forecast | None = None, *, by_tombstones: bool
+) -> DeactivationPlan:
     """Count what the staged pages would deactivate.
 
     Nothing may be left to fetch: a page that is missing makes its cars candidates. Those of
-    tombstones are none, where these count (`by_tombstones`).
+    tombstones are none, where these count (`by_tombstones`). What a `forecast` of the same pages
+    has counted is not counted again.
     Raises `StagingLostError`, `DatabasePermissionError` and `DatabaseError`.
     """
     verify.check_exists(conn, run.run_id)
     with patient(conn), connection.transaction(conn, "counting deactivations") as cur:
         sql.run(cur, "session/set_merge")
         privileges.check(run.target, privileges.describe(cur, run.target))
-        staged = verify.measure(cur, run.run_id)
-        parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
+        counted = (forecast.rows, forecast.ids) if forecast else None
+        staged = verify.measure(cur, run.run_id, counted=counted)
+        parts = {
+            "active": sql.literal(forecast.active) if forecast else _count_active(run),
+            "is_any_absent": sql.literal(forecast is None or forecast.absent > 0),
+        }
         removed = removed_cars(cur, run, by_tombstones)
         absent = absent_cars(cur, run, staged.oldest_fetch, removed)
         query = sql.load("deactivation/count_candidates", **parts, absent=absent, removed=removed)
@@ -48,6 +57,11 @@ def plan_deactivation(conn: Connection, run: Run, *, by_tombstones: bool) -> Dea
         duplicates=staged.rows + rejects_with_id - staged.seen,
         removed=gone,
     )
+
+
+def _count_active(run: Run) -> Composable:
+    parts = {"target": sql.table(run.target), "source": sql.literal(run.source)}
+    return sql.load("lists/count_active", **parts)
 
 
 def list_candidates(conn: Connection, run: Run, limit: int, *, by_tombstones: bool) -> list[str]:
@@ -69,12 +83,18 @@ def list_seen(
 
     Their ids, or the values by which they are asked for, are of the `shape`.
     """
-    tables = staging.tables(run_id)
-    query = sql.load(
-        "deactivation/list_staged_ids", staging=tables["staging"], **_parts(addresses, "id")
-    )
-    with patient(conn):
-        found = sql.fetch(conn, "listing seen cars", query, {**asdict(shape), "limit": limit})
+    run = runs.find_run(conn, run_id)
+    assert run is not None
+    with patient(conn), connection.transaction(conn, "listing seen cars") as cur:
+        query = sql.load(
+            "deactivation/list_staged_ids",
+            **staging.tables(run_id),
+            **target_parts(cur, run.target),
+            **_parts(addresses, "id"),
+            staged_columns=_as_texts(addresses, "s"),
+            target_columns=_as_texts(addresses, "t"),
+        )
+        found = sql.rows(cur, query, {**asdict(shape), "limit": limit})
     known = set(addresses.learn((record_id, values) for record_id, _, values in found))
     return list({i: (i, page) for i, page, _ in found if i in known}.values())
 
@@ -126,6 +146,17 @@ def _parts(addresses: Addresses, id_column: str) -> dict[str, Composable]:
     )
     beside_it = sql.load("deactivation/values_beside", values=sql.comma_separated(beside))
     return {"value": value[0], "values": sql.comma_separated(values), "beside": beside_it}
+
+
+def _as_texts(addresses: Addresses, row: str) -> Composable:
+    """Compose the staged id, and the columns of `row` by which cars are asked for, as texts."""
+    names = {place.column for place in addresses.values if place.constant is None} - {"id"}
+    values = {name: sql.identifier(row, name) for name in sorted(names)}
+    values["id"] = sql.identifier("s", "id")
+    return sql.comma_separated(
+        sql.load("merge/as_text", value=value, name=sql.identifier(name))
+        for name, value in values.items()
+    )
 
 
 def _value(place: Place, id_column: str) -> Composable:

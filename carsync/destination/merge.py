@@ -29,6 +29,9 @@ from carsync.postgres.sql import Composable
 from carsync.postgres.wait import Connection, patient
 from carsync.state import runs
 
+_SMALL_SHARE = 0.02
+"""Up to this share of the table its rows are found by their ids faster than by reading it."""
+
 
 def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
     """Bring the target in step with what is staged, and record the run; roll a dry run back.
@@ -48,11 +51,12 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         sql.run(cur, "session/set_constraints")
         runs.fence_run(cur, run)
         failpoints.reach("merge.fenced")
-        privileges.check(run.target, privileges.describe(cur, run.target))
+        relation = privileges.describe(cur, run.target)
+        privileges.check(run.target, relation)
         sql.run(cur, sql.load("staging/lock_staging", **tables(run.run_id)))
         staged = verify.check(cur, run.run_id, request.pages, request.failed_pages)
         failpoints.reach("merge.verified")
-        counts = _carry_out(MergeWork(cur, request, staged))
+        counts = _carry_out(MergeWork(cur, request, staged), relation)
         failpoints.reach("merge.recorded")
     failpoints.reach("merge.committed")
     return counts
@@ -71,7 +75,7 @@ def lookup_outcome(conn: Connection, run_id: int) -> MergeCounts | None:
     return MergeCounts(**found[0][0])
 
 
-def _carry_out(work: MergeWork) -> MergeCounts:
+def _carry_out(work: MergeWork, relation: privileges.Relation | None) -> MergeCounts:
     """Write the cars that were seen, deactivate or hold the others, and record it."""
     request, tombstones = work.request, work.tombstones
     run = request.run
@@ -84,7 +88,11 @@ def _carry_out(work: MergeWork) -> MergeCounts:
         duplicates = work.run("staging/delete_duplicates")
     planned = _compare(work)
     failpoints.reach("merge.compared")
-    refusals = work.expect_refusals(sum(planned.values()))
+    to_write = sum(planned.values())
+    is_small = relation is not None and 0 < to_write <= _SMALL_SHARE * relation.rows_estimate
+    if is_small:
+        work.run("merge/analyze_delta")
+    refusals = work.expect_refusals(to_write, is_small=is_small)
     counts = replace(write_seen(work, planned, refusals), duplicate=duplicates)
     _settle_rejects(work)
     if not request.is_replay:

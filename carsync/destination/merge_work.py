@@ -119,8 +119,11 @@ class MergeWork:
         run, records = self.request.run, self.request.records
         return change_log.recording(self.cur, run.target, run.run_id, written, records=records)
 
-    def expect_refusals(self, rows: int) -> RefusedRows:
-        """Return what deals with rows of the delta, `rows` long, that the table refuses."""
+    def expect_refusals(self, rows: int, *, is_small: bool) -> RefusedRows:
+        """Return what deals with rows of the delta, `rows` long, that the table refuses.
+
+        `is_small`: the planner may look its rows up, whose statistics are there.
+        """
         request, staged = self.request, self.staged
         return RefusedRows(
             self.cur,
@@ -129,6 +132,7 @@ class MergeWork:
             request.columns,
             self.parts,
             rows=rows,
+            is_small=is_small,
             records=judged_records(staged.rows + staged.rejects, request.run.mode),
             rejects=staged.rejects,
             max_share=request.max_reject_share,

@@ -44,6 +44,7 @@ class Forecast(Struct, frozen=True):
     `ids` are the staged cars, `known` those of them that the table has, `changed` those of these
     whose values would change. `active` are the source's active cars, `absent` those of them that
     are not staged. `is_part`: the run read only what changed, which says nothing of other cars.
+    `rows` are the staged rows, duplicates included.
     """
 
     ids: int
@@ -53,6 +54,7 @@ class Forecast(Struct, frozen=True):
     absent: int
     columns: tuple[ColumnForecast, ...] = ()
     is_part: bool = False
+    rows: int = 0
 
 
 class Example(Struct, frozen=True):
@@ -70,11 +72,13 @@ Defaults = Mapping[str, Any]
 def foresee(conn: Connection, run: Run, defaults: Defaults) -> Forecast:
     """Count what a merge of the staged rows would do to known cars; raise `DatabaseError`."""
     with patient(conn), connection.transaction(conn, "comparing values") as cur:
+        parts = _parts(cur, run)
         sql.run(cur, "session/set_merge")
-        found = sql.one(cur, _count_changes(defaults, _parts(cur, run)))
-    ids, active, known, seen, changed, *counts = found
+        rows, ids, active, known, seen = sql.one(cur, sql.load("plausibility/count_known", **parts))
+        sql.run(cur, "session/set_look_up")
+        changed, *counts = sql.one(cur, _count_changes(defaults, parts))
     absent, columns = active - seen, _columns(defaults, counts)
-    return Forecast(ids, known, changed, active, absent, columns, run.mode != "full")
+    return Forecast(ids, known, changed, active, absent, columns, run.mode != "full", rows)
 
 
 def find_emptied_lists(
@@ -163,7 +167,7 @@ def _shares(part: int, whole: int, key: str, most: float) -> str:
 def _parts(cur: Cursor, run: Run) -> dict[str, Composable]:
     return {
         **target_parts(cur, run.target),
-        "staging": staging.tables(run.run_id)["staging"],
+        **staging.tables(run.run_id),
         "source": sql.literal(run.source),
     }
 

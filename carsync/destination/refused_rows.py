@@ -34,9 +34,9 @@ _TOLD = 3
 class RefusedRows:
     """Writes a merge's delta piece by piece, and deals with what the target refuses of it.
 
-    `parts` are the merge's, `rows` is the length of its delta. Of `records` a share of
-    `max_share` may be rejected, `rejects` of them being so already; none keeps anything
-    of the API's `secrets`.
+    `parts` are the merge's, `rows` is the length of its delta; if it `is_small`, the planner may
+    look its rows up in the target. Of `records` a share of `max_share` may be rejected, `rejects`
+    of them being so already; none keeps anything of the API's `secrets`.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class RefusedRows:
         parts: Mapping[str, Composable],
         *,
         rows: int,
+        is_small: bool,
         records: int,
         rejects: int,
         max_share: float,
@@ -60,6 +61,7 @@ class RefusedRows:
         mapped = sql.comma_separated(map(_as_json, columns))
         self._parts = {**parts, "mapped": mapped}
         self._places = range(rows)
+        self._is_small = is_small
         self._left = max_share * records - rejects
         self._before = 0
         self._max_share = max_share
@@ -83,6 +85,8 @@ class RefusedRows:
         pieces = sql.rendered(self._cur, load(sql.load("merge/chosen")))
         sums: list[int] = []
         self._before = self.refused
+        if self._is_small:
+            sql.run(self._cur, "session/set_look_up")
 
         def attempt(places: range) -> None:
             query = everything if len(places) == len(self._places) else pieces

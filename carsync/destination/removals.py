@@ -72,7 +72,7 @@ class Tombstones:
             "slack": sql.literal(_SLACK),
         }
         self._parts: dict[str, Composable] = {
-            "staging": tables(run.run_id)["staging"],
+            "seen": tables(run.run_id)["seen"],
             **target_parts(cur, run.target),
             "newest": sql.load("removals/newest", **self._dated, each=each),
             "offset": self._dated["offset"],

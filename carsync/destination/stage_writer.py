@@ -16,7 +16,8 @@ from carsync.config.sections import LoadMethod
 from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import list_types, staged_page, tables, tombstone_tables
-from carsync.errors import DatabaseError
+from carsync.destination.unchanged_rows import UnchangedRows
+from carsync.errors import DatabaseBusyError, DatabaseError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.halving import by_halves
@@ -62,16 +63,18 @@ class StageWriter:
         self._seen = sql.load("staging/record_seen", run_id=claim["run_id"])
         self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
         self._absent: frozenset[str] | None = frozenset() if is_removals else None
+        self._unchanged = None if is_removals else UnchangedRows(conn, run_id)
         self._copy = sql.load("staging/copy_staging", **self._parts)
         self._insert_json: sql.Composable | None = None
         self._encode_json = _json_encoder(columns)
-        self._load = self._load_json if load_method == "execute_values" else self._load_copy
+        self._load_all = self._load_json if load_method == "execute_values" else self._load_copy
 
     def stage(self, pages: Sequence[MappedPage]) -> tuple[StagedPage, ...]:
         """Stage `pages`, which grow older meanwhile, in one transaction.
 
         A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
-        costs its row, which becomes a reject, never the batch.
+        costs its row, which becomes a reject, never the batch. While somebody has locked the
+        target, rows are staged without a look at it.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
@@ -81,7 +84,7 @@ class StageWriter:
         try:
             return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not errors.is_refusal(exc):
+            if not errors.is_refusal(exc) and not isinstance(exc, DatabaseBusyError):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
 
@@ -89,9 +92,10 @@ class StageWriter:
         """Return how many of the rows are staged already, with the very same values."""
         values = [sql.identifier("r", name) for name in _short_names(len(self._names))[1:]]
         parts = {
-            "staging": self._staging,
+            **tables(self._run_id),
             "columns": sql.identifiers(self._names, "s"),
             "values": sql.comma_separated(values),
+            "data_hash": values[-1],
         }
         with connection.transaction(self._conn, "comparing records") as cur:
             query = sql.load("staging/count_same", **parts, fields=self._fields(cur))
@@ -141,6 +145,10 @@ class StageWriter:
         )
         sql.insert_values(cur, self._claim, claims, template)
         return {page for (page,) in cur.fetchall()}
+
+    def _load(self, cur: Cursor, pages: list[MappedPage]) -> None:
+        """Load the rows of pages; of those that are unchanged without their values."""
+        self._load_all(cur, self._unchanged.stage(cur, pages) if self._unchanged else pages)
 
     def _load_json(self, cur: Cursor, pages: list[MappedPage]) -> None:
         """Load in statements that are answered within seconds, however long a page is."""

@@ -43,11 +43,15 @@ def create(conn: Connection, run_id: int, columns: Sequence[Column], target: Tar
 
     The staging table has the mapping's `columns`, with the constraints of `target`.
     """
-    purpose = sql.literal(f"carsync: pages of run {run_id}, dropped after the merge")
     with connection.transaction(conn, "creating the staging table") as cur:
         definitions = constraints.definitions(cur, target, columns)
-        parts = {**tables(run_id), "columns": definitions, "purpose": purpose}
+        parts = {**tables(run_id), "columns": definitions, "purpose": _purpose(run_id)}
         sql.run(cur, sql.load("staging/create_staging", **parts))
+        sql.run(cur, sql.load("staging/create_seen", **parts))
+
+
+def _purpose(run_id: int) -> Composable:
+    return sql.literal(f"carsync: pages of run {run_id}, dropped after the merge")
 
 
 def create_tombstones(
@@ -174,9 +178,12 @@ def count_records(
 
 
 def upgrade_ledger(conn: Connection, run_id: int) -> None:
-    """Bring the ledger of an unfinished run, which an earlier version may have made, up to date."""
+    """Bring the tables of an unfinished run, which an earlier version may have made, up to date."""
+    own = tables(run_id)
     with connection.transaction(conn, "upgrading the ledger") as cur:
-        sql.run(cur, sql.load("staging/upgrade_ledger", ledger=ledger_table(run_id)))
+        sql.run(cur, sql.load("staging/upgrade_ledger", ledger=own["ledger"]))
+        if not _is_there(cur, f"carsync.seen_{run_id:d}"):
+            sql.run(cur, sql.load("staging/create_seen", **own, purpose=_purpose(run_id)))
 
 
 def staged_page(line: tuple[Any, ...]) -> StagedPage:
@@ -186,23 +193,29 @@ def staged_page(line: tuple[Any, ...]) -> StagedPage:
 
 
 def tables(run_id: int) -> dict[str, Composable]:
-    """Return the run's staging table and ledger as parts of a statement."""
-    return {"staging": staging_table(run_id), "ledger": ledger_table(run_id)}
+    """Return the run's staging table, the table of all records, and the ledger, as parts."""
+    seen = sql.identifier("carsync", f"seen_{run_id:d}")
+    return {"staging": staging_table(run_id), "seen": seen, "ledger": ledger_table(run_id)}
 
 
 def tombstone_tables(run_id: int) -> dict[str, Composable]:
     """Return the tables of the run's tombstones, by the names that statements have for staging."""
+    staging = sql.identifier("carsync", f"tombstones_{run_id:d}")
     return {
-        "staging": sql.identifier("carsync", f"tombstones_{run_id:d}"),
+        "staging": staging,
+        "seen": staging,
         "ledger": sql.identifier("carsync", f"tombstone_pages_{run_id:d}"),
     }
 
 
 def find_tombstones(cur: Cursor, run_id: int) -> dict[str, Composable] | None:
     """Return the `tombstone_tables` of the run; None where it has none."""
-    name = sql.literal(f"carsync.tombstones_{run_id:d}")
-    ((is_there,),) = sql.rows(cur, sql.load("staging/find_table", name=name))
+    is_there = _is_there(cur, f"carsync.tombstones_{run_id:d}")
     return tombstone_tables(run_id) if is_there else None
+
+
+def _is_there(cur: Cursor, name: str) -> bool:
+    return bool(sql.one(cur, sql.load("staging/find_table", name=sql.literal(name)))[0])
 
 
 def date_replayed(conn: Connection, run_id: int, replay_of: int) -> None:

@@ -91,10 +91,19 @@ def check(
     return staged
 
 
-def measure(cur: Cursor, run_id: int, of: Mapping[str, Composable] | None = None) -> Staged:
-    """Count what is staged: of the feed, or of the tables that `of` names."""
-    found: list[Any] = []
-    for name in ("count_staged", "count_rejects", "find_oldest_fetch"):
+def measure(
+    cur: Cursor,
+    run_id: int,
+    of: Mapping[str, Composable] | None = None,
+    counted: tuple[int, int] | None = None,
+) -> Staged:
+    """Count what is staged: of the feed, or of the tables that `of` names.
+
+    `counted` are the rows and distinct ids, where they are known already.
+    """
+    found: list[Any] = [*(counted or ())]
+    names = ("count_rejects", "find_oldest_fetch")
+    for name in names if counted else ("count_staged", *names):
         query = sql.load(f"staging/{name}", **(tables(run_id) if of is None else of))
         found += sql.one(cur, query, {"run_id": run_id})
     return Staged(*found)

@@ -18,6 +18,7 @@ from carsync.config.dsn import place_of
 from carsync.config.sections import Config
 from carsync.deactivation.removals import RemovalPlan
 from carsync.destination.column_values import ColumnValues
+from carsync.destination.plausibility import Forecast
 from carsync.engine.base import Engine, GivenFeed
 from carsync.engine.messages import PageFailed
 from carsync.errors import DatabaseUnavailableError
@@ -81,6 +82,8 @@ class RunContext:
         """The API's time at the run's first page; None where it sends none."""
         self.notes: list[str] = []
         """Sentences that the report says again."""
+        self.forecast: Forecast | None = None
+        """What the merge would do to known cars; None where nothing was merged before."""
         self.columns: tuple[ColumnValues, ...] | None = None
         """What became of the columns' values; None before all pages are read."""
         self.fields: tuple[str, ...] = ()

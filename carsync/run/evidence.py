@@ -28,7 +28,10 @@ class WholeFeed:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         plan = candidates.plan_deactivation(
-            context.connection, context.run, by_tombstones=context.is_all_sure
+            context.connection,
+            context.run,
+            context.forecast,
+            by_tombstones=context.is_all_sure,
         )
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)

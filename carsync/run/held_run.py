@@ -54,6 +54,7 @@ def judge_values(context: RunContext, records: int) -> None:
     before = runs.last_full(conn, context.target, context.source)
     defaults = context.mapper.defaults
     forecast = None if before is None else plausibility.foresee(conn, run, defaults)
+    context.forecast = forecast
     context.columns, fields = column_values.gather(conn, run.run_id, forecast)
     _tell_fields(context, before, fields)
     for words in column_values.describe_unread(context.columns, records):
@@ -131,7 +132,6 @@ def approve(config: Config, conn: Connection, run: Run) -> MergeCounts:
     taken = runs.resume_run(conn, run.run_id)
     if taken is None:
         raise ApprovalError(f"run {run.run_id} was taken over by another process")
-    staging.upgrade_ledger(conn, run.run_id)
     lists = FeedLists(config.api)
     request = MergeRequest(
         run=taken,
@@ -198,6 +198,7 @@ def _refuse(config: Config, conn: Connection, run: Run, mapper: Mapper) -> None:
         raise ApprovalError(
             f"what run {run.run_id} read is gone", detail="a later run has replaced it", hint=hint
         )
+    staging.upgrade_ledger(conn, run.run_id)
     if _figures(run).get("pages_failed"):
         raise ApprovalError(f"not all pages of run {run.run_id} could be read", hint=hint)
     if changed := differences(run.fingerprints, fingerprints(config, mapper)):

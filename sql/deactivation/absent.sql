@@ -3,7 +3,7 @@
 SELECT t.{key}::text AS id
 FROM {target} AS t
 WHERE {is_expected}
-  AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.{key})
+  AND NOT EXISTS (SELECT FROM {seen} AS s WHERE s.id = t.{key})
   AND NOT EXISTS (
       SELECT FROM carsync.rejects AS r
       WHERE r.run_id = {run_id} AND r.record_id = t.{key}::text AND r.page < {removals_from})

@@ -1,6 +1,6 @@
 -- Which of the cars the unfinished run has read from these pages, rejected records included.
 SELECT s.id::text
-FROM {staging} AS s
+FROM {seen} AS s
 WHERE s.id::text IN (SELECT unnest(%(ids)s::text[])) AND s.page BETWEEN %(first)s AND %(last)s
 UNION
 SELECT r.record_id

@@ -1,6 +1,6 @@
 -- What the run read of each list: staged records and rejected ones, with or without an id.
 SELECT s.page / %(each)s AS place, s.id::text AS id, l.latest_run
-FROM {staging} AS s
+FROM {seen} AS s
 JOIN {ledger} AS l ON l.page = s.page
 WHERE s.page >= 0
 UNION ALL

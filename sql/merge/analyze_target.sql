@@ -1,1 +1,1 @@
-ANALYZE {target}
+ANALYZE {target} {columns}

@@ -18,7 +18,7 @@ LEFT JOIN (
     GROUP BY merged_at
 ) AS written ON written.merged_at = {touched_at}
 WHERE t.source_api::text = {source} AND true = ALL (ARRAY[{is_equal}]::boolean[])
-  AND NOT EXISTS (SELECT FROM {staging} AS s WHERE s.id = t.{key})
+  AND NOT EXISTS (SELECT FROM {seen} AS s WHERE s.id = t.{key})
   AND NOT EXISTS (
       SELECT FROM carsync.rejects AS j
       WHERE j.run_id = {run_id} AND j.record_id = newest.id::text AND j.page < {removals_from})

@@ -4,4 +4,4 @@ WITH forgotten AS (
 ), settled AS (
     DELETE FROM carsync.rejects WHERE run_id = %(run_id)s AND page BETWEEN %(first)s AND %(last)s
 )
-DELETE FROM {staging} WHERE page BETWEEN %(first)s AND %(last)s
+DELETE FROM {seen} WHERE page BETWEEN %(first)s AND %(last)s

@@ -5,5 +5,5 @@ SELECT count(*) AS rejects,
        count(DISTINCT r.record_id) FILTER (WHERE s.id IS NULL) AS unstaged_ids
 FROM carsync.rejects AS r
 JOIN {ledger} AS l ON l.page = r.page
-LEFT JOIN (SELECT DISTINCT id::text AS id FROM {staging}) AS s ON s.id = r.record_id
+LEFT JOIN (SELECT DISTINCT id::text AS id FROM {seen}) AS s ON s.id = r.record_id
 WHERE r.run_id = %(run_id)s

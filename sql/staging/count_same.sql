@@ -1,5 +1,7 @@
--- How many of these records are staged with the very same values.
-SELECT count(DISTINCT s.id)
+-- How many of these records are staged with the very same values, or as unchanged with their hash.
+SELECT count(DISTINCT r.c1)
 FROM json_to_recordset(%(rows)s::json) AS r({fields})
-JOIN {staging} AS s ON s.id = r.c1
-WHERE ROW({columns}) IS NOT DISTINCT FROM ROW({values})
+LEFT JOIN {staging} AS s ON s.id = r.c1
+LEFT JOIN ONLY {seen} AS u ON u.id = r.c1
+WHERE s.id IS NOT NULL AND ROW({columns}) IS NOT DISTINCT FROM ROW({values})
+   OR u.data_hash = {data_hash}

@@ -1,3 +1,3 @@
 -- Staged rows and the distinct ids among them, in one pass.
 SELECT coalesce(sum(times), 0)::bigint AS rows, count(*) AS ids
-FROM (SELECT count(*) AS times FROM {staging} GROUP BY id) AS listed
+FROM (SELECT count(*) AS times FROM {seen} GROUP BY id) AS listed

@@ -2,13 +2,13 @@
 -- other runs came in between, of the pages that were read after the last of them.
 -- Only the narrow rows of repeated ids are sorted.
 WITH repeated AS (
-    SELECT id FROM {staging} GROUP BY id HAVING count(*) > 1
+    SELECT id FROM {seen} GROUP BY id HAVING count(*) > 1
 ), ranked AS (
-    SELECT s.ctid, row_number() OVER (PARTITION BY s.id ORDER BY l.latest_run DESC, s.page DESC, s.ordinal DESC) AS place
-    FROM {staging} AS s
+    SELECT s.tableoid, s.ctid, row_number() OVER (PARTITION BY s.id ORDER BY l.latest_run DESC, s.page DESC, s.ordinal DESC) AS place
+    FROM {seen} AS s
     JOIN repeated ON repeated.id = s.id
     JOIN {ledger} AS l ON l.page = s.page
 )
-DELETE FROM {staging} AS s
+DELETE FROM {seen} AS s
 USING ranked
-WHERE s.ctid = ranked.ctid AND ranked.place > 1
+WHERE s.tableoid = ranked.tableoid AND s.ctid = ranked.ctid AND ranked.place > 1

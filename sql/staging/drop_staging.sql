@@ -1,1 +1,1 @@
-DROP TABLE IF EXISTS {staging}, {ledger}
+DROP TABLE IF EXISTS {staging}, {seen}, {ledger}

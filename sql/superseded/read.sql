@@ -1,6 +1,6 @@
 -- What the run read: its staged records and its rejects, each with the latest run on record then.
 SELECT s.id::text AS id, l.latest_run
-FROM {staging} AS s
+FROM {seen} AS s
 JOIN {ledger} AS l ON l.page = s.page
 UNION ALL
 SELECT r.record_id, l.latest_run

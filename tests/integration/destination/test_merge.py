@@ -445,15 +445,8 @@ def test_role_with_a_short_statement_timeout_can_still_merge(rig: Rig, dsn: str)
 # ── the plans PostgreSQL chooses ─────────────────────────────────────────────
 
 
-def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rig.sync(cars(range(2000)))
-    rig.begin()
-    rig.stage(
-        page(1, [*cars(range(1000), "b"), *cars(range(1000, 1900)), *cars(range(2000, 2100))]),
-        page(2, cars(range(100), "b"), [reject(100, "1950")]),
-    )
+def watch_plans(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the plan of each statement that is executed from now on, by its text."""
     plans: dict[str, str] = {}
     execute, fetch = sql.run, sql.rows
 
@@ -474,19 +467,47 @@ def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
 
     monkeypatch.setattr(sql, "run", run)
     monkeypatch.setattr(sql, "rows", rows)
+    return plans
+
+
+def test_no_statement_of_the_merge_can_choose_a_nested_loop_over_rows(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.sync(cars(range(2000)))
+    rig.begin()
+    rig.stage(
+        page(1, [*cars(range(1000), "b"), *cars(range(1000, 1900)), *cars(range(2000, 2100))]),
+        page(2, cars(range(100), "b"), [reject(100, "1950")]),
+    )
+    plans = watch_plans(monkeypatch)
     counts = rig.merge_staged(2)
     assert (counts.updated, counts.inserted, counts.duplicate) == (1000, 100, 100)
     assert counts.deactivated == 99
-    staging = f'"staging_{rig.run.run_id}"'
-    over_rows = [text for text in plans if staging in text or '"cars"' in text]
+    over_rows = [text for text in plans if re.search(r'"(staging|seen)_|"cars"', text)]
     assert len(over_rows) >= 8
     for text in over_rows:
         assert "Nested Loop" not in plans[text], f"{text}:\n{plans[text]}"
     [delta] = (plan for text, plan in plans.items() if text.startswith("CREATE"))
     assert delta.count("Hash Full Join") == 1
-    assert len(re.findall(r"Scan on (?!superseded)(\w+)", delta)) == 3, (
-        "staging, ledger and table, once each"
+    assert len(re.findall(r"Scan on (?!superseded)(\w+)", delta)) == 4, (
+        "staging, unchanged records, ledger and table, once each"
     )
+
+
+def test_a_merge_of_few_rows_does_not_read_the_whole_table_to_write_them(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyze_after(rig.conn, TARGET, rig.sync(cars(range(5000))))
+    rig.begin()
+    rig.stage(page(1, [*cars(range(5), "b"), *cars(range(5, 4995))]))
+    plans = watch_plans(monkeypatch)
+    counts = rig.merge_staged(1)
+    assert (counts.updated, counts.deactivated) == (5, 5)
+    writing = [plan for text, plan in plans.items() if 'UPDATE "public"."cars"' in text]
+    assert len(writing) == 2
+    for plan in writing:
+        assert "Seq Scan on cars" not in plan
+        assert plan.count("Index Scan using cars_pkey") == 2
 
 
 def test_the_index_knows_the_lines_of_a_large_merge_at_once(
@@ -505,3 +526,15 @@ def test_statistics_are_renewed_after_a_substantial_change_only(rig: Rig) -> Non
     assert analyze_after(rig.conn, TARGET, counts)
     assert ask(rig.conn, "SELECT reltuples FROM pg_class WHERE relname = 'cars'") == [(100.0,)]
     assert not analyze_after(rig.conn, TARGET, rig.sync(cars(range(100))))
+
+
+def test_statistics_of_most_columns_are_left_to_autovacuum_where_it_runs(rig: Rig) -> None:
+    """It comes within minutes by itself, and of three columns they take a fifth of the time."""
+    known = "SELECT attname FROM pg_stats WHERE tablename = 'cars' ORDER BY attname"
+    counts = rig.sync(cars(range(100)))
+    assert ask(rig.conn, "SHOW autovacuum") == [("on",)]
+    analyze_after(rig.conn, TARGET, counts)
+    assert ask(rig.conn, known) == [("id",), ("is_active",), ("source_api",)]
+    ask(rig.conn, "ALTER TABLE cars SET (autovacuum_enabled = off)")
+    analyze_after(rig.conn, TARGET, counts)
+    assert ("make",) in ask(rig.conn, known)

@@ -108,6 +108,7 @@ VALUES = (
     Column("n", "numeric"),
     Column("b", "boolean"),
     Column("j", "jsonb"),
+    Column("data_hash", "text"),
 )
 
 
@@ -141,7 +142,7 @@ def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: 
     run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h")
     staging.create(rig.conn, run.run_id, VALUES, TARGET)
     stager = StageWriter(rig.conn, run.run_id, run.token, VALUES, method)
-    lines = stager.stage([page(1, rows)])
+    lines = stager.stage([page(1, [(*row, "h") for row in rows])])
     found = ask(rig.conn, f"SELECT * FROM carsync.staging_{run.run_id} ORDER BY ordinal")
     staging.drop(rig.conn, run.run_id)
     assert lines[0].rows == len(rows)

@@ -20,7 +20,7 @@ def test_missing_page_refuses_the_merge(rig: Rig) -> None:
     assert len(rig.active()) == 5
 
 
-@pytest.mark.parametrize("lost", ["staging", "ledger", "rejects"])
+@pytest.mark.parametrize("lost", ["seen", "ledger", "rejects"])
 def test_emptied_table_refuses_the_merge(rig: Rig, lost: str) -> None:
     rig.sync(cars(range(5)))
     rig.begin()

@@ -46,6 +46,7 @@ def context_of(rig: Rig, config: Config, reported_records: int, *signs: str) -> 
         target=TARGET,
         source=config.sync.source,
         plan=SimpleNamespace(begun=[ListPlan(lists.all[0], pages)]),
+        forecast=None,
         lists=lists,
         paginator=lists.paginator,
         resumed_pages=0,

@@ -1,0 +1,1 @@
+({key}, source_api, is_active)
