@@ -29,25 +29,32 @@ BASELINE_S = 10.0
 PAGE_ROWS = 1000
 
 
-def probe(dsn: str, count: int, pipe: Pipe) -> None:
-    """Read until told to stop; send the latencies of each phase when the word changes."""
-    with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
+def probe(
+    dsn: str, count: int, pipe: Pipe, first: int = 0, span: tuple[str, str] = ("5", "5001")
+) -> None:
+    """Read until told to end; send the latencies of each phase when the word changes.
+
+    The ids are `count` numbers from `first` on; about a hundred lie within `span`, as texts.
+    """
+    with closing(psycopg2.connect(dsn, application_name="reader")) as conn, conn.cursor() as cur:
         conn.autocommit = True
-        for _ in range(2):
+        word = ""
+        while word != "end":
             taken: list[float] = []
             number = 0
             while not pipe.poll(0):
                 number = (number + 7919) % count
                 began_s = time.perf_counter()
                 cur.execute(
-                    "SELECT data_hash, is_active FROM public.cars WHERE id = %s", (str(number),)
+                    "SELECT data_hash, is_active FROM public.cars WHERE id = %s",
+                    (str(first + number),),
                 )
                 cur.fetchall()
-                cur.execute("SELECT count(*) FROM public.cars WHERE id BETWEEN '5' AND '5001'")
+                cur.execute("SELECT count(*) FROM public.cars WHERE id BETWEEN %s AND %s", span)
                 cur.fetchall()
                 taken.append(time.perf_counter() - began_s)
                 time.sleep(PAUSE_S)
-            pipe.recv()
+            word = pipe.recv()
             pipe.send(taken)
 
 
