@@ -130,7 +130,8 @@ class PagePlan:
 
     def revive_over(self) -> list[int]:
         """Let pages that failed behind the feed's end be leased again; return them."""
-        over = [page for page in self.failed if self.is_over(page)]
+        has_ended = self.length.has_ended  # else each page would look at all that failed
+        over = [page for page in self.failed if self.is_over(page)] if has_ended else []
         for page in over:
             self._states.revive(page)
         return over
