@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from tests.support.folders import ROOT
 EVERY_S = 0.05
 DISK_EVERY_S = 1.0
 STATEMENT_MS = 100
+SHORTEST = 16
+"""A beginning of a statement that is no longer than that names none."""
 
 SETTINGS = {
     "shared_buffers": "1GB",
@@ -190,29 +191,31 @@ class ServerWatch:
         self._peaks = {kind: max(size, self._peaks[kind]) for kind, size in found.items()}
 
 
-def find_statements(log: str, names: Mapping[str, str] | None = None) -> list[tuple[float, str]]:
+def find_statements(log: str) -> list[tuple[float, str]]:
     """Return the seconds and the names of carsync's own long statements, in order.
 
     Those of its writers, which stage pages, are none of them.
     """
-    names = names or statement_names()
-    found = list(_LOGGED.finditer(log))
+    names = statement_names()
     statements = []
-    for match in found:
+    for match in _LOGGED.finditer(log):
         name, took_ms = match[1], match[2]
         if name != "carsync":
             continue
-        first = log[match.end() : match.end() + 400].splitlines()[0].strip()
-        statements.append((float(took_ms) / 1000, names.get(first[:60], first[:60])))
+        text = log[match.end() : match.end() + 200]
+        known = next((names[begin] for begin in names if text.startswith(begin)), None)
+        first = text.splitlines()[0][:60]
+        statements.append((float(took_ms) / 1000, known or first))
     return statements
 
 
 def statement_names() -> dict[str, str]:
-    """Return the names of carsync's statements by how they begin."""
+    """Return the names of carsync's statements by how they begin, the longest beginnings first."""
     folder: Path = ROOT / "carsync/sql"
-    return {
-        path.read_text(encoding="utf-8").strip().splitlines()[0].strip()[:60]: str(
-            path.relative_to(folder).with_suffix("")
-        )
-        for path in sorted(folder.rglob("*.sql"))
-    }
+    found = {}
+    for path in sorted(folder.glob("*/*.sql")):
+        first = path.read_text(encoding="utf-8").strip().splitlines()[0]
+        begin = re.split(r"[{%]", first)[0]
+        if len(begin) > SHORTEST:
+            found[begin] = str(path.relative_to(folder).with_suffix(""))
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))

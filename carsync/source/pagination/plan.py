@@ -116,6 +116,10 @@ class PagePlan:
         if self._states.stage(page):
             self.staged_sizes[records] += 1
 
+    def is_staged(self, page: int) -> bool:
+        """Say whether a page is staged."""
+        return self._states.is_staged(page)
+
     def give_back(self, page: int) -> None:
         """Let a leased page be leased again."""
         self._states.give_back(page)

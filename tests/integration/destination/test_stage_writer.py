@@ -51,7 +51,7 @@ def test_page_and_its_ledger_line_are_staged_together(rig: Rig, method: LoadMeth
         (1, 3, 1, 4),
         (2, 0, 0, 0),
     ]
-    assert list(lines) == staging.read_ledger(rig.conn, rig.run.run_id)
+    assert list(lines) == list(staging.read_ledger(rig.conn, rig.run.run_id))
     assert [row[:4] for row in staged(rig)] == [(1, i, str(i), "Kia") for i in range(3)]
     assert ask(rig.conn, "SELECT page, ordinal, record_id, reason FROM carsync.rejects") == [
         (1, 3, "9", "no make")
@@ -221,7 +221,7 @@ def test_writer_of_a_run_that_is_over_claims_nothing(rig: Rig, state: str) -> No
     ask(rig.conn, "UPDATE carsync.runs SET state = %s", state)
     with pytest.raises(LockedError):
         rig.stage(page(1, cars([1])))
-    assert staging.read_ledger(rig.conn, rig.run.run_id) == []
+    assert list(staging.read_ledger(rig.conn, rig.run.run_id)) == []
 
 
 def test_page_of_a_writer_that_slept_is_never_dated_too_late(
