@@ -212,10 +212,10 @@ def find_statements(log: str) -> list[tuple[float, str]]:
 def statement_names() -> dict[str, str]:
     """Return the names of carsync's statements by how they begin, the longest beginnings first."""
     folder: Path = ROOT / "carsync/sql"
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(folder.glob("*/*.sql")):
         first = path.read_text(encoding="utf-8").strip().splitlines()[0]
         begin = re.split(r"[{%]", first)[0]
         if len(begin) > SHORTEST:
-            found[begin] = str(path.relative_to(folder).with_suffix(""))
+            found.setdefault(begin, str(path.relative_to(folder).with_suffix("")))
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
