@@ -24,16 +24,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 
 from carsync.demo.postgres import EmbeddedPostgres, running
+from tests.benchmarks.client_watch import Sample, watch_client
 from tests.benchmarks.compare import new_database
-from tests.benchmarks.readers import probe
+from tests.benchmarks.readers import ReaderProcess, Readers
 from tests.benchmarks.server_watch import SETTINGS, ServerCost, ServerWatch
 from tests.benchmarks.slim_feed import FIRST_PAGE_MARK
 from tests.support.folders import ROOT
@@ -43,24 +42,6 @@ RUNS = {"first load": 0, "unchanged": 0, "1 % changed": 1}
 BASELINE_S = 10.0
 ORDINARY = ("RowExclusiveLock", "RowShareLock")
 """Locks of everybody who writes rows; they block neither readers nor other writers."""
-MEMORY_EVERY_S = 1.0
-
-
-class Memory(msgspec.Struct):
-    """Summed memory of carsync's processes at one moment, in MB; PSS counts shared pages once."""
-
-    at_s: float
-    rss_mb: float
-    pss_mb: float
-
-
-class Readers(msgspec.Struct):
-    """Milliseconds that reads of the table took."""
-
-    reads: int
-    p50: float
-    p99: float
-    slowest: float
 
 
 class Measured(msgspec.Struct):
@@ -73,10 +54,11 @@ class Measured(msgspec.Struct):
     wall_s: float
     client_cpu_s: float
     server: ServerCost
-    memory: list[Memory]
+    samples: list[Sample]
     checkpoint_bytes: int
     idle: Readers
     merging: Readers
+    load: float
     figures: dict[str, Any]
     counts: dict[str, int]
 
@@ -85,12 +67,29 @@ class Measured(msgspec.Struct):
         return 1e6 * cpu_s / self.rows
 
     @property
+    def reading(self) -> list[Sample]:
+        """The samples of the time in which pages were read."""
+        return [s for s in self.samples if 0 < s.rows < self.rows]
+
+    @property
     def rss_growth_mb(self) -> float:
         """How much more the last third of the reading needs than the middle one, in MB."""
-        reading = [m.rss_mb for m in self.memory if m.at_s < self.wall_s - self.server.merge_s]
-        third = len(reading) // 3
-        middle, last = reading[third : 2 * third], reading[2 * third : 3 * third]
-        return max(last) - max(middle) if third else 0.0
+        found = [sample.rss_mb for sample in self.reading]
+        third = len(found) // 3
+        return max(found[2 * third :]) - max(found[third : 2 * third]) if third else 0.0
+
+    @property
+    def late_over_early(self) -> float:
+        """What a row costs carsync in the second half of the reading, over that in the first."""
+        found = self.reading
+        middle = next((s for s in found if 2 * s.rows >= found[0].rows + found[-1].rows), None)
+        if middle is None or middle in (found[0], found[-1]):
+            return 1.0
+        early, late = (
+            (end.cpu_s - begin.cpu_s) / max(1, end.rows - begin.rows)
+            for begin, end in ((found[0], middle), (middle, found[-1]))
+        )
+        return late / early
 
 
 # ── beside the run ───────────────────────────────────────────────────────────
@@ -110,54 +109,11 @@ def slim_feed(cars: int, page_size: int, version: int, port: int) -> Iterator[st
         server.wait()
 
 
-class ReaderProcess:
-    """Reads the table from a process of its own, from `start` until `stop`."""
-
-    def __init__(self, dsn: str, cars: int, page_size: int) -> None:
-        first = (FIRST_PAGE_MARK + 1) * page_size
-        middle = first + cars // 2
-        span = (str(middle), str(middle + 100))
-        self._args = (dsn, cars, first, span)
-
-    def start(self) -> None:
-        """Begin to read."""
-        context = get_context("spawn")
-        dsn, cars, first, span = self._args
-        self._ours, theirs = context.Pipe()
-        args = (dsn, cars, theirs, first, span)
-        self._process = context.Process(target=probe, args=args, daemon=True)
-        self._process.start()
-
-    def stop(self) -> Readers:
-        """End it, and return what it measured."""
-        self._ours.send("end")
-        times = sorted(1000 * taken for taken in self._ours.recv())
-        self._process.join(10)
-        if not times:
-            return Readers(0, 0.0, 0.0, 0.0)
-        return Readers(len(times), times[len(times) // 2], times[len(times) * 99 // 100], times[-1])
-
-
-def read_for(reader: ReaderProcess, seconds: float) -> Readers:
-    """Read for so long."""
-    reader.start()
-    time.sleep(seconds)
-    return reader.stop()
-
-
-def sample_memory(pid: int, samples: list[Memory], end: threading.Event) -> None:
-    """Sample the memory of a process and all below it until the `end`."""
-    began_s = time.monotonic()
-    while not end.wait(MEMORY_EVERY_S):
-        rss = pss = 0
-        try:
-            main = psutil.Process(pid)
-            for process in (main, *main.children(recursive=True)):
-                memory = process.memory_full_info()
-                rss, pss = rss + memory.rss, pss + memory.pss
-        except psutil.Error:  # one has ended in between
-            continue
-        samples.append(Memory(time.monotonic() - began_s, rss / 1e6, pss / 1e6))
+def new_reader(dsn: str, cars: int, page_size: int) -> ReaderProcess:
+    """Return who reads cars of the feed."""
+    first = (FIRST_PAGE_MARK + 1) * page_size
+    middle = first + cars // 2
+    return ReaderProcess(dsn, cars, first, (str(middle), str(middle + 100)))
 
 
 # ── a run ────────────────────────────────────────────────────────────────────
@@ -185,9 +141,9 @@ def measure(
     server: EmbeddedPostgres, dsn: str, name: str, rows: int, state: Path, given: argparse.Namespace
 ) -> Measured:
     """Run once and measure it all."""
-    reader = ReaderProcess(dsn, rows, given.page_size)
-    idle = read_for(reader, BASELINE_S)
-    memory: list[Memory] = []
+    reader = new_reader(dsn, rows, given.page_size)
+    idle = reader.read_for(BASELINE_S)
+    samples: list[Sample] = []
     end = threading.Event()
     with (
         slim_feed(rows, given.page_size, RUNS[name], given.port) as base_url,
@@ -195,8 +151,8 @@ def measure(
     ):
         began_s = time.monotonic()
         process = sync(base_url, dsn, state, given)
-        args = (process.pid, memory, end)
-        sampler = threading.Thread(target=sample_memory, args=args, daemon=True)
+        args = (process.pid, state, samples, end)
+        sampler = threading.Thread(target=watch_client, args=args, daemon=True)
         sampler.start()
         heard: list[Readers] = []
         beside = threading.Thread(target=read_merge, args=(reader, watch, end, heard), daemon=True)
@@ -220,10 +176,11 @@ def measure(
         wall_s=wall_s,
         client_cpu_s=usage.ru_utime + usage.ru_stime,
         server=watch.cost(),
-        memory=memory,
+        samples=samples,
         checkpoint_bytes=sum(path.stat().st_size for path in state.glob("*.json")),
         idle=idle,
-        merging=heard[0] if heard else Readers(0, 0.0, 0.0, 0.0),
+        merging=heard[0] if heard else Readers(),
+        load=os.getloadavg()[2],
         figures=report["figures"],
         counts=report["counts"],
     )
@@ -245,7 +202,8 @@ def read_merge(
 # ── what is told ─────────────────────────────────────────────────────────────
 
 HEAD = (
-    "| rows | run | client µs/row | server µs/row | wall s | RSS MB | PSS MB | grows MB | merge s "
+    "| rows | run | client µs/row | late/early | server µs/row | wall s | RSS MB | PSS MB "
+    "| grows MB | merge s "
     "| readers ms: idle p50/p99/max | during the merge | temp MB | WAL MB | checkpoint KB |"
 )
 
@@ -253,14 +211,32 @@ HEAD = (
 def line(m: Measured) -> str:
     """Return a line of the table."""
     server = m.server
-    rss, pss = max(s.rss_mb for s in m.memory), max(s.pss_mb for s in m.memory)
+    rss, pss = max(s.rss_mb for s in m.samples), max(s.pss_mb for s in m.samples)
     readers = (f"{r.p50:.1f} / {r.p99:.1f} / {r.slowest:.0f}" for r in (m.idle, m.merging))
     return (
-        f"| {m.rows:,} | {m.name} | {m.us(m.client_cpu_s):.1f} | {m.us(server.cpu_s):.1f} "
+        f"| {m.rows:,} | {m.name} | {m.us(m.client_cpu_s):.1f} | {m.late_over_early:.2f} "
+        f"| {m.us(server.cpu_s):.1f} "
         f"| {m.wall_s:.0f} | {rss:.0f} | {pss:.0f} | {m.rss_growth_mb:+.0f} | {server.merge_s:.1f} "
         f"| {' | '.join(readers)} | {server.temp_bytes / 1e6:,.0f} "
         f"| {server.wal_bytes / 1e6:,.0f} | {m.checkpoint_bytes / 1e3:.1f} |"
     )
+
+
+def tell(found: list[Measured]) -> None:
+    """Print the table, and how the cost of a row of each run compares with the smallest size's."""
+    print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", *map(line, found), sep="\n")
+    smallest: dict[str, Measured] = {}
+    for m in sorted(found, key=lambda m: m.rows):
+        first = smallest.setdefault(m.name, m)
+        if m is not first:
+            client = m.us(m.client_cpu_s) / first.us(first.client_cpu_s)
+            server = m.us(m.server.cpu_s) / first.us(first.server.cpu_s)
+            print(
+                f"{m.name}: a row of {m.rows:,} costs carsync × {client:.2f} and the server "
+                f"× {server:.2f} of one of {first.rows:,}"
+            )
+    if found:
+        print(f"load average of 15 minutes: {', '.join(f'{m.load:.1f}' for m in found)}")
 
 
 def tell_more(m: Measured) -> None:
@@ -282,6 +258,9 @@ def tell_more(m: Measured) -> None:
     )
 
 
+_decode = msgspec.json.Decoder(list[Measured]).decode
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -293,7 +272,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8919, help="where the feed is served")
     parser.add_argument("--folder", type=Path, help="where the database lies (a temporary one)")
     parser.add_argument("--json", type=Path, help="keep all figures there")
+    parser.add_argument("--show", type=Path, nargs="+", help="print the table of such files")
     given = parser.parse_args()
+    if given.show:
+        shown = [m for path in given.show for m in _decode(path.read_bytes())]
+        tell(sorted(shown, key=lambda m: (list(RUNS).index(m.name), m.rows)))
+        return
     found: list[Measured] = []
     for rows in map(int, given.rows.replace("_", "").split(",")):
         with tempfile.TemporaryDirectory(dir=given.folder, prefix="carsync-scale-") as folder:
@@ -305,7 +289,7 @@ def main() -> None:
                     tell_more(found[-1])
                     if given.json:
                         given.json.write_bytes(msgspec.json.encode(found))
-    print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", *map(line, found), sep="\n")
+    tell(found)
 
 
 if __name__ == "__main__":
