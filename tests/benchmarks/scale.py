@@ -222,9 +222,29 @@ def line(m: Measured) -> str:
     )
 
 
+DISK_HEAD = (
+    "| rows | run | target | staging and ledger | carsync.changes | temp files, most at once "
+    "| temp files written | WAL written | pg_wal, most at once | all of it, most at once |"
+)
+
+
+def disk_line(m: Measured) -> str:
+    """Return a line of the table of disk, in MB."""
+    server = m.server
+    tables = server.tables
+    target = sum(size for name, size in tables.items() if name.startswith("public."))
+    staging = tables.get("carsync.staging", 0) + tables.get("carsync.ledger", 0)
+    sizes = [target, staging, tables.get("carsync.changes", 0), server.temp_peak]
+    sizes += [server.temp_bytes, server.wal_bytes, server.wal_kept_peak]
+    sizes += [server.data_peak + server.wal_kept_peak + server.temp_peak]
+    words = " | ".join(f"{size / 1e6:,.0f}" for size in sizes)
+    return f"| {m.rows:,} | {m.name} | {words} |"
+
+
 def tell(found: list[Measured]) -> None:
-    """Print the table, and how the cost of a row of each run compares with the smallest size's."""
-    print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", *map(line, found), sep="\n")
+    """Print the tables, and how the cost of a row of each run compares with the smallest size's."""
+    for head, each in ((HEAD, line), (DISK_HEAD, disk_line)):
+        print(head, "|---" * (head.count("|") - 1) + "|", *map(each, found), "", sep="\n")
     smallest: dict[str, Measured] = {}
     for m in sorted(found, key=lambda m: m.rows):
         first = smallest.setdefault(m.name, m)
@@ -269,6 +289,7 @@ def main() -> None:
     parser.add_argument("--method", default="copy", choices=("copy", "execute_values"))
     parser.add_argument("--runs", default=",".join(RUNS))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--pg", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--port", type=int, default=8919, help="where the feed is served")
     parser.add_argument("--folder", type=Path, help="where the database lies (a temporary one)")
     parser.add_argument("--json", type=Path, help="keep all figures there")
@@ -278,11 +299,12 @@ def main() -> None:
         shown = [m for path in given.show for m in _decode(path.read_bytes())]
         tell(sorted(shown, key=lambda m: (list(RUNS).index(m.name), m.rows)))
         return
+    own = dict(each.split("=", 1) for each in given.pg)
     found: list[Measured] = []
     for rows in map(int, given.rows.replace("_", "").split(",")):
         with tempfile.TemporaryDirectory(dir=given.folder, prefix="carsync-scale-") as folder:
             Path(folder).chmod(0o755)
-            with running(Path(folder) / "pg", SETTINGS) as server:
+            with running(Path(folder) / "pg", {**SETTINGS, **own}) as server:
                 dsn = new_database(server.dsn, "scale")
                 for name in given.runs.split(","):
                     found.append(measure(server, dsn, name, rows, Path(folder) / "state", given))

@@ -505,3 +505,14 @@ def test_statistics_are_renewed_after_a_substantial_change_only(rig: Rig) -> Non
     assert analyze_after(rig.conn, TARGET, counts)
     assert ask(rig.conn, "SELECT reltuples FROM pg_class WHERE relname = 'cars'") == [(100.0,)]
     assert not analyze_after(rig.conn, TARGET, rig.sync(cars(range(100))))
+
+
+@pytest.mark.parametrize(("given", "used"), [("4MB", "64MB"), ("1GB", "1GB")])
+def test_a_merge_has_memory_enough_and_what_the_role_has_if_that_is_more(
+    conn: Connection, given: str, used: str
+) -> None:
+    ask(conn, f"SET work_mem = '{given}'")
+    with connection.transaction(conn, "looking") as cur:
+        sql.run(cur, "session/set_merge")
+        assert sql.one(cur, SQL("SHOW work_mem")) == (used,)
+    assert ask(conn, "SHOW work_mem") == [(given,)]
