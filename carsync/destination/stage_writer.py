@@ -28,6 +28,8 @@ from carsync.state import runs
 
 _MOST_ROWS = 10_000
 """Of one page, in one statement."""
+_MOST_ABSENT = 20_000
+"""A writer keeps so many absent cars in mind (4 MB); of more the server finds those on a page."""
 
 
 class StageWriter:
@@ -64,6 +66,7 @@ class StageWriter:
         self._list_absent = sql.load("staging/list_absent", run_id=claim["run_id"])
         self._absent: frozenset[str] | None = frozenset() if is_removals else None
         self._unchanged = None if is_removals else UnchangedRows(conn, run_id)
+        self._are_many_absent = False
         self._copy = sql.load("staging/copy_staging", **self._parts)
         self._insert_json: sql.Composable | None = None
         self._encode_json = _json_encoder(columns)
@@ -218,14 +221,19 @@ class StageWriter:
         No other run of the source adds absent cars meanwhile: this one has the target's lock.
         """
         if self._absent is None:
-            self._absent = frozenset(i for (i,) in sql.rows(cur, self._list_absent))
+            found = sql.rows(cur, self._list_absent, {"limit": _MOST_ABSENT + 1})
+            self._are_many_absent = len(found) > _MOST_ABSENT
+            self._absent = frozenset(i for (i,) in found)
         if not self._absent:
             return
-        found = (
-            *(row[1] for page in pages for row in page.rows),
-            *(reject.record_id for page in pages for reject in page.rejects),
-        )
-        if ids := self._absent.intersection(found):
+        ids: set[str | None] = {row[1] for page in pages for row in page.rows}
+        ids.update(reject.record_id for page in pages for reject in page.rejects)
+        if self._are_many_absent:
+            ids = {i for i in ids if i is not None and _is_storable(i)}
+            sql.run(cur, "session/set_by_index")
+        else:
+            ids &= self._absent
+        if ids:
             sql.run(cur, self._seen, {"ids": list(ids)})
 
 

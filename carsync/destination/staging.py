@@ -8,7 +8,7 @@ The tombstones of `api.removals` have such a pair of tables of their own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from carsync.config.lists import is_removal
@@ -20,6 +20,8 @@ from carsync.postgres.wait import Connection
 
 ALL_PAGES = range(-(2**31), 2**31)
 """Every number that a page may have."""
+_MOST_LINES = 5000
+"""Of a ledger, read at once."""
 
 
 def staging_table(run_id: int) -> Composable:
@@ -142,19 +144,29 @@ def exists(conn: Connection, run_id: int) -> bool:
     return bool(sql.fetch(conn, "looking for the staging table", query)[0][0])
 
 
-def read_ledger(conn: Connection, run_id: int) -> list[StagedPage]:
-    """Return the ledger's lines of the feed's pages, in page order; none after a crash.
+def read_ledger(conn: Connection, run_id: int) -> Iterator[StagedPage]:
+    """Give the ledger's lines of the feed's pages, in page order; none after a crash.
 
     Below page 0 lie records that were read by id.
     """
-    query = sql.load("staging/read_ledger", ledger=ledger_table(run_id))
-    return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
+    return _read_lines(conn, ledger_table(run_id))
 
 
-def read_tombstone_pages(conn: Connection, run_id: int) -> list[StagedPage]:
-    """Return the ledger's lines of the pages of tombstones, in page order; the tables are there."""
-    query = sql.load("staging/read_ledger", ledger=tombstone_tables(run_id)["ledger"])
-    return [staged_page(line) for line in sql.fetch(conn, "reading the ledger", query)]
+def read_tombstone_pages(conn: Connection, run_id: int) -> Iterator[StagedPage]:
+    """Give the ledger's lines of the pages of tombstones, in page order; the tables are there."""
+    return _read_lines(conn, tombstone_tables(run_id)["ledger"])
+
+
+def _read_lines(conn: Connection, ledger: Composable) -> Iterator[StagedPage]:
+    """Give the lines of a ledger part by part: the pages may be many."""
+    query, after = sql.load("staging/read_ledger", ledger=ledger), -1
+    while True:
+        key = {"after": after, "limit": _MOST_LINES}
+        lines = sql.fetch(conn, "reading the ledger", query, key)
+        yield from map(staged_page, lines)
+        if len(lines) < _MOST_LINES:
+            return
+        after = lines[-1][0]
 
 
 def find_page(conn: Connection, run_id: int, page: int) -> StagedPage | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence
 
 from carsync import formatting
 from carsync.config.sections import Config
 from carsync.destination import staging
-from carsync.model import RunMode, StagedPage, Target, judged_records
+from carsync.model import RunMode, Target, judged_records
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
 from carsync.run.fingerprints import differences
@@ -69,33 +69,34 @@ def resume_unfinished(context: RunContext, checkpoint: CheckpointState | None) -
         return None
     staging.end_writers(connection, run.run_id)
     staging.upgrade_ledger(connection, run.run_id)
-    ledger = mark_ledger(context, run.run_id)
-    context.resumed_rows = sum(page.rows for page in ledger)
+    context.resumed_rows = mark_ledger(context, run.run_id)
     kept = context.resumed_pages = context.plan.staged_count
     staged = formatting.plural(kept, "page", "is", "are")
     context.say(f"resuming run {run.run_id}: {staged} staged already")
     known = checkpoint and checkpoint.standing_of(run.mode)
     if known is not None and known.token == found.token:
-        _reconcile(context, known, {page.page for page in ledger})
+        _reconcile(context, known)
     return run
 
 
-def mark_ledger(context: RunContext, run_id: int) -> list[StagedPage]:
-    """Mark every page that the ledgers hold as staged in the plan; return the feed's lines."""
-    ledger = staging.read_ledger(context.connection, run_id)
-    tombstones = []
-    if context.plan.removals is not None:
-        tombstones = staging.read_tombstone_pages(context.connection, run_id)
-    for page in (*tombstones, *ledger):
-        context.plan.mark_staged(page.page, page.records, page.info)
-    return ledger
+def mark_ledger(context: RunContext, run_id: int) -> int:
+    """Mark every page that the ledgers hold as staged in the plan; return the feed's rows."""
+    conn, plan, rows = context.connection, context.plan, 0
+    if plan.removals is not None:
+        for page in staging.read_tombstone_pages(conn, run_id):
+            plan.mark_staged(page.page, page.records, page.info)
+    for page in staging.read_ledger(conn, run_id):
+        plan.mark_staged(page.page, page.records, page.info)
+        rows += page.rows
+    return rows
 
 
-def _reconcile(context: RunContext, checkpoint: RunStanding, staged: set[int]) -> None:
-    """Tell in what the checkpoint and the ledger, which holds the pages `staged`, differ."""
-    lost, known = lost_pages(checkpoint, staged), checkpoint.pages_done
-    lost_count = max(0, known - len(staged)) if lost is None else len(lost)
-    gained = len(staged) - (known - lost_count)
+def _reconcile(context: RunContext, checkpoint: RunStanding) -> None:
+    """Tell in what the checkpoint and the ledger, as the plan knows it, differ."""
+    staged, known = context.plan.staged_count, checkpoint.pages_done
+    lost = lost_pages(checkpoint, context.plan.is_staged)
+    lost_count = max(0, known - staged) if lost is None else len(lost)
+    gained = staged - (known - lost_count)
     if lost_count:
         which = f" ({show_pages(lost)})" if lost else ""
         context.note(
@@ -107,8 +108,8 @@ def _reconcile(context: RunContext, checkpoint: RunStanding, staged: set[int]) -
         context.say(f"{later} staged after the checkpoint's last save, and kept")
 
 
-def lost_pages(checkpoint: RunStanding, staged: Set[int]) -> list[int] | None:
-    """Return the pages that the checkpoint calls done and that are not `staged`, in order.
+def lost_pages(checkpoint: RunStanding, is_staged: Callable[[int], bool]) -> list[int] | None:
+    """Return the pages that the checkpoint calls done and that are not staged, in order.
 
     None where the checkpoint does not say which pages it means: its ranges are unreadable
     or are not `pages_done` pages in all.
@@ -120,7 +121,7 @@ def lost_pages(checkpoint: RunStanding, staged: Set[int]) -> list[int] | None:
         return None
     if counted != checkpoint.pages_done:
         return None
-    return sorted({page for pages in ranges for page in pages if page not in staged})
+    return sorted({page for pages in ranges for page in pages if not is_staged(page)})
 
 
 def show_pages(pages: Sequence[int]) -> str:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
-from collections.abc import Iterable
 from contextlib import closing
 from multiprocessing.connection import Connection as Pipe
 
+import msgspec
 import psycopg2
 
 from carsync.demo.postgres import temporary
@@ -27,28 +27,74 @@ from tests.support.merge_rig import TARGET, Rig, cars, page
 PAUSE_S = 0.004
 BASELINE_S = 10.0
 PAGE_ROWS = 1000
+SPAN = ("5", "5001")
 
 
-def probe(dsn: str, count: int, pipe: Pipe) -> None:
-    """Read until told to stop; send the latencies of each phase when the word changes."""
-    with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
+def probe(dsn: str, count: int, pipe: Pipe, first: int, span: tuple[str, str]) -> None:
+    """Read until told to end, then send the latencies.
+
+    The ids are `count` numbers from `first` on; about a hundred lie within `span`, as texts.
+    """
+    taken: list[float] = []
+    with closing(psycopg2.connect(dsn, application_name="reader")) as conn, conn.cursor() as cur:
         conn.autocommit = True
-        for _ in range(2):
-            taken: list[float] = []
-            number = 0
-            while not pipe.poll(0):
-                number = (number + 7919) % count
-                began_s = time.perf_counter()
-                cur.execute(
-                    "SELECT data_hash, is_active FROM public.cars WHERE id = %s", (str(number),)
-                )
-                cur.fetchall()
-                cur.execute("SELECT count(*) FROM public.cars WHERE id BETWEEN '5' AND '5001'")
-                cur.fetchall()
-                taken.append(time.perf_counter() - began_s)
-                time.sleep(PAUSE_S)
-            pipe.recv()
-            pipe.send(taken)
+        pipe.send("ready")
+        number = 0
+        while not pipe.poll(0):
+            number = (number + 7919) % count
+            one = (str(first + number),)
+            began_s = time.perf_counter()
+            cur.execute("SELECT data_hash, is_active FROM public.cars WHERE id = %s", one)
+            cur.fetchall()
+            cur.execute("SELECT count(*) FROM public.cars WHERE id BETWEEN %s AND %s", span)
+            cur.fetchall()
+            taken.append(time.perf_counter() - began_s)
+            time.sleep(PAUSE_S)
+    pipe.send(taken)
+
+
+class Readers(msgspec.Struct):
+    """Milliseconds that reads of the table took."""
+
+    reads: int = 0
+    p50: float = 0.0
+    p99: float = 0.0
+    slowest: float = 0.0
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.2f}, p99 {self.p99:.2f}, max {self.slowest:.1f}"
+
+
+class ReaderProcess:
+    """Reads the table from a process of its own, from `start` until `stop`."""
+
+    def __init__(self, dsn: str, count: int, first: int = 0, span: tuple[str, str] = SPAN) -> None:
+        self._args = (dsn, count, first, span)
+
+    def start(self) -> None:
+        """Begin to read; return once it is under way."""
+        context = multiprocessing.get_context("spawn")
+        dsn, count, first, span = self._args
+        self._ours, theirs = context.Pipe()
+        args = (dsn, count, theirs, first, span)
+        self._process = context.Process(target=probe, args=args, daemon=True)
+        self._process.start()
+        self._ours.recv()
+
+    def stop(self) -> Readers:
+        """End it, and return what it measured."""
+        self._ours.send("end")
+        times = sorted(1000 * taken for taken in self._ours.recv())
+        self._process.join(10)
+        if not times:
+            return Readers()
+        return Readers(len(times), times[len(times) // 2], times[len(times) * 99 // 100], times[-1])
+
+    def read_for(self, seconds: float) -> Readers:
+        """Read for so long."""
+        self.start()
+        time.sleep(seconds)
+        return self.stop()
 
 
 def stage(rig: Rig, count: int, version: str) -> int:
@@ -58,16 +104,6 @@ def stage(rig: Rig, count: int, version: str) -> int:
     for number, start in enumerate(starts, start=1):
         rig.stage(page(number, cars(range(start, min(start + PAGE_ROWS, count)), version)))
     return len(starts)
-
-
-def describe(name: str, taken: Iterable[float]) -> float:
-    """Print the figures of a phase and return the slowest read in ms."""
-    times = sorted(1000 * t for t in taken)
-    p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
-    print(
-        f"{name:9} {len(times):6,} reads, in ms: p50 {p50:.2f}, p99 {p99:.2f}, max {times[-1]:.1f}"
-    )
-    return times[-1]
 
 
 def main() -> None:
@@ -86,24 +122,17 @@ def main() -> None:
         with conn.cursor() as cur:
             cur.execute("VACUUM ANALYZE public.cars")
         stage(rig, count, "b")
-        ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        reader = multiprocessing.get_context("spawn").Process(
-            target=probe, args=(server.dsn, count, theirs)
-        )
+        reader = ReaderProcess(server.dsn, count)
+        idle = reader.read_for(BASELINE_S)
         reader.start()
-        time.sleep(BASELINE_S)
-        ours.send("merge")
-        baseline = ours.recv()
         began_s = time.monotonic()
         counts = merge.merge(conn, rig.request(pages))
         merge_s = time.monotonic() - began_s
-        ours.send("end")
-        during = ours.recv()
-        reader.join(10)
+        merging = reader.stop()
     print(f"{counts.updated:,} rows updated in {merge_s:.1f} s")
-    before_ms = describe("baseline", baseline)
-    during_ms = describe("merging", during)
-    print(f"slowest read over the baseline's: {during_ms - before_ms:+.1f} ms")
+    for name, readers in (("baseline", idle), ("merging", merging)):
+        print(f"{name:9} {readers.reads:6,} reads, in ms: {readers}")
+    print(f"slowest read over the baseline's: {merging.slowest - idle.slowest:+.1f} ms")
 
 
 if __name__ == "__main__":

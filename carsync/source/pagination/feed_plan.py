@@ -181,6 +181,12 @@ class FeedPlan:
         if of is self.removals:
             self._try_totals(of.plan)
 
+    def is_staged(self, number: int) -> bool:
+        """Say whether a page of the feed is staged; no list begins by that."""
+        feed_list, page = self.lists.locate(number)
+        of = self._plans.get(feed_list.index)
+        return of is not None and of.plan.is_staged(page)
+
     def give_back(self, number: int) -> None:
         """Let a leased page be leased again."""
         page, of = self._locate(number)

@@ -29,7 +29,8 @@ class PageStates:
         self.first = first
         self.failed: dict[int, str] = {}
         """Pages given up permanently, and why."""
-        self.staged_count = 0
+        # Counted, for the pages are many and each lease asks.
+        self.staged_count = self.leased_count = 0
         self._is_known = is_known
         self._states = bytearray()  # by page index
         self._cursor = 0  # no page below waits
@@ -46,14 +47,13 @@ class PageStates:
         return index
 
     @property
-    def leased_count(self) -> int:
-        """How many pages are leased."""
-        return self._states.count(_State.LEASED)
-
-    @property
     def last_staged(self) -> int:
         """The index of the last page that is staged, -1 where none is."""
         return self._states.rfind(_State.STAGED)
+
+    def is_staged(self, page: int) -> bool:
+        """Say whether a page is staged."""
+        return self._state(self.index(page)) == _State.STAGED
 
     def is_waiting(self, page: int) -> bool:
         """Say whether nobody has asked for a page yet."""
@@ -66,7 +66,7 @@ class PageStates:
             self._cursor += 1
             if self._state(index) == _State.WAITING:
                 self._grow(index)
-                self._states[index] = _State.LEASED
+                self._set(index, _State.LEASED)
                 return index + self.first
         return None
 
@@ -83,7 +83,7 @@ class PageStates:
         if self._states[index] == _State.STAGED:
             return False
         self.failed.pop(page, None)
-        self._states[index] = _State.STAGED
+        self._set(index, _State.STAGED)
         self.staged_count += 1
         return True
 
@@ -92,11 +92,12 @@ class PageStates:
         index = self.index(page)
         if self._state(index) != _State.LEASED:
             return
-        self._states[index] = _State.FAILED
+        self._set(index, _State.FAILED)
         self.failed[page] = problem
-        for number in range(page + 1, self.first + len(self._states)):
-            if self.is_waiting(number) and not self._is_known(number):
-                self._states[self.index(number)] = _State.FAILED
+        while (index := self._states.find(_State.WAITING, index + 1)) >= 0:
+            number = index + self.first
+            if not self._is_known(number):
+                self._set(index, _State.FAILED)
                 self.failed[number] = f"page {page}, before it, could not be read"
 
     def revive(self, page: int) -> None:
@@ -109,6 +110,7 @@ class PageStates:
         gone = [page for page in self.failed if self.index(page) >= end]
         if gone:
             self._cursor = min(self._cursor, end)
+            self.leased_count -= self._states.count(_State.LEASED, end)
             del self._states[end:]
         for page in gone:
             del self.failed[page]
@@ -123,8 +125,12 @@ class PageStates:
     def _state(self, index: int) -> int:
         return self._states[index] if index < len(self._states) else _State.WAITING
 
+    def _set(self, index: int, state: _State) -> None:
+        self.leased_count += (state is _State.LEASED) - (self._states[index] == _State.LEASED)
+        self._states[index] = state
+
     def _let_wait(self, index: int) -> None:
-        self._states[index] = _State.WAITING
+        self._set(index, _State.WAITING)
         self._cursor = min(self._cursor, index)
 
     def _grow(self, index: int) -> None:

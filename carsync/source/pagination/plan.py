@@ -116,6 +116,10 @@ class PagePlan:
         if self._states.stage(page):
             self.staged_sizes[records] += 1
 
+    def is_staged(self, page: int) -> bool:
+        """Say whether a page is staged."""
+        return self._states.is_staged(page)
+
     def give_back(self, page: int) -> None:
         """Let a leased page be leased again."""
         self._states.give_back(page)
@@ -130,7 +134,8 @@ class PagePlan:
 
     def revive_over(self) -> list[int]:
         """Let pages that failed behind the feed's end be leased again; return them."""
-        over = [page for page in self.failed if self.is_over(page)]
+        has_ended = self.length.has_ended  # else each page would look at all that failed
+        over = [page for page in self.failed if self.is_over(page)] if has_ended else []
         for page in over:
             self._states.revive(page)
         return over

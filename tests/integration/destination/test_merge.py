@@ -538,3 +538,14 @@ def test_statistics_of_most_columns_are_left_to_autovacuum_where_it_runs(rig: Ri
     ask(rig.conn, "ALTER TABLE cars SET (autovacuum_enabled = off)")
     analyze_after(rig.conn, TARGET, counts)
     assert ("make",) in ask(rig.conn, known)
+
+
+@pytest.mark.parametrize(("given", "used"), [("4MB", "64MB"), ("1GB", "1GB")])
+def test_a_merge_has_memory_enough_and_what_the_role_has_if_that_is_more(
+    conn: Connection, given: str, used: str
+) -> None:
+    ask(conn, f"SET work_mem = '{given}'")
+    with connection.transaction(conn, "looking") as cur:
+        sql.run(cur, "session/set_merge")
+        assert sql.one(cur, SQL("SHOW work_mem")) == (used,)
+    assert ask(conn, "SHOW work_mem") == [(given,)]

@@ -51,7 +51,7 @@ def test_page_and_its_ledger_line_are_staged_together(rig: Rig, method: LoadMeth
         (1, 3, 1, 4),
         (2, 0, 0, 0),
     ]
-    assert list(lines) == staging.read_ledger(rig.conn, rig.run.run_id)
+    assert list(lines) == list(staging.read_ledger(rig.conn, rig.run.run_id))
     assert [row[:4] for row in staged(rig)] == [(1, i, str(i), "Kia") for i in range(3)]
     assert ask(rig.conn, "SELECT page, ordinal, record_id, reason FROM carsync.rejects") == [
         (1, 3, "9", "no make")
@@ -196,6 +196,27 @@ def test_refetched_page_replaces_the_rejects_of_a_lost_one(rig: Rig) -> None:
     assert ask(rig.conn, "SELECT ordinal FROM carsync.rejects") == [(1,)]
 
 
+@pytest.mark.parametrize("most", [2, 20_000])
+def test_absent_cars_on_a_page_are_seen_however_many_are_absent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """A held run may leave millions, and each of the writers would hold them all in memory."""
+    monkeypatch.setattr(stage_writer, "_MOST_ABSENT", most)
+    ask(
+        rig.conn,
+        "INSERT INTO carsync.absences (schema_name, table_name, source, id)"
+        " SELECT 'public', 'cars', source, i::text"
+        " FROM generate_series(1, 9) AS i, (VALUES ('external'), ('other')) AS o (source)",
+    )
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    rows = [*cars([1, 2, 30]), car("4\0"), car("\ud8005")]
+    writer.stage([page(1, rows, [reject(5, "8"), reject(6, None)])])
+    writer.stage([page(2, cars([9]))])
+    query = "SELECT source, id FROM carsync.absences WHERE seen_by_run = %s ORDER BY id"
+    assert ask(rig.conn, query, rig.run.run_id) == [("external", i) for i in ("1", "2", "8", "9")]
+    assert len(writer._absent or ()) <= min(9, most + 1)
+
+
 def test_fetched_at_is_the_moment_of_the_request(rig: Rig) -> None:
     rig.stage(page(1, cars([1]), age_s=90.0))
     query = f"SELECT clock_timestamp() - fetched_at FROM carsync.ledger_{rig.run.run_id}"
@@ -222,7 +243,7 @@ def test_writer_of_a_run_that_is_over_claims_nothing(rig: Rig, state: str) -> No
     ask(rig.conn, "UPDATE carsync.runs SET state = %s", state)
     with pytest.raises(LockedError):
         rig.stage(page(1, cars([1])))
-    assert staging.read_ledger(rig.conn, rig.run.run_id) == []
+    assert list(staging.read_ledger(rig.conn, rig.run.run_id)) == []
 
 
 def test_page_of_a_writer_that_slept_is_never_dated_too_late(

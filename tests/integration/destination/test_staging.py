@@ -65,3 +65,12 @@ def test_tables_are_unlogged_and_closed_to_others(rig: Rig) -> None:
     )
     assert [persistence for persistence, _ in found] == ["u", "u"]
     assert ask(rig.conn, "SELECT has_schema_privilege('public', 'carsync', 'USAGE')") == [(False,)]
+
+
+def test_a_long_ledger_is_read_by_parts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "_MOST_LINES", 2)
+    numbers = (-1, 0, 3, 4, 7)  # -1: a record that no page lists
+    rig.stage(*(page(number, cars([number])) for number in numbers))
+    read = staging.read_ledger(rig.conn, rig.run.run_id)
+    assert next(read).page == 0
+    assert [line.page for line in read] == [3, 4, 7]

@@ -8,12 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from carsync import timing
+from carsync.config.api_sections import Api, Pagination
 from carsync.engine.base import Engine
 from carsync.engine.messages import (
     BreakerOpened,
     EngineLost,
+    Event,
     Lease,
     PageFailed,
     PageFetched,
@@ -25,8 +28,10 @@ from carsync.model import PageInfo, StagedPage
 from carsync.run import intake
 from carsync.run.figures.metrics import Metrics
 from carsync.run.intake import Intake
+from carsync.source.pagination import page_states
 from carsync.source.pagination.plan import PagePlan
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from tests.support.effort import CountingBytes, counted
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine, QuietContext, use_clock
 
@@ -223,3 +228,46 @@ def test_a_stop_waits_for_what_the_writers_still_have_to_stage(
     plan = run_intake(monkeypatch, clock, lambda used: engine, stop)
     assert engine.asked > 0
     assert plan.staged_count == engine.asked
+
+
+class ManyPages:
+    """Answers a feed of so many pages, of which each tenth fails for good if `fails`."""
+
+    def __init__(self, pages: int, *, chained: bool = False, fails: bool = False) -> None:
+        self.pages, self.chained, self.fails = pages, chained, fails
+
+    def answer(self, lease: PageLease) -> list[Event]:
+        page = lease.page
+        if self.fails and page % 10 == 0:
+            return [replace(unreached(lease, None), kind=FailureKind.CLIENT, status=422)]
+        info = PageInfo(self.pages, self.pages * 100)
+        if self.chained:
+            info = PageInfo(next_token=f"token {page}" if page < self.pages else None)
+        fetched_page = PageFetched(page, 100, 0, 0.1, 1, 1, info, page)
+        return [fetched_page, PagesStaged((StagedPage(page, 100, 0, 100, info),), 100, 0.1)]
+
+    def work(self, monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
+        """Return the calls made, and the bytes searched, for a page."""
+        clock = FakeClock()
+        use_clock(monkeypatch, clock)
+        monkeypatch.setattr(page_states, "bytearray", CountingBytes, raising=False)
+        context = QuietContext(clock)
+        kind: Any = {"type": "cursor", "next": "next"} if self.chained else {}
+        context.ask(Api(pagination=Pagination(max_pages=10**6, **kind)))
+        context.begin(SimpleNamespace(run_id=1, token="t", started_at=None, api_clock=None))  # type: ignore[arg-type]
+        engine = FakeEngine(clock, self.answer)
+        with Intake(context, lambda used: engine) as taken, counted() as effort:
+            taken.run()
+        assert context.plan.staged_count + len(context.plan.failed) == self.pages
+        assert bool(context.plan.failed) == self.fails
+        return effort.calls / self.pages, effort.scanned / self.pages
+
+
+@pytest.mark.parametrize("kind", [{}, {"chained": True}, {"fails": True}])
+def test_a_page_of_a_long_feed_costs_the_parent_what_one_of_a_short_feed_does(
+    kind: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_calls, short_bytes = ManyPages(100, **kind).work(monkeypatch)
+    calls, scanned = ManyPages(800, **kind).work(monkeypatch)
+    assert calls <= 1.1 * short_calls
+    assert scanned <= 1.1 * short_bytes + 1

@@ -23,7 +23,7 @@ def test_exactly_the_pages_that_the_ledger_lost_are_named(done: set[int], staged
     for page in done:
         plan.mark_staged(page, 100, PageInfo(60, 6000))
     checkpoint = snapshots.checkpoint(pages_done=len(done), pages_ranges=plan.ranges())
-    assert lost_pages(checkpoint, staged) == sorted(done - staged)
+    assert lost_pages(checkpoint, staged.__contains__) == sorted(done - staged)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_exactly_the_pages_that_the_ledger_lost_are_named(done: set[int], staged
     ["1-", "x", "-5", "5-1", "1-811,", "1--3", "1-500", "1-9" + "9" * 30, "1" * 5000, "1;812"],
 )
 def test_ranges_that_are_damaged_name_no_page(ranges: str) -> None:
-    assert lost_pages(snapshots.checkpoint(pages_ranges=ranges), set()) is None
+    assert lost_pages(snapshots.checkpoint(pages_ranges=ranges), set().__contains__) is None
 
 
 @given(st.sets(st.integers(1, 3000), min_size=1))

@@ -47,6 +47,20 @@ def test_failed_pages_behind_the_end_are_forgotten() -> None:
     assert (len(states), states.failed, states.leave_out_failed(2)) == (2, {}, [])
 
 
+def test_leased_pages_are_counted_whatever_becomes_of_them() -> None:
+    states = states_of()
+    for _ in range(6):
+        states.lease_next(9)
+    counts = [states.leased_count]
+    states.stage(1)
+    states.fail(4, "HTTP 500")
+    states.give_back(2)
+    counts.append(states.leased_count)
+    assert states.leave_out_failed(3) == [4]
+    counts.append(states.leased_count)
+    assert counts == [6, 3, 1]
+
+
 def test_a_page_before_the_first_is_a_bug() -> None:
     with pytest.raises(ValueError, match="page 0"):
         states_of().stage(0)
