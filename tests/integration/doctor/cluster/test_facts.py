@@ -114,7 +114,7 @@ def test_a_cluster_is_examined_through_the_eyes_of_its_workers(site: Site) -> No
     wrong = {name: each.seen for name, each in found.items() if each.level is not Level.OK}
     assert wrong.keys() == {"workers"}, wrong
     assert found["workers"].level is Level.WARNING
-    assert "1 process fit, 4 threads" in found["workers"].seen
+    assert "1 worker fits, 4 threads" in found["workers"].seen
     assert "1 for other feeds or labels" in found["workers"].seen
     assert "its mapping or hash differs" in found["workers"].seen
     assert site.api.arrivals[-1].page in {1, None}
