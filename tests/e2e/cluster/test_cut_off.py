@@ -59,7 +59,7 @@ def test_a_worker_that_is_cut_off_for_a_minute(
 def test_a_run_that_is_cut_off_from_its_scheduler(
     cluster: ClusterSite, bench: Bench, third: str
 ) -> None:
-    """It goes on with another engine once the scheduler is back; its workers may stage meanwhile."""
+    """It goes on with another engine later; its workers stage what they have in hand."""
     oracle = bench.next_oracle()
     cluster.api.hold(after=3)
     running = cluster.start("sync", "--json")
