@@ -56,6 +56,22 @@ def test_a_worker_that_is_cut_off_for_a_minute(
     _expect_workers(cluster, bench, 3)
 
 
+def test_a_run_that_is_cut_off_from_its_scheduler(
+    cluster: ClusterSite, bench: Bench, third: str
+) -> None:
+    """It goes on with another engine later; its workers stage what they have in hand."""
+    oracle = bench.next_oracle()
+    cluster.api.hold(after=3)
+    running = cluster.start("sync", "--json")
+    await_that(lambda: len(cluster.api.log) >= 9, "leases in hand")
+    cluster.network.cut_off("driver", "scheduler")
+    cluster.api.release()
+    time.sleep(MINUTE_S / 2)
+    cluster.network.join("driver")
+    ended = cluster.check(running)
+    oracle.judge(ended)
+
+
 Choose = Callable[[ClusterSite, Running], list[psutil.Process]]
 
 
