@@ -166,6 +166,7 @@ def test_rejects_are_listed_replayed_and_settled(site: SimulatedSite, poison: Po
 # ── the budget ───────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 def test_too_many_rejects_end_the_run_before_the_merge(
     site: SimulatedSite, poison: Poison, fill: Fill
 ) -> None:

@@ -24,6 +24,8 @@ from tests.support.releases import make_environment, make_wheel
 from tests.support.runbook_runner import CONFIG, Operator, assert_as_on_the_page
 from tests.support.site import CARSYNC, Running, SimulatedSite, ask, await_that
 
+pytestmark = pytest.mark.quick
+
 FEED = FeedOptions(cars=200, changed_share=0.05, added_share=0.05, removed_share=0.2)
 
 

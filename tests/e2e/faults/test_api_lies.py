@@ -71,6 +71,7 @@ def edited(
 # ── totals ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 def test_a_feed_that_shows_a_part_of_itself_as_if_it_were_all(liar: Liar) -> None:
     """Caps stop the large lies; what passes them is asked for by id, and is there."""
     liar.starts_processes = True  # they stage what is read by id
@@ -103,6 +104,7 @@ def test_a_feed_that_loses_cars_but_not_their_count(liar: Liar) -> None:
     liar.oracle.recover()
 
 
+@pytest.mark.long
 def test_totals_that_lie(liar: Liar) -> None:
     draw = random.Random(7)
     lies: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = {
@@ -191,6 +193,7 @@ def test_answers_of_a_wrong_shape_are_no_pages(liar: Liar) -> None:
     liar.oracle.recover()
 
 
+@pytest.mark.long
 def test_ids_as_floats_and_records_out_of_all_bounds(liar: Liar) -> None:
     huge, deep = "1" * 5000, "[" * 100_000 + "]" * 100_000
 
@@ -354,6 +357,7 @@ BY_ID_LIES: dict[str, tuple[int, Callable[[str, SimulatedAnswer], SimulatedAnswe
 """In CI the first few, with `--long` all."""
 
 
+@pytest.mark.long
 def test_a_by_id_endpoint_that_lies_costs_no_car(liar: Liar) -> None:
     """Each run misses another car, without any sign: one that is listed all the same."""
     count = trials(7, len(BY_ID_LIES))

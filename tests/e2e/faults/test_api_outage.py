@@ -72,6 +72,7 @@ def test_an_api_that_answers_500_for_some_pages_for_good(full_site: SimulatedSit
 
 
 @pytest.mark.quick(False)
+@pytest.mark.long
 def test_broken_pages_are_not_taken_for_a_broken_api(open_site: OpenSite) -> None:
     """At the feed's end only they are left, fail in a row and open the circuit breaker."""
     site = open_site(FeedOptions(cars=3000), broken_share=0.1)
@@ -123,6 +124,7 @@ def test_a_feed_that_is_html_throughout(full_site: SimulatedSite) -> None:
     assert "HTML" in ended.report["detail"]
 
 
+@pytest.mark.long
 def test_a_feed_that_shrinks_beyond_the_cap_is_held(open_site: OpenSite, fill: Fill) -> None:
     site = open_site(FeedOptions(cars=600, removed_share=0.3, added_share=0.0))
     fill(site)

@@ -144,6 +144,7 @@ def open_to_all(host: str) -> Iterator[None]:
 
 
 @needs_root
+@pytest.mark.long
 def test_another_user_s_files_are_no_obstacle_or_are_named(
     site: SimulatedSite, leave_unfinished: LeaveUnfinished
 ) -> None:

@@ -64,6 +64,7 @@ def test_after_kill_9_of_the_parent_only_unstaged_pages_are_fetched_again(
         pytest.param(_manager, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.long
 def test_a_run_survives_the_death_of_any_child(site: SimulatedSite, choose: Choose) -> None:
     site.widen()
     site.api.hold(after=10)

@@ -133,6 +133,7 @@ def test_a_crash_while_staging_loses_nothing_and_is_recovered_from(
 @pytest.mark.parametrize(
     "crash", [_stop_immediately, pytest.param(_kill_parents_backend, marks=pytest.mark.long)]
 )
+@pytest.mark.long
 def test_a_crash_while_merging_leaves_the_table_as_it_was(
     crashing_site: SimulatedSite, own_server: EmbeddedPostgres, crash: Crash
 ) -> None:

@@ -91,6 +91,7 @@ _LONG = [
         *(pytest.param(*case, marks=pytest.mark.long) for case in _LONG),
     ],
 )
+@pytest.mark.long
 def test_a_lie_costs_no_listed_car(
     in_step: LiveSite, lie: str, expect: int, by_delta: bool
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
+import pytest
 from psycopg2 import extensions
 
 from tests.support.fake_api import Reply
@@ -16,6 +17,7 @@ CREATE = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C'
 ODD = ("\u8d77\u4e9a", "caf\u00e9 \u2026")
 
 
+@pytest.mark.long
 def test_a_run_into_latin1_is_recorded_and_shown(server_dsn: str, tmp_path: Path) -> None:
     name = f"carsync_latin1_{tmp_path.name}"
     with closing(psycopg2.connect(server_dsn)) as admin, SmallFeed() as feed:

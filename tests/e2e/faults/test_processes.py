@@ -70,7 +70,7 @@ def test_a_child_that_never_boots_ends_the_run_resumable(
     [
         pytest.param(_manager, marks=pytest.mark.long),
         pytest.param(_fetcher, marks=pytest.mark.long),
-        _writer,
+        pytest.param(_writer, marks=pytest.mark.long),
         _parent,
     ],
 )
@@ -152,6 +152,7 @@ def _is_blocked_in_write(process: psutil.Process) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_a_manager_that_died_is_no_bug_of_the_fetcher_that_notices_first(bench: Bench) -> None:
     oracle = bench.next_oracle()
     with bench.armed("fetch.leased", "pause") as mark:
@@ -169,6 +170,7 @@ def test_a_manager_that_died_is_no_bug_of_the_fetcher_that_notices_first(bench: 
     oracle.judge(ended)
 
 
+@pytest.mark.long
 def test_a_new_fleet_asks_with_no_second_burst(site: SimulatedSite) -> None:
     site.variables["RPS"] = "10"
     site.settings["limits.burst"] = 12

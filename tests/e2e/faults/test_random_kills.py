@@ -62,6 +62,7 @@ def test_a_run_that_is_struck_at_random(bench: Bench, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(effort.trials(1, 200)))
+@pytest.mark.long
 def test_an_incremental_run_that_is_struck_at_random(delta_bench: DeltaBench, seed: int) -> None:
     dice = random.Random(f"delta {seed}")
     oracle = delta_bench.next_oracle()

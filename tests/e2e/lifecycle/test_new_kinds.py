@@ -137,6 +137,7 @@ def finish(site: Site) -> Ended:
     return site.check(start(site))
 
 
+@pytest.mark.long
 def test_a_new_kind_reads_the_whole_feed_page_by_page(site: Site, api: CursorApi) -> None:
     ended = finish(site)
     assert ended.counts == {"seen": PAGES * PAGE_SIZE, "inserted": PAGES * PAGE_SIZE}
