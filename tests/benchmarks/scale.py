@@ -233,7 +233,7 @@ def disk_line(m: Measured) -> str:
     server = m.server
     tables = server.tables
     target = sum(size for name, size in tables.items() if name.startswith("public."))
-    staging = tables.get("carsync.staging", 0) + tables.get("carsync.ledger", 0)
+    staging = sum(tables.get(f"carsync.{name}", 0) for name in ("staging", "seen", "ledger"))
     sizes = [target, staging, tables.get("carsync.changes", 0), server.temp_peak]
     sizes += [server.temp_bytes, server.wal_bytes, server.wal_kept_peak]
     sizes += [server.data_peak + server.wal_kept_peak + server.temp_peak]
