@@ -95,6 +95,7 @@ def test_held_deactivations_are_looked_at_and_approved(operator: Operator, fill:
     assert site.inactive() == gone
 
 
+@pytest.mark.quick(False)
 def test_a_throttled_run_asks_slower(operator: Operator) -> None:
     site = operator.site
     site.api.change(rate=5, burst=5)
@@ -294,6 +295,7 @@ def _copy_database(server_dsn: str, name: str, copy: str) -> None:
     ask(server_dsn, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
 
 
+@pytest.mark.quick(False)
 def test_a_database_from_a_backup_catches_up(
     operator: Operator, server_dsn: str, fill: Fill
 ) -> None:
@@ -323,6 +325,7 @@ def test_a_database_from_a_backup_catches_up(
     assert "10 new, 10 changed, 0 reactivated, 40 deactivated" in alone
 
 
+@pytest.mark.quick(False)
 def test_the_previous_release_is_put_back(operator: Operator, tmp_path: Path, fill: Fill) -> None:
     site = operator.site
     newest = load_migrations()[-1].version
