@@ -61,7 +61,7 @@ def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, 
             _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
             _strike(cluster, running, dice)
         ended = running.end(within_s=END_S)
-    assert ended.exit_code in ENDS, ended
-    assert "Traceback" not in ended.err, ended.err
-    oracle.judge(ended)
-    oracle.recover_from(ended)
+        assert ended.exit_code in ENDS, ended
+        assert "Traceback" not in ended.err, ended.err
+        oracle.judge(ended)
+        oracle.recover_from(ended)
