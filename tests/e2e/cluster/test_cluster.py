@@ -90,6 +90,8 @@ def test_one_retry_after_silences_all_workers(cluster: ClusterSite, bench: Bench
 
 
 def test_single_cars_are_asked_for_by_workers(cluster: ClusterSite, bench: Bench) -> None:
+    if not cluster.active():
+        cluster.sync()
     oracle = bench.next_oracle()
     car = next(iter(oracle.truth))
     ended = cluster.check(cluster.start("refresh", car, "--json"))
