@@ -19,7 +19,7 @@ FEED = FeedOptions(cars=600, changed_share=0.1, added_share=0.05, removed_share=
 WORKERS = ("one", "two")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cluster(
     server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ClusterSite]:
