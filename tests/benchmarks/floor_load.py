@@ -3,7 +3,7 @@
     python -m tests.benchmarks.floor_load FOLDER DSN
 
 Two processes: each reads half of the pre-gzipped pages of a folder, decompresses, decodes,
-maps and hashes them with carsync's own mapper, and sends them by one COPY over one connection
+maps and hashes them with carsync's own functions, and sends them by one COPY over one connection
 into one unlogged table. One UPDATE and one INSERT merge it. No HTTP, limiter, ledger, queue,
 check, deactivation or resume.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import multiprocessing
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,8 +22,10 @@ import psycopg2
 from carsync.config.parser import parse
 from carsync.destination.stage_writer import copy_line
 from carsync.mapping.mapper import Mapper, target_columns
+from carsync.source.compression import gunzip
 
 PROCESSES = 2
+MAX_BYTES = 100_000_000
 STAGED = "public.floor_staging"
 CONFIG = parse("api: {base_url: http://localhost}", {})
 
@@ -38,7 +39,7 @@ class Lines(io.RawIOBase):
     @staticmethod
     def _map(mapper: Mapper, paths: list[Path]) -> Iterator[bytes]:
         for path in paths:
-            rows = mapper.map_page(zlib.decompress(path.read_bytes(), 31)).rows
+            rows = mapper.map_page(gunzip(path.read_bytes(), MAX_BYTES)).rows
             yield "".join([copy_line(row[1:]) for row in rows]).encode()
 
     def read(self, _size: int = -1, /) -> bytes:
