@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import suppress
+from typing import Any
 
 from carsync.errors import FailureKind, PageError
 
+_zlib: Any = zlib
+with suppress(ImportError):  # there is no wheel for every machine
+    from isal import isal_zlib as _zlib  # the same in 40 % of the time
+
 _GZIP_WBITS = 31  # zlib manual, inflateInit2: 16 + 15 reads a gzip header and trailer
+_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
+_DAMAGED = "the answer's gzip data are damaged"
 _CHUNK_BYTES = 64 * 1024  # what follows a member is copied each time, so no more is handed over
 _MAX_MEMBERS = 10_000
 """A stream may be written in blocks (bgzip's hold 64 KiB); more are taken for an attack."""
@@ -28,17 +36,17 @@ def gunzip(wire: bytes, max_bytes: int) -> bytes:
     view, at, size = memoryview(wire), 0, 0
     parts: list[bytes] = []
     for _ in range(_MAX_MEMBERS):
-        stream = zlib.decompressobj(_GZIP_WBITS)
+        if not _MAGIC.startswith(bytes(view[at : at + len(_MAGIC)])):  # isal waits for more
+            raise PageError(FailureKind.BAD_PAGE, _DAMAGED)
+        stream = _zlib.decompressobj(_GZIP_WBITS)
         while not stream.eof:
             chunk = view[at : at + _CHUNK_BYTES]
             if not chunk:
                 raise PageError(FailureKind.NETWORK, "the answer's gzip stream is cut short")
             try:
                 parts.append(stream.decompress(chunk, max_bytes - size + 1))
-            except zlib.error:
-                raise PageError(
-                    FailureKind.BAD_PAGE, "the answer's gzip data are damaged"
-                ) from None
+            except _zlib.error:
+                raise PageError(FailureKind.BAD_PAGE, _DAMAGED) from None
             size += len(parts[-1])
             if size > max_bytes:
                 raise too_large(max_bytes)

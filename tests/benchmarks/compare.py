@@ -14,26 +14,21 @@ No limiter: this measures what carsync costs, not how polite it is.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-import psycopg2
-
 from carsync.demo.feed import Feed, FeedOptions
 from carsync.demo.postgres import temporary
+from tests.benchmarks.measuring import Measured, measure, new_database
 from tests.benchmarks.static_feed import write_static
-from tests.support.folders import ROOT
 
 NGINX = """
 worker_processes 1;
@@ -58,15 +53,6 @@ http {{
   }}
 }}
 """
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One run of one program: wall seconds, bytes of WAL, and summed RSS in MB (carsync)."""
-
-    wall_s: float
-    wal_bytes: int
-    rss_mb: float = 0.0
 
 
 @contextmanager
@@ -99,69 +85,32 @@ def simulator(cars: int) -> Iterator[str]:
         server.wait()
 
 
-def script(base_url: str, dsn: str, state: Path) -> float:
-    """Run the afternoon's script."""
-    module = [sys.executable, "-m", "tests.benchmarks.afternoon", base_url, dsn]
-    subprocess.run(module, check=True, cwd=ROOT)
-    return 0.0
+Command = tuple[list[str], dict[str, str]]
+"""A command and what its environment has beside ours."""
 
 
-def carsync(base_url: str, dsn: str, state: Path, load_method: str) -> float:
-    """Run `carsync sync` and return its peak RSS, all processes together, in MB."""
+def script_command(base_url: str, dsn: str, _state: Path) -> Command:
+    """Return the command of the afternoon's script."""
+    return [sys.executable, "-m", "tests.benchmarks.afternoon", base_url, dsn], {}
+
+
+def carsync_command(base_url: str, dsn: str, state: Path, settings: Sequence[str]) -> Command:
+    """Return the command of `carsync sync` with these settings (`KEY=VALUE`)."""
     environ = {
-        **os.environ,
         "API_BASE_URL": base_url,
         "DATABASE_URL": dsn,
         "RPS": "0",
         "STATE_DIRECTORY": str(state),
     }
     command = [str(Path(sys.executable).parent / "carsync"), "--quiet", "sync", "--json"]
-    done = subprocess.run(
-        [*command, "--set", f"database.load_method={load_method}"],
-        check=True,
-        env=environ,
-        stdout=subprocess.PIPE,
-    )
-    return float(json.loads(done.stdout)["figures"]["rss_peak_bytes"]) / 1e6
+    return [*command, *(word for setting in settings for word in ("--set", setting))], environ
 
 
-PROGRAMS: dict[str, Callable[[str, str, Path], float]] = {
-    "script": script,
-    "execute_values": partial(carsync, load_method="execute_values"),
-    "copy": partial(carsync, load_method="copy"),
+PROGRAMS: dict[str, Callable[[str, str, Path], Command]] = {
+    "script": script_command,
+    "execute_values": partial(carsync_command, settings=["database.load_method=execute_values"]),
+    "copy": partial(carsync_command, settings=["database.load_method=copy"]),
 }
-
-
-def measure(name: str, base_url: str, dsn: str, state: Path) -> Measured:
-    """Run one program once against the database `dsn`."""
-    with closing(psycopg2.connect(dsn)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE) public.cars")  # or autovacuum would, some time
-            cursor.execute("CHECKPOINT")
-            cursor.execute("SELECT pg_current_wal_insert_lsn()")
-            (before,) = cursor.fetchone() or ("",)
-            started = time.monotonic()
-            rss_mb = PROGRAMS[name](base_url, dsn, state)
-            wall_s = time.monotonic() - started
-            cursor.execute("SELECT pg_current_wal_insert_lsn() - %s", (before,))
-            (wal,) = cursor.fetchone() or (0,)
-    return Measured(wall_s, int(wal), rss_mb)
-
-
-def new_database(server: str, name: str) -> str:
-    """Create a database with the target table and return its connection string."""
-    with closing(psycopg2.connect(server)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-            cursor.execute(f"CREATE DATABASE {name}")
-    dsn = psycopg2.extensions.make_dsn(server, dbname=name)
-    command = [str(Path(sys.executable).parent / "carsync"), "migrate"]
-    subprocess.run(
-        command, check=True, env={**os.environ, "DATABASE_URL": dsn}, stdout=subprocess.DEVNULL
-    )
-    return dsn
 
 
 def main() -> None:
@@ -185,8 +134,9 @@ def main() -> None:
             for name in PROGRAMS:
                 dsn = new_database(server.dsn, f"bench_{name}")
                 state = folder / f"state-{number}-{name}"
-                first[name].append(measure(name, base_url, dsn, state))
-                second[name].append(measure(name, base_url, dsn, state))
+                command, environ = PROGRAMS[name](base_url, dsn, state)
+                first[name].append(measure(command, environ, dsn))
+                second[name].append(measure(command, environ, dsn))
                 print(
                     f"round {number + 1} {name:15} full {first[name][-1].wall_s:6.1f} s, "
                     f"unchanged {second[name][-1].wall_s:6.1f} s",

@@ -57,6 +57,7 @@ LIBRARIES = {
         "state.checkpoint",
         "run.fingerprints",
     ],
+    "isal": ["source.compression"],
     "dask": ["engine.dask.nodes"],
     "distributed": ["engine.dask"],
     "click": ["cli", "demo.console", "cli.reference.commandtree"],
@@ -296,7 +297,7 @@ def test_the_lists_name_what_exists() -> None:
 @pytest.mark.parametrize(
     ("child", "needed"),
     [
-        ("fetcher", {"requests", "urllib3", "xxhash", "msgspec"}),
+        ("fetcher", {"requests", "urllib3", "xxhash", "msgspec", "isal"}),
         ("writer", {"psycopg2", "msgspec"}),
         ("gate_server", {"msgspec"}),
     ],

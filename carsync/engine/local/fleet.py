@@ -43,6 +43,10 @@ log = logging.getLogger(__name__)
 
 _REAP_S = 10.0
 """Wait this long for a killed process to be gone."""
+_FIRST_WRITERS = 2
+"""So many writers start with the fleet; another one starts while the queue stays full."""
+_FULL_S = 2.0
+"""The queue has stayed full when it was so for this long, at each look."""
 _ANSWER_S = 5.0
 """A manager that has not answered by then hangs: the fetchers, which ask it too, will show it."""
 
@@ -75,6 +79,7 @@ class Fleet(Engine):
         self._tokens: TokenStore | None = None
         self._kept_tokens = TokenStore(time.monotonic) if tokens is None else tokens
         self._pages: PageQueue | None = None
+        self._full_since_s: float | None = None
         self._unstaged = 0
         self._lost: EngineLost | None = None
         self._is_draining = False
@@ -119,6 +124,10 @@ class Fleet(Engine):
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
+        for _ in range(min(_FIRST_WRITERS, self._config.database.writers)):
+            self._start_writer()
+
+    def _start_writer(self) -> None:
         database, secrets = self._config.database, self._config.api.auth.secrets
         tombstones = Mapper.load_tombstones(self._config)
         job = WriterArgs(
@@ -130,10 +139,10 @@ class Fleet(Engine):
             secrets,
             tombstones.columns[:-1] if tombstones else (),
         )
-        for number in range(database.writers):
-            worker = self._spawn("writer", number, self._pages, job)
-            worker.silence_s = deadlines.writer_silence_s
-            self.writers.append(worker)
+        worker = self._spawn("writer", len(self.writers), self._pages, job)
+        worker.silence_s = timing.current().writer_silence_s
+        self.writers.append(worker)
+        self._full_since_s = None
 
     def _spawn(self, role: str, number: int, *args: Any) -> Worker:
         ours, theirs = self._context.Pipe()
@@ -176,7 +185,7 @@ class Fleet(Engine):
         for ready in wait(list(pipes), timeout_s):
             assert isinstance(ready, Connection)
             heard += self._receive(pipes[ready])
-        self._lost = self._find_lost()
+        self._lost = self._find_lost() or self._help_writers()
         if self._lost is not None:
             heard.append(self._lost)
         elif self._is_draining and not any(w.process.is_alive() for w in self.fetchers):
@@ -232,14 +241,29 @@ class Fleet(Engine):
                 extra={"event": "refresh_token_replaced"},
             )
 
+    def _help_writers(self) -> EngineLost | None:
+        """Start another writer, up to `database.writers`, where the queue has stayed full."""
+        now_s = time.monotonic()
+        if self._is_draining or self._pages is None or not self._pages.is_full():
+            self._full_since_s = None
+        elif self._full_since_s is None:
+            self._full_since_s = now_s
+        elif now_s - self._full_since_s >= _FULL_S and all(w.ready for w in self.writers):
+            try:
+                self._start_writer()
+            except OSError as exc:
+                return EngineLost("a writer", f"could not be started ({exc.strerror})")
+        return None
+
     def _hand_over_queue(self) -> None:
-        """Let go of the queue once every worker has it; the parent needs it no more.
+        """Let go of the queue once every worker that there may be has it.
 
         Its semaphores have names in /dev/shm by which spawned processes find them, and the
         names go with the parent's queue. So even a SIGKILL of all processes at once, which
         takes multiprocessing's resource tracker along, leaves none behind.
         """
-        if all(worker.ready for worker in self._workers):
+        is_whole = len(self.writers) >= self._config.database.writers
+        if is_whole and all(worker.ready for worker in self._workers):
             self._pages = None
 
     def _find_lost(self) -> EngineLost | None:

@@ -7,10 +7,17 @@ import gzip
 import pytest
 
 from carsync.errors import FailureKind, PageError
+from carsync.source import compression
 from carsync.source.compression import gunzip
 
 BODY = b'{"data": []}' * 1000
 WIRE = gzip.compress(BODY)
+
+
+@pytest.fixture(params=["zlib", "isal.isal_zlib"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read with each of the two libraries."""
+    monkeypatch.setattr(compression, "_zlib", pytest.importorskip(request.param))
 
 
 def failure(wire: bytes, max_bytes: int = 10**6) -> PageError:

@@ -13,18 +13,20 @@ from typing import Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from carsync.config.parser import parse
 from carsync.config.sections import Config
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.worker import Worker
 from carsync.engine.messages import EngineLost
-from carsync.model import Column
+from carsync.model import Column, MappedPage, PageInfo
 from carsync.postgres.wait import Connection
 from tests.conftest import ask
 
 BOOT_S = 60.0
 END_S = 15.0
+COLUMNS = (Column("id", "text"), Column("data_hash", "text"))
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name LIKE 'carsync writer%'"
@@ -45,8 +47,7 @@ def config(dsn: str) -> Config:
 def fleet(config: Config) -> Iterator[Fleet]:
     """A fleet that works; what it left behind is looked for at the end."""
     before = leftovers()
-    columns = (Column("id", "text"), Column("data_hash", "text"))
-    fleet = Fleet(config, 1, str(uuid.uuid4()), columns)
+    fleet = Fleet(config, 1, str(uuid.uuid4()), COLUMNS)
     try:
         fleet.start()
         said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)
@@ -163,3 +164,23 @@ def test_once_all_workers_are_ready_their_shared_memory_has_no_name(fleet: Fleet
         semaphores = [line for line in maps.splitlines() if "/sem.mp-" in line]
         assert semaphores, "the queue's"
         assert all(line.endswith("(deleted)") for line in semaphores), semaphores
+
+
+def test_another_writer_starts_while_the_queue_stays_full_up_to_the_most(config: Config) -> None:
+    three = replace(config, database=replace(config.database, writers=3))
+    fleet = Fleet(three, 1, str(uuid.uuid4()), COLUMNS)
+    try:
+        fleet.start()
+        assert {"writer-1", "writer-2"} < set(fleet.pids())
+        assert "writer-3" not in fleet.pids()
+        listen(fleet, lambda _: is_ready(fleet), BOOT_S)
+        pages = fleet._pages
+        assert pages is not None, "the third writer needs it"
+        for writer in fleet.writers:
+            os.kill(writer.process.pid or 0, signal.SIGSTOP)
+        while not pages.is_full():
+            pages.put(MappedPage(1, (), (), 0, PageInfo(), 0.0), 1.0)
+        listen(fleet, lambda _: len(fleet.writers) == 3, END_S)
+        listen(fleet, lambda said: bool(said) or fleet.writers[2].ready, BOOT_S)
+    finally:
+        fleet.kill()
