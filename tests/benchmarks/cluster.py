@@ -30,7 +30,7 @@ import msgspec
 import psutil
 
 from carsync.demo.postgres import temporary
-from tests.benchmarks.compare import new_database
+from tests.benchmarks.measuring import new_database
 from tests.support.folders import ROOT
 
 THREADS = 16

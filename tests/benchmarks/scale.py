@@ -31,7 +31,7 @@ import msgspec
 
 from carsync.demo.postgres import EmbeddedPostgres, running
 from tests.benchmarks.client_watch import Sample, watch_client
-from tests.benchmarks.compare import new_database
+from tests.benchmarks.measuring import new_database
 from tests.benchmarks.readers import ReaderProcess, Readers
 from tests.benchmarks.server_watch import SETTINGS, ServerCost, ServerWatch
 from tests.benchmarks.slim_feed import FIRST_PAGE_MARK
