@@ -16,22 +16,19 @@ import queue
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import psutil
-from distributed import Client, Future
-from distributed.utils import sync
+from distributed import Future
 
 from carsync import formatting, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine, GivenFeed
-from carsync.engine.dask.gate_keeper import FitWorkers, GateKeeper, Job
-from carsync.engine.dask.offers import Offer, other_versions
+from carsync.engine.dask.gate_keeper import FitWorkers, Job
+from carsync.engine.dask.link import SchedulerLink
+from carsync.engine.dask.offers import Offer
 from carsync.engine.dask.overlay import difference
 from carsync.engine.dask.remote_gate import ANSWER_S, JITTER_S
-from carsync.engine.dask.security import security_of
 from carsync.engine.dask.task import serve
 from carsync.engine.dask.worker_run import topic_of
 from carsync.engine.messages import (
@@ -53,12 +50,8 @@ from carsync.source.gate_settings import GateSettings
 
 log = logging.getLogger(__name__)
 
-for _library in ("distributed", "distributed.client", "tornado.application"):
-    logging.getLogger(_library).setLevel(logging.CRITICAL)  # the run says itself what is lost
-
 _LOOK_S = 1.0
 """How often the scheduler is asked for the workers, which also shows that both are there."""
-_CLOSE_S = 5.0
 _RESERVE = 4
 """For so many threads, one lease waits in its worker: the way to the parent and back takes time."""
 
@@ -114,7 +107,7 @@ class Cluster(Engine):
             config.engine.label,
             self._settings.late_s,
         )
-        self._client: Client | None = None
+        self._link = SchedulerLink(config.engine, self._job.session)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._out: dict[str, Lease] = {}  # by the task's key
         self._unanswered: set[_Name] = set()
@@ -133,66 +126,27 @@ class Cluster(Engine):
 
     def start(self, *, silence_s: float = 0.0, lowered_to: float | None = None) -> None:
         """Reach the scheduler, and let its gate be this run's."""
-        engine = self._config.engine
-        security = security_of(engine)
-        within_s = timing.current().worker_boot_s
         try:
-            with warnings.catch_warnings():  # of versions that differ: offers tell them
-                warnings.simplefilter("ignore")
-                self._client = Client(
-                    engine.scheduler,
-                    security=security,
-                    timeout=within_s / 3,
-                    set_as_default=False,
-                    name="carsync",
-                )
-            self._install_gate()
-            self._client.subscribe_topic(topic_of(self._job), self._hear)
+            self._link.open()
+            self._link.client.subscribe_topic(topic_of(self._job), self._hear)
             asked = (self._job, self._settings, self._idle_s, silence_s, lowered_to)
-            self._ask("carsync_open", client=self._client.id, asked=pickle.dumps(asked))
+            client = self._link.client.id
+            self._link.ask("carsync_open", client=client, asked=pickle.dumps(asked))
             self._look()
         except ConfigError as exc:
             self._events.put(WorkerFailed.of(exc, "the scheduler"))
             return
         except Exception as exc:  # Dask has no type for them
-            reason = f"at {engine.scheduler} cannot be used ({exc or type(exc).__name__})"
+            reason = (
+                f"at {self._config.engine.scheduler} cannot be used ({exc or type(exc).__name__})"
+            )
             self._lost = EngineLost("the scheduler", reason)
             return
         threading.Thread(target=self._watch, name="carsync-cluster", daemon=True).start()
 
-    def _install_gate(self) -> None:
-        """Let the scheduler keep gates; raise `ConfigError` where it is of another version."""
-        client = self._client
-        assert client is not None
-        words = "it has no carsync"
-        with contextlib.suppress(ModuleNotFoundError):
-            assert client.loop is not None
-            sync(client.loop, client.register_plugin, GateKeeper(), callback_timeout=ANSWER_S)
-            words = other_versions(self._job.offer.versions, self._ask("carsync_versions"))
-        if words:
-            raise ConfigError(
-                f"the scheduler at {self._config.engine.scheduler} cannot serve this run: {words}",
-                hint="install the same versions everywhere, then start the scheduler again",
-            )
-
-    def _ask(self, call: str, /, **arguments: Any) -> Any:
-        """Call a handler of the scheduler; raise `OSError` where it does not answer."""
-        client = self._client
-        if client is None:
-            raise ConnectionError("the engine is not at work")
-        return self._ask_of(client, call, **arguments)
-
-    @staticmethod
-    def _ask_of(client: Client, call: str, /, **arguments: Any) -> Any:
-        async def ask() -> Any:
-            return await getattr(client.scheduler, call)(**arguments)
-
-        assert client.loop is not None
-        return sync(client.loop, ask, callback_timeout=ANSWER_S)
-
     def _look(self) -> None:
         """See which workers there are, and that the run is not over for the scheduler."""
-        fit: FitWorkers | None = pickle.loads(self._ask("carsync_look", session=self._job.session))
+        fit: FitWorkers | None = pickle.loads(self._link.ask_of_session("carsync_look"))
         self._heard_s = time.monotonic()
         if fit is None:
             self._lost = EngineLost("the scheduler", "calls this run over (another took its place)")
@@ -234,8 +188,7 @@ class Cluster(Engine):
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases as tasks, each under a key of its own attempt."""
-        client = self._client
-        if client is None or self._lost is not None:
+        if not self._link.is_open or self._lost is not None:
             return  # the next events say so
         keys = [self._key(lease) for lease in leases]
         with self._lock:
@@ -243,7 +196,7 @@ class Cluster(Engine):
             self._unanswered.update(map(_name, leases))
         resource = self._job.offer.resource(self._job.label)
         try:
-            futures = client.map(
+            futures = self._link.client.map(
                 serve,
                 [self._job.session] * len(leases),
                 [pickle.dumps(lease) for lease in leases],
@@ -334,27 +287,16 @@ class Cluster(Engine):
         self, requests: int = 0, for_s: float = 0.0, *, afresh: bool = False
     ) -> Allotted | None:
         """Tell the scheduler's gate; None where it is out of reach."""
-        if self._client is None or self._lost is not None:
+        if not self._link.is_open or self._lost is not None:
             return None
         until_s = waking_clock() + for_s
         try:
-            _, theirs_s = self._ask_gate("allot", 0, 0.0, afresh=False)
+            _, theirs_s = self._link.ask_gate("allot", 0, 0.0, afresh=False)
             left_s = until_s - waking_clock()  # their clock was read before this
-            allotted, _ = self._ask_gate("allot", requests, theirs_s + left_s, afresh=afresh)
+            allotted, _ = self._link.ask_gate("allot", requests, theirs_s + left_s, afresh=afresh)
         except OSError:
             return None
         return allotted if isinstance(allotted, Allotted) else None
-
-    def _ask_gate(self, call: str, *args: Any, **kwargs: Any) -> tuple[Any, float]:
-        answers, theirs_s = pickle.loads(
-            self._ask(
-                "carsync_gate",
-                session=self._job.session,
-                worker="",
-                calls=pickle.dumps([(call, args, kwargs)]),
-            )
-        )
-        return answers[0], theirs_s
 
     # ── end ──────────────────────────────────────────────────────────────────
 
@@ -362,7 +304,7 @@ class Cluster(Engine):
         """Let nobody begin another request; what is in hand is staged."""
         self._is_draining = True
         with contextlib.suppress(OSError):
-            self._ask("carsync_stop", session=self._job.session)
+            self._link.ask_of_session("carsync_stop")
 
     def is_running(self) -> bool:
         """Return whether any lease is out."""
@@ -371,17 +313,10 @@ class Cluster(Engine):
     def kill(self) -> None:
         """Let go of all tasks and of the cluster; safe to call twice."""
         self._ended.set()
-        client, self._client = self._client, None
-        if client is None:
-            return
         with self._lock:
             self._out.clear()
             self._futures.clear()
-        with contextlib.suppress(OSError, RuntimeError):
-            if self._lost is None:
-                self._ask_of(client, "carsync_close", session=self._job.session)
-        with contextlib.suppress(OSError, RuntimeError):
-            client.close(timeout=_CLOSE_S)
+        self._link.close(is_lost=self._lost is not None)
 
     # ── measurements ─────────────────────────────────────────────────────────
 
