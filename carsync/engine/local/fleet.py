@@ -26,7 +26,7 @@ import psutil
 from carsync import failpoints, formatting, logging_setup, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine
-from carsync.engine.local.child import run_by_name
+from carsync.engine.local.child import run_by_name, run_when_asked
 from carsync.engine.local.gate_server import GateManager, process_of, start_manager
 from carsync.engine.local.messages import FetcherArgs, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 _REAP_S = 10.0
 """Wait this long for a killed process to be gone."""
 _FIRST_WRITERS = 2
-"""So many writers start with the fleet; another one starts while the queue stays full."""
+"""So many writers begin with the fleet; those in reserve begin while the queue stays full."""
 _FULL_S = 2.0
 """The queue has stayed full when it was so for this long, at each look."""
 _ANSWER_S = 5.0
@@ -79,6 +79,7 @@ class Fleet(Engine):
         self._tokens: TokenStore | None = None
         self._kept_tokens = TokenStore(time.monotonic) if tokens is None else tokens
         self._pages: PageQueue | None = None
+        self._queue_pages = max(8, config.limits.concurrency)
         self._full_since_s: float | None = None
         self._unstaged = 0
         self._lost: EngineLost | None = None
@@ -116,7 +117,7 @@ class Fleet(Engine):
         limits = self._config.limits
         deadlines = timing.current()
         processes = limits.fetchers(os.cpu_count() or 1)
-        self._pages = PageQueue(self._context, max(8, limits.concurrency))
+        self._pages = PageQueue(self._context, self._queue_pages)
         for number in range(processes):
             threads = limits.concurrency // processes + (number < limits.concurrency % processes)
             args = FetcherArgs(self._config, threads, os.getpid())
@@ -124,10 +125,6 @@ class Fleet(Engine):
             worker.capacity = 2 * threads
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
-        for _ in range(min(_FIRST_WRITERS, self._config.database.writers)):
-            self._start_writer()
-
-    def _start_writer(self) -> None:
         database, secrets = self._config.database, self._config.api.auth.secrets
         tombstones = Mapper.load_tombstones(self._config)
         job = WriterArgs(
@@ -139,22 +136,26 @@ class Fleet(Engine):
             secrets,
             tombstones.columns[:-1] if tombstones else (),
         )
-        worker = self._spawn("writer", len(self.writers), self._pages, job)
-        worker.silence_s = timing.current().writer_silence_s
-        self.writers.append(worker)
-        self._full_since_s = None
+        for number in range(database.writers):
+            waits = number >= _FIRST_WRITERS
+            worker = self._spawn("writer", number, self._pages, job, waits=waits)
+            worker.silence_s = math.inf if waits else deadlines.writer_silence_s
+            self.writers.append(worker)
 
-    def _spawn(self, role: str, number: int, *args: Any) -> Worker:
+    def _spawn(self, role: str, number: int, *args: Any, waits: bool = False) -> Worker:
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number + 1}"
         log_format = "json" if logging_setup.is_json() else "text"
         called = (log_format, f"{__package__}.{role}", f"run_{role}", theirs, *args)
         process = self._context.Process(
-            target=run_by_name, args=called, name=f"carsync {name}", daemon=True
+            target=run_when_asked if waits else run_by_name,
+            args=(theirs, os.getpid(), *called) if waits else called,
+            name=f"carsync {name}",
+            daemon=True,
         )
         process.start()
         theirs.close()
-        return Worker(name, process, ours, time.monotonic(), math.inf)
+        return Worker(name, process, ours, time.monotonic(), math.inf, waiting=waits)
 
     # ── work ─────────────────────────────────────────────────────────────────
 
@@ -185,7 +186,8 @@ class Fleet(Engine):
         for ready in wait(list(pipes), timeout_s):
             assert isinstance(ready, Connection)
             heard += self._receive(pipes[ready])
-        self._lost = self._find_lost() or self._help_writers()
+        self._lost = self._find_lost()
+        self._help_writers()
         if self._lost is not None:
             heard.append(self._lost)
         elif self._is_draining and not any(w.process.is_alive() for w in self.fetchers):
@@ -241,29 +243,26 @@ class Fleet(Engine):
                 extra={"event": "refresh_token_replaced"},
             )
 
-    def _help_writers(self) -> EngineLost | None:
-        """Start another writer, up to `database.writers`, where the queue has stayed full."""
+    def _help_writers(self) -> None:
+        """Let a writer in reserve begin where the queue has stayed full."""
         now_s = time.monotonic()
-        if self._is_draining or self._pages is None or not self._pages.is_full():
+        if self.queue_depth() < self._queue_pages or self._is_draining:
             self._full_since_s = None
         elif self._full_since_s is None:
             self._full_since_s = now_s
         elif now_s - self._full_since_s >= _FULL_S and all(w.ready for w in self.writers):
-            try:
-                self._start_writer()
-            except OSError as exc:
-                return EngineLost("a writer", f"could not be started ({exc.strerror})")
-        return None
+            for writer in [each for each in self.writers if each.waiting][:1]:
+                writer.begin(timing.current().writer_silence_s)
+            self._full_since_s = None
 
     def _hand_over_queue(self) -> None:
-        """Let go of the queue once every worker that there may be has it.
+        """Let go of the queue once every worker has it; the parent needs it no more.
 
         Its semaphores have names in /dev/shm by which spawned processes find them, and the
         names go with the parent's queue. So even a SIGKILL of all processes at once, which
         takes multiprocessing's resource tracker along, leaves none behind.
         """
-        is_whole = len(self.writers) >= self._config.database.writers
-        if is_whole and all(worker.ready for worker in self._workers):
+        if all(worker.ready for worker in self._workers):
             self._pages = None
 
     def _find_lost(self) -> EngineLost | None:

@@ -28,10 +28,6 @@ class PageQueue:
         put_s, page = self._queue.get(timeout=timeout_s)
         return page.aged(time.monotonic() - put_s)
 
-    def is_full(self) -> bool:
-        """Say whether the next page would have to wait for room."""
-        return self._queue.full()
-
     def finish(self) -> None:
         """Wait until all that was put has left this process; nothing is put any more."""
         self._queue.close()

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from carsync import timing
-from carsync.engine.local.messages import Drain, Heartbeat, Leases, WorkerReady
+from carsync.engine.local.messages import Begin, Drain, Heartbeat, Leases, WorkerReady
 from carsync.engine.messages import Event, Lease, PageFailed, PageFetched, PageLease, ProbeAnswered
 
 
@@ -20,8 +20,8 @@ from carsync.engine.messages import Event, Lease, PageFailed, PageFetched, PageL
 class Worker:
     """A worker process, its private pipe and what it last reported.
 
-    `leaving`: it was asked to end. `capacity` is how many leases a fetcher may hold at
-    once, `leases` those that it holds: page or record → attempt.
+    `leaving`: it was asked to end. `waiting`: it is in reserve. `capacity` is how many leases a
+    fetcher may hold at once, `leases` those that it holds: page or record → attempt.
     """
 
     name: str
@@ -34,6 +34,13 @@ class Worker:
     capacity: int = 0
     leases: dict[int | str | None, int] = field(default_factory=dict)
     leaving: bool = False
+    waiting: bool = False
+
+    def begin(self, silence_s: float) -> None:
+        """Let a worker in reserve do its work, in which it is never silent for longer."""
+        self.waiting, self.ready = False, False
+        self.last_heard_s, self.silence_s = time.monotonic(), silence_s
+        self._send(Begin())
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases."""
@@ -48,7 +55,7 @@ class Worker:
             self.leaving = True
             self._send(Drain())
 
-    def _send(self, message: Leases | Drain) -> None:
+    def _send(self, message: Begin | Leases | Drain) -> None:
         with suppress(OSError):  # a broken pipe shows where the worker is heard
             self.pipe.send(message)
 

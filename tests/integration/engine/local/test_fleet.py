@@ -20,7 +20,7 @@ from carsync.config.sections import Config
 from carsync.engine.local.fleet import Fleet
 from carsync.engine.local.worker import Worker
 from carsync.engine.messages import EngineLost
-from carsync.model import Column, MappedPage, PageInfo
+from carsync.model import Column
 from carsync.postgres.wait import Connection
 from tests.conftest import ask
 
@@ -166,21 +166,41 @@ def test_once_all_workers_are_ready_their_shared_memory_has_no_name(fleet: Fleet
         assert all(line.endswith("(deleted)") for line in semaphores), semaphores
 
 
-def test_another_writer_starts_while_the_queue_stays_full_up_to_the_most(config: Config) -> None:
+class _FullFleet(Fleet):
+    """A fleet whose queue is full all the time."""
+
+    def queue_depth(self) -> int:
+        return 1000
+
+
+def test_writers_in_reserve_begin_while_the_queue_stays_full(
+    config: Config, conn: Connection
+) -> None:
+    four = replace(config, database=replace(config.database, writers=4))
+    fleet = _FullFleet(four, 1, str(uuid.uuid4()), COLUMNS)
+    try:
+        fleet.start()
+        listen(fleet, lambda _: is_ready(fleet), BOOT_S)
+        assert [writer.waiting for writer in fleet.writers[:2]] == [False, False]
+        assert fleet._pages is None, "all have the queue, those in reserve, too"
+        light = [fleet.memory()[w.name] for w in fleet.writers if w.waiting]
+        assert all(each < 30_000_000 for each in light), light
+        assert ask(conn, SESSIONS) == [(2,)]
+        conn.rollback()
+        listen(fleet, lambda _: not any(w.waiting for w in fleet.writers), 2 * BOOT_S)
+        said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)
+        assert (said, ask(conn, SESSIONS)) == ([], [(4,)])
+    finally:
+        fleet.kill()
+
+
+def test_a_writer_in_reserve_ends_with_the_others(config: Config) -> None:
     three = replace(config, database=replace(config.database, writers=3))
     fleet = Fleet(three, 1, str(uuid.uuid4()), COLUMNS)
     try:
         fleet.start()
-        assert {"writer-1", "writer-2"} < set(fleet.pids())
-        assert "writer-3" not in fleet.pids()
         listen(fleet, lambda _: is_ready(fleet), BOOT_S)
-        pages = fleet._pages
-        assert pages is not None, "the third writer needs it"
-        for writer in fleet.writers:
-            os.kill(writer.process.pid or 0, signal.SIGSTOP)
-        while not pages.is_full():
-            pages.put(MappedPage(1, (), (), 0, PageInfo(), 0.0), 1.0)
-        listen(fleet, lambda _: len(fleet.writers) == 3, END_S)
-        listen(fleet, lambda said: bool(said) or fleet.writers[2].ready, BOOT_S)
+        fleet.stop()
+        assert listen(fleet, lambda _: not fleet.is_running(), END_S) == []
     finally:
         fleet.kill()
