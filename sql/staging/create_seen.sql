@@ -1,4 +1,4 @@
--- All records that a run has staged, of which {staging} holds the values. Those whose row of the
+-- All records that a run has staged, of which the staging table holds the values. Those whose row of the
 -- target was just as the record says are here alone: they need no more.
 CREATE UNLOGGED TABLE {seen} WITH (autovacuum_enabled = false) AS
 SELECT page, ordinal, id, data_hash FROM {staging} WITH NO DATA;

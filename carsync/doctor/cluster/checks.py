@@ -248,7 +248,8 @@ def _judge_databases(found: Findings, facts: ClusterFacts) -> None:
     fit = sum(not each.misfit for each in facts.workers)
     needed, free = fit + PARENT_SESSIONS, min((each.free for each in seen.values()), default=0)
     if seen and free < needed:
-        told = f"{free} connections are free, workers and the run need {needed}"
+        are_free = formatting.plural(free, "connection", "is", "are")
+        told = f"{are_free} free, workers and the run need {needed}"
         fix = "raise max_connections, or start fewer worker processes with more threads"
         found.warn("their database", told, fix)
     elif seen:

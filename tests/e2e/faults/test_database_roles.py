@@ -170,6 +170,7 @@ def test_a_role_that_may_not_create_the_schema_is_told_so(
         ask(site.dsn, f'DROP ROLE "{name}"')
 
 
+@pytest.mark.quick(False)
 def test_a_role_of_few_sessions_syncs_with_the_writers_that_fit(
     grown_site: SimulatedSite,
 ) -> None:

@@ -167,10 +167,12 @@ def test_once_all_workers_are_ready_their_shared_memory_has_no_name(fleet: Fleet
 
 
 class _FullFleet(Fleet):
-    """A fleet whose queue is full all the time."""
+    """A fleet whose queue has as many pages as the test says."""
+
+    depth = 0
 
     def queue_depth(self) -> int:
-        return 1000
+        return self.depth
 
 
 def test_writers_in_reserve_begin_while_the_queue_stays_full(
@@ -187,6 +189,7 @@ def test_writers_in_reserve_begin_while_the_queue_stays_full(
         assert all(each < 30_000_000 for each in light), light
         assert ask(conn, SESSIONS) == [(2,)]
         conn.rollback()
+        fleet.depth = 1000
         listen(fleet, lambda _: not any(w.waiting for w in fleet.writers), 2 * BOOT_S)
         said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)
         assert (said, ask(conn, SESSIONS)) == ([], [(4,)])
