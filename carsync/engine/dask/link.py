@@ -25,6 +25,13 @@ for _library in ("distributed", "distributed.client", "tornado.application"):
 _CLOSE_S = 5.0
 
 
+class _Client(Client):
+    """A connection that ends by `close`, never as garbage: that would wait for most of a minute."""
+
+    def __del__(self) -> None:
+        pass
+
+
 class SchedulerLink:
     """Reaches the scheduler for the `session` of one engine."""
 
@@ -52,7 +59,7 @@ class SchedulerLink:
         """
         with warnings.catch_warnings():  # of versions that differ: offers tell them
             warnings.simplefilter("ignore")
-            self._client = Client(
+            self._client = _Client(
                 self._engine.scheduler,
                 security=security_of(self._engine),
                 timeout=timing.current().worker_boot_s / 3,
@@ -98,10 +105,15 @@ class SchedulerLink:
             if not is_lost:
                 self.ask_of_session("carsync_close")
         client, self._client = self._client, None
-        with contextlib.suppress(OSError, RuntimeError):
+        with contextlib.suppress(Exception):  # of all kinds where the scheduler is lost just now
             client.close(timeout=_CLOSE_S)
 
     def _sync(self, function: Any, *args: Any) -> Any:
         loop = self.client.loop
         assert loop is not None
-        return sync(loop, function, *args, callback_timeout=ANSWER_S)
+        try:
+            return sync(loop, function, *args, callback_timeout=ANSWER_S)
+        except (OSError, ModuleNotFoundError):
+            raise
+        except Exception as exc:  # of tornado, where a stream breaks in the middle of a handshake
+            raise ConnectionError(f"{type(exc).__name__}: {exc}") from exc

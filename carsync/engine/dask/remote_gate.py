@@ -70,6 +70,7 @@ class GateLine:
         self._worker = worker
         self._numbers = itertools.count()
         self._open: dict[int, SimpleQueue[bytes]] = {}
+        self._is_closed = False
         worker.stream_handlers[ASK_GATE] = self._hear
 
     def ask(self, session: str, calls: bytes) -> bytes:
@@ -78,6 +79,8 @@ class GateLine:
         self._open[number] = answers
         message = {"op": ASK_GATE, "session": session, "number": number, "calls": calls}
         try:
+            if self._is_closed:
+                raise ConnectionError("the worker has lost the scheduler")
             self._worker.loop.add_callback(self._worker.batched_send, message)
             if answer := answers.get(timeout=ANSWER_S):
                 return answer
@@ -85,7 +88,13 @@ class GateLine:
             pass
         finally:
             self._open.pop(number, None)
-        raise TimeoutError(f"the scheduler did not answer within {ANSWER_S:.0f} s")
+        raise TimeoutError("the scheduler did not answer")
+
+    def close(self) -> None:
+        """Let nobody wait for an answer any more: the worker ends, or has lost the scheduler."""
+        self._is_closed = True
+        for waiting in list(self._open.values()):
+            waiting.put(b"")
 
     def _hear(self, number: int, answers: bytes) -> None:
         if (waiting := self._open.get(number)) is not None:

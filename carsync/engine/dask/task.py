@@ -62,6 +62,11 @@ class FeedsPlugin(WorkerPlugin):
         worker.startup_information[EXTRA] = tell_offers
         setattr(worker, _ATTRIBUTE, WorkerRuns(worker, threads, find))
 
+    def teardown(self, worker: Worker) -> None:
+        """Let the threads end: nobody waits for an answer that cannot come, with a session open."""
+        if hasattr(worker, _ATTRIBUTE):
+            runs_of(worker).stop()
+
 
 def serve(session: str, lease: bytes) -> None:
     """Carry out a lease of a run. What came of it is told by events; an error means: nothing."""

@@ -149,6 +149,10 @@ class WorkerRun:
     def _tell_staged(self, event: PagesStaged) -> None:
         self._attempts.send(event)
 
+    def stop(self) -> None:
+        """Let no thread begin another request; what is in hand is staged."""
+        self._attempts.stopping.set()
+
     # ── deadlines ────────────────────────────────────────────────────────────
 
     def _watch(self) -> None:
@@ -169,7 +173,8 @@ class WorkerRun:
 
     def _close_if_idle(self) -> bool:
         with self._lock:
-            is_idle = not self._due_s and time.monotonic() - self._idle_since_s > IDLE_S
+            idle_s = time.monotonic() - self._idle_since_s
+            is_idle = not self._due_s and (idle_s > IDLE_S or self._attempts.stopping.is_set())
             if is_idle:
                 self.is_closed = True
                 self._stager.close()
@@ -187,6 +192,12 @@ class WorkerRuns:
         self._line = GateLine(worker)
         self._runs: dict[str, WorkerRun] = {}
         self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Let the threads go soon: the process ends, or has lost the scheduler."""
+        self._line.close()
+        for run in list(self._runs.values()):
+            run.stop()
 
     def of(self, session: str, find_job: Callable[[Worker, str], Job]) -> WorkerRun:
         """Return the run of a session; `find_job` asks the scheduler for one that is new here."""

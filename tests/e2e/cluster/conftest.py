@@ -41,9 +41,15 @@ def cluster(
             site.close()
 
 
+@pytest.fixture(scope="package")
+def moving_feed(cluster: ClusterSite) -> Bench:
+    """The cluster as a bench: trial follows trial, each against a feed that moved on."""
+    return Bench(cluster)
+
+
 @pytest.fixture
-def bench(cluster: ClusterSite) -> Iterator[Bench]:
-    """The cluster as a bench: trial follows trial."""
-    yield Bench(cluster)
+def bench(cluster: ClusterSite, moving_feed: Bench) -> Iterator[Bench]:
+    """The bench, whose parts are at work again after the test."""
+    yield moving_feed
     cluster.api.release()
     cluster.mend()

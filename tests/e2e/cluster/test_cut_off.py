@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.cluster_site import ClusterSite
+from tests.support.cluster_site import END_S, ClusterSite
 from tests.support.fault_bench import Bench
 from tests.support.pg_proxy import PgProxy
 from tests.support.site import Running, await_that
@@ -121,21 +121,22 @@ def test_a_certificate_that_has_expired(cluster: ClusterSite, bench: Bench, who:
     if who == "worker":
         node = cluster.add_worker("other", **changes)
         await_that(lambda: "is not at work" in node.said, "the worker is refused")
+        cluster.nodes.pop("other").close()
         assert "certificate" in node.said
         oracle.judge(cluster.sync())
-        cluster.nodes.pop("other").close()
         return
     if who == "scheduler":
         cluster.scheduler.close()
         cluster.add_scheduler(**changes)
         changes = {}
-    ended = cluster.start("sync", "--json", deadlines="restart_back_off_s=0:0", **changes).end()
-    assert ended.exit_code == 8, ended
-    assert "certificate" in ended.said
-    oracle.judge(ended)
+    running = cluster.start("sync", "--json", deadlines="restart_back_off_s=0:0", **changes)
+    ended = running.end(END_S)
     if who == "scheduler":
         cluster.scheduler.close()
         cluster.add_scheduler()
+    assert ended.exit_code == 8, ended
+    assert "certificate" in ended.said
+    oracle.judge(ended)
     _expect_workers(cluster, bench, 2)
 
 

@@ -93,3 +93,15 @@ def test_a_scheduler_that_does_not_answer_is_out_of_reach(monkeypatch: pytest.Mo
     monkeypatch.setattr(remote_gate, "ANSWER_S", 0.05)
     with pytest.raises(OSError, match="did not answer"):
         scheduler.gate.admit()
+
+
+def test_nobody_waits_for_a_scheduler_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(monkeypatch)
+    scheduler.is_there = False
+    line = GateLine(scheduler.worker)
+    scheduler.worker.batched_send = lambda _: line.close()
+    gate = RemoteGate(line, "s1", scheduler.count)
+    with pytest.raises(OSError, match="did not answer"):
+        gate.admit()
+    with pytest.raises(OSError, match="has lost the scheduler"):
+        gate.admit()
