@@ -1,6 +1,9 @@
 """carsync beside the least that loading the same feed can cost, in the same run.
 
-    python -m tests.benchmarks.floor [--rounds 3] [--cars 200000] [--set KEY=VALUE]…
+    python -m tests.benchmarks.floor [--rounds 3] [--cars 200000] [--set KEY=VALUE]… [--dlt PYTHON]
+
+With `--dlt`, an interpreter that has `dlt[postgres]` and requests, the script of an afternoon and
+dlt are measured, too.
 
 In every round, for the floor (`floor_load`), carsync with `copy` and carsync with
 `execute_values`: a full load into a fresh database of an embedded PostgreSQL, then the same feed
@@ -22,13 +25,14 @@ from statistics import median
 
 from carsync.demo.feed import Feed, FeedOptions
 from carsync.demo.postgres import temporary
-from tests.benchmarks.compare import Command, carsync_command, nginx
+from tests.benchmarks.compare import Command, carsync_command, nginx, script_command
 from tests.benchmarks.measuring import Measured, measure, new_database
 from tests.benchmarks.static_feed import write_static
 
 Runs = dict[str, list[Measured]]
 
 NAMES = ("floor", "copy", "execute_values")
+OTHERS = ("script", "dlt")
 AIMS = (("copy", "floor", 1.6, 1.4), ("execute_values", "copy", 1.15, 1.15))
 """Program, what it is measured against, and the most that its ratios should be: full, unchanged."""
 
@@ -38,6 +42,13 @@ def floor_command(pages: Path, dsn: str) -> Command:
     return [sys.executable, "-m", "tests.benchmarks.floor_load", str(pages), dsn], {}
 
 
+def other_command(name: str, python: str, base_url: str, dsn: str) -> Command:
+    """Return the command of the script, or of dlt."""
+    if name == "script":
+        return script_command(base_url, dsn, Path())
+    return [python, "-P", str(Path(__file__).with_name("with_dlt.py")), base_url, dsn], {}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -45,19 +56,23 @@ def main() -> None:
     parser.add_argument("--cars", type=int, default=200_000)
     parser.add_argument("--port", type=int, default=8918)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--dlt", metavar="PYTHON")
     options = parser.parse_args()
-    full: Runs = {name: [] for name in NAMES}
-    again: Runs = {name: [] for name in NAMES}
+    names = (*NAMES, *OTHERS) if options.dlt else NAMES
+    full: Runs = {name: [] for name in names}
+    again: Runs = {name: [] for name in names}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         write_static(folder / "feed", Feed(FeedOptions(cars=options.cars)), 0)
         base_url = stack.enter_context(nginx(folder, options.port))
         server = stack.enter_context(temporary())
         for number in range(options.rounds):
-            for name in NAMES:
+            for name in names:
                 dsn = new_database(server.dsn, "bench_floor")
                 if name == "floor":
                     command, environ = floor_command(folder / "feed", dsn)
+                elif name in OTHERS:
+                    command, environ = other_command(name, options.dlt, base_url, dsn)
                 else:
                     state = folder / f"state-{number}-{name}"
                     settings = (f"database.load_method={name}", *options.set)
@@ -89,8 +104,12 @@ def report(full: Runs, again: Runs, options: argparse.Namespace) -> None:
             wall, cpu = (_ratio(runs, name, base, attrgetter(f)) for f in ("wall_s", "cpu_s"))
             pair = f"{name} / {base}"
             print(f"{pair:22} {what:10} wall {wall:5.2f}  CPU {cpu:5.2f}  (aim: {most:.2f})")
+    for name in full.keys() - set(NAMES):
+        for what, runs in (("full", full), ("unchanged", again)):
+            wall, cpu = (_ratio(runs, name, "floor", attrgetter(f)) for f in ("wall_s", "cpu_s"))
+            print(f"{name + ' / floor':22} {what:10} wall {wall:5.2f}  CPU {cpu:5.2f}")
     for what, runs in (("full", full), ("unchanged", again)):
-        for name in NAMES:
+        for name in full:
             figures = (attrgetter(f) for f in Measured.__dataclass_fields__)
             medians = Measured(*(median(map(f, runs[name])) for f in figures))
             print(f"{what:10} {_line(name, medians)}")
