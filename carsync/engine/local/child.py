@@ -9,11 +9,9 @@ import logging
 import os
 import signal
 import sys
-from multiprocessing.connection import Connection
 from typing import Any
 
 from carsync import logging_setup, stdio
-from carsync.engine.local.messages import Begin, WorkerReady
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _M_ARENA_MAX = -8  # mallopt(3)
@@ -39,24 +37,6 @@ def become_child(parent_pid: int | None = None) -> None:
             os._exit(1)  # the parent died before prctl took effect
     gc.freeze()
     gc.enable()
-
-
-def run_when_asked(
-    pipe: Connection, parent_pid: int, log_format: logging_setup.Format, *called: Any
-) -> None:
-    """Do as `run_by_name` once the parent says `Begin`.
-
-    Until then the process holds what it was handed over, and next to no memory. Without `Begin`
-    it ends: the parent is gone, or has no need of it.
-    """
-    become_child(parent_pid)
-    try:
-        pipe.send(WorkerReady())
-        if not isinstance(pipe.recv(), Begin):
-            return
-    except (EOFError, OSError):
-        return
-    run_by_name(log_format, *called)
 
 
 def run_by_name(

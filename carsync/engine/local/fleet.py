@@ -13,9 +13,10 @@ import logging
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,10 +27,11 @@ import psutil
 from carsync import failpoints, formatting, logging_setup, timing
 from carsync.config.sections import Config
 from carsync.engine.base import Engine
-from carsync.engine.local.child import run_by_name, run_when_asked
+from carsync.engine.local.child import run_by_name
 from carsync.engine.local.gate_server import GateManager, process_of, start_manager
 from carsync.engine.local.messages import FetcherArgs, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
+from carsync.engine.local.reserve import wait_in_reserve
 from carsync.engine.local.worker import Worker, exit_words
 from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
 from carsync.mapping.mapper import Mapper
@@ -146,12 +148,15 @@ class Fleet(Engine):
         ours, theirs = self._context.Pipe()
         name = f"{role}-{number + 1}"
         log_format = "json" if logging_setup.is_json() else "text"
-        called = (log_format, f"{__package__}.{role}", f"run_{role}", theirs, *args)
+        called = (log_format, f"{__package__}.{role}", f"run_{role}")
+        target: Callable[..., None] = run_by_name
+        given: tuple[Any, ...] = (*called, theirs, *args)
+        if waits:
+            pages, *job = args
+            target = wait_in_reserve
+            given = (theirs, pages, os.getpid(), pickle.dumps((*called, *job)))
         process = self._context.Process(
-            target=run_when_asked if waits else run_by_name,
-            args=(theirs, os.getpid(), *called) if waits else called,
-            name=f"carsync {name}",
-            daemon=True,
+            target=target, args=given, name=f"carsync {name}", daemon=True
         )
         process.start()
         theirs.close()

@@ -45,10 +45,6 @@ class Drain(Struct, frozen=True):
     """Parent to worker: finish what is in hand, and on the queue, then end."""
 
 
-class Begin(Struct, frozen=True):
-    """Parent to a worker in reserve: load what the work needs, and do it."""
-
-
 class WorkerReady(Struct, frozen=True):
     """Worker to parent: booted, connected, working."""
 

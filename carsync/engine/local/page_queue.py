@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from multiprocessing.context import SpawnContext
 from multiprocessing.queues import Queue
+from typing import TYPE_CHECKING
 
-from carsync.model import MappedPage
+if TYPE_CHECKING:  # a process in reserve loads this module, and not what pages are made of
+    from carsync.model import MappedPage
 
 
 class PageQueue:

@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from carsync import timing
-from carsync.engine.local.messages import Begin, Drain, Heartbeat, Leases, WorkerReady
+from carsync.engine.local import reserve
+from carsync.engine.local.messages import Drain, Heartbeat, Leases, WorkerReady
 from carsync.engine.messages import Event, Lease, PageFailed, PageFetched, PageLease, ProbeAnswered
 
 
@@ -40,7 +41,7 @@ class Worker:
         """Let a worker in reserve do its work, in which it is never silent for longer."""
         self.waiting, self.ready = False, False
         self.last_heard_s, self.silence_s = time.monotonic(), silence_s
-        self._send(Begin())
+        self._send(reserve.BEGIN)
 
     def lease(self, leases: Sequence[Lease]) -> None:
         """Hand out leases."""
@@ -55,7 +56,7 @@ class Worker:
             self.leaving = True
             self._send(Drain())
 
-    def _send(self, message: Begin | Leases | Drain) -> None:
+    def _send(self, message: str | Leases | Drain) -> None:
         with suppress(OSError):  # a broken pipe shows where the worker is heard
             self.pipe.send(message)
 
@@ -67,7 +68,7 @@ class Worker:
                 event = self.pipe.recv()
                 self.last_heard_s = time.monotonic()
                 match event:
-                    case WorkerReady():
+                    case WorkerReady() | reserve.IN_RESERVE:
                         self.ready = True
                         continue
                     case Heartbeat():
