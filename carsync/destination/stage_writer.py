@@ -17,7 +17,7 @@ from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import list_types, staged_page, tables, tombstone_tables
 from carsync.destination.unchanged_rows import UnchangedRows
-from carsync.errors import DatabaseBusyError, DatabaseError
+from carsync.errors import DatabaseBusyError, DatabaseError, DatabasePermissionError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.halving import by_halves
@@ -77,7 +77,7 @@ class StageWriter:
 
         A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
         costs its row, which becomes a reject, never the batch. While somebody has locked the
-        target, rows are staged without a look at it.
+        target, and where the role may not read it, rows are staged without a look at it.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
@@ -87,9 +87,19 @@ class StageWriter:
         try:
             return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not errors.is_refusal(exc) and not isinstance(exc, DatabaseBusyError):
+            if not errors.is_refusal(exc) and not self._look_away(exc):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
+
+    def _look_away(self, exc: BaseException) -> bool:
+        """Say whether a look at the target may be to blame; then the next batches take none."""
+        unchanged = self._unchanged
+        if unchanged is None or not isinstance(exc, DatabaseBusyError | DatabasePermissionError):
+            return False
+        if isinstance(exc, DatabasePermissionError):  # a worker of a cluster may have its own role
+            self._unchanged = None
+        unchanged.pause()
+        return True
 
     def count_same(self, rows: Sequence[Row]) -> int:
         """Return how many of the rows are staged already, with the very same values."""

@@ -20,7 +20,7 @@ from carsync.postgres.wait import Connection
 from carsync.state import runs
 
 _UNTRIED = 9
-"""After a batch of which nothing is known so many are staged as they are: a first load."""
+"""After a batch of which nothing is known so many are staged as they are: in a first load, say."""
 
 
 class UnchangedRows:
@@ -31,6 +31,10 @@ class UnchangedRows:
         self._run_id = run_id
         self._query: Composable | None = None
         self._untried = 0
+
+    def pause(self) -> None:
+        """Stage the next batches as they are: whoever has locked the target may take long."""
+        self._untried = _UNTRIED
 
     def stage(self, cur: Cursor, pages: Sequence[MappedPage]) -> list[MappedPage]:
         """Stage the records of the pages that are unchanged; return the pages with the others."""
@@ -48,7 +52,7 @@ class UnchangedRows:
         with connection.role_path(cur):
             found = {page: set(ordinals) for page, ordinals in sql.rows(cur, self._query, values)}
         if not found:
-            self._untried = _UNTRIED
+            self.pause()
             return list(pages)
         return [_without(page, found.get(page.page, set())) for page in pages]
 

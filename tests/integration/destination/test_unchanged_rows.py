@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -14,6 +16,7 @@ from carsync.deactivation.id_shapes import Shape
 from carsync.destination import plausibility, staging
 from carsync.destination.stage_writer import StageWriter
 from carsync.mapping.record_path import Place
+from carsync.postgres.wait import Connection
 from tests.conftest import ask
 from tests.support.merge_rig import COLUMNS, Rig, car, cars, page
 
@@ -121,9 +124,43 @@ def test_a_locked_table_stops_no_writer(rig: Rig, dsn: str) -> None:
     with closing(psycopg2.connect(dsn)) as other, other.cursor() as cur:
         cur.execute("LOCK TABLE cars")
         ask(rig.conn, "SET lock_timeout = '100ms'")
-        rig.stage(page(1, cars(range(2))))
-    assert staged(rig) == (["0", "1"], [])
-    assert rig.merge_staged(1).unchanged == 2
+        writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+        writer.stage([page(1, cars(range(2)))])
+        begun_s = time.monotonic()
+        ask(rig.conn, "SET lock_timeout = '30s'")
+        writer.stage([page(2, [car("2")])])
+        assert time.monotonic() - begun_s < 5, "it does not wait anew for each batch"
+    assert staged(rig) == (["0", "1", "2"], [])
+    assert rig.merge_staged(2).unchanged == 2
+
+
+@pytest.fixture
+def role(conn: Connection) -> Iterator[str]:
+    """A role with rights on the schema carsync alone, made for the test."""
+    name = f"carsync_writer_{ask(conn, 'SELECT current_database()')[0][0]}"
+    ask(conn, f"CREATE ROLE {name}")
+    try:
+        yield name
+    finally:
+        ask(conn, f"RESET ROLE; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_a_writer_whose_role_may_not_read_the_table_stages_all(rig: Rig, role: str) -> None:
+    """A worker of a cluster may have a role of its own, with rights on the schema carsync alone."""
+    rig.sync(cars(range(2)))
+    rig.begin()
+    ask(
+        rig.conn,
+        f"GRANT USAGE ON SCHEMA carsync TO {role};"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA carsync TO {role};"
+        f"SET ROLE {role}",
+    )
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "execute_values")
+    writer.stage([page(1, cars(range(2)))])
+    writer.stage([page(2, [car("2")])])
+    ask(rig.conn, "RESET ROLE")
+    assert staged(rig) == (["0", "1", "2"], [])
+    assert rig.merge_staged(2).unchanged == 2
 
 
 def test_ids_of_any_text_are_looked_up(rig: Rig) -> None:
