@@ -115,7 +115,28 @@ def test_an_unchanged_car_is_a_control_and_the_same_by_id(rig: Rig) -> None:
     assert places.keys(["0"])["0"] == ("Kia", "0")
     writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     rows = [car("0"), car("1", "other"), car("2", "b"), car("7")]
-    assert writer.count_same([(n, *row) for n, row in enumerate(rows)]) == 2
+    assert writer.count_same(rig.target, [(n, *row) for n, row in enumerate(rows)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "is_same"),
+    [
+        ("Kia", '["1.jpg"]', True),
+        ("Seat", '["2.jpg"]', True),  # the table's own values may be older: they are in no hash
+        ("Kia", "[]", False),
+        ("Kia", None, False),
+        (None, '["1.jpg"]', False),
+    ],
+)
+def test_an_answer_that_lacks_what_no_hash_covers_is_not_the_same(
+    rig: Rig, make: str | None, images: str | None, is_same: bool
+) -> None:
+    rig.sync(cars(range(2)))
+    rig.begin()
+    rig.stage(page(1, cars(range(2))))
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    *values, _, data_hash = car("0", make=make)
+    assert writer.count_same(rig.target, [(0, *values, images, data_hash)]) == is_same
 
 
 def test_a_locked_table_stops_no_writer(rig: Rig, dsn: str) -> None:
