@@ -13,12 +13,13 @@ from carsync.config.sections import LoadMethod
 from carsync.deactivation import candidates
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
-from carsync.destination import plausibility, staging
+from carsync.destination import plausibility, staging, unchanged_rows
 from carsync.destination.stage_writer import StageWriter
 from carsync.mapping.record_path import Place
 from carsync.postgres.wait import Connection
+from carsync.state import runs
 from tests.conftest import ask
-from tests.support.merge_rig import COLUMNS, Rig, car, cars, page
+from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page
 
 
 def staged(rig: Rig) -> tuple[list[str], list[str]]:
@@ -206,6 +207,38 @@ def test_a_run_of_an_earlier_version_goes_on(rig: Rig) -> None:
     rig.stage(page(1, [car("0"), car("1", "b")]))
     assert staged(rig) == (["1"], ["0"])
     assert rig.merge_staged(1).updated == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_outdated"),
+    [
+        ("SELECT 1", False),
+        ("DELETE FROM cars WHERE id = '1'", False),  # the merge tells of it
+        ("TRUNCATE cars", True),
+        ("UPDATE cars SET data_hash = 'older' WHERE id <= '2'", True),
+    ],
+)
+def test_a_table_that_was_taken_back_under_an_unfinished_run_is_noticed(
+    rig: Rig, edit: str, is_outdated: bool
+) -> None:
+    rig.sync(cars(range(100)))
+    rig.begin()
+    rig.stage(page(1, cars(range(100))))
+    ask(rig.conn, edit)
+    assert unchanged_rows.are_outdated(rig.conn, rig.run) == is_outdated
+
+
+def test_what_a_later_run_has_read_leaves_no_run_outdated(rig: Rig) -> None:
+    rig.sync(cars(range(10)))
+    full = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h:v1", fingerprints={"a": "b"})
+    staging.create(rig.conn, full.run_id, COLUMNS, TARGET)
+    writer = StageWriter(rig.conn, full.run_id, full.token, COLUMNS, "copy")
+    writer.stage([page(1, cars(range(10)))])
+    rig.run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h:v1", mode="incremental")
+    staging.create(rig.conn, rig.run.run_id, COLUMNS, TARGET)
+    rig.stage(page(1, cars(range(5), "b")))
+    assert rig.merge_staged(1, "skip").updated == 5
+    assert not unchanged_rows.are_outdated(rig.conn, full)
 
 
 def test_all_tables_of_a_run_go_with_it(rig: Rig) -> None:
