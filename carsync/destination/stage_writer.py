@@ -17,11 +17,12 @@ from carsync.destination import superseded
 from carsync.destination.refused_rows import insert_rejects, refused_row
 from carsync.destination.staging import list_types, staged_page, tables, tombstone_tables
 from carsync.destination.unchanged_rows import UnchangedRows
-from carsync.errors import DatabaseBusyError, DatabaseError
-from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage
+from carsync.errors import DatabaseBusyError, DatabaseError, DatabasePermissionError
+from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage, Target
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Cursor
+from carsync.postgres.target import parts as target_parts
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
@@ -77,7 +78,7 @@ class StageWriter:
 
         A page that the ledger holds already stays as it is. A value that PostgreSQL refuses
         costs its row, which becomes a reject, never the batch. While somebody has locked the
-        target, rows are staged without a look at it.
+        target, and where the role may not read it, rows are staged without a look at it.
         Returns the ledger lines of the pages, in order.
         Raises `DatabaseError`, or `LockedError` where the run is another process's by now;
         nothing is staged then.
@@ -87,21 +88,41 @@ class StageWriter:
         try:
             return self._stage(once, begun_s, self._load)
         except (DatabaseError, ValueError) as exc:
-            if not errors.is_refusal(exc) and not isinstance(exc, DatabaseBusyError):
+            if not errors.is_refusal(exc) and not self._look_away(exc):
                 raise
             return self._stage(once, begun_s, self._load_carefully)
 
-    def count_same(self, rows: Sequence[Row]) -> int:
-        """Return how many of the rows are staged already, with the very same values."""
+    def _look_away(self, exc: BaseException) -> bool:
+        """Say whether a look at the target may be to blame; then the next batches take none."""
+        unchanged = self._unchanged
+        if unchanged is None or not isinstance(exc, DatabaseBusyError | DatabasePermissionError):
+            return False
+        if isinstance(exc, DatabasePermissionError):  # a worker of a cluster may have its own role
+            self._unchanged = None
+        unchanged.pause()
+        return True
+
+    def count_same(self, target: Target, rows: Sequence[Row]) -> int:
+        """Return how many of the rows are staged already, with the very same values.
+
+        An unchanged one is where it lacks nothing that its row of the `target` has.
+        """
         values = [sql.identifier("r", name) for name in _short_names(len(self._names))[1:]]
+        theirs = zip(values[1:], self._names[1:], strict=True)
+        lacking = (
+            sql.load("staging/is_lacking", value=value, column=sql.identifier("t", name))
+            for value, name in theirs
+        )
         parts = {
             **tables(self._run_id),
             "columns": sql.identifiers(self._names, "s"),
             "values": sql.comma_separated(values),
             "data_hash": values[-1],
+            "is_lacking": sql.comma_separated(lacking),
         }
         with connection.transaction(self._conn, "comparing records") as cur:
-            query = sql.load("staging/count_same", **parts, fields=self._fields(cur))
+            parts |= {**target_parts(cur, target), "fields": self._fields(cur)}
+            query = sql.load("staging/count_same", **parts)
             return int(sql.one(cur, query, {"rows": self._encode_json(rows)})[0])
 
     def stage_unlisted(self, rows: Sequence[Row], age_s: float) -> None:

@@ -194,8 +194,18 @@ def upgrade_ledger(conn: Connection, run_id: int) -> None:
     own = tables(run_id)
     with connection.transaction(conn, "upgrading the ledger") as cur:
         sql.run(cur, sql.load("staging/upgrade_ledger", ledger=own["ledger"]))
-        if not _is_there(cur, f"carsync.seen_{run_id:d}"):
+        if not _has_seen(cur, run_id):
             sql.run(cur, sql.load("staging/create_seen", **own, purpose=_purpose(run_id)))
+
+
+def has_seen(conn: Connection, run_id: int) -> bool:
+    """Say whether the run has a table of all records: an earlier version made none."""
+    with connection.transaction(conn, "looking for the table of all records") as cur:
+        return _has_seen(cur, run_id)
+
+
+def _has_seen(cur: Cursor, run_id: int) -> bool:
+    return _is_there(cur, f"carsync.seen_{run_id:d}")
 
 
 def staged_page(line: tuple[Any, ...]) -> StagedPage:

@@ -11,16 +11,20 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from carsync.destination import staging, superseded
 from carsync.destination.staging import list_types, tables
 from carsync.model import MappedPage
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
-from carsync.postgres.wait import Connection
+from carsync.postgres.wait import Connection, patient
 from carsync.state import runs
+from carsync.state.runs import Run
 
 _UNTRIED = 9
-"""After a batch of which nothing is known so many are staged as they are: a first load."""
+"""After a batch of which nothing is known so many are staged as they are: in a first load, say."""
+_MOST_OUTDATED = 0.01
+"""Of the records that were unchanged: more are not merged from what lacks their values."""
 
 
 class UnchangedRows:
@@ -31,6 +35,10 @@ class UnchangedRows:
         self._run_id = run_id
         self._query: Composable | None = None
         self._untried = 0
+
+    def pause(self) -> None:
+        """Stage the next batches as they are: whoever has locked the target may take long."""
+        self._untried = _UNTRIED
 
     def stage(self, cur: Cursor, pages: Sequence[MappedPage]) -> list[MappedPage]:
         """Stage the records of the pages that are unchanged; return the pages with the others."""
@@ -48,7 +56,7 @@ class UnchangedRows:
         with connection.role_path(cur):
             found = {page: set(ordinals) for page, ordinals in sql.rows(cur, self._query, values)}
         if not found:
-            self._untried = _UNTRIED
+            self.pause()
             return list(pages)
         return [_without(page, found.get(page.page, set())) for page in pages]
 
@@ -64,6 +72,27 @@ class UnchangedRows:
             source=sql.literal(run.source),
         )
         return sql.rendered(cur, query)
+
+
+def are_outdated(conn: Connection, run: Run) -> bool:
+    """Say whether the table has changed under an unfinished run, by a revert or another program.
+
+    What was unchanged is staged without values, so that the run could not bring them back.
+    """
+    if not staging.has_seen(conn, run.run_id):
+        return False
+    with patient(conn), connection.transaction(conn, "comparing unchanged records") as cur:
+        sql.run(cur, "session/set_merge")
+        place = (sql.identifier("s", "id"), sql.identifier("l", "latest_run"))
+        query = sql.load(
+            "staging/count_outdated",
+            **tables(run.run_id),
+            **target_parts(cur, run.target),
+            source=sql.literal(run.source),
+            is_newest=superseded.is_newest(run.run_id, *place),
+        )
+        unchanged, outdated = sql.one(cur, query)
+    return bool(outdated > _MOST_OUTDATED * unchanged)
 
 
 def _array(texts: Sequence[str]) -> str:

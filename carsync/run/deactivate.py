@@ -141,7 +141,7 @@ def _read_missed(
     run, config, columns = context.run, context.config, context.mapper.columns
     means = (config.database.load_method, config.api.auth.secrets)
     writer = StageWriter(context.connection, run.run_id, run.token, columns, *means)
-    if 2 * writer.count_same(listed) <= len(listed):
+    if 2 * writer.count_same(context.target, listed) <= len(listed):
         return len(missed)
     writer.stage_unlisted(rows, time.monotonic() - asked_s)
     cars = formatting.plural(len(rows), "car", "was", "were")

@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 
 from carsync.config.sections import Config
 from carsync.deactivation import approval
-from carsync.destination import column_values, plausibility, staging
+from carsync.destination import column_values, plausibility, staging, unchanged_rows
 from carsync.destination.analyze import analyze_after
 from carsync.destination.commit import merge_once
 from carsync.destination.merge_work import MergeRequest
@@ -205,4 +205,10 @@ def _refuse(config: Config, conn: Connection, run: Run, mapper: Mapper) -> None:
         words = "; ".join(changed)
         raise ApprovalError(
             f"the configuration has changed since run {run.run_id}", detail=words, hint=hint
+        )
+    if unchanged_rows.are_outdated(conn, run):
+        raise ApprovalError(
+            f"{run.target} has changed since run {run.run_id} read the feed",
+            detail="cars that it found unchanged were taken back, or written by another program",
+            hint=hint,
         )

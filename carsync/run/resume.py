@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from carsync import formatting
 from carsync.config.sections import Config
-from carsync.destination import staging
+from carsync.destination import staging, unchanged_rows
 from carsync.model import RunMode, Target, judged_records
 from carsync.postgres.wait import Connection
 from carsync.run.context import RunContext
@@ -47,6 +47,9 @@ def find(
         ):  # it would fail again
             words = "too many of its records were rejected"
             return None, f"run {found.run_id} is not resumed: {words}"
+    if mode == "full" and unchanged_rows.are_outdated(connection, found):
+        words = "cars that it found unchanged were taken back, or written by another program, since"
+        return None, f"run {found.run_id} is not resumed: {words}"
     return found, ""
 
 

@@ -517,6 +517,21 @@ def test_a_held_run_is_replaced_by_the_next_one(feed: SmallFeed, site: SmallSite
 
 
 @pytest.mark.usefixtures("forty_priced_cars")
+def test_a_held_run_whose_unchanged_cars_are_gone_is_approved_no_more(
+    feed: SmallFeed, site: SmallSite
+) -> None:
+    priced = feed.show
+    _priced(feed, {})
+    empty = feed.show
+    feed.show = lambda page: (priced if page == 1 else empty)(page)
+    held = site.sync(expect=6).report["run_id"]
+    ask(site.dsn, "DELETE FROM public.cars WHERE id = '1'")
+    refused = site.run("approve", str(held), "--yes")
+    assert refused.exit_code == 2
+    assert f"has changed since run {held} read the feed" in refused.err
+
+
+@pytest.mark.usefixtures("forty_priced_cars")
 def test_the_runbook_shows_and_merges_a_run_that_was_held_whole(
     feed: SmallFeed, site: SmallSite
 ) -> None:

@@ -60,6 +60,20 @@ def test_fresh_forgets_the_unfinished_run(
     _assert_started_anew(site)
 
 
+def test_a_run_whose_unchanged_cars_are_gone_is_not_resumed(
+    site: SimulatedSite, leave_unfinished: LeaveUnfinished
+) -> None:
+    """What was unchanged is staged without values: the run could not bring it back."""
+    leave_unfinished(site)
+    columns = "page, ordinal, id, data_hash"
+    unchanged = f"INSERT INTO carsync.seen_1 SELECT {columns} FROM ONLY carsync.staging_1"
+    ask(site.dsn, f"{unchanged}; DELETE FROM carsync.staging_1")
+    ended = site.sync()
+    _assert_started_anew(site)
+    assert "run 1 is not resumed: cars that it found unchanged were taken back" in ended.said
+    assert ended.counts == {"seen": 600, "inserted": 600}
+
+
 def test_a_run_that_is_too_old_is_not_resumed(
     site: SimulatedSite, leave_unfinished: LeaveUnfinished
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -11,11 +13,13 @@ from carsync.config.sections import LoadMethod
 from carsync.deactivation import candidates
 from carsync.deactivation.addresses import Addresses
 from carsync.deactivation.id_shapes import Shape
-from carsync.destination import plausibility, staging
+from carsync.destination import plausibility, staging, unchanged_rows
 from carsync.destination.stage_writer import StageWriter
 from carsync.mapping.record_path import Place
+from carsync.postgres.wait import Connection
+from carsync.state import runs
 from tests.conftest import ask
-from tests.support.merge_rig import COLUMNS, Rig, car, cars, page
+from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page
 
 
 def staged(rig: Rig) -> tuple[list[str], list[str]]:
@@ -112,7 +116,28 @@ def test_an_unchanged_car_is_a_control_and_the_same_by_id(rig: Rig) -> None:
     assert places.keys(["0"])["0"] == ("Kia", "0")
     writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
     rows = [car("0"), car("1", "other"), car("2", "b"), car("7")]
-    assert writer.count_same([(n, *row) for n, row in enumerate(rows)]) == 2
+    assert writer.count_same(rig.target, [(n, *row) for n, row in enumerate(rows)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "is_same"),
+    [
+        ("Kia", '["1.jpg"]', True),
+        ("Seat", '["2.jpg"]', True),  # the table's own values may be older: they are in no hash
+        ("Kia", "[]", False),
+        ("Kia", None, False),
+        (None, '["1.jpg"]', False),
+    ],
+)
+def test_an_answer_that_lacks_what_no_hash_covers_is_not_the_same(
+    rig: Rig, make: str | None, images: str | None, is_same: bool
+) -> None:
+    rig.sync(cars(range(2)))
+    rig.begin()
+    rig.stage(page(1, cars(range(2))))
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+    *values, _, data_hash = car("0", make=make)
+    assert writer.count_same(rig.target, [(0, *values, images, data_hash)]) == is_same
 
 
 def test_a_locked_table_stops_no_writer(rig: Rig, dsn: str) -> None:
@@ -121,9 +146,43 @@ def test_a_locked_table_stops_no_writer(rig: Rig, dsn: str) -> None:
     with closing(psycopg2.connect(dsn)) as other, other.cursor() as cur:
         cur.execute("LOCK TABLE cars")
         ask(rig.conn, "SET lock_timeout = '100ms'")
-        rig.stage(page(1, cars(range(2))))
-    assert staged(rig) == (["0", "1"], [])
-    assert rig.merge_staged(1).unchanged == 2
+        writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "copy")
+        writer.stage([page(1, cars(range(2)))])
+        begun_s = time.monotonic()
+        ask(rig.conn, "SET lock_timeout = '30s'")
+        writer.stage([page(2, [car("2")])])
+        assert time.monotonic() - begun_s < 5, "it does not wait anew for each batch"
+    assert staged(rig) == (["0", "1", "2"], [])
+    assert rig.merge_staged(2).unchanged == 2
+
+
+@pytest.fixture
+def role(conn: Connection) -> Iterator[str]:
+    """A role with rights on the schema carsync alone, made for the test."""
+    name = f"carsync_writer_{ask(conn, 'SELECT current_database()')[0][0]}"
+    ask(conn, f"CREATE ROLE {name}")
+    try:
+        yield name
+    finally:
+        ask(conn, f"RESET ROLE; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_a_writer_whose_role_may_not_read_the_table_stages_all(rig: Rig, role: str) -> None:
+    """A worker of a cluster may have a role of its own, with rights on the schema carsync alone."""
+    rig.sync(cars(range(2)))
+    rig.begin()
+    ask(
+        rig.conn,
+        f"GRANT USAGE ON SCHEMA carsync TO {role};"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA carsync TO {role};"
+        f"SET ROLE {role}",
+    )
+    writer = StageWriter(rig.conn, rig.run.run_id, rig.run.token, COLUMNS, "execute_values")
+    writer.stage([page(1, cars(range(2)))])
+    writer.stage([page(2, [car("2")])])
+    ask(rig.conn, "RESET ROLE")
+    assert staged(rig) == (["0", "1", "2"], [])
+    assert rig.merge_staged(2).unchanged == 2
 
 
 def test_ids_of_any_text_are_looked_up(rig: Rig) -> None:
@@ -148,6 +207,38 @@ def test_a_run_of_an_earlier_version_goes_on(rig: Rig) -> None:
     rig.stage(page(1, [car("0"), car("1", "b")]))
     assert staged(rig) == (["1"], ["0"])
     assert rig.merge_staged(1).updated == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "is_outdated"),
+    [
+        ("SELECT 1", False),
+        ("DELETE FROM cars WHERE id = '1'", False),  # the merge tells of it
+        ("TRUNCATE cars", True),
+        ("UPDATE cars SET data_hash = 'older' WHERE id <= '2'", True),
+    ],
+)
+def test_a_table_that_was_taken_back_under_an_unfinished_run_is_noticed(
+    rig: Rig, edit: str, is_outdated: bool
+) -> None:
+    rig.sync(cars(range(100)))
+    rig.begin()
+    rig.stage(page(1, cars(range(100))))
+    ask(rig.conn, edit)
+    assert unchanged_rows.are_outdated(rig.conn, rig.run) == is_outdated
+
+
+def test_what_a_later_run_has_read_leaves_no_run_outdated(rig: Rig) -> None:
+    rig.sync(cars(range(10)))
+    full = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h:v1", fingerprints={"a": "b"})
+    staging.create(rig.conn, full.run_id, COLUMNS, TARGET)
+    writer = StageWriter(rig.conn, full.run_id, full.token, COLUMNS, "copy")
+    writer.stage([page(1, cars(range(10)))])
+    rig.run = runs.start_run(rig.conn, TARGET, SOURCE, hash_scheme="h:v1", mode="incremental")
+    staging.create(rig.conn, rig.run.run_id, COLUMNS, TARGET)
+    rig.stage(page(1, cars(range(5), "b")))
+    assert rig.merge_staged(1, "skip").updated == 5
+    assert not unchanged_rows.are_outdated(rig.conn, full)
 
 
 def test_all_tables_of_a_run_go_with_it(rig: Rig) -> None:

@@ -1,0 +1,2 @@
+coalesce({value}::text, '') IN ('', '[]', '{{}}')
+AND coalesce({column}::text, '') NOT IN ('', '[]', '{{}}')
