@@ -125,9 +125,9 @@ def scheduler(source: ConfigSource, listen: str | None) -> None:
     config = ConfigSource(source.path, ("engine.type=dask", *source.overrides)).load()
     check_engine(config)
     address = urlsplit(config.engine.scheduler or "")
-    host = str(address.hostname) if is_loopback(str(address.hostname)) else "0.0.0.0"
+    at = address.netloc if is_loopback(str(address.hostname)) else f":{address.port}"
     nodes: Any = load_cluster("nodes")
-    nodes.run_scheduler(config.engine, f"{address.scheme}://{listen or f'{host}:{address.port}'}")
+    nodes.run_scheduler(config.engine, f"{address.scheme}://{listen or at}")
 
 
 def read_feeds(files: Sequence[str], labels: Sequence[str]) -> list[tuple[Any, Config]]:
