@@ -7,6 +7,12 @@ import subprocess
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from carsync.cli.cluster import scheduler
+from carsync.config.sections import EngineRules
 from carsync.engine.dask import nodes
 from tests.conftest import ask
 from tests.support.fake_api import ScriptedApi, page_reply
@@ -30,6 +36,14 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         command = ("--log-format", "json", "worker", "-c", path, "--processes", "1")
         cluster.start("worker", "is at work", *command, API_KEY=KEY)
 
+        listening = [
+            listener.laddr.ip
+            for process in psutil.Process().children(recursive=True)
+            for listener in process.net_connections("tcp")
+            if listener.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {"127.0.0.1"}, "without TLS, nobody else may reach a worker"
+
         second = run("scheduler", "-c", path)
         assert second.returncode == 2
         assert "the scheduler cannot listen at tcp://" in second.stderr
@@ -46,6 +60,38 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         assert events[0]["event"] == "worker_up"
         assert events[-1]["event"] == "worker_down"
         assert KEY not in cluster.log("worker") + cluster.log("scheduler")
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("tcp://127.0.0.1:8786", "127.0.0.1"),
+        ("tcp://localhost:8786", "127.0.0.1"),
+        ("tls://[::1]:8786", "[::1]"),
+        ("tls://10.0.0.5:8786", None),
+    ],
+)
+def test_workers_of_a_cluster_on_loopback_listen_there_alone(
+    address: str, host: str | None
+) -> None:
+    assert nodes.own_host(EngineRules(scheduler=address)) == host
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        ((), "tcp://[::1]:18786"),
+        (("--listen", "127.0.0.1:9"), "tcp://127.0.0.1:9"),
+    ],
+)
+def test_a_scheduler_listens_at_the_address_of_the_configuration(
+    options: tuple[str, ...], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(nodes, "run_scheduler", lambda _, listen: asked.append(listen))
+    words = ("--set", "engine.scheduler=tcp://[::1]:18786", *options)
+    done = CliRunner().invoke(scheduler, words)
+    assert (done.exit_code, asked) == (0, [address]), done.output
 
 
 def test_why_a_worker_is_not_at_work_is_the_first_error_that_has_words() -> None:
