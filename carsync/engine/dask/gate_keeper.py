@@ -14,9 +14,9 @@ from typing import Any
 
 from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
-from msgspec import Struct, convert
+from msgspec import Struct
 
-from carsync.engine.dask.offers import EXTRA, Offer, versions
+from carsync.engine.dask.offers import EXTRA, Offer, offers_of, versions
 from carsync.engine.dask.overlay import Overlay
 from carsync.model import Column
 from carsync.source.allotment import waking_clock
@@ -151,7 +151,7 @@ class GateKeeper(SchedulerPlugin):
         memory: dict[str, int] = {}
         unfit: dict[str, str] = {}
         for worker in self._scheduler.workers.values():
-            offers = convert(worker.extra.get(EXTRA, []), list[Offer])
+            offers = offers_of(worker.extra.get(EXTRA, []))
             misfits = [job.offer.misfit(offer, job.label) for offer in offers]
             if "" in misfits:
                 threads += worker.nthreads

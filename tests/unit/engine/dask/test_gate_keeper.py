@@ -137,7 +137,8 @@ def test_a_budget_is_handed_out_anew_with_each_run() -> None:
 
 def test_the_workers_that_fit_are_counted_and_others_say_why_not() -> None:
     desk = Desk()
-    offers = {"a": [OFFER], "b": [replace(OFFER, mapping="x")], "c": []}
+    offers: dict[str, Any] = {"a": [OFFER], "b": [replace(OFFER, mapping="x")], "c": []}
+    offers["d"] = [{"what": "a later release tells"}]
     for name, held in offers.items():
         desk.scheduler.workers[name] = SimpleNamespace(
             extra={EXTRA: msgspec.to_builtins(held)},
@@ -148,6 +149,7 @@ def test_the_workers_that_fit_are_counted_and_others_say_why_not() -> None:
     desk.open("one")
     fit: FitWorkers = desk.call("look", session="one")
     assert (fit.threads, fit.memory) == (4, {"a": 5})
+    assert fit.unfit.pop("d").startswith("it has carsync of an unknown version")
     assert fit.unfit == {"b": "its mapping or hash differs", "c": "it is no worker of carsync"}
     assert desk.keeper.is_busy(OFFER.place)
     desk.call("close", session="one")
