@@ -307,8 +307,8 @@ class Cluster(Engine):
             self._link.ask_of_session("carsync_stop")
 
     def is_running(self) -> bool:
-        """Return whether any lease is out."""
-        return bool(self._out) and self._lost is None
+        """Return whether a lease is out, and there is anybody who may have it in hand."""
+        return bool(self._out) and self._lost is None and self._fit.threads > 0
 
     def kill(self) -> None:
         """Let go of all tasks and of the cluster; safe to call twice."""

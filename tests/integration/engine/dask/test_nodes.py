@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.site import CARSYNC
 from tests.support.small_cluster import QUIET, SmallCluster
 
+SOON_S = 20.0
+"""Far less than a drain may take."""
 KEY = "hush-key-1c9"
 CARS = [{"id": n, "manufacturer": {"name": "Kia"}, "model": {"name": "Rio"}} for n in range(1, 7)]
 
@@ -33,6 +36,11 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         settings = {"api": {"base_url": api.base_url}, "database": {"dsn": dsn}}
         path = cluster.write("run", {**settings, "checkpoint": {"path": str(tmp_path / "cp")}})
         cluster.start("scheduler", "listens at", "--log-format", "json", "scheduler", "-c", path)
+        cluster.start("waiting", "phase: fetching", "sync", "-c", path, API_KEY=KEY)
+        begun_s = time.monotonic()
+        assert cluster.stop("waiting") == 143
+        assert time.monotonic() - begun_s < SOON_S, "nobody has anything in hand"
+
         command = ("--log-format", "json", "worker", "-c", path, "--processes", "1")
         cluster.start("worker", "is at work", *command, API_KEY=KEY)
 
