@@ -149,7 +149,8 @@ class Cluster(Engine):
         fit: FitWorkers | None = pickle.loads(self._link.ask_of_session("carsync_look"))
         self._heard_s = time.monotonic()
         if fit is None:
-            self._lost = EngineLost("the scheduler", "calls this run over (another took its place)")
+            reason = "calls this run over (it heard nothing of it, or another run took its place)"
+            self._lost = EngineLost("the scheduler", reason)
             return
         self._fit = fit
         if fit.threads:
@@ -248,7 +249,8 @@ class Cluster(Engine):
         if session != self._job.session:
             return
         for told in events:
-            if isinstance(told, PageFailed) and told.kind is FailureKind.AUTH:
+            is_key = isinstance(told, PageFailed) and told.kind is FailureKind.AUTH
+            if is_key or isinstance(told, WorkerFailed):
                 log.warning("worker %s: %s", worker, told.problem)
         with self._lock:
             for told in events:
