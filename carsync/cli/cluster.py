@@ -107,7 +107,7 @@ def scheduler(source: ConfigSource, listen: str | None) -> None:
     """Bring runs and workers together, until stopped.
 
     The scheduler passes leases to workers and keeps the rate limit of each feed for all of
-    them. It holds no key, password or row. Of the configuration it uses engine.scheduler and
+    them. It holds no key and no password. Of the configuration it uses engine.scheduler and
     engine.tls alone.
 
     If it is stopped, runs and workers wait for it and go on when it is back.

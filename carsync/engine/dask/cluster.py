@@ -168,7 +168,7 @@ class Cluster(Engine):
         while not self._ended.wait(_LOOK_S) and self._lost is None:
             try:
                 self._look()
-            except (OSError, ValueError, RuntimeError) as exc:
+            except Exception as exc:  # Dask has no type for them
                 if not self._ended.is_set():
                     reason = f"does not answer ({exc or type(exc).__name__})"
                     self._lost = EngineLost("the scheduler", reason)
@@ -238,7 +238,10 @@ class Cluster(Engine):
 
     def _words(self, future: Future[None]) -> str:
         """Say why a task failed."""
-        exc = future.exception(timeout=ANSWER_S)
+        try:
+            exc = future.exception(timeout=ANSWER_S)
+        except Exception as unread:  # whatever it is, the lease must not be out for ever
+            exc = unread
         if type(exc).__name__ == "KilledWorker":
             return f"its worker was lost ({exc.last_worker.name})"
         return f"its worker failed ({exc!r})"
