@@ -102,7 +102,10 @@ class Cluster(Engine):
             run_id,
             token,
             columns,
-            difference(given.config, config),
+            {
+                **difference(given.config, config),
+                "limits": config.limits,
+            },  # a worker's own are void
             Offer.of(given),
             config.engine.label,
             self._settings.late_s,

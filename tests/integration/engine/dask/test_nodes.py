@@ -14,9 +14,13 @@ from click.testing import CliRunner
 
 from carsync.cli.cluster import scheduler
 from carsync.config.sections import EngineRules
+from carsync.engine.base import GivenFeed
 from carsync.engine.dask import nodes
+from carsync.engine.dask.cluster import Cluster
+from carsync.engine.dask.overlay import lay_over
 from tests.conftest import ask
 from tests.support.fake_api import ScriptedApi, page_reply
+from tests.support.findings import keyed_config
 from tests.support.site import CARSYNC
 from tests.support.small_cluster import QUIET, SmallCluster
 
@@ -100,6 +104,14 @@ def test_a_scheduler_listens_at_the_address_of_the_configuration(
     words = ("--set", "engine.scheduler=tcp://[::1]:18786", *options)
     done = CliRunner().invoke(scheduler, words)
     assert (done.exit_code, asked) == (0, [address]), done.output
+
+
+def test_the_limits_of_a_run_hold_on_its_workers_whatever_their_own_file_says() -> None:
+    ours = keyed_config("limits: {requests_per_second: 5, budget: {requests: 9, per: hour}}")
+    given = GivenFeed(ours, {"feed": "f", "mapping": "m"})
+    job = Cluster(given, ours, 7, "token", ())._job
+    theirs = keyed_config("limits: {requests_per_second: 30}")
+    assert lay_over(theirs, job.overlay).limits == ours.limits
 
 
 def test_why_a_worker_is_not_at_work_is_the_first_error_that_has_words() -> None:
