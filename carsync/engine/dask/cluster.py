@@ -117,7 +117,7 @@ class Cluster(Engine):
         self._futures: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self._number = 0
-        self._unstaged = 0
+        self._unstaged: set[int] = set()  # pages
         self._fit = FitWorkers(0, {}, {})
         self._fit_s = self._heard_s = time.monotonic()
         self._lost: EngineLost | None = None
@@ -273,9 +273,11 @@ class Cluster(Engine):
                 heard.append(self._events.get_nowait())
         for event in heard:
             if isinstance(event, PageFetched):
-                self._unstaged += 1
+                self._unstaged.add(event.page)
             elif isinstance(event, PagesStaged):
-                self._unstaged -= len(event.pages)
+                self._unstaged.difference_update(staged.page for staged in event.pages)
+            elif isinstance(event, PageFailed):
+                self._unstaged.discard(event.page)
         if self._lost is not None:
             heard.append(self._lost)
         elif (waited_s := time.monotonic() - self._fit_s) > timing.current().no_workers_s:
@@ -335,4 +337,4 @@ class Cluster(Engine):
 
     def queue_depth(self) -> int:
         """Return how many pages are fetched and not staged yet, as the workers say."""
-        return max(0, self._unstaged)
+        return len(self._unstaged)

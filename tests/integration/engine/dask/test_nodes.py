@@ -18,6 +18,8 @@ from carsync.engine.base import GivenFeed
 from carsync.engine.dask import nodes
 from carsync.engine.dask.cluster import Cluster
 from carsync.engine.dask.overlay import lay_over
+from carsync.engine.messages import PageFetched, PageLease, failed_by_worker
+from carsync.model import PageInfo
 from tests.conftest import ask
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.findings import keyed_config
@@ -112,6 +114,18 @@ def test_the_limits_of_a_run_hold_on_its_workers_whatever_their_own_file_says() 
     job = Cluster(given, ours, 7, "token", ())._job
     theirs = keyed_config("limits: {requests_per_second: 30}")
     assert lay_over(theirs, job.overlay).limits == ours.limits
+
+
+def test_a_page_that_its_worker_could_not_stage_waits_no_longer_to_be_staged() -> None:
+    ours = keyed_config("limits: {requests_per_second: 5}")
+    engine = Cluster(GivenFeed(ours, {"feed": "f", "mapping": "m"}), ours, 7, "token", ())
+    for page in (1, 2):
+        engine._events.put(PageFetched(page, 1, 0, 0.1, 9, 9, PageInfo()))
+    engine.events(0)
+    assert engine.queue_depth() == 2
+    engine._events.put(failed_by_worker(PageLease(1, 1), "its database is away"))
+    engine.events(0)
+    assert engine.queue_depth() == 1
 
 
 def test_why_a_worker_is_not_at_work_is_the_first_error_that_has_words() -> None:
