@@ -107,7 +107,7 @@ def scheduler(source: ConfigSource, listen: str | None) -> None:
     """Bring runs and workers together, until stopped.
 
     The scheduler passes leases to workers and keeps the rate limit of each feed for all of
-    them. It holds no key, password or row. Of the configuration it uses engine.scheduler and
+    them. It holds no key and no password. Of the configuration it uses engine.scheduler and
     engine.tls alone.
 
     If it is stopped, runs and workers wait for it and go on when it is back.
@@ -125,9 +125,9 @@ def scheduler(source: ConfigSource, listen: str | None) -> None:
     config = ConfigSource(source.path, ("engine.type=dask", *source.overrides)).load()
     check_engine(config)
     address = urlsplit(config.engine.scheduler or "")
-    host = str(address.hostname) if is_loopback(str(address.hostname)) else "0.0.0.0"
+    at = address.netloc if is_loopback(str(address.hostname)) else f":{address.port}"
     nodes: Any = load_cluster("nodes")
-    nodes.run_scheduler(config.engine, f"{address.scheme}://{listen or f'{host}:{address.port}'}")
+    nodes.run_scheduler(config.engine, f"{address.scheme}://{listen or at}")
 
 
 def read_feeds(files: Sequence[str], labels: Sequence[str]) -> list[tuple[Any, Config]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from carsync import formatting, timing
 from carsync.config.sections import Limits
 from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
-from carsync.errors import ApiUnavailableError
+from carsync.errors import ApiUnavailableError, CarsyncError, FailureKind, WorkersDiedError
 from carsync.run.figures.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
 from carsync.state.figures import Pause
@@ -17,7 +17,7 @@ from carsync.state.figures import Pause
 log = logging.getLogger(__name__)
 
 _API_HINT = "check api.base_url and whether the API is up; run again: it resumes"
-
+_WORKERS_HINT = "look at the log and the memory of the workers; `carsync check` examines them"
 
 LONG_WAIT_S = 10.0
 """A wait for a limit that the API tells is worth a line of the log from here on."""
@@ -44,6 +44,7 @@ class ApiHealth:
         """The rate in requests per second, where the API made it fall; the gate forgets it, too."""
         self.problem = ""
         self._hint = ""
+        self._is_workers = False  # the problem is not the API's
         self._is_told = False  # the rate that the API tells
 
     def page_came(self) -> None:
@@ -54,6 +55,7 @@ class ApiHealth:
     def page_failed(self, event: PageFailed) -> None:
         """Note why an attempt failed, and for how long the API asked to wait."""
         self.problem, self._hint = event.problem, event.hint
+        self._is_workers = event.kind is FailureKind.WORKER
         self.has_answered |= event.status is not None
         if event.retry_after_s is not None:
             self.silence(event.retry_after_s)
@@ -148,8 +150,14 @@ class ApiHealth:
                 "quota; run again: it resumes",
             )
 
-    def unreadable(self) -> ApiUnavailableError:
-        """Return the error for a feed of which no page could be read."""
+    def unreadable(self) -> CarsyncError:
+        """Return the error for a feed of which no page could be read, or none be staged."""
+        if self._is_workers:
+            return WorkersDiedError(
+                "no worker could bring in a page of the feed",
+                detail=self.problem,
+                hint=self._hint or _WORKERS_HINT,
+            )
         return ApiUnavailableError(
             "no page of the feed could be read", detail=self.problem, hint=self._hint or _API_HINT
         )

@@ -36,6 +36,7 @@ from carsync.errors import (
     ConfigError,
     DatabaseError,
     FailureKind,
+    LockedError,
     RejectBudgetError,
     WorkersDiedError,
     revive,
@@ -50,6 +51,7 @@ from carsync.run.probes import ProbeRunner
 from carsync.run.resume import mark_ledger
 from carsync.run.supervisor import TURN_S, EngineSupervisor
 from carsync.source.pagination.lists import REMOVALS
+from carsync.state import runs
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +167,21 @@ class Intake:
             case LimitReached():
                 self._health.limit_reached(event)
             case WorkerFailed():
-                raise revive(event.error, event.problem, event.detail, event.hint)
+                raise self._error_of(event)
+
+    def _error_of(self, event: WorkerFailed) -> CarsyncError:
+        """Return a worker's error; one to which the run is not ours may look into another place."""
+        error = revive(event.error, event.problem, event.detail, event.hint)
+        if isinstance(error, LockedError):
+            run = self._context.run
+            known = runs.find_run(self._context.connection, run.run_id)
+            if known is not None and known.token == run.token:
+                return DatabaseError(
+                    f"a worker's database is not that of run {run.run_id}",
+                    hint="the database.dsn of each worker must lead to the run's database: "
+                    "`carsync check` compares them",
+                )
+        return error
 
     def _page_fetched(self, event: PageFetched) -> None:
         self._leases.fetched(event.page)

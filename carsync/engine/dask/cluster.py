@@ -102,7 +102,10 @@ class Cluster(Engine):
             run_id,
             token,
             columns,
-            difference(given.config, config),
+            {
+                **difference(given.config, config),
+                "limits": config.limits,
+            },  # a worker's own are void
             Offer.of(given),
             config.engine.label,
             self._settings.late_s,
@@ -114,7 +117,7 @@ class Cluster(Engine):
         self._futures: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self._number = 0
-        self._unstaged = 0
+        self._unstaged: set[int] = set()  # pages
         self._fit = FitWorkers(0, {}, {})
         self._fit_s = self._heard_s = time.monotonic()
         self._lost: EngineLost | None = None
@@ -149,7 +152,8 @@ class Cluster(Engine):
         fit: FitWorkers | None = pickle.loads(self._link.ask_of_session("carsync_look"))
         self._heard_s = time.monotonic()
         if fit is None:
-            self._lost = EngineLost("the scheduler", "calls this run over (another took its place)")
+            reason = "calls this run over (it heard nothing of it, or another run took its place)"
+            self._lost = EngineLost("the scheduler", reason)
             return
         self._fit = fit
         if fit.threads:
@@ -167,7 +171,7 @@ class Cluster(Engine):
         while not self._ended.wait(_LOOK_S) and self._lost is None:
             try:
                 self._look()
-            except (OSError, ValueError, RuntimeError) as exc:
+            except Exception as exc:  # Dask has no type for them
                 if not self._ended.is_set():
                     reason = f"does not answer ({exc or type(exc).__name__})"
                     self._lost = EngineLost("the scheduler", reason)
@@ -237,7 +241,10 @@ class Cluster(Engine):
 
     def _words(self, future: Future[None]) -> str:
         """Say why a task failed."""
-        exc = future.exception(timeout=ANSWER_S)
+        try:
+            exc = future.exception(timeout=ANSWER_S)
+        except Exception as unread:  # whatever it is, the lease must not be out for ever
+            exc = unread
         if type(exc).__name__ == "KilledWorker":
             return f"its worker was lost ({exc.last_worker.name})"
         return f"its worker failed ({exc!r})"
@@ -248,7 +255,8 @@ class Cluster(Engine):
         if session != self._job.session:
             return
         for told in events:
-            if isinstance(told, PageFailed) and told.kind is FailureKind.AUTH:
+            is_key = isinstance(told, PageFailed) and told.kind is FailureKind.AUTH
+            if is_key or isinstance(told, WorkerFailed):
                 log.warning("worker %s: %s", worker, told.problem)
         with self._lock:
             for told in events:
@@ -265,9 +273,11 @@ class Cluster(Engine):
                 heard.append(self._events.get_nowait())
         for event in heard:
             if isinstance(event, PageFetched):
-                self._unstaged += 1
+                self._unstaged.add(event.page)
             elif isinstance(event, PagesStaged):
-                self._unstaged -= len(event.pages)
+                self._unstaged.difference_update(staged.page for staged in event.pages)
+            elif isinstance(event, PageFailed):
+                self._unstaged.discard(event.page)
         if self._lost is not None:
             heard.append(self._lost)
         elif (waited_s := time.monotonic() - self._fit_s) > timing.current().no_workers_s:
@@ -307,8 +317,8 @@ class Cluster(Engine):
             self._link.ask_of_session("carsync_stop")
 
     def is_running(self) -> bool:
-        """Return whether any lease is out."""
-        return bool(self._out) and self._lost is None
+        """Return whether a lease is out, and there is anybody who may have it in hand."""
+        return bool(self._out) and self._lost is None and self._fit.threads > 0
 
     def kill(self) -> None:
         """Let go of all tasks and of the cluster; safe to call twice."""
@@ -327,4 +337,4 @@ class Cluster(Engine):
 
     def queue_depth(self) -> int:
         """Return how many pages are fetched and not staged yet, as the workers say."""
-        return max(0, self._unstaged)
+        return len(self._unstaged)

@@ -27,7 +27,7 @@ from carsync.engine.cluster_view import (
     SchedulerView,
     WorkerView,
 )
-from carsync.engine.dask.gate_keeper import GateKeeper, Job
+from carsync.engine.dask.gate_keeper import GateKeeper, Job, Place
 from carsync.engine.dask.offers import EXTRA, Offer, versions
 from carsync.engine.dask.security import security_of
 from carsync.engine.dask.task import runs_of
@@ -52,6 +52,7 @@ class Examination:
     def __init__(self, given: GivenFeed) -> None:
         self._label = given.config.engine.label
         self._offer = Offer.of(given)
+        self._place = (self._offer.place, self._label)
         engine = given.config.engine
         for name in ("distributed.core", "distributed.comm", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the findings tell it
@@ -88,7 +89,7 @@ class Examination:
             "python": ".".join(str(told["host"]["python"]).split(".")[:2]),
         }
         try:
-            ask = partial(self._client.run_on_scheduler, describe_scheduler, self._offer.place)
+            ask = partial(self._client.run_on_scheduler, describe_scheduler, self._place)
             own = msgspec.convert(self._sync(ask, REACH_S), SchedulerView)
         except OSError:
             raise
@@ -158,7 +159,7 @@ class Examination:
         return self._client.sync(answer, callback_timeout=within_s)
 
 
-def describe_scheduler(place: str, dask_scheduler: Scheduler) -> object:
+def describe_scheduler(place: Place, dask_scheduler: Scheduler) -> object:
     """Return the `SchedulerView` of the scheduler that this runs on, in built-in types."""
     keeper = dask_scheduler.plugins.get(GateKeeper.name)
     view = SchedulerView(

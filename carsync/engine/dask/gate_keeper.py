@@ -14,9 +14,9 @@ from typing import Any
 
 from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
-from msgspec import Struct, convert
+from msgspec import Struct
 
-from carsync.engine.dask.offers import EXTRA, Offer, versions
+from carsync.engine.dask.offers import EXTRA, Offer, offers_of, versions
 from carsync.engine.dask.overlay import Overlay
 from carsync.model import Column
 from carsync.source.allotment import waking_clock
@@ -35,6 +35,8 @@ OVER = "over"
 """The gate's answer for a run that asks no more."""
 GateCall = tuple[str, tuple[Any, ...], dict[str, Any]]
 """The name of a method of `Gate`, and its arguments."""
+Place = tuple[str, str | None]
+"""Table and source, and the label of the workers: under two labels, two databases have a feed."""
 _CALLS = frozenset({"admit", "report", "refused", "told", "silence", "allot"})
 
 
@@ -53,6 +55,11 @@ class Job(Struct, frozen=True):
     offer: Offer
     label: str | None
     late_s: float = ARRIVAL_JITTER_S
+
+    @property
+    def place(self) -> Place:
+        """What one run at a time is about, and has one gate."""
+        return self.offer.place, self.label
 
 
 class FitWorkers(Struct, frozen=True):
@@ -91,7 +98,7 @@ class GateKeeper(SchedulerPlugin):
     idempotent = True
 
     def __init__(self) -> None:
-        self._desks: dict[str, _Desk] = {}
+        self._desks: dict[Place, _Desk] = {}
         self._scheduler: Scheduler | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -108,7 +115,7 @@ class GateKeeper(SchedulerPlugin):
         }
         scheduler.stream_handlers[ASK_GATE] = self._hear_worker
 
-    def is_busy(self, place: str) -> bool:
+    def is_busy(self, place: Place) -> bool:
         """Say whether a run of the feed is at work, which may use the whole rate."""
         desk = self._desks.get(place)
         return desk is not None and desk.job is not None and desk.is_of(desk.job.session)
@@ -122,15 +129,15 @@ class GateKeeper(SchedulerPlugin):
         the API asked for holds.
         """
         job, settings, idle_s, silence_s, lowered_to = pickle.loads(asked)
-        desk = self._desks.get(job.offer.place)
+        desk = self._desks.get(job.place)
         now_s = time.monotonic()
-        if self.is_busy(job.offer.place):
+        if self.is_busy(job.place):
             log.warning("another run of %s takes over", job.offer.place)
         if desk is None or desk.settings != settings:
             if desk is not None:
                 idle_s = min(idle_s, now_s - desk.asked_s)
             desk = _Desk(settings.build(idle_s=idle_s, lowered_to=lowered_to), settings)
-            self._desks[job.offer.place] = desk
+            self._desks[job.place] = desk
         elif settings.has_budget:
             desk.gate.allot(0, 0.0, afresh=True)
         desk.job, desk.client, desk.is_stopping = job, client, False
@@ -151,7 +158,7 @@ class GateKeeper(SchedulerPlugin):
         memory: dict[str, int] = {}
         unfit: dict[str, str] = {}
         for worker in self._scheduler.workers.values():
-            offers = convert(worker.extra.get(EXTRA, []), list[Offer])
+            offers = offers_of(worker.extra.get(EXTRA, []))
             misfits = [job.offer.misfit(offer, job.label) for offer in offers]
             if "" in misfits:
                 threads += worker.nthreads

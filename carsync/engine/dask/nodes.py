@@ -10,12 +10,14 @@ import signal
 import socket
 import time
 import warnings
+from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler
 
 from carsync import timing
 from carsync.config.sections import EngineRules
+from carsync.config.validation import is_loopback
 from carsync.engine.dask import logs
 from carsync.engine.dask.gate_keeper import GateKeeper
 from carsync.engine.dask.security import security_of
@@ -134,6 +136,7 @@ async def _work(
             engine.scheduler,
             nthreads=threads,
             name=name,
+            host=own_host(engine),
             security=security_of(engine),
             memory_limit=0,  # systemd or Kubernetes set the limit; nothing is spilled
             dashboard=False,
@@ -150,6 +153,17 @@ async def _work(
     except Exception as exc:  # Dask raises all kinds where a scheduler goes away meanwhile
         return _cause(exc)
     return "the scheduler is gone, or let it go"
+
+
+def own_host(engine: EngineRules) -> str | None:
+    """Return at which address alone a worker listens where the scheduler is on loopback.
+
+    There need be no TLS then, and who reaches a worker can run any program on it.
+    """
+    host = urlsplit(engine.scheduler or "").hostname or ""
+    if not is_loopback(host):
+        return None
+    return "[::1]" if ":" in host else "127.0.0.1"
 
 
 def _cause(exc: BaseException) -> str:

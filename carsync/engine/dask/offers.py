@@ -42,7 +42,8 @@ def other_versions(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 class Offer(Struct, frozen=True):
     """One feed's configuration, without secrets, and the versions that read it.
 
-    `feed` and `mapping` are the fingerprints of a run.
+    `feed` and `mapping` are the fingerprints of a run, `record` is one of `api.record`: which
+    answer means that a car is gone.
     """
 
     source: str
@@ -51,14 +52,14 @@ class Offer(Struct, frozen=True):
     mapping: str
     labels: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=versions)
+    record: str = ""
 
     @classmethod
     def of(cls, given: GivenFeed, labels: tuple[str, ...] = ()) -> Offer:
         """Return the offer of a configuration."""
         config, prints = given.config, given.prints
-        return cls(
-            config.sync.source, str(config.target), prints["feed"], prints["mapping"], labels
-        )
+        feed = (config.sync.source, str(config.target), prints["feed"], prints["mapping"])
+        return cls(*feed, labels, record=_digest(config.api.record))
 
     @property
     def place(self) -> str:
@@ -72,10 +73,8 @@ class Offer(Struct, frozen=True):
 
     def resource(self, label: str | None) -> str:
         """Return the name of the resource that a lease of a feed with `label` needs."""
-        same = (self.source, self.table, self.feed, self.mapping)
-        alike = [*same, self.versions, label]
-        digest = xxhash.xxh3_64_hexdigest(msgspec.json.encode(alike, order="deterministic"))
-        return f"carsync {self.source} {digest}"
+        same = (self.source, self.table, self.feed, self.mapping, self.record)
+        return f"carsync {self.source} {_digest([*same, self.versions, label])}"
 
     def misfit(self, other: Offer, label: str | None) -> str:
         """Say why a worker with the offer `other` does not fit a run of this one; empty: it does.
@@ -92,4 +91,21 @@ class Offer(Struct, frozen=True):
             return "its api.base_url, path, params, lists or pagination differ"
         if self.mapping != other.mapping:
             return "its mapping or hash differs"
+        if self.record != other.record:
+            return "its api.record differs"
         return "" if label is None or label in other.labels else f"it has no label {label}"
+
+
+def offers_of(told: object) -> list[Offer]:
+    """Return a worker's offers from what it told under `EXTRA`.
+
+    What another version may tell, and nobody can read, is an offer that fits no run.
+    """
+    try:
+        return msgspec.convert(told, list[Offer])
+    except msgspec.ValidationError:
+        return [Offer("", "", "", "", versions={})]
+
+
+def _digest(value: object) -> str:
+    return xxhash.xxh3_64_hexdigest(msgspec.json.encode(value, order="deterministic"))

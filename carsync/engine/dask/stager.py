@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from carsync.config.lists import is_removal
 from carsync.config.sections import Database
 from carsync.destination.stage_writer import StageWriter
-from carsync.destination.staging import writer_name
+from carsync.destination.staging import exists, writer_name
 from carsync.engine.dask.together import Item, Together
 from carsync.engine.messages import PagesStaged
 from carsync.model import Column, MappedPage
 from carsync.postgres.connection import connect
 from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
+from carsync.state import runs
 
 
 class _Waiting(Item):
@@ -94,6 +95,8 @@ class Stager:
                 connect_timeout_s=database.connect_timeout_s,
                 lock_timeout_s=database.lock_timeout_s,
             )
+            if not exists(self._connection, self._job[0]):
+                raise runs.not_ours(self._job[0])
         if is_removals not in self._writers:
             self._writers[is_removals] = StageWriter(
                 self._connection,

@@ -9,7 +9,7 @@ import pytest
 from carsync import timing
 from carsync.config.sections import CircuitBreakerRules, Limits
 from carsync.engine.messages import BreakerOpened, LimitReached, PageFailed, RateChanged
-from carsync.errors import ApiUnavailableError, FailureKind
+from carsync.errors import ApiUnavailableError, CarsyncError, FailureKind, WorkersDiedError
 from carsync.run.api_health import ApiHealth
 from carsync.run.figures.metrics import Metrics
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
@@ -122,3 +122,16 @@ def test_a_wait_beyond_the_longest_ends_the_run_and_names_the_hour(rig: Rig) -> 
     until = datetime.now(UTC) + timedelta(seconds=86_500)
     assert f"until {until:%Y-%m-%d %H:}" in caught.value.problem
     assert "limits.max_wait_s is 900" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [(FailureKind.WORKER, WorkersDiedError), (FailureKind.SERVER, ApiUnavailableError)],
+)
+def test_a_feed_of_which_no_page_came_is_not_the_apis_fault_where_workers_failed(
+    rig: Rig, kind: FailureKind, error: type[CarsyncError]
+) -> None:
+    rig.health.page_failed(PageFailed(1, 1, kind, "it is gone", "", None, None, 0.1))
+    found = rig.health.unreadable()
+    assert (type(found), found.detail) == (error, "it is gone")
+    assert found.hint

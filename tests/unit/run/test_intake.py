@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -22,8 +22,15 @@ from carsync.engine.messages import (
     PageFetched,
     PageLease,
     PagesStaged,
+    WorkerFailed,
 )
-from carsync.errors import ApiUnavailableError, FailureKind
+from carsync.errors import (
+    ApiUnavailableError,
+    CarsyncError,
+    DatabaseError,
+    FailureKind,
+    LockedError,
+)
 from carsync.model import PageInfo, StagedPage
 from carsync.run import intake
 from carsync.run.figures.metrics import Metrics
@@ -31,6 +38,7 @@ from carsync.run.intake import Intake
 from carsync.source.pagination import page_states
 from carsync.source.pagination.plan import PagePlan
 from carsync.source.retry_after import MAX_RETRY_AFTER_S
+from carsync.state import runs
 from tests.support.effort import CountingBytes, counted
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_engine import FakeEngine, QuietContext, use_clock
@@ -271,3 +279,17 @@ def test_a_page_of_a_long_feed_costs_the_parent_what_one_of_a_short_feed_does(
     calls, scanned = ManyPages(800, **kind).work(monkeypatch)
     assert calls <= 1.1 * short_calls
     assert scanned <= 1.1 * short_bytes + 1
+
+
+@pytest.mark.parametrize(
+    ("token", "error"), [("ours", DatabaseError), ("theirs", LockedError), (None, LockedError)]
+)
+def test_a_worker_to_which_the_run_is_not_ours_may_have_another_database(
+    token: str | None, error: type[CarsyncError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = None if token is None else SimpleNamespace(token=token)
+    monkeypatch.setattr(runs, "find_run", lambda *_: known)
+    run = SimpleNamespace(run_id=7, token="ours")
+    intake = SimpleNamespace(_context=SimpleNamespace(run=run, connection=None))
+    told = WorkerFailed.of(runs.not_ours(7), "a worker")
+    assert type(Intake._error_of(cast(Any, intake), told)) is error

@@ -11,7 +11,7 @@ import pytest
 
 from carsync.config.sections import Database
 from carsync.destination.stage_writer import StageWriter
-from carsync.destination.staging import read_ledger
+from carsync.destination.staging import drop, read_ledger
 from carsync.engine.dask.stager import Stager
 from carsync.engine.messages import PagesStaged
 from carsync.errors import DatabaseError, LockedError
@@ -114,3 +114,12 @@ def test_a_run_that_another_process_took_over_stages_nothing(conn: Connection, d
         staging.stager.stage(pages(range(1, 2))[0])
     assert staging.pages() == []
     staging.stager.close()
+
+
+def test_a_worker_that_stages_into_another_database_says_that_the_run_is_not_there(
+    conn: Connection, dsn: str
+) -> None:
+    staging = Staging(conn, dsn)
+    drop(conn, staging.rig.run.run_id)
+    with pytest.raises(LockedError):
+        staging.stager.stage(pages(range(1, 2))[0])

@@ -39,7 +39,8 @@ class Desk:
         return pickle.loads(answer) if answer else None
 
     def open(self, session: str, settings: GateSettings = SLOW, **more: Any) -> Job:
-        job = Job(session, 7, "token", (), {}, more.get("offer", OFFER), more.get("label"))
+        label = more.get("label")
+        job = Job(session, 7, "token", (), {}, more.get("offer", OFFER), label)
         asked = (job, settings, more.get("idle_s", 1e9), more.get("silence_s", 0.0), None)
         self.call("open", client=f"client-{session}", asked=pickle.dumps(asked))
         return job
@@ -68,6 +69,9 @@ def test_all_workers_of_a_feed_share_one_bucket_over_all_runs() -> None:
     other = replace(OFFER, source="east")
     desk.open("three", offer=other)
     assert desk.granted("three") == 3, "another feed has a gate of its own"
+    desk.open("four", label="trial")
+    assert desk.granted("four") == 3, "the same feed for another database, by other workers"
+    assert desk.ask("two", "admit") != OVER
 
 
 def test_limits_that_changed_give_no_second_burst_either() -> None:
@@ -137,7 +141,8 @@ def test_a_budget_is_handed_out_anew_with_each_run() -> None:
 
 def test_the_workers_that_fit_are_counted_and_others_say_why_not() -> None:
     desk = Desk()
-    offers = {"a": [OFFER], "b": [replace(OFFER, mapping="x")], "c": []}
+    offers: dict[str, Any] = {"a": [OFFER], "b": [replace(OFFER, mapping="x")], "c": []}
+    offers["d"] = [{"what": "a later release tells"}]
     for name, held in offers.items():
         desk.scheduler.workers[name] = SimpleNamespace(
             extra={EXTRA: msgspec.to_builtins(held)},
@@ -148,10 +153,11 @@ def test_the_workers_that_fit_are_counted_and_others_say_why_not() -> None:
     desk.open("one")
     fit: FitWorkers = desk.call("look", session="one")
     assert (fit.threads, fit.memory) == (4, {"a": 5})
+    assert fit.unfit.pop("d").startswith("it has carsync of an unknown version")
     assert fit.unfit == {"b": "its mapping or hash differs", "c": "it is no worker of carsync"}
-    assert desk.keeper.is_busy(OFFER.place)
+    assert desk.keeper.is_busy((OFFER.place, None))
     desk.call("close", session="one")
-    assert not desk.keeper.is_busy(OFFER.place)
+    assert not desk.keeper.is_busy((OFFER.place, None))
 
 
 def test_questions_of_one_message_are_answered_in_order_and_nothing_is_raised() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from carsync.config.api_sections import Record
 from carsync.engine.base import GivenFeed
 from carsync.engine.dask.offers import Offer, versions
 from tests.support.findings import keyed_config
@@ -26,6 +27,7 @@ ONE = Offer("external", "public.cars", "f1", "m1")
         ({"table": "public.vans"}, "it reads public.vans/external"),
         ({"feed": "f2"}, "its api.base_url"),
         ({"mapping": "m2"}, "its mapping or hash differs"),
+        ({"record": "r2"}, "its api.record differs"),
         ({"labels": ("egress-a",)}, ""),
     ],
 )
@@ -49,7 +51,10 @@ def test_a_feed_with_a_label_is_for_workers_with_it() -> None:
 def test_an_offer_holds_what_a_configuration_reads_and_no_secret() -> None:
     config = keyed_config("database: {table: vans}\nsync: {source: east}")
     config = replace(config, api=replace(config.api, params={"k": "v"}))
-    offer = Offer.of(GivenFeed(config, {"feed": "f", "mapping": "m", "other": "o"}), ("a",))
+    given = GivenFeed(config, {"feed": "f", "mapping": "m", "other": "o"})
+    other = replace(config, api=replace(config.api, record=Record(gone_status=(404,))))
+    assert Offer.of(given).misfit(Offer.of(replace(given, config=other)), None)
+    offer = Offer.of(given, ("a",))
     assert (offer.place, offer.feed, offer.mapping, offer.labels) == (
         "public.vans/east",
         "f",
