@@ -129,7 +129,12 @@ IMPURE = {"asyncio", "io", "logging", "multiprocessing", "os", "pathlib", "selec
 IMPURE |= {"signal", "socket", "ssl", "subprocess", "sys", "tempfile", "time", "random"}
 
 BY_NAME = ["source.kinds", "engine.local.child", "cli", "cli.lazy_group", "cli.sync"]
-BY_NAME += ["engine.choice", "reporting.notify.notifier", "reporting.notify.pings"]
+BY_NAME += [
+    "engine.choice",
+    "engine.local.reserve",
+    "reporting.notify.notifier",
+    "reporting.notify.pings",
+]
 """Modules that import others by name: a kind of paging or authentication, a command, a worker,
 or what only some configurations need."""
 
