@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from carsync.config.lists import is_removal
 from carsync.config.sections import Database
-from carsync.destination.stage_writer import StageWriter
-from carsync.destination.staging import exists, writer_name
+from carsync.destination.staging import exists
 from carsync.engine.dask.together import Item, Together
 from carsync.engine.messages import PagesStaged
+from carsync.engine.page_writers import PageWriters
 from carsync.model import Column, MappedPage
-from carsync.postgres.connection import connect
-from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
 
@@ -43,13 +42,13 @@ class Stager:
         secrets: tuple[Secret, ...],
         tell: Callable[[PagesStaged], None],
     ) -> None:
-        self._database = database
-        self._job = (run_id, token)
-        self._columns = {False: columns, True: tombstone_columns}
-        self._secrets = secrets
+        self._batch_rows = database.batch_size
+        self._run_id = run_id
+        self._open = partial(
+            PageWriters, database, run_id, token, columns, tombstone_columns, secrets
+        )
         self._tell = tell
-        self._connection: Connection | None = None
-        self._writers: dict[bool, StageWriter] = {}
+        self._writers: PageWriters | None = None
         self._pages = Together(self._stage, self._choose)
 
     def stage(self, page: MappedPage) -> None:
@@ -58,10 +57,9 @@ class Stager:
 
     def close(self) -> None:
         """Close the connection; no thread may be in `stage`."""
-        self._writers.clear()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._writers is not None:
+            self._writers.close()
+            self._writers = None
 
     def _choose(self, waiting: Sequence[_Waiting]) -> list[_Waiting]:
         """Choose pages up to `batch_size` rows, of the kind of the first."""
@@ -69,7 +67,7 @@ class Stager:
         batch: list[_Waiting] = []
         rows = 0
         for each in waiting:
-            if is_removal(each.page.page) is kind and rows < self._database.batch_size:
+            if is_removal(each.page.page) is kind and rows < self._batch_rows:
                 batch.append(each)
                 rows += len(each.page.rows)
         return batch
@@ -78,32 +76,16 @@ class Stager:
         begun_s = time.monotonic()
         try:
             pages = [each.page.aged(begun_s - each.since_s) for each in batch]
-            staged = self._writer(is_removal(pages[0].page)).stage(pages)
+            staged = self._opened().stage(pages)
             rows = sum(page.rows for page in staged)
             self._tell(PagesStaged(staged, rows, time.monotonic() - begun_s))
         except Exception:
             self.close()  # the next page gets a new connection
             raise
 
-    def _writer(self, is_removals: bool) -> StageWriter:
-        if self._connection is None:
-            database = self._database
-            assert database.dsn is not None
-            self._connection = connect(
-                database.dsn,
-                application_name=writer_name(self._job[0]),
-                connect_timeout_s=database.connect_timeout_s,
-                lock_timeout_s=database.lock_timeout_s,
-            )
-            if not exists(self._connection, self._job[0]):
-                raise runs.not_ours(self._job[0])
-        if is_removals not in self._writers:
-            self._writers[is_removals] = StageWriter(
-                self._connection,
-                *self._job,
-                self._columns[is_removals],
-                self._database.load_method,
-                self._secrets,
-                is_removals=is_removals,
-            )
-        return self._writers[is_removals]
+    def _opened(self) -> PageWriters:
+        if self._writers is None:
+            self._writers = self._open()
+            if not exists(self._writers.connection, self._run_id):
+                raise runs.not_ours(self._run_id)
+        return self._writers

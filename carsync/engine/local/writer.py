@@ -9,14 +9,12 @@ from typing import Any
 
 from carsync import failpoints
 from carsync.config.lists import is_removal
-from carsync.destination.stage_writer import StageWriter
-from carsync.destination.staging import writer_name
 from carsync.engine.local.child import become_child
 from carsync.engine.local.messages import Drain, Heartbeat, WorkerReady, WriterArgs
 from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.messages import PagesStaged, WorkerFailed
+from carsync.engine.page_writers import PageWriters
 from carsync.model import MappedPage
-from carsync.postgres.connection import connect
 
 POLL_S = 0.2
 HEARTBEAT_S = 1.0
@@ -38,21 +36,11 @@ class Writer:
 
     def __init__(self, pipe: Connection, pages: PageQueue, args: WriterArgs) -> None:
         database = args.database
-        assert database.dsn is not None
         self._pipe = pipe
         self._pages = pages
         self._batch_rows = database.batch_size
-        self._connection = connect(
-            database.dsn,
-            application_name=writer_name(args.run_id),
-            connect_timeout_s=database.connect_timeout_s,
-            lock_timeout_s=database.lock_timeout_s,
-        )
-        job, means = (args.run_id, args.token), (database.load_method, args.secrets)
-        self._feed = StageWriter(self._connection, *job, args.columns, *means)
-        self._removals = StageWriter(
-            self._connection, *job, args.tombstone_columns, *means, is_removals=True
-        )
+        job = (args.run_id, args.token, args.columns, args.tombstone_columns)
+        self._writers = PageWriters(database, *job, args.secrets)
         self._draining = False
         self._stopped = False
         self._beat_s = 0.0
@@ -68,7 +56,7 @@ class Writer:
                 self._stage(batch)
             elif self._draining:
                 break
-        self._connection.close()
+        self._writers.close()
 
     def _turn(self) -> None:
         """Take the parent's word, if any, and show that the loop turns."""
@@ -104,9 +92,9 @@ class Writer:
         failpoints.reach("stage.gathered")
         started_s = time.monotonic()
         pages = [page.aged(started_s - taken_s) for taken_s, page in batch]
-        for writer, is_theirs in ((self._removals, True), (self._feed, False)):
-            if some := [page for page in pages if is_removal(page.page) is is_theirs]:
-                staged = writer.stage(some)
+        for kind in (True, False):
+            if some := [page for page in pages if is_removal(page.page) is kind]:
+                staged = self._writers.stage(some)
                 failpoints.reach("stage.committed")
                 rows = sum(page.rows for page in staged)
                 self._send(PagesStaged(staged, rows, time.monotonic() - started_s))
