@@ -6,7 +6,6 @@ import asyncio
 import logging
 import pickle
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from distributed import Client, Scheduler, Worker
+from distributed import Scheduler, Worker
 
 from carsync.config.sections import Config
 from carsync.engine.base import GivenFeed
@@ -29,7 +28,7 @@ from carsync.engine.cluster_view import (
 )
 from carsync.engine.dask.gate_keeper import GateKeeper, Job, Place
 from carsync.engine.dask.offers import EXTRA, Offer, versions
-from carsync.engine.dask.security import security_of
+from carsync.engine.dask.security import reach_scheduler
 from carsync.engine.dask.task import runs_of
 from carsync.errors import CarsyncError, PageError
 from carsync.postgres import sql
@@ -56,15 +55,7 @@ class Examination:
         engine = given.config.engine
         for name in ("distributed.core", "distributed.comm", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the findings tell it
-        with warnings.catch_warnings():  # of versions that differ: a finding tells them
-            warnings.simplefilter("ignore")
-            self._client = Client(
-                engine.scheduler,
-                security=security_of(engine),
-                timeout=REACH_S,
-                set_as_default=False,
-                name="carsync check",
-            )
+        self._client = reach_scheduler(engine, REACH_S, "carsync check")
 
     def __enter__(self) -> Examination:
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
-import warnings
 from typing import Any
 
 from distributed import Client
@@ -16,20 +15,13 @@ from carsync.config.sections import EngineRules
 from carsync.engine.dask.gate_keeper import GateKeeper
 from carsync.engine.dask.offers import other_versions, versions
 from carsync.engine.dask.remote_gate import ANSWER_S
-from carsync.engine.dask.security import security_of
+from carsync.engine.dask.security import reach_scheduler
 from carsync.errors import ConfigError
 
 for _library in ("distributed", "distributed.client", "tornado.application"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)  # the run says itself what is lost
 
 _CLOSE_S = 5.0
-
-
-class _Client(Client):
-    """A connection that ends by `close`, never as garbage: that would wait for most of a minute."""
-
-    def __del__(self) -> None:
-        pass
 
 
 class SchedulerLink:
@@ -57,15 +49,8 @@ class SchedulerLink:
 
         Raises `ConfigError` where it is of another version, and of all kinds what the library does.
         """
-        with warnings.catch_warnings():  # of versions that differ: offers tell them
-            warnings.simplefilter("ignore")
-            self._client = _Client(
-                self._engine.scheduler,
-                security=security_of(self._engine),
-                timeout=timing.current().worker_boot_s / 3,
-                set_as_default=False,
-                name="carsync",
-            )
+        within_s = timing.current().worker_boot_s / 3
+        self._client = reach_scheduler(self._engine, within_s, "carsync")
         words = "it has no carsync"
         with contextlib.suppress(ModuleNotFoundError):
             self._sync(self._client.register_plugin, GateKeeper())

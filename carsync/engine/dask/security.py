@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from pathlib import Path
 
-from distributed import Security
+from distributed import Client, Security
 
 from carsync.config.sections import EngineRules
 from carsync.errors import ConfigError
@@ -39,3 +40,16 @@ def security_of(engine: EngineRules) -> Security:
     pairs = {f"tls_{role}_cert": tls.cert for role in ("client", "worker", "scheduler")}
     pairs |= {f"tls_{role}_key": tls.key for role in ("client", "worker", "scheduler")}
     return Security(require_encryption=True, tls_ca_file=tls.ca, **pairs)
+
+
+def reach_scheduler(engine: EngineRules, within_s: float, name: str) -> Client:
+    """Reach the scheduler in time, under a `name`; raises of all kinds what the library does."""
+    with warnings.catch_warnings():  # of versions that differ: carsync compares and tells them
+        warnings.simplefilter("ignore")
+        return Client(
+            engine.scheduler,
+            security=security_of(engine),
+            timeout=within_s,
+            set_as_default=False,
+            name=name,
+        )
