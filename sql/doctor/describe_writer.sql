@@ -1,9 +1,10 @@
 -- Which database this is, how many connections it has left, and whether the role may write into staging tables, which the role of
--- the run's parent makes: as a member of that role, or by default privileges on the schema.
+-- the run's parent makes: as a member of that role, or by default privileges on the schema. Where the schema is not made
+-- yet, nobody is kept from it.
 SELECT current_user::text,
        d.oid::bigint AS database,
        extract(epoch FROM pg_postmaster_start_time())::double precision AS started_s,
-       has_schema_privilege(own.oid, 'USAGE')
+       coalesce(has_schema_privilege(own.oid, 'USAGE'), true)
            AND (%(role)s = '' OR NOT EXISTS (
                     SELECT FROM pg_roles AS r
                     WHERE r.rolname = %(role)s AND NOT pg_has_role(r.oid, 'USAGE'))

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec.structs import replace
 
-from carsync.config.sections import ClusterTls, Config
+from carsync.config.sections import ClusterTls, Config, Database
 from carsync.doctor import examine, render
 from carsync.doctor.cluster import checks
 from carsync.doctor.config_checks import Origin
 from carsync.doctor.findings import Finding, Level
 from carsync.engine.cluster_tls import shake_hands
+from carsync.engine.dask import examination
 from carsync.exit_codes import ExitCode
 from carsync.redaction import Secret
 from tests.conftest import new_database
@@ -173,3 +174,10 @@ def test_a_scheduler_that_trusts_another_authority_says_so(site: Site) -> None:
     assert where.port is not None
     seen = shake_hands(where.hostname, where.port, ClusterTls(**site.half), 5)
     assert seen.refused == "tlsv1 alert unknown ca"
+
+
+def test_nobody_is_kept_from_a_schema_that_the_first_run_will_make(empty_dsn: str) -> None:
+    config = Config(database=Database(dsn=Secret(empty_dsn)))
+    before = examination.try_database(config, "")
+    assert (before.error, before.may_stage) == ("", True)
+    assert examination.try_database(config, before.role).may_stage
