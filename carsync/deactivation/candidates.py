@@ -56,6 +56,7 @@ def plan_deactivation(
         rejected_without_id=staged.rejects_without_id,
         duplicates=staged.rows + rejects_with_id - staged.seen,
         removed=gone,
+        counted=(staged.rows, staged.ids),
     )
 
 

@@ -26,6 +26,7 @@ class DeactivationPlan(Struct, frozen=True):
     `active` are the source's active rows in the table, `candidates` those of them that
     were not seen. `seen` counts distinct ids, rejected ones included. `duplicates` are
     staged rows beyond the first of an id. `removed` are active rows that go by tombstones besides.
+    `counted` are the staged rows and the distinct ids among them.
     """
 
     candidates: int
@@ -34,6 +35,7 @@ class DeactivationPlan(Struct, frozen=True):
     rejected_without_id: int
     duplicates: int
     removed: int = 0
+    counted: tuple[int, int] | None = None
 
 
 class ByIdAnswers(Struct, frozen=True):

@@ -54,7 +54,9 @@ def merge(conn: Connection, request: MergeRequest) -> MergeCounts:
         relation = privileges.describe(cur, run.target)
         privileges.check(run.target, relation)
         sql.run(cur, sql.load("staging/lock_staging", **tables(run.run_id)))
-        staged = verify.check(cur, run.run_id, request.pages, request.failed_pages)
+        staged = verify.check(
+            cur, run.run_id, request.pages, request.failed_pages, counted=request.counted
+        )
         failpoints.reach("merge.verified")
         counts = _carry_out(MergeWork(cur, request, staged), relation)
         failpoints.reach("merge.recorded")

@@ -33,6 +33,7 @@ class MergeRequest(Struct, frozen=True):
     `max_reject_share` of the records, earlier rejects included; a reject keeps nothing of the
     API's `secrets`. `is_watermark`: all that was asked for was read, so that the next incremental
     run may go on from here. `read_all`: that was the whole feed. `removals`: tombstones are staged.
+    `counted` are staged rows and distinct ids, where this process has counted them.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class MergeRequest(Struct, frozen=True):
     is_watermark: bool = False
     read_all: bool = False
     removals: RemovalRules | None = None
+    counted: tuple[int, int] | None = None
 
     @property
     def is_replay(self) -> bool:

@@ -58,11 +58,13 @@ def check(
     failed_pages: frozenset[int] = frozenset(),
     *,
     of: Mapping[str, Composable] | None = None,
+    counted: tuple[int, int] | None = None,
 ) -> Staged:
     """Check the ledger and count what is staged: of the feed, or of the tables that `of` names.
 
     Each of `pages` must have its line, but for `failed_pages`. The sums of the lines must equal
-    the rows and rejects that are there.
+    the rows and rejects that are there. `counted` are rows and distinct ids as this run counted
+    them before: where it has as many rows still, they are not counted by id again.
     Returns what is staged.
     Raises `StagingLostError` where a page is missing, `UnmergeableError` where a row is.
     """
@@ -80,7 +82,9 @@ def check(
             detail=f"the first is page {missing[0]}; PostgreSQL empties UNLOGGED tables in a crash",
             hint="run `carsync sync` again: it fetches the pages again",
         )
-    staged = measure(cur, run_id, own)
+    if counted and sql.one(cur, sql.load("staging/count_rows", **own)) != counted[:1]:
+        counted = None
+    staged = measure(cur, run_id, own, counted)
     if (rows, rejects) != (staged.rows, staged.rejects):
         raise UnmergeableError(
             f"the ledger of run {run_id} does not add up",

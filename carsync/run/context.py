@@ -84,6 +84,8 @@ class RunContext:
         """Sentences that the report says again."""
         self.forecast: Forecast | None = None
         """What the merge would do to known cars; None where nothing was merged before."""
+        self.counted: tuple[int, int] | None = None
+        """Staged rows and the distinct ids among them; None before they are counted."""
         self.columns: tuple[ColumnValues, ...] | None = None
         """What became of the columns' values; None before all pages are read."""
         self.fields: tuple[str, ...] = ()

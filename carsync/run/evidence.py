@@ -33,6 +33,7 @@ class WholeFeed:
             context.forecast,
             by_tombstones=context.is_all_sure,
         )
+        context.counted = plan.counted
         (of,) = context.plan.begun
         _tell_repeats(context, of, plan)
         is_as_long = _lengths_before(context).get("") == of.plan.planned

@@ -55,6 +55,7 @@ def judge_values(context: RunContext, records: int) -> None:
     defaults = context.mapper.defaults
     forecast = None if before is None else plausibility.foresee(conn, run, defaults)
     context.forecast = forecast
+    context.counted = (forecast.rows, forecast.ids) if forecast else None
     context.columns, fields = column_values.gather(conn, run.run_id, forecast)
     _tell_fields(context, before, fields)
     for words in column_values.describe_unread(context.columns, records):

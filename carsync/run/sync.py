@@ -254,6 +254,7 @@ class SyncRun:
             is_watermark=is_sure and not (context.plan.removals_problem or self._window.is_old),
             read_all=is_sure and context.mode == "full",
             removals=removals,
+            counted=context.counted,
         )
         cancel = context.should_cancel
         return decision, merge_once(self._config, context.connection, request, cancel)

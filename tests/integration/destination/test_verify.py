@@ -28,7 +28,7 @@ def test_emptied_table_refuses_the_merge(rig: Rig, lost: str) -> None:
     name = "rejects" if lost == "rejects" else f"{lost}_{rig.run.run_id}"
     ask(rig.conn, f"TRUNCATE carsync.{name}")
     with pytest.raises((StagingLostError, UnmergeableError)):
-        merge.merge(rig.conn, rig.request(2))
+        merge.merge(rig.conn, rig.request(2, counted=(4, 4)))
     assert len(rig.active()) == 5
 
 
@@ -51,6 +51,17 @@ def test_staged_rows_ids_and_rejects_are_counted(rig: Rig) -> None:
     assert (staged.rows, staged.ids, staged.rejects, staged.rejects_without_id) == (3, 2, 3, 1)
     assert (staged.unstaged_reject_ids, staged.seen) == (1, 3)
     assert staged.last_merge is None
+
+
+def test_ids_are_counted_again_where_rows_have_come_since(rig: Rig) -> None:
+    rig.begin()
+    rig.stage(page(1, cars([1, 2, 2])))
+    with connection.transaction(rig.conn, "measuring") as cur:
+        as_before, afresh = (
+            verify.check(cur, rig.run.run_id, [range(1, 2)], counted=counted)
+            for counted in ((3, 9), (2, 9))
+        )
+    assert (as_before.rows, as_before.ids, afresh.rows, afresh.ids) == (3, 9, 3, 2)
 
 
 def test_a_ledger_that_does_not_add_up_names_both_sums(rig: Rig) -> None:
