@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
@@ -118,7 +119,7 @@ class MappedPage(Struct, frozen=True):
     """
 
     page: int
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     rejects: tuple[Reject, ...]
     records: int
     info: PageInfo

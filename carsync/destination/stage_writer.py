@@ -19,6 +19,7 @@ from carsync.destination.staging import list_types, staged_page, tables, tombsto
 from carsync.destination.unchanged_rows import UnchangedRows
 from carsync.errors import DatabaseBusyError, DatabaseError, DatabasePermissionError
 from carsync.model import Column, MappedPage, PageInfo, Reject, Row, StagedPage, Target
+from carsync.packed_rows import keys_of
 from carsync.postgres import connection, errors, sql
 from carsync.postgres.halving import by_halves
 from carsync.postgres.sql import Cursor
@@ -247,7 +248,7 @@ class StageWriter:
             self._absent = frozenset(i for (i,) in found)
         if not self._absent:
             return
-        ids: set[str | None] = {row[1] for page in pages for row in page.rows}
+        ids: set[str | None] = {i for page in pages for _, i, _ in keys_of(page.rows)}
         ids.update(reject.record_id for page in pages for reject in page.rejects)
         if self._are_many_absent:
             ids = {i for i in ids if i is not None and _is_storable(i)}

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from carsync.destination import staging, superseded
 from carsync.destination.staging import list_types, tables
 from carsync.model import MappedPage
+from carsync.packed_rows import keys_of
 from carsync.postgres import connection, sql
 from carsync.postgres.sql import Composable, Cursor
 from carsync.postgres.target import parts as target_parts
@@ -45,11 +46,12 @@ class UnchangedRows:
         if self._untried or not any(page.rows for page in pages):
             self._untried = max(0, self._untried - 1)
             return list(pages)
+        keys = [(str(page.page), *key) for page in pages for key in keys_of(page.rows)]
         values = {
-            "pages": _array([str(page.page) for page in pages for _ in page.rows]),
-            "ordinals": _array([str(row[0]) for page in pages for row in page.rows]),
-            "ids": _array([row[1] for page in pages for row in page.rows]),
-            "hashes": _array([row[-1] for page in pages for row in page.rows]),
+            "pages": _array([page for page, *_ in keys]),
+            "ordinals": _array([str(ordinal) for _, ordinal, *_ in keys]),
+            "ids": _array([record_id for _, _, record_id, _ in keys]),
+            "hashes": _array([data_hash for *_, data_hash in keys]),
         }
         if self._query is None:
             self._query = self._compose(cur)

@@ -11,6 +11,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from msgspec.structs import replace
+
 from carsync import failpoints
 from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
 from carsync.engine.local.child import become_child
@@ -20,6 +22,7 @@ from carsync.engine.messages import Lease, WorkerFailed
 from carsync.engine.reader import PageRead
 from carsync.errors import CarsyncError
 from carsync.model import MappedPage
+from carsync.packed_rows import pack
 from carsync.source.auth.token_store import TokenStore
 from carsync.source.rate_limit import Gate
 
@@ -150,6 +153,7 @@ class Fetcher:
     def _put(self, page: MappedPage, allow: Allow) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""
         read_s = time.monotonic()
+        page = replace(page, rows=pack(page.rows))
         while not self._aborting.is_set():
             allow(STEP_S)
             try:

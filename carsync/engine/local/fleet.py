@@ -49,6 +49,8 @@ _FIRST_WRITERS = 2
 """So many writers begin with the fleet; those in reserve begin while the queue stays full."""
 _FULL_S = 2.0
 """The queue has stayed full when it was so for this long, at each look."""
+_BUSY_PERCENT = 90.0
+"""Where the processors were busier meanwhile, another writer would only wait for them, too."""
 _ANSWER_S = 5.0
 """A manager that has not answered by then hangs: the fetchers, which ask it too, will show it."""
 
@@ -255,9 +257,11 @@ class Fleet(Engine):
             self._full_since_s = None
         elif self._full_since_s is None:
             self._full_since_s = now_s
+            psutil.cpu_percent()  # the next call tells of the time since this one
         elif now_s - self._full_since_s >= _FULL_S and all(w.ready for w in self.writers):
-            for writer in [each for each in self.writers if each.waiting][:1]:
-                writer.begin(timing.current().writer_silence_s)
+            waiting = [writer for writer in self.writers if writer.waiting]
+            if waiting and psutil.cpu_percent() < _BUSY_PERCENT:
+                waiting[0].begin(timing.current().writer_silence_s)
             self._full_since_s = None
 
     def _hand_over_queue(self) -> None:

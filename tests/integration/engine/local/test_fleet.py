@@ -176,8 +176,11 @@ class _FullFleet(Fleet):
 
 
 def test_writers_in_reserve_begin_while_the_queue_stays_full(
-    config: Config, conn: Connection
+    config: Config, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    busy_percent = [99.0]
+    monkeypatch.setattr(psutil, "cpu_percent", lambda: busy_percent[0])
+    monkeypatch.setattr("carsync.engine.local.fleet._FULL_S", 0.1)
     four = replace(config, database=replace(config.database, writers=4))
     fleet = _FullFleet(four, 1, str(uuid.uuid4()), COLUMNS)
     try:
@@ -190,6 +193,9 @@ def test_writers_in_reserve_begin_while_the_queue_stays_full(
         assert ask(conn, SESSIONS) == [(2,)]
         conn.rollback()
         fleet.depth = 1000
+        with pytest.raises(AssertionError):
+            listen(fleet, lambda _: not all(w.waiting for w in fleet.writers[2:]), 0.5)
+        busy_percent[0] = 80.0
         listen(fleet, lambda _: not any(w.waiting for w in fleet.writers), 2 * BOOT_S)
         said = listen(fleet, lambda said: bool(said) or is_ready(fleet), BOOT_S)
         assert (said, ask(conn, SESSIONS)) == ([], [(4,)])
