@@ -36,6 +36,7 @@ from carsync.mapping.mapper import Mapper
 from carsync.model import ORDINARY, Column, MappedPage, ProbeVerdict, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run import start, sync
+from carsync.run.edits import asking
 from carsync.run.listener import RunListener
 from carsync.run.report import RunReport
 from carsync.run.signals import StopSignal
@@ -186,7 +187,8 @@ def without_processes(new_engine: NewEngine) -> Iterator[None]:
         patch.setattr(choice, "Fleet", new_fleet)
         patch.setattr(os, "fsync", lambda _: None)  # no power is cut here
         patch.setattr(start, "fit_writers", lambda _: 1)  # as many sessions as it uses
-        patch.setattr(sync, "check_engine", lambda _: None)
+        for module in (sync, asking):
+            patch.setattr(module, "check_engine", lambda _: None)
         yield
 
 

@@ -90,7 +90,7 @@ def test_a_held_car_that_the_api_has_again_is_left_out_and_named(
     feed.tell = lambda i: Reply(body={"data": car(i)}) if i == 3 else feed.honest_record(i)
     feed.arrivals.clear()
     before = held.counted().get("by_id", 0)
-    look = held.run("approve", "2", "--dry-run", "--json").report
+    look = held.start("approve", "2", "--dry-run", "--json").end().report  # its fleet counts
     assert {each["id"] for each in look["cars"]} == HELD - {"3"}
     assert look["by_id"] == {"alive": 1, "gone": 3, "unclear": 0, "objection": ""}
     assert feed.pages_asked() == []
