@@ -5,10 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from tests.e2e.faults.test_database_roles import role
 from tests.support.fake_api import Reply, ScriptedApi
 from tests.support.feed_shapes import TOTAL, ShapedApi, drf_cursor
 from tests.support.site import SimulatedSite, Site, ask
+
+pytestmark = pytest.mark.quick
 
 HUSH = "hush-9d1c"
 STATE = """
@@ -83,6 +87,7 @@ def listing(number: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.quick(False)
 def test_a_feed_of_another_shape_syncs_with_what_init_wrote_unedited(
     scripted_site: Site, scripted_api: ScriptedApi
 ) -> None:

@@ -17,6 +17,8 @@ from tests.support.quick_site import QuickSite
 from tests.support.site import CARSYNC, Ended, Site, ask, await_that, worst_burst
 from tests.support.small_feed import SmallFeed, SmallSite, car
 
+pytestmark = pytest.mark.quick
+
 SOLD = FeedOptions(cars=60, seed=3, removed_share=0.05, changed_share=0.02, added_share=0)
 CONFIG = str(ROOT / "config" / "auctionsapi.yaml")
 
@@ -43,7 +45,14 @@ def told(ended: Ended) -> dict[str, str]:
 
 
 def refresh(site: Site, *arguments: str, expect: int = 0, **settings: Any) -> Ended:
-    """Run `carsync refresh --json`, which must end so and leave no process."""
+    """Run `carsync refresh --json`, which must end so."""
+    ended = site.run("refresh", "--json", *arguments, **settings)
+    assert ended.exit_code == expect, ended
+    return ended
+
+
+def refresh_in_processes(site: Site, *arguments: str, expect: int, **settings: Any) -> Ended:
+    """Do so with a fleet, of which no process may be left."""
     return site.check(site.start("refresh", "--json", *arguments, **settings), expect)
 
 
@@ -54,7 +63,7 @@ def test_single_cars_are_asked_for_and_merged_as_a_run_of_their_own(
     feed.ids = [i for i in [*feed.ids, 77] if i != 3]
     newer = Reply(body={"data": car(5, year=2024)})
     feed.tell = lambda i: newer if i == 5 else feed.honest_record(i)
-    ended = refresh(site, "5", "77", "3", "8", "99", "5", expect=5)
+    ended = refresh_in_processes(site, "5", "77", "3", "8", "99", "5", expect=5)
     assert told(ended) == {
         "5": "updated",
         "77": "inserted",
@@ -120,7 +129,7 @@ def test_a_refresh_that_a_budget_cuts_short_says_so(feed: SmallFeed, site: Small
     hour = "date_trunc('hour', now())"
     used = f"VALUES ('public', 'cars', 'external', {hour}, 'pages', 5)"
     ask(site.dsn, f"DELETE FROM carsync.requests; INSERT INTO carsync.requests {used}")
-    ended = refresh(site, "1", "2", expect=5, **budget)
+    ended = refresh_in_processes(site, "1", "2", expect=5, **budget)
     assert told(ended) == {"1": "unclear", "2": "unchanged"}
     assert len(feed.arrivals) == 3
     assert "limits.budget is used up: 8 of 8" in ended.report["refreshed"][0]["reason"]
@@ -137,7 +146,8 @@ def test_the_preset_asks_by_lot_and_a_sold_lot_is_gone(open_site: OpenSite) -> N
     site.api.show(1)
     sold = sorted(set(site.api.feed.at(0).ids) - set(site.api.feed.at(1).ids))[0]
     alive = site.api.feed.at(1).ids[0]
-    ended = refresh(site, str(sold), str(alive), "1", "--config", CONFIG, expect=5)
+    asked = (str(sold), str(alive), "1")
+    ended = refresh_in_processes(site, *asked, "--config", CONFIG, expect=5)
     actions = told(ended)
     assert actions.pop("1") == "unclear", "its lot is not known"
     assert actions[str(sold)] == "deactivated"

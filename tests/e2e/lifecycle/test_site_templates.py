@@ -42,7 +42,7 @@ def _lasting(value: Any) -> Any:
     return {key: _lasting(part) for key, part in kept.items()}
 
 
-@pytest.mark.parametrize("state", ["filled", "unfinished"])
+@pytest.mark.parametrize("state", ["filled", pytest.param("unfinished", marks=pytest.mark.long)])
 def test_a_copied_site_is_as_its_first_run_left_it_and_goes_on_from_there(
     open_site: OpenSite, server_dsn: str, state: str
 ) -> None:

@@ -341,7 +341,7 @@ _feeds = st.dictionaries(st.integers(0, 9), st.sampled_from("abc"), min_size=1)
 
 @given(feeds=st.lists(_feeds, min_size=2, max_size=4), keep=st.integers(0, 3))
 @settings(
-    max_examples=effort.trials(15, 300),
+    max_examples=effort.trials(8, 300),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_runs_taken_back_newest_first_leave_what_was_before_each(

@@ -95,11 +95,11 @@ def test_a_car_that_shows_late_is_within_the_overlap(site: ChangeSite) -> None:
     ("ahead", "then"),
     [
         (timedelta(), -3 * HOUR),
-        (timedelta(), 3 * HOUR),
+        pytest.param(timedelta(), 3 * HOUR, marks=pytest.mark.long),
         (-5 * HOUR, timedelta()),
         (None, None),  # it sends no Date
         (timedelta(), None),
-        (None, timedelta(minutes=-1)),
+        pytest.param(None, timedelta(minutes=-1), marks=pytest.mark.long),
     ],
     ids=["set back", "set forward", "hours behind", "no Date", "no Date now", "a Date now"],
 )
@@ -140,7 +140,11 @@ def test_a_page_from_a_cache_moves_no_watermark(site: ChangeSite) -> None:
     assert site.watermark() == before
 
 
-@pytest.mark.parametrize("hours", [-2, 2], ids=["set back", "set forward"])
+@pytest.mark.parametrize(
+    "hours",
+    [-2, pytest.param(2, marks=pytest.mark.long)],
+    ids=["set back", "set forward"],
+)
 def test_the_servers_clock_was_set_since(site: ChangeSite, hours: int) -> None:
     """Only what the server wrote down lies elsewhere now; the API's times stay."""
     site.pass_time(HOUR)
@@ -192,7 +196,10 @@ def test_a_clock_that_was_set_too_far_is_refused_or_leads_to_a_full_run(site: Ch
 
 @pytest.mark.parametrize(
     "changed",
-    [{"mapping__hash__fields": ["price"]}, {"mapping__columns__title": {"path": "y"}}],
+    [
+        pytest.param({"mapping__hash__fields": ["price"]}, marks=pytest.mark.long),
+        {"mapping__columns__title": {"path": "y"}},
+    ],
     ids=["hash", "columns"],
 )
 def test_another_mapping_needs_a_full_run(site: ChangeSite, changed: dict[str, Any]) -> None:
@@ -261,7 +268,11 @@ def is_implausible(site: ChangeSite) -> int:
         (lambda site: site.sync(stop_after=1).exit_code, ExitCode.SIGTERM),
         (lambda site: site.sync(options={"dry_run": True}).exit_code, ExitCode.OK),
         (lambda site: site.sync(options={"max_pages": 1}).exit_code, ExitCode.PARTIAL),
-        (lambda site: site.sync("full", options={"max_pages": 1}).exit_code, ExitCode.PARTIAL),
+        pytest.param(
+            lambda site: site.sync("full", options={"max_pages": 1}).exit_code,
+            ExitCode.PARTIAL,
+            marks=pytest.mark.long,
+        ),
         (lambda site: site.sync("full", stop_after=1).exit_code, ExitCode.SIGTERM),
     ],
     ids=[
@@ -477,10 +488,10 @@ def test_a_run_that_was_held_whole_can_be_approved_after_an_incremental_one(
     [
         shapes.drf_page,  # 404 past the end
         shapes.wordpress,  # 400 past the end
-        shapes.drf_limit_offset,
+        pytest.param(shapes.drf_limit_offset, marks=pytest.mark.long),
         shapes.drf_cursor,
         shapes.laravel_resource_simple,  # says whether a page follows
-        shapes.fastapi_cursor,
+        pytest.param(shapes.fastapi_cursor, marks=pytest.mark.long),
         shapes.github,  # a Link header
         shapes.json_server,  # all at once
         shapes.counted_from_zero,  # no total, nor any other end
