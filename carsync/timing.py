@@ -31,6 +31,9 @@ class Timing(Struct, frozen=True):
     """A thread this far past the end of its step hangs (so a stopped manager shows)."""
     no_workers_s: float = 120.0
     """A cluster without one worker that fits for this long has failed."""
+    idle_s: float = 5.0
+    """A cluster's worker keeps no connection to the database for a run that has had no lease for
+    this long; the next lease opens another."""
     exit_code_s: float = 1.0
     """Wait this long for the exit code after a worker's pipe closed."""
     drain_s: float = 120.0

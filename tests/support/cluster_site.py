@@ -42,6 +42,8 @@ from tests.support.site import (
 UP_S = 400.0
 GONE_S = 30.0
 END_S = 400.0
+_SOON_IDLE = "idle_s=1"
+"""Its sessions are waited for after each run (I4)."""
 _BACK_OFFS = "restart_back_off_s=0:0.5:1:2:5:5:5:5"
 
 
@@ -223,8 +225,7 @@ class ClusterSite(SimulatedSite):
         self._use_certificate(settings, name)
         settings |= changes
         own = dict(self.variables) | dict(variables or {})
-        if deadlines:
-            own[timing.VARIABLE] = deadlines
+        own[timing.VARIABLE] = deadlines or _SOON_IDLE
         words = ("--processes", "1", "--threads", str(threads), *options)
         return self._add(name, "worker", settings, own, *words)
 

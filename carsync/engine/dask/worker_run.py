@@ -37,8 +37,6 @@ from carsync.source.auth.token_store import TokenStore
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 5.0
-"""A run without a lease for this long keeps no connection here; the next lease opens another."""
 TELL_S = 1.0
 _UNHURRIED = (RequestsMade, LimitsTold, PageFetched)
 """Events that travel with the next one, which mostly says that the page is staged."""
@@ -174,7 +172,8 @@ class WorkerRun:
     def _close_if_idle(self) -> bool:
         with self._lock:
             idle_s = time.monotonic() - self._idle_since_s
-            is_idle = not self._due_s and (idle_s > IDLE_S or self._attempts.stopping.is_set())
+            is_over = idle_s > timing.current().idle_s or self._attempts.stopping.is_set()
+            is_idle = not self._due_s and is_over
             if is_idle:
                 self.is_closed = True
                 self._stager.close()

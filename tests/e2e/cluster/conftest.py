@@ -15,7 +15,7 @@ from tests.support.fault_bench import Bench
 from tests.support.oracle import KEY
 from tests.support.site import PAGE_SIZE
 
-FEED = FeedOptions(cars=600, changed_share=0.1, added_share=0.05, removed_share=0.05)
+FEED = FeedOptions(cars=400, changed_share=0.1, added_share=0.05, removed_share=0.05)
 WORKERS = ("one", "two")
 
 
@@ -23,7 +23,7 @@ WORKERS = ("one", "two")
 def cluster(
     server_dsn: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ClusterSite]:
-    """A cluster of two workers with four threads each; its feed has 30 pages."""
+    """A cluster of two workers with four threads each; its feed has 20 pages."""
     api = RefusingApi(SimulatorOptions(feed=FEED, key=KEY, page_size=PAGE_SIZE))
     with (
         new_database(server_dsn, template) as dsn,
@@ -32,7 +32,7 @@ def cluster(
     ):
         folder = tmp_path_factory.mktemp("cluster")
         site = ClusterSite(server, api, dsn, folder, network)
-        site.variables.update(RPS="8", CONCURRENCY="8")  # a third of the pages come in a burst
+        site.variables.update(RPS="8", CONCURRENCY="8")  # most of the pages come in a burst
         try:
             site.open(*WORKERS)
             yield site

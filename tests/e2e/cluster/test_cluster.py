@@ -19,6 +19,7 @@ pytestmark = pytest.mark.timeout(1800)  # on a busy machine a cluster starts in 
 OLDER = "import carsync\ncarsync.__version__ = '0.0.9'\n"
 
 
+@pytest.mark.long
 def test_a_run_over_two_workers_is_exact(cluster: ClusterSite, bench: Bench) -> None:
     oracle = bench.next_oracle()
     cluster.api.hold(after=3)
