@@ -295,7 +295,6 @@ def _copy_database(server_dsn: str, name: str, copy: str) -> None:
     ask(server_dsn, f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
 
 
-@pytest.mark.quick(False)
 def test_a_database_from_a_backup_catches_up(
     operator: Operator, server_dsn: str, fill: Fill
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing, suppress
 
 import psutil
+import pytest
 from psycopg2 import extensions
 
 from tests.e2e.conftest import OpenSite
@@ -22,6 +23,7 @@ def _command_lines(processes: Iterable[psutil.Process]) -> list[str]:
     return lines
 
 
+@pytest.mark.quick
 def test_key_and_password_are_seen_nowhere(open_site: OpenSite) -> None:
     site = open_site()
     site.variables["DATABASE_URL"] = extensions.make_dsn(site.dsn, password=PASSWORD)

@@ -62,7 +62,6 @@ class Watched:
         return lines_of(ended)
 
 
-@pytest.mark.quick(False)
 def test_what_machines_see_of_a_good_a_held_and_a_failed_run(
     open_site: OpenSite, scripted_api: ScriptedApi
 ) -> None:

@@ -62,7 +62,7 @@ def test_arbitrary_records_never_fail_a_batch(
     intake = RecordRig(conn, mapper, method)
 
     @settings(
-        max_examples=trials(60, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=trials(30, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(texts=st.lists(records, min_size=1, max_size=8))
     def stage(texts: list[str]) -> None:
@@ -80,7 +80,7 @@ def test_arbitrary_json_in_a_json_column_never_fails_a_batch(
     intake = RecordRig(conn, STRICT, method)
 
     @settings(
-        max_examples=trials(60, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=trials(30, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(texts=st.lists(values, min_size=1, max_size=8))
     def stage(texts: list[str]) -> None:

@@ -25,6 +25,7 @@ from carsync.postgres.wait import Connection
 from carsync.redaction import Secret
 from carsync.state import runs
 from tests.conftest import ask
+from tests.support.effort import trials
 from tests.support.merge_rig import COLUMNS, SOURCE, TARGET, Rig, car, cars, page, reject
 
 METHODS: tuple[LoadMethod, ...] = ("execute_values", "copy")
@@ -135,7 +136,9 @@ _rows = st.tuples(
 
 @both_methods
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=trials(30, 1_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rows=st.lists(_rows, min_size=1, max_size=5))
 def test_any_mapped_value_arrives_unchanged(rig: Rig, method: LoadMethod, rows: list[Row]) -> None:

@@ -343,8 +343,8 @@ def test_addresses_that_do_not_answer_share_the_connect_timeout(
 @pytest.mark.parametrize("record", [b"{}", b"NaN"])
 def test_a_page_of_a_million_records_costs_no_time(record: bytes) -> None:
     body = b'{"data":[' + b",".join([record] * 1_000_000) + b"]}"
-    started = time.monotonic()
+    started = time.process_time()  # a busy machine is no fault of the code
     with pytest.raises(PageError) as caught:
         MAPPER.map_page(body)
     assert "records" in caught.value.detail
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10

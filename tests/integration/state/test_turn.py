@@ -72,7 +72,7 @@ def test_who_waits_takes_the_lock_of_the_database(
 
 @pytest.mark.parametrize(
     ("wait_s", "stopped", "words"),
-    [(0.0, False, "process"), (0.2, False, "waited 0.2 s for it (--wait)"), (30, True, "process")],
+    [(0.0, False, "process"), (0.5, False, "waited 0.5 s for it (--wait)"), (30, True, "process")],
     ids=["at once", "after the wait", "at a signal"],
 )
 def test_the_wait_ends(tmp_path: Path, wait_s: float, stopped: bool, words: str) -> None:
@@ -82,7 +82,7 @@ def test_the_wait_ends(tmp_path: Path, wait_s: float, stopped: bool, words: str)
         pytest.fail("another process has the lock")
     assert words in found.value.detail
     assert turn.was_stopped is stopped
-    assert bool(told) is turn.has_waited is (wait_s == 0.2)
+    assert bool(told) is turn.has_waited is (wait_s == 0.5)
 
 
 def test_a_sync_that_a_signal_stops_while_it_waits_did_nothing(tmp_path: Path) -> None:

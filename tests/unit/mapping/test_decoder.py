@@ -16,6 +16,7 @@ from carsync.errors import FailureKind, PageError
 from carsync.mapping.mapper import Mapper, PageContent
 from carsync.model import PageInfo
 from carsync.source.pagination.base import load_paginator
+from tests.support.effort import trials
 from tests.support.folders import GOLDEN_FILE
 from tests.support.mappers import load_mapper
 
@@ -149,7 +150,7 @@ def test_near_json_gives_a_page_or_a_page_error(text: str) -> None:
     _map_or_refuse(MAPPER, b'{"data":[{"id":' + text.encode("utf-8", "surrogatepass") + b"}]}")
 
 
-@settings(max_examples=300)
+@settings(max_examples=trials(100, 2_000))
 @given(
     st.lists(
         st.tuples(st.integers(0, len(PAGE)), st.integers(0, 3), st.binary(max_size=3)),
@@ -194,7 +195,7 @@ def mutated_records(draw: st.DrawFn) -> list[Any]:
     return list(records)
 
 
-@settings(max_examples=200)
+@settings(max_examples=trials(100, 2_000))
 @given(mutated_records())
 def test_sound_records_map_the_same_in_a_page_with_a_poisoned_one(records: list[Any]) -> None:
     sound = MAPPER.map_page(json.dumps({"data": records}).encode())

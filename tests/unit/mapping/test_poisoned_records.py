@@ -123,7 +123,7 @@ def test_a_text_of_many_megabytes_is_a_value_like_any_other(length: int) -> None
 
 
 @MAPPERS
-@settings(max_examples=trials(80, 5_000))
+@settings(max_examples=trials(40, 5_000))
 @given(texts=st.lists(records, min_size=1, max_size=12))
 def test_arbitrary_values_at_arbitrary_places(mapper: Mapper, texts: list[str]) -> None:
     mixed = [GOOD, *texts, GOOD]
@@ -132,7 +132,7 @@ def test_arbitrary_values_at_arbitrary_places(mapper: Mapper, texts: list[str]) 
     assert {0, len(mixed) - 1} <= {row[0] for row in content.rows}, "the good ones land"
 
 
-@settings(max_examples=trials(80, 5_000))
+@settings(max_examples=trials(40, 5_000))
 @given(bodies=st.lists(values, max_size=4), cut=st.integers(0, 400))
 def test_a_body_that_is_no_page_raises_page_errors_only(bodies: list[str], cut: int) -> None:
     body = page(GOOD, *bodies)
