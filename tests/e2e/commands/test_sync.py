@@ -16,6 +16,7 @@ from carsync.demo.feed import FeedOptions
 from tests.e2e.conftest import OpenSite
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.folders import GOLDEN_FILE
+from tests.support.quick_site import QuickSync
 from tests.support.site import SimulatedSite, Site, ask, worst_burst
 
 pytestmark = pytest.mark.quick
@@ -89,14 +90,15 @@ def _create_deployed_table(dsn: str, golden: list[dict[str, Any]], *, with_hash:
 
 @pytest.mark.parametrize("with_hash", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_adopting_a_deployed_table_updates_nothing_that_has_its_md5(
-    scripted_api: ScriptedApi, empty_dsn: str, tmp_path: Path, with_hash: bool
+    scripted_api: ScriptedApi, empty_dsn: str, tmp_path: Path, is_quick: bool, with_hash: bool
 ) -> None:
     golden = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
     for page in (1, 2):
         records = [case["record"] for case in golden[(page - 1) * 60 : page * 60]]
         scripted_api.on("/cars", page_reply(records, page, 2, 120), page=page)
     _create_deployed_table(empty_dsn, golden, with_hash=with_hash)
-    site = Site(scripted_api.base_url, "e2e", empty_dsn, tmp_path)
+    kind = QuickSync if is_quick else Site
+    site = kind(scripted_api.base_url, "e2e", empty_dsn, tmp_path)
     site.variables["PAGE_SIZE"] = "60"
     site.settings["mapping.hash.algorithm"] = "md5"
 
