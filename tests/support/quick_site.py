@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from carsync import timing
+from carsync import redaction, timing
 from carsync.cli.app import app
 from carsync.postgres import connection
 from carsync.redaction import Secret
@@ -73,6 +73,7 @@ def _as_a_process(site: Site) -> Iterator[None]:
         for name, value in {**inherited, **site.variables}.items():
             patch.setenv(name, value)
         patch.chdir(site.folder)
+        patch.setattr(redaction, "_known", {})
         patch.setattr(timing, "_current", timing.parse(site.variables.get(timing.VARIABLE, "")))
         try:
             yield
