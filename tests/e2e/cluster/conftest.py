@@ -17,6 +17,7 @@ from tests.support.site import PAGE_SIZE
 
 FEED = FeedOptions(cars=400, changed_share=0.1, added_share=0.05, removed_share=0.05)
 WORKERS = ("one", "two")
+MORE_WORKERS = ("three", "four")
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +29,7 @@ def cluster(
     with (
         new_database(server_dsn, template) as dsn,
         running(api) as server,
-        cluster_network(*WORKERS, "other") as network,
+        cluster_network(*WORKERS, *MORE_WORKERS, "other") as network,
     ):
         folder = tmp_path_factory.mktemp("cluster")
         site = ClusterSite(server, api, dsn, folder, network)
@@ -45,6 +46,20 @@ def cluster(
 def moving_feed(cluster: ClusterSite) -> Bench:
     """The cluster as a bench: trial follows trial, each against a feed that moved on."""
     return Bench(cluster)
+
+
+@pytest.fixture(scope="module")
+def four_workers(cluster: ClusterSite) -> Iterator[tuple[str, ...]]:
+    """The names of four workers of the cluster, all of which have requests at once."""
+    usual = cluster.variables["CONCURRENCY"]
+    for name in MORE_WORKERS:
+        cluster.add_worker(name)
+    cluster.await_workers(*MORE_WORKERS)
+    cluster.variables["CONCURRENCY"] = "16"
+    yield (*WORKERS, *MORE_WORKERS)
+    cluster.variables["CONCURRENCY"] = usual
+    for name in MORE_WORKERS:
+        cluster.nodes.pop(name).close()
 
 
 @pytest.fixture

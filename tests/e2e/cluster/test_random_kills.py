@@ -1,4 +1,4 @@
-"""Random kills in a cluster: whoever it is, at any moment, several times; then once more in peace.
+"""Random kills in a cluster of four workers: whoever it is, several times; then once in peace.
 
 A trial's seed decides whom, how and when. Who is killed is started again a moment later, as
 systemd does, but for the run itself.
@@ -24,10 +24,12 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
 ENDS = {0, 8, 143, -signal.SIGKILL, -signal.SIGTERM}
 
 
-def _strike(site: ClusterSite, running: Running, dice: random.Random) -> None:
+def _strike(
+    site: ClusterSite, workers: tuple[str, ...], running: Running, dice: random.Random
+) -> None:
     """Send a signal to a worker process, to a nanny, to the scheduler or to the run."""
     kind = dice.choice(["worker", "worker", "nanny", "scheduler", "driver"])
-    node = site.nodes[dice.choice(["one", "two"])]
+    node = site.nodes[dice.choice(workers)]
     number = dice.choice(SIGNALS)
     print(f"{time.strftime('%H:%M:%S')} {number.name} for {kind}")
     with suppress(psutil.Error):
@@ -47,7 +49,9 @@ def _let_pass(running: Running, seconds: float) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(100))
-def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, seed: int) -> None:
+def test_a_cluster_that_is_struck_at_random(
+    cluster: ClusterSite, four_workers: tuple[str, ...], bench: Bench, seed: int
+) -> None:
     dice = random.Random(seed)
     oracle = bench.next_oracle()
     cluster.api.change(latency_ms=(0.0, dice.choice([1.0, 100.0, 400.0])))
@@ -59,7 +63,7 @@ def test_a_cluster_that_is_struck_at_random(cluster: ClusterSite, bench: Bench, 
             )
         for _ in range(dice.choice([1, 1, 2, 3])):
             _let_pass(running, dice.uniform(0.0, LONGEST_RUN_S))
-            _strike(cluster, running, dice)
+            _strike(cluster, four_workers, running, dice)
         ended = running.end(within_s=END_S)
         assert ended.exit_code in ENDS, ended
         assert "Traceback" not in ended.err, ended.err
