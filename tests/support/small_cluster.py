@@ -81,8 +81,9 @@ class SmallCluster:
         """Return what a process has logged."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def stop(self, name: str) -> int:
-        """End a process with SIGTERM; return its exit code."""
-        process = self._processes.pop(name)
-        process.terminate()
-        return process.wait(DEADLINE_S)
+    def stop(self, *names: str) -> set[int]:
+        """End processes with SIGTERM at the same time; return their exit codes."""
+        processes = [self._processes.pop(name) for name in names]
+        for process in processes:
+            process.terminate()
+        return {process.wait(DEADLINE_S) for process in processes}

@@ -13,7 +13,7 @@ import warnings
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Nanny, Scheduler
+from distributed import Nanny, Scheduler, Status
 
 from carsync import timing
 from carsync.config.sections import EngineRules
@@ -143,16 +143,34 @@ async def _work(
             plugins=[plugin],
             death_timeout=timing.current().worker_boot_s,
         )
-        async with nanny:
-            log.info(
-                "worker %s is at work for %s",
-                *(name, engine.scheduler),
-                extra={"event": "worker_up", "worker": name},
-            )
-            await _first(stopped.wait(), nanny.finished())
+        ending = asyncio.ensure_future(_end_when(stopped, nanny))
+        try:
+            async with nanny:
+                log.info(
+                    "worker %s is at work for %s",
+                    *(name, engine.scheduler),
+                    extra={"event": "worker_up", "worker": name},
+                )
+                await nanny.finished()
+        finally:
+            ending.cancel()
     except Exception as exc:  # Dask raises all kinds where a scheduler goes away meanwhile
         return _cause(exc)
     return "the scheduler is gone, or let it go"
+
+
+async def _end_when(stopped: asyncio.Event, nanny: Nanny) -> None:
+    """End a worker process and then its nanny, or the search for the scheduler.
+
+    A worker that loses its scheduler at the same time first tells the nanny, and would wait ten
+    seconds for one that listens no more.
+    """
+    await stopped.wait()
+    if nanny.status is Status.running:
+        nanny.close_gracefully()  # starts no other process, and ends with this one
+        await nanny.kill()
+    else:
+        await nanny.close()
 
 
 def own_host(engine: EngineRules) -> str | None:
@@ -175,14 +193,6 @@ def _cause(exc: BaseException) -> str:
             words = str(link)
         link = link.__cause__
     return words
-
-
-async def _first(*waits: object) -> None:
-    """Wait for the first of these; let go of the others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[call-overload]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
 
 
 def _stop_signal() -> asyncio.Event:

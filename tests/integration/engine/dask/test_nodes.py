@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
@@ -18,13 +19,14 @@ from carsync.engine.base import GivenFeed
 from carsync.engine.dask import nodes
 from carsync.engine.dask.cluster import Cluster
 from carsync.engine.dask.overlay import lay_over
+from carsync.engine.dask.task import FeedsPlugin
 from carsync.engine.messages import PageFetched, PageLease, failed_by_worker
 from carsync.model import PageInfo
 from tests.conftest import ask
 from tests.support.fake_api import ScriptedApi, page_reply
 from tests.support.findings import keyed_config
 from tests.support.site import CARSYNC
-from tests.support.small_cluster import QUIET, SmallCluster
+from tests.support.small_cluster import QUIET, SmallCluster, free_port
 
 SOON_S = 20.0
 """Far less than a drain may take."""
@@ -44,7 +46,7 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         cluster.start("scheduler", "listens at", "--log-format", "json", "scheduler", "-c", path)
         cluster.start("waiting", "phase: fetching", "sync", "-c", path, API_KEY=KEY)
         begun_s = time.monotonic()
-        assert cluster.stop("waiting") == 143
+        assert cluster.stop("waiting") == {143}
         assert time.monotonic() - begun_s < SOON_S, "nobody has anything in hand"
 
         command = ("--log-format", "json", "worker", "-c", path, "--processes", "1")
@@ -68,12 +70,23 @@ def test_a_run_over_a_cluster_whose_processes_tell_in_json_what_they_do(
         assert ask(conn, "SELECT count(*) FROM cars WHERE is_active") == [(6,)]  # type: ignore[arg-type]
         assert {arrival.headers["x-api-key"] for arrival in api.arrivals} == {KEY}
 
-        assert cluster.stop("worker") == 0
-        assert cluster.stop("scheduler") == 0
+        assert cluster.stop("scheduler", "worker") == {0}
+        assert "killing" not in cluster.log("worker"), "its process ends by itself"
         events = [json.loads(line) for line in cluster.log("worker").splitlines()]
         assert events[0]["event"] == "worker_up"
         assert events[-1]["event"] == "worker_down"
         assert KEY not in cluster.log("worker") + cluster.log("scheduler")
+
+
+def test_a_worker_that_looks_for_its_scheduler_ends_at_once() -> None:
+    async def end_soon() -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.2, stopped.set)
+        engine = EngineRules(scheduler=f"tcp://127.0.0.1:{free_port()}")
+        plugin = FeedsPlugin(lambda *_: (), (), ())
+        await asyncio.wait_for(nodes._run_nanny(engine, plugin, 0, 1, stopped), SOON_S)
+
+    asyncio.run(end_soon())
 
 
 @pytest.mark.parametrize(
