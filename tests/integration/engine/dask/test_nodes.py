@@ -8,10 +8,12 @@ import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import call, create_autospec
 
 import psutil
 import pytest
 from click.testing import CliRunner
+from distributed import Nanny, Status
 
 from carsync.cli.cluster import scheduler
 from carsync.config.sections import EngineRules
@@ -87,6 +89,18 @@ def test_a_worker_that_looks_for_its_scheduler_ends_at_once() -> None:
         await asyncio.wait_for(nodes._run_nanny(engine, plugin, 0, 1, stopped), SOON_S)
 
     asyncio.run(end_soon())
+
+
+def test_a_nanny_listens_until_its_worker_process_has_ended() -> None:
+    nanny = create_autospec(Nanny, instance=True, status=Status.running)
+
+    async def end() -> None:
+        stopped = asyncio.Event()
+        stopped.set()
+        await nodes._end_when(stopped, nanny)
+
+    asyncio.run(end())
+    assert nanny.method_calls == [call.close_gracefully(), call.kill()]
 
 
 @pytest.mark.parametrize(
