@@ -70,7 +70,7 @@ class Leases:
             failpoints.reach("intake.leased")
 
     def _next(self) -> PageLease | None:
-        page, attempt = self._retries.take() or (self._plan.next_page(), 1)
+        page, attempt = self._retries.take(self._out) or (self._plan.next_page(), 1)
         if page is None:
             return None
         token, is_proved = self._plan.token(page), self._health.has_pages

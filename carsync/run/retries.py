@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Container, Iterable
 
 from carsync.config.sections import Retry
 from carsync.engine.messages import PageFailed
 from carsync.errors import FailureKind
 from carsync.source.retry import next_delay_s
+
+SUSPECT = 2
+"""A page that failed so often for its worker's sake may be what ends workers: while such a page is
+out, no other one is, lest it take the attempts of all that are always out with it."""
 
 
 class Retries:
@@ -21,8 +24,9 @@ class Retries:
         self._rules = rules
         self._clock = clock
         self._random = random
-        self._due: list[tuple[float, int, int]] = []  # heap: when, page, attempt
+        self._due: list[tuple[float, int, int]] = []  # when, page, attempt
         self._rate_limited: Counter[int] = Counter()  # 429s by page
+        self._lost: Counter[int] = Counter()  # failures of workers by page
 
     def __len__(self) -> int:
         """Return how many pages wait for another attempt."""
@@ -36,6 +40,7 @@ class Retries:
     def judge(self, event: PageFailed) -> float | None:
         """Return the seconds to wait until the next attempt; None where no other is worth it."""
         self._rate_limited[event.page] += event.kind is FailureKind.RATE_LIMITED
+        self._lost[event.page] += event.kind is FailureKind.WORKER
         return next_delay_s(
             event.kind,
             event.attempt,
@@ -47,16 +52,25 @@ class Retries:
 
     def add(self, event: PageFailed, delay_s: float) -> None:
         """Let a page wait for the attempt after the one that failed."""
-        heapq.heappush(self._due, (self._clock() + delay_s, event.page, event.attempt + 1))
+        self._due.append((self._clock() + delay_s, event.page, event.attempt + 1))
 
-    def take(self) -> tuple[int, int] | None:
-        """Return a page whose next attempt is due, and that attempt's number."""
-        if not self._due or self._due[0][0] > self._clock():
+    def take(self, out: Iterable[int]) -> tuple[int, int] | None:
+        """Return a page whose next attempt is due, and that attempt's number.
+
+        `out` are the pages that are asked for at the moment.
+        """
+        now_s = self._clock()
+        due = [each for each in self._due if each[0] <= now_s]
+        if due and any(map(self._is_suspect, out)):
+            due = [each for each in due if not self._is_suspect(each[1])]
+        if not due:
             return None
-        _, page, attempt = heapq.heappop(self._due)
-        return page, attempt
+        self._due.remove(chosen := min(due))
+        return chosen[1:]
+
+    def _is_suspect(self, page: int) -> bool:
+        return self._lost[page] >= SUSPECT
 
     def drop(self, pages: Container[int]) -> None:
         """Ask for none of these pages again."""
         self._due = [retry for retry in self._due if retry[1] not in pages]
-        heapq.heapify(self._due)
