@@ -5,10 +5,12 @@ Every engine asks so; where a mapped page goes is the engine's own.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
 from threading import Event as Flag
+from threading import get_ident
 
 from carsync import failpoints
 from carsync.config.sections import Config
@@ -36,11 +38,31 @@ from carsync.source.rate_limit import Admission
 POLL_S = 0.2
 STEP_S = 10.0
 """Any step but a request may take this long: asking the gate, mapping a page, a turn."""
-
-Allow = Callable[[float], None]
-"""Notes that the next step of the thread that makes an attempt takes at most so many seconds."""
-TakePage = Callable[[PageRead, Allow], None]
+TakePage = Callable[[PageRead], None]
 """Takes a mapped page on its way to staging, and reports it."""
+
+
+class Steps:
+    """When each thread must be over with its present step; true while any thread is at work."""
+
+    def __init__(self) -> None:
+        self._due_s: dict[int, float] = {}  # by thread
+
+    def __bool__(self) -> bool:
+        return bool(self._due_s)
+
+    def allow(self, seconds: float = STEP_S) -> None:
+        """Note that the next step of this thread takes at most so many seconds."""
+        self._due_s[get_ident()] = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """Note that this thread is at work no more."""
+        self._due_s.pop(get_ident(), None)
+
+    def overdue_s(self) -> float:
+        """Return by how many seconds the slowest thread is late; negative where none is."""
+        now_s = time.monotonic()
+        return max((now_s - due_s for due_s in list(self._due_s.values())), default=-math.inf)
 
 
 class Attempts:
@@ -61,6 +83,7 @@ class Attempts:
         self._config = config
         self._pass_on = send
         self._take_page = take_page
+        self.steps = Steps()
         self._gate = GateClient(gate, config.limits, self.send)
         self._reader = FeedReader(config, threads, tokens, self._tell_token)
         self._authenticator = self._reader.client.authenticator
@@ -94,22 +117,23 @@ class Attempts:
         """Close the connections to the API."""
         self._reader.client.close()
 
-    def serve(self, lease: Lease, allow: Allow) -> None:
+    def serve(self, lease: Lease) -> None:
         """Make the attempt of a lease; leave it undone when told to stop before.
 
         A request for an access token takes an admission of its own, and so does another request
         for the page that was refused with the old one. Raises what the gate or `take_page` does.
         """
         again = False
-        while self._await_token(allow) and (admission := self._pass_gate(allow)) is not None:
+        admit = partial(self._gate.admit, self.steps.allow, self.stopping.wait)
+        while self._await_token() and (admission := admit()) is not None:
             failpoints.reach("fetch.admitted")
-            allow(self._config.api.timeout.total_s + STEP_S)
+            self.steps.allow(self._config.api.timeout.total_s + STEP_S)
             started_s = time.monotonic()
             readiness = Readiness.WAIT
             try:
                 readiness = self._authenticator.ready()
                 if readiness is Readiness.READY:
-                    return self._ask(lease, admission, started_s, allow)
+                    return self._ask(lease, admission, started_s)
                 self._heed(admission)
                 self._tally.count("token" if readiness is Readiness.USED else UNUSED)
                 if readiness is Readiness.USED:
@@ -125,24 +149,20 @@ class Attempts:
                 again = True
         return None
 
-    def _await_token(self, allow: Allow) -> bool:
+    def _await_token(self) -> bool:
         """Wait while another thread gets the access token; False when told to stop meanwhile."""
         while (wait_s := self._authenticator.wait_s()) > 0:
-            allow(STEP_S)
+            self.steps.allow()
             if self.stopping.wait(min(wait_s, POLL_S)):
                 return False
         return True
-
-    def _pass_gate(self, allow: Allow) -> Admission | None:
-        """Wait for a token while the breaker is closed; None when told to stop meanwhile."""
-        return self._gate.admit(partial(allow, STEP_S), self.stopping.wait)
 
     def _heed(self, admission: Admission, status: int | None = None) -> None:
         limits = self._reader.client.limits_told()
         self._tally.note(limits)
         self._gate.heed(admission, limits, status)
 
-    def _ask(self, lease: Lease, admission: Admission, started_s: float, allow: Allow) -> None:
+    def _ask(self, lease: Lease, admission: Admission, started_s: float) -> None:
         """Send the request of a lease, and report what came; raise `PageError`."""
         is_over = isinstance(lease, PageLease) and lease.is_over  # nothing is asked for
         self._tally.count(UNUSED if is_over else kind_of(lease))
@@ -156,7 +176,7 @@ class Attempts:
         self._heed(admission)
         self._gate.succeeded(admission)
         failpoints.reach("fetch.mapped")
-        self._take_page(read, allow)
+        self._take_page(read)
 
     def _tell_next(self, page: int, token: str) -> None:
         self.send(PageNamed(page, token))

@@ -59,16 +59,17 @@ def given_feed(file: str) -> GivenFeed:
 def play(run: WorkerRun, lease: Lease) -> None:
     """Do what `WorkerRun.serve` does, but for the request, the mapping and the transaction."""
     assert isinstance(lease, PageLease)
-    attempts = run._attempts
-    with run._step() as allow:
-        if attempts._pass_gate(allow) is None:
-            return
+    attempts, steps = run._attempts, run._attempts.steps
+    steps.allow()
+    if attempts._gate.admit(steps.allow, attempts.stopping.wait) is not None:
         attempts._tally.count("pages")
         time.sleep(float(os.environ[LATENCY]) / 1000)
         info = PageInfo(5000, 500_000)
         attempts.send(PageFetched(lease.page, 100, 0, 0.3, 40_000, 400_000, info, lease.page))
         staged = StagedPage(lease.page, 100, 0, 100, info)
         attempts.send(PagesStaged((staged,), 100, 0.02))
+    run._idle_since_s = time.monotonic()
+    steps.end()
 
 
 def work(file: str, processes: int) -> None:

@@ -7,14 +7,13 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from distributed import Worker
 
 from carsync import timing
 from carsync.config.sections import Config
-from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
+from carsync.engine.attempts import POLL_S, Attempts
 from carsync.engine.dask.gate_keeper import Job
 from carsync.engine.dask.overlay import lay_over
 from carsync.engine.dask.remote_gate import GateLine, RemoteGate, RunOverError
@@ -72,7 +71,7 @@ class WorkerRun:
         )
         self._untold: list[Event] = []
         self._untold_lock = threading.Lock()
-        self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
+        self._steps = self._attempts.steps
         self._idle_since_s = time.monotonic()
         self._lock = threading.Lock()
         self.is_closed = False
@@ -83,32 +82,21 @@ class WorkerRun:
 
         Raises `OSError` where the scheduler is out of reach.
         """
-        with self._step() as allow:
-            try:
-                self._attempts.serve(lease, allow)
-            except (DatabaseUnavailableError, DatabaseConflictError) as exc:
-                words = f"worker {self._worker.name}: {exc.problem}"
-                self._tell(failed_by_worker(lease, words, exc.hint))
-            except RunOverError:
-                return
-            except OSError:
-                raise
-            except Exception as exc:
-                self._tell(WorkerFailed.of(exc, f"worker {self._worker.name}"))
-
-    @contextmanager
-    def _step(self) -> Iterator[Allow]:
-        thread = threading.get_ident()
-
-        def allow(seconds: float) -> None:
-            self._due_s[thread] = time.monotonic() + seconds
-
-        allow(STEP_S)
+        self._steps.allow()
         try:
-            yield allow
+            self._attempts.serve(lease)
+        except (DatabaseUnavailableError, DatabaseConflictError) as exc:
+            words = f"worker {self._worker.name}: {exc.problem}"
+            self._tell(failed_by_worker(lease, words, exc.hint))
+        except RunOverError:
+            return
+        except OSError:
+            raise
+        except Exception as exc:
+            self._tell(WorkerFailed.of(exc, f"worker {self._worker.name}"))
         finally:
             with self._lock:
-                self._due_s.pop(thread, None)
+                self._steps.end()
                 self._idle_since_s = time.monotonic()
 
     # ── events ───────────────────────────────────────────────────────────────
@@ -136,12 +124,12 @@ class WorkerRun:
                 self._untold = []
                 self._worker.log_event(topic_of(self._job), body)
 
-    def _take_page(self, read: PageRead, allow: Allow) -> None:
+    def _take_page(self, read: PageRead) -> None:
         self._attempts.send(read.fetched())
         if not self._job.run_id:
             self._send()
         else:
-            allow(timing.current().writer_silence_s)
+            self._steps.allow(timing.current().writer_silence_s)
             self._stager.stage(read.mapped)
 
     def _tell_staged(self, event: PagesStaged) -> None:
@@ -159,8 +147,7 @@ class WorkerRun:
         while not self._close_if_idle():
             time.sleep(POLL_S)
             self._attempts.turn()
-            now_s = time.monotonic()
-            overdue_s = max((now_s - due_s for due_s in list(self._due_s.values())), default=0.0)
+            overdue_s, now_s = self._steps.overdue_s(), time.monotonic()
             if overdue_s > timing.current().overdue_s:
                 log.error("a thread hangs for %.0f s: this worker process ends", overdue_s)
                 os._exit(1)  # the nanny starts another; the scheduler tells who lost a lease
@@ -173,7 +160,7 @@ class WorkerRun:
         with self._lock:
             idle_s = time.monotonic() - self._idle_since_s
             is_over = idle_s > timing.current().idle_s or self._attempts.stopping.is_set()
-            is_idle = not self._due_s and is_over
+            is_idle = not self._steps and is_over
             if is_idle:
                 self.is_closed = True
                 self._stager.close()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import sys
 import threading
 import time
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from msgspec.structs import replace
 
 from carsync import failpoints
-from carsync.engine.attempts import POLL_S, STEP_S, Allow, Attempts
+from carsync.engine.attempts import POLL_S, Attempts
 from carsync.engine.local.child import become_child
 from carsync.engine.local.messages import Drain, FetcherArgs, Heartbeat, Leases, WorkerReady
 from carsync.engine.local.page_queue import PageQueue
@@ -65,9 +63,9 @@ class Fetcher:
         self._stopping = self._attempts.stopping  # finish what is in hand
         self._aborting = threading.Event()  # drop even that
         self._send_lock = threading.Lock()
-        self._due_s: dict[int, float] = {}  # by thread: when its present step must be over
+        self._steps = self._attempts.steps
         self._threads = [
-            threading.Thread(target=self._work, args=(n,), name=f"fetch-{n}", daemon=True)
+            threading.Thread(target=self._work, name=f"fetch-{n}", daemon=True)
             for n in range(args.threads)
         ]
 
@@ -85,7 +83,7 @@ class Fetcher:
             self._attempts.turn()
             if time.monotonic() - beat_s >= HEARTBEAT_S:
                 beat_s = time.monotonic()
-                self._send(Heartbeat(self._overdue_s()))
+                self._send(Heartbeat(self._steps.overdue_s()))
                 self._attempts.tell()
         if self._aborting.is_set():
             self._pages.abandon()
@@ -116,46 +114,37 @@ class Fetcher:
         except OSError:
             self._abort()
 
-    def _overdue_s(self) -> float:
-        now = time.monotonic()
-        return max((now - due_s for due_s in list(self._due_s.values())), default=-math.inf)
-
-    def _allow(self, number: int, seconds: float) -> None:
-        """Note that this thread's next step takes at most `seconds`."""
-        self._due_s[number] = time.monotonic() + seconds
-
-    def _work(self, number: int) -> None:
+    def _work(self) -> None:
         """Loop of one worker thread; whatever goes wrong in it ends the process, loudly."""
-        allow = partial(self._allow, number)
         try:
             while not self._stopping.is_set():
-                allow(STEP_S)
+                self._steps.allow()
                 try:
                     lease = self._leases.get(timeout=POLL_S)
                 except queue.Empty:
                     continue
                 failpoints.reach("fetch.leased")
-                self._attempts.serve(lease, allow)
+                self._attempts.serve(lease)
         except (OSError, EOFError):  # the gate's: the API's are PageErrors. The manager is gone
             self._abort()
         except Exception as exc:
             self._send(WorkerFailed.of(exc, "a fetcher thread"))
             self._abort()
         finally:
-            self._due_s.pop(number, None)
+            self._steps.end()
 
-    def _take_page(self, read: PageRead, allow: Allow) -> None:
-        if self._put(read.mapped, allow):
+    def _take_page(self, read: PageRead) -> None:
+        if self._put(read.mapped):
             failpoints.reach("fetch.queued")
             self._attempts.send(read.fetched())
             failpoints.reach("fetch.reported")
 
-    def _put(self, page: MappedPage, allow: Allow) -> bool:
+    def _put(self, page: MappedPage) -> bool:
         """Put a page on the bounded queue, waiting for room; False when told to abort."""
         read_s = time.monotonic()
         page = replace(page, rows=pack(page.rows))
         while not self._aborting.is_set():
-            allow(STEP_S)
+            self._steps.allow()
             try:
                 self._pages.put(page.aged(time.monotonic() - read_s), POLL_S)
             except queue.Full:
