@@ -243,3 +243,9 @@ def _original(text: str) -> tuple[str, OriginalKind]:
 def target_columns(mapper: Mapper) -> tuple[Column, ...]:
     """Return the columns that a merge writes: the staged columns, constants, and of tombstones."""
     return (*mapper.columns, *(column for column, _ in mapper.constants), *mapper.set_columns)
+
+
+def tombstone_columns(config: Config) -> tuple[Column, ...]:
+    """Return the columns of staged tombstones, which have no hash; none where the API has none."""
+    tombstones = Mapper.load_tombstones(config)
+    return tombstones.columns[:-1] if tombstones else ()

@@ -8,7 +8,7 @@ from functools import partial
 from carsync import failpoints, formatting
 from carsync.destination import migrations, staging
 from carsync.errors import DatabaseError, DatabaseUnavailableError, LockedError
-from carsync.mapping.mapper import target_columns
+from carsync.mapping.mapper import target_columns, tombstone_columns
 from carsync.model import PARENT_SESSIONS, RunMode
 from carsync.postgres.connect import connect_as, try_opening
 from carsync.run import resume
@@ -181,7 +181,7 @@ def _start(context: RunContext) -> Run:
     failpoints.reach("sync.run_started")
     tombstones = context.mapper.tombstones
     if tombstones is not None:  # first: a run that has its staging table is resumed
-        made = (tombstones.columns[:-1], tombstones.constants)
+        made = (tombstone_columns(context.config), tombstones.constants)
         staging.create_tombstones(context.connection, run.run_id, *made, context.target)
     staging.create(context.connection, run.run_id, context.mapper.columns, context.target)
     failpoints.reach("sync.staging_created")

@@ -32,7 +32,7 @@ from carsync.engine.messages import (
 )
 from carsync.engine.reader import FeedReader, ProbeAnswer
 from carsync.errors import FailureKind, PageError
-from carsync.mapping.mapper import Mapper
+from carsync.mapping.mapper import tombstone_columns
 from carsync.model import ORDINARY, Column, MappedPage, ProbeVerdict, RunOptions
 from carsync.postgres.wait import Connection
 from carsync.run import start, sync
@@ -62,12 +62,11 @@ class InProcessEngine(Engine):
     ) -> None:
         self._reader = FeedReader(config, 1)
         self._stage_writer = StageWriter(conn, run_id, token, columns, "execute_values")
-        tombstones = Mapper.load_tombstones(config)
         self._removals_writer = StageWriter(
             conn,
             run_id,
             token,
-            tombstones.columns[:-1] if tombstones else (),
+            tombstone_columns(config),
             "execute_values",
             is_removals=True,
         )

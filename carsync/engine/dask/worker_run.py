@@ -31,7 +31,7 @@ from carsync.engine.messages import (
 )
 from carsync.engine.reader import PageRead
 from carsync.errors import ConfigError, DatabaseConflictError, DatabaseUnavailableError
-from carsync.mapping.mapper import Mapper
+from carsync.mapping.mapper import tombstone_columns
 from carsync.source.auth.token_store import TokenStore
 
 log = logging.getLogger(__name__)
@@ -51,13 +51,12 @@ class WorkerRun:
         self._worker = worker
         self._job = job
         self._refresh_token = config.api.auth.refresh_token
-        tombstones = Mapper.load_tombstones(config)
         self._stager = Stager(
             config.database,
             job.run_id,
             job.token,
             job.columns,
-            tombstones.columns[:-1] if tombstones else (),
+            tombstone_columns(config),
             config.api.auth.secrets,
             self._tell_staged,
         )

@@ -34,7 +34,7 @@ from carsync.engine.local.page_queue import PageQueue
 from carsync.engine.local.reserve import wait_in_reserve
 from carsync.engine.local.worker import Worker, exit_words
 from carsync.engine.messages import EngineLost, Event, Lease, PageFetched, PagesStaged, TokenIssued
-from carsync.mapping.mapper import Mapper
+from carsync.mapping.mapper import tombstone_columns
 from carsync.model import Column
 from carsync.source.allotment import Allotted, waking_clock
 from carsync.source.auth.token_store import Token, TokenStore
@@ -130,7 +130,6 @@ class Fleet(Engine):
             worker.silence_s = deadlines.fetcher_silence_s
             self.fetchers.append(worker)
         database, secrets = self._config.database, self._config.api.auth.secrets
-        tombstones = Mapper.load_tombstones(self._config)
         job = WriterArgs(
             database,
             self._run_id,
@@ -138,7 +137,7 @@ class Fleet(Engine):
             self._columns,
             os.getpid(),
             secrets,
-            tombstones.columns[:-1] if tombstones else (),
+            tombstone_columns(self._config),
         )
         for number in range(database.writers):
             waits = number >= _FIRST_WRITERS
