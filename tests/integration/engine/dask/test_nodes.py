@@ -13,13 +13,14 @@ from unittest.mock import call, create_autospec
 import psutil
 import pytest
 from click.testing import CliRunner
-from distributed import Nanny, Status
+from distributed import Client, Nanny, Status
 
 from carsync.cli.cluster import scheduler
 from carsync.config.sections import EngineRules
 from carsync.engine.base import GivenFeed
 from carsync.engine.dask import nodes
 from carsync.engine.dask.cluster import Cluster
+from carsync.engine.dask.link import SchedulerLink
 from carsync.engine.dask.overlay import lay_over
 from carsync.engine.dask.task import FeedsPlugin
 from carsync.engine.messages import PageFetched, PageLease, failed_by_worker
@@ -153,6 +154,16 @@ def test_a_page_that_its_worker_could_not_stage_waits_no_longer_to_be_staged() -
     engine._events.put(failed_by_worker(PageLease(1, 1), "its database is away"))
     engine.events(0)
     assert engine.queue_depth() == 1
+
+
+def test_a_connection_that_cannot_be_closed_is_let_go_of() -> None:
+    """A client that looks for a killed scheduler may not close in time, and tries when freed."""
+    link = SchedulerLink(EngineRules(), "session")
+    client = create_autospec(Client, instance=True, status="connecting")
+    client.close.side_effect = TimeoutError
+    link._client = client
+    link.close(is_lost=True)
+    assert (client.status, link.is_open) == ("closed", False)
 
 
 def test_why_a_worker_is_not_at_work_is_the_first_error_that_has_words() -> None:
