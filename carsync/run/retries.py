@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable
 
@@ -24,7 +25,7 @@ class Retries:
         self._rules = rules
         self._clock = clock
         self._random = random
-        self._due: list[tuple[float, int, int]] = []  # when, page, attempt
+        self._due: list[tuple[float, int, int]] = []  # heap: when, page, attempt
         self._rate_limited: Counter[int] = Counter()  # 429s by page
         self._lost: Counter[int] = Counter()  # failures of workers by page
 
@@ -52,21 +53,25 @@ class Retries:
 
     def add(self, event: PageFailed, delay_s: float) -> None:
         """Let a page wait for the attempt after the one that failed."""
-        self._due.append((self._clock() + delay_s, event.page, event.attempt + 1))
+        heapq.heappush(self._due, (self._clock() + delay_s, event.page, event.attempt + 1))
 
     def take(self, out: Iterable[int]) -> tuple[int, int] | None:
         """Return a page whose next attempt is due, and that attempt's number.
 
         `out` are the pages that are asked for at the moment.
         """
-        now_s = self._clock()
-        due = [each for each in self._due if each[0] <= now_s]
-        if due and any(map(self._is_suspect, out)):
-            due = [each for each in due if not self._is_suspect(each[1])]
-        if not due:
-            return None
-        self._due.remove(chosen := min(due))
-        return chosen[1:]
+        waits = bool(self._due) and any(map(self._is_suspect, out))
+        later = []
+        found = None
+        while found is None and self._due and self._due[0][0] <= self._clock():
+            retry = heapq.heappop(self._due)
+            if waits and self._is_suspect(retry[1]):
+                later.append(retry)
+            else:
+                found = retry[1:]
+        for retry in later:
+            heapq.heappush(self._due, retry)
+        return found
 
     def _is_suspect(self, page: int) -> bool:
         return self._lost[page] >= SUSPECT
@@ -74,3 +79,4 @@ class Retries:
     def drop(self, pages: Container[int]) -> None:
         """Ask for none of these pages again."""
         self._due = [retry for retry in self._due if retry[1] not in pages]
+        heapq.heapify(self._due)

@@ -78,14 +78,17 @@ class TokenBucket:
         self._tokens -= 1
         return wait
 
-    def turn_s(self, ahead_s: float) -> float:
+    def turn_s(self, ahead_s: float, most_s: float = math.inf) -> float:
         """Return the seconds until `wait_s` falls to `ahead_s`, for a caller that will ask again.
 
         Each call gets a turn one token after the turn of the call before, so that callers
-        that were sent away come back one by one, in their order.
+        that were sent away come back one by one, in their order. A caller that is to ask again
+        before its turn, after `most_s`, takes none: nobody else could have it.
         """
         wait = max(0.0, self.wait_s() - ahead_s)
         turn = max(self._refilled_at + wait, self._next_turn)
+        if turn - self._refilled_at > most_s:
+            return most_s
         self._next_turn = turn + (1 / self.rate if self.rate else 0.0)
         return turn - self._refilled_at
 
@@ -186,9 +189,9 @@ class Gate:
                 return Admission(wait, False, failures)
             self._follow()
             if self._bucket.wait_s() > HORIZON_S + _EARLY_S:  # one may be back a little early
-                turn = self._bucket.turn_s(HORIZON_S)
                 is_short = self._pace.refusals or self._told_by
-                return Admission(min(turn, _SOON_S) if is_short else turn, False, failures)
+                turn = self._bucket.turn_s(HORIZON_S, _SOON_S if is_short else math.inf)
+                return Admission(turn, False, failures)
             if self._allotment is not None:
                 self._allotment.take()
             self._breaker.enter()

@@ -260,8 +260,9 @@ class AllowedRate:
         """Note that the rate is another from now on."""
         self._cover(now_s, self._rate)
         self._rate = rate = event.rate
+        before = self.slowed.by if self.slowed else ""  # only who was refused knows why
         self.slowed = Slowed(
-            by=event.reason,
+            by=event.reason or before,
             is_told=event.is_told,
             rate=rate,
             lowest=min(rate, self.slowed.lowest) if self.slowed else rate,

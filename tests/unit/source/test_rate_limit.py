@@ -265,6 +265,15 @@ class TestGate:
         sent, _ = run_fleet(20.0, 40, 16, 100.0, [(20.0, 10.0)], random.Random(2), latency_s=0.1)
         assert len([t for t in sent if t >= 30.0]) >= 0.99 * 20 * 70 - 2
 
+    @pytest.mark.parametrize(("rate", "threads"), [(1, 16), (8, 8), (20, 64)])
+    def test_a_fleet_returns_to_the_lower_rate_after_a_refusal_with_a_silence(
+        self, rate: float, threads: int
+    ) -> None:
+        silence = [(20.0, 60.0)]
+        sent, _ = run_fleet(rate, 1, threads, 200.0, silence, random.Random(3), is_refused=True)
+        assert not [t for t in sent if 20.0 + HORIZON_S + LATE_S < t < 80.0]
+        assert len([t for t in sent if t >= 80.0]) >= 0.99 * rate * 0.5 * 120 - 1
+
 
 def run_fleet(
     rate: float,
@@ -274,10 +283,13 @@ def run_fleet(
     silences: list[tuple[float, float]],
     chance: random.Random,
     latency_s: float = 0.05,
+    *,
+    is_refused: bool = False,
 ) -> tuple[list[float], list[list[float]]]:
     """Play `threads` fetcher threads for so many seconds; return the sending times, and by thread.
 
     They wake up to `LATE_S` late, and answers take up to twice `latency_s`, 0.1 % of them 3 s.
+    `is_refused`: a refusal lowers the rate as each silence begins.
     """
     clock = FakeClock(0.0)
     gate = open_gate(clock, rate, burst)
@@ -289,11 +301,15 @@ def run_fleet(
         clock.now, number = heapq.heappop(events)
         if number < 0:
             gate.silence(silences[-number - 1][1])
+            if is_refused:
+                gate.refused(0, is_clear=True)
             continue
         admission = gate.admit()
         woken = clock.now + admission.wait_s + chance.uniform(0, LATE_S)
         if admission.granted:
             sent[number].append(woken)
+            if admission.failures:
+                gate.report(True, admission.number)
             woken += 3.0 if chance.random() < 0.001 else chance.uniform(0.1, 2) * latency_s
         heapq.heappush(events, (woken, number))
     return sorted(time for times in sent for time in times), sent

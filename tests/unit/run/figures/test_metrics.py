@@ -89,8 +89,8 @@ class TestAllowedRate:
     def test_the_lowest_rate_is_told_and_whether_it_is_over(self) -> None:
         metrics = Metrics(FakeClock(), requests_per_second=20.0)
         assert metrics.snapshot(None, 0).slowed is None
-        for rate in (10.0, 5.0, 20.0):
-            metrics.rate_changed(RateChanged(rate, "HTTP 420"))
+        for rate, reason in ((10.0, "HTTP 420"), (5.0, "HTTP 420"), (20.0, "")):
+            metrics.rate_changed(RateChanged(rate, reason))
         slowed = Slowed(by="HTTP 420", rate=20.0, lowest=5.0, is_over=True)
         assert metrics.snapshot(None, 0).slowed == slowed
 
