@@ -202,7 +202,7 @@ def test_a_told_limit_is_used_and_never_exceeded(
 ) -> None:
     pages = 6 * count
     seconds, refused, sent = read(WindowLimit(count, window_s, kind), pages)
-    assert refused <= (2 if kind == "laravel" else 0)  # which does not tell when a window ends
+    assert refused <= (3 if kind == "laravel" else 0)  # which does not tell when a window ends
     assert pages / seconds > (0.4 if window_s < 10 else 0.75) * count / window_s
     assert excess(sent, RATE, 40) <= EPSILON
 
@@ -260,5 +260,5 @@ def test_the_configured_rate_is_the_highest_and_0_is_none(configured: float) -> 
 
 def test_other_clients_of_the_same_key_are_left_room() -> None:
     seconds, refused, _ = read(WindowLimit(100, 10.0, "draft"), 400, others=5.0)
-    assert refused <= 4  # what others took between the answer and our next request
+    assert refused <= 6  # what others took between the answer and our next request
     assert 400 / seconds > 3.0
