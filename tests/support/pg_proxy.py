@@ -49,6 +49,15 @@ class Session:
                 end.shutdown(socket.SHUT_RDWR)
 
 
+def _notice_lost_peers(client: socket.socket) -> None:
+    """Let a client that is cut off lose its session, as the server does, only sooner (tcp(7))."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 6000}
+    for name, value in options.items():
+        if (option := getattr(socket, name, None)) is not None:
+            client.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 class PgProxy:
     """Forwards every connection to the server of `dsn`; its faults are switched on and off."""
 
@@ -147,6 +156,7 @@ class PgProxy:
                 continue
             except OSError:
                 return
+            _notice_lost_peers(client)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _connect(self) -> socket.socket:
