@@ -102,10 +102,7 @@ class Cluster(Engine):
             run_id,
             token,
             columns,
-            {
-                **difference(given.config, config),
-                "limits": config.limits,
-            },  # a worker's own are void
+            difference(given.config, config) | {"limits": config.limits},  # a worker's own are void
             Offer.of(given),
             config.engine.label,
             self._settings.late_s,

@@ -92,9 +92,7 @@ class SchedulerLink:
         client, self._client = self._client, None
         with contextlib.suppress(Exception):  # of all kinds where the scheduler is lost just now
             client.close(timeout=_CLOSE_S)
-        client.status = (
-            "closed"  # else one that could not be tries again for 40 s, when it is freed
-        )
+        client.status = "closed"  # else one that could not be tries for 40 s more when it is freed
 
     def _sync(self, function: Any, *args: Any) -> Any:
         loop = self.client.loop
